@@ -235,7 +235,7 @@ class _Client:
                 elif name == "welcome":
                     self._welcomes.put_nowait(None)
                 elif name in ("error", "go_away"):
-                    raise UnexpectedReply(f"a console was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to a console: {frame}")
 
     async def _worker(self, call: Any, outbox: Outbox) -> None:
         while (message := await call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
@@ -255,7 +255,7 @@ class _Client:
                 elif name == "welcome":
                     self._welcomes.put_nowait(None)
                 elif name in ("error", "go_away", "lease_lost"):
-                    raise UnexpectedReply(f"a worker was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to a worker: {frame}")
 
     # Measured operations.
 

@@ -168,7 +168,7 @@ class _LatencySetup:
         keys: dict[str, str] = {}
         async for frame in stream.frames():
             if frame.WhichOneof("body") == "error":
-                raise UnexpectedReply(f"a console was told: {frame}")
+                raise UnexpectedReply(f"an unexpected reply to a console: {frame}")
             event = frame.prompt_event
             if event.HasField("upserted"):
                 prompt = event.upserted.prompt
@@ -189,7 +189,7 @@ class _LatencySetup:
                 case "prompt_resolved":
                     self._note("resolved", frame.prompt_resolved.prompt.key)
                 case "error" | "lease_lost":
-                    raise UnexpectedReply(f"the worker was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to the worker: {frame}")
                 case _:
                     pass
 

@@ -74,17 +74,17 @@ async def test_a_prompt_is_answered_through_a_read_only_container(image: Image, 
     assert await health.wait_for_end() == 0, health.story()
     visit = container.run_beside("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
     assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
-    (said,) = visit.output_lines
-    assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
+    (output,) = visit.output_lines
+    assert (output["state"], output["result"]) == ("COMPLETED", "ana: True")
     assert await container.stop(server) == 0, server.story()
 
     again = container.start("again", own_network=True)
     await bring_loopback_up(again)
     first = await container.wait_until_ready(again)
-    job = (said["job_id"],)
-    look = container.run_beside("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
-    assert await look.wait_for_end() == 0, look.story()
-    assert look.output_lines[0]["state"] == "COMPLETED"
+    job = (output["job_id"],)
+    read = container.run_beside("read", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
+    assert await read.wait_for_end() == 0, read.story()
+    assert read.output_lines[0]["state"] == "COMPLETED"
     assert await container.stop(again) == 0, again.story()
 
 

@@ -176,11 +176,11 @@ async def test_a_delete_removes_all_rows_of_a_job_but_its_log(database: Database
     [job, other] = await create_jobs(database, 2)
     first = with_children(step(job))
     await database.jobs.write([first, with_children(step(other))])
-    gone = step(first.job, deleted=True)
+    deletion = step(first.job, deleted=True)
     stale = step(job, deleted=True)
     assert (await database.jobs.write([stale])).lost == {job.job_id: Lost.VERSION}
     assert await counts(database, job.job_id) == ALL
-    assert not (await database.jobs.write([gone])).lost
+    assert not (await database.jobs.write([deletion])).lost
     assert await counts(database, job.job_id) == (0, 0, 0, 0, 3)
     assert await database.jobs.get_jobs([job.job_id]) == []
     assert await counts(database, other.job_id) == ALL

@@ -106,7 +106,7 @@ async def test_each_escalation_step_happens_once_on_two_replicas(here: Node, the
 
 
 @pytest.mark.parametrize("horizon", [LONG, timedelta(0)], ids=["near", "far"])
-async def test_a_deadline_known_only_to_a_dead_replica_is_met(
+async def test_a_deadline_known_only_to_a_dead_replica_fires(
     here: Node, migrated_db_url: str, horizon: timedelta
 ) -> None:
     """The replica that created it has died, and the feed has not reported it: polling finds it."""
@@ -271,7 +271,7 @@ async def _has_failed(here: Node, job_id: str) -> bool:
     return (await get_job(here.database, job_id)).state is JobState.FAILED
 
 
-async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
+async def test_the_deadline_of_a_job_fires_once_after_its_replica_has_died(
     here: Node, migrated_db_url: str
 ) -> None:
     async with running_timers(here, feed=False):
@@ -279,7 +279,7 @@ async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
             job, prompt = await dying.waiting(question(), timeout=20 * TENTH)
             idle = await dying.create(timeout=20 * TENTH)
         for found in (job, idle):
-            await until(partial(_has_failed, here, found.job_id), "its deadline is met")
+            await until(partial(_has_failed, here, found.job_id), "its deadline fires")
     for found in (job, idle):
         aggregate, events = await check_job(here.database, found.job_id)
         assert aggregate.job is not None

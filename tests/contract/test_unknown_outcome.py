@@ -235,7 +235,7 @@ async def test_an_outcome_that_stays_unknown_is_reported_as_unavailable(
         async def never(batch: Any) -> Any:
             nonlocal tried
             tried += 1
-            raise UnknownOutcome("the network is gone")
+            raise UnknownOutcome("the network is down")
 
         with monkeypatch.context() as cut:
             cut.setattr(here.database._dialect, "write", never)
