@@ -46,7 +46,7 @@ def screen(shape: dict[str, Any]) -> tuple[str, Any]:
     """Type the shape's lines into the line console. Returns what it shows, and the resulting values."""
     form, said, typed = entries(prompt_with(shape)), ScriptedDialogue(*shape["typed"]), SavedInput()
     values = asyncio.run(FormFiller(form, said, typed).ask_all())
-    assert said.left == [], f"unused lines: {said.left}"
+    assert said.unused_lines == [], f"unused lines: {said.unused_lines}"
     said.writer.line("=> ")
     write_values(said.writer, form, values)
     return said.text, values
