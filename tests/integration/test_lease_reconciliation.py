@@ -382,7 +382,7 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
     async with worker, Client(f"127.0.0.1:{slower.service.port}", user="ada") as client:
         run = await client.start("t")
         await until(lambda: worker.holding)
-        session = worker._wire.session if worker._wire else None
+        session = worker._protocol.session if worker._protocol else None
         assert session is not None
         link.cut()
         await until(lambda: not worker.connected and session._expiry is not None)
@@ -392,8 +392,8 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
         assert half > SLOWER / 3
         link.heal()
         await until(lambda: worker.connected)
-        assert worker._wire is not None
-        assert worker._wire.session is session
+        assert worker._protocol is not None
+        assert worker._protocol.session is session
         gate.set()
         assert await run.result() == "attempt 1"
     assert ended == ["done"]

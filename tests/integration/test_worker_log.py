@@ -262,7 +262,7 @@ def test_what_blocks_a_loop_is_named_and_an_idle_loop_is_not(work: Any, function
         if names & inside or time.monotonic() > end:
             break
         time.sleep(0.005)
-    found = LoopWatch(functions)._named(frame)
+    found = LoopWatch(functions)._describe(frame)
     over.set()
     loop.call_soon_threadsafe(task.cancel)
     thread.join(10)

@@ -60,7 +60,7 @@ class ScriptedDialogue:
         return self._out.getvalue()
 
     @property
-    def left(self) -> list[str]:
+    def unused_lines(self) -> list[str]:
         """The lines that were not used."""
         return self._lines
 

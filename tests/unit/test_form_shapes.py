@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from askback._model.json_text import dumps
-from askback.terminal.fields import Field, entries, flat
+from askback.terminal.fields import Field, flat
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.json_schema import compile_schema, schema_violations

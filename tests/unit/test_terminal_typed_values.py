@@ -8,7 +8,8 @@ import pytest
 from askback._model.enums import DecisionKind
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft
-from askback.terminal.fields import Field, entries
+from askback.terminal.fields import Field
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits, read
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ScriptedDialogue, asking, drafts_of, prompt, question

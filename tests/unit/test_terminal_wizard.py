@@ -43,7 +43,7 @@ async def run(
 
     outcome = await ask_for_answer(asked, said, send, **options)
     assert isinstance(outcome, NotAnswered) == (len(sent) <= len(refusals))
-    assert said.left == []
+    assert said.unused_lines == []
     return sent
 
 

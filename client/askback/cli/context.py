@@ -15,7 +15,8 @@ import click
 
 from askback._text.text import clean
 from askback.cli.arguments import violations_as_typed
-from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, flags_as_typed
+from askback.cli.connection import CONNECTION_OPTIONS, Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
 from askback.errors import (

@@ -18,7 +18,7 @@ from askback._text.spans import Times, span_words
 from askback._text.text import one_line
 from askback.cli.answer_commands import commands_for_caller
 from askback.cli.connection import Connection
-from askback.cli.job.event_words import event_words
+from askback.cli.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
 from askback.v1 import prompt_pb2 as pb

@@ -110,17 +110,14 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
             out.json(_record(entry))
     elif out.as_tsv:
         for entry in entries:
-            lists = (",".join(entry.listed(field)) for field in _LISTS)
+            lists = (",".join(entry.names(field)) for field in _LISTS)
             out.tsv([entry.name, entry.subject, *lists, instant(entry.expires)])
     else:
         out.table(
             [
                 Column("ID", [entry.name for entry in entries], important=True),
                 Column("SUBJECT", [entry.subject for entry in entries], important=True),
-                *(
-                    Column(f.upper(), [",".join(e.listed(f)) for e in entries], important=True)
-                    for f in _LISTS
-                ),
+                *(Column(f.upper(), [",".join(e.names(f)) for e in entries], important=True) for f in _LISTS),
                 Column(
                     "EXPIRES",
                     important=True,
@@ -137,7 +134,7 @@ def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
         entries = _token_edits().read_entries(_path(ctx.params.get("auth"), ctx.params.get("config")))
     except (ValueError, click.ClickException):
         return []
-    found = {entry.subject: ", ".join(entry.listed("roles")) for entry in entries}
+    found = {entry.subject: ", ".join(entry.names("roles")) for entry in entries}
     return [CompletionItem(name, help=text) for name, text in found.items() if name.startswith(incomplete)]
 
 
@@ -211,7 +208,7 @@ def _digest(secret: str) -> str:
 def _record(entry: Any) -> dict[str, Any]:
     """An entry for programs."""
     found: dict[str, Any] = {"id": entry.name, "subject": entry.subject}
-    found |= {field: entry.listed(field) for field in ("roles", "namespaces", "groups")}
+    found |= {field: entry.names(field) for field in ("roles", "namespaces", "groups")}
     if entry.expires is not None:
         found["expires"] = entry.expires.isoformat().replace("+00:00", "Z")
     return found

@@ -11,9 +11,10 @@ from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
-from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb

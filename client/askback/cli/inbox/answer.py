@@ -115,7 +115,8 @@ async def _answer_from_options(
     from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
+    from askback.terminal.prompt_form import entries
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):

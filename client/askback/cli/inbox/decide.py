@@ -154,8 +154,9 @@ def _misfit_error(
     from askback._model.answers import giving_values
     from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
     from askback.terminal.keys import verb_of
+    from askback.terminal.prompt_form import entries
 
     offered = [option.decision for option in prompt.decisions]
     fields = [field for field in flat(entries(prompt)) if field.name]

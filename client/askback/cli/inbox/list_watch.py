@@ -8,7 +8,7 @@ from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line
-from askback.cli.inbox.listing import write_prompts
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
 from askback.terminal.prompt_list import urgency
 from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words

@@ -8,6 +8,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.context import CommandContext, client_command
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.inbox.view import open_prompts, view, view_options
 from askback.cli.lookup import prompt_of
 
@@ -132,18 +133,6 @@ async def _count_unattended(
         return sum(prompt.unattended_since is not None for prompt in found)
     page = await context.client.prompt_page(**{**narrowed, "unattended": True}, page_size=1)
     return page.total
-
-
-def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
-    """Print prompts as a table, or as lines for a program."""
-    from askback.terminal.prompt_table import prompt_columns, prompt_row
-    from askback.terminal.words import now
-
-    if context.out.as_tsv:
-        for prompt in prompts:
-            context.out.tsv(prompt_row(prompt, now()))
-    else:
-        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose))
 
 
 @click.command(cls=Command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from askback._model.jobs import JobInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import cut, one_line
-from askback.cli.job.listing import doing, row, write_jobs
+from askback.cli.job.job_table import doing, row, write_jobs
 from askback.cli.record import record
 from askback.cli.words import JOB_STATES
 
