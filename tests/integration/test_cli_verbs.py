@@ -253,7 +253,7 @@ async def test_a_job_that_waits_says_for_what(
             (await lite.create("nosuchtype"), "for the job type 'nosuchtype' if no worker serves it"),
             (await lite.create("t", prompt=confirm(audience=audience("x"))), "waits for people: 1 question"),
         ):
-            waiting = asyncio.create_task(start_module._result(session, job.job_id))
+            waiting = asyncio.create_task(start_module._wait_for_result(session, job.job_id))
             said = ""
             async with asyncio.timeout(10):
                 while says not in said:
