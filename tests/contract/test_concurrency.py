@@ -23,7 +23,7 @@ from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
 
 
-class Watched:
+class ObservedWorkers:
     """Workers that complete each job after a moment; `most` is the maximum of jobs held at once by all."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ async def count_running(database: Database, job_type: str) -> int:
 async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> None:
     limits = {"refund": 3}
     await put(here, 60)
-    watched = Watched()
+    watched = ObservedWorkers()
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
         a = FakeWorker(await here.session(), "refund", most=10)
         b = FakeWorker(await there.session(), "refund", most=10)
@@ -127,7 +127,7 @@ async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: N
     """A full queue does not block the other one, whose backlog does not take its free place."""
     await put(here, 500, job_type="mail", priority=100)
     await put(here, 10, job_type="refund")
-    watched = Watched()
+    watched = ObservedWorkers()
     async with dispatching(here, {"refund": 1}) as dispatcher:
         worker = FakeWorker(await here.session(), "mail", "refund", most=2)
         watched.add(here, dispatcher, worker)

@@ -121,6 +121,16 @@ def test_the_picture_of_the_layers_is_that_of_the_imports() -> None:
     assert reachable(drawn, "root") == folders
 
 
+def test_the_packages_of_the_client_are_those_of_the_page() -> None:
+    client = ROOT / "client" / "askback"
+    table = TEXT.partition("| package of `client/askback/` |")[2].partition("\n\n")[0]
+    listed = set(names("".join(row.split("|")[1] for row in table.splitlines() if row.startswith("|"))))
+    existing = {f"{path.parent.name}/" for path in client.glob("*/__init__.py")} | {
+        path.name for path in client.glob("*.py")
+    }
+    assert listed == existing - {"v1/", "__init__.py"}
+
+
 def test_the_files_and_functions_of_an_answer_exist() -> None:
     numbers = list(dict.fromkeys(number for number, *_ in STEPS))
     assert numbers == [*range(1, len(numbers) + 1)]

@@ -63,7 +63,7 @@ async def served(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
 
         def now() -> None:
             calls._authenticator._refresh()  # type: ignore[attr-defined]
-            calls.streams.look()
+            calls.streams.check()
 
         tokens.now = now
         asker = world.with_token("asker")

@@ -22,7 +22,7 @@ from tests.support.aggregates import CLIENT
 from tests.support.refusals import SOON, expect_refusal, outcome, until
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
 from tests.support.service import ServiceWorld, serving
-from tests.support.storage import Gated
+from tests.support.storage import GatedStore
 from tests.support.streams import ABSENT_ID
 
 Samples = Mapping[tuple[str, ...], float]
@@ -257,7 +257,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
 
 async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
-    engine._store = gated = Gated(engine._store)
+    engine._store = gated = GatedStore(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
     gated.gate.clear()
     first = engine.submit(command)
@@ -318,7 +318,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
         patched.setattr(census, "take", away)
         found = await scrape(lite_measured)
     assert found.of("askback_database_up") == 0
-    [said] = [r for r in caplog.records if r.name == collector.__name__]
+    [said] = [r for r in caplog.records if r.name == "askback.server.metrics"]
     assert (said.levelname, said.getMessage()) == ("WARNING", "the database is not counted: gone")
     assert "askback_open_prompts" not in found.families
     assert found.of("askback_prompts_asked_total", kind="confirm") == 1

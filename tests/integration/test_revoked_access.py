@@ -64,7 +64,7 @@ async def world(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
 
         def look() -> None:
             file._refresh()
-            open_calls.look()
+            open_calls.check()
 
         tokens.now = look
         yield running

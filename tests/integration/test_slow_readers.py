@@ -40,7 +40,7 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience than a real server has."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
-    monkeypatch.setattr("askback_server.transport.open_calls.LOOK", 0.1)
+    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL", 0.1)
 
 
 @asynccontextmanager

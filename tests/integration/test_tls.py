@@ -17,7 +17,7 @@ import pytest
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.lifecycle import Service
 from askback_server.transport.certificates import BadCertificates
-from tests.support.authority import Authority, Pair
+from tests.support.authority import Authority, KeyPair
 from tests.support.refusals import SOON, expect_refusal, outcome
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -60,7 +60,9 @@ def tls(folder: Path, *, mutual: bool = False) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def channel(service: Service, roots: bytes, me: Pair | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(
+    service: Service, roots: bytes, me: KeyPair | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own."""
     credentials = grpc.ssl_channel_credentials(
         roots, me.key if me is not None else None, me.certificate if me is not None else None
@@ -181,7 +183,7 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         assert await presented(world.service) == before
         new = authority.server().put(folder)
         assert await presented(world.service) == new.certificate != before
-        assert [r for r in caplog.records if "a new certificate is in force" in r.message]
+        assert [r for r in caplog.records if "a new certificate is in use" in r.message]
         # The stream of before goes on, both ways.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
         assert (await console.event("upserted")).prompt.content.title == "Still there?"
@@ -234,7 +236,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
                 assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
         errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert len(errors) == 1, errors
-        assert "the one of before stays" in errors[0]
+        assert "the previous one stays in use" in errors[0]
         assert str(folder / ("ca.crt" if what == "roots" else "tls.")) in errors[0]
         # As soon as it is whole again, it is taken.
         (folder / "ca.crt").write_bytes(authority.pem)

@@ -13,14 +13,14 @@ import grpc
 import pytest
 
 from askback_server.domain.principals import Principal
-from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.structured_logs import JsonLines, TextLines, add_request_id
 from askback_server.transport.call_context import CURRENT, CallContext
 from askback_server.transport.call_ends import is_worth_a_line
 
 
 def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
     made = logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, message, args, None, extra=extra)
-    name_the_call(made)
+    add_request_id(made)
     return made
 
 
@@ -94,9 +94,9 @@ def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
 )
 def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -> None:
     start = """
-        from askback_server.structured_logs import configure, log_the_uncaught
+        from askback_server.structured_logs import configure, log_uncaught_errors
         configure("json", "INFO")
-        log_the_uncaught()
+        log_uncaught_errors()
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(start) + program], capture_output=True, text=True, check=False

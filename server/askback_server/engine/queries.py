@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
@@ -50,6 +50,20 @@ class Queries:
         if aggregate.job is None or not principal.may_use(aggregate.job.namespace):
             raise JobNotFound(job_id)
         return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
+
+    async def within_namespace(self, filter: PromptFilter, principal: Principal) -> PromptFilter:
+        """The filter with the namespace of the job that it names. Raises JobNotFound.
+
+        A console gets an empty namespace for an unknown job: the list is empty then, as it is for a job
+        without prompts for this console.
+        """
+        try:
+            namespace = (await self.job(filter.job_id, principal)).namespace
+        except JobNotFound:
+            if filter.viewer is None:
+                raise
+            namespace = ""
+        return replace(filter, namespace=namespace)
 
     async def visible_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> VisibleJob:
         """A job as the principal may see it: the whole job for a client or worker, the head for a console
