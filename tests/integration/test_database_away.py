@@ -117,7 +117,7 @@ async def load(url: str) -> AsyncIterator[Load]:
         lanes = [asyncio.create_task(load.lane(n)) for n in range(4)]
         try:
             yield load
-            await load.goes_on(50)
+            await load.goes_on(20)
             load.stopped = True
             async with asyncio.timeout(SOON):
                 await asyncio.gather(*lanes)

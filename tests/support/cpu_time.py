@@ -1,4 +1,5 @@
-"""Prints the processor time of a run; with `--cpu-times N` also the tests that took most of it."""
+"""Prints the processor time of a run and the seed of its order; with `--cpu-times N` also the tests that took
+most processor time."""
 
 from __future__ import annotations
 
@@ -96,6 +97,9 @@ class CpuTimes:
             for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._most]:
                 say(f"{seconds:8.2f} s of CPU  {name}")
         say(f"{used():.0f} s of CPU in all, child processes included")
+        # pytest-randomly says it in the header, which `-q` leaves out.
+        if (seed := self._config.getoption("randomly_seed", None)) is not None:
+            say(f"in the order of --randomly-seed={seed}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
