@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fails when protos/ breaks what clients already have. Compares the working tree with the first there is of
-#   1. the last release: the highest v* tag that is part of this history;
-#   2. where this branch left main;
-#   3. the commit before this one, on main itself, where 2 would compare a commit with itself.
-# No base with protos (a first landing, a shallow clone, no git at all) means nothing to break: success.
+# Fails if protos/ has a breaking change. Compares the working tree with the first of these that exists:
+#   1. the last release: the highest v* tag in this history;
+#   2. the commit at which this branch left main;
+#   3. the previous commit, on main itself, where 2 would compare a commit with itself.
+# Without a base that has protos (a first commit, a shallow clone, no git) it succeeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +28,7 @@ if [ -z "$base" ] || ! git ls-tree -r --name-only "$base" -- protos | grep '\.pr
   exit 0
 fi
 
-# A plain folder as base: buf's own git input wants a branch or tag and a full clone.
+# Use a plain folder as base: buf's git input needs a branch or tag, and a full clone.
 before=$(mktemp -d)
 trap 'rm -rf "$before"' EXIT
 git archive "$base" protos | tar -x -C "$before"

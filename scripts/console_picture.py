@@ -1,7 +1,7 @@
-"""Draw docs/pictures/console.svg: what `askback inbox` shows, from a real server.
+"""Draw docs/pictures/console.svg: the output of `askback inbox`, from a real server.
 
-`python -m scripts.console_picture` starts a server on a free port, asks four questions, runs the
-commands in a terminal of 100 columns, and writes what they print as an SVG. Ids and times differ each time.
+`python -m scripts.console_picture` starts a server on a free port, asks four questions, runs the commands in
+a terminal of 100 columns, and writes their output as an SVG. Ids and times differ each time.
 """
 
 from __future__ import annotations
@@ -58,20 +58,20 @@ class Refund(BaseModel):
 
 async def ask(server: str) -> None:
     """Ask the questions of the picture."""
-    desk = ["group:desk"]
+    audience = ["group:desk"]
     async with Client(server, user="shop") as shop, Client(server, user="release-bot") as bot:
         await shop.ask(
             "How do we refund order A-17?",
             kind="clarify",
             form=Refund,
-            to=desk,
+            to=audience,
             body="The parcel came **two days late**.",
             deadline=timedelta(hours=4, seconds=30),
         )
-        await shop.ask("Which address belongs to Ada Lovelace?", kind="clarify", form=str, to=desk)
+        await shop.ask("Which address belongs to Ada Lovelace?", kind="clarify", form=str, to=audience)
         await bot.ask(
             "Release 1.4.0 to production now?",
-            to=desk,
+            to=audience,
             deadline=timedelta(minutes=25, seconds=30),
             body="It has **2 changes**. All 4,310 tests passed.",
             contents=[Content("notes", NOTES, title="Against what is live", media_type="text/x-diff")],
@@ -79,14 +79,17 @@ async def ask(server: str) -> None:
         await bot.ask(
             "Are these the right release notes?",
             kind="preview",
-            to=desk,
+            to=audience,
             deadline=timedelta(days=2, seconds=30),
             contents=[Content("notes", "- Approvals in the terminal", editable=True)],
         )
 
 
 async def run_at_terminal(server: str, *command: str) -> str:
-    """What a command of Askback prints at a terminal, with its colours."""
+    """Run a command of Askback at a terminal and return its output, with colours.
+
+    Raises RuntimeError if the command fails.
+    """
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 60, WIDTH, 0, 0))
     environment = {
@@ -109,7 +112,7 @@ async def run_at_terminal(server: str, *command: str) -> str:
     while True:
         try:
             part = await loop.run_in_executor(None, os.read, terminal, 65536)
-        except OSError:  # Linux says so when the program has closed its end
+        except OSError:  # on Linux: the program has closed its end
             break
         if not part:
             break
@@ -138,7 +141,7 @@ async def draw() -> str:
                 shown.print(Text(f"$ askback {' '.join(command)}", style="bold"))
                 shown.print(Text.from_ansi(await run_at_terminal(server, *command)))
     svg = shown.export_svg(title="askback inbox")
-    return re.sub(r",\s*url\([^)]*\) format\([^)]*\)", "", svg)  # a picture loads no fonts from elsewhere
+    return re.sub(r",\s*url\([^)]*\) format\([^)]*\)", "", svg)  # do not load fonts from the network
 
 
 if __name__ == "__main__":

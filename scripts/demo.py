@@ -1,8 +1,8 @@
-"""`make demo`: a small environment in `.venv-demo`, made once, and `askback demo` in it.
+"""`make demo`: creates a small environment in `.venv-demo` once, and runs `askback demo` in it.
 
-It runs under the user's own Python, so it uses the standard library alone. Each step prints one line. At the
-end it prints how many packages the environment holds and how much CPU time everything took, the
-processes of the demo included.
+It runs under the user's Python, so it uses only the standard library. Each step prints one line. At the end
+it prints the number of packages in the environment and the CPU time of everything, including the processes
+of the demo.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ TOP = Path(__file__).resolve().parent.parent
 ENVIRONMENT = TOP / ".venv-demo"
 PYTHON = ENVIRONMENT / "bin" / "python"
 INSTALLED = ENVIRONMENT / "installed"
-"""Written when the install came to its end; holds the text of pyproject.toml that was installed."""
+"""Written after a complete install, with the text of the installed pyproject.toml."""
 TOOLS = {"pip", "setuptools"}
-"""What a new environment brings; not counted as packages."""
+"""Packages of every new environment, which are not counted."""
 
 
 class Failed(Exception):
-    """A step did not come to its end; the text says which and what to do."""
+    """A step failed; the message says which, and what to do."""
 
 
 def main(arguments: list[str]) -> int:
-    """Make the environment if there is none, and run the demo. Returns its exit code."""
+    """Create the environment if there is none, and run the demo. Returns its exit code."""
     if sys.version_info < OLDEST:
         print("Askback needs Python 3.11 or newer; name one with make demo PYTHON=...", file=sys.stderr)
         return 2
     began = time.monotonic()
-    # Four processes of the demo import the same modules, and only those are worth compiling: once.
+    # Let Python cache bytecode: four processes of the demo import the same modules.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         install()
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install() -> None:
-    """Bring `.venv-demo` up to pyproject.toml. Raises Failed."""
+    """Create or update `.venv-demo` for the current pyproject.toml. Raises Failed."""
     project = (TOP / "pyproject.toml").read_text(encoding="utf-8")
     if INSTALLED.exists() and INSTALLED.read_text(encoding="utf-8") == project:
         return
@@ -61,7 +61,7 @@ def install() -> None:
     except (subprocess.CalledProcessError, OSError) as error:
         raise Failed(f"no environment could be made ({error}); on Debian install python3-venv") from None
     say("install Askback with its embedded server and its console")
-    # Not compiled: the demo imports a part of it.
+    # Without compiling: the demo imports only a part of the modules.
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
     done = subprocess.run(
         [PYTHON, "-m", "pip", "install", *options, "--editable", f"{TOP}[embedded,tui]"], check=False
@@ -72,7 +72,7 @@ def install() -> None:
 
 
 def packages() -> list[str]:
-    """The names of what is installed in the environment."""
+    """The names of the packages in the environment."""
     code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
     found = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True).stdout
     return [name for name in found.split() if name not in TOOLS]

@@ -2,8 +2,8 @@
 
 In: the .proto files and gen/go/buf.gen.yaml, which pins the plugins; with --check also the committed code.
 Out: gen/go/askback/v1/*.go; with --check nothing is written, and exit status 1 with a list names the stale
-files. Needs Go and, the first time, its module proxy. Without Go nothing is done, and a line says so; with
---check that is exit status 1.
+files. Needs Go and, the first time, its module proxy. Without Go the script prints a line and does nothing;
+with --check it exits with status 1.
 """
 
 import argparse
@@ -21,7 +21,7 @@ PACKAGE = Path("askback/v1")
 
 def generate(out: Path) -> None:
     """Write the package's code below `out`, a folder. Ends the program if buf or a plugin fails."""
-    # buf is a part of the development environment: beside this Python.
+    # buf is installed in the development environment, beside this Python.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = ["buf", "generate", "protos", "--template", str(MODULE / "buf.gen.yaml"), "--output", str(out)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False)
@@ -30,19 +30,19 @@ def generate(out: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, str]:
-    """The generated files below `root`: name -> text."""
+    """The generated files below `root`, by name."""
     return {path.name: path.read_text(encoding="utf-8") for path in (root / PACKAGE).glob("*.go")}
 
 
 def main() -> None:
-    """Generate; with --check compare instead of writing."""
+    """Generate the code; with --check compare instead of writing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the code is stale")
     check = parser.parse_args().check
     if shutil.which("go") is None:
         missing = f"go is not installed: {MODULE} stays as it is; CI checks that it is up to date"
         sys.exit(missing if check else print(missing))
-    # Always into an empty folder first: a proto that fails to compile leaves the old code alone.
+    # Generate into an empty folder first, so that a failure leaves the old code untouched.
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         fresh, present = contents(Path(scratch)), contents(ROOT / MODULE)

@@ -3,8 +3,8 @@
 In: the .proto files; with --check also the committed code. Out: messages and services in Python with
 their .pyi files; with --check nothing is written, and exit status 1 with a list names the stale files.
 
-Proto path and package path agree (`protos/askback/v1` is `askback.v1`), so the generated imports are
-right as they come and nothing is rewritten.
+The path of the protos equals that of the package (`protos/askback/v1` is `askback.v1`), so the generated
+imports need no rewriting.
 """
 
 import argparse
@@ -22,7 +22,7 @@ INIT = '"""The contract as Python: code generated from protos/askback/v1 by `mak
 
 
 def generate(out: Path) -> None:
-    """Compile every proto file of the package into `out`, a folder that becomes a root of imports."""
+    """Compile every proto file of the package into `out`, a folder to import from."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in (PROTOS / PACKAGE).glob("*.proto"))
     if not sources:
         sys.exit(f"no .proto files in {(PROTOS / PACKAGE).relative_to(ROOT)}")
@@ -40,17 +40,17 @@ def generate(out: Path) -> None:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every generated file below `root`: path relative to it -> bytes."""
+    """The generated files below `root`, by relative path."""
     files = (path for path in (root / PACKAGE).glob("*") if path.suffix in {".py", ".pyi"})
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def main() -> None:
-    """Generate; with --check compare instead of writing."""
+    """Generate the code; with --check compare instead of writing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the code is stale")
     check = parser.parse_args().check
-    # Always into an empty folder first: a proto that fails to compile leaves the old code alone.
+    # Generate into an empty folder first, so that a failure leaves the old code untouched.
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         fresh, present = contents(Path(scratch)), contents(CLIENT)

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs" / "states.md"
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an event says, and the keys of its `data`."""
+    """The meaning of an event, and the keys of its `data`."""
 
     text: str
     required: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A client created the job.", ("job_type", "attempt", "token"), ("retried_from", "keep")
     ),
     _E.JOB_CARRIED_OVER: Meaning(
-        "What a retried job takes over from the one it repeats. Follows JOB_CREATED, in pages if it is long.",
+        "The answers and checkpoints that a retry takes over. Follows JOB_CREATED, in pages if it is long.",
         ("retried_from", "page", "pages", "answers", "checkpoints"),
     ),
     _E.JOB_LEASED: Meaning("A worker took the job.", ("token", "attempt", "worker_id")),
@@ -81,7 +81,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         ("round", "key", "answer_id", "decision", "source"),
         ("carried_from", "by"),
     ),
-    _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
+    _E.PROMPT_EXPIRED: Meaning("No answer in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
     _E.PROMPT_SUPERSEDED: Meaning("Another prompt replaced it.", ("round", "key")),
     _E.PROMPT_UNATTENDED: Meaning(
@@ -254,7 +254,7 @@ def page() -> str:
 
 
 def _check_words() -> None:
-    """Every event and every key has its words, and no others."""
+    """Exit if an event or a key has no meaning, or a meaning belongs to none."""
     used = {key for m in EVENTS.values() for key in (*m.required, *m.optional)}
     if missing := [e.value for e in EventType if e not in EVENTS] or sorted(used ^ set(KEYS)):
         sys.exit(f"scripts/gen_states.py has no words, or needless ones, for: {', '.join(missing)}")
@@ -263,7 +263,7 @@ def _check_words() -> None:
 
 
 def main() -> None:
-    """Generate; with --check compare instead of writing."""
+    """Generate the page; with --check compare instead of writing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is stale")
     check = parser.parse_args().check

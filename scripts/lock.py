@@ -1,10 +1,10 @@
-"""Pin what the container installs in requirements/*.lock, or check that the pins fit pyproject.toml.
+"""Pin the packages of the container in requirements/*.lock, or check that the pins fit pyproject.toml.
 
-In: pyproject.toml and, without --check, a package index. Out: `server.lock`, the service and all it needs,
-and `build.lock`, what builds the wheel: names, versions and hashes, for every platform and Python that
-Askback runs on. Pins that still fit stay as they are, unless --upgrade raises all to the newest. With --check
-nothing is written and no network is used; exit status 1 names each pin that is missing, too many, or does not
-fit.
+In: pyproject.toml and, without --check, a package index. Out: `server.lock` (the service and its
+dependencies) and `build.lock` (the build system of the wheel), with names, versions and hashes for every
+platform and Python that Askback runs on. Pins that still fit stay as they are, unless --upgrade raises all of
+them. With --check nothing is written and no network is used; exit status 1 lists each pin that is missing,
+superfluous, or does not fit.
 """
 
 import argparse
@@ -39,7 +39,7 @@ PLATFORMS = [
     for version in ("3.11", "3.12", "3.13")
     for machine in ("x86_64", "aarch64")
 ]
-"""Where a lock must hold. It may hold elsewhere too."""
+"""The platforms that a lock must support. It may support others too."""
 
 
 @dataclass
@@ -48,11 +48,11 @@ class Pin:
 
     requirement: Requirement
     hashes: int = 0
-    wanted_by: set[str] = field(default_factory=set)
+    required_by: set[str] = field(default_factory=set)
 
 
 def requirements_by_lock() -> dict[str, list[Requirement]]:
-    """What pyproject.toml asks for: the name of the lock -> requirements."""
+    """The requirements in pyproject.toml, by the name of their lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return {
         "build": [Requirement(text) for text in project["build-system"]["requires"]],
@@ -64,7 +64,7 @@ def requirements_by_lock() -> dict[str, list[Requirement]]:
 
 
 def _extra(project: Mapping[str, Any], name: str) -> Iterator[Requirement]:
-    """What an extra brings; the project's other extras that it names are replaced by theirs."""
+    """The requirements of an extra, with those of the project's other extras that it includes."""
     for requirement in map(Requirement, project["optional-dependencies"][name]):
         if canonicalize_name(requirement.name) == project["name"]:
             for other in sorted(requirement.extras):
@@ -74,14 +74,14 @@ def _extra(project: Mapping[str, Any], name: str) -> Iterator[Requirement]:
 
 
 def read(path: Path) -> dict[str, Pin]:
-    """The pins of a lock file by name. Exits at a line that is not a pin, a hash or who wants it."""
+    """The pins of a lock file by name. Exits at a line that is not a pin, a hash or a `# via` comment."""
     pins: dict[str, Pin] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = line.strip().removesuffix("\\").strip()
         if HASH.fullmatch(text) and pins:
             pins[next(reversed(pins))].hashes += 1
         elif text.startswith("# via ") and pins and re.fullmatch(r"[\w.\- ,()\[\]]+", text[6:]):
-            pins[next(reversed(pins))].wanted_by.update(re.split(r", ", text[6:]))
+            pins[next(reversed(pins))].required_by.update(re.split(r", ", text[6:]))
         elif match := PIN.fullmatch(text):
             try:
                 requirement = Requirement(text)
@@ -94,7 +94,7 @@ def read(path: Path) -> dict[str, Pin]:
 
 
 def faults(requirements: list[Requirement], pins: Mapping[str, Pin]) -> Iterator[str]:
-    """What is wrong with a lock, a line each."""
+    """The faults of a lock, one line each."""
     names: set[str] = {canonicalize_name(requirement.name) for requirement in requirements}
     for requirement in requirements:
         pin = pins.get(canonicalize_name(requirement.name))
@@ -108,10 +108,10 @@ def faults(requirements: list[Requirement], pins: Mapping[str, Pin]) -> Iterator
     for name, pin in pins.items():
         if not pin.hashes:
             yield f"{name} has no hash"
-        # Whoever wants it must still be there: the project, or another pin.
-        here = {by for by in pin.wanted_by if canonicalize_name(by.partition("[")[0]) in pins}
-        if name not in names and not here:
-            yield f"{name} is pinned and nobody wants it"
+        # A pin must be required by the project or by another pin that is still in the lock.
+        present = {by for by in pin.required_by if canonicalize_name(by.partition("[")[0]) in pins}
+        if name not in names and not present:
+            yield f"{name} is pinned, but nothing requires it"
 
 
 def _holds(requirement: Requirement, platform: Mapping[str, str]) -> bool:
@@ -119,10 +119,10 @@ def _holds(requirement: Requirement, platform: Mapping[str, str]) -> bool:
 
 
 def compile_lock(requirements: list[Requirement], target: Path, *, upgrade: bool) -> None:
-    """Resolve the requirements with the index that pip is set up for, and write the lock."""
+    """Resolve the requirements with pip's configured index, and write the lock."""
     with tempfile.TemporaryDirectory() as scratch:
         if target.exists() and not upgrade:
-            shutil.copy(target, f"{scratch}/lock")  # uv keeps what it finds there
+            shutil.copy(target, f"{scratch}/lock")  # uv keeps the pins of an existing output file
         source = Path(scratch) / "requirements.in"
         source.write_text("".join(f"{requirement}\n" for requirement in requirements), encoding="utf-8")
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", str(source)]
@@ -139,8 +139,10 @@ def compile_lock(requirements: list[Requirement], target: Path, *, upgrade: bool
 
 
 def _tidy(lines: list[str]) -> Iterator[str]:
-    """With `# via` and the names below it on one line, and without the scratch file among them: a package
-    that only the project wants has no such line."""
+    """The lines with each `# via` comment on one line, without the name of the scratch file.
+
+    A package that only the project requires has no such comment.
+    """
     names: list[str] = []
     for line in [*lines, ""]:
         if line.strip().startswith("#"):
@@ -155,7 +157,7 @@ def _tidy(lines: list[str]) -> Iterator[str]:
 
 
 def _index() -> dict[str, str]:
-    """pip's settings as uv's: uv does not read them itself."""
+    """pip's index settings as variables for uv, which does not read pip's configuration."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     )

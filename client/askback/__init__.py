@@ -1,13 +1,13 @@
 """Askback: jobs that can stop and ask a human.
 
-    Client                start jobs, ask people without a worker, follow, steer, answer
-    Run                   one job in the hands of the program that started it
-    Worker, Job           run jobs that ask
-    Verdict               what people decided; true only for a yes
-    Console               the live desk of a person or of a program that answers as one
-    AskbackError          everything that can go wrong (see askback.errors)
+    Client                start, follow and change jobs, ask people without a worker, answer prompts
+    Run                   the handle of one job
+    Worker, Job           run jobs that ask people
+    Verdict               the result of a question; true only for ACCEPT and EDIT
+    Console               a live view of open prompts, for a person or a program that answers
+    AskbackError          the base of all errors (see askback.errors)
 
-Names are imported when they are first used: `import askback` loads neither grpc nor pydantic.
+Names are imported on first use: `import askback` loads neither grpc nor pydantic.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from askback._client.verdict import Verdict as Verdict
     from askback._console.console import Console as Console
     from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
-    from askback._console.desk import CaughtUp as CaughtUp
-    from askback._console.desk import Closing as Closing
+    from askback._console.console_view import CaughtUp as CaughtUp
+    from askback._console.console_view import Closing as Closing
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
     from askback._model.enums import DecisionKind as DecisionKind
@@ -91,7 +91,7 @@ _HOME = {
     "askback._client.verdict": "Verdict",
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
-    "askback._console.desk": "CaughtUp Closing",
+    "askback._console.console_view": "CaughtUp Closing",
     "askback._model.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",

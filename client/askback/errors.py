@@ -1,31 +1,31 @@
-"""Everything that can go wrong, as one tree.
+"""The errors of the client, as one tree.
 
     AskbackError
-    ├── InvalidArgument          the request itself; `violations` says which field and why
+    ├── InvalidArgument          the request is wrong; `violations` has the fields and reasons
     │   ├── AnswerInvalid          the answer's content was refused; the prompt stays open
     │   └── MessageTooLarge        a message over the size limit; it cannot be sent
     ├── NotFound
-    │   └── SessionNotFound        the worker's session is gone
+    │   └── SessionNotFound        the worker's session has expired
     ├── AlreadyExists            an id or key was used before with other content
     │   └── QuestionChanged        raised in a worker: an answered key has another question now
-    ├── FailedPrecondition       the state of things; do not retry as is
+    ├── FailedPrecondition       the present state does not allow it; do not retry as is
     │   ├── LeaseLost              stop working on the job
-    │   ├── PromptClosed           another answer, the deadline or a cancel came first: `resolution`
+    │   ├── PromptClosed           another answer, the deadline or a cancellation won: `resolution`
     │   └── PromptClaimed          another person has claimed the prompt
     ├── Aborted                  read again, then retry
-    │   └── PromptStale            the prompt changed; `prompt` is what it is now
+    │   └── PromptStale            the prompt changed; `prompt` is the present one
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted        a limit, or a full queue (`retry_after` says when to retry)
-    ├── Unavailable              no server, it is shutting down, or the network in between failed
-    │   ├── CannotConnect          no connection; the message says why and what to do
-    │   └── DeadlineExceeded       no reply in time; whether it was done is not known
+    ├── Unavailable              no server, it is shutting down, or the network failed
+    │   ├── CannotConnect          no connection; the message has the cause and the remedy
+    │   └── DeadlineExceeded       no reply in time; the call may have been carried out
     ├── Unimplemented            the server does not know the method
-    ├── Internal                 a bug of the service; `metadata["error_id"]` names its log entry
+    ├── Internal                 a bug of the service; `metadata["error_id"]` refers to its log entry
     ├── JobFailed, JobCancelled  raised by `Run.result()`
     └── PromptEnded              raised in a worker: the question got no answer
-        ├── PromptExpired          nobody answered in time
+        ├── PromptExpired          no answer in time
         ├── PromptCancelled        withdrawn or superseded
-        └── PromptDeclined         a person said no, or did not want to answer
+        └── PromptDeclined         a person declined, or did not want to answer
 
 `NonRetryable` and its subclasses stand apart: a job's function raises them to fail the job for good.
 """
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 class AskbackError(Exception):
     """Base of every error of the client.
 
-    `code` is the canonical gRPC name (`NOT_FOUND`), `reason` the contract's
-    (`ERROR_REASON_JOB_NOT_FOUND`; empty if the server gave none), `metadata` the values the message
-    speaks of, `violations` the fields at fault, `retry_after` the seconds to wait where a retry makes sense.
-    `from_server` says whether the service itself made it, and not the network in between or this client.
+    `code` is the canonical gRPC name (`NOT_FOUND`), `reason` the contract's (`ERROR_REASON_JOB_NOT_FOUND`;
+    empty if the server gave none), `metadata` the values that the message mentions, `violations` the invalid
+    fields, `retry_after` the seconds to wait before a retry that makes sense. `from_server` is true if the
+    service itself reported the error, and not the network or this client.
     """
 
     code: str = "UNKNOWN"
@@ -73,25 +73,25 @@ class AskbackError(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        told = (f"{violation.field}: {violation.description}" for violation in self.violations)
-        listed = "".join(f"\n  {text}" for text in told if text != self.message)
+        texts = (f"{violation.field}: {violation.description}" for violation in self.violations)
+        listed = "".join(f"\n  {text}" for text in texts if text != self.message)
         return f"{self.message}{listed}"
 
 
 class InvalidArgument(AskbackError):
-    """The request is wrong whatever the state of things is."""
+    """The request is wrong, whatever the state of the service."""
 
     code = "INVALID_ARGUMENT"
 
 
 class NotFound(AskbackError):
-    """No such thing, or you may not see it."""
+    """It does not exist, or you may not see it."""
 
     code = "NOT_FOUND"
 
 
 class SessionNotFound(NotFound):
-    """No such worker session any more."""
+    """The worker's session has expired."""
 
 
 class AlreadyExists(AskbackError):
@@ -103,9 +103,9 @@ class AlreadyExists(AskbackError):
 class QuestionChanged(AlreadyExists):
     """The key has an answer, or another end, that was given to another question.
 
-    `key` names it; `changes` says in words what changed, the old wording first. The run ends and is
-    repeated without counting the attempt, so that the right version of the worker can take the job over;
-    after 24 hours the job fails. `same=True` on the call keeps the answer.
+    `changes` describes each change in words, the old wording first. The run ends and is repeated without
+    counting the attempt, so that the right version of the worker can take the job over; after 24 hours the
+    job fails. `same=True` on the call keeps the answer.
     """
 
     def __init__(
@@ -124,17 +124,17 @@ class QuestionChanged(AlreadyExists):
 
 
 class FailedPrecondition(AskbackError):
-    """The state of things does not allow it."""
+    """The present state does not allow it."""
 
     code = "FAILED_PRECONDITION"
 
 
 class LeaseLost(FailedPrecondition):
-    """The job is not this worker's any more."""
+    """This worker does not hold the job's lease any more."""
 
 
 class Aborted(AskbackError):
-    """Another call changed the same thing; nothing was done."""
+    """A concurrent call changed the same record; nothing was changed by this one."""
 
     code = "ABORTED"
 
@@ -152,30 +152,30 @@ class PermissionDenied(AskbackError):
 
 
 class ResourceExhausted(AskbackError):
-    """A limit of the service, or too much waits to be written."""
+    """A limit of the service was reached, or its write queue is full."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
 class MessageTooLarge(InvalidArgument):
-    """A request or a response is larger than a message may be, here, at the server or in between."""
+    """A request or a response is over the size limit of this client, the server or a proxy."""
 
 
 class Unavailable(AskbackError):
-    """The server cannot be reached, or does not take calls now.
+    """The server cannot be reached, or accepts no calls now.
 
-    Also for whatever a proxy or load balancer answered in the server's place; then `metadata["grpc_code"]`
-    has the code that gRPC made of it.
+    Also raised if a proxy or load balancer answered in the server's place; then `metadata["grpc_code"]` has
+    the code that gRPC derived.
     """
 
     code = "UNAVAILABLE"
 
 
 class CannotConnect(Unavailable):
-    """There is no connection to the server; the message says why and what to do.
+    """There is no connection to the server; the message has the cause and the remedy.
 
-    `passing` says whether waiting may help: nothing listens yet, a name is not known yet. It is false
-    for what needs a change of settings, such as a certificate of an unknown authority.
+    `passing` is true if waiting may help: nothing listens yet, or a name cannot be resolved yet. It is false
+    if the settings must change, for example for a certificate of an unknown authority.
     """
 
     def __init__(self, message: str, *, passing: bool) -> None:
@@ -184,13 +184,13 @@ class CannotConnect(Unavailable):
 
 
 class DeadlineExceeded(Unavailable):
-    """No reply in time. Whether the call was carried out is not known."""
+    """No reply in time. The call may have been carried out."""
 
     code = "DEADLINE_EXCEEDED"
 
 
 class Unimplemented(AskbackError):
-    """The server does not know the method: it is older than this client, or not an Askback."""
+    """The server does not know the method: it is older than this client, or no Askback server."""
 
     code = "UNIMPLEMENTED"
 
@@ -202,13 +202,13 @@ class Internal(AskbackError):
 
 
 class _AnswerRefused(AskbackError):
-    """An answer that did not resolve its prompt; `prompt` is the prompt as it is now."""
+    """The answer did not resolve its prompt; `prompt` is the present state of the prompt."""
 
     prompt: PromptInfo | None = None
 
     @property
     def resolution(self) -> Resolution | None:
-        """How the prompt ended, if it did: the winner."""
+        """The resolution that won, if the prompt has ended."""
         return self.prompt.resolution if self.prompt else None
 
 
@@ -217,11 +217,11 @@ class AnswerInvalid(InvalidArgument, _AnswerRefused):
 
 
 class PromptStale(Aborted, _AnswerRefused):
-    """The prompt's content changed since it was shown. Show `prompt` and ask again."""
+    """The prompt's content has changed since it was shown. Show `prompt` and ask again."""
 
 
 class PromptClosed(FailedPrecondition, _AnswerRefused):
-    """The prompt had ended already; `resolution` is what won."""
+    """The prompt had ended already; `resolution` is the one that won."""
 
 
 class PromptClaimed(FailedPrecondition):
@@ -229,12 +229,12 @@ class PromptClaimed(FailedPrecondition):
 
     @property
     def claimed_by(self) -> str:
-        """Who has it."""
+        """The name of that person."""
         return self.metadata.get("claimed_by", "")
 
 
 class JobFailed(AskbackError):
-    """The job ended in FAILED. `failure_code` and `details` are what its worker reported."""
+    """The job ended in FAILED. Its worker reported `failure_code` and `details`."""
 
     code = "JOB_FAILED"
 
@@ -256,7 +256,7 @@ class JobCancelled(AskbackError):
 
 
 class PromptEnded(AskbackError):
-    """A question of a job ended without the answer that was asked for; `prompt` says how."""
+    """A question of a job ended without the requested answer; see `prompt.resolution`."""
 
     code = "PROMPT_ENDED"
 
@@ -266,7 +266,7 @@ class PromptEnded(AskbackError):
 
 
 class PromptExpired(PromptEnded):
-    """Nobody answered in time."""
+    """There was no answer in time."""
 
 
 class PromptCancelled(PromptEnded):
@@ -274,28 +274,28 @@ class PromptCancelled(PromptEnded):
 
 
 class PromptDeclined(PromptEnded):
-    """A person said no, asked for changes, or did not want to answer; see `decision`, `comment` and `by`."""
+    """A person declined, asked for changes, or did not want to answer; see `decision`, `comment` and `by`."""
 
     @property
     def decision(self) -> str:
-        """What was decided: REJECT, DISMISS or REVISE."""
+        """The decision: REJECT, DISMISS or REVISE."""
         answer = self.prompt.answered
         return answer.decision if answer else ""
 
     @property
     def comment(self) -> str:
-        """The reason in the person's words."""
+        """The person's comment."""
         answer = self.prompt.answered
         return answer.comment if answer else ""
 
     @property
     def by(self) -> str:
-        """Who decided; empty for a default."""
+        """The person who decided; empty for a default."""
         answer = self.prompt.answered
         return answer.by if answer else ""
 
     @property
     def by_default(self) -> bool:
-        """Whether nobody answered in time and the default said no."""
+        """Whether there was no answer in time, and the default declined."""
         answer = self.prompt.answered
         return answer is not None and answer.by_default

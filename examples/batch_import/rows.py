@@ -1,4 +1,4 @@
-"""The rows of a customer file, and what can be told about them without asking anybody. Pure."""
+"""The rows of a customer file, and the checks that need no person. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EMAIL = r"^[^@\s]+@[^@\s]+\.[a-z]+$"
 
 
 class Row(BaseModel):
-    """A line of the file, as it stands there."""
+    """A line of the file, unchanged."""
 
     line: int
     name: str
@@ -23,7 +23,7 @@ class Row(BaseModel):
 
 
 class Customer(BaseModel):
-    """A row that is clear."""
+    """A row without open questions."""
 
     line: int
     name: str
@@ -40,13 +40,13 @@ def read(text: str) -> list[Row]:
 
 
 def address(text: str) -> str | None:
-    """The e-mail address in the form in which we compare; None if it is none."""
+    """The e-mail address in lower case, to be compared; None if the text is not an address."""
     text = text.strip().lower()
     return text if re.match(EMAIL, text) else None
 
 
 def dates(text: str) -> list[date]:
-    """The days that a text may mean: one if it is clear, none if it is no date."""
+    """The days that a text may mean: several if it is ambiguous, none if it is no date."""
     days: list[date] = []
     for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"):
         try:
@@ -59,6 +59,6 @@ def dates(text: str) -> list[date]:
 
 
 def holder(rows: list[Row], row: Row, email: str, known: Mapping[str, str]) -> str | None:
-    """Whose address it is already: in the table, or in a line further up. None if nobody's."""
+    """The name of the customer with this address, in the table or in an earlier line; None without one."""
     above = (other.name for other in rows if other.line < row.line and address(other.email) == email)
     return known.get(email) or next(above, None)

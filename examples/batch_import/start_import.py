@@ -11,7 +11,7 @@ from askback import Client
 
 
 async def main(text: str) -> None:
-    """Start the job and tell how far it is, until it has ended."""
+    """Start the job, and print its progress until it has ended."""
     async with Client(user="sales") as client:
         # The same file gives the same job: starting it twice imports it once.
         digest = hashlib.sha256(text.encode()).hexdigest()

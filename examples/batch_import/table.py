@@ -1,4 +1,4 @@
-"""The table that customers are imported into. Every write may be repeated without a further effect."""
+"""The table that customers are imported into. Every write is idempotent."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS imports (job_id TEXT PRIMARY KEY, token INTEGER NOT N
 """
 
 
-class Overtaken(Exception):
-    """Another worker has the job by now; nothing was written."""
+class StaleToken(Exception):
+    """Another worker has leased the job since; nothing was written."""
 
 
 class Customers:
@@ -41,10 +41,10 @@ class Customers:
             return dict(connection.execute("SELECT email, name FROM customers").fetchall())
 
     def put(self, customer: Customer, job_id: str, token: int, *, replace: bool = False) -> bool:
-        """Write a customer, if nobody has the address or `replace` is true. Says whether it is there now.
+        """Write a customer if the address is free or `replace` is true. Return whether the row is stored now.
 
-        `token` is the job's fencing token: a worker that lost the job without knowing it, because its
-        machine slept, must not write over what its successor has written. Raises Overtaken.
+        `token` is the job's fencing token: a worker that has lost the job without noticing it, because its
+        machine slept, must not overwrite what its successor has written. Raises StaleToken.
         """
         with self._transaction() as connection:
             newest = connection.execute(
@@ -53,8 +53,8 @@ class Customers:
                 (job_id, token),
             )
             if not newest.rowcount:
-                raise Overtaken(f"job {job_id} was leased again after token {token}")
-            # The address keeps customers apart; job and line keep one row from becoming two.
+                raise StaleToken(f"job {job_id} was leased again after token {token}")
+            # The address identifies a customer; job and line prevent a second copy of a row.
             connection.execute(
                 "INSERT INTO customers (email, name, joined, job_id, line) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (email) DO "

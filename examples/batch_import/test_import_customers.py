@@ -1,4 +1,4 @@
-"""The importer under test: `pip install 'askback[testing]'` brings `human` and `clock`."""
+"""Tests of the importer. The fixtures `human` and `clock` come with `pip install 'askback[testing]'`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from askback import JobFailed
 from askback.testing import Clock, Human
 from import_customers import Clash, Report, import_customers
 from rows import Customer, dates
-from table import Customers, Overtaken
+from table import Customers, StaleToken
 
 FILE = (Path(__file__).parent / "customers.csv").read_text()
 HEADER = "name,email,joined\n"
@@ -21,14 +21,14 @@ ADA = Customer(line=2, name="Ada", email="ada@example.org", joined=date(2024, 11
 
 @pytest.fixture(autouse=True)
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Customers:
-    """Each test has a table of its own."""
+    """Give each test an empty table."""
     table = Customers(tmp_path / "customers.db")
     monkeypatch.setattr(program, "table", table)
     return table
 
 
 async def run_import(csv: str) -> Report:
-    """The report of an import."""
+    """Import a text and return the report."""
     run = await import_customers.start(csv=csv)
     return Report.model_validate(await run.result())
 
@@ -56,7 +56,9 @@ async def test_all_questions_are_open_at_once(human: Human, clock: Clock, table:
     await run.cancel("enough seen")
 
 
-async def test_silence_overwrites_nobody(human: Human, clock: Clock, table: Customers) -> None:
+async def test_a_row_without_an_answer_overwrites_no_customer(
+    human: Human, clock: Clock, table: Customers
+) -> None:
     table.put(ADA, "before", 1)
     human.on(key="line-2-clash").never()
     human.on(key="line-3-email").never()
@@ -74,7 +76,7 @@ async def test_a_corrected_address_may_clash_too(human: Human, table: Customers)
     assert (await run_import(HEADER + "Eve,eve at example,2025-01-01\n")).kept == 1
 
 
-async def test_a_file_with_other_columns_is_no_use_trying_again(human: Human) -> None:
+async def test_a_file_with_other_columns_fails_without_a_retry(human: Human) -> None:
     run = await import_customers.start(csv="name,phone\n")
     with pytest.raises(JobFailed, match="must be") as failed:
         await run.result()
@@ -82,11 +84,11 @@ async def test_a_file_with_other_columns_is_no_use_trying_again(human: Human) ->
     assert (await run.job()).attempt == 1
 
 
-def test_a_row_is_written_once_and_never_by_a_worker_that_was_overtaken(table: Customers) -> None:
+def test_a_row_is_written_once_and_never_with_a_stale_token(table: Customers) -> None:
     assert table.put(ADA, "job", 7)
     assert table.put(ADA, "job", 7), "again, after a crash before the checkpoint"
     assert not table.put(ADA.model_copy(update={"line": 9}), "job", 7), "the first one is there"
-    with pytest.raises(Overtaken):
+    with pytest.raises(StaleToken):
         table.put(ADA, "job", 6, replace=True)
     assert table.names() == {"ada@example.org": "Ada"}
 

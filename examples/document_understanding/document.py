@@ -1,4 +1,4 @@
-"""What a text leaves open, and how much of it has been settled. Pure: equal texts, equal findings."""
+"""Finds the ambiguous points of a text, and measures how many are settled. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WORDS: dict[str, Any] = {"pattern": r"\S+\s+\S+\s+\S+"}
 
 @dataclass(frozen=True)
 class Rule:
-    """Words that leave something open, what to ask then, and which answers settle it."""
+    """Ambiguous words, the question to ask about them, and the answers that settle them."""
 
     words: str
     question: str
     weight: int
     answer: dict[str, Any]
-    """JSON Schema of the answer. The server refuses what does not fit, before we ever see it."""
+    """The JSON Schema of the answer. The server refuses other answers before the worker sees them."""
 
 
 RULES = (
@@ -36,7 +36,7 @@ RULES = (
 
 
 class OpenPoint(BaseModel):
-    """Something that a reader could take in two ways."""
+    """A point that a reader could understand in two ways."""
 
     point_id: str
     line: str
@@ -47,7 +47,7 @@ class OpenPoint(BaseModel):
 
 
 def open_points(text: str) -> list[OpenPoint]:
-    """The open points of a text, the weightiest first."""
+    """The open points of a text, those with the highest weight first."""
     points: list[OpenPoint] = []
     for line in text.splitlines():
         for rule in RULES:
@@ -72,7 +72,7 @@ def open_points_left(points: Iterable[OpenPoint], answers: Mapping[str, str]) ->
 
 
 def readiness(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> float:
-    """From 0 to 1: the settled share of the points, by weight."""
+    """The settled share of the points by weight, from 0 to 1."""
     total = settled = 0
     for point in points:
         total += point.weight
@@ -81,7 +81,7 @@ def readiness(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> float:
 
 
 def form(points: Iterable[OpenPoint]) -> dict[str, Any]:
-    """A form with a field for each point. None is required: one may answer what one knows."""
+    """A form with a field for each point. No field is required: people answer what they know."""
     properties = {
         point.point_id: {"type": "string", "title": point.question, "description": point.line, **point.answer}
         for point in points
@@ -90,7 +90,7 @@ def form(points: Iterable[OpenPoint]) -> dict[str, Any]:
 
 
 def summary(points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: Iterable[str] = ()) -> str:
-    """What is understood, as a Markdown list."""
+    """The settled points and the remarks, as a Markdown list."""
     settled = [f"- **{p.found}**: {answers[p.point_id]}" for p in points if p.point_id in answers]
     return "\n".join([*settled, *(f"- {remark}" for remark in remarks)])
 
@@ -98,7 +98,7 @@ def summary(points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: It
 def clarify(
     text: str, points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: Iterable[str] = ()
 ) -> str:
-    """The text with every answer beside the words that it settles, and the remarks at its end."""
+    """The text with each answer behind the line that it settles, and the remarks at its end."""
     notes: dict[str, list[str]] = {}
     for point in points:
         if point.point_id in answers:
@@ -111,7 +111,7 @@ def clarify(
 
 
 def diff(before: str, after: str) -> str:
-    """What the second text has changed."""
+    """The changes between two texts as a unified diff."""
     return "".join(
         difflib.unified_diff(before.splitlines(True), after.splitlines(True), "given", "clarified")
     )

@@ -1,4 +1,4 @@
-"""Have a document understood: `python start_understanding.py FILE`. The clear text goes beside it."""
+"""Clarify a document: `python start_understanding.py FILE`. The clear text is written beside it."""
 
 from __future__ import annotations
 

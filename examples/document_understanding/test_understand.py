@@ -1,4 +1,4 @@
-"""The reader under test: `pip install 'askback[testing]'` brings `human` and `clock`."""
+"""Tests of the worker. The fixtures `human` and `clock` come with `pip install 'askback[testing]'`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTLED = {
 }
 
 
-def test_what_is_open_is_found_the_weightiest_first() -> None:
+def test_open_points_are_sorted_by_weight() -> None:
     points = doc.open_points(TEXT)
     assert [point.found for point in points] == [
         "TBD",
@@ -53,7 +53,7 @@ async def test_it_asks_until_it_is_ready(human: Human) -> None:
     assert (outcome.accepted, outcome.score, outcome.left_open) == (True, 1.0, [])
     assert "fast, also on a phone. *(fast: 2 seconds)*" in outcome.text
     assert outcome.text.endswith("- Merging keeps both histories.\n")
-    # 7 points, three at a time: and nothing was asked twice.
+    # 7 points, three at a time, and no point is asked twice.
     asked = [name for prompt in rounds.prompts for name in (prompt.schema or {})["properties"]]
     assert sorted(asked) == sorted(SETTLED)
     assert len(rounds.prompts) == -(-7 // AT_ONCE)
@@ -63,7 +63,7 @@ async def test_it_asks_until_it_is_ready(human: Human) -> None:
     assert len(known.questions_asked) == len(known.answers) == 3
 
 
-async def test_people_may_go_on_with_what_is_open(human: Human) -> None:
+async def test_people_may_proceed_with_open_points(human: Human) -> None:
     human.on(key="brief").answers(BRIEF)
     human.on(kind="deep_understanding").answers({"p3": "two days"}).approves()
     human.on(kind="confirm").approves()
@@ -76,7 +76,7 @@ async def test_people_may_go_on_with_what_is_open(human: Human) -> None:
     assert '"edited": true' in report.prompts[0].contents[0].text
 
 
-async def test_a_no_to_the_understanding_leaves_the_text_alone(human: Human) -> None:
+async def test_a_rejected_understanding_leaves_the_text_unchanged(human: Human) -> None:
     human.on(key="brief").answers(BRIEF)
     human.on(kind="deep_understanding").approves()
     human.on(kind="confirm").declines("we meant something else")
@@ -86,7 +86,7 @@ async def test_a_no_to_the_understanding_leaves_the_text_alone(human: Human) -> 
     assert outcome.comment == "we meant something else"
 
 
-async def test_a_job_that_nobody_cares_for_fails(human: Human, clock: Clock) -> None:
+async def test_a_job_without_an_answer_fails_after_a_week(human: Human, clock: Clock) -> None:
     human.on(key="brief").never()
     run = await understand.start(document=TEXT)
     await clock.advance(days=7)
@@ -94,7 +94,7 @@ async def test_a_job_that_nobody_cares_for_fails(human: Human, clock: Clock) -> 
         await run.result()
 
 
-async def test_whoever_rejects_a_round_ends_the_job(human: Human) -> None:
+async def test_rejecting_a_round_fails_the_job(human: Human) -> None:
     human.on(key="brief").answers(BRIEF)
     human.on(kind="deep_understanding").declines("out of scope")
     run = await understand.start(document=TEXT)

@@ -1,8 +1,8 @@
-"""A worker that understands a requirements text before it touches it.
+"""A worker that makes sure it understands a requirements text before it changes it.
 
-It clarifies the brief, asks round by round for what the text leaves open until the readiness score
-passes the threshold, has its understanding confirmed, shows a draft that may be edited, and has the
-result validated. `python understand.py` runs it.
+It clarifies the brief and asks in rounds about the open points of the text, until the readiness score passes
+the threshold. Then people confirm its understanding, edit a draft, and validate the result.
+`python understand.py` runs it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import document as doc
 from askback import Content, DecisionKind, FinalAction, Job, NonRetryable, PromptDeclined, Worker
 
 AT_ONCE = 3
-"""Questions in one round: more at once, and people stop reading."""
+"""Questions in one round. People stop reading if there are more."""
 
-# People may think for days. After five quiet seconds the worker forgets such a job altogether; when
-# the answer is there, any worker runs the function again from the top, and every `ask` and `step`
-# that is known already returns at once.
+# People may think for days. After five seconds of only waiting the worker gives the job up. When the answer
+# arrives, any worker runs the function again from the top, and every `ask` and `step` that has a stored
+# result returns at once.
 worker = Worker(worker_id="reader-bot", park_after=5.0)
 
 
 class Reader(StrEnum):
-    """For whom the text is."""
+    """The readers of the text."""
 
     DEVELOPERS = "developers"
     TESTERS = "testers"
@@ -36,7 +36,7 @@ class Reader(StrEnum):
 
 
 class Brief(BaseModel):
-    """What must be known before the first question about the text."""
+    """The answers that are needed before the first question about the text."""
 
     problem: str = Field(min_length=10, title="Which problem does it solve, in a sentence?")
     reader: Reader = Field(title="Who reads the result?")
@@ -54,20 +54,20 @@ class Outcome(BaseModel):
 
 
 async def learn(job: Job, points: list[doc.OpenPoint], answers: dict[str, str]) -> float:
-    """Write down what is understood by now, and return the score."""
+    """Store the current score and summary in the job's understanding, and return the score."""
     score = doc.readiness(points, answers)
-    # The server keeps questions_asked and answers itself, as rounds are asked and answered.
+    # The server itself updates questions_asked and answers with each round.
     await job.update_understanding(readiness_score=score, summary=doc.summary(points, answers))
     return score
 
 
 @worker.job("understand")
 async def understand(job: Job, document: str) -> Outcome:
-    """Find out what `document` means, and write it down so that nobody has to ask again."""
+    """Find out what `document` means, and write a clear text that needs no further questions."""
     if not document.strip():
         raise NonRetryable("the document is empty", code="EmptyDocument")
-    # A checkpoint although it is pure: a newer version of this program may find other points, and
-    # the questions of a job that is under way must stay what they are.
+    # A step although the function is pure: a newer version of this program may find other points, but the
+    # questions of a job in progress must not change.
     points = await job.step("points", doc.open_points, document)
 
     brief = await job.ask(
@@ -76,7 +76,7 @@ async def understand(job: Job, document: str) -> Outcome:
         key="brief",
         body=f"It leaves **{len(points)} points** open.",
         contents=[Content("document", document, "The document")],
-        # Nobody answers for a week: then nobody needs it, and the job fails for good.
+        # Without an answer for a week the document is not needed: fail the job.
         deadline=timedelta(days=7),
         on_deadline=FinalAction.FAIL_JOB,
     )
@@ -90,7 +90,7 @@ async def understand(job: Job, document: str) -> Outcome:
         await job.progress(round(score * 100), 100, "waiting for the understanding to be confirmed")
         meant = await job.confirm(
             "Is this what is meant?",
-            # Another question needs another key: an answer belongs to what was on the screen.
+            # Each question needs its own key: an answer belongs to the text that was on the screen.
             key=f"meant-{turn}",
             body=doc.summary(points, answers, remarks) or "Nothing was open.",
         )
@@ -128,13 +128,13 @@ async def understand(job: Job, document: str) -> Outcome:
 
 
 async def note_brief(job: Job, brief: Brief, points: int) -> None:
-    """Put what we were told, and what we did ourselves, into the understanding."""
+    """Store the brief, and the research of the worker, in the job's understanding."""
     research = [{"did": "looked for words that leave something open", "found": points}]
     await job.update_understanding(user_problem=brief.problem, research_performed=research)
 
 
 async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float) -> dict[str, str]:
-    """Ask in rounds until the score passes the threshold, or people want to go on as it is."""
+    """Ask in rounds until the score passes the threshold, or people decide to proceed."""
     answers: dict[str, str] = {}
     score = doc.readiness(points, answers)
     for turn in count(1):
@@ -152,7 +152,7 @@ async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float
         except PromptDeclined as no:
             raise NonRetryable(f"stopped by {no.by}: {no.comment}", code="NotUnderstood") from None
         if not given:
-            # “Proceed”, the kind's other answer: without values.
+            # ACCEPT (“Proceed”) is the other decision of this kind, and has no values.
             break
         answers |= given
         score = await job.step(f"round-{turn}", learn, job, points, answers)
@@ -161,7 +161,7 @@ async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float
 
 
 async def finish(job: Job) -> None:
-    """The dialogue has come to its end."""
+    """Mark the job's understanding as complete."""
     await job.update_understanding(complete=True)
 
 

@@ -1,7 +1,7 @@
-"""A worker that brings a release out, with people's consent at each turn.
+"""A worker that publishes a release, with people's consent at each step.
 
-It clarifies the plan, has the notes approved beside their diff, asks for the go, and rolls out stage
-by stage while people can press a stop button. `python release.py` runs it.
+It asks for the plan, has the notes approved beside their diff, asks for the final go, and rolls out in stages
+while people can press a stop button. `python release.py` runs it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from pydantic import BaseModel, Field
 from askback import Content, DecisionKind, Job, NonRetryable, Option, Worker
 
 SITE = Path(os.environ.get("RELEASE_SITE", "site.json"))
-"""What users get. Stands for the load balancer, the app store, or whatever you release to."""
+"""The file that stands for production: your load balancer, app store, or other target."""
 DESK = ("group:release-desk",)
 """Only these people see the questions and may answer them."""
 
-# A stage may be watched for long. When this worker is stopped, the roll-out goes on at another one.
+# A stage may last long. When this worker is stopped, another one continues the roll-out.
 worker = Worker(worker_id="release-bot", drain_timeout=3.0)
 
 
 class Target(StrEnum):
-    """Where a release may go."""
+    """The targets of a release."""
 
     STAGING = "staging"
     PRODUCTION = "production"
 
 
 class Plan(BaseModel):
-    """What only a person can know. The model is the form, and the answer is an instance of it."""
+    """The plan, which only a person can make. The model is the form; the answer is an instance of it."""
 
     target: Target = Field(title="Where should it go?")
     canary_percent: int = Field(ge=1, le=100, title="To how many percent of the users first?")
@@ -43,7 +43,7 @@ class Plan(BaseModel):
 
 
 class Site(BaseModel):
-    """What is live."""
+    """The live version."""
 
     version: str = "1.3.0"
     target: Target = Target.PRODUCTION
@@ -61,24 +61,24 @@ class Outcome(BaseModel):
 
 
 def read_site() -> Site:
-    """What is live now."""
+    """Read the live version."""
     return Site.model_validate_json(SITE.read_bytes()) if SITE.exists() else Site()
 
 
 def publish(site: Site) -> None:
-    """Make it live: whole or not at all, and as often as you like with the same effect."""
+    """Make a version live, atomically and idempotently."""
     draft = SITE.with_suffix(".new")
     draft.write_text(site.model_dump_json(indent=2))
     draft.replace(SITE)
 
 
 def draft_notes(version: str, changes: list[str]) -> str:
-    """Release notes from the list of changes."""
+    """Write release notes from the list of changes."""
     return f"# Release {version}\n\n" + "".join(f"- {change}\n" for change in changes)
 
 
 def diff(before: str, after: str) -> str:
-    """What changes in the notes."""
+    """The changes in the notes, as a unified diff."""
     return "".join(
         difflib.unified_diff(before.splitlines(True), after.splitlines(True), "live now", "this release")
     )
@@ -86,11 +86,11 @@ def diff(before: str, after: str) -> str:
 
 @worker.job("release")
 async def release(job: Job, version: str, changes: list[str], pace: float = 1.0) -> Outcome:
-    """Bring `version` out; `pace` is how many seconds each stage is watched before the next."""
+    """Publish `version`; `pace` is the number of seconds from one stage to the next."""
     if not changes:
-        # No attempt would end otherwise. Any other exception is tried again, with backoff.
+        # Every attempt would fail. Any other exception is retried, with backoff.
         raise NonRetryable("a release needs at least one change", code="NothingToRelease")
-    # In a step because it must not be computed again: once we publish, it would read our own work.
+    # A step is not run again: after the first stage it would read our own release.
     before = await job.step("before", read_site)
 
     await job.progress(1, 4, "reading the changes")
@@ -111,8 +111,8 @@ async def release(job: Job, version: str, changes: list[str], pace: float = 1.0)
             Content("notes", notes, "Release notes", editable=True),
             Content("diff", diff(before.notes, notes), "Against what is live", "text/x-diff"),
         ],
-        # A preview also offers REVISE unless told otherwise. This worker cannot rewrite notes by a
-        # comment, so it does not offer what it would not do.
+        # By default a preview also offers REVISE. This worker cannot rewrite notes from a comment, so it does
+        # not offer that.
         decisions=[
             Option(DecisionKind.ACCEPT, "Use them"),
             Option(DecisionKind.EDIT, "Use my text"),
@@ -134,7 +134,7 @@ async def release(job: Job, version: str, changes: list[str], pace: float = 1.0)
             Option(DecisionKind.ACCEPT, "Release now"),
             Option(DecisionKind.REJECT, "Do not release"),
         ],
-        # Silence is never a yes: if nobody decides within a working day, the answer is no.
+        # Silence is never a yes: without a decision within a working day the answer is no.
         deadline=timedelta(hours=8),
         default=False,
     )
@@ -147,8 +147,8 @@ async def release(job: Job, version: str, changes: list[str], pace: float = 1.0)
 
 
 async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, by: str) -> Outcome:
-    """Publish stage by stage, with a stop button; on a stop or a cancel, go back."""
-    # Not blocking: the job counts as running, and ends with the question open if nobody presses it.
+    """Publish in stages, with a stop button; on a stop or a cancel restore the previous version."""
+    # Not blocking: the job stays RUNNING, and may end while this question is open.
     stop = asyncio.create_task(
         job.confirm(
             f"Stop the roll-out of {new.version}?",
@@ -162,7 +162,7 @@ async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, 
     try:
         for percent in sorted({canary, max(canary, 50), 100}):
             live = new.model_copy(update={"percent": percent})
-            # A crash between the publishing and its checkpoint publishes again, so it is idempotent.
+            # After a crash between `publish` and its checkpoint the step runs again: `publish` is idempotent.
             await job.step(f"at-{percent}", publish, live)
             await job.progress(3, 4, f"{percent} % of the users have {new.version}")
             await asyncio.wait([stop], timeout=pace if percent < 100 else 0)
@@ -171,7 +171,7 @@ async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, 
                 pressed = stop.result()
                 return Outcome(released=False, why=pressed.comment, decided_by=pressed.by, live=before)
     except asyncio.CancelledError:
-        # Parked, drained, lease lost: another run goes on from here. Only a cancel is the end.
+        # After parking, a drain or a lost lease another run continues. Only a cancel is final.
         if job.cancel_reason is not None:
             publish(before)
         raise

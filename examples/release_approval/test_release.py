@@ -1,4 +1,4 @@
-"""The release worker under test: `pip install 'askback[testing]'` brings `human` and `clock`."""
+"""Tests of the worker. The fixtures `human` and `clock` come with `pip install 'askback[testing]'`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANGES = ["Approvals in the terminal"]
 
 @pytest.fixture(autouse=True)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a production of its own."""
+    """Give each test its own production."""
     monkeypatch.setattr(program, "SITE", tmp_path / "site.json")
 
 
@@ -43,12 +43,12 @@ async def test_the_notes_that_go_live_are_the_edited_ones(human: Human) -> None:
     run = await release.start(version="1.4.0", changes=CHANGES, pace=0.01)
     await run.result()
     assert program.read_site().notes == "# 1.4.0\n"
-    # What the person was shown is there too: the diff against what was live.
+    # The person was also shown the diff against the live notes.
     (shown,) = notes.prompts
     assert "+- Approvals in the terminal" in shown.contents[1].text
 
 
-async def test_the_stop_button_brings_back_what_was_live(human: Human) -> None:
+async def test_the_stop_button_restores_the_live_version(human: Human) -> None:
     human.on(key="plan").answers(PLAN)
     human.on(key="notes").approves()
     human.on(key="go").approves()
@@ -59,7 +59,7 @@ async def test_the_stop_button_brings_back_what_was_live(human: Human) -> None:
     assert program.read_site() == Site()
 
 
-async def test_silence_is_no(human: Human, clock: Clock) -> None:
+async def test_a_missed_deadline_means_no(human: Human, clock: Clock) -> None:
     human.on(key="plan").answers(PLAN)
     human.on(key="notes").approves()
     human.on(key="go").never()

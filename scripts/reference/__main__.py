@@ -1,6 +1,6 @@
 """Write docs/reference, or check that it is up to date: `python -m scripts.reference [--check]`.
 
-In: what each page's module names. Out: docs/reference/*.md; with --check nothing is written, and exit
+In: the sources that `PAGES` names. Out: docs/reference/*.md; with --check nothing is written, and exit
 status 1 with a list names the stale pages.
 """
 
@@ -28,14 +28,14 @@ PAGES: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
 
 
 def page(source: str, lines: Iterator[str]) -> str:
-    """A page's text: its title, the mark, the rest."""
+    """The text of a page, with a comment below its title that says where it is generated from."""
     title, *rest = lines
     mark = f"<!-- Generated from {source} by `python -m scripts.reference`. Do not edit. -->"
     return "\n".join([title, "", mark, *rest]).rstrip() + "\n"
 
 
 def main() -> None:
-    """Generate; with --check compare instead of writing."""
+    """Generate the pages; with --check compare instead of writing."""
     parser = argparse.ArgumentParser(prog="python -m scripts.reference", description="Write docs/reference.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     check = parser.parse_args().check

@@ -1,4 +1,4 @@
-"""The command line's page: every command with its arguments and options, from click's own tree."""
+"""The page of the command line: every command with its arguments and options, from click's tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIENT = Path(__file__).resolve().parents[2] / "client"
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     root = main.make_context(PROGRAM, [], resilient_parsing=True)
     commands = list(walk(root))
     yield "# The command line"
@@ -34,7 +34,7 @@ def lines() -> Iterator[str]:
             yield f"- [`{path}`](#{path.replace(' ', '-')}): {short}"
     yield ""
     rows = Counter(row for context in commands for row in _rows(context))
-    # What nearly every command has is told once.
+    # Options of most commands are listed once, as common options.
     common = {row for row, count in rows.items() if count > len(commands) / 2}
     yield "## Exit codes"
     yield ""
@@ -44,7 +44,7 @@ def lines() -> Iterator[str]:
     yield "## Common options"
     yield ""
     yield (
-        "Every command that talks to a server has these. Where the server is and who speaks is also read "
+        "Every command that talks to a server has these. The server and your identity are also read "
         "from the environment (`ASKBACK_SERVER`, `ASKBACK_TOKEN`, …), else from a profile in "
         "`~/.config/askback/config.toml`: see [for operators](../how-to/operator.md#who-may-connect)."
     )
@@ -81,7 +81,7 @@ the system, or `TZ`.
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:
-    """A command and all below it, each with its context; hidden ones left out."""
+    """The contexts of a command and of all commands below it, without hidden ones."""
     yield context
     command = context.command
     if isinstance(command, click.Group):
@@ -119,13 +119,13 @@ def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[s
 
 
 def _rows(context: click.Context) -> list[tuple[str, str]]:
-    """Options and arguments with what is said of them; `--help` and what has nothing said of it left out."""
+    """Options and arguments with their help, without `--help` and those that have none."""
     records = [parameter.get_help_record(context) for parameter in context.command.get_params(context)]
     return [(f"`{r[0]}`", r[1]) for r in records if r is not None and r[1] and "--help" not in r[0]]
 
 
 def _text(text: str | None) -> Iterator[str]:
-    """Help text as Markdown: paragraphs; what click must not rewrap (`\\b`) stays as it is."""
+    """Help text as Markdown; a paragraph that click must not rewrap (`\\b`) becomes a block."""
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "").partition("\f")[0]):
         if paragraph.startswith("\b"):
             yield "```text"

@@ -1,4 +1,4 @@
-"""The contract's page: services, RPCs, messages, enums and errors, with their comments."""
+"""The page of the contract: services, RPCs, messages, enums and errors, with their comments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SCALARS = {
 
 
 class Source:
-    """A proto file and the comments in it."""
+    """A proto file with its comments."""
 
     def __init__(self, proto: FileDescriptorProto) -> None:
         self.proto = proto
@@ -45,13 +45,13 @@ class Source:
         }
 
     def comment(self, *path: int) -> str:
-        """The comment above an element, its lines without the space after `//`."""
+        """The comment above an element, without the `//` and the space after it."""
         text = self._comments.get(path, "").rstrip("\n")
         return "\n".join(line.removeprefix(" ") for line in text.splitlines())
 
 
 def sources() -> list[Source]:
-    """Every file of the package, by name, compiled with its comments. Raises CalledProcessError."""
+    """The files of the package, in the order of names, with comments. Raises CalledProcessError."""
     names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "descriptors"
@@ -63,7 +63,7 @@ def sources() -> list[Source]:
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     found = sources()
     services = [(s, i, service) for s in found for i, service in enumerate(s.proto.service)]
     yield "# The contract"
@@ -97,14 +97,14 @@ def lines() -> Iterator[str]:
 
 
 def roles(comment: str) -> dict[str, str]:
-    """Who may call what, from a service's comment: RPC name (`*`: every one) -> roles in words."""
+    """The roles in a service's comment, in words, by the name of the RPC; `*` for every RPC."""
     if every := re.search(r"Role needed by every RPC: (.+?)\.", comment.replace("\n", " ")):
         return {"*": every.group(1).replace("`", "")}
-    told: dict[str, str] = {}
+    by_method: dict[str, str] = {}
     for line in comment.splitlines():
         if row := re.fullmatch(r" {2}(\S+(?:, \S+)*) {2,}(\S.*)", line):
-            told |= dict.fromkeys(row.group(1).split(", "), row.group(2))
-    return told
+            by_method |= dict.fromkeys(row.group(1).split(", "), row.group(2))
+    return by_method
 
 
 def _roles(services: list[tuple[Source, int, ServiceDescriptorProto]]) -> Iterator[str]:
@@ -114,9 +114,9 @@ def _roles(services: list[tuple[Source, int, ServiceDescriptorProto]]) -> Iterat
     yield ""
     rows = []
     for source, number, service in services:
-        told = roles(source.comment(_SERVICE, number))
+        by_method = roles(source.comment(_SERVICE, number))
         for method in service.method:
-            may = told.get(method.name) or told["*"]
+            may = by_method.get(method.name) or by_method["*"]
             rows.append([service.name, f"[{method.name}](#{method.name.lower()})", may])
     yield from table(["service", "RPC", "role"], rows)
 
@@ -179,7 +179,7 @@ def _link(full_name: str) -> str:
 
 
 def _paragraphs(text: str, *, without_tables: bool = False) -> Iterator[str]:
-    """A comment as Markdown; its roles are a table of their own."""
+    """A comment as Markdown; `without_tables` omits the roles, which have a separate table."""
     for paragraph in text.split("\n\n"):
         table_of_roles = re.match(r" {2}\S", paragraph) or paragraph.startswith("Role needed, by RPC")
         if without_tables and table_of_roles:

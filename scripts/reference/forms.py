@@ -1,4 +1,4 @@
-"""The forms' page, from the table of form shapes that the consoles are tested with (`tests/forms`)."""
+"""The page of the forms, from the table of form shapes that tests the consoles (`tests/forms`)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scripts.reference.tables import table
 
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "forms"
 NEEDLESS = frozenset({"secret"})
-"""Shapes that only a prompt of an older version can have."""
+"""Shapes without a place on the page: only a prompt of an older version can have them."""
 
 
 def lines() -> Iterator[str]:
-    """The page: one table of all shapes, then each with its type, its screen and its schema."""
+    """The lines of the page: a table of all shapes, then each with its type, its screen and its schema."""
     shapes = [
         shape for shape in json.loads((TESTS / "shapes.json").read_text()) if shape["name"] not in NEEDLESS
     ]
@@ -96,7 +96,7 @@ def words(shape: dict[str, Any]) -> str:
 
 
 def example(shape: dict[str, Any]) -> str:
-    """What a person types into a form of one field; empty for longer ones."""
+    """The text that a person types into a form of one field; empty for longer forms."""
     typed = [one for one in shape["typed"] if one]
     short = "value" in json.loads(shape["values_json"]) and len(shape["typed"]) <= 3
     return f"`{typed[-1]}`" if short and typed else ""
@@ -121,11 +121,11 @@ class Types:
         return name in self._expressions
 
     def expression(self, name: str) -> str:
-        """The type as it is written, for example `list[int]`."""
+        """The source of the type, for example `list[int]`."""
         return self._source_of(self._expressions[name])
 
     def source(self, name: str) -> Iterator[str]:
-        """The classes that the type is made of, without docstrings, and then the type itself."""
+        """The classes that the type refers to, without docstrings, and then the type itself."""
         expression = self._expressions[name]
         for node in self._classes_of(expression, []):
             yield from self._without_docstring(node)
@@ -144,7 +144,7 @@ class Types:
         yield from lines[body.lineno - 1 : node.end_lineno]
 
     def _classes_of(self, node: ast.AST, found: list[ast.ClassDef]) -> list[ast.ClassDef]:
-        """The classes that a node names, those that a class needs before itself."""
+        """The classes that a node refers to; a class comes after those that it refers to."""
         for part in ast.walk(node):
             named = getattr(part, "id", getattr(part, "value", None))
             known = self._classes.get(named) if isinstance(named, str) else None

@@ -1,4 +1,4 @@
-"""The keys' page, from the table that consoles read."""
+"""The page of the keys, from the consoles' table of keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.reference.tables import table
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     yield "# Keys"
     yield ""
     yield (

@@ -1,4 +1,4 @@
-"""The limits' page: what one caller may ask for, from the dataclasses that say so."""
+"""The page of the limits of a request, from the dataclasses that define them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVER = Path(__file__).resolve().parents[2] / "server"
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     yield "# Limits"
     yield ""
     yield (

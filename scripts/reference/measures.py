@@ -1,4 +1,4 @@
-"""The metrics' page, from the server's catalogue."""
+"""The page of the metrics, from the server's catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.reference.tables import table
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     yield "# Metrics"
     yield ""
     yield (

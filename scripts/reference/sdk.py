@@ -1,4 +1,4 @@
-"""The SDK's page: the public names of `askback`, from their docstrings and signatures."""
+"""The page of the SDK: the public names of `askback`, from their docstrings and signatures."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ GROUPS = {
 }
 
 TESTING = ("human.Human", "rules.Rule", "clock.Clock", "server.Server")
-"""What the fixtures of askback.testing are."""
+"""The classes of the fixtures in `askback.testing`."""
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     package = griffe.load("askback", search_paths=[str(CLIENT)])
     errors = package["errors"]
-    told = {name for names in GROUPS.values() for name in names}
-    rest = sorted(set(askback.__all__) - told - set(errors.members))
+    listed = {name for names in GROUPS.values() for name in names}
+    rest = sorted(set(askback.__all__) - listed - set(errors.members))
     groups = GROUPS | ({"More": rest} if rest else {})
     yield "# The Python SDK"
     yield ""
@@ -113,7 +113,7 @@ def _class(item: Any) -> Iterator[str]:
 
 
 def _constructor(item: Any) -> Any:
-    """`__init__`, where a program is meant to call it: it is not how results come about."""
+    """`__init__` of a class that programs instantiate; None for classes of results."""
     if item.name in ("Client", "Worker", "NonRetryable") or "dataclass" in str(item.decorators):
         return item.all_members.get("__init__")
     return None

@@ -1,4 +1,4 @@
-"""The settings' page: names, default and meaning of each, from the server's own table."""
+"""The page of the settings: names, default and meaning of each, from the server's table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts.reference.tables import table
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """The lines of the page."""
     yield "# Settings of the server"
     yield ""
     yield (

@@ -1,4 +1,4 @@
-"""The composition root: the only place where parts meet their implementations."""
+"""The composition root: builds a replica from its parts and their implementations."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import timedelta
 from askback_server.config.settings import Config
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
+from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.engine.observer import Observer, Observers, Unobserved
+from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
-from askback_server.engine.takers import Takers
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
@@ -32,22 +32,22 @@ MESSAGE_BYTES = 4 * 1024 * 1024
 async def build(
     config: Config, storage: Storage, clock: Clock | None = None, observer: Observer | None = None
 ) -> Replica:
-    """A replica over an opened database; nothing runs yet. Raises StorageUnavailable."""
+    """A replica over an open database. Nothing runs yet. Raises StorageUnavailable."""
     clock = clock or SystemClock()
     time = DatabaseClock(clock)
     time.observe(await storage.ping())
     limits = config.limits
-    bus, takers, index = CommitBus(), Takers(), PresenceIndex()
+    bus, consumers, index = CommitBus(), Consumers(), PresenceIndex()
     hot = HotJobs(
         clock.monotonic,
         capacity=config.hot_jobs,
         most_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
-    feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=takers)
+    feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=consumers)
     await feed.start()
 
-    observers = Observers(EventLog(), observer or Unobserved())
+    observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
         storage.jobs,
         time,
@@ -59,13 +59,13 @@ async def build(
         observer=observers,
         attended=index.is_attended,
     )
-    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
-    dispatcher = Dispatcher(engine, storage.queue, takers, time, concurrency)
+    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
+    dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
-        bus.follow_batches(part.committed)
+        bus.follow_batches(part.on_commit)
     secret = await storage.secret()
     return Replica(
         replica=config.name,

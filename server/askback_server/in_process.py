@@ -86,7 +86,7 @@ class OpenWork:
     jobs: dict[str, Job] = field(default_factory=dict)
     prompts: dict[str, Prompt] = field(default_factory=dict)
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """Take a commit."""
         for item in batch:
             self.arrived(item.job.namespace)
@@ -130,7 +130,7 @@ class InProcessReplica:
     async def start(self) -> str:
         """Serve. Returns where: HOST:PORT."""
         await self._service.start()
-        self._service.replica.bus.follow_batches(self.open_work.committed)
+        self._service.replica.bus.follow_batches(self.open_work.on_commit)
         return f"127.0.0.1:{self._service.port}"
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The source files that the rules of this folder are about."""
+"""The source files that the rules in this folder check."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ GENERATED = "client/askback/v1/"
 
 
 def python_files(*folders: str) -> list[str]:
-    """Paths of our own Python files, relative to the repository, generated ones apart."""
+    """Paths of our Python files relative to the repository, without generated ones."""
     found = (path for folder in folders or ("client", "server") for path in (ROOT / folder).rglob("*.py"))
     names = (path.relative_to(ROOT).as_posix() for path in found)
     return sorted(name for name in names if not name.startswith(GENERATED))

@@ -1,4 +1,4 @@
-"""The alerts are PromQL, and speak of metrics and labels that there are."""
+"""The alerts are valid PromQL and refer to existing metrics and labels."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ OURS = {
     for suffix in (("_bucket", "_sum", "_count") if metric.kind is Kind.HISTOGRAM else ("",))
 }
 PROCESS = {"process_open_fds", "process_max_fds"}
-"""Of prometheus_client's process collector; tests/integration/test_metrics.py sees that it is there."""
+"""Metrics of prometheus_client's process collector; tests/integration/test_metrics.py checks them."""
 TARGET = {"job", "instance"}
-"""Labels that Prometheus itself adds."""
+"""Labels that Prometheus adds."""
 
 
 def rules() -> list[dict[str, Any]]:
-    """All rules of the file."""
+    """All rules in the file."""
     [group] = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 
 
 def parts(node: Any) -> Iterator[Any]:
-    """An expression and all within it."""
+    """An expression and all its subexpressions."""
     yield node
     for name in ("lhs", "rhs", "expr", "vector_selector", "param"):
         if (inner := getattr(node, name, None)) is not None:
@@ -43,8 +43,8 @@ def parts(node: Any) -> Iterator[Any]:
         yield from parts(argument)
 
 
-def named(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """The metrics of an expression, each with the labels that it is matched and grouped by."""
+def metrics_of(expression: str) -> Iterator[tuple[str, set[str]]]:
+    """The metrics of an expression, with the labels by which each is matched and grouped."""
     parsed = promql_parser.parse(expression)
     for part in parts(parsed):
         if isinstance(part, promql_parser.VectorSelector):
@@ -56,13 +56,13 @@ def named(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
-def test_an_alert_names_what_there_is(rule: dict[str, Any]) -> None:
-    found = list(named(rule["expr"]))
+def test_an_alert_uses_existing_metrics_and_labels(rule: dict[str, Any]) -> None:
+    found = list(metrics_of(rule["expr"]))
     assert found, "no metric was found in it"
     for name, labels in found:
         assert name in OURS or name in PROCESS, name
         assert labels <= OURS.get(name, set()) | TARGET, (name, labels)
-    # What the texts show of it must be left by the expression.
+    # Labels shown in the annotations must be kept by the expression.
     shown = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
     grouped = set(re.findall(r"by \(([\w, ]+)\)", rule["expr"]))
     assert shown <= {label.strip() for group in grouped for label in group.split(",")}
@@ -70,14 +70,14 @@ def test_an_alert_names_what_there_is(rule: dict[str, Any]) -> None:
     assert rule["annotations"]["summary"].endswith(".")
 
 
-def test_every_mention_of_a_metric_is_seen() -> None:
-    """The walk through an expression leaves none out."""
+def test_the_parser_finds_every_metric_of_an_expression() -> None:
+    """Compared with a search by regular expression."""
     for rule in rules():
         mentioned = set(re.findall(r"\b(?:askback|process)_\w+", rule["expr"]))
-        assert {name for name, _ in named(rule["expr"])} == mentioned, rule["alert"]
+        assert {name for name, _ in metrics_of(rule["expr"])} == mentioned, rule["alert"]
 
 
-def test_each_has_its_own_name() -> None:
+def test_alert_names_are_unique_and_have_the_prefix() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))
     assert all(name.startswith("Askback") for name in names)

@@ -1,4 +1,4 @@
-"""Files: one noun each, small, and what is generated is in step."""
+"""Files are small, named after a noun, and documented; generated files are up to date."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ MOST_LINES = 385
 NAMES_NOTHING = {"base", "common", "helper", "helpers", "misc", "models", "shared", "stuff", "util", "utils"}
 
 
-def test_there_is_something_to_look_at() -> None:
+def test_the_search_for_source_files_finds_some() -> None:
     assert len(python_files()) > 50
 
 
-def test_no_file_is_long() -> None:
+def test_no_file_exceeds_the_line_limit() -> None:
     lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in python_files()}
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 
-def test_every_file_is_named_after_what_is_in_it() -> None:
+def test_no_file_has_a_catch_all_name() -> None:
     for name in python_files("client", "server", "tests", "scripts", "examples"):
         assert not NAMES_NOTHING & {part.removesuffix(".py") for part in PurePosixPath(name).parts}, name
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     for name in python_files():
         text = (ROOT / name).read_text(encoding="utf-8")
         assert not text.strip() or text.startswith(('"""', 'r"""')), f"{name} has no docstring"
 
 
 @pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py", "lock.py"])
-def test_what_is_generated_is_in_step(script: str) -> None:
+def test_generated_files_are_up_to_date(script: str) -> None:
     command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

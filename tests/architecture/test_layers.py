@@ -1,4 +1,4 @@
-"""Who may import what, and what the layers may speak of."""
+"""Import contracts, and names that only some layers may use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.architecture.sources import ROOT, SERVER, python_files
 
 DIALECT = re.compile(r"postgres|sqlite|asyncpg", re.IGNORECASE)
 
-# Outside storage/ a database may be named only where people name one: the URL that they configure.
+# Outside storage/ only code that handles the configured URL may name a database.
 NAMES_A_DATABASE = {
     "server/askback_server/database_urls.py",
     "client/askback/cli/service.py",  # options of `askback serve` and `askback demo`
@@ -25,7 +25,7 @@ NAMES_A_DATABASE = {
     "server/askback_server/in_process.py",  # the file of one test
 }
 
-# The domain is pure: no clock, no chance, no input or output.
+# The domain is pure: no clock, no randomness, no input or output.
 IMPURE = {
     "asyncio",
     "io",
@@ -51,8 +51,8 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def spoken(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every name and text of a module, docstrings apart, with its line."""
+def names_and_strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every name and string of a module except docstrings, with its line number."""
     docstrings = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -60,7 +60,7 @@ def spoken(tree: ast.AST) -> Iterator[tuple[int, str]]:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    # A text that stands alone explains the field before it.
+    # A string on its own documents the field before it.
     docstrings |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
@@ -76,20 +76,20 @@ def test_only_storage_names_a_database() -> None:
         f"{path}:{line}: {text[:60]}"
         for path in python_files()
         if not path.startswith("server/askback_server/storage/") and path not in NAMES_A_DATABASE
-        for line, text in spoken(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for line, text in names_and_strings(ast.parse((ROOT / path).read_text(encoding="utf-8")))
         if DIALECT.search(text)
     }
     assert not found
 
 
-def test_the_exceptions_are_needed() -> None:
+def test_each_exception_that_may_name_a_database_still_does() -> None:
     for path in NAMES_A_DATABASE:
-        words = spoken(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        assert any(DIALECT.search(text) for _, text in words), f"{path} names no database any more"
+        words = names_and_strings(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        assert any(DIALECT.search(text) for _, text in words), f"{path} no longer names a database"
 
 
 @pytest.mark.parametrize("path", [p for p in python_files() if p.startswith(f"{SERVER}/domain/")])
-def test_the_domain_is_pure(path: str) -> None:
+def test_the_domain_uses_no_clock_randomness_or_io(path: str) -> None:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -106,8 +106,8 @@ def _is_a_clock(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
 
 
-def test_only_the_rules_take_steps() -> None:
-    """The tables are asked in three places of the domain, and nowhere else (docs/design.md 3)."""
+def test_only_the_domain_rules_use_the_transition_tables() -> None:
+    """docs/design.md 3 lists these modules."""
     asking = {
         path
         for path in python_files()

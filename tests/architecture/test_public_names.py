@@ -1,4 +1,4 @@
-"""What a program can import by name: few public modules, and names that the reference documents."""
+"""The public names of the client: few modules, and only documented names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFERENCE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-
 PRIVATE_IMPORT = re.compile(r"(?:from|import) askback(?:\.\w+)*\._\w+")
 
 
-def test_the_public_modules_are_exactly_these() -> None:
+def test_the_client_has_exactly_the_listed_public_modules() -> None:
     found = {
         path.stem for path in CLIENT.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
     }

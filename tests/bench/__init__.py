@@ -1,6 +1,6 @@
-"""What Askback costs above bare grpc.aio: see docs/bench.md."""
+"""Benchmarks: the cost of Askback compared with bare grpc.aio. See docs/bench.md."""
 
 import os
 
-# Servers are started beside open channels: without this grpc warns at each start. Read when grpc is loaded.
+# Read by grpc at import. Without it grpc warns whenever a server is started while channels are open.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

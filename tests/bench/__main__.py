@@ -1,4 +1,4 @@
-"""`make bench`, `python -m tests.bench`: see docs/bench.md."""
+"""`make bench` or `python -m tests.bench`: see docs/bench.md."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the targets are met."""
+    """Measure and print. Returns exit code 0 if all targets are met."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = _folder(arguments.dir)
@@ -73,18 +73,24 @@ def _verdict(verdicts: Sequence[tuple[bool, str]]) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each loop with 64 in flight [4]")
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="seconds of each loop with 64 in flight [4]"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="runs of each server; medians count [3]")
     parser.add_argument("--only", action="append", choices=TARGETS, help="measure this; may be repeated")
-    parser.add_argument("--ask", choices=("form", "plain"), default="form", help="what is asked [form]")
-    parser.add_argument("--prompts-per-job", type=int, default=50, help="then a fresh job asks on [50]")
-    parser.add_argument("--no-jobs", action="store_true", help="leave create, lease, complete out")
-    parser.add_argument("--dir", type=Path, help="where databases are put; not in memory [the temp folder]")
+    parser.add_argument("--ask", choices=("form", "plain"), default="form", help="kind of prompt [form]")
+    parser.add_argument(
+        "--prompts-per-job", type=int, default=50, help="prompts before a job is replaced [50]"
+    )
+    parser.add_argument("--no-jobs", action="store_true", help="skip the loop of create, lease, complete")
+    parser.add_argument("--dir", type=Path, help="folder of the databases; not in memory [the temp folder]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines here too")
     parser.add_argument(
-        "--replicas", action="store_true", help="measure what several replicas on one PostgreSQL cost instead"
+        "--replicas",
+        action="store_true",
+        help="measure the cost of several replicas on one PostgreSQL instead",
     )
-    parser.add_argument("--profile", action="store_true", help="print where the servers' CPU goes instead")
+    parser.add_argument("--profile", action="store_true", help="print a CPU profile of the servers instead")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.repeat < 1:
         parser.error("--seconds must be above 0 and --repeat at least 1")
@@ -92,7 +98,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _folder(wanted: Path | None) -> Path:
-    """Where databases are put, for every part that asks tempfile: durable commits need a disk."""
+    """The folder for databases, also set as tempfile's default. Durable commits need a disk, not a tmpfs."""
     folder = (wanted or Path(tempfile.gettempdir())).resolve()
     if wanted is None and file_system(folder) in IN_MEMORY:
         folder = Path("/var/tmp")
@@ -131,7 +137,7 @@ def _print(out: TextIO | None, line: dict[str, Any]) -> None:
 
 
 def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
-    """What the figures depend on."""
+    """Describe the machine and the versions that the figures depend on."""
     kind = file_system(folder)
     if kind in IN_MEMORY:
         print(f"bench: {folder} is in memory: commits there are not durable", file=sys.stderr)
@@ -168,7 +174,7 @@ def _server(
 def _measure(
     targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, out: TextIO | None
 ) -> dict[str, list[report.Figures]]:
-    """All targets in turn, as often as is wanted: what drifts hits all of them alike."""
+    """Measure all targets in turn, several times, so that drift affects all of them alike."""
     plan = _plan(arguments, jobs=not arguments.no_jobs)
     found: dict[str, list[report.Figures]] = {target: [] for target in targets}
     for repeat in range(arguments.repeat):
@@ -212,7 +218,7 @@ def _run(server: servers.Running, plan: Plan, during: Any = None) -> Measured:
 def _profile(
     targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, folder: Path
 ) -> int:
-    """The loop of 64 only, once for each target."""
+    """Profile each target under the loop with 64 trips in flight."""
     plan = _plan(arguments, jobs=False, alone=False)
     sampled = profile.py_spy() is not None
     for target in targets:

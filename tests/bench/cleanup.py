@@ -1,7 +1,7 @@
-"""What people notice of a large clean-up: `python -m tests.bench.cleanup`.
+"""The effect of a large clean-up on latency: `python -m tests.bench.cleanup`.
 
-Fills a database with finished jobs (each with an answered prompt and its log), measures trips as the bench
-does, lets the retention of all those jobs run out, and measures again while the sweep deletes them.
+Fills a database with finished jobs (each with an answered prompt and its log), measures trips like the
+bench, lets the retention of all those jobs expire, and measures again while the sweep deletes them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.bench.drive import Measured, Plan, measure
 from tests.bench.report import percentile
 from tests.bench.servers import SERVE, Running, serving
 from tests.support.postgres import PostgresServer
-from tests.support.storage import closed, creation, new_job, new_prompt, submission
+from tests.support.storage import as_closed, creation, new_job, new_prompt, submission
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
 IDS = {"job": "7000", "prompt": "7001"}
@@ -41,25 +41,31 @@ CHUNK = 50_000
 
 
 def main() -> int:
-    """Measure and print; the exit code says whether the sweep was at work throughout."""
+    """Measure and print. Returns exit code 0 if the sweep was running during the whole measurement."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.cleanup", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=100_000, help="finished jobs that are deleted [100,000]")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each loop with 64 in flight [8]")
+    parser.add_argument(
+        "--jobs", type=int, default=100_000, help="number of finished jobs to delete [100,000]"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="seconds of each loop with 64 in flight [8]"
+    )
     parser.add_argument("--only", choices=("sqlite", "postgres"), help="one of the databases [both]")
-    parser.add_argument("--to-the-end", action="store_true", help="wait until all are gone, and say how long")
+    parser.add_argument(
+        "--to-the-end", action="store_true", help="wait until all are deleted, and print the time"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
     names = ("sqlite", "postgres") if arguments.only is None else (arguments.only,)
-    # One loop for all: grpc.aio belongs to the first that it meets.
+    # One event loop for all: grpc.aio binds itself to the first loop that uses it.
     return asyncio.run(_all(names, arguments))
 
 
 async def _all(names: Sequence[str], arguments: argparse.Namespace) -> int:
-    at_work = [await _measured(name, arguments) for name in names]
+    at_work = [await _measure_database(name, arguments) for name in names]
     return 0 if all(at_work) else 1
 
 
-async def _measured(name: str, arguments: argparse.Namespace) -> bool:
+async def _measure_database(name: str, arguments: argparse.Namespace) -> bool:
     with _database(name) as url, tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
         await asyncio.to_thread(upgrade, url)
         started = time.monotonic()
@@ -77,8 +83,8 @@ async def _measured(name: str, arguments: argparse.Namespace) -> bool:
 
 
 def _run_out(connection: sa.Connection) -> None:
-    """The filled jobs have been kept for long enough. What the first measurement left open goes: the
-    second's consoles would be shown its prompts."""
+    """Expire the retention of the filled jobs. Delete the jobs that the first measurement left open, whose
+    prompts the consoles of the second would be shown."""
     past = datetime.now(UTC) - timedelta(hours=1)
     connection.execute(sa.delete(tables.jobs).where(tables.jobs.c.purge_at.is_(None)))
     filled = sa.update(tables.jobs).where(tables.jobs.c.purge_at == LATER)
@@ -87,7 +93,7 @@ def _run_out(connection: sa.Connection) -> None:
 
 @contextmanager
 def _database(name: str) -> Iterator[str]:
-    """A fresh, empty database."""
+    """Create an empty database."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
             yield f"sqlite+aiosqlite:///{folder}/bench.db"
@@ -115,12 +121,12 @@ def _id(kind: str, postgres: bool) -> str:
 
 
 async def _fill(url: str, count: int) -> None:
-    """One finished job as the server writes it, copied by the database itself."""
+    """Write one finished job like the server, and copy it with SQL."""
     job = new_job(
         state=JobState.COMPLETED, ready_at=None, completed_at=datetime.now(UTC), rounds=1, version=5
     )
     job = replace(job, result_json='{"done":true}', purge_at=LATER)
-    prompt = closed(new_prompt(job, submissions=1), PromptState.ANSWERED)
+    prompt = as_closed(new_prompt(job, submissions=1), PromptState.ANSWERED)
     write = creation(job, prompt)
     write.submissions.append(submission(prompt))
     write.events = [replace(write.events[0], seq=seq) for seq in range(1, 6)]
@@ -140,7 +146,7 @@ async def _fill(url: str, count: int) -> None:
 
 
 def _copy(connection: sa.Connection, template: str, first: int, last: int, postgres: bool) -> None:
-    """The template's rows once for each number, under ids of their own."""
+    """Copy the template's rows once per number, with new ids."""
     numbers = (
         f"generate_series({first}, {last}) AS numbers(n)"
         if postgres
@@ -164,22 +170,22 @@ def _copy(connection: sa.Connection, template: str, first: int, last: int, postg
 async def _serve(
     url: str, folder: Path, plan: Plan, left: list[int] | None = None, to_the_end: bool = False
 ) -> Measured:
-    """Measure a server on the database; `left` takes how many jobs were due before and after."""
+    """Measure a server on the database. Appends the number of due jobs before and after to `left`."""
     settings = {"ASKBACK_DB": url, "ASKBACK_SWEEP_INTERVAL": "86400"}
     if left is not None:
-        left.append(await _on(url, _due))
+        left.append(await _on(url, _count_due))
     started = time.monotonic()
     with serving([*SERVE], settings, folder) as (pid, address):
         found = await measure(Running("cleanup", address, pid), plan)
         if left is not None:
-            left += [await _on(url, _due), round((time.monotonic() - started) * 1000)]
-            while to_the_end and await _on(url, _due):  # noqa: ASYNC110
+            left += [await _on(url, _count_due), round((time.monotonic() - started) * 1000)]
+            while to_the_end and await _on(url, _count_due):  # noqa: ASYNC110
                 await asyncio.sleep(1)
             left.append(round((time.monotonic() - started) * 1000))
     return found
 
 
-def _due(connection: sa.Connection) -> int:
+def _count_due(connection: sa.Connection) -> int:
     due = sa.select(sa.func.count(tables.jobs.c.purge_at)).where(tables.jobs.c.purge_at <= datetime.now(UTC))
     found: int = connection.execute(due).scalar_one()
     return found
@@ -200,9 +206,9 @@ def _figures(found: Measured) -> dict[str, float]:
 def _ratios(
     name: str, jobs: int, filled: float, quiet: dict[str, float], busy: dict[str, float], left: list[int]
 ) -> str:
-    gone, seconds = left[0] - left[1], left[2] / 1000
+    purged, seconds = left[0] - left[1], left[2] / 1000
     ratios = ", ".join(f"{figure} {busy[figure] / quiet[figure]:.2f}" for figure in quiet)
-    text = f"{name}: {jobs:,} jobs filled in {filled:.0f} s; sweeping/quiet: {ratios}; {gone:,} deleted"
+    text = f"{name}: {jobs:,} jobs filled in {filled:.0f} s; sweeping/quiet: {ratios}; {purged:,} deleted"
     text += f" in {seconds:.0f} s meanwhile, {left[1]:,} were left"
     return text + (f"; all gone after {left[3] / 1000:.0f} s" if left[3] > left[2] + 1000 else "")
 

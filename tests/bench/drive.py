@@ -1,4 +1,4 @@
-"""The one client process: workers that ask and consoles that answer at once, over raw stubs."""
+"""The client of the bench: workers that ask and consoles that answer at once, all in one process."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ IN_FLIGHT = 64
 WARM_TRIPS, TRIPS = 100, 400
 HEARTBEAT = 5.0
 SPARE = 2
-"""Jobs of each lane: while a used one is replaced, the lane goes on with another."""
+"""Jobs per lane: while one is replaced, the lane continues with another."""
 PATIENCE = 60.0
-"""Seconds after which something that does not come is an error."""
+"""Seconds after which a wait fails."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured of one server."""
+    """What to measure of one server."""
 
     seconds: float = 4.0
     warm: float = 1.0
     asked: str = "form"
     prompts_per_job: int = 50
-    """A job that has asked so often is completed, and a fresh one takes its place."""
+    """After this many prompts a job is completed and replaced by a new one."""
     alone: bool = True
-    """Trips one at a time."""
+    """Measure trips one at a time."""
     jobs: bool = True
-    """Jobs a second."""
+    """Measure jobs per second."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A closed loop, measured over some seconds. Times in ms, CPU in µs of the whole window."""
+    """The measurements of a closed loop. Times in ms, CPU in µs of the whole window."""
 
     count: int
     seconds: float
@@ -56,13 +56,13 @@ class Window:
     db_cpu: float
     client_cpu: float
     other_cpu: float
-    """Used by nobody of ours: how noisy the machine was."""
+    """CPU used by unrelated processes: how noisy the machine was."""
     bytes_in: float
 
 
 @dataclass
 class Measured:
-    """What one server's run gave. Times in ms."""
+    """The measurements of one server. Times in ms."""
 
     alone: list[float] = field(default_factory=list)
     loaded: Window | None = None
@@ -78,22 +78,22 @@ class _Job:
 
 
 class Failed(Exception):
-    """The server did not do what the bench needs."""
+    """The server gave an unexpected reply, or none."""
 
 
 async def measure(
     server: Running, plan: Plan, during: Callable[[], Awaitable[None]] | None = None
 ) -> Measured:
-    """Everything of the plan. `during` runs beside the loop of 64."""
+    """Do the measurements of the plan. `during` runs beside the loop of 64."""
     client = _Client(server, plan)
     try:
         await client.open()
         found = Measured()
         if plan.alone:
-            found.alone = await client.alone(WARM_TRIPS, TRIPS)
-        found.loaded = await client.loaded(plan.warm, plan.seconds, during)
+            found.alone = await client.measure_alone(WARM_TRIPS, TRIPS)
+        found.loaded = await client.measure_load(plan.warm, plan.seconds, during)
         if plan.jobs:
-            found.jobs = await client.job_loop(plan.warm / 2, plan.seconds / 2)
+            found.jobs = await client.measure_jobs(plan.warm / 2, plan.seconds / 2)
         return found
     finally:
         await client.close()
@@ -121,7 +121,7 @@ class _Client:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._workers: list[Outbox] = []
         self._jobs: list[list[_Job]] = [[] for _ in range(IN_FLIGHT)]
-        """By lane; the first is the next to ask."""
+        """By lane; the first job of a lane asks next."""
         self._replacing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._trips: dict[str, asyncio.Future[None]] = {}
@@ -134,7 +134,7 @@ class _Client:
     # Opening and closing.
 
     async def open(self) -> None:
-        """Consoles, workers, and a job for each trip that will be in flight."""
+        """Open the consoles and workers, and create a job for each trip in flight."""
         for number in range(CONSOLES):
             types = [messages.job_type(t) for t in range(messages.TYPES) if t % CONSOLES == number]
             filter = hitl_service_pb2.PromptFilter(job_types=types)
@@ -163,19 +163,19 @@ class _Client:
             outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
             self._workers.append(outbox)
         for _ in range(CONSOLES + WORKERS):
-            await self._sound(self._welcomes.get())
+            await self._wait_for(self._welcomes.get())
         self._start(self._beat())
-        await self._sound(_gathered([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
+        await self._wait_for(_gather([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
 
     def _stream(self, number: int, method: str, request: Any, response: Any, reader: Any) -> Outbox:
         parse = response.FromString
 
-        def counted(data: bytes) -> Any:
+        def count_and_parse(data: bytes) -> Any:
             self._bytes_in += len(data)
             return parse(data)
 
         channel: Any = self._channels[number % CHANNELS]
-        call = channel.stream_stream(f"/askback.v1.{method}", request.SerializeToString, counted)()
+        call = channel.stream_stream(f"/askback.v1.{method}", request.SerializeToString, count_and_parse)()
         outbox = Outbox(call.write, request)
         self._calls.append(call)
         self._start(outbox.run())
@@ -184,15 +184,15 @@ class _Client:
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._fail_on_end)
         self._tasks.append(task)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _fail_on_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self._broken.done():
             self._broken.set_exception(task.exception() or Failed("a stream ended"))
 
-    async def _sound(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Wait, but not for ever, and not when a stream has broken."""
+    async def _wait_for(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Wait for `work`. Raises Failed after `PATIENCE`, or the error of a broken stream."""
         task = asyncio.ensure_future(work)
         await asyncio.wait([task, self._broken], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -203,7 +203,7 @@ class _Client:
         raise Failed(f"{self._server.target}: nothing came in {PATIENCE} s")
 
     async def close(self) -> None:
-        """End everything."""
+        """Cancel all tasks and calls, and close the channels."""
         for task in (*self._tasks, *self._replacing):
             task.cancel()
         for call in self._calls:
@@ -220,7 +220,7 @@ class _Client:
             for outbox in self._workers:
                 outbox.send(worker_service_pb2.WorkClientFrame(heartbeat=worker_service_pb2.WorkHeartbeat()))
 
-    # What comes from the server.
+    # Frames from the server.
 
     async def _console(self, call: Any, outbox: Outbox) -> None:
         while (message := await call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
@@ -257,10 +257,10 @@ class _Client:
                 elif name in ("error", "go_away", "lease_lost"):
                     raise Failed(f"a worker was told: {frame}")
 
-    # What is measured.
+    # Measured operations.
 
     async def _new_job(self, number: int) -> _Job:
-        """A job, when a worker has it."""
+        """Create a job and wait until a worker has leased it."""
         request_id = f"{self._run}-{next(self._numbers)}"
         lease: asyncio.Future[_Job] = asyncio.get_running_loop().create_future()
         self._leases[request_id] = lease
@@ -280,12 +280,12 @@ class _Client:
         await done
 
     async def _trip(self, lane: int) -> None:
-        """Ask, and wait for the resolution."""
+        """Ask a prompt and wait for its resolution."""
         job = self._jobs[lane].pop(0)
         job.asked += 1
         key = str(next(self._numbers))
         resolved = self._trips[key] = asyncio.get_running_loop().create_future()
-        # No two asks are the same: nothing may be gained by remembering contents.
+        # Contents differ, so that caches of equal contents do not help.
         self._content.body = f"{messages.BODY} ({key})"
         job.worker.send(messages.ask(job.job_id, job.token, key, self._content))
         await resolved
@@ -293,7 +293,7 @@ class _Client:
             self._jobs[lane].append(job)
             return
         task = asyncio.create_task(self._replace(job, lane))
-        task.add_done_callback(self._replaced)
+        task.add_done_callback(self._finish_replacing)
         self._replacing.add(task)
         if not self._jobs[lane]:
             await task
@@ -302,18 +302,18 @@ class _Client:
         await self._complete(job)
         await self._add_job(lane)
 
-    def _replaced(self, task: asyncio.Task[None]) -> None:
+    def _finish_replacing(self, task: asyncio.Task[None]) -> None:
         self._replacing.discard(task)
-        self._lane_ended(task)
+        self._fail_on_error(task)
 
     async def _add_job(self, lane: int) -> None:
         self._jobs[lane].append(await self._new_job(lane))
 
-    async def alone(self, warm: int, trips: int) -> list[float]:
-        """Trips one at a time, in ms."""
+    async def measure_alone(self, warm: int, trips: int) -> list[float]:
+        """Measure trips one at a time, in ms."""
         times: list[float] = []
-        await self._sound(self._one_after_another(warm, []))
-        await self._sound(self._one_after_another(trips, times))
+        await self._wait_for(self._one_after_another(warm, []))
+        await self._wait_for(self._one_after_another(trips, times))
         return times
 
     async def _one_after_another(self, trips: int, times: list[float]) -> None:
@@ -322,15 +322,15 @@ class _Client:
             await self._trip(number % IN_FLIGHT)
             times.append((time.perf_counter() - started) * 1000)
 
-    async def loaded(
+    async def measure_load(
         self, warm: float, seconds: float, during: Callable[[], Awaitable[None]] | None
     ) -> Window:
-        """Trips with 64 in flight."""
-        return await self._closed_loop(warm, seconds, self._trip, during)
+        """Measure trips with 64 in flight."""
+        return await self._run_closed_loop(warm, seconds, self._trip, during)
 
-    async def job_loop(self, warm: float, seconds: float) -> Window:
-        """Jobs created, leased and completed, 64 in flight."""
-        await self._sound(_gathered(tuple(self._replacing)))
+    async def measure_jobs(self, warm: float, seconds: float) -> Window:
+        """Measure jobs created, leased and completed, with 64 in flight."""
+        await self._wait_for(_gather(tuple(self._replacing)))
         for outbox in self._workers:
             capacity = worker_service_pb2.WorkCapacity(capacity=IN_FLIGHT)
             outbox.send(worker_service_pb2.WorkClientFrame(capacity=capacity))
@@ -338,9 +338,9 @@ class _Client:
         async def one(lane: int) -> None:
             await self._complete(await self._new_job(lane))
 
-        return await self._closed_loop(warm, seconds, one, None)
+        return await self._run_closed_loop(warm, seconds, one, None)
 
-    async def _closed_loop(
+    async def _run_closed_loop(
         self,
         warm: float,
         seconds: float,
@@ -377,21 +377,21 @@ class _Client:
 
         lanes = [asyncio.create_task(lane(n)) for n in range(IN_FLIGHT)]
         for running in lanes:
-            running.add_done_callback(self._lane_ended)
+            running.add_done_callback(self._fail_on_error)
         measuring: asyncio.Future[Window] = asyncio.ensure_future(window())
         try:
             broken: asyncio.Future[Any] = self._broken
             await asyncio.wait({measuring, broken}, return_when=asyncio.FIRST_COMPLETED)
             if not measuring.done():
                 self._broken.result()
-            await self._sound(_gathered(lanes))
+            await self._wait_for(_gather(lanes))
             return measuring.result()
         finally:
             measuring.cancel()
             for running in lanes:
                 running.cancel()
 
-    def _lane_ended(self, task: asyncio.Task[None]) -> None:
+    def _fail_on_error(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
             self._broken.set_exception(error)
 
@@ -400,5 +400,5 @@ class _Client:
         return server, db if self._server.db_pid else 0.0, time.process_time() * 1_000_000, machine_busy()
 
 
-async def _gathered(work: Sequence[Awaitable[Any]]) -> list[Any]:
+async def _gather(work: Sequence[Awaitable[Any]]) -> list[Any]:
     return await asyncio.gather(*work)

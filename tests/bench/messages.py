@@ -1,11 +1,11 @@
-"""What is asked and answered: the same for every server that is measured."""
+"""The prompts and answers of the bench, equal for all servers."""
 
 from __future__ import annotations
 
 from askback.v1 import hitl_service_pb2, prompt_pb2, worker_service_pb2
 
 TYPES = 4
-"""Job types. Each console watches some of them, so that every prompt is shown to one console."""
+"""Number of job types. Each console watches some of them, so that a prompt is shown to one console."""
 
 BODY = (
     "Version 4.2.0 is built and its tests have passed. Two migrations run before the rollout; the second "
@@ -16,12 +16,12 @@ VALUES_JSON = '{"when":"tonight"}'
 
 
 def job_type(number: int) -> str:
-    """The type of a job, a worker or a console by its number."""
+    """The job type for a job, worker or console with this number."""
     return f"bench.{number % TYPES}"
 
 
 def content(kind: str) -> prompt_pb2.PromptContent:
-    """What is asked: `form`, a question with three options, or `plain`, a yes or no."""
+    """The content of a prompt: `form`, a question with three options, or `plain`, yes or no."""
     message = prompt_pb2.PromptContent(
         kind="confirm", title="Roll version 4.2.0 out?", body=BODY, blocking=True
     )
@@ -36,13 +36,13 @@ def content(kind: str) -> prompt_pb2.PromptContent:
 def ask(
     job_id: str, token: int, key: str, asked: prompt_pb2.PromptContent
 ) -> worker_service_pb2.WorkClientFrame:
-    """The worker's frame; wants a reply."""
+    """The worker's frame that asks a prompt; expects a reply."""
     request = worker_service_pb2.AskPromptRequest(job_id=job_id, token=token, key=key, content=asked)
     return worker_service_pb2.WorkClientFrame(ref=int(key), ask_prompt=request)
 
 
 def answer(prompt: prompt_pb2.Prompt) -> hitl_service_pb2.ConverseClientFrame:
-    """The console's frame; wants a reply."""
+    """The console's frame that answers a prompt; expects a reply."""
     request = hitl_service_pb2.AnswerPromptRequest(
         prompt_id=prompt.prompt_id, answer_id=prompt.key, revision=prompt.revision
     )

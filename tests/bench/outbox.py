@@ -1,4 +1,4 @@
-"""Frames on their way into one stream: what waits goes as one message, and no two writes overlap."""
+"""A queue of frames for one stream: waiting frames are sent as one message, and writes never overlap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Outbox:
-    """Used by both ends: by the client for every server, and by the relay."""
+    """The outgoing frames of a stream, used by the client and by the relay."""
 
     def __init__(self, write: Callable[[Any], Awaitable[None]], message: type[Any]) -> None:
         self._write = write

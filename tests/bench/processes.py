@@ -1,4 +1,4 @@
-"""CPU time of processes, from /proc: psutil is no dependency of Askback."""
+"""CPU time of processes, read from /proc to avoid a dependency on psutil."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
 def cpu(*pids: int) -> list[float]:
-    """Microseconds of CPU of each process with all its children, those that have ended included."""
+    """Microseconds of CPU of each process with all its descendants, including ended ones."""
     children: dict[int, list[int]] = {}
     used: dict[int, float] = {}
     for entry in Path("/proc").iterdir():
@@ -20,7 +20,7 @@ def cpu(*pids: int) -> list[float]:
                 text = (entry / "stat").read_text()
             except OSError:
                 continue
-            # The name, in brackets, may contain anything.
+            # The process name, in brackets, may contain spaces and brackets.
             fields = text.rpartition(")")[2].split()
             number = int(entry.name)
             children.setdefault(int(fields[1]), []).append(number)
@@ -33,7 +33,7 @@ def cpu(*pids: int) -> list[float]:
 
 
 def threads_cpu(pid: int) -> dict[int, float]:
-    """Microseconds of CPU of a process's threads by their ids."""
+    """Microseconds of CPU of each thread of a process, by thread id."""
     used: dict[int, float] = {}
     for entry in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -45,7 +45,7 @@ def threads_cpu(pid: int) -> dict[int, float]:
 
 
 def machine_busy() -> float:
-    """Microseconds of CPU that the whole machine has used, other people's share included."""
+    """Microseconds of CPU used by the whole machine, including unrelated processes."""
     user, nice, system, _idle, _wait, irq, softirq, steal = map(
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     )
@@ -53,7 +53,7 @@ def machine_busy() -> float:
 
 
 def cpu_model() -> str:
-    """As the kernel names it."""
+    """The kernel's name of the CPU."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
 
@@ -69,7 +69,7 @@ def file_system(folder: Path) -> str:
 
 
 def flush_ms(folder: Path) -> float:
-    """The median time of one fdatasync after a write of 4 KiB: what a commit costs at the least."""
+    """The median time of an fdatasync after a write of 4 KiB: the minimum cost of a commit."""
     path = folder / "flush"
     times = []
     number = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)

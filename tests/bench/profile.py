@@ -1,4 +1,4 @@
-"""Where a server's CPU goes with 64 trips in flight: by py-spy if it is installed, else by cProfile."""
+"""Profile a server with 64 trips in flight: with py-spy if it is installed, else with cProfile."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PACKAGE = re.compile(r"(?:site-packages|askback_server|python3\.\d+)/(.+)")
 
 
 def py_spy() -> str | None:
-    """Its path, if it is there: in this environment, or on PATH."""
+    """The path of py-spy in this environment or on PATH, if installed."""
     beside = Path(sys.executable).parent / "py-spy"
     return str(beside) if beside.exists() else shutil.which("py-spy")
 
 
 class Recording:
-    """Samples of a server's Python threads, each weighted by the CPU time that its thread really used."""
+    """Samples of a server's Python threads, weighted by the CPU time of each thread."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -64,7 +64,7 @@ class Recording:
             self._cpu[thread] += int(used - before.get(thread, 0.0))
 
     def report(self, cpu_us: float) -> str:
-        """The top functions; `cpu_us` is the server's CPU a trip while it was recorded."""
+        """The top functions; `cpu_us` is the server's CPU per trip during the recording."""
         by_thread: dict[int, list[tuple[list[str], int]]] = {}
         names: dict[int, str] = {}
         for line in self._file.read_text().splitlines():
@@ -104,14 +104,14 @@ class Recording:
 
 
 def _short(frame: str) -> str:
-    """`write (storage/sqlite.py:150)`, without what is before the package."""
+    """Shorten a frame to `write (storage/sqlite.py:150)`, without the path before the package."""
     name, _, path = frame.partition(" (")
     found = _PACKAGE.search(path)
     return f"{name} ({found[1] if found else path}"
 
 
 def calls_report(file: Path, trips: int) -> str:
-    """The top functions of a cProfile dump. It slows calls down, and sees the main thread only."""
+    """The top functions of a cProfile dump. cProfile slows calls down and sees the main thread only."""
     out = io.StringIO()
     stats = pstats.Stats(str(file), stream=out)
     stats.sort_stats("tottime").print_stats(TOP)

@@ -1,4 +1,4 @@
-"""The floor: the same frames over bare grpc.aio, passed on from memory. Nothing is checked or kept.
+"""The floor: the same frames over bare grpc.aio, relayed in memory without checks or storage.
 
 python -m tests.bench.relay --listen 127.0.0.1:0
 """
@@ -16,7 +16,7 @@ import grpc
 
 from askback.v1 import hitl_service_pb2, job_pb2, job_service_pb2, prompt_pb2, worker_service_pb2
 from askback_server.__main__ import _loop_factory
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.limits import Limits
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert import contents
@@ -29,7 +29,7 @@ _Shown = hitl_service_pb2.ConverseServerFrame
 
 
 class Worker:
-    """A worker's stream."""
+    """A connected worker and its jobs."""
 
     def __init__(self, outbox: Outbox, hello: worker_service_pb2.WorkHello) -> None:
         self.outbox = outbox
@@ -39,17 +39,17 @@ class Worker:
 
 
 class Relay:
-    """Passes asks to the console that watches their type, and answers to the worker that asked."""
+    """Relays prompts to the console that watches their job type, and answers to the worker that asked."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
         self.waiting: list[job_pb2.Job] = []
         self.consoles: dict[str, Outbox] = {}
         self.asked: dict[str, tuple[prompt_pb2.Prompt, Worker]] = {}
-        self.added = {kind: _added(kind) for kind in ("clarify", "confirm")}
+        self.additions = {kind: _additions(kind) for kind in ("clarify", "confirm")}
 
     async def create_job(self, request: job_service_pb2.CreateJobRequest, _: Any) -> Any:
-        """A job, at once in the hands of a worker with room."""
+        """Create a job and lease it at once to a worker with free capacity."""
         job = job_pb2.Job(
             job_id=uuid7(),
             namespace="default",
@@ -64,11 +64,11 @@ class Relay:
         _stamp(job.create_time)
         _stamp(job.update_time)
         self.waiting.append(job)
-        self.deal()
+        self.lease_waiting()
         return job_service_pb2.CreateJobResponse(job=job)
 
-    def deal(self) -> None:
-        """Hand waiting jobs to the workers with the most room."""
+    def lease_waiting(self) -> None:
+        """Lease waiting jobs to the workers with the most free capacity."""
         still = []
         for job in self.waiting:
             able = [w for w in self.workers if job.job_type in w.types and w.capacity > len(w.jobs)]
@@ -82,7 +82,7 @@ class Relay:
         self.waiting = still
 
     async def work(self, _: Any, context: Any) -> None:
-        """A worker's stream."""
+        """Serve a worker's stream."""
         outbox = Outbox(context.write, worker_service_pb2.WorkResponse)
         writer = asyncio.create_task(outbox.run())
         worker = None
@@ -101,24 +101,24 @@ class Relay:
                         _stamp(job.complete_time)
                         reply = worker_service_pb2.CompleteJobResponse(job=job)
                         outbox.send(_Frame(ref=frame.ref, complete_job=reply))
-                        self.deal()
+                        self.lease_waiting()
                     elif name == "hello":
                         worker = Worker(outbox, frame.hello)
                         self.workers.append(worker)
                         welcome = worker_service_pb2.WorkWelcome(session_id=uuid7(), replica="relay")
                         outbox.send(_Frame(ref=frame.ref, welcome=welcome))
-                        self.deal()
+                        self.lease_waiting()
                     elif name == "capacity":
                         assert worker is not None
                         worker.capacity = frame.capacity.capacity
-                        self.deal()
+                        self.lease_waiting()
         finally:
             writer.cancel()
             if worker is not None:
                 self.workers.remove(worker)
 
     async def converse(self, _: Any, context: Any) -> None:
-        """A console's stream."""
+        """Serve a console's stream."""
         outbox = Outbox(context.write, hitl_service_pb2.ConverseResponse)
         writer = asyncio.create_task(outbox.run())
         try:
@@ -135,7 +135,7 @@ class Relay:
             writer.cancel()
 
     def ask(self, worker: Worker, ref: int, request: worker_service_pb2.AskPromptRequest) -> None:
-        """Show a prompt, and tell the worker that it is there."""
+        """Show a prompt to its console and confirm it to the worker."""
         job = worker.jobs[request.job_id]
         job.rounds += 1
         job.version += 1
@@ -151,7 +151,7 @@ class Relay:
             state=prompt_pb2.PROMPT_STATE_PENDING,
             content=request.content,
         )
-        prompt.content.MergeFrom(self.added[request.content.kind])
+        prompt.content.MergeFrom(self.additions[request.content.kind])
         _stamp(prompt.create_time)
         _stamp(prompt.update_time)
         self.asked[prompt.prompt_id] = prompt, worker
@@ -161,7 +161,7 @@ class Relay:
         self.consoles[job.job_type].send(_Shown(prompt_event=event))
 
     def answer(self, console: Outbox, ref: int, request: hitl_service_pb2.AnswerPromptRequest) -> None:
-        """Tell the worker, and the console what became of its answer."""
+        """Send the resolution to the worker and the result to the console."""
         prompt, worker = self.asked.pop(request.prompt_id)
         job = worker.jobs[prompt.job_id]
         job.version += 1
@@ -192,10 +192,10 @@ class Relay:
         worker.outbox.send(_Frame(prompt_resolved=worker_service_pb2.WorkPromptResolved(prompt=prompt)))
 
 
-def _added(kind: str) -> prompt_pb2.PromptContent:
-    """What Askback adds to a content (decisions, derived schema), so that the frames are the same."""
-    asked = messages.content("form" if kind == "clarify" else "plain")
-    content = normalised(contents.content(asked, "content"), Limits(), None)
+def _additions(kind: str) -> prompt_pb2.PromptContent:
+    """The fields that Askback adds to a content (decisions, derived schema), so that frames are equal."""
+    message = messages.content("form" if kind == "clarify" else "plain")
+    content = normalise(contents.content(message, "content"), Limits(), None)
     whole = prompt_pb2.PromptContent.FromString(contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions,
@@ -244,7 +244,7 @@ def _handlers(relay: Relay) -> tuple[Any, ...]:
 
 
 async def serve(listen: str) -> None:
-    """Serve until cancelled, tuned as Askback is."""
+    """Serve until cancelled, with Askback's tuning."""
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers(_handlers(Relay()))
     port = server.add_insecure_port(listen)
@@ -257,7 +257,7 @@ async def serve(listen: str) -> None:
 
 
 def main() -> None:
-    """The relay's own process; ends by a signal."""
+    """Run the relay until a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:0")
     listen = parser.parse_args().listen

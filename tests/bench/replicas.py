@@ -1,4 +1,4 @@
-"""`--replicas`: what it costs that an answer is given at another replica, and that replicas listen."""
+"""`--replicas`: the cost of an answer on another replica, and of additional replicas that follow the feed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.support.postgres import PostgresServer
 
 WARM, TURNS = 40, 200
 ACROSS_WITHIN = 3.0
-"""An answer given at another replica may take so many times as long to arrive, at the median."""
+"""Maximum ratio of the median latencies of an answer on another replica and on the same one."""
 RATE_ABOVE = 0.85
-"""The share of the write rate that is left when two more replicas listen."""
+"""Minimum share of the write rate that is left with two more replicas."""
 LISTENERS = 2
 
 Measure = Callable[[Running, Plan], Measured]
@@ -36,7 +36,7 @@ def run(
     measure: Measure,
     say: Callable[[dict[str, Any]], None],
 ) -> list[tuple[bool, str]]:
-    """Measure, interleaved; the verdicts."""
+    """Measure the cases in turn. Returns the verdicts."""
     found: defaultdict[str, list[Figures]] = defaultdict(list)
     for repeat in range(repeats):
         with servers.replicas(database, 2) as (here, there):
@@ -63,7 +63,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 class _Stream:
-    """A stream of frames: out at once, in as they come."""
+    """A stream of frames."""
 
     def __init__(self, channel: Any, method: str, request: Any, response: Any) -> None:
         call = channel.stream_stream(
@@ -74,26 +74,26 @@ class _Stream:
         self._sending = asyncio.create_task(self.outbox.run())
 
     async def frames(self) -> Any:
-        """Each frame that comes."""
+        """Iterate over the received frames."""
         while (message := await self._call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             for frame in message.frames:
                 yield frame
 
     def end(self) -> None:
-        """Break it off."""
+        """Cancel the stream."""
         self._sending.cancel()
         self._call.cancel()
 
 
-class _Scene:
-    """One worker and one console at `here` that only look on, and a console at each replica that answers."""
+class _LatencySetup:
+    """A worker and a passive console at `here`, and a console that answers at each replica."""
 
     def __init__(self, here: str, there: str) -> None:
         self._channels = [grpc.aio.insecure_channel(address) for address in (here, there)]
         self._at: defaultdict[tuple[str, str], asyncio.Future[float]] = defaultdict(
             asyncio.get_running_loop().create_future
         )
-        """When something came: (what, the prompt's key)."""
+        """The time of each event, by event and prompt key."""
         self._prompts: dict[str, Any] = {}
         self._streams: dict[str, _Stream] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,9 +101,9 @@ class _Scene:
         self._lease: Any = None
 
     async def open(self) -> None:
-        """Everybody is there, and the worker has a job."""
+        """Open the streams and lease a job to the worker."""
         hello = hitl_service_pb2.ConverseHello()
-        for name, channel in (("looker", 0), ("same", 0), ("across", 1)):
+        for name, channel in (("passive", 0), ("same", 0), ("across", 1)):
             stream = self._streams[name] = _Stream(
                 self._channels[channel],
                 "HitlService/Converse",
@@ -127,26 +127,26 @@ class _Scene:
             job_service_pb2.CreateJobResponse.FromString,
         )
         await create(job_service_pb2.CreateJobRequest(job_type="bench"), timeout=PATIENCE)
-        await self._when("leased", "")
+        await self._time_of("leased", "")
 
     async def turn(self, name: str) -> tuple[float, float]:
-        """Ask, and answer at a replica once everybody has seen it: ms until the worker hears of it, and
-        until the console that looks on does."""
+        """Ask a prompt, wait until all consoles have it, and answer with one of them. Returns the ms until
+        the worker and the passive console get the answer."""
         number = next(self._keys) + 10
         key, lease = str(number), self._lease
         content = messages.content("form")
         content.body += f" ({key})"
         self._streams["worker"].outbox.send(messages.ask(lease.job.job_id, lease.token, key, content))
-        for console in ("looker", "same", "across"):
-            await self._when(f"shown {console}", key)
+        for console in ("passive", "same", "across"):
+            await self._time_of(f"shown {console}", key)
         started = time.perf_counter()
         self._streams[name].outbox.send(messages.answer(self._prompts.pop(key)))
         return tuple(
-            [((await self._when(what, key)) - started) * 1000 for what in ("resolved", "closed looker")]
+            [((await self._time_of(what, key)) - started) * 1000 for what in ("resolved", "closed passive")]
         )  # type: ignore[return-value]
 
     async def close(self) -> None:
-        """End everything."""
+        """Cancel the streams and close the channels."""
         for task in self._tasks:
             task.cancel()
         for stream in self._streams.values():
@@ -155,13 +155,13 @@ class _Scene:
         for channel in self._channels:
             await channel.close(None)
 
-    async def _when(self, what: str, key: str) -> float:
+    async def _time_of(self, what: str, key: str) -> float:
         async with asyncio.timeout(PATIENCE):
             at = await self._at[what, key]
         del self._at[what, key]
         return at
 
-    def _came(self, what: str, key: str) -> None:
+    def _note(self, what: str, key: str) -> None:
         self._at[what, key].set_result(time.perf_counter())
 
     async def _console(self, name: str, stream: _Stream) -> None:
@@ -174,10 +174,10 @@ class _Scene:
                 prompt = event.upserted.prompt
                 keys[prompt.prompt_id] = prompt.key
                 self._prompts[prompt.key] = prompt
-                self._came(f"shown {name}", prompt.key)
+                self._note(f"shown {name}", prompt.key)
             elif event.HasField("closed") and (key := keys.pop(event.closed.prompt_id, "")):
-                self._came(f"closed {name}", key)
-                if name != "looker":
+                self._note(f"closed {name}", key)
+                if name != "passive":
                     del self._at[f"closed {name}", key]
 
     async def _worker(self, stream: _Stream) -> None:
@@ -185,9 +185,9 @@ class _Scene:
             match frame.WhichOneof("body"):
                 case "job_leased":
                     self._lease = frame.job_leased.leased_job
-                    self._came("leased", "")
+                    self._note("leased", "")
                 case "prompt_resolved":
-                    self._came("resolved", frame.prompt_resolved.prompt.key)
+                    self._note("resolved", frame.prompt_resolved.prompt.key)
                 case "error" | "lease_lost":
                     raise Failed(f"the worker was told: {frame}")
                 case _:
@@ -195,18 +195,18 @@ class _Scene:
 
 
 async def _latency(here: str, there: str) -> Figures:
-    scene = _Scene(here, there)
+    setup = _LatencySetup(here, there)
     times: defaultdict[str, list[float]] = defaultdict(list)
     try:
-        await scene.open()
+        await setup.open()
         for number in range(WARM + TURNS):
-            # In turn, so that what drifts hits both alike.
+            # In turn, so that drift affects both alike.
             name = ("same", "across")[number % 2]
-            worker, console = await scene.turn(name)
+            worker, console = await setup.turn(name)
             if number >= WARM:
                 times[f"worker_{name}"].append(worker)
                 times[f"console_{name}"].append(console)
     finally:
-        await scene.close()
+        await setup.close()
     found = {f"{name}_p50_ms": percentile(values, 50) for name, values in times.items()}
     return found | {f"{name}_p99_ms": percentile(values, 99) for name, values in times.items()}

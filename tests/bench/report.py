@@ -1,4 +1,4 @@
-"""Figures of runs, medians of repeats, and what is printed of them."""
+"""Figures of runs, medians of repeats, and their tables."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _COLUMNS = (
 
 
 def percentile(times: Sequence[float], share: int) -> float:
-    """Of values in any order."""
+    """A percentile of unsorted values."""
     return sorted(times)[min(len(times) - 1, len(times) * share // 100)]
 
 
 def figures(measured: Measured) -> Figures:
-    """One run as numbers by name: times in ms, CPU in µs a trip, `other_cpu` in CPUs."""
+    """The figures of a run by name: times in ms, CPU in µs per trip, `other_cpu` in CPUs."""
     found: Figures = {}
     if measured.alone:
         found["alone_p50_ms"] = percentile(measured.alone, 50)
@@ -63,7 +63,7 @@ def _window(window: Window) -> Figures:
 
 
 def medians(runs: Sequence[Figures]) -> Figures:
-    """Each figure's median over the repeats."""
+    """The median of each figure over the repeats."""
     names = dict.fromkeys(name for run in runs for name in run)
     return {name: statistics.median(run[name] for run in runs if name in run) for name in names}
 
@@ -74,7 +74,7 @@ def ratios(of: Figures, floor: Figures) -> Figures:
 
 
 def table(by_target: Mapping[str, Figures]) -> str:
-    """All targets beside each other, then their ratios to the floor."""
+    """A table of all targets, then their ratios to the floor."""
     widths = [max(len(title), 7) for _, title, _ in _COLUMNS]
     titles = " ".join(title.rjust(width) for (_, title, _), width in zip(_COLUMNS, widths, strict=True))
     groups = ("one at a time", 2), ("64 in flight", 3), ("CPU µs a trip", 3)
@@ -100,7 +100,7 @@ def _cells(found: Figures, widths: Sequence[int], digits: Sequence[int]) -> str:
 
 
 def verdicts(by_target: Mapping[str, Figures]) -> list[tuple[bool, str]]:
-    """Whether each database meets the targets, and the line that says so."""
+    """For each database and target: whether it is met, and a line that says so."""
     lines = []
     for target, found in by_target.items():
         if target == "floor":

@@ -1,4 +1,4 @@
-"""The servers that are measured: each a process of its own, on loopback, with a fresh database."""
+"""The measured servers: each in its own process, on loopback, with a new database."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 
 SERVE = ("-m", "askback_server")
-"""The service's own entrance; `askback serve` calls the same."""
+"""Arguments that start the server; `askback serve` does the same."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens."""
+    """A running server."""
 
     target: str
     address: str
     pid: int
     db_pid: int = 0
-    """The database's own process, if it has one on this machine."""
+    """The process id of the database server, if it runs on this machine."""
 
 
 @contextmanager
 def floor(python: Sequence[str]) -> Iterator[Running]:
-    """The relay."""
+    """Run the relay."""
     command = [*python, "-m", "tests.bench.relay"]
     with _folder() as folder, serving(command, {}, folder) as (pid, address):
         yield Running("floor", address, pid)
@@ -43,7 +43,7 @@ def floor(python: Sequence[str]) -> Iterator[Running]:
 
 @contextmanager
 def sqlite(python: Sequence[str]) -> Iterator[Running]:
-    """Askback on a fresh SQLite file, as it is shipped: WAL, synchronous=FULL."""
+    """Run Askback on a new SQLite file with default settings: WAL, synchronous=FULL."""
     with _folder() as folder:
         settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
         with serving([*python, *SERVE], settings, folder) as (pid, address):
@@ -52,7 +52,7 @@ def sqlite(python: Sequence[str]) -> Iterator[Running]:
 
 @contextmanager
 def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]:
-    """Askback on a fresh database of a PostgreSQL server."""
+    """Run Askback on a new database of a PostgreSQL server."""
     dsn = server.create_database()
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
@@ -64,7 +64,7 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]
 
 @contextmanager
 def replicas(server: PostgresServer, count: int) -> Iterator[list[Running]]:
-    """So many replicas of Askback on one fresh database."""
+    """Run `count` replicas of Askback on one new database."""
     dsn = server.create_database()
     try:
         with ExitStack() as stack:
@@ -86,7 +86,7 @@ def _folder() -> Iterator[Path]:
 
 
 def _postmaster(server: PostgresServer) -> int:
-    """The server's first process, whose children are its backends; 0 if it runs on another machine."""
+    """The process id of the postmaster; 0 if it runs on another machine."""
     pid = int(server.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
     try:
         name = Path(f"/proc/{pid}/comm").read_text()
@@ -97,7 +97,7 @@ def _postmaster(server: PostgresServer) -> int:
 
 @contextmanager
 def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
-    # As shipped: no settings of the caller's, and not what the client alone needs.
+    # Default settings: inherit none of the caller's, nor the setting that only the client needs.
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {
@@ -142,7 +142,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     try:
         return lines.get(timeout=START_SECONDS)
     except queue.Empty:
-        return f"nothing was said in {START_SECONDS} s\n"
+        return f"no output in {START_SECONDS} s\n"
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

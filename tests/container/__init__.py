@@ -1,1 +1,1 @@
-"""The image, built for real and run without an engine."""
+"""The container image, built from the Dockerfile and run without a container engine."""

@@ -1,4 +1,4 @@
-"""Images without an engine and without a registry: Debian's buildah, and a base made by debootstrap."""
+"""Build images without an engine or a registry: with Debian's buildah, on a base made by debootstrap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOOLS = ("buildah", "debootstrap", "unshare", "nsenter", "setpriv")
 
 
 def lacking() -> str:
-    """Why no image can be built here, or nothing."""
+    """The reason why no image can be built here; empty if it can."""
     if os.name != "posix" or os.geteuid() != 0:
         return "building an image needs root"
     if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
@@ -28,7 +28,7 @@ def lacking() -> str:
 
 
 def mirror() -> tuple[str, str]:
-    """Where this machine has its packages from, and its release, as apt knows them."""
+    """This machine's package mirror and release, from apt."""
     command = ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Created-By: Packages"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     release = _os_release()["VERSION_CODENAME"]
@@ -44,15 +44,15 @@ def _os_release() -> dict[str, str]:
 
 
 class Buildah:
-    """buildah with a store of its own, which `close()` removes."""
+    """buildah with its own store, which `close()` removes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.seconds: dict[str, float] = {}
-        """What took how long."""
+        """The duration of each timed step."""
 
     def __call__(self, *arguments: str, timed: str = "") -> str:
-        """Run buildah; what it printed. Raises AssertionError with all it said."""
+        """Run buildah. Returns its output; raises AssertionError with all output if it fails."""
         places = ["--root", str(self._folder / "store"), "--runroot", str(self._folder / "run")]
         return self._run("buildah", "--storage-driver", "vfs", *places, *arguments, timed=timed)
 
@@ -72,7 +72,7 @@ class Buildah:
         return done.stdout
 
     def make_base(self) -> None:
-        """This machine's own release with Python and nothing else that is not needed, as an image."""
+        """Make a minimal base image of this machine's release, with Python."""
         site, release = mirror()
         root = self._folder / "base"
         include = "--include=ca-certificates,python3,python3-venv"
@@ -91,7 +91,7 @@ class Buildah:
         shutil.rmtree(root)
 
     def build(self, *options: str) -> None:
-        """Build the Dockerfile of this checkout on the base, with pip's settings of this machine."""
+        """Build the Dockerfile of this checkout on the base, with this machine's pip settings."""
         self(
             "build",
             "--pull-never",
@@ -108,7 +108,7 @@ class Buildah:
         )
 
     def _pip_secrets(self) -> list[str]:
-        """pip's settings here as the build's secrets: where the index is, and which CA it has."""
+        """This machine's pip settings as build secrets: the index and its CA."""
         listed = subprocess.run(
             [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
         )
@@ -120,18 +120,18 @@ class Buildah:
         if certificates := settings.pop("cert", None):
             options += ["--secret", f"id=ca,src={certificates}"]
             settings["cert"] = "/run/secrets/ca"
-        settings.pop("find-links", None)  # a folder of this machine is not there in the build
+        settings.pop("find-links", None)  # folders of this machine do not exist in the build
         lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
         (self._folder / "pip.conf").write_text(f"[global]\n{lines}", encoding="utf-8")
         return ["--secret", f"id=pip,src={self._folder / 'pip.conf'}", *options]
 
     def config(self, image: str = IMAGE) -> dict[str, Any]:
-        """How the image wants to be run."""
+        """The image's run configuration."""
         config: dict[str, Any] = json.loads(self("inspect", "--type", "image", image))["Docker"]["config"]
         return config
 
     def sizes(self, image: str) -> int:
-        """Bytes of an image, all its layers unpacked."""
+        """The unpacked size of an image in bytes."""
         container = self("from", "--pull-never", image).strip()
         root = self("mount", container).strip()
         try:
@@ -143,10 +143,10 @@ class Buildah:
             self("rm", container)
 
     def mount(self, image: str = IMAGE) -> Path:
-        """A new container's root file system."""
+        """Mount a new container's root file system."""
         return Path(self("mount", self("from", "--pull-never", image).strip()).strip())
 
     def close(self) -> None:
-        """Unmount and remove everything."""
+        """Unmount and remove all containers and images."""
         self("rm", "--all")
         self("rmi", "--all", "--force")

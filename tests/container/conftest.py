@@ -1,4 +1,4 @@
-"""The image is built once for all tests here, from the real Dockerfile."""
+"""Builds the image once for all tests in this folder, from the Dockerfile."""
 
 import tomllib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from tests.container.buildah import BASE, IMAGE, Buildah, lacking
 from tests.container.container import Containers
-from tests.support.processes import ROOT, Stage
+from tests.support.processes import ROOT, Processes
 from tests.support.requirements import absent
 
 FIGURES = pytest.StashKey[list[str]]()
@@ -18,18 +18,18 @@ FIGURES = pytest.StashKey[list[str]]()
 
 @dataclass(frozen=True)
 class Image:
-    """What was built."""
+    """A built image."""
 
     buildah: Buildah
     config: dict[str, Any]
     root: Path
-    """A container's root file system."""
+    """The root file system of a container."""
     version: str
 
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Image]:
-    """The image, on a base of this machine's own release."""
+    """The image, on a base of this machine's release."""
     if reason := lacking():
         absent("buildah", reason)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -48,16 +48,16 @@ def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Starts processes, and ends them all."""
-    stage = Containers(tmp_path)
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes, and kills those that still run at the end."""
+    processes = Containers(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what the image costs."""
+    """Print the image's size and build times."""
     for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(f"container: {line}")

@@ -1,4 +1,4 @@
-"""A container of the image without an engine: namespaces, a read-only root, a plain user, no privilege."""
+"""Run the image without an engine: in namespaces, with a read-only root and an unprivileged user."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import ROOT, Process, Stage, eventually
+from tests.support.processes import ROOT, Process, Processes, eventually
 
-# As the first process of namespaces of its own. "$@" is what is mounted, `--`, the image's command.
+# Runs as the first process of new namespaces. "$@" are the mounts, `--`, and the image's command.
 ENTER = """
 set -eu
 root=$1 owner=$2 workdir=$3
@@ -36,12 +36,12 @@ LOOPBACK_UP = (
 )
 
 
-class Containers(Stage):
-    """A stage whose actors are the first processes of namespaces: with each ends all that is in it."""
+class Containers(Processes):
+    """Processes that are the first of their namespaces: killing one ends everything in its namespace."""
 
     def end(self) -> None:
-        """Kill what still runs, `unshare`'s children too: they have another user and would outlive it."""
-        for process in self._cast:
+        """Kill what still runs, including the children of `unshare`, which run as another user."""
+        for process in self._processes:
             if process.running:
                 for child in _children(process):
                     os.kill(child, signal.SIGKILL)
@@ -49,12 +49,12 @@ class Containers(Stage):
 
 
 class Container:
-    """Starts the image's processes like `docker run --read-only` would."""
+    """Starts the image's processes like `docker run --read-only`."""
 
     def __init__(
-        self, stage: Stage, root: Path, config: Mapping[str, Any], mounts: Mapping[Path, str]
+        self, processes: Processes, root: Path, config: Mapping[str, Any], mounts: Mapping[Path, str]
     ) -> None:
-        self._stage = stage
+        self._processes = processes
         self._root = root
         self._config = config
         self._mounts = mounts
@@ -66,15 +66,15 @@ class Container:
         own_network: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """Run the entry point with these arguments, else with the image's own.
+        """Run the entry point with these arguments, or with those of the image.
 
-        Without a network of its own, it is on the machine's.
+        Without `own_network` it uses the machine's network.
         """
         config = self._config
         command = [*config["Entrypoint"], *(arguments or config["Cmd"])]
         spaces = ["--mount", "--pid", *(["--net"] if own_network else [])]
         mounts = [str(word) for pair in self._mounts.items() for word in pair]
-        return self._stage.command(
+        return self._processes.command(
             name,
             "unshare",
             *spaces,
@@ -96,7 +96,7 @@ class Container:
     def inside(self, name: str, first: int, command: Sequence[str], *, user: str = "") -> Process:
         """Run a command of the image beside the container's first process, like `docker exec`."""
         uid, _, gid = (user or self._config["User"]).partition(":")
-        return self._stage.command(
+        return self._processes.command(
             name,
             "nsenter",
             "--target",
@@ -116,7 +116,7 @@ class Container:
 
     def neighbour(self, name: str, first: int, *arguments: str) -> Process:
         """Run a Python program of these tests on the container's network."""
-        return self._stage.command(
+        return self._processes.command(
             name,
             "nsenter",
             "--target",
@@ -134,7 +134,7 @@ class Container:
         return ["/usr/bin/env", "-i", *self._config["Env"], *variables]
 
     async def serving(self, process: Process) -> int:
-        """Wait until the server is ready; the pid, seen from outside, of the process that is number 1."""
+        """Wait until the server is ready. Returns the outer pid of the container's process 1."""
 
         def ready() -> bool:
             if not process.running:
@@ -145,9 +145,9 @@ class Container:
         return _first(process)
 
     async def stop(self, process: Process) -> int:
-        """The image's stop signal to the first process; the exit code."""
+        """Send the image's stop signal to the first process. Returns the exit code."""
         os.kill(_first(process), signal.Signals[self._config["StopSignal"]])
-        return await process.ended()
+        return await process.wait_for_end()
 
 
 def _first(process: Process) -> int:
@@ -160,7 +160,7 @@ def _children(process: Process) -> list[int]:
 
 
 async def bring_loopback_up(process: Process) -> None:
-    """A new network has only a loopback device, and that is down."""
+    """Enable the loopback device of the container's new network."""
     await eventually(lambda: _children(process), "the container has started")
     command = ["nsenter", "--target", str(_first(process)), "--net", "--", sys.executable, "-c", LOOPBACK_UP]
     await asyncio.to_thread(subprocess.run, command, check=True)

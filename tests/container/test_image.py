@@ -1,4 +1,4 @@
-"""The image of the Dockerfile: what is in it, and a prompt answered through its server."""
+"""The image of the Dockerfile: its contents, and a prompt answered through its server."""
 
 import hashlib
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from tests.container.conftest import Image
 from tests.container.container import Container, bring_loopback_up
 from tests.container.visit import ask_and_answer
-from tests.support.processes import ROOT, Stage, quiet_port
+from tests.support.processes import ROOT, Processes, quiet_port
 from tests.support.requirements import absent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -25,17 +25,16 @@ namespaces = ["default"]
 
 
 @pytest.fixture
-def container(image: Image, stage: Stage, tmp_path: Path) -> Container:
-    """A container with an empty volume and a token file that lets one token do everything."""
+def container(image: Image, processes: Processes, tmp_path: Path) -> Container:
+    """A container with an empty volume and a token file with one token for all roles."""
     data, tokens = tmp_path / "data", tmp_path / "tokens.toml"
     data.mkdir()
     shutil.chown(data, USER, USER)
     tokens.write_text(ENTRY)
-    return Container(stage, image.root, image.config, {data: "/data", tokens: "/etc/askback/tokens.toml"})
+    return Container(processes, image.root, image.config, {data: "/data", tokens: "/etc/askback/tokens.toml"})
 
 
-def test_the_image_says_how_it_is_run(image: Image) -> None:
-    """A plain user, a stop signal, a health check, a volume, labels."""
+def test_the_image_declares_user_stop_signal_health_check_volume_and_labels(image: Image) -> None:
     config = image.config
     assert config["User"] == f"{USER}:{USER}"
     assert config["StopSignal"] == "SIGTERM"
@@ -45,8 +44,8 @@ def test_the_image_says_how_it_is_run(image: Image) -> None:
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
-def test_the_image_holds_what_it_needs_and_no_more(image: Image) -> None:
-    """The pinned versions; no pip, no sources, no tests, and nothing of the build's settings."""
+def test_the_image_has_the_pinned_packages_and_no_build_leftovers(image: Image) -> None:
+    """No pip, no sources, no tests, and none of the build's settings."""
     site = next((image.root / "opt/askback/lib").glob("python3*/site-packages"))
     installed = {path.name.partition("-")[0].lower() for path in site.glob("*.dist-info")}
     assert {"askback", "asyncpg", "sqlalchemy", "grpcio"} <= installed
@@ -62,9 +61,9 @@ def test_the_image_holds_what_it_needs_and_no_more(image: Image) -> None:
     assert writable == []
 
 
-async def test_a_prompt_is_answered_through_it(image: Image, container: Container) -> None:
-    """As the image says and nothing else, on a read-only root: ready, a job asks and ends, SIGTERM gives 0,
-    and the job is still there afterwards."""
+async def test_a_prompt_is_answered_through_a_read_only_container(image: Image, container: Container) -> None:
+    """With the image's own configuration: the server gets ready, a job asks and completes, SIGTERM ends it
+    with exit code 0, and the job is stored."""
     server = container.start("first", own_network=True)
     await bring_loopback_up(server)
     first = await container.serving(server)
@@ -72,10 +71,10 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     kind, *check = image.config["Healthcheck"]["Test"]
     assert kind == "CMD"
     health = container.inside("health", first, check)
-    assert await health.ended() == 0, health.story()
+    assert await health.wait_for_end() == 0, health.story()
     visit = container.neighbour("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
-    assert await visit.ended() == 0, f"{visit.story()}\n{server.story()}"
-    (said,) = visit.said
+    assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
+    (said,) = visit.output_lines
     assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
     assert await container.stop(server) == 0, server.story()
 
@@ -84,8 +83,8 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     first = await container.serving(again)
     job = (said["job_id"],)
     look = container.neighbour("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
-    assert await look.ended() == 0, look.story()
-    assert look.said[0]["state"] == "COMPLETED"
+    assert await look.wait_for_end() == 0, look.story()
+    assert look.output_lines[0]["state"] == "COMPLETED"
     assert await container.stop(again) == 0, again.story()
 
 
@@ -99,24 +98,24 @@ async def _is_confined(container: Container, first: int) -> None:
     assert int(status["CapEff"], 16) == 0
     assert status["NoNewPrivs"] == "1"
     assert status["NSpid"].split()[-1] == "1"
-    # Not even root may write: it is the mount that forbids it.
+    # Not even root may write, because the mount is read-only.
     touch = container.inside("touch", first, ["touch", "/opt/askback/mine"], user="0:0")
-    assert await touch.ended() == 1
+    assert await touch.wait_for_end() == 1
     assert "Read-only file system" in touch.log
 
 
-async def test_without_a_token_file_it_does_not_listen(container: Container) -> None:
-    """The image listens to everybody, so it refuses to do so without authentication."""
+async def test_the_image_refuses_to_listen_without_a_token_file(container: Container) -> None:
+    """The image listens on all interfaces, so it requires authentication."""
     process = container.start("open", "serve", "--listen", "0.0.0.0:0")
-    assert await process.ended() == 2
+    assert await process.wait_for_end() == 2
     assert "--auth TOKENFILE" in process.log
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_it_migrates_and_serves_postgresql(container: Container, db_url: str) -> None:
-    """The migration is the image's other command."""
+async def test_the_image_migrates_and_serves_postgresql(container: Container, db_url: str) -> None:
+    """`migrate` is the image's other command."""
     migrate = container.start("migrate", "migrate", "--db", db_url)
-    assert await migrate.ended() == 0, migrate.story()
+    assert await migrate.wait_for_end() == 0, migrate.story()
     target = f"127.0.0.1:{quiet_port()}"
     server = container.start(
         "server", "serve", "--db", db_url, "--listen", target, "--auth", "/etc/askback/tokens.toml"
@@ -126,8 +125,8 @@ async def test_it_migrates_and_serves_postgresql(container: Container, db_url: s
     assert await container.stop(server) == 0, server.story()
 
 
-def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing tool skips with the reason, and fails where it is required."""
+def test_a_missing_build_tool_skips_or_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It skips the test, or fails it where the tool is required."""
     monkeypatch.delenv("ASKBACK_REQUIRE", raising=False)
     with pytest.raises(pytest.skip.Exception, match="needs buildah"):
         absent("buildah", "building an image needs buildah")

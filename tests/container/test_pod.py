@@ -1,4 +1,4 @@
-"""The pods of deploy/kubernetes in the image: the same command, variables, files and user."""
+"""The pods of deploy/kubernetes, run in the image with their command, variables, files and user."""
 
 import asyncio
 import urllib.request
@@ -16,14 +16,14 @@ from tests.container.test_image import ENTRY, TOKEN
 from tests.container.visit import ask_and_answer
 from tests.deploy.manifests import Manifests, build
 from tests.support.authority import Authority
-from tests.support.processes import Stage, quiet_port
+from tests.support.processes import Processes, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AUTHORITY = Authority()
 
 
 def _secrets(folder: Path) -> dict[str, Path]:
-    """What the README tells to make, by name, as the folders that a kubelet makes of them."""
+    """The secrets that the README describes, by name, as folders like those of a kubelet."""
     folders = {name: folder / name for name in ("askback-tokens", "askback-tls")}
     for secret in folders.values():
         secret.mkdir()
@@ -33,7 +33,7 @@ def _secrets(folder: Path) -> dict[str, Path]:
 
 
 def _mounts(manifests: Manifests, folder: Path) -> dict[Path, str]:
-    """The pod's volumes where its container wants them."""
+    """The pod's volumes with the mount paths of its container."""
     secrets = _secrets(folder)
     volumes = {volume["name"]: volume for volume in manifests.pod["spec"]["volumes"]}
     mounts: dict[Path, str] = {}
@@ -51,7 +51,7 @@ def _mounts(manifests: Manifests, folder: Path) -> dict[Path, str]:
 
 
 def _variables(manifests: Manifests, secrets: Mapping[tuple[str, str], str]) -> dict[str, str]:
-    """The container's environment, references looked up."""
+    """The container's environment, with references resolved."""
     found = {}
     for entry in manifests.container["env"]:
         source = entry.get("valueFrom", {})
@@ -65,16 +65,18 @@ def _variables(manifests: Manifests, secrets: Mapping[tuple[str, str], str]) -> 
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, tmp_path: Path) -> None:
-    """The migration's pod, then the server's: its probes, its metrics, a prompt answered over TLS, its end.
+async def test_the_production_pods_migrate_serve_and_drain(
+    image: Image, processes: Processes, db_url: str, tmp_path: Path
+) -> None:
+    """Run the migration's pod, then the server's: probes, metrics, a prompt answered over TLS, drain.
 
-    All is as the manifests say, but for the ports, which must be free here, and a shorter drain.
+    As in the manifests, except for free ports and a shorter drain.
     """
     secrets = {("askback-database", "url"): db_url}
     migration, production = build("production/migration"), build("production")
-    job = Container(stage, image.root, image.config, {})
+    job = Container(processes, image.root, image.config, {})
     migrate = job.start("migrate", *migration.container["args"], environment=_variables(migration, secrets))
-    assert await migrate.ended() == 0, migrate.story()
+    assert await migrate.wait_for_end() == 0, migrate.story()
 
     ports = {name: quiet_port() for name in ("listen", "health_listen", "metrics_listen")}
     here = {f"ASKBACK_{name.upper()}": f"127.0.0.1:{port}" for name, port in ports.items()}
@@ -84,7 +86,7 @@ async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, 
         "ASKBACK_DRAIN_WAIT": "0",
         "ASKBACK_DRAIN_GRACE": "2",
     }
-    pod = Container(stage, image.root, image.config, _mounts(production, tmp_path))
+    pod = Container(processes, image.root, image.config, _mounts(production, tmp_path))
     server = pod.start("server", *production.container["args"], environment=variables)
     await pod.serving(server)
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -94,7 +96,7 @@ async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, 
     path = production.pod["metadata"]["annotations"]["prometheus.io/path"]
     metrics = await asyncio.to_thread(_read, f"http://127.0.0.1:{ports['metrics_listen']}{path}")
     assert "askback_ready 1" in metrics
-    assert '"askback-6d9f-x2x4z"' in server.log  # the replica is called as its pod is, in JSON
+    assert '"askback-6d9f-x2x4z"' in server.log  # the replica has the name of its pod
     assert await pod.stop(server) == 0, server.story()
 
 
@@ -105,7 +107,7 @@ def _read(url: str) -> str:
 
 
 async def _probe(port: int, service: str) -> None:
-    """As the kubelet does: a new connection, no TLS, no token."""
+    """Probe like the kubelet: a new connection, no TLS, no token."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)

@@ -1,4 +1,4 @@
-"""A visitor of a server: has one job done that asks, or looks at one. Says what came of it as a JSON line."""
+"""A client of a server: runs one job that asks, or reads one. Prints the result as a JSON line."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from askback._worker.worker import Worker
 
 
 async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dict[str, str]:
-    """One job that asks, from start to result, as client, worker and console; its id, state and result."""
+    """Run one job that asks, as client, worker and console. Returns its id, state and result."""
     worker = Worker(target, worker_id="w", token=token, tls=tls or False)
 
     @worker.job("nod")
@@ -30,7 +30,7 @@ async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dic
 
 
 async def look(target: str, token: str, job_id: str) -> dict[str, str]:
-    """A job as it is now."""
+    """Read a job. Returns its id and state."""
     async with Client(target, token=token) as client:
         return {"job_id": job_id, "state": (await client.get(job_id)).state.name}
 

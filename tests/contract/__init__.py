@@ -1,1 +1,1 @@
-"""What the storage, the engine and the feed promise, on both databases."""
+"""The contract of storage, engine and feed, tested on both databases."""

@@ -1,4 +1,4 @@
-"""An opened database and one replica's engine on it."""
+"""Fixtures: an open database, and replicas on it."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +18,7 @@ async def database(migrated_db_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def pg(pg_url: str) -> AsyncIterator[Database]:
-    """The same on PostgreSQL alone."""
+    """Askback's storage on PostgreSQL only."""
     opened = await Database.open(pg_url)
     yield opened
     await opened.close()

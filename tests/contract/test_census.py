@@ -1,4 +1,4 @@
-"""What a database holds, counted for those who watch over the service."""
+"""The census: counts of prompts, jobs and sessions for the metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from askback_server.ports.census import AGES
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from tests.support.aggregates import question
-from tests.support.storage import LONG, Node, closed, creation, new_job, new_prompt, step
+from tests.support.storage import LONG, Node, as_closed, creation, new_job, new_prompt, step
 
 ALL = 1_000
 
@@ -21,13 +21,13 @@ async def put(database: Database, *writes: object) -> None:
     assert not (await database.jobs.write(writes)).lost  # type: ignore[arg-type]
 
 
-async def test_an_empty_database(database: Database) -> None:
+async def test_an_empty_database_has_a_census_of_zeros(database: Database) -> None:
     found = await database.census.take(ALL)
     assert (found.prompts, found.runnable, dict(found.held), found.sessions) == ((), (), {}, 0)
     assert not found.partial
 
 
-async def test_open_prompts_by_kind_and_age(database: Database) -> None:
+async def test_open_prompts_are_counted_by_kind_and_age(database: Database) -> None:
     at = await database.ping()
     job = new_job()
     ages = {"clarify": [1, 90, 100, 4_000, 700_000], "confirm": [30]}
@@ -39,7 +39,7 @@ async def test_open_prompts_by_kind_and_age(database: Database) -> None:
     ended = new_prompt(job, question(kind="clarify"))
     await put(database, creation(job, *prompts, ended))
     write = step(job)
-    write.changed_prompts[ended.prompt_id] = (closed(ended), False)
+    write.changed_prompts[ended.prompt_id] = (as_closed(ended), False)
     await put(database, write)
     missed = step(write.job)
     for prompt in prompts[:2]:
@@ -55,7 +55,7 @@ async def test_open_prompts_by_kind_and_age(database: Database) -> None:
     assert 30 <= found["confirm"].oldest < 90
 
 
-async def test_runnable_and_held_jobs_by_type(database: Database, here: Node) -> None:
+async def test_runnable_and_held_jobs_are_counted_by_type(database: Database, here: Node) -> None:
     at = await database.ping()
     ready = [
         new_job(ready_at=at - timedelta(seconds=age), job_type=t)
@@ -65,7 +65,7 @@ async def test_runnable_and_held_jobs_by_type(database: Database, here: Node) ->
     ended = new_job(ready_at=None, state=JobState.COMPLETED, job_type="a")
     await put(database, *map(creation, (*ready, later, ended)))
     for _ in range(2):
-        await here.held(job_type="c")
+        await here.lease_new_job(job_type="c")
     found = await database.census.take(ALL)
     assert {r.job_type: r.jobs for r in found.runnable} == {"a": 2, "b": 1}
     oldest = {r.job_type: r.oldest for r in found.runnable}
@@ -76,7 +76,7 @@ async def test_runnable_and_held_jobs_by_type(database: Database, here: Node) ->
     assert not found.partial
 
 
-async def test_no_more_is_counted_than_is_wanted(database: Database) -> None:
+async def test_counting_stops_at_the_limit_and_the_census_is_partial(database: Database) -> None:
     job = new_job()
     await put(database, creation(job, *(new_prompt(job, round=n) for n in range(7))))
     found = await database.census.take(5)
@@ -91,7 +91,7 @@ async def test_expired_sessions_do_not_count(database: Database) -> None:
     assert (await database.census.take(ALL)).sessions == 1
 
 
-async def test_how_far_the_feed_is_behind(database: Database) -> None:
+async def test_the_lag_of_the_feed_is_the_age_of_its_oldest_unread_event(database: Database) -> None:
     start = await database.feed.head()
     assert await database.census.behind(start) == 0
     first, second = new_job(), new_job()
@@ -107,7 +107,7 @@ async def test_how_far_the_feed_is_behind(database: Database) -> None:
     assert await database.census.behind(Position()) >= 50
 
 
-async def test_connections_of_the_pool(database: Database) -> None:
+async def test_pool_connections_are_counted_as_idle_or_in_use(database: Database) -> None:
     await database.ping()
     before = database.census.connections()
     assert before["in_use"] == 0
@@ -119,8 +119,8 @@ async def test_connections_of_the_pool(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_an_errors_text_has_no_parameters(database: Database) -> None:
-    """What people wrote must not come into a log by the way of an error."""
+async def test_a_database_error_does_not_show_statement_parameters(database: Database) -> None:
+    """User input must not reach a log through an error message."""
     import sqlalchemy as sa
 
     statement = sa.select(sa.cast(sa.literal("swordfish", sa.Text()), sa.Integer()))

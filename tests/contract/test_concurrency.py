@@ -1,4 +1,4 @@
-"""At most so many jobs of a queue run at once, over all replicas; jobs that wait for people do not count."""
+"""Concurrency limits: a maximum of running jobs per queue over all replicas; waiting jobs do not count."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
 from tests.support.aggregates import WORKER
+from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
-from tests.support.taking import Hand, dispatching, finish
 
 
 class Watched:
-    """Hands that complete each job after a moment; `most` is how many jobs were held at once by all."""
+    """Workers that complete each job after a moment; `most` is the maximum of jobs held at once by all."""
 
     def __init__(self) -> None:
         self.running: set[str] = set()
@@ -32,9 +32,9 @@ class Watched:
         self.done = 0
         self._work: set[asyncio.Task[None]] = set()
 
-    def add(self, node: Node, dispatcher: Dispatcher, hand: Hand) -> None:
-        def got(job: Job) -> None:
-            # Within the time in which it runs by the database, so this never counts too many.
+    def add(self, node: Node, dispatcher: Dispatcher, worker: FakeWorker) -> None:
+        def run(job: Job) -> None:
+            # The job runs in the database for longer than it is counted here, so this never counts too many.
             self.running.add(job.job_id)
             self.most = max(self.most, len(self.running))
             task = asyncio.create_task(end(job))
@@ -44,14 +44,14 @@ class Watched:
         async def end(job: Job) -> None:
             await node.database.ping()
             self.running.discard(job.job_id)
-            await finish(node, dispatcher, hand, job)
+            await finish(node, dispatcher, worker, job)
             self.done += 1
 
-        hand.got = got
-        dispatcher.add(hand)
+        worker.got = run
+        dispatcher.add(worker)
 
 
-async def stored_running(database: Database, job_type: str) -> int:
+async def count_running(database: Database, job_type: str) -> int:
     statement = sa.select(sa.func.count().label("n")).where(
         tables.jobs.c.status == "RUNNING", tables.jobs.c.job_type == job_type
     )
@@ -59,13 +59,13 @@ async def stored_running(database: Database, job_type: str) -> int:
     return found
 
 
-async def test_two_replicas_hold_the_limit_together(here: Node, there: Node) -> None:
+async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> None:
     limits = {"refund": 3}
     await put(here, 60)
     watched = Watched()
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = Hand(await here.session(), "refund", most=10)
-        b = Hand(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", most=10)
+        b = FakeWorker(await there.session(), "refund", most=10)
         watched.add(here, at_a, a)
         watched.add(there, at_b, b)
         await until(lambda: watched.done == 60, "all jobs are done")
@@ -78,66 +78,68 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
     limits = {"refund": 4}
     await put(here, 20)
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = Hand(await here.session(), "refund", most=10)
-        b = Hand(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", most=10)
+        b = FakeWorker(await there.session(), "refund", most=10)
         at_a.add(a)
         at_b.add(b)
         await until(lambda: a.held + b.held == 4, "four jobs run")
-        assert await stored_running(here.database, "refund") == 4
-        # One ends, and one more is leased: at the replica that was told, or at the other.
-        node, hand, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
-        await finish(node, dispatcher, hand, hand.taken[0])
+        assert await count_running(here.database, "refund") == 4
+        # When a job ends, one more is leased, on either replica.
+        node, worker, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
+        await finish(node, dispatcher, worker, worker.taken[0])
         await until(lambda: len(a.taken) + len(b.taken) == 5, "a place is filled again")
-        assert await stored_running(here.database, "refund") == 4
+        assert await count_running(here.database, "refund") == 4
         await until(lambda: a.room() + b.room() == 16, "no room is kept for jobs that may not run")
 
 
-async def test_waiting_for_people_makes_room_and_an_answer_never_waits(here: Node) -> None:
+async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_limit(here: Node) -> None:
     await put(here, 3)
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        hand = Hand(await here.session(), "refund", most=10)
-        dispatcher.add(hand)
-        await until(lambda: hand.held == 1, "one job runs")
-        prompt = await here.ask(hand.taken[0])
-        await until(lambda: hand.held == 2, "its place is another's while it waits")
+        worker = FakeWorker(await here.session(), "refund", most=10)
+        dispatcher.add(worker)
+        await until(lambda: worker.held == 1, "one job runs")
+        prompt = await here.ask(worker.taken[0])
+        await until(lambda: worker.held == 2, "its place is another's while it waits")
         await here.answer(prompt)
-        assert (await get_job(here.database, hand.taken[0].job_id)).state is JobState.RUNNING
-        await finish(here, dispatcher, hand, hand.taken[1])
+        assert (await get_job(here.database, worker.taken[0].job_id)).state is JobState.RUNNING
+        await finish(here, dispatcher, worker, worker.taken[1])
         await here.database.ping()
-        assert len(hand.taken) == 2
-        await finish(here, dispatcher, hand, hand.taken[0])
-        await until(lambda: len(hand.taken) == 3, "with both done the third runs")
+        assert len(worker.taken) == 2
+        await finish(here, dispatcher, worker, worker.taken[0])
+        await until(lambda: len(worker.taken) == 3, "with both done the third runs")
 
 
-async def test_each_namespace_counts_alone_and_may_have_its_own_limit(here: Node) -> None:
+async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Node) -> None:
     limits = {"refund": 2, "b:refund": 1, "c:other": 1}
     for namespace in "abc":
         await put(here, 5, namespace=namespace)
     async with dispatching(here, limits) as dispatcher:
-        hands = {n: Hand(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"}
-        for hand in hands.values():
-            dispatcher.add(hand)
-        await until(lambda: sum(h.held for h in hands.values()) == 5, "as many as the limits say")
-        assert {n: h.held for n, h in hands.items()} == {"a": 2, "b": 1, "c": 2}
+        workers = {
+            n: FakeWorker(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"
+        }
+        for worker in workers.values():
+            dispatcher.add(worker)
+        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many as the limits say")
+        assert {n: h.held for n, h in workers.items()} == {"a": 2, "b": 1, "c": 2}
 
 
-async def test_a_limited_queue_and_the_others_share_a_worker(here: Node) -> None:
-    """The full queue holds nobody up, and a place that is free is not lost to the others' backlog."""
+async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: Node) -> None:
+    """A full queue does not block the other one, whose backlog does not take its free place."""
     await put(here, 500, job_type="mail", priority=100)
     await put(here, 10, job_type="refund")
     watched = Watched()
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        hand = Hand(await here.session(), "mail", "refund", most=2)
-        watched.add(here, dispatcher, hand)
-        await until(lambda: hand.types_taken.count("refund") == 10, "the limited ones are taken")
-        mails = hand.types_taken.count("mail")
+        worker = FakeWorker(await here.session(), "mail", "refund", most=2)
+        watched.add(here, dispatcher, worker)
+        await until(lambda: worker.types_taken.count("refund") == 10, "the limited ones are taken")
+        mails = worker.types_taken.count("mail")
         assert 10 <= mails < 400, mails
 
 
 # --- queue_locks ---
 
 
-async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -> None:
+async def test_a_queue_lock_excludes_others_until_it_is_released(here: Node, there: Node) -> None:
     lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
     assert lock is not None
     assert lock.running == 0
@@ -148,16 +150,16 @@ async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -
     await here.database.queue_locks.release(lock)
     second = await there.database.queue_locks.acquire("default", "refund", 10, 60)
     assert second is not None
-    await here.database.queue_locks.release(lock)  # again, late: it is another's by now
+    await here.database.queue_locks.release(lock)  # a late second release, when another one holds the lock
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is None
 
 
-async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> None:
+async def test_one_of_many_concurrent_attempts_gets_the_queue_lock(here: Node, there: Node) -> None:
     tries = [n.database.queue_locks.acquire("default", "refund", 10, 60) for n in (here, there) * 10]
     assert sum(lock is not None for lock in await asyncio.gather(*tries)) == 1
 
 
-async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
+async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
     table = tables.queue_locks
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
@@ -167,12 +169,12 @@ async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(her
         assert (taken is not None) is free
 
 
-async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
-    running = [await here.held() for _ in range(3)]
+async def test_a_queue_lock_counts_running_jobs_only(here: Node) -> None:
+    running = [await here.lease_new_job() for _ in range(3)]
     await here.waiting()
     await here.create()
-    await here.held(job_type="mail")
-    await here.complete(await here.held())
+    await here.lease_new_job(job_type="mail")
+    await here.complete(await here.lease_new_job())
     lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
     assert lock is not None
     assert lock.running == len(running)
@@ -182,8 +184,8 @@ async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
     assert bounded.running == 2
 
 
-async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
-    """By the database's clock, although this replica's is behind."""
+async def test_a_lease_after_the_end_of_its_queue_lock_is_refused(here: Node) -> None:
+    """The database's clock decides, even if the replica's clock is behind."""
     await put(here, 1)
     [[job_id]] = (await here.database.queue.claimable("default", {"refund": 1})).values()
     session = await here.session()
@@ -195,27 +197,27 @@ async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
     assert (await get_job(here.database, job_id)).state is JobState.PENDING
 
 
-async def test_room_that_appears_while_it_is_counted_is_not_missed(
+async def test_a_place_freed_during_the_count_reopens_the_queue(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = concurrency.Concurrency({"refund": 1}, here.database.queue_locks, here.clock)
     queue = ("default", "refund")
-    job = await here.held()
+    job = await here.lease_new_job()
     ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
     take = here.database.queue_locks.acquire
 
-    async def counted(*args: Any) -> QueueLock | None:
+    async def acquire_then_free_a_place(*args: Any) -> QueueLock | None:
         lock = await take(*args)
-        limits.made_room(ended)
+        limits.note_commit(ended)
         return lock
 
     with monkeypatch.context() as patch:
-        patch.setattr(here.database.queue_locks, "acquire", counted)
-        async with limits.turn(queue, 1) as places:
+        patch.setattr(here.database.queue_locks, "acquire", acquire_then_free_a_place)
+        async with limits.lock_queue(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)
-    async with limits.turn(queue, 1) as places:
+    async with limits.lock_queue(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
-    assert limits.made_room(ended)
+    assert limits.note_commit(ended)
     assert limits.is_open(queue)

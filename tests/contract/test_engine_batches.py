@@ -1,4 +1,4 @@
-"""Commands become few durable writes; every caller gets its own reply, after its commit."""
+"""The engine groups commands into few durable writes; each caller gets its own reply after the commit."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.storage import (
+    DelegatingStore,
     Gated,
     Node,
-    Wrapped,
     check_job,
     creation,
     execute,
@@ -43,14 +43,14 @@ from tests.support.storage import (
 )
 
 
-def spoilt(**fields: Any) -> c.CreateJob:
-    """A command that passes the door and that no database takes: who calls has half a character."""
+def unstorable(**fields: Any) -> c.CreateJob:
+    """A command that passes validation but that no database stores: its subject has a lone surrogate."""
     return c.CreateJob(principal=replace(CLIENT, subject="\ud800"), namespace="", job_type="refund", **fields)
 
 
-async def test_many_commands_become_few_writes(migrated_db_url: str) -> None:
+async def test_commands_that_arrive_during_a_write_form_one_batch(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here:
-        jobs = [await here.held() for _ in range(8)]
+        jobs = [await here.lease_new_job() for _ in range(8)]
         written = len(here.store.batches)
         here.store.gate.clear()
         first = here.engine.submit(here.progress_command(jobs[0], 1))
@@ -58,17 +58,17 @@ async def test_many_commands_become_few_writes(migrated_db_url: str) -> None:
         rest = [here.engine.submit(here.progress_command(job, n)) for n in range(2, 20) for job in jobs]
         here.store.gate.set()
         await asyncio.gather(first, *rest)
-        # The first went alone and at once; all that came during its write are one batch.
+        # The first command is written alone and at once; those that arrive during its write form one batch.
         assert here.store.batches[written:] == [1, 8]
         for job in jobs:
             aggregate, events = await check_job(here.database, job.job_id)
             assert aggregate.job is not None
             assert aggregate.job.progress == Progress(done=19)
             reported = [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED]
-            assert reported == [*range(1 if job is jobs[0] else 2, 20)], "every event is kept, in order"
+            assert reported == [*range(1 if job is jobs[0] else 2, 20)], "every event is stored, in order"
 
 
-async def test_a_batch_is_bounded(migrated_db_url: str) -> None:
+async def test_a_batch_is_bounded_by_its_number_of_commands(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated, batch_commands=10) as here:
         here.store.gate.clear()
         made = [asyncio.create_task(here.create()) for _ in range(35)]
@@ -91,7 +91,7 @@ async def test_a_batch_is_bounded_by_bytes_too(migrated_db_url: str) -> None:
         assert max(here.store.batches) <= 21
 
 
-async def test_no_reply_before_the_commit(migrated_db_url: str) -> None:
+async def test_no_reply_and_no_event_is_sent_before_the_commit(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here, node(migrated_db_url) as other:
         job, prompt = await here.waiting()
         here.store.gate.clear()
@@ -100,18 +100,18 @@ async def test_no_reply_before_the_commit(migrated_db_url: str) -> None:
         for _ in range(20):
             await asyncio.sleep(0)
         assert not answering.done()
-        assert not here.prompts_told(prompt.prompt_id)[1:], "nor is anybody told"
+        assert not here.prompt_states(prompt.prompt_id)[1:], "followers get nothing either"
         assert (await get_job(other.database, job.job_id)).state is JobState.PENDING_HITL
         here.store.gate.set()
         assert (await answering).status is AnswerStatus.ACCEPTED
         assert (await get_job(other.database, job.job_id)).state is JobState.RUNNING
-        assert here.prompts_told(prompt.prompt_id)[-1] == "ANSWERED"
+        assert here.prompt_states(prompt.prompt_id)[-1] == "ANSWERED"
 
 
-async def test_a_write_that_is_not_made_gets_no_good_reply(
+async def test_a_failed_write_is_reported_and_changes_nothing(
     migrated_db_url: str,
 ) -> None:
-    class Down(Wrapped):
+    class Down(DelegatingStore):
         down = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:
@@ -120,12 +120,12 @@ async def test_a_write_that_is_not_made_gets_no_good_reply(
             return await super().write(batch)
 
     async with node(migrated_db_url, wrap=Down) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.down = True
-        told = len(here.told)
+        before = len(here.received)
         with pytest.raises(StorageUnavailable):
             await here.do(here.progress_command(job, 1))
-        assert len(here.told) == told
+        assert len(here.received) == before
         assert (await here.queries.job(job.job_id, CLIENT)).progress is None
         here.store.down = False
         await here.do(here.progress_command(job, 2))
@@ -134,8 +134,8 @@ async def test_a_write_that_is_not_made_gets_no_good_reply(
         assert aggregate.job.progress == Progress(done=2)
 
 
-async def test_commands_on_one_job_are_decided_in_their_order(here: Node) -> None:
-    job = await here.held()
+async def test_commands_on_one_job_are_applied_in_order(here: Node) -> None:
+    job = await here.lease_new_job()
     commands: list[c.Command] = []
     for n in range(10):
         key = f"k{n}"
@@ -147,10 +147,10 @@ async def test_commands_on_one_job_are_decided_in_their_order(here: Node) -> Non
     commands.append(c.CompleteJob(principal=WORKER, job_id=job.job_id, token=job.token, result_json="1"))
     commands.append(here.progress_command(job, 99))
     replies = await asyncio.gather(*map(here.engine.submit, commands), return_exceptions=True)
-    assert isinstance(replies[-1], LeaseLost), "what came after the end is refused"
+    assert isinstance(replies[-1], LeaseLost), "a command after the end is refused"
     _, events = await check_job(here.database, job.job_id)
-    asked = [(e.data or {})["key"] for e in events if e.type is EventType.PROMPT_ASKED]
-    assert asked == [f"k{n}" for n in range(10)]
+    keys = [(e.data or {})["key"] for e in events if e.type is EventType.PROMPT_ASKED]
+    assert keys == [f"k{n}" for n in range(10)]
     assert events[-1].type is EventType.JOB_COMPLETED
 
 
@@ -161,10 +161,10 @@ async def test_equal_requests_in_one_batch_make_one_job(here: Node) -> None:
     assert sorted(m.replayed for m in made) == [False] + [True] * 19
 
 
-async def test_a_lost_guard_is_decided_again(migrated_db_url: str) -> None:
-    """Whoever was faster: the loser's command is applied to what is then true."""
+async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: str) -> None:
+    """The command of the loser is applied to the state that the winner has written."""
 
-    class Overtaken(Wrapped):
+    class LosesRaces(DelegatingStore):
         times = 0
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -174,12 +174,12 @@ async def test_a_lost_guard_is_decided_again(migrated_db_url: str) -> None:
                 assert not (await self._store.write([step(job)])).lost
             return await super().write(batch)  # type: ignore[no-any-return]
 
-    async with node(migrated_db_url, wrap=Overtaken) as here:
-        job = await here.held()
+    async with node(migrated_db_url, wrap=LosesRaces) as here:
+        job = await here.lease_new_job()
         for times in (1, 2, 3):
             here.store.times = times
-            version = await here.do(here.progress_command(job, times))
-            assert version == (await get_job(here.database, job.job_id)).version
+            reply = await here.do(here.progress_command(job, times))
+            assert reply.version == (await get_job(here.database, job.job_id)).version
         here.store.times = 4
         before = len(here.store.batches)
         with pytest.raises(Contention) as caught:
@@ -188,13 +188,13 @@ async def test_a_lost_guard_is_decided_again(migrated_db_url: str) -> None:
         assert len(here.store.batches) - before == 4
         stored = await get_job(here.database, job.job_id)
         assert stored.progress == Progress(done=3)
-        # And the job is none the worse for it.
+        # The job can still be written.
         assert here.store.times == 0
         await here.do(here.progress_command(job, 5))
 
 
-async def test_contention_on_one_job_does_not_hold_up_the_others(migrated_db_url: str) -> None:
-    class Rival(Wrapped):
+async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(migrated_db_url: str) -> None:
+    class Rival(DelegatingStore):
         victim = ""
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -205,7 +205,7 @@ async def test_contention_on_one_job_does_not_hold_up_the_others(migrated_db_url
             return await super().write(batch)  # type: ignore[no-any-return]
 
     async with node(migrated_db_url, wrap=Rival) as here:
-        jobs = [await here.held() for _ in range(5)]
+        jobs = [await here.lease_new_job() for _ in range(5)]
         here.store.victim = jobs[2].job_id
         replies = await asyncio.gather(
             *(here.do(here.progress_command(job, 1)) for job in jobs), return_exceptions=True
@@ -213,14 +213,14 @@ async def test_contention_on_one_job_does_not_hold_up_the_others(migrated_db_url
         assert [isinstance(r, Contention) for r in replies] == [False, False, True, False, False]
 
 
-async def test_only_the_culprit_of_a_refused_batch_gets_its_error(migrated_db_url: str) -> None:
+async def test_only_the_command_that_made_a_batch_fail_gets_the_error(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.gate.clear()
         here.engine.submit(here.progress_command(job, 0))
         await here.store.waiting.wait()
         good = [here.engine.submit(here.progress_command(job, n)) for n in range(1, 6)]
-        bad = [here.engine.submit(spoilt()) for _ in range(2)]
+        bad = [here.engine.submit(unstorable()) for _ in range(2)]
         new = [asyncio.create_task(here.create(request_id=f"r{i}")) for i in range(7)]
         more = [here.engine.submit(here.progress_command(job, n)) for n in range(6, 11)]
         await asyncio.sleep(0)
@@ -235,7 +235,7 @@ async def test_only_the_culprit_of_a_refused_batch_gets_its_error(migrated_db_ur
         assert [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED] == [*range(11)]
 
 
-async def test_a_full_queue_refuses_and_keeps_room_for_answers(
+async def test_a_full_queue_refuses_commands_but_still_accepts_answers(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("askback_server.engine.command_queue.OPEN_TO_ONE", 1.0)
@@ -260,9 +260,9 @@ async def test_a_full_queue_refuses_and_keeps_room_for_answers(
         await here.do(here.progress_command(job, 100))
 
 
-async def test_drain_refuses_the_new_and_replies_to_all_that_waits(migrated_db_url: str) -> None:
+async def test_drain_refuses_new_commands_and_replies_to_all_queued_ones(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated, batch_commands=4) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.gate.clear()
         replies = [here.engine.submit(here.progress_command(job, n)) for n in range(30)]
         await here.store.waiting.wait()
@@ -279,7 +279,7 @@ async def test_drain_refuses_the_new_and_replies_to_all_that_waits(migrated_db_u
         await here.engine.drain()
 
 
-async def test_a_caller_that_goes_away_does_not_withdraw_its_command(migrated_db_url: str) -> None:
+async def test_a_cancelled_caller_does_not_cancel_its_command(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()
@@ -300,7 +300,7 @@ async def test_a_caller_that_goes_away_does_not_withdraw_its_command(migrated_db
 
 
 async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_db_url: str) -> None:
-    class Broken(Wrapped):
+    class Broken(DelegatingStore):
         broken = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:
@@ -309,7 +309,7 @@ async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_d
             return await super().write(batch)
 
     async with node(migrated_db_url, wrap=Broken) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.broken = True
         with pytest.raises(ZeroDivisionError):
             await here.do(here.progress_command(job, 1))
@@ -317,7 +317,7 @@ async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_d
         await here.do(here.progress_command(job, 2))
 
 
-async def test_what_does_not_exist_is_refused_by_what_the_database_says(here: Node) -> None:
+async def test_a_job_that_is_not_in_memory_is_looked_up_in_the_database(here: Node) -> None:
     with pytest.raises(JobNotFound):
         await here.do(c.CancelJob(principal=CLIENT, job_id=uuid7()))
     # A job that this replica has never seen.
@@ -326,7 +326,7 @@ async def test_what_does_not_exist_is_refused_by_what_the_database_says(here: No
     assert (await here.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))).state is JobState.CANCELLED
 
 
-async def test_deleting_and_what_comes_after_it_in_one_batch(here: Node) -> None:
+async def test_a_command_after_a_delete_in_the_same_batch_finds_no_job(here: Node) -> None:
     job = await here.create()
     cancel = c.CancelJob(principal=CLIENT, job_id=job.job_id)
     replies = await asyncio.gather(
@@ -343,17 +343,17 @@ async def test_deleting_and_what_comes_after_it_in_one_batch(here: Node) -> None
     assert [e.type for e in events] == ["JOB_CREATED", "JOB_CANCELLED", "JOB_DELETED"]
 
 
-async def test_the_engine_takes_its_time_from_the_database(here: Node) -> None:
-    """A wrong estimate is corrected by every write."""
-    job = await here.held()
+async def test_each_write_corrects_the_engine_s_clock(here: Node) -> None:
+    """The engine estimates the database's clock; a wrong estimate gets better with every write."""
+    job = await here.lease_new_job()
     for skew in (timedelta(hours=5), timedelta(hours=-5)):
         here.clock.observe(await here.database.ping() + skew)
         await here.do(here.progress_command(job, 1))
         assert abs(here.clock.now() - await here.database.ping()) < abs(skew) / 2
 
 
-async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db_url: str) -> None:
-    """A worker that reconnected and its stale stream write in one batch: only the stale one loses."""
+async def test_guards_of_two_epochs_of_one_session_are_not_merged(migrated_db_url: str) -> None:
+    """A reconnected worker and its stale stream write in one batch: only the stale stream is refused."""
     async with node(migrated_db_url, wrap=Gated) as here:
         for stale_first in (True, False):
             row, secret = await here.database.sessions.open("default", "w", WORKER.subject, "here", 3600)
@@ -384,14 +384,14 @@ async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db
             assert aggregate.job.session_id == row.session_id
 
 
-async def test_an_expired_session_s_writes_are_refused_by_the_database(here: Node) -> None:
-    """The engine believes that the session lives; the database knows better."""
+async def test_the_database_refuses_writes_of_an_expired_session(here: Node) -> None:
+    """The engine assumes that the session is alive; the guard finds that it has expired."""
     job, prompt = await here.waiting()
     assert job.session_id is not None
     await execute(here.database, "UPDATE worker_sessions SET expires_at = '2001-01-01 00:00:00+00:00'")
     with pytest.raises(LeaseLost):
         await here.do(here.progress_command(job, 1))
-    # An answer finds that the holder is dead: the job goes to whoever comes next.
+    # An answer finds that the holder's session has expired: the job becomes available again.
     assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
     aggregate, _ = await check_job(here.database, job.job_id)
     assert aggregate.job is not None

@@ -1,4 +1,4 @@
-"""The log of all jobs, followed without ever losing an event."""
+"""The feed follows the log of all jobs without losing an event."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.images import Images
 from askback_server.sessions.jobs_follower import JobsFollower
-from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
+from askback_server.sessions.memory_budget import MemoryBudget
+from askback_server.sessions.prompt_follower import PromptFollower, digest_view
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
 from askback_server.storage.database import Database
@@ -34,18 +34,18 @@ def test_positions_are_ordered_by_transaction_then_id() -> None:
     assert Position(2, 1) > Position(1, 10**18)
 
 
-async def test_the_feed_names_its_database(database: Database, database_kind: str) -> None:
+async def test_the_feed_s_epoch_identifies_the_database(database: Database, database_kind: str) -> None:
     assert await database.feed.epoch() == await database.feed.epoch()
     assert len(await database.feed.epoch()) == 16
     assert len(await database.secret()) == 32
 
 
-async def test_an_empty_log(database: Database) -> None:
+async def test_an_empty_log_has_no_changes_and_the_first_position(database: Database) -> None:
     assert await database.feed.head() == await database.feed.tail() == Position()
     assert await database.feed.after(Position(), 10) == ([], Position())
 
 
-async def test_after_tells_what_changed_by_job(database: Database) -> None:
+async def test_after_returns_changes_grouped_by_job(database: Database) -> None:
     one, two = new_job(), new_job(namespace="other")
     first = creation(one)
     prompts = [new_prompt(one), new_prompt(one)]
@@ -68,7 +68,7 @@ async def test_after_tells_what_changed_by_job(database: Database) -> None:
     assert await database.feed.after(reached, 100) == ([], reached)
 
 
-async def test_after_goes_on_in_steps_of_any_size(database: Database) -> None:
+async def test_after_returns_all_events_with_any_page_size(database: Database) -> None:
     jobs = [new_job() for _ in range(7)]
     for job in jobs:
         await database.jobs.write([creation(job)])
@@ -93,25 +93,25 @@ INSERT = (
 )
 
 
-async def test_no_event_is_lost_whenever_its_transaction_ends(pg_url: str) -> None:
-    """Ids are drawn before their transactions commit: late commits appear below what was read."""
+async def test_no_event_is_lost_when_transactions_commit_out_of_order(pg_url: str) -> None:
+    """Ids are assigned before the commit, so a late commit adds events below the position already read."""
     database = await Database.open(pg_url)
     writers = [await asyncpg.connect(pg_url.replace("+asyncpg", "")) for _ in range(16)]
     written: list[str] = []
     seen: list[str] = []
     done = asyncio.Event()
-    dice = random.Random(7)
+    rng = random.Random(7)
 
     async def write(connection: asyncpg.Connection) -> None:
         for _ in range(20):
             transaction = connection.transaction()
             await transaction.start()
-            for _ in range(dice.randrange(1, 4)):
+            for _ in range(rng.randrange(1, 4)):
                 job_id = uuid7()
                 await connection.execute(INSERT, job_id, uuid7())
                 written.append(job_id)
-                # The delay is the thing tested: others draw later ids and commit before.
-                await asyncio.sleep(dice.random() / 200)
+                # The delay is part of the test: other writers get later ids and commit first.
+                await asyncio.sleep(rng.random() / 200)
             await transaction.commit()
 
     async def read() -> None:
@@ -133,7 +133,7 @@ async def test_no_event_is_lost_whenever_its_transaction_ends(pg_url: str) -> No
         done.set()
         await reader
         assert sorted(seen) == sorted(written), f"{len(set(written) - set(seen))} of {len(written)} were lost"
-        # And there was something to lose: the order of ids is not that of the commits.
+        # Check that the case occurred: ids and commits are in different orders.
         order = (tables.events.c.xid, tables.events.c.id)
         rows = await fetch(database, sa.select(tables.events.c.id).order_by(*order))
         ids = [row["id"] for row in rows]
@@ -144,7 +144,7 @@ async def test_no_event_is_lost_whenever_its_transaction_ends(pg_url: str) -> No
         await database.close()
 
 
-async def test_the_head_never_passes_a_transaction_that_still_runs(pg_url: str) -> None:
+async def test_the_head_never_passes_a_running_transaction(pg_url: str) -> None:
     database = await Database.open(pg_url)
     slow = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
     try:
@@ -165,18 +165,18 @@ async def test_the_head_never_passes_a_transaction_that_still_runs(pg_url: str) 
         await database.close()
 
 
-async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: str) -> None:
-    """It holds the feed back. What is committed meanwhile was published before the console came back, and
-    the feed does not say it again."""
+async def test_a_resume_while_an_older_transaction_holds_the_feed_back_misses_nothing(pg_url: str) -> None:
+    """Events committed meanwhile were published before the console resumed, and the feed does not repeat
+    them."""
     async with node(pg_url) as here:
         job, prompt = await here.waiting()
         await here.catch_up()
         prompts, jobs = PromptFilter("default", viewer=ANN), JobFilter("default")
         tokens = ResumeTokens(b"key", here.feed.epoch)
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
-        account, admission = Unsent(10**9, 10**9).account("ann", print), Admission(8)
+        account, admission = MemoryBudget(10**9, 10**9).account("ann", print), Admission(8)
         watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, Images(10**9), account)
-        place = tokens.make(here.feed.position, digest_of_view(prompts))
+        place = tokens.make(here.feed.position, digest_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)
         older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
         try:
@@ -187,12 +187,12 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
                 follower = PromptFollower(view, *followed, admission, Images(10**9), account, asyncio.Event())
                 follower.attach()
                 await follower.load(place)
-                told = view.take(10, "")
+                events_sent = view.take(10, "")
                 news = await anext(watched.news(jobs_place))
         finally:
             await older.close()
         await here.catch_up()
-        told += view.take(10, "")
+        events_sent += view.take(10, "")
         follower.detach()
-    assert [type(e) for e in told] == [Closed, CaughtUp]
+    assert [type(e) for e in events_sent] == [Closed, CaughtUp]
     assert [j.job_id for j in news.jobs] == [job.job_id]

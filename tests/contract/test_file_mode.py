@@ -1,4 +1,4 @@
-"""The SQLite file holds every question and answer: it is for its owner alone."""
+"""The SQLite file contains all questions and answers, so only its owner may read it."""
 
 import os
 from pathlib import Path
@@ -15,12 +15,14 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640])
-async def test_nobody_else_can_read_the_file_and_those_beside_it(before: int | None, tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_the_database_file_and_its_side_files(
+    before: int | None, tmp_path: Path
+) -> None:
     path = tmp_path / "askback.db"
     if before is not None:
         path.touch()
         path.chmod(before)
-        for suffix in ("-wal", "-shm", ".lock"):  # of a process that was killed
+        for suffix in ("-wal", "-shm", ".lock"):  # left by a process that was killed
             beside = tmp_path / f"askback.db{suffix}"
             beside.touch()
             beside.chmod(before)

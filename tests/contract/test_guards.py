@@ -1,4 +1,4 @@
-"""A write changes a job only if its version, its session and its time bounds hold; else nothing of it."""
+"""A write is applied only if its version, session and time guards hold, and else changes nothing."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from tests.support.storage import (
 )
 
 ONLY_BIRTH = (0, 0, 0, 0, 1)
-"""No children, and the event of the creation."""
+"""No child rows, and the event of the creation."""
 ALL = (1, 1, 1, 1, 2)
 
 
-async def stored(database: Database, count: int = 1) -> list[Job]:
+async def create_jobs(database: Database, count: int = 1) -> list[Job]:
     jobs = [new_job() for _ in range(count)]
     assert not (await database.jobs.write([creation(job) for job in jobs])).lost
     return jobs
 
 
-async def lost(database: Database, write: JobWrite) -> Lost | None:
-    """Why the write lost, with a proof that it then wrote nothing (or else all of it)."""
+async def write_checked(database: Database, write: JobWrite) -> Lost | None:
+    """Write, and check that all or nothing was stored. Returns why the guard failed, if it did."""
     before, children = await get_job(database, write.job.job_id), await counts(database, write.job.job_id)
     why = (await database.jobs.write([with_children(write)])).lost.get(write.job.job_id)
     after = await counts(database, write.job.job_id)
@@ -68,32 +68,34 @@ async def session(database: Database, ttl: float = 3600) -> SessionRef:
     return SessionRef(row.session_id, row.epoch)
 
 
-async def test_the_version_must_be_the_newest(database: Database) -> None:
-    [job] = await stored(database)
-    assert await lost(database, step(replace(job, version=2))) is Lost.VERSION
-    assert await lost(database, step(replace(job, version=99))) is Lost.VERSION
-    assert await lost(database, step(job, promoted=True)) is None
-    assert await lost(database, step(job, promoted=False)) is Lost.VERSION
+async def test_a_write_of_an_outdated_version_is_refused(database: Database) -> None:
+    [job] = await create_jobs(database)
+    assert await write_checked(database, step(replace(job, version=2))) is Lost.VERSION
+    assert await write_checked(database, step(replace(job, version=99))) is Lost.VERSION
+    assert await write_checked(database, step(job, promoted=True)) is None
+    assert await write_checked(database, step(job, promoted=False)) is Lost.VERSION
 
 
-async def test_a_job_that_is_gone_is_not_written(database: Database) -> None:
-    gone = new_job()
-    written = await database.jobs.write([with_children(step(gone))])
-    assert written.lost == {gone.job_id: Lost.VERSION}
-    assert await counts(database, gone.job_id) == (0, 0, 0, 0, 0)
+async def test_a_write_of_a_deleted_job_is_refused(database: Database) -> None:
+    unknown = new_job()
+    written = await database.jobs.write([with_children(step(unknown))])
+    assert written.lost == {unknown.job_id: Lost.VERSION}
+    assert await counts(database, unknown.job_id) == (0, 0, 0, 0, 0)
 
 
-async def test_the_session_must_live_and_be_of_its_epoch(database: Database) -> None:
-    [job] = await stored(database)
+async def test_a_write_of_an_expired_or_moved_session_is_refused(database: Database) -> None:
+    [job] = await create_jobs(database)
     row, secret = await database.sessions.open("default", "w", "wanda", "here", 3600)
-    assert await lost(database, step(job, guard=Guard(SessionRef(uuid7(), 0)))) is Lost.SESSION
-    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 2)))) is Lost.SESSION
+    assert await write_checked(database, step(job, guard=Guard(SessionRef(uuid7(), 0)))) is Lost.SESSION
+    assert (
+        await write_checked(database, step(job, guard=Guard(SessionRef(row.session_id, 2)))) is Lost.SESSION
+    )
     first = step(job, guard=Guard(SessionRef(row.session_id, 1)))
-    assert await lost(database, first) is None
+    assert await write_checked(database, first) is None
 
     assert await database.sessions.resume(row.session_id, secret, "wanda", "there", 3600)
     job = first.job
-    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 1)))) is Lost.MOVED
+    assert await write_checked(database, step(job, guard=Guard(SessionRef(row.session_id, 1)))) is Lost.MOVED
     any_epoch = step(job, guard=Guard(SessionRef(row.session_id, 0)))
     assert not (await database.jobs.write([any_epoch])).lost
     second = step(any_epoch.job, guard=Guard(SessionRef(row.session_id, 2)))
@@ -102,29 +104,29 @@ async def test_the_session_must_live_and_be_of_its_epoch(database: Database) -> 
     await expire_session(database, row.session_id)
     for epoch in (0, 2):
         late = step(second.job, guard=Guard(SessionRef(row.session_id, epoch)))
-        assert await lost(database, late) is Lost.SESSION
+        assert await write_checked(database, late) is Lost.SESSION
 
 
-async def test_the_database_s_time_must_be_within_the_bounds(database: Database) -> None:
-    [job] = await stored(database)
+async def test_a_write_outside_its_time_bounds_is_refused(database: Database) -> None:
+    [job] = await create_jobs(database)
     at = await database.ping()
-    assert await lost(database, step(job, guard=Guard(not_before=at + LONG))) is Lost.TIME
-    assert await lost(database, step(job, guard=Guard(not_after=at - LONG))) is Lost.TIME
-    assert await lost(database, step(job, guard=Guard(None, at - LONG, at))) is Lost.TIME
+    assert await write_checked(database, step(job, guard=Guard(not_before=at + LONG))) is Lost.TIME
+    assert await write_checked(database, step(job, guard=Guard(not_after=at - LONG))) is Lost.TIME
+    assert await write_checked(database, step(job, guard=Guard(None, at - LONG, at))) is Lost.TIME
     both = Guard(await session(database), at - LONG, at + LONG)
-    assert await lost(database, step(job, guard=both)) is None
+    assert await write_checked(database, step(job, guard=both)) is None
 
 
-async def test_the_reply_has_the_database_s_time(database: Database) -> None:
-    [job] = await stored(database)
+async def test_the_outcome_of_a_write_has_the_database_s_time(database: Database) -> None:
+    [job] = await create_jobs(database)
     before = await database.ping()
     written = await database.jobs.write([step(job)])
     assert before <= written.now <= await database.ping()
     assert (await database.jobs.write([step(job)])).now > written.now
 
 
-async def test_a_mixed_batch_writes_exactly_the_winners_and_their_children(database: Database) -> None:
-    jobs = await stored(database, 40)
+async def test_a_mixed_batch_stores_exactly_the_writes_whose_guards_hold(database: Database) -> None:
+    jobs = await create_jobs(database, 40)
     dead, alive, at = SessionRef(uuid7(), 0), await session(database), await database.ping()
     expected: dict[str, Lost | None] = {}
     batch = []
@@ -155,7 +157,7 @@ async def test_a_mixed_batch_writes_exactly_the_winners_and_their_children(datab
         assert await counts(database, write.job.job_id) == ((1, 1, 1, 1, 1) if won else (0, 0, 0, 0, 0))
 
 
-async def test_an_equal_request_id_makes_no_second_job(database: Database) -> None:
+async def test_a_repeated_request_id_creates_no_second_job(database: Database) -> None:
     first, again = new_job(request_id="r"), new_job(request_id="r")
     elsewhere = new_job(request_id="r", namespace="other")
     unnamed = [new_job(), new_job()]
@@ -170,8 +172,8 @@ async def test_an_equal_request_id_makes_no_second_job(database: Database) -> No
     assert found.job == first
 
 
-async def test_a_delete_takes_everything_but_the_log_along(database: Database) -> None:
-    [job, other] = await stored(database, 2)
+async def test_a_delete_removes_all_rows_of_a_job_but_its_log(database: Database) -> None:
+    [job, other] = await create_jobs(database, 2)
     first = with_children(step(job))
     await database.jobs.write([first, with_children(step(other))])
     gone = step(first.job, deleted=True)
@@ -187,15 +189,14 @@ async def test_a_delete_takes_everything_but_the_log_along(database: Database) -
 
 
 async def test_a_delete_is_guarded_like_any_other_write(database: Database) -> None:
-    [job] = await stored(database)
+    [job] = await create_jobs(database)
     early = step(job, deleted=True, guard=Guard(not_before=await database.ping() + LONG))
     assert (await database.jobs.write([early])).lost == {job.job_id: Lost.TIME}
     assert await get_job(database, job.job_id) == job
 
 
-async def test_an_empty_batch_of_reasons(database: Database) -> None:
-    """Only losers: nothing is written, and every one is told why."""
-    jobs = await stored(database, 3)
+async def test_a_batch_of_failed_guards_writes_nothing_and_gives_every_reason(database: Database) -> None:
+    jobs = await create_jobs(database, 3)
     written = await database.jobs.write([with_children(step(replace(j, version=5))) for j in jobs])
     assert written.lost == {j.job_id: Lost.VERSION for j in jobs}
     events = await fetch(database, sa.select(sa.func.count().label("n")).select_from(tables.events))
@@ -203,43 +204,41 @@ async def test_an_empty_batch_of_reasons(database: Database) -> None:
 
 
 def spoil(write: JobWrite, what: str) -> JobWrite:
-    """Put into a write what the door would have refused."""
+    """Put data into a write that validation would have refused."""
     if what == "same answer twice":
         write.submissions.append(submission(next(iter(write.new_prompts.values()))))
         return write
-    spoilt: dict[str, dict[str, Any]] = {
+    values: dict[str, dict[str, Any]] = {
         "surrogate": {"worker_id": "\ud800"},
         "too large": {"token": 2**63},
         "nul": {"worker_id": "a\0b"},
         "no json": {"result_json": "{"},
     }
-    write.job = replace(write.job, **spoilt[what])
+    write.job = replace(write.job, **values[what])
     return write
 
 
 async def check_refused(database: Database, what: str) -> None:
-    """The whole batch is refused, and the writer is none the worse for it."""
-    [good, bad] = await stored(database, 2)
+    """The whole batch is refused, and the next write succeeds."""
+    [good, bad] = await create_jobs(database, 2)
     culprit = spoil(with_children(step(bad)), what)
     with pytest.raises(BadData):
         await database.jobs.write([with_children(step(good)), culprit, creation(new_job())])
     for job in (good, bad):
         assert await get_job(database, job.job_id) == job
         assert await counts(database, job.job_id) == ONLY_BIRTH
-    assert await lost(database, step(good)) is None
-    assert await lost(database, step(bad)) is None
+    assert await write_checked(database, step(good)) is None
+    assert await write_checked(database, step(bad)) is None
 
 
 @pytest.mark.parametrize("what", ["surrogate", "too large", "same answer twice"])
-async def test_data_that_a_database_refuses_takes_the_whole_batch_along(
-    database: Database, what: str
-) -> None:
+async def test_data_that_every_database_refuses_fails_the_whole_batch(database: Database, what: str) -> None:
     await check_refused(database, what)
 
 
 @pytest.mark.parametrize("what", ["nul", "no json"])
-async def test_data_that_only_postgresql_refuses(pg_url: str, what: str) -> None:
-    """SQLite stores it: there it is the door alone that refuses it."""
+async def test_data_that_only_postgresql_refuses_fails_the_whole_batch(pg_url: str, what: str) -> None:
+    """SQLite would store it: there only validation refuses it."""
     database = await Database.open(pg_url)
     try:
         await check_refused(database, what)
@@ -250,8 +249,8 @@ async def test_data_that_only_postgresql_refuses(pg_url: str, what: str) -> None
 async def test_concurrent_writes_of_one_version_have_one_winner(migrated_db_url: str) -> None:
     databases = [await Database.open(migrated_db_url) for _ in range(4)]
     try:
-        jobs = await stored(databases[0], 20)
-        # The batches name the jobs in different orders: they are locked in one.
+        jobs = await create_jobs(databases[0], 20)
+        # The batches list the jobs in different orders, but lock them in the same order.
         batches = [
             [with_children(step(job, worker_id=str(i))) for job in (jobs if i % 2 else jobs[::-1])]
             for i in range(4)
@@ -269,15 +268,15 @@ async def test_concurrent_writes_of_one_version_have_one_winner(migrated_db_url:
             await each.close()
 
 
-async def test_a_guard_is_judged_after_the_wait_for_a_lock(pg_url: str) -> None:
-    """now() would be the time at which the statement began, before it waited for the row."""
+async def test_a_guard_is_evaluated_after_the_wait_for_a_row_lock(pg_url: str) -> None:
+    """With now() the guard would use the time at which the statement began, before it waited."""
     database, other = await Database.open(pg_url), await Database.open(pg_url)
     try:
-        jobs = await stored(database, 2)
+        jobs = await create_jobs(database, 2)
         late, alive = jobs[0], await session(database, 3600)
         async with other._dialect.reads.connect() as holder:
             await holder.execution_options(isolation_level="READ COMMITTED")
-            # A change of the row that leaves the version: the database judges the guard anew.
+            # A change of the row that keeps the version makes the database evaluate the guard again.
             await holder.execute(sa.update(tables.jobs).values(priority=1))
             deadline = await database.ping() + timedelta(milliseconds=60)
             batch = [
@@ -291,10 +290,10 @@ async def test_a_guard_is_judged_after_the_wait_for_a_lock(pg_url: str) -> None:
 
             await until(waits, "the writer waits for the lock")
 
-            async def passed() -> bool:
+            async def deadline_has_passed() -> bool:
                 return await other.ping() > deadline
 
-            await until(passed, "the deadline passes")
+            await until(deadline_has_passed, "the deadline passes")
             await holder.commit()
         written = await writing
         assert written.lost == {late.job_id: Lost.TIME}
@@ -305,10 +304,10 @@ async def test_a_guard_is_judged_after_the_wait_for_a_lock(pg_url: str) -> None:
         await other.close()
 
 
-async def test_a_version_that_changed_during_the_wait_loses(pg_url: str) -> None:
+async def test_a_write_whose_version_changed_during_the_wait_for_a_lock_is_refused(pg_url: str) -> None:
     database, other = await Database.open(pg_url), await Database.open(pg_url)
     try:
-        [job] = await stored(database)
+        [job] = await create_jobs(database)
         async with other._dialect.reads.connect() as holder:
             await holder.execution_options(isolation_level="READ COMMITTED")
             await holder.execute(sa.update(tables.jobs).values(version=5))
@@ -323,9 +322,9 @@ async def test_a_version_that_changed_during_the_wait_loses(pg_url: str) -> None
         await other.close()
 
 
-async def test_a_prompt_without_its_job_is_no_orphan(database: Database) -> None:
-    """Children of a loser are dropped even where no foreign key would refuse them."""
-    [job] = await stored(database)
+async def test_prompts_of_a_refused_write_are_not_stored(database: Database) -> None:
+    """Child rows of a refused write are dropped even where no foreign key would refuse them."""
+    [job] = await create_jobs(database)
     prompt = new_prompt(job, expires_at=now())
     write = step(replace(job, version=9))
     write.new_prompts[prompt.prompt_id] = prompt
@@ -335,8 +334,10 @@ async def test_a_prompt_without_its_job_is_no_orphan(database: Database) -> None
 
 
 @pytest.mark.parametrize("what", ["progress", "ask", "complete"])
-async def test_what_comes_by_a_stream_that_was_replaced_is_to_be_said_again(here: Node, what: str) -> None:
-    """The worker holds its job still, by its next stream: nothing may tell it that the lease is lost."""
+async def test_a_write_on_a_superseded_stream_is_refused_as_moved_and_can_be_retried(
+    here: Node, what: str
+) -> None:
+    """The worker still holds its job through its next stream, so the error must not be LeaseLost."""
     row, secret = await here.database.sessions.open("default", "w", WORKER.subject, "here", 3600.0)
     old = SessionRef(row.session_id, row.epoch)
     job = await here.lease(await here.create(), old)
@@ -352,7 +353,7 @@ async def test_what_comes_by_a_stream_that_was_replaced_is_to_be_said_again(here
         await here.do(replace(mine, session=old))
     assert refused.value.retry_after is not None
     assert (await get_job(here.database, job.job_id)).version == job.version
-    # Others' commands in the same batch are none the worse for it, and the next stream is the holder's.
+    # Other commands of the batch succeed, and so does the same write on the next stream.
     other = here.engine.submit(
         c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"labels": {"x": "1"}})
     )

@@ -1,4 +1,4 @@
-"""The alarm when a long transaction keeps the log from being read in order."""
+"""The warning about a long transaction that holds the feed back."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [r for r in caplog.records if r.name == horizon.__name__ and r.levelno == logging.WARNING]
+    return [r for r in caplog.records if r.name == "askback.server.feed" and r.levelno == logging.WARNING]
 
 
-async def test_a_long_transaction_is_named_once_and_its_end_is_said(
+async def test_a_long_transaction_is_logged_once_and_so_is_its_end(
     pg: Database, pg_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch = HorizonWatch(pg.feed)
-    await watch.look()
+    await watch.check()
     assert watch.lag == 0
     async with long_transaction(pg_url) as slow:
-        await watch.look()
-        assert not warnings(caplog), "nothing is committed that would wait for it"
+        await watch.check()
+        assert not warnings(caplog), "no committed event waits for it"
         await pg.jobs.write([creation(new_job())])
 
         async def lagging() -> bool:
-            await watch.look()
+            await watch.check()
             return watch.lag > horizon.ALARM
 
         await until(lagging, "the lag grows")
         for _ in range(3):
-            await watch.look()
-        [said] = warnings(caplog)
-        assert said.pid == slow.get_server_pid()  # type: ignore[attr-defined]
-        assert "slow" in said.getMessage()
-        assert "INSERT" not in said.getMessage(), "what others run may hold anything"
-    await watch.look()
+            await watch.check()
+        [warning] = warnings(caplog)
+        assert warning.pid == slow.get_server_pid()  # type: ignore[attr-defined]
+        assert "slow" in warning.getMessage()
+        assert "INSERT" not in warning.getMessage(), "statements of others may contain anything"
+    await watch.check()
     assert watch.lag == 0
-    assert caplog.records[-1].getMessage() == "the feed goes on: nothing holds it back any more"
+    assert caplog.records[-1].getMessage() == "the feed has caught up: no transaction holds it back"
 
 
-async def test_who_may_not_see_it_says_so(
+async def test_the_warning_says_so_when_the_role_may_not_see_the_transaction(
     pg: Database, pg_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A role without rights to others' sessions: their rows are there, and empty."""
+    """A role without rights to the sessions of others sees their rows with empty columns."""
     admin = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
     try:
         await admin.execute("DROP ROLE IF EXISTS askback_humble; CREATE ROLE askback_humble LOGIN")
@@ -72,11 +72,11 @@ async def test_who_may_not_see_it_says_so(
         async with long_transaction(pg_url):
             await pg.jobs.write([creation(new_job())])
 
-            async def said() -> bool:
-                await watch.look()
+            async def has_warned() -> bool:
+                await watch.check()
                 return bool(warnings(caplog))
 
-            await until(said, "it is said")
+            await until(has_warned, "a warning is logged")
             assert "(slow, postgres), how old is hidden" in warnings(caplog)[0].getMessage()
         await humble.close()
     finally:
@@ -84,13 +84,13 @@ async def test_who_may_not_see_it_says_so(
         await admin.close()
 
 
-async def test_on_sqlite_nothing_is_ever_held_back(database: Database) -> None:
+async def test_nothing_holds_the_feed_back_without_a_long_transaction(database: Database) -> None:
     await database.jobs.write([creation(new_job())])
     watch = HorizonWatch(database.feed)
 
-    async def settled() -> bool:
-        await watch.look()
+    async def lag_is_zero() -> bool:
+        await watch.check()
         return watch.lag == 0
 
-    await until(settled, "all is settled")
+    await until(lag_is_zero, "the lag is zero")
     assert await database.feed.holder() is None or database._dialect.name == "postgresql"

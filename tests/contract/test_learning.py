@@ -1,4 +1,4 @@
-"""What a replica remembers of jobs that another one changed: exactly what is stored, or nothing."""
+"""A replica's memory of jobs that another one has changed equals the stored rows, or is empty."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
 from tests.support.storage import Node, check_job, whole
 
 
-async def call(here: Node, job: Job, after: int, seq: int) -> None:
-    """Another replica calls a job's move out, and it is read."""
-    here.feed.hear([Hint(job.job_id, after, seq)])
+async def hint(here: Node, job: Job, after: int, seq: int) -> None:
+    """Deliver another replica's hint about a job, and read the hinted events."""
+    here.feed.receive_hints([Hint(job.job_id, after, seq)])
     await here.feed._read_hinted()
 
 
 async def check_memory(here: Node, job: Job) -> bool:
-    """What is remembered is what is stored. Whether anything is."""
+    """Check that the job in memory equals the stored one. Returns whether it is in memory at that version."""
     known = here.hot.get(job.job_id)
     if known is None or known.job is None:
         return False
@@ -42,11 +42,11 @@ async def check_memory(here: Node, job: Job) -> bool:
 
 async def test_a_prompt_asked_elsewhere_is_answered_here_without_a_read(here: Node, there: Node) -> None:
     job, prompt = await there.waiting()
-    await call(here, job, 0, 3)
+    await hint(here, job, 0, 3)
     assert await check_memory(here, job)
 
     async def read(*_: object) -> None:
-        raise AssertionError("it was read")
+        raise AssertionError("the database was read")
 
     here.database.jobs.load = read  # type: ignore[assignment, method-assign]
     here.database.jobs.find_prompt = read  # type: ignore[assignment, method-assign]
@@ -54,32 +54,34 @@ async def test_a_prompt_asked_elsewhere_is_answered_here_without_a_read(here: No
     await check_job(there.database, job.job_id)
 
 
-async def test_what_is_not_known_whole_is_not_remembered(here: Node, there: Node) -> None:
-    """Of two open prompts only the second was called out."""
+async def test_a_job_with_unknown_open_prompts_is_not_kept_in_memory(here: Node, there: Node) -> None:
+    """Only the second of two open prompts was hinted."""
     job, _ = await there.waiting()
     await there.ask(job, "b")
-    await call(here, job, 3, 4)
+    await hint(here, job, 3, 4)
     assert here.hot.get(job.job_id) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_two_replicas_take_turns_at_a_job(here: Node, there: Node, seed: int) -> None:
-    """Some calls come late, together, or not at all; whatever is remembered at its version is right."""
-    dice = random.Random(seed)
-    job = await there.held()
+async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
+    here: Node, there: Node, seed: int
+) -> None:
+    """Hints are late, merged or lost, and the job in memory must always be right for its version."""
+    rng = random.Random(seed)
+    job = await there.lease_new_job()
     prompts: list[Prompt] = []
-    told, remembered = 0, 0
+    hinted, remembered = 0, 0
     for turn in range(40):
-        node = dice.choice((here, there))
+        node = rng.choice((here, there))
         before = (await whole(here.database, job.job_id))[0].job
         assert before is not None
-        prompt = dice.choice(prompts) if prompts else None
+        prompt = rng.choice(prompts) if prompts else None
         try:
-            match dice.randrange(6):
+            match rng.randrange(6):
                 case 0 | 1:
                     prompts.append(await node.ask(job, f"k{turn}"))
                 case 2 if prompt is not None:
-                    await node.answer(prompt, f"a{turn}", principal=dice.choice((ANN, BOB)))
+                    await node.answer(prompt, f"a{turn}", principal=rng.choice((ANN, BOB)))
                 case 3 if prompt is not None:
                     receipt = c.AcknowledgePrompts(
                         principal=WORKER, job_id=job.job_id, token=job.token, prompt_ids=(prompt.prompt_id,)
@@ -93,27 +95,27 @@ async def test_two_replicas_take_turns_at_a_job(here: Node, there: Node, seed: i
             pass
         after = (await whole(here.database, job.job_id))[0].job
         assert after is not None
-        if dice.random() < 0.7:
-            # A call may cover several commits; one that was lost leaves its span to the next.
-            await call(here, job, dice.choice((before.version, told)), after.version)
-            told = after.version
-        if dice.random() < 0.1:
+        if rng.random() < 0.7:
+            # A hint may cover several commits: after a lost one, the next covers its span.
+            await hint(here, job, rng.choice((before.version, hinted)), after.version)
+            hinted = after.version
+        if rng.random() < 0.1:
             await here.catch_up()
         remembered += await check_memory(here, job)
     assert remembered > 10
     await check_job(here.database, job.job_id)
 
 
-async def test_what_lies_before_a_call_is_not_taken_for_known(here: Node, there: Node) -> None:
-    """Remembered from a read, never followed: a late answer in between was not called out."""
+async def test_events_before_a_hint_are_not_assumed_to_be_known(here: Node, there: Node) -> None:
+    """The job came into memory by a read, and a late answer in between was not hinted."""
     job, prompt = await there.waiting()
     await there.answer(prompt)
     await here.answer(prompt, "late", principal=BOB)
     here.bus._versions.clear()
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
-    await call(here, job, 6, 7)
+    await hint(here, job, 6, 7)
     assert await check_memory(here, job)
     known = here.hot.get(job.job_id)
     assert known is not None
-    assert not known.prompts, "the closed one is read when it is needed"
+    assert not known.prompts, "the closed prompt is read when it is needed"

@@ -1,4 +1,4 @@
-"""A lease and the resumption of its session at once: what the session holds, the worker is told."""
+"""A lease and a resume of its session at the same time: the worker gets every job that its session holds."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ import pytest
 from askback_server.domain.aggregate import Guard
 from askback_server.domain.commands import LeaseJob, SessionRef
 from askback_server.domain.errors import IllegalState
-from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerSession
+from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome
+from askback_server.ports.worker_sessions import WorkerSession
 from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
+from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.storage import creation, get_job, new_job, node, step, until, waits_for_a_lock
-from tests.support.taking import Hand, dispatching
 
 TTL = 30.0
 
 
 def lease(job: Any, session: WorkerSession) -> JobWrite:
-    """The write of a lease for the session's epoch."""
+    """The write of a lease, guarded by the session's epoch."""
     guard = Guard(session=SessionRef(session.session_id, session.epoch))
     return step(job, guard=guard, session_id=session.session_id, token=1)
 
 
-class Held:
-    """A database whose writes stay open after their statement, until they are let go."""
+class SlowCommits:
+    """A database whose writes do not commit until `go_on` is set."""
 
     def __init__(self, database: Database) -> None:
         self.written, self.go_on = asyncio.Event(), asyncio.Event()
@@ -49,24 +50,24 @@ class Held:
 
 @pytest.fixture
 async def other(pg_url: str) -> AsyncIterator[Database]:
-    """Another replica's."""
+    """The database of another replica."""
     database = await Database.open(pg_url)
     yield database
     await database.close()
 
 
-async def test_who_resumes_waits_for_a_lease_that_is_being_committed(pg: Database, other: Database) -> None:
+async def test_a_resume_waits_for_a_lease_that_is_being_committed(pg: Database, other: Database) -> None:
     job = new_job()
     await pg.jobs.write([creation(job)])
     session, secret = await pg.sessions.open("default", "w", "wanda", "here", TTL)
-    held = Held(pg)
+    slow = SlowCommits(pg)
     writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
-    await held.written.wait()
+    await slow.written.wait()
     resuming = asyncio.create_task(other.sessions.resume(session.session_id, secret, "wanda", "there", TTL))
     await until(lambda: waits_for_a_lock(pg), "the new stream waits")
     # A heartbeat does not wait.
     assert await pg.sessions.beat([(session.session_id, session.epoch)], TTL)
-    held.go_on.set()
+    slow.go_on.set()
     assert not (await writing).lost
     resumed = await resuming
     assert resumed is not None
@@ -74,7 +75,7 @@ async def test_who_resumes_waits_for_a_lease_that_is_being_committed(pg: Databas
     assert list(await other.sessions.leases(session.session_id)) == [job.job_id]
 
 
-async def test_a_lease_that_waits_for_who_resumes_is_refused(pg: Database, pg_url: str) -> None:
+async def test_a_lease_that_waited_for_a_resume_is_refused(pg: Database, pg_url: str) -> None:
     job = new_job()
     await pg.jobs.write([creation(job)])
     session, _ = await pg.sessions.open("default", "w", "wanda", "here", TTL)
@@ -91,31 +92,33 @@ async def test_a_lease_that_waits_for_who_resumes_is_refused(pg: Database, pg_ur
     assert await pg.sessions.leases(session.session_id) == {}
 
 
-async def test_no_session_is_reaped_under_a_lease(pg: Database, other: Database) -> None:
+async def test_a_session_is_not_reaped_while_a_lease_is_being_committed(
+    pg: Database, other: Database
+) -> None:
     job = new_job()
     await pg.jobs.write([creation(job)])
     session, _ = await pg.sessions.open("default", "w", "wanda", "here", 0.5)
-    held = Held(pg)
+    slow = SlowCommits(pg)
     writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
-    await held.written.wait()
+    await slow.written.wait()
 
-    async def expired() -> bool:
+    async def has_expired() -> bool:
         return not await other.sessions.epochs([session.session_id])
 
-    await until(expired, "the session has expired")
+    await until(has_expired, "the session has expired")
     assert await other.sessions.reap() == 0
     assert await other.queue.orphans(10) == []
-    held.go_on.set()
+    slow.go_on.set()
     assert not (await writing).lost
     assert await other.sessions.reap() == 1
     assert await other.queue.orphans(10) == [(job.job_id, session.session_id)]
 
 
 @pytest.mark.parametrize("committed", [True, False])
-async def test_a_lease_whose_outcome_nobody_knows_comes_out(
+async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
     migrated_db_url: str, committed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database is away for longer than a write is settled; the worker's session lives on."""
+    """The database is unreachable while the engine tries to find the outcome; the session survives."""
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.01)
     async with node(migrated_db_url) as replica:
@@ -133,15 +136,15 @@ async def test_a_lease_whose_outcome_nobody_knows_comes_out(
 
         monkeypatch.setattr(replica.database._dialect, "write", write)
         async with dispatching(replica) as dispatcher:
-            hand = Hand(await replica.session(), "refund", most=1)
-            dispatcher.add(hand)
-            await until(lambda: hand.taken, "the worker has the job")
-        assert [j.token for j in hand.taken] == [1]
+            worker = FakeWorker(await replica.session(), "refund", most=1)
+            dispatcher.add(worker)
+            await until(lambda: worker.taken, "the worker has the job")
+        assert [j.token for j in worker.taken] == [1]
         assert (await get_job(replica.database, job.job_id)).token == 1
 
 
-async def test_who_holds_a_job_is_not_given_it_twice(migrated_db_url: str) -> None:
-    """A look at the queue may be older than the lease: only one that nobody knows of may be said again."""
+async def test_a_held_job_is_leased_again_only_after_an_unknown_outcome(migrated_db_url: str) -> None:
+    """A read of the queue may be older than the lease, so only a lease of unknown outcome may be repeated."""
     async with node(migrated_db_url) as replica:
         job, session = await replica.create(), await replica.session()
         leased = await replica.lease(job, session)

@@ -1,4 +1,4 @@
-"""A migration waits for its locks with a limit, and says who holds them."""
+"""A migration waits for its locks up to a limit, and its error names the holder."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ async def session(url: str, name: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.mark.parametrize("kind", ["session", "transaction"])
-async def test_the_holder_of_the_lock_is_named(empty: str, kind: str) -> None:
+async def test_the_holder_of_the_migration_lock_is_named(empty: str, kind: str) -> None:
     async with session(empty, "another release") as other:
         await other.execute("BEGIN")
         taken = "pg_advisory_lock" if kind == "session" else "pg_advisory_xact_lock"
         await other.execute(f"SELECT {taken}({LOCK})")
         pid = await other.fetchval("SELECT pg_backend_pid()")
-        said = rf"waited 0 s for another migration, held by process {pid} \(another release, user postgres"
-        with pytest.raises(StorageUnavailable, match=said):
+        message = rf"waited 0 s for another migration, held by process {pid} \(another release, user postgres"
+        with pytest.raises(StorageUnavailable, match=message):
             await asyncio.to_thread(upgrade, empty, wait=0)
     await asyncio.to_thread(upgrade, empty, wait=0)
 
 
-async def test_the_user_of_a_table_is_named_and_waited_for(
+async def test_a_migration_waits_for_a_reader_of_a_table_and_names_it(
     empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
@@ -67,10 +67,10 @@ async def test_the_user_of_a_table_is_named_and_waited_for(
         await waiting
 
 
-async def test_a_prepared_transaction_is_named(
+async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
     empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It holds its locks without a session, over a restart of the server too."""
+    """A prepared transaction holds its locks without a session, even after a restart of the server."""
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
     await asyncio.to_thread(upgrade, empty)
     use_second_migration(monkeypatch, tmp_path)
@@ -79,15 +79,15 @@ async def test_a_prepared_transaction_is_named(
         await other.execute("LOCK TABLE jobs")
         await other.execute("PREPARE TRANSACTION 'left over'")
         try:
-            said = "a table that is in use, held by the prepared transaction 'left over' .user postgres"
-            with pytest.raises(StorageUnavailable, match=said):
+            message = "a table that is in use, held by the prepared transaction 'left over' .user postgres"
+            with pytest.raises(StorageUnavailable, match=message):
                 await asyncio.to_thread(upgrade, empty, wait=0)
         finally:
             await other.execute("ROLLBACK PREPARED 'left over'")
     await asyncio.to_thread(upgrade, empty, wait=0)
 
 
-async def test_a_migration_that_is_killed_leaves_no_lock(empty: str) -> None:
+async def test_a_killed_migration_leaves_no_lock(empty: str) -> None:
     async with session(empty, "killed") as other:
         await other.execute("BEGIN")
         await other.execute(f"SELECT pg_advisory_xact_lock({LOCK})")

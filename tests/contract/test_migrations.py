@@ -1,4 +1,4 @@
-"""The schema: made from nothing, made once, the same as the tables say, with room for the days ahead."""
+"""Migrations: create the schema once, equal to the metadata, with event partitions for the days ahead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
-from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.migrate import describe, upgrade
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
 from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
 from askback_server.storage.settings import get_setting
@@ -41,12 +41,12 @@ def empty_pg(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(url)
 
 
-async def migrated(url: str) -> None:
+async def migrate(url: str) -> None:
     await asyncio.to_thread(upgrade, url)
 
 
 async def on(url: str, work: Any) -> Any:
-    """Work on a connection as SQLAlchemy makes it: ours do not parse JSON, which its inspector needs."""
+    """Run `work` on a plain SQLAlchemy connection: ours do not parse JSON, which its inspector needs."""
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:
@@ -55,25 +55,25 @@ async def on(url: str, work: Any) -> Any:
         await engine.dispose()
 
 
-async def test_from_nothing_and_again(db_url: str) -> None:
-    await migrated(db_url)
+async def test_migrating_twice_keeps_the_data_and_keys(db_url: str) -> None:
+    await migrate(db_url)
     database = await Database.open(db_url)
     job = new_job()
     await database.jobs.write([creation(job)])
     epoch, secret = await database.feed.epoch(), await database.secret()
     await database.close()
 
-    await migrated(db_url)
+    await migrate(db_url)
     database = await Database.open(db_url)
     assert await database.jobs.get_jobs([job.job_id]) == [job]
     assert (await database.feed.epoch(), await database.secret()) == (epoch, secret)
     await database.close()
 
 
-async def test_every_database_has_its_own_names_and_keys(db_url: str, tmp_path: Path) -> None:
+async def test_each_database_gets_its_own_epoch_and_secret(db_url: str, tmp_path: Path) -> None:
     other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
-    await migrated(db_url)
-    await migrated(other)
+    await migrate(db_url)
+    await migrate(other)
     one, two = await Database.open(db_url), await Database.open(other)
     assert await one.feed.epoch() != await two.feed.epoch()
     assert await one.secret() != await two.secret()
@@ -82,33 +82,33 @@ async def test_every_database_has_its_own_names_and_keys(db_url: str, tmp_path: 
 
 
 BY_EXPRESSION = {"ix_jobs_ready", "ix_hitl_interactions_inbox"}
-"""Indexes with a descending column."""
+"""Indexes with a descending column, which are expressions for Alembic."""
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
-async def test_the_migrations_make_what_the_tables_say(db_url: str, database_kind: str) -> None:
-    await migrated(db_url)
+async def test_the_migrated_schema_equals_the_metadata(db_url: str, database_kind: str) -> None:
+    await migrate(db_url)
 
-    def included(_: object, name: str | None, kind: str, reflected: bool, __: object) -> bool:
+    def is_compared(_: object, name: str | None, kind: str, reflected: bool, __: object) -> bool:
         if kind == "index" and name in BY_EXPRESSION and database_kind == "sqlite":
-            return False  # Alembic cannot compare them there: the next test does
-        # The partitions of job_events are made by the day, and so not in the metadata.
+            return False  # Alembic cannot compare them on SQLite; the next test does
+        # The daily partitions of job_events are not part of the metadata.
         return not (kind == "table" and reflected and (name or "").startswith("job_events_"))
 
     def type_differs(_: Any, __: Any, column: sa.Column[Any], found: Any, wanted: Any) -> bool | None:
-        # SQLAlchemy does not know PostgreSQL's type xid8 when it reads a schema.
+        # SQLAlchemy cannot reflect PostgreSQL's type xid8.
         return False if column.name == "xid" and isinstance(found, sa.types.NullType) else None
 
     def compare(connection: sa.Connection) -> list[Any]:
-        options = {"include_object": included, "compare_type": type_differs}
+        options = {"include_object": is_compared, "compare_type": type_differs}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     assert await on(db_url, compare) == []
 
 
-async def test_the_indexes_of_sqlite_are_those_of_the_tables(tmp_path: Path) -> None:
+async def test_the_migrated_indexes_of_sqlite_equal_the_metadata(tmp_path: Path) -> None:
     by_migration, by_tables = (f"sqlite+aiosqlite:///{tmp_path / name}.db" for name in ("one", "two"))
-    await migrated(by_migration)
+    await migrate(by_migration)
 
     def indexes(connection: sa.Connection) -> dict[str, str]:
         found = connection.exec_driver_sql(
@@ -125,8 +125,8 @@ async def test_the_indexes_of_sqlite_are_those_of_the_tables(tmp_path: Path) -> 
     assert found == await on(by_tables, create)
 
 
-async def test_keys_that_the_comparison_does_not_see(db_url: str, database_kind: str) -> None:
-    await migrated(db_url)
+async def test_the_migrated_primary_keys_equal_the_metadata(db_url: str, database_kind: str) -> None:
+    await migrate(db_url)
 
     def keys(connection: sa.Connection) -> dict[str, list[str]]:
         inspector = sa.inspect(connection)
@@ -135,17 +135,17 @@ async def test_keys_that_the_comparison_does_not_see(db_url: str, database_kind:
     found = await on(db_url, keys)
     expected = {name: [c.name for c in table.primary_key] for name, table in metadata.tables.items()}
     if database_kind == "postgres":
-        # A partitioned table's key must name the column that it is partitioned by.
+        # The key of a partitioned table must include the partition column.
         expected["job_events"] = ["id", "at"]
     assert found == expected
 
 
-async def test_opening_without_a_schema_says_what_to_do(db_url: str) -> None:
+async def test_opening_a_database_without_a_schema_says_to_migrate(db_url: str) -> None:
     with pytest.raises(StorageUnavailable, match=r"no schema yet; run `askback migrate`"):
         await Database.open(db_url)
 
 
-async def test_opening_a_schema_that_is_behind_says_what_to_do(
+async def test_opening_an_older_schema_says_to_migrate(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     use_second_migration(monkeypatch, tmp_path)
@@ -153,7 +153,7 @@ async def test_opening_a_schema_that_is_behind_says_what_to_do(
         StorageUnavailable, match=f"schema is {HEAD}, this version needs {SECOND}; run `askback migrate`"
     ):
         await Database.open(migrated_db_url)
-    await migrated(migrated_db_url)
+    await migrate(migrated_db_url)
     await (await Database.open(migrated_db_url)).close()
 
 
@@ -164,7 +164,7 @@ async def test_a_schema_from_before_the_first_release_must_be_recreated(
     database = await Database.open(migrated_db_url)
     await execute(database, f"UPDATE alembic_version SET version_num = '{revision}'")
     await database.close()
-    for start in (Database.open(migrated_db_url), migrated(migrated_db_url)):
+    for start in (Database.open(migrated_db_url), migrate(migrated_db_url)):
         with pytest.raises(StorageUnavailable, match=f"is {revision}, from before version 0.1.0.*recreate"):
             await start
 
@@ -172,11 +172,11 @@ async def test_a_schema_from_before_the_first_release_must_be_recreated(
 async def test_an_older_replica_runs_on_the_schema_of_a_newer_one(
     migrated_db_url: str, tmp_path: Path
 ) -> None:
-    """As in a rolling upgrade: migrated by the newer version while the older one serves, and restarts."""
+    """In a rolling upgrade the newer version migrates while the older one serves and restarts."""
     older = await Database.open(migrated_db_url)
     with pytest.MonkeyPatch.context() as newer:
         use_second_migration(newer, tmp_path)
-        await migrated(migrated_db_url)
+        await migrate(migrated_db_url)
         upgraded = await Database.open(migrated_db_url)
         await upgraded.close()
     job = new_job()
@@ -187,8 +187,8 @@ async def test_an_older_replica_runs_on_the_schema_of_a_newer_one(
     await restarted.close()
 
 
-async def test_a_newer_schema_that_serves_this_version_is_fine(migrated_db_url: str) -> None:
-    """As a rolling upgrade leaves it: an older replica may start again after the migration."""
+async def test_a_newer_schema_that_still_serves_this_version_is_accepted(migrated_db_url: str) -> None:
+    """During a rolling upgrade an older replica may restart after the migration."""
     database = await Database.open(migrated_db_url)
     job = new_job()
     await database.jobs.write([creation(job)])
@@ -198,18 +198,18 @@ async def test_a_newer_schema_that_serves_this_version_is_fine(migrated_db_url: 
     await execute(database, newer.values(value=f"9999 9998 {HEAD}"))
     assert await database._dialect.run(check_schema) == ""
     await database.close()
-    await migrated(migrated_db_url)  # an older `askback migrate`, or a start on SQLite: nothing to do
+    await migrate(migrated_db_url)  # an older `askback migrate`, or a start on SQLite, does nothing
     again = await Database.open(migrated_db_url)
     assert await again.jobs.get_jobs([job.job_id]) == [job]
     assert [r["version_num"] for r in await fetch(again, sa.text("SELECT * FROM alembic_version"))] == [
         "9999"
     ]
     await again.close()
-    assert "schema 9999" in await asyncio.to_thread(look, migrated_db_url)
+    assert "schema 9999" in await asyncio.to_thread(describe, migrated_db_url)
 
 
 @pytest.mark.parametrize("serves", ["9999 9998", None])
-async def test_a_newer_schema_that_serves_it_no_more_is_refused(
+async def test_a_newer_schema_that_no_longer_serves_this_version_is_refused(
     migrated_db_url: str, serves: str | None
 ) -> None:
     database = await Database.open(migrated_db_url)
@@ -222,21 +222,21 @@ async def test_a_newer_schema_that_serves_it_no_more_is_refused(
     )
     await execute(database, change)
     await database.close()
-    for start in (Database.open(migrated_db_url), migrated(migrated_db_url)):
+    for start in (Database.open(migrated_db_url), migrate(migrated_db_url)):
         with pytest.raises(
             StorageUnavailable, match=rf"is 9999, which serves .* \({HEAD}\) no more; run a newer"
         ):
             await start
 
 
-def test_as_long_as_nothing_is_taken_away_all_versions_are_served() -> None:
+def test_migrations_that_only_add_serve_all_earlier_versions() -> None:
     history = ScriptDirectory.from_config(scripts())
     revisions = [s.revision for s in history.walk_revisions()]
     assert served_by(HEAD) == revisions
     assert served_by("0001_initial") == ["0001_initial"]
 
 
-def test_what_is_taken_away_ends_the_service(tmp_path: Path) -> None:
+def test_a_contracting_migration_does_not_serve_earlier_versions(tmp_path: Path) -> None:
     (tmp_path / "versions").mkdir()
     (tmp_path / "script.py.mako").touch()
     for revision, below, more in (
@@ -253,8 +253,8 @@ def test_what_is_taken_away_ends_the_service(tmp_path: Path) -> None:
     assert served_by("b", config) == ["b", "a"]
 
 
-async def test_a_database_that_takes_no_writes_is_refused_at_the_start(pg_url: str) -> None:
-    """A standby, or a primary that was made read-only: not with the first answer."""
+async def test_opening_a_read_only_database_is_refused(pg_url: str) -> None:
+    """For example a standby. The error must come at the start, not with the first write."""
     name = urlsplit(pg_url).path[1:]
     database = await Database.open(pg_url)
     await execute(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -264,8 +264,8 @@ async def test_a_database_that_takes_no_writes_is_refused_at_the_start(pg_url: s
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
-async def test_migrations_only_add(db_url: str) -> None:
-    """So that a program of before can write: what is new in a table of old may be left out."""
+async def test_migrations_only_add_tables_and_optional_columns(db_url: str) -> None:
+    """So that an older program can still write: new columns of existing tables are optional."""
 
     def columns(connection: sa.Connection) -> dict[str, dict[str, Any]]:
         inspector = sa.inspect(connection)
@@ -277,7 +277,7 @@ async def test_migrations_only_add(db_url: str) -> None:
 
     await asyncio.to_thread(upgrade, db_url, "0001_initial")
     before = await on(db_url, columns)
-    await migrated(db_url)
+    await migrate(db_url)
     after = await on(db_url, columns)
     assert "jobs" in before
     for table, known in before.items():
@@ -287,7 +287,7 @@ async def test_migrations_only_add(db_url: str) -> None:
             assert column["nullable"] or column["default"] is not None, f"{table}.{name}"
 
 
-async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
+async def test_concurrent_migrations_run_once(empty_pg: str) -> None:
     script = "import sys; from askback_server.storage.migrate import upgrade; upgrade(sys.argv[1])"
     command = (sys.executable, "-c", script, empty_pg)
     both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=PIPE) for _ in range(2)]
@@ -302,7 +302,7 @@ async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
     assert [row["name"] for row in names] == ["feed_epoch", "feed_tail", SERVES, "token_key"]
 
 
-# --- the days of the log on PostgreSQL ---
+# --- daily partitions of the log on PostgreSQL ---
 
 
 def days(connection: sa.Connection) -> list[str]:
@@ -320,7 +320,7 @@ def names(first: int, last: int) -> list[str]:
     return [f"job_events_{today() + timedelta(days=i):%Y%m%d}" for i in range(first, last + 1)]
 
 
-async def test_days_are_made_ahead(pg_url: str) -> None:
+async def test_partitions_are_created_ahead(pg_url: str) -> None:
     database = await Database.open(pg_url)
     try:
         assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
@@ -333,8 +333,8 @@ async def test_days_are_made_ahead(pg_url: str) -> None:
             write = creation(job)
             write.events = [event(job, at=today() + timedelta(days=ahead))]
             assert not (await database.jobs.write([write])).lost
-        # No default partition: what has no day is refused and seen, not hidden; and it is not the caller's
-        # data that is refused.
+        # There is no default partition: an event without a partition is refused visibly, and the error does
+        # not blame the caller's data.
         write = creation(late := new_job())
         write.events = [event(late, at=today() + timedelta(days=DAYS_AHEAD + 1))]
         with pytest.raises(StorageUnavailable, match="partition"):
@@ -343,7 +343,7 @@ async def test_days_are_made_ahead(pg_url: str) -> None:
         await database.close()
 
 
-async def test_a_new_day_has_the_parent_s_indexes_and_defaults(pg_url: str) -> None:
+async def test_a_new_partition_has_the_indexes_of_its_parent(pg_url: str) -> None:
     database = await Database.open(pg_url)
     try:
         of_day = sa.text("SELECT indexdef FROM pg_indexes WHERE tablename = :name ORDER BY indexdef")
@@ -354,7 +354,7 @@ async def test_a_new_day_has_the_parent_s_indexes_and_defaults(pg_url: str) -> N
         await database.close()
 
 
-async def test_dropping_takes_whole_days_only(pg_url: str) -> None:
+async def test_dropping_removes_whole_days_only(pg_url: str) -> None:
     database = await Database.open(pg_url)
     try:
         midnight = today()
@@ -363,7 +363,7 @@ async def test_dropping_takes_whole_days_only(pg_url: str) -> None:
         assert await run(lambda c: drop_days(c, midnight - timedelta(days=1))) == 0
         assert await run(lambda c: drop_days(c, midnight)) == 1
         assert await run(days) == names(0, DAYS_AHEAD)
-        # Not even with most of the day gone.
+        # Not even a day that is nearly over.
         assert await run(lambda c: drop_days(c, midnight + timedelta(hours=23))) == 0
         assert await run(lambda c: drop_days(c, midnight + timedelta(days=2, hours=1))) == 2
         assert await run(days) == names(2, DAYS_AHEAD)
@@ -371,8 +371,8 @@ async def test_dropping_takes_whole_days_only(pg_url: str) -> None:
         await database.close()
 
 
-async def test_a_missing_day_is_made_when_it_is_needed(pg_url: str) -> None:
-    """As after a week in which no replica swept: the write that finds it missing goes through."""
+async def test_a_write_creates_its_missing_partition(pg_url: str) -> None:
+    """For example after a week without a sweep: the write succeeds."""
     database = await Database.open(pg_url)
     try:
         for day in names(-1, DAYS_AHEAD):
@@ -383,7 +383,7 @@ async def test_a_missing_day_is_made_when_it_is_needed(pg_url: str) -> None:
         await database.close()
 
 
-async def test_replicas_that_make_days_at_once_do_not_fail(pg_url: str) -> None:
+async def test_replicas_can_create_partitions_concurrently(pg_url: str) -> None:
     databases = [await Database.open(pg_url) for _ in range(4)]
     try:
         for day in names(-1, DAYS_AHEAD):

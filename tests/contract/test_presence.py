@@ -1,4 +1,4 @@
-"""Prompts that nobody is there for, over two replicas: marked when asked or left, until somebody comes."""
+"""Presence over two replicas: a prompt is marked unattended while no user of its audience is connected."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People are missed at once, and replicas hear of one another soon."""
+    """Mark prompts without delay, and exchange presence often."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "TURN", 0.02)
+    monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
 @asynccontextmanager
 async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
-    """The presence tracker of a replica, running."""
+    """Run the presence tracker of a replica."""
     made = PresenceTracker(node.database.presence, node.engine, node.presence)
-    node.bus.follow_batches(made.committed)
+    node.bus.follow_batches(made.on_commit)
     running = asyncio.create_task(made.run())
     try:
         if settled:
-            await until(lambda: made._index.is_settled, "people can be missed")
+            await until(lambda: made._index.is_settled, "the tracker has settled")
         yield made
     finally:
         running.cancel()
@@ -51,42 +51,42 @@ def view(viewer: Principal = ANN) -> PromptFilter:
     return PromptFilter("default", viewer)
 
 
-async def marked(node: Node, prompt_id: str) -> bool:
+async def is_marked(node: Node, prompt_id: str) -> bool:
     [prompt] = await node.database.jobs.get_prompts([prompt_id])
     return prompt.unattended_since is not None
 
 
-async def test_somebody_at_another_replica_is_there(here: Node, there: Node) -> None:
+async def test_a_console_on_another_replica_attends_a_prompt(here: Node, there: Node) -> None:
     async with tracking(here) as at_a, tracking(there) as at_b:
         leave = at_b.enter(view())
         job, prompt = await here.waiting(LAW)
-        # Asked before this replica knew: the mark goes as soon as it does.
+        # Marked if this replica did not know of the console yet; unmarked as soon as it does.
         await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
 
-        async def unmarked() -> bool:
-            return not await marked(here, prompt.prompt_id)
+        async def is_unmarked() -> bool:
+            return not await is_marked(here, prompt.prompt_id)
 
-        await until(unmarked, "somebody is there")
+        await until(is_unmarked, "the mark is removed")
         second = await here.ask(job, "b", LAW)
         assert second.unattended_since is None
         leave()
         await until(lambda: len(at_a._index) + len(at_b._index) == 0, "both replicas know that it left")
-        # Until then each took the other's marks back.
+        # Until then each replica removed the marks of the other.
         for one in (prompt, second):
-            await until(lambda one=one: marked(here, one.prompt_id), "nobody is there any more")
+            await until(lambda one=one: is_marked(here, one.prompt_id), "the prompt is marked")
     _, events = await check_job(here.database, job.job_id)
     types = [e.type for e in events if e.prompt_id == second.prompt_id]
     assert types[:2] == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
 
 
-async def test_who_comes_while_a_question_is_written_is_there(
+async def test_a_console_that_connects_while_a_prompt_is_written_attends_it(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look that somebody's coming causes is over before the prompt that it would find is stored."""
+    """The search for unattended prompts, triggered by the connection, ends before the prompt is stored."""
     async with tracking(here) as at_a:
-        job = await here.held()
+        job = await here.lease_new_job()
         own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
-        unattended, looked = here.database.presence.unattended, asyncio.Event()
+        unattended, looked = here.database.presence.list_unattended, asyncio.Event()
 
         async def look(*args: Any) -> Any:
             found = await unattended(*args)
@@ -100,7 +100,7 @@ async def test_who_comes_while_a_question_is_written_is_there(
             return await own(batch)
 
         monkeypatch.setattr(here.database.jobs, "write", write)
-        monkeypatch.setattr(here.database.presence, "unattended", look)
+        monkeypatch.setattr(here.database.presence, "list_unattended", look)
         asking = asyncio.create_task(here.ask(job, "b", LAW))
         await asked.wait()
         at_a.enter(view())
@@ -109,13 +109,13 @@ async def test_who_comes_while_a_question_is_written_is_there(
         prompt = await asking
         assert prompt.unattended_since is not None
 
-        async def unmarked() -> bool:
-            return not await marked(here, prompt.prompt_id)
+        async def is_unmarked() -> bool:
+            return not await is_marked(here, prompt.prompt_id)
 
-        await until(unmarked, "somebody is there")
+        await until(is_unmarked, "the mark is removed")
 
 
-async def test_only_those_who_are_asked_count(here: Node) -> None:
+async def test_only_users_of_the_audience_attend_a_prompt(here: Node) -> None:
     async with tracking(here) as at_a:
         at_a.enter(view(BOB))
         job, prompt = await here.waiting(LAW)
@@ -123,14 +123,14 @@ async def test_only_those_who_are_asked_count(here: Node) -> None:
         assert (await here.ask(job, "b", question())).unattended_since is None
         at_a.enter(view(ANN))
 
-        async def unmarked() -> bool:
-            return not await marked(here, prompt.prompt_id)
+        async def is_unmarked() -> bool:
+            return not await is_marked(here, prompt.prompt_id)
 
-        await until(unmarked, "ann came")
+        await until(is_unmarked, "the mark is removed")
 
 
-async def test_a_replica_that_died_has_no_consoles(here: Node, there: Node) -> None:
-    """Its row's time runs out, and the others look at the prompts of its people."""
+async def test_the_consoles_of_a_dead_replica_no_longer_attend_prompts(here: Node, there: Node) -> None:
+    """The replica's row expires, and the others check the prompts of its consoles."""
     async with tracking(here):
         async with tracking(there) as at_b:
             at_b.enter(view())
@@ -139,10 +139,12 @@ async def test_a_replica_that_died_has_no_consoles(here: Node, there: Node) -> N
         mine = tables.presence.c.replica_id == at_b._id
         past = await here.database.ping() - timedelta(seconds=1)
         await execute(here.database, sa.update(tables.presence).where(mine).values(expires_at=past))
-        await until(lambda: marked(here, prompt.prompt_id), "nobody is there any more")
+        await until(lambda: is_marked(here, prompt.prompt_id), "the prompt is marked")
 
 
-async def test_a_replica_whose_row_is_gone_says_it_again(here: Node, there: Node) -> None:
+async def test_a_replica_publishes_its_presence_again_when_its_row_is_deleted(
+    here: Node, there: Node
+) -> None:
     async with tracking(here) as at_a, tracking(there) as at_b:
         at_b.enter(view())
         await until(lambda: len(at_a._index) == 1, "known")
@@ -152,21 +154,23 @@ async def test_a_replica_whose_row_is_gone_says_it_again(here: Node, there: Node
         await until(lambda: len(at_a._index) == 1, "known again")
 
 
-async def test_who_reconnects_is_not_missed(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_short_disconnection_does_not_mark_prompts(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(presence, "LINGER", 0.05)
     async with tracking(here) as at_a:
         leave = at_a.enter(view())
         job, prompt = await here.waiting(LAW)
         monkeypatch.setattr(presence, "LINGER", 30.0)
         leave()
-        leave()  # a stream ends once
+        leave()  # leaving twice has no effect
         assert here.presence.is_attended(prompt)
         assert len(at_a._index) == 1
         _, events = await check_job(here.database, job.job_id)
         assert EventType.PROMPT_UNATTENDED not in [e.type for e in events]
 
 
-async def test_a_replica_that_has_just_started_waits_for_its_consoles(
+async def test_a_new_replica_marks_no_prompts_until_consoles_had_time_to_connect(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "LINGER", 0.5)
@@ -174,21 +178,21 @@ async def test_a_replica_that_has_just_started_waits_for_its_consoles(
         _, prompt = await here.waiting(LAW)
         assert not at_a._index.is_settled
         assert prompt.unattended_since is None
-        await until(lambda: marked(here, prompt.prompt_id), "nobody came")
+        await until(lambda: is_marked(here, prompt.prompt_id), "the prompt is marked")
 
 
-async def test_many_prompts_are_looked_at_in_pages(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unattended_prompts_are_read_in_pages(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "PAGE", 7)
     async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]
-        listed = await here.database.presence.unattended("default", "", 100)
+        listed = await here.database.presence.list_unattended("default", "", 100)
         assert [p.prompt_id for p in listed] == sorted(ids)
         at_a.enter(view(BOB))
 
-        async def left() -> bool:
-            found = await here.database.presence.unattended("default", "", 100)
+        async def only_those_for_ann_are_left() -> bool:
+            found = await here.database.presence.list_unattended("default", "", 100)
             return {p.prompt_id for p in found} == set(ids[1::2])
 
-        await until(left, "those for bob are attended")
-        assert len(await here.database.presence.attended("default", 100)) == 20
+        await until(only_those_for_ann_are_left, "those for bob are attended")
+        assert len(await here.database.presence.list_attended("default", 100)) == 20

@@ -1,4 +1,4 @@
-"""Lists of jobs and prompts: every filter, pages without gap or double, totals, sizes, who may see what."""
+"""Lists of jobs and prompts: filters, pages without gaps or repeats, totals, size limits, audiences."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
-from tests.support.storage import closed, creation, new_job, new_prompt, now, submission
+from tests.support.storage import as_closed, creation, new_job, new_prompt, now, submission
 
 BIG = 1 << 30
 NO_ID = "00000000-0000-7000-8000-000000000000"
 
 
 async def put(database: Database, *jobs: Job) -> list[str]:
-    """Store jobs; their ids, newest first."""
+    """Store jobs. Returns their ids, newest first."""
     assert not (await database.jobs.write([creation(job) for job in jobs])).lost
     return sorted((job.job_id for job in jobs), reverse=True)
 
@@ -52,7 +52,7 @@ async def prompt_pages(database: Database, filter: PromptFilter, limit: int, siz
 # --- jobs ---
 
 
-async def test_jobs_by_every_filter(database: Database) -> None:
+async def test_each_filter_finds_the_matching_jobs(database: Database) -> None:
     at = now()
     jobs = [
         new_job(
@@ -94,18 +94,18 @@ async def test_jobs_by_every_filter(database: Database) -> None:
         filter = JobFilter("default", **given)
         expected = sorted((j.job_id for j in jobs if wanted(j)), reverse=True)
         assert await job_pages(database, filter, 100) == [expected], given
-        # What memory says of a job must be what the database says, states apart.
+        # The filter in memory must agree with the database, except for states.
         if "states" not in given:
             assert [j.job_id for j in jobs if filter.matches(j)] == [j.job_id for j in jobs if wanted(j)]
     assert await job_pages(database, JobFilter("nowhere"), 5) == [[]]
 
 
 def ending(job_id: str, end: str) -> str:
-    """The id with another end."""
+    """Replace the end of an id."""
     return job_id[: -len(end)] + end
 
 
-async def test_ids_that_end_alike_are_told_apart_by_a_longer_end(database: Database) -> None:
+async def test_a_longer_id_suffix_distinguishes_ids_that_end_alike(database: Database) -> None:
     ids = [ending(uuid7(), end) for end in ("1abcdef", "2abcdef", "2abcde0")]
     here = [new_job(job_id=i) for i in ids]
     await put(database, *here, new_job(job_id=ending(uuid7(), "abcdef"), namespace="other"))
@@ -120,10 +120,10 @@ async def test_ids_that_end_alike_are_told_apart_by_a_longer_end(database: Datab
         assert await database.jobs.count_jobs(filter) == len(wanted)
 
 
-async def test_the_end_of_an_id_finds_only_what_the_viewer_may_see(database: Database) -> None:
+async def test_an_id_suffix_finds_only_what_the_viewer_may_see(database: Database) -> None:
     job, elsewhere = new_job(), new_job(namespace="other")
     mine = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann"}))))
-    closed_one = closed(new_prompt(job, PromptContent("confirm", "?")))
+    closed_one = as_closed(new_prompt(job, PromptContent("confirm", "?")))
     await database.jobs.write([creation(job, mine, closed_one), creation(elsewhere, new_prompt(elsewhere))])
     every = PromptFilter("default", states=tuple(PromptState))
     for prompt in (mine, closed_one):
@@ -139,7 +139,7 @@ async def test_the_end_of_an_id_finds_only_what_the_viewer_may_see(database: Dat
     assert await prompt_pages(database, other, 10) == [[]]
 
 
-async def test_what_is_mine_and_what_is_overdue(database: Database) -> None:
+async def test_filters_by_person_and_overdue_find_the_matching_prompts(database: Database) -> None:
     job, at = new_job(), now()
     later = at + timedelta(hours=1)
     named = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann", "x"}))))
@@ -162,7 +162,7 @@ async def test_what_is_mine_and_what_is_overdue(database: Database) -> None:
     assert await found(person="bob", overdue=True) == set()
 
 
-async def test_labels_of_any_spelling_are_found(database: Database) -> None:
+async def test_labels_with_special_characters_are_found(database: Database) -> None:
     labels = {'a"b': "1", "a\\b": "2", "a.b": "3", "ü 🦊": "4", "$x[0]": "5", "": "6", "q": 'v"\\ü', "7": "n"}
     [job_id] = await put(database, job := new_job(labels=labels))
     await put(database, new_job(labels={"q": "other"}))
@@ -173,8 +173,8 @@ async def test_labels_of_any_spelling_are_found(database: Database) -> None:
         assert await job_pages(database, JobFilter("default", labels={key: value + "x"}), 5) == [[]], key
 
 
-async def test_one_of_several_values_of_each_label(database: Database) -> None:
-    """Values of one label are alternatives; labels of different names must all fit, and `labels` too."""
+async def test_any_labels_matches_one_of_several_values_per_label(database: Database) -> None:
+    """Values of one label are alternatives; all labels must match, and `labels` too."""
     spelt: dict[str, dict[str, str]] = {
         "a": {"set": "odd", "stage": "p"},
         "b": {"set": "long", "stage": "p"},
@@ -204,12 +204,12 @@ async def test_one_of_several_values_of_each_label(database: Database) -> None:
         assert "".join(sorted(names[i] for i in found)) == expected, given
         [seen] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 9)
         assert "".join(sorted(names[i] for i in seen)) == expected, given
-        # What is live is judged in memory, by the same rule.
+        # The filter in memory, used for live events, follows the same rule.
         matching = JobFilter("default", **given)
         assert "".join(n for n, job in jobs.items() if matching.matches(job)) == expected, given
 
 
-async def test_pages_of_jobs_have_no_gap_and_no_double(database: Database) -> None:
+async def test_pages_of_jobs_have_no_gaps_and_no_repeats(database: Database) -> None:
     ids = await put(database, *(new_job() for _ in range(23)))
     for limit in (1, 5, 22, 23, 24):
         pages = await job_pages(database, JobFilter("default"), limit)
@@ -232,7 +232,7 @@ async def test_new_jobs_do_not_shift_the_pages(database: Database) -> None:
     assert seen == ids
 
 
-async def test_a_page_of_jobs_is_bounded_by_bytes_and_never_empty(database: Database) -> None:
+async def test_a_page_of_jobs_is_bounded_by_bytes_but_never_empty(database: Database) -> None:
     large = {
         "input": new_job(input_json='"' + "ü" * 5_000 + '"'),
         "result": new_job(result_json='"' + "x" * 10_000 + '"'),
@@ -247,12 +247,12 @@ async def test_a_page_of_jobs_is_bounded_by_bytes_and_never_empty(database: Data
 # --- prompts ---
 
 
-def asked(job: Job, **fields: Any) -> Prompt:
+def prompt_of(job: Job, **fields: Any) -> Prompt:
     own = {name: fields.pop(name) for name in ("expires_at", "state") if name in fields}
     prompt = new_prompt(job, PromptContent(fields.pop("kind", "confirm"), "?", **fields))
     state = own.pop("state", PromptState.PENDING)
     prompt = replace(prompt, **own)
-    return prompt if state is PromptState.PENDING else closed(prompt, state)
+    return prompt if state is PromptState.PENDING else as_closed(prompt, state)
 
 
 async def ask(database: Database, job: Job, prompts: Sequence[Prompt]) -> None:
@@ -265,10 +265,10 @@ def by_urgency(prompts: Sequence[Prompt]) -> list[str]:
     return [p.prompt_id for p in ranked]
 
 
-async def test_prompts_by_every_filter(database: Database) -> None:
+async def test_each_filter_finds_the_matching_prompts(database: Database) -> None:
     jobs = [new_job(job_type="t0"), new_job(job_type="t1"), new_job(namespace="other")]
     prompts = [
-        asked(
+        prompt_of(
             jobs[i % 2],
             kind=f"k{i % 3}",
             labels={"mod": str(i % 4)},
@@ -278,7 +278,7 @@ async def test_prompts_by_every_filter(database: Database) -> None:
         )
         for i in range(60)
     ]
-    foreign = asked(jobs[2], labels={"mod": "1"})
+    foreign = prompt_of(jobs[2], labels={"mod": "1"})
     for job in jobs:
         await ask(database, job, [p for p in (*prompts, foreign) if p.job_id == job.job_id])
     pending = (PromptState.PENDING,)
@@ -304,8 +304,8 @@ async def test_prompts_by_every_filter(database: Database) -> None:
             assert [p for p in prompts if filter.matches(p)] == [p for p in prompts if wanted(p)]
 
 
-async def test_who_sees_what(database: Database) -> None:
-    """The database's rule and that of the domain, which the live view uses, are one."""
+async def test_a_viewer_gets_the_prompts_of_its_audience_only(database: Database) -> None:
+    """The condition in SQL agrees with the rule of the domain, which live views use."""
     job = new_job()
     audiences = [
         Audience(),
@@ -316,7 +316,7 @@ async def test_who_sees_what(database: Database) -> None:
         Audience(users=frozenset({"law"})),
         Audience(groups=frozenset({"ann", 'o"p\\s'})),
     ]
-    prompts = [asked(job, audience=audience) for audience in audiences]
+    prompts = [prompt_of(job, audience=audience) for audience in audiences]
     await ask(database, job, prompts)
     console = frozenset({Role.CONSOLE})
     viewers = [
@@ -340,10 +340,10 @@ async def test_who_sees_what(database: Database) -> None:
     assert seen == [4, 3, 7, 1, 2, 2, 2]
 
 
-async def test_prompts_come_by_priority_deadline_and_age(database: Database) -> None:
+async def test_prompts_are_ordered_by_priority_deadline_and_age(database: Database) -> None:
     job, at = new_job(), now()
     prompts = [
-        asked(job, priority=p, expires_at=at + timedelta(minutes=m) if m else None)
+        prompt_of(job, priority=p, expires_at=at + timedelta(minutes=m) if m else None)
         for p in (0, 5, -5)
         for m in (None, 10, 1, 10, None)
     ]
@@ -355,9 +355,9 @@ async def test_prompts_come_by_priority_deadline_and_age(database: Database) -> 
         assert all(len(page) == limit for page in pages[:-1])
 
 
-async def test_pages_of_prompts_are_stable_while_others_come_and_go(database: Database) -> None:
+async def test_pages_of_prompts_are_stable_while_prompts_are_added(database: Database) -> None:
     jobs = [new_job(), new_job()]
-    prompts = [asked(jobs[0], priority=i % 3) for i in range(20)]
+    prompts = [prompt_of(jobs[0], priority=i % 3) for i in range(20)]
     await ask(database, jobs[0], prompts)
     seen: list[str] = []
     after = None
@@ -368,16 +368,16 @@ async def test_pages_of_prompts_are_stable_while_others_come_and_go(database: Da
         if after is None:
             break
         more = new_job()
-        await ask(database, more, [asked(more, priority=i) for i in range(3)])
+        await ask(database, more, [prompt_of(more, priority=i) for i in range(3)])
     assert seen == by_urgency(prompts)
 
 
 async def test_a_page_of_prompts_is_bounded_by_bytes_and_never_empty(database: Database) -> None:
     job = new_job()
-    prompts = [asked(job, body="界" * 3_000) for _ in range(5)]
+    prompts = [prompt_of(job, body="界" * 3_000) for _ in range(5)]
     await ask(database, job, prompts)
     ids = by_urgency(prompts)
-    # A character of these is three bytes long: 9,000 each.
+    # Each body has 3,000 characters of three bytes.
     assert await prompt_pages(database, PromptFilter("default"), 9, 20_500) == [ids[:2], ids[2:4], ids[4:]]
     assert await prompt_pages(database, PromptFilter("default"), 9, 1) == [[i] for i in ids]
     assert await prompt_pages(database, PromptFilter("default"), 9, BIG) == [ids]
@@ -385,10 +385,10 @@ async def test_a_page_of_prompts_is_bounded_by_bytes_and_never_empty(database: D
     assert page.total == 5
 
 
-# --- one thing ---
+# --- single objects ---
 
 
-async def test_what_does_not_exist_is_not_found(database: Database) -> None:
+async def test_lookups_of_absent_ids_find_nothing(database: Database) -> None:
     ref = PromptRef(prompt_id=uuid7())
     assert await database.jobs.find_prompt(ref) is None
     assert await database.jobs.find_prompt(PromptRef(job_id=uuid7(), key="k")) is None
@@ -400,7 +400,7 @@ async def test_what_does_not_exist_is_not_found(database: Database) -> None:
     assert await database.jobs.list_events(uuid7(), 0, 5) == []
 
 
-async def test_the_audit_is_paged_by_seq(database: Database) -> None:
+async def test_submissions_are_paged_by_sequence_number(database: Database) -> None:
     job = new_job()
     prompt = new_prompt(job)
     kept = [submission(prompt, f"a{9 - i}", seq=i) for i in range(1, 8)]
@@ -410,8 +410,8 @@ async def test_the_audit_is_paged_by_seq(database: Database) -> None:
     assert await database.jobs.list_submissions(prompt.prompt_id, 3, 6) == kept[6:]
 
 
-async def test_no_more_comes_into_memory_than_fits_into_a_page(database: Database) -> None:
-    """Else a page of small bytes, of 500 large prompts, would be hundreds of megabytes for a moment."""
+async def test_a_page_reads_no_more_bytes_than_its_limit(database: Database) -> None:
+    """Otherwise a small page could read 500 large prompts: hundreds of megabytes."""
     text = '"' + "x" * 50_000 + '"'
     jobs = [new_job(input_json=text) for _ in range(12)]
     prompts = [new_prompt(job, PromptContent("confirm", "?", body=text)) for job in jobs]

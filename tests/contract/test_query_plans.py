@@ -1,4 +1,4 @@
-"""The batch write on PostgreSQL enters every table by an index, whatever its size was when it was planned."""
+"""Query plans: the batch write and the frequent reads use indexes, whatever the size of the tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
-from askback_server.storage.postgres import _compiled
+from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.tables import jobs, prompts
 from tests.support.storage import creation, execute, fetch, new_job
@@ -33,7 +33,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 @pytest.mark.parametrize("shape", SHAPES, ids="-".join)
-async def test_no_table_is_scanned(shape: tuple[str, ...], migrated_db_url: str) -> None:
+async def test_the_batch_write_scans_no_table(shape: tuple[str, ...], migrated_db_url: str) -> None:
     parts = urlsplit(migrated_db_url)
     connection = await asyncpg.connect(
         host=parts.hostname,
@@ -43,8 +43,8 @@ async def test_no_table_is_scanned(shape: tuple[str, ...], migrated_db_url: str)
         server_settings={**WRITER_SETTINGS, "application_name": "plans"},
     )
     try:
-        sql, named = _compiled(shape)
-        # The tables are empty here: the size at which a plan that depends on it goes wrong.
+        sql, named = _compile(shape)
+        # The tables are empty: the worst case for a plan that depends on statistics.
         lines = await connection.fetch(f"EXPLAIN {sql}", *["[]" for _ in named])
     finally:
         await connection.close()
@@ -59,9 +59,8 @@ async def test_no_table_is_scanned(shape: tuple[str, ...], migrated_db_url: str)
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> None:
-    """By the planner's own choice, among many jobs that have ended and a long backlog: each type is a
-    short walk, and nothing is read whole."""
+async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(migrated_db_url: str) -> None:
+    """With many ended jobs and a long backlog the planner chooses a short index walk per type, no scan."""
     database = await Database.open(migrated_db_url)
     try:
         at = await database.ping() - timedelta(minutes=1)
@@ -84,9 +83,9 @@ async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> 
     assert read <= 6, plan
 
 
-async def test_the_end_of_an_id_is_found_by_an_index(database: Database) -> None:
-    """On both databases; a suffix of seven characters is not a scan either. No statistics are made: the
-    tables of other tests would keep them."""
+async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
+    """On both databases, also for suffixes of seven characters. ANALYZE is not used, because its statistics
+    would stay for other tests."""
     where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
     asked = database.jobs._prompt_conditions(
         PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
@@ -111,15 +110,15 @@ async def test_the_end_of_an_id_is_found_by_an_index(database: Database) -> None
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_a_look_for_what_is_due_enters_its_indexes(database: Database) -> None:
-    """It is made twice in a second by every replica: nothing may be read but what is due."""
+async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -> None:
+    """Every replica runs it twice per second, so it must read only what is due."""
     seen: list[Any] = []
 
-    async def explained(statement: Any) -> Any:
+    async def explain(statement: Any) -> Any:
         own = database.queue._dialect.reads
         compiled = statement.compile(dialect=own.dialect)
         async with own.connect() as connection:
-            # The tables are empty here, and a plan for those would not say what one for full ones does.
+            # The tables are empty: forbid the scans that the planner would choose only for that reason.
             await connection.execute(sa.text("SET enable_seqscan = off"))
             await connection.execute(sa.text("SET enable_bitmapscan = off"))
             values = tuple(compiled.params[name] for name in compiled.positiontup)
@@ -127,8 +126,8 @@ async def test_a_look_for_what_is_due_enters_its_indexes(database: Database) -> 
             seen.extend(row[0] for row in rows)
         return [{"what": "now", "at": None}]
 
-    database.queue._all = explained  # type: ignore[method-assign]
-    await database.queue.due(timedelta(seconds=1.5), 5000)
+    database.queue._all = explain  # type: ignore[method-assign]
+    await database.queue.list_due(timedelta(seconds=1.5), 5000)
     plan = "\n".join(seen)
     for index in (
         "hitl_interactions_due",

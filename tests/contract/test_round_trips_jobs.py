@@ -11,7 +11,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.full_values import EXACT, differs, full_job
+from tests.support.full_values import EXACT, full_job, has_no_defaults
 from tests.support.storage import (
     creation,
     event,
@@ -24,16 +24,16 @@ from tests.support.storage import (
 )
 
 
-async def test_every_field_of_a_job(database: Database) -> None:
+async def test_every_field_of_a_job_round_trips(database: Database) -> None:
     job = full_job()
-    assert differs(job), "a new field of Job must be given a value here"
+    assert has_no_defaults(job), "a new field of Job must be given a value here"
     await database.jobs.write([creation(job)])
     assert await get_job(database, job.job_id) == job
     [found] = await database.jobs.load([Wanted(request=("tenant/7", "r/1 ✓"))])
     assert found.job == job
 
 
-async def test_json_texts_are_kept_to_the_byte(database: Database) -> None:
+async def test_json_texts_round_trip_byte_for_byte(database: Database) -> None:
     texts = [
         EXACT,
         "1",
@@ -54,13 +54,13 @@ async def test_json_texts_are_kept_to_the_byte(database: Database) -> None:
         assert await get_job(database, job.job_id) == job
 
 
-async def test_a_job_with_nothing(database: Database) -> None:
+async def test_a_job_with_default_fields_round_trips(database: Database) -> None:
     job = new_job(state=JobState.PENDING_HITL, ready_at=None)
     await database.jobs.write([creation(job)])
     assert await get_job(database, job.job_id) == job
 
 
-async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: Database) -> None:
+async def test_every_field_except_those_set_at_creation_can_be_updated(database: Database) -> None:
     job = new_job(input_json="1", request_id="r")
     await database.jobs.write([creation(job)])
     birth = {
@@ -93,16 +93,16 @@ async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: 
     assert await get_job(database, job.job_id) == back.job
 
 
-async def test_the_column_percent_follows_the_progress(database: Database) -> None:
+async def test_the_column_progress_percent_has_the_percentage_of_the_progress(database: Database) -> None:
     job = full_job()
     await database.jobs.write([creation(job)])
     [row] = await fetch(database, sa.select(tables.jobs.c.progress_percent))
     assert row["progress_percent"] == 12.5
 
 
-async def test_checkpoints_are_put_replaced_and_listed_by_key(database: Database) -> None:
+async def test_checkpoints_are_stored_replaced_and_listed_by_key(database: Database) -> None:
     job = new_job()
-    # By code point, which is the order of UTF-8 bytes and neither that of a locale nor of UTF-16.
+    # Ordered by code point, like UTF-8 bytes and unlike a locale or UTF-16.
     keys = ["A", "B", "a", "b", "é", "ﬀ", "🦊"]
     written = {k: Checkpoint(job.job_id, k, EXACT, now()) for k in reversed(keys)}
     await database.jobs.write([creation(job, checkpoints=written)])
@@ -114,10 +114,10 @@ async def test_checkpoints_are_put_replaced_and_listed_by_key(database: Database
     assert await database.jobs.list_checkpoints(job.job_id, 2, "a") == [again, written["é"]]
 
 
-async def test_every_field_of_the_understanding(database: Database) -> None:
+async def test_every_field_of_an_understanding_round_trips(database: Database) -> None:
     job = new_job(understanding_version=1)
     state = DeepUnderstanding(job.job_id, EXACT, "[ 1 ]", "[2]", "Größe", "🦊", 0.75, True, 1, now())
-    assert differs(state)
+    assert has_no_defaults(state)
     await database.jobs.write([creation(job, understanding=state)])
     assert await database.jobs.get_understanding(job.job_id) == state
     other = DeepUnderstanding(job.job_id, version=2, updated_at=now())
@@ -129,7 +129,7 @@ async def test_every_field_of_the_understanding(database: Database) -> None:
     assert await database.jobs.get_understanding(uuid7()) is None
 
 
-async def test_every_field_of_an_event(database: Database) -> None:
+async def test_every_field_of_an_event_round_trips(database: Database) -> None:
     job = new_job(namespace="n/1", state=JobState.PENDING_HITL, version=2)
     data = {"z": 1, "a": [2**60, None, {"é": "🦊"}]}
     first = event(job, EventType.JOB_CREATED, seq=1, actor="Zoë")
@@ -144,7 +144,7 @@ async def test_every_field_of_an_event(database: Database) -> None:
     assert row["data"].startswith('{"z":1,"a":[1152921504606846976')
 
 
-async def test_load_gives_what_was_wanted_in_order(database: Database) -> None:
+async def test_load_returns_the_wanted_aggregates_in_order(database: Database) -> None:
     job, other = new_job(request_id="r"), new_job(namespace="n2", request_id="r")
     done = [replace(new_prompt(job, round=i), key=f"k{i}") for i in (1, 2, 3)]
     open_one = new_prompt(job, round=4)
@@ -161,7 +161,7 @@ async def test_load_gives_what_was_wanted_in_order(database: Database) -> None:
         ]
     )
     assert [a.job for a in found] == [None, job, other, None, None]
-    # The first round is read too, because the reply to a repeated request shows it.
+    # The first round is read too, because the reply to a repeated request contains it.
     assert found[1].prompts == {p.prompt_id: p for p in (*done, open_one)}
     assert found[2].prompts == {}
     assert await database.jobs.load([]) == []

@@ -28,7 +28,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.full_values import EXACT, differs, every_question, full_content, full_prompt
+from tests.support.full_values import EXACT, every_question, full_content, full_prompt, has_no_defaults
 from tests.support.storage import (
     LONG,
     creation,
@@ -54,7 +54,7 @@ from tests.support.storage import (
     ],
     ids=["questions", "schema", "users", "groups", "bare"],
 )
-async def test_every_field_of_a_prompt(database: Database, content: PromptContent) -> None:
+async def test_every_field_of_a_prompt_round_trips(database: Database, content: PromptContent) -> None:
     job = new_job()
     prompt = replace(full_prompt(job), content=content, digest=content.digest)
     await database.jobs.write([creation(job, prompt)])
@@ -65,11 +65,11 @@ async def test_every_field_of_a_prompt(database: Database, content: PromptConten
     assert found.prompts == {prompt.prompt_id: prompt}
 
 
-def test_the_full_prompt_is_full() -> None:
+def test_the_sample_prompt_sets_every_field() -> None:
     prompt = full_prompt(new_job())
-    assert differs(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
-    # A deadline is a timeout by the time that it is stored.
-    assert differs(replace(prompt.content, blocking=True, deadline=now()))
+    assert has_no_defaults(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
+    # A deadline is stored as a timeout.
+    assert has_no_defaults(replace(prompt.content, blocking=True, deadline=now()))
     assert {type(q.input) for q in every_question().questions} == {
         BooleanInput,
         SingleInput,
@@ -81,7 +81,7 @@ def test_the_full_prompt_is_full() -> None:
     }
 
 
-async def test_a_resolution_and_its_answer(database: Database) -> None:
+async def test_a_resolution_and_its_answer_round_trip(database: Database) -> None:
     job = new_job()
     prompt = full_prompt(job)
     answer = submission(
@@ -109,7 +109,7 @@ async def test_a_resolution_and_its_answer(database: Database) -> None:
     assert await database.jobs.find_prompt(PromptRef(prompt_id=prompt.prompt_id)) == ended
 
 
-async def test_an_unchanged_content_is_not_touched_and_an_amended_one_is_replaced(
+async def test_content_is_rewritten_only_when_the_prompt_is_amended(
     database: Database,
 ) -> None:
     job = new_job()
@@ -138,7 +138,7 @@ async def test_an_unchanged_content_is_not_touched_and_an_amended_one_is_replace
     assert (row["audience"], row["metadata"], row["labels"]) == (None, None, "{}")
 
 
-async def test_every_kind_of_submission(database: Database) -> None:
+async def test_submissions_of_every_status_round_trip(database: Database) -> None:
     job = new_job()
     prompt = full_prompt(job)
     wrong = (Violation("values_json/q1", "must be 1"), Violation("comment", "is required: größer"))
@@ -162,7 +162,7 @@ async def test_every_kind_of_submission(database: Database) -> None:
     assert found.submissions == {(prompt.prompt_id, "a2"): kept[1]}
 
 
-async def test_the_values_of_an_answer_are_kept_to_the_byte(database: Database) -> None:
+async def test_the_values_of_an_answer_round_trip_byte_for_byte(database: Database) -> None:
     job = new_job()
     prompt = new_prompt(job)
     texts = ["", EXACT, '"text"', "[]", "{no json", " {} ", "9007199254740993", "null,", "-0", "1E2"]

@@ -1,4 +1,4 @@
-"""What the program that Askback grew from could do, by the names of its tests (docs/design.md 11)."""
+"""The features of the program that Askback grew from, under the names of its tests (docs/design.md 11)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from askback_server.ports.storage import Wanted, WorkQueue
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT
-from tests.support.storage import Node, Wrapped, fetch, node, until
+from tests.support.storage import DelegatingStore, Node, fetch, node, until
 
 
-class Seen(Wrapped):
-    """Counts the reads."""
+class CountingReads(DelegatingStore):
+    """A store that counts its reads."""
 
     loads = 0
 
@@ -40,8 +40,8 @@ class Seen(Wrapped):
         return found
 
 
-class Hands:
-    """A clock that a test turns."""
+class ManualTime:
+    """A monotonic clock that a test sets."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -56,7 +56,7 @@ def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 30
 
 
 async def test_memory_first_database_fallback(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Seen) as here:
+    async with node(migrated_db_url, wrap=CountingReads) as here:
         here.queries._store = here.store
         job, prompt = await here.waiting(input_json='{"z": 1, "a": 2}')
         here.store.loads = 0
@@ -73,22 +73,22 @@ async def test_memory_first_database_fallback(migrated_db_url: str) -> None:
 
         with pytest.raises(JobNotFound):
             await here.queries.job(uuid7(), CLIENT)
-        # Both were written: without any memory everything is there.
+        # A replica with an empty memory finds both in the database.
         async with node(migrated_db_url) as other:
             assert await other.queries.job_with_prompts(job.job_id, CLIENT) == (found, [prompt])
 
 
 async def test_ttl_expiry(migrated_db_url: str) -> None:
-    hands = Hands()
-    async with node(migrated_db_url, wrap=Seen, monotonic=hands) as here:
+    clock = ManualTime()
+    async with node(migrated_db_url, wrap=CountingReads, monotonic=clock) as here:
         here.queries._store = here.store
-        job = await here.held(retention=timedelta(microseconds=1))
-        kept = await here.held()
-        hands.seconds = 3599
+        job = await here.lease_new_job(retention=timedelta(microseconds=1))
+        kept = await here.lease_new_job()
+        clock.seconds = 3599
         here.store.loads = 0
         await here.queries.job(job.job_id, CLIENT)
         assert here.store.loads == 0
-        hands.seconds = 3601
+        clock.seconds = 3601
         assert len(here.hot) == 2
         await sweep_of(here).sweep()
         assert len(here.hot) == 0, "the memory's entries have outlived their hour"
@@ -99,11 +99,11 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
         await here.complete(job)
         await here.complete(kept)
 
-        async def purged() -> bool:
+        async def is_purged() -> bool:
             await sweep_of(here).sweep()
             return await here.database.jobs.get_jobs([job.job_id]) == []
 
-        await until(purged, "the job is purged")
+        await until(is_purged, "the job is purged")
         with pytest.raises(JobNotFound):
             await here.queries.job(job.job_id, CLIENT)
         assert (await here.queries.job(kept.job_id, CLIENT, strong=True)).state is JobState.COMPLETED
@@ -137,23 +137,23 @@ async def test_hitl_response_persisted(migrated_db_url: str) -> None:
 
 
 async def test_two_instances_see_one_job(here: Node, there: Node) -> None:
-    """Created here, seen and answered there, told here, ended there."""
+    """A job is created on one replica, answered and completed on the other, and seen on both."""
     feeds = [asyncio.create_task(each.feed.run()) for each in (here, there)]
     try:
         job, prompt = await here.waiting()
         assert (await there.queries.job(job.job_id, CLIENT)).state is JobState.PENDING_HITL
-        await until(lambda: there.prompts_told(prompt.prompt_id), "the prompt is seen there")
+        await until(lambda: there.prompt_states(prompt.prompt_id), "the prompt is seen there")
         assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
         await until(
-            lambda: here.prompts_told(prompt.prompt_id)[-1:] == ["ANSWERED"], "the answer is told here"
+            lambda: here.prompt_states(prompt.prompt_id)[-1:] == ["ANSWERED"], "the answer arrives here"
         )
         assert (await here.queries.job(job.job_id, CLIENT)).state is JobState.RUNNING
         await there.complete(job, '{"by": "there"}')
 
-        async def ended() -> bool:
+        async def has_ended() -> bool:
             return (await here.queries.job(job.job_id, CLIENT)).result_json == '{"by": "there"}'
 
-        await until(ended, "the end is seen here")
+        await until(has_ended, "the end is seen here")
     finally:
         for feed in feeds:
             feed.cancel()
@@ -182,7 +182,7 @@ async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
     here: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Config().sweep_interval == 300
-    job = await here.held(retention=timedelta(microseconds=1))
+    job = await here.lease_new_job(retention=timedelta(microseconds=1))
     await here.complete(job)
     queue = Failing(here.database.queue)
     with caplog.at_level(logging.WARNING):
@@ -193,10 +193,10 @@ async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
     assert "a bug" in caplog.text
     assert "sweep: away" in caplog.text
 
-    async def purged() -> bool:
+    async def is_purged() -> bool:
         return await here.database.jobs.get_jobs([job.job_id]) == []
 
-    await until(purged, "and does its work")
+    await until(is_purged, "and does its work")
     assert not loop.done()
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):

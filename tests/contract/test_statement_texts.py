@@ -1,4 +1,4 @@
-"""The text of a statement never grows with what a caller sends: a list of any length is one parameter."""
+"""Statement texts do not depend on the input: a list of any length is one parameter."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from askback_server.storage.database import Database
 from tests.support.storage import creation, new_job, new_prompt
 
 SIZES = (1, 2, 64, 65, 700)
-NOBODY = "00000000-0000-7000-8000-{:012d}"
+ABSENT_ID = "00000000-0000-7000-8000-{:012d}"
 
 
 @contextmanager
 def texts_of(database: Database) -> Iterator[set[str]]:
-    """The texts of all statements that run meanwhile."""
+    """Collect the texts of all statements that run in this context."""
     found: set[str] = set()
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -40,9 +40,9 @@ def texts_of(database: Database) -> Iterator[set[str]]:
             sa.event.remove(engine, "before_cursor_execute", note)
 
 
-async def every_read(database: Database, size: int) -> None:
-    """Each statement that takes a list, with lists of this size."""
-    ids = [NOBODY.format(n) for n in range(size)]
+async def read_everything(database: Database, size: int) -> None:
+    """Run each statement that takes a list, with lists of this size."""
+    ids = [ABSENT_ID.format(n) for n in range(size)]
     names = [f"n{n}" for n in range(size)]
     labels = dict.fromkeys(names, "v")
     jobs = JobFilter(
@@ -51,7 +51,7 @@ async def every_read(database: Database, size: int) -> None:
         job_types=tuple(names),
         user_ids=tuple(names),
         labels=labels,
-        id_suffix=NOBODY.format(size)[-7 - size % 20 :],
+        id_suffix=ABSENT_ID.format(size)[-7 - size % 20 :],
     )
     await database.jobs.list_jobs(jobs, 10, None, 1000)
     viewer = Principal("eve", groups=frozenset(names))
@@ -74,7 +74,7 @@ async def every_read(database: Database, size: int) -> None:
         ]
     )
     await database.jobs.load([Wanted(request=("default", n)) for n in names])
-    # Of one limit, and of many: those are rounded up to few.
+    # Equal limits here; different ones are rounded up to a few values.
     await database.queue.claimable("default", dict.fromkeys(names, 8))
     await database.feed.of_jobs(dict.fromkeys(ids, 1))
     await database.presence.views(ids)
@@ -82,24 +82,24 @@ async def every_read(database: Database, size: int) -> None:
     await database.sessions.beat([(i, 1) for i in ids], 10)
 
 
-async def test_texts_do_not_grow_with_the_input(database: Database) -> None:
+async def test_statement_texts_do_not_depend_on_the_length_of_lists(database: Database) -> None:
     seen = []
     for size in SIZES:
         with texts_of(database) as texts:
-            await every_read(database, size)
+            await read_everything(database, size)
         seen.append(texts)
     assert len(seen[0]) > 9
     for size, texts in zip(SIZES, seen, strict=True):
         assert texts == seen[0], f"{size}: {[t[:300] for t in texts - seen[0]]}"
 
 
-async def test_limits_of_many_sizes_are_few_texts(database: Database) -> None:
+async def test_different_limits_share_one_statement_text(database: Database) -> None:
     with texts_of(database) as texts:
         await database.queue.claimable("default", {f"n{n}": n for n in range(1, 200)})
     assert len(texts) == 1
 
 
-async def test_label_filters_mean_all_of_them_whatever_the_names(database: Database) -> None:
+async def test_label_filters_match_all_labels_with_any_names(database: Database) -> None:
     odd = {'a"b': "1", "c\\d": "2", "$.e": "ü", "": "none"} | {f"k{n}": str(n) for n in range(20)}
     asked = new_job(labels=odd)
     prompt = new_prompt(asked)
@@ -117,8 +117,8 @@ async def test_label_filters_mean_all_of_them_whatever_the_names(database: Datab
     assert await found() == 2
 
 
-async def test_lists_find_what_each_of_them_names(database: Database) -> None:
-    """A pair is a pair: what only one half of it names is not found."""
+async def test_load_by_request_matches_namespace_and_request_id_as_pairs(database: Database) -> None:
+    """A request id of another namespace is not found."""
     one, two = new_job(request_id="r1"), new_job(request_id="r2", namespace="other")
     await database.jobs.write([creation(one, new_prompt(one)), creation(two)])
     wanted = [

@@ -1,4 +1,4 @@
-"""Timers of replicas on one database: each step, reminder and deadline once, not early, whoever dies."""
+"""Timers of replicas on one database: each step, reminder and deadline fires once and never early."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
 from tests.support.aggregates import BOB, question
-from tests.support.storage import LONG, Gated, Node, Wrapped, check_job, get_job, node, until, whole
+from tests.support.storage import LONG, DelegatingStore, Gated, Node, check_job, get_job, node, until, whole
 
 TENTH = timedelta(seconds=0.1)
 LIMITS = Limits(reminder_min=TENTH)
@@ -37,15 +37,15 @@ def steps(*tenths: int, unit: timedelta = TENTH) -> tuple[EscalationStep, ...]:
     return tuple(EscalationStep(n * unit, Audience(frozenset({f"u{n}"}))) for n in tenths)
 
 
-def pressed(*tenths: int, **fields: Any) -> PromptContent:
+def escalating(*tenths: int, **fields: Any) -> PromptContent:
     return question(**{"audience": law(), "escalation": steps(*tenths), **fields})
 
 
 @asynccontextmanager
 async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
-    """The node's timers run, and its feed brings them what others commit."""
+    """Run the node's timers, and its feed, which tells them what other replicas commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
-    here.bus.follow_batches(timers.committed)
+    here.bus.follow_batches(timers.on_commit)
     running = [asyncio.create_task(timers.run())]
     if feed:
         running.append(asyncio.create_task(here.feed.run()))
@@ -59,12 +59,12 @@ async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> A
 
 
 async def of_prompt(here: Node, prompt: Prompt) -> list[Event]:
-    """The prompt's events, after what must hold of its job has been checked."""
+    """Check the job's invariants. Returns the events of the prompt."""
     _, events = await check_job(here.database, prompt.job_id)
     return [e for e in events if e.prompt_id == prompt.prompt_id]
 
 
-def closed(here: Node, prompts: Sequence[Prompt]) -> Any:
+def are_closed(here: Node, prompts: Sequence[Prompt]) -> Any:
     async def all_closed() -> bool:
         stored = await here.database.jobs.get_prompts([p.prompt_id for p in prompts])
         return not any(p.is_open for p in stored)
@@ -72,8 +72,8 @@ def closed(here: Node, prompts: Sequence[Prompt]) -> Any:
     return all_closed
 
 
-async def check_story(here: Node, prompt: Prompt, *tenths: int) -> None:
-    """Each step once, in order, none early by the clock of the database, and then the end."""
+async def check_events(here: Node, prompt: Prompt, *tenths: int) -> None:
+    """Each step happened once, in order and not early by the database's clock, followed by the expiry."""
     asked, *taken, end = await of_prompt(here, prompt)
     assert [e.type for e in taken] == [ESCALATED] * len(tenths)
     assert [(e.data or {})["step"] for e in taken] == list(range(1, len(tenths) + 1))
@@ -84,38 +84,38 @@ async def check_story(here: Node, prompt: Prompt, *tenths: int) -> None:
     assert end.at >= prompt.expires_at
 
 
-async def test_two_replicas_take_each_step_once(here: Node, there: Node) -> None:
+async def test_each_escalation_step_happens_once_on_two_replicas(here: Node, there: Node) -> None:
     async with ticking(here), ticking(there):
         prompts = []
         for i in range(12):
-            _, prompt = await (here, there)[i % 2].waiting(pressed(1, 2, 4, timeout=6 * TENTH))
+            _, prompt = await (here, there)[i % 2].waiting(escalating(1, 2, 4, timeout=6 * TENTH))
             prompts.append(prompt)
-        await until(closed(here, prompts), "all have come to their end")
+        await until(are_closed(here, prompts), "all have come to their end")
     for prompt in prompts:
-        await check_story(here, prompt, 1, 2, 4)
+        await check_events(here, prompt, 1, 2, 4)
 
 
 @pytest.mark.parametrize("horizon", [LONG, timedelta(0)], ids=["near", "far"])
-async def test_a_deadline_that_only_a_dead_replica_knew_is_met(
+async def test_a_deadline_known_only_to_a_dead_replica_is_met(
     here: Node, migrated_db_url: str, horizon: timedelta
 ) -> None:
-    """The replica that made it is gone, and the feed has not said it: the look finds it."""
+    """The replica that created it has died, and the feed has not reported it: polling finds it."""
     async with ticking(here, horizon, feed=False) as timers:
         async with node(migrated_db_url) as mortal:
-            _, prompt = await mortal.waiting(pressed(4, 6, timeout=8 * TENTH))
-        assert prompt.prompt_id not in {p.prompt_id for item in here.told for p in item.prompts}
-        await until(closed(here, [prompt]), "it has come to its end")
+            _, prompt = await mortal.waiting(escalating(4, 6, timeout=8 * TENTH))
+        assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
+        await until(are_closed(here, [prompt]), "it has come to its end")
         assert len(timers) == 0
-    await check_story(here, prompt, 4, 6)
+    await check_events(here, prompt, 4, 6)
 
 
-async def test_what_fell_due_while_nobody_was_up_is_done_in_the_order_of_its_times(
+async def test_timers_missed_while_no_replica_ran_fire_in_the_order_of_their_times(
     migrated_db_url: str,
 ) -> None:
     async with node(migrated_db_url, limits=LIMITS) as first:
-        job, one = await first.waiting(pressed(1, 3, timeout=5 * TENTH))
-        two = await first.ask(job, "b", pressed(2, 4, reminders=Reminders(LONG, 2.5 * TENTH)))
-        # The second was asked a little later than the first: on a busy machine, later than a step of it.
+        job, one = await first.waiting(escalating(1, 3, timeout=5 * TENTH))
+        two = await first.ask(job, "b", escalating(2, 4, reminders=Reminders(LONG, 2.5 * TENTH)))
+        # On a busy machine the second may be asked later than a step of the first is due.
         due = [(one.created_at + n * TENTH, ESCALATED, one.prompt_id) for n in (1, 3)]
         due += [(two.created_at + n * TENTH, ESCALATED, two.prompt_id) for n in (2, 4)]
         due += [(two.created_at + 2.5 * TENTH, EventType.PROMPT_REMINDED, two.prompt_id)]
@@ -125,29 +125,29 @@ async def test_what_fell_due_while_nobody_was_up_is_done_in_the_order_of_its_tim
         async def is_due() -> bool:
             return await first.database.ping() > due[-1][0]
 
-        # Its timers do not run: this is the time when no replica is up.
+        # Its timers do not run, as if no replica were up.
         await until(is_due, "all of it is due")
     async with node(migrated_db_url, limits=LIMITS) as second, ticking(second) as timers:
 
-        async def told() -> list[tuple[EventType, str]]:
+        async def timed_events() -> list[tuple[EventType, str]]:
             _, events = await check_job(second.database, job.job_id)
             return [
                 (e.type, e.prompt_id) for e in events if e.prompt_id and e.type is not EventType.PROMPT_ASKED
             ]
 
-        async def all_told() -> bool:
-            return len(await told()) == len(due)
+        async def all_have_fired() -> bool:
+            return len(await timed_events()) == len(due)
 
-        await until(all_told, "all that was due is done")
-        assert len(timers) <= 2, "one timer for what comes next of the other, and one from the look"
-        assert await told() == [(what, prompt_id) for _, what, prompt_id in due]
+        await until(all_have_fired, "all due timers have fired")
+        assert len(timers) <= 2, "one timer for the next event of the other prompt, and one from polling"
+        assert await timed_events() == [(what, prompt_id) for _, what, prompt_id in due]
 
 
-async def test_never_early_by_a_clock_that_is_ahead(migrated_db_url: str) -> None:
-    """The guard says TIME, the clock is set right, and the command decides again."""
+async def test_a_fast_clock_does_not_fire_a_timer_early(migrated_db_url: str) -> None:
+    """The guard fails with TIME, which corrects the clock, and the command is decided again."""
     lost: list[Lost] = []
 
-    class Noting(Wrapped):
+    class Noting(DelegatingStore):
         async def write(self, batch: Sequence[JobWrite]) -> Any:
             written = await super().write(batch)
             lost.extend(written.lost.values())
@@ -161,32 +161,32 @@ async def test_never_early_by_a_clock_that_is_ahead(migrated_db_url: str) -> Non
         assert await here.do(c.RunDue(job_id=job.job_id)) == nudges.step_at
         assert lost == [Lost.TIME]
         assert here.clock.now() < nudges.step_at  # type: ignore[operator]
-        # Nor does anybody see more than before, or get an answer refused, in the wake of such a clock.
+        # A fast clock must not widen the audience or refuse an answer either.
         here.clock.observe(here.clock.now() + 3 * LONG)
         assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
         events = await of_prompt(here, prompt)
         assert ESCALATED not in [e.type for e in events]
 
 
-async def test_never_late_by_a_clock_that_is_behind(here: Node, there: Node) -> None:
-    """A replica that writes nothing learns the time from its looks."""
+async def test_a_slow_clock_does_not_fire_a_timer_late(here: Node, there: Node) -> None:
+    """A replica that writes nothing learns the time by polling."""
     here.clock.observe(here.clock.now() - LONG)
     async with ticking(here, feed=False):
-        _, prompt = await there.waiting(pressed(1, timeout=2 * TENTH))
-        await until(closed(there, [prompt]), "it has come to its end")
-    await check_story(here, prompt, 1)
+        _, prompt = await there.waiting(escalating(1, timeout=2 * TENTH))
+        await until(are_closed(there, [prompt]), "it has come to its end")
+    await check_events(here, prompt, 1)
 
 
-async def test_an_answer_and_a_step_at_once(here: Node, there: Node) -> None:
-    """Whoever commits first; the prompt has one end, and the log no gap, in every order."""
+async def test_an_answer_racing_with_an_escalation_step_ends_the_prompt_once(here: Node, there: Node) -> None:
+    """In either order of the commits the log has no gap."""
     async with ticking(here), ticking(there):
         prompts = []
         for i in range(10):
-            _, prompt = await here.waiting(pressed(1, timeout=LONG))
+            _, prompt = await here.waiting(escalating(1, timeout=LONG))
             await asyncio.sleep(0.09 + i * 0.002)
             assert (await there.answer(prompt, "a1")).status is AnswerStatus.ACCEPTED
             prompts.append(prompt)
-        await until(closed(here, prompts), "all are answered")
+        await until(are_closed(here, prompts), "all are answered")
     for prompt in prompts:
         kinds = [e.type for e in await of_prompt(here, prompt)]
         assert kinds in (
@@ -195,8 +195,8 @@ async def test_an_answer_and_a_step_at_once(here: Node, there: Node) -> None:
         )
 
 
-async def test_whom_a_step_reached_elsewhere_may_answer_here(here: Node, there: Node) -> None:
-    """The memory of this replica does not know the step yet: it is asked again before it refuses."""
+async def test_a_user_added_by_a_step_on_another_replica_may_answer_here(here: Node, there: Node) -> None:
+    """This replica's memory does not know the step yet, so it reads the database before it refuses."""
     _, prompt = await here.waiting(question(audience=law(), escalation=(EscalationStep(TENTH, law("bob")),)))
     async with ticking(there, feed=False):
         await until(lambda: _step_of(there, prompt), "the step is taken")
@@ -208,13 +208,13 @@ async def _step_of(here: Node, prompt: Prompt) -> int:
     return stored.nudges.steps if stored.nudges else 0
 
 
-async def test_what_is_being_fired_is_not_fired_again(
+async def test_a_timer_that_is_being_executed_is_not_fired_again(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database is slow, and every look finds the same deadlines due."""
-    monkeypatch.setattr(timers_module, "LOOK", 0.001)
+    """The database is slow, and every poll finds the same deadlines due."""
+    monkeypatch.setattr(timers_module, "POLL", 0.001)
     async with node(migrated_db_url, wrap=Gated) as here:
-        prompts = [(await here.waiting(pressed(5, timeout=6 * TENTH)))[1] for _ in range(3)]
+        prompts = [(await here.waiting(escalating(5, timeout=6 * TENTH)))[1] for _ in range(3)]
         own, sent = here.engine.execute, []
 
         async def execute(command: Any) -> Any:
@@ -231,21 +231,21 @@ async def test_what_is_being_fired_is_not_fired_again(
             )
             assert sorted(sent) == sorted({p.job_id for p in prompts})
             here.store.gate.set()
-            await until(closed(here, prompts), "all have come to their end")
+            await until(are_closed(here, prompts), "all have come to their end")
     assert all(p.content.final_action is FinalAction.EXPIRE for p in prompts)
 
 
-async def test_reminders_of_two_replicas_are_one(migrated_db_url: str) -> None:
+async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:
     content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, most=3), timeout=LONG)
     async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:
         async with ticking(here), ticking(there):
             _, prompt = await here.waiting(content)
 
-            async def reminded() -> bool:
+            async def has_reminded() -> bool:
                 [stored] = await here.database.jobs.get_prompts([prompt.prompt_id])
                 return stored.nudges is not None and stored.nudges.reminded == 3
 
-            await until(reminded, "three reminders")
+            await until(has_reminded, "three reminders")
         asked, *rest = await of_prompt(here, prompt)
         assert [e.type for e in rest] == [EventType.PROMPT_REMINDED] * 3
         assert [(e.data or {})["count"] for e in rest] == [1, 2, 3]
@@ -255,17 +255,19 @@ async def test_reminders_of_two_replicas_are_one(migrated_db_url: str) -> None:
         assert aggregate.prompts[prompt.prompt_id].revision == 1
 
 
-async def _failed(here: Node, job_id: str) -> bool:
+async def _has_failed(here: Node, job_id: str) -> bool:
     return (await get_job(here.database, job_id)).state is JobState.FAILED
 
 
-async def test_the_deadline_of_a_job_is_met_once_whoever_knew_of_it(here: Node, migrated_db_url: str) -> None:
+async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
+    here: Node, migrated_db_url: str
+) -> None:
     async with ticking(here, feed=False):
         async with node(migrated_db_url) as mortal:
             job, prompt = await mortal.waiting(question(), timeout=20 * TENTH)
             idle = await mortal.create(timeout=20 * TENTH)
         for found in (job, idle):
-            await until(partial(_failed, here, found.job_id), "its deadline is met")
+            await until(partial(_has_failed, here, found.job_id), "its deadline is met")
     for found in (job, idle):
         aggregate, events = await check_job(here.database, found.job_id)
         assert aggregate.job is not None
@@ -277,16 +279,18 @@ async def test_the_deadline_of_a_job_is_met_once_whoever_knew_of_it(here: Node, 
     assert [e.type for e in await of_prompt(here, prompt)][-1] is EventType.PROMPT_CANCELLED
 
 
-async def test_the_run_time_of_an_attempt_ends_once_by_two_replicas(here: Node, there: Node) -> None:
+async def test_two_replicas_end_an_attempt_once_at_its_run_timeout(here: Node, there: Node) -> None:
     async with ticking(here), ticking(there):
-        jobs = [await (here, there)[i % 2].held(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)]
+        jobs = [
+            await (here, there)[i % 2].lease_new_job(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)
+        ]
         asking, prompt = await here.waiting(run_timeout=20 * TENTH, max_attempts=1)
         for job in jobs:
-            await until(partial(_failed, here, job.job_id), "its attempt is over")
-        # Its clock stands still, while those of the others have run out.
+            await until(partial(_has_failed, here, job.job_id), "its attempt is over")
+        # Its run time is paused while it waits; those of the others have run out.
         assert (await get_job(here.database, asking.job_id)).state is JobState.PENDING_HITL
         await there.answer(prompt)
-        await until(partial(_failed, here, asking.job_id), "the clock runs again")
+        await until(partial(_has_failed, here, asking.job_id), "the clock runs again")
     for job in (*jobs, asking):
         aggregate, events = await check_job(here.database, job.job_id)
         assert aggregate.job is not None
@@ -295,12 +299,12 @@ async def test_the_run_time_of_an_attempt_ends_once_by_two_replicas(here: Node, 
         assert [e.type for e in events].count(EventType.JOB_FAILED) == 1
 
 
-async def test_an_end_and_a_deadline_at_once(here: Node, there: Node) -> None:
-    """Whoever commits first; never both."""
+async def test_a_completion_racing_with_the_deadline_ends_the_job_once(here: Node, there: Node) -> None:
+    """The first commit wins."""
     async with ticking(here), ticking(there):
 
         async def end(i: int) -> Job:
-            job = await here.held(timeout=30 * TENTH)
+            job = await here.lease_new_job(timeout=30 * TENTH)
             assert job.expires_at is not None
             left = (job.expires_at - here.clock.now()).total_seconds()
             await asyncio.sleep(left + (i - 5) * 0.002)
@@ -310,10 +314,10 @@ async def test_an_end_and_a_deadline_at_once(here: Node, there: Node) -> None:
 
         jobs = await asyncio.gather(*map(end, range(8)))
 
-        async def ended() -> bool:
+        async def all_have_ended() -> bool:
             return all([(await get_job(here.database, job.job_id)).is_terminal for job in jobs])
 
-        await until(ended, "all have ended")
+        await until(all_have_ended, "all have ended")
     for job in jobs:
         _, events = await check_job(here.database, job.job_id)
         ends = [e.type for e in events if e.type in (EventType.JOB_COMPLETED, EventType.JOB_FAILED)]

@@ -1,4 +1,4 @@
-"""Two engines on one database: a stale memory costs a retry, never a wrong word or a wrong write."""
+"""Two engines on one database: an outdated memory costs a retry, but never a wrong reply or write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORK
 from tests.support.storage import Node, check_job, get_job, until
 
 
-async def test_the_loser_is_told_the_winner_of_another_replica(here: Node, there: Node) -> None:
+async def test_a_losing_answer_is_closed_with_the_winner_from_another_replica(
+    here: Node, there: Node
+) -> None:
     job, prompt = await here.waiting()
     won = await there.answer(prompt, "b1", principal=BOB, comment="mine")
     assert won.status is AnswerStatus.ACCEPTED
@@ -38,7 +40,7 @@ async def test_the_loser_is_told_the_winner_of_another_replica(here: Node, there
     await check_job(here.database, job.job_id)
 
 
-async def test_a_repeated_answer_has_its_result_on_any_replica(here: Node, there: Node) -> None:
+async def test_a_repeated_answer_gets_its_first_result_on_any_replica(here: Node, there: Node) -> None:
     job, prompt = await here.waiting(question())
     command = there.answer_command(prompt, "a1")
     first = await there.do(command)
@@ -51,21 +53,21 @@ async def test_a_repeated_answer_has_its_result_on_any_replica(here: Node, there
 
 
 @pytest.mark.parametrize("what", ["lease", "complete", "ask", "cancel prompt", "claim"])
-async def test_what_the_memory_alone_would_refuse_is_decided_on_what_is_true(
+async def test_a_command_that_outdated_memory_would_refuse_is_decided_on_the_stored_state(
     here: Node, there: Node, what: str
 ) -> None:
-    """`here` remembers a state in which the command would be refused; `there` has changed it."""
+    """`here` has a state in memory in which the command would be refused; `there` has changed it."""
     job, prompt = await here.waiting()
     session = await there.session()
     if what == "lease":
-        # Remembered as waiting for people: it was answered there, and given up.
+        # In memory the job waits for an answer; on the other replica it was answered and released.
         await there.answer(prompt)
         await there.do(c.ReleaseJob(principal=WORKER, job_id=job.job_id, token=job.token))
         here.clock.observe(await here.database.ping())
         leased = await here.lease(job, session)
         assert (leased.state, leased.token) == (JobState.RUNNING, job.token + 1)
         return
-    # The job has moved to another worker there; here remembers the old holder and token.
+    # On the other replica the job has moved to another worker; the memory has the old holder and token.
     await there.do(c.ReleaseJob(principal=WORKER, job_id=job.job_id, token=job.token))
     if what in ("complete", "ask"):
         await there.answer(prompt)
@@ -73,7 +75,7 @@ async def test_what_the_memory_alone_would_refuse_is_decided_on_what_is_true(
         with pytest.raises(LeaseLost):
             await here.do(here.progress_command(job, 1))
         here.hot.put((await there.database.jobs.load([Wanted(job_id=job.job_id)]))[0])
-        # Even with the next holder: what is remembered of it is out of date again.
+        # The same with the next holder: the memory is outdated again.
         await there.do(c.ReleaseJob(principal=OTHER_WORKER, job_id=job.job_id, token=moved.token))
         third = await there.lease(job, await there.session())
         assert here.hot.get(job.job_id).job.token == moved.token  # type: ignore[union-attr]
@@ -84,7 +86,7 @@ async def test_what_the_memory_alone_would_refuse_is_decided_on_what_is_true(
         await check_job(here.database, job.job_id)
         return
     if what == "cancel prompt":
-        # Here it is remembered as closed; no such thing can become open again, so it stays refused.
+        # In memory the prompt is closed. A closed prompt never reopens, so the command is refused.
         await here.answer(prompt)
         with pytest.raises(PromptClosed):
             await here.do(c.CancelPrompt(principal=CLIENT, ref=PromptRef(prompt_id=prompt.prompt_id)))
@@ -95,8 +97,8 @@ async def test_what_the_memory_alone_would_refuse_is_decided_on_what_is_true(
     assert claimed.claimed_by == "bob"
 
 
-async def test_a_refusal_is_still_a_refusal_when_it_is_true(here: Node, there: Node) -> None:
-    job = await here.held()
+async def test_a_command_that_the_stored_state_refuses_is_refused(here: Node, there: Node) -> None:
+    job = await here.lease_new_job()
     with pytest.raises(IllegalState):
         await here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
     with pytest.raises(LeaseLost):
@@ -107,8 +109,8 @@ async def test_a_refusal_is_still_a_refusal_when_it_is_true(here: Node, there: N
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
-async def test_what_is_read_while_it_changes_is_of_one_piece(here: Node, there: Node, at: int) -> None:
-    """A job, its prompts and its answers are read one after the other, and in between somebody commits."""
+async def test_an_aggregate_read_while_it_changes_is_consistent(here: Node, there: Node, at: int) -> None:
+    """Job, prompts and answers are read by separate statements, with a commit between two of them."""
     job, prompt = await here.waiting()
     here.hot.drop(job.job_id)
     own, statements = here.database.jobs._all, 0
@@ -131,9 +133,9 @@ async def test_what_is_read_while_it_changes_is_of_one_piece(here: Node, there: 
     await check_job(here.database, job.job_id)
 
 
-async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, there: Node) -> None:
-    """A late answer elsewhere changes a closed prompt: what is remembered of it must go with its job's
-    version, or the next late answer here would overwrite the count, and the receipt."""
+async def test_a_closed_prompt_in_memory_is_dropped_when_its_version_changes(here: Node, there: Node) -> None:
+    """A late answer on another replica changes a closed prompt. If the prompt stayed in memory, the next late
+    answer here would overwrite the number of submissions and the receipt."""
     job, prompt = await here.waiting()
     await here.answer(prompt, "a1")
     remembered = here.hot.get(job.job_id)
@@ -144,7 +146,7 @@ async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, 
         principal=WORKER, job_id=job.job_id, token=job.token, prompt_ids=(prompt.prompt_id,)
     )
     await there.do(receipt)
-    # Somebody reads the job strongly: it comes into the memory without its closed prompts.
+    # A strong read brings the job into memory without its closed prompts.
     await here.queries.job(job.job_id, CLIENT, strong=True)
     assert (await here.answer(prompt, "c1", principal=ANN)).status is AnswerStatus.CLOSED
     aggregate, _ = await check_job(here.database, job.job_id)
@@ -153,12 +155,12 @@ async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, 
     assert (await here.answer(prompt, "b1", principal=BOB)).replayed
 
 
-async def test_late_answers_to_an_early_round_of_many(here: Node) -> None:
-    """The memory keeps the newest closed prompts only; the others are still decided rightly."""
-    job = await here.held()
+async def test_late_answers_to_forgotten_prompts_are_decided_correctly(here: Node) -> None:
+    """The memory keeps only the newest closed prompts of a job."""
+    job = await here.lease_new_job()
     prompts: list[Prompt] = []
     remembered = Aggregate()
-    # Until the first are forgotten, and the next one that comes in would make it too many again.
+    # Until the first prompts are forgotten, and one more would exceed the limit again.
     while len(prompts) <= 2 * KEEP_CLOSED or len(remembered.prompts) < 2 * KEEP_CLOSED:
         prompts.append(await here.ask(job, f"k{len(prompts)}"))
         await here.answer(prompts[-1], "a1")
@@ -174,59 +176,61 @@ async def test_late_answers_to_an_early_round_of_many(here: Node) -> None:
     await check_job(here.database, job.job_id)
 
 
-# --- the feed between them ---
+# --- the feed between the replicas ---
 
 
-async def test_the_feed_brings_what_another_replica_committed(here: Node, there: Node) -> None:
+async def test_the_feed_delivers_the_commits_of_another_replica(here: Node, there: Node) -> None:
     job, prompt = await there.waiting()
     await here.catch_up()
-    assert [p.is_open for item in here.told for p in item.prompts] == [True]
+    assert [p.is_open for item in here.received for p in item.prompts] == [True]
     await there.answer(prompt)
     await here.catch_up()
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = [item for item in here.told if item.job.job_id == job.job_id]
-    assert told[-1].job == await get_job(there.database, job.job_id)
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    commits = [item for item in here.received if item.job.job_id == job.job_id]
+    assert commits[-1].job == await get_job(there.database, job.job_id)
 
 
-async def test_what_is_remembered_goes_when_the_feed_brings_news(here: Node, there: Node) -> None:
-    job = await here.held()
+async def test_the_feed_invalidates_outdated_jobs_in_memory(here: Node, there: Node) -> None:
+    job = await here.lease_new_job()
     await there.do(there.progress_command(job, 5))
-    assert (await here.queries.job(job.job_id, CLIENT)).progress is None, "not heard of yet"
+    assert (await here.queries.job(job.job_id, CLIENT)).progress is None, "the feed has not been read yet"
     assert (await here.queries.job(job.job_id, CLIENT, strong=True)).progress == Progress(done=5)
     await there.do(there.progress_command(job, 6))
     await here.catch_up()
     assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=6)
 
 
-async def test_nothing_is_told_twice_and_versions_rise(here: Node) -> None:
+async def test_followers_get_each_version_once_in_rising_order(here: Node) -> None:
     job, prompt = await here.waiting()
     await here.answer(prompt)
     await here.complete(job)
-    told = [item.job.version for item in here.told]
-    assert told == sorted(set(told))
+    versions = [item.job.version for item in here.received]
+    assert versions == sorted(set(versions))
     await here.catch_up()
-    assert [item.job.version for item in here.told] == told
+    assert [item.job.version for item in here.received] == versions
 
 
-async def test_a_local_commit_on_top_of_another_s_does_not_hide_it(here: Node, there: Node) -> None:
-    """There a prompt is answered, here progress is written on top, before the log was read. What is
-    then read is older than what was told, and still somebody waits for it."""
+async def test_a_local_commit_does_not_hide_an_unread_commit_of_another_replica(
+    here: Node, there: Node
+) -> None:
+    """A prompt is answered on the other replica; progress is written here before the log is read. The event
+    then read is older than the last one delivered, but followers still need it."""
     job, prompt = await here.waiting()
     await here.catch_up()
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
-    assert here.told[-1].job.version == 5
+    assert here.received[-1].job.version == 5
     await here.catch_up()
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = len(here.told)
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    before = len(here.received)
     await here.do(here.progress_command(job, 2))
     await here.catch_up()
-    assert len(here.told) == told + 1, "the gap was closed"
+    assert len(here.received) == before + 1, "the gap was closed"
 
 
 async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Node) -> None:
-    """Many commits here on top of some there, in every order."""
-    job = await here.held()
+    """Commits of both replicas alternate, and the log is read in between."""
+    job = await here.lease_new_job()
     prompts = [await here.ask(job, f"k{i}") for i in range(6)]
     await here.catch_up()
     for i, prompt in enumerate(prompts):
@@ -236,50 +240,50 @@ async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Nod
             await here.feed.read()
     await here.catch_up()
     for prompt in prompts:
-        assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+        assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
 
 
-async def test_a_job_read_newer_than_its_event_hides_nothing(
+async def test_a_job_read_newer_than_its_event_hides_no_prompt(
     here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log is read in parts, and jobs as they are by now: later parts still name prompts."""
-    job = await there.held()
+    """The log is read in parts, jobs in their current version: later parts still name prompts."""
+    job = await there.lease_new_job()
     prompts = [await there.ask(job, f"k{i}") for i in range(3)]
     for prompt in prompts:
         await there.answer(prompt)
     monkeypatch.setattr(feed, "READ", 1)
     await here.catch_up()
     for prompt in prompts:
-        assert here.newest_told(prompt.prompt_id).state is PromptState.ANSWERED
+        assert here.newest_prompt(prompt.prompt_id).state is PromptState.ANSWERED
 
 
-async def test_followers_are_never_shown_an_older_job_after_a_newer(here: Node, there: Node) -> None:
-    """A local commit comes in while the feed reads what another replica did."""
+async def test_followers_never_get_an_older_job_after_a_newer_one(here: Node, there: Node) -> None:
+    """A local commit happens while the feed reads the commits of another replica."""
     job, prompt = await here.waiting()
     await here.catch_up()
     await there.answer(prompt)
-    own, meddled = here.feed._jobs.get_prompts, 0
+    own, interfered = here.feed._jobs.get_prompts, 0
 
     async def get_prompts(ids: Any) -> Any:
-        nonlocal meddled
+        nonlocal interfered
         found = await own(ids)
-        if not meddled:
-            meddled += 1
+        if not interfered:
+            interfered += 1
             await here.do(here.progress_command(job, 1))
         return found
 
     here.feed._jobs.get_prompts = get_prompts  # type: ignore[assignment, method-assign]
     await here.catch_up()
-    assert meddled
-    versions = [item.job.version for item in here.told if item.job.job_id == job.job_id]
+    assert interfered
+    versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    assert here.told[-1].job.version == 5
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    assert here.received[-1].job.version == 5
 
 
-async def test_a_read_that_was_overtaken_does_not_stay_in_the_memory(here: Node, there: Node) -> None:
-    """Read here, changed there, brought by the feed, and only then put into the memory."""
-    job = await there.held()
+async def test_a_read_overtaken_by_the_feed_does_not_stay_in_memory(here: Node, there: Node) -> None:
+    """A job is read, changed elsewhere, reported by the feed, and only then put into memory."""
+    job = await there.lease_new_job()
     await here.catch_up()
     own = here.queries._store.load
 
@@ -295,7 +299,7 @@ async def test_a_read_that_was_overtaken_does_not_stay_in_the_memory(here: Node,
     assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=1)
 
 
-async def test_a_job_deleted_elsewhere_is_forgotten(here: Node, there: Node) -> None:
+async def test_a_job_deleted_on_another_replica_is_dropped_from_memory(here: Node, there: Node) -> None:
     job = await here.create()
     await here.queries.job(job.job_id, CLIENT)
     await there.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))
@@ -304,8 +308,8 @@ async def test_a_job_deleted_elsewhere_is_forgotten(here: Node, there: Node) -> 
     assert here.hot.get(job.job_id) is None
 
 
-async def test_a_prompt_that_went_with_its_job_is_known_to_be_gone(here: Node, there: Node) -> None:
-    """The log names it, and nobody can say any more how it ended."""
+async def test_followers_learn_which_prompts_were_deleted_with_a_job(here: Node, there: Node) -> None:
+    """The log names the prompt, but its end is no longer stored."""
     job, prompt = await there.waiting()
     await here.catch_up()
     await there.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))
@@ -313,12 +317,12 @@ async def test_a_prompt_that_went_with_its_job_is_known_to_be_gone(here: Node, t
     await there.complete(job)
     await there.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
     await here.catch_up()
-    [gone] = [item for item in here.told if item.deleted]
-    assert gone.lost == {prompt.prompt_id}
+    [deletion] = [item for item in here.received if item.deleted]
+    assert deletion.lost == {prompt.prompt_id}
 
 
-async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there: Node) -> None:
-    job = await here.held()
+async def test_memory_is_not_used_while_the_feed_is_down(here: Node, there: Node) -> None:
+    job = await here.lease_new_job()
     own, down = here.feed._log.after, True
 
     async def after(*args: Any) -> Any:
@@ -338,12 +342,12 @@ async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there:
         running.cancel()
 
 
-async def test_what_the_memory_missed_while_the_feed_was_down_is_not_served_after(
+async def test_changes_missed_while_the_feed_was_down_are_not_hidden_afterwards(
     here: Node, there: Node
 ) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     await here.catch_up()
-    here.hot.suspend()  # as the feed leaves it when it cannot be read
+    here.hot.suspend()  # what the feed does when it cannot be read
     await there.do(there.progress_command(job, 3))
     await here.catch_up()
     here.hot.resume()

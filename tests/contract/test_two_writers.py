@@ -1,4 +1,4 @@
-"""Two writers on one PostgreSQL, on the same jobs, thousands of commands at once: one truth."""
+"""Two writers on one PostgreSQL database run thousands of concurrent commands on the same jobs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
-from tests.support.storage import Node, Wrapped, check_job, fetch, node
+from tests.support.storage import DelegatingStore, Node, check_job, fetch, node
 
 JOBS, ROUNDS = 24, 6
 PEOPLE = [Principal(f"p{i}", frozenset({Role.CONSOLE})) for i in range(4)]
 
 
-class Counting(Wrapped):
+class Counting(DelegatingStore):
     lost = 0
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -35,20 +35,20 @@ class Counting(Wrapped):
 
 
 class Race:
-    """What everybody was told, to be compared with what is stored."""
+    """Runs commands on both writers and collects the replies, to compare them with the stored rows."""
 
     def __init__(self, nodes: Sequence[Node], sessions: Sequence[SessionRef], seed: int) -> None:
         self.nodes = nodes
         self.sessions = sessions
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.results: list[tuple[Prompt, AnswerResult, str]] = []
         self.claims: dict[str, set[str]] = {}
 
     async def do(self, command: c.Command, place: int | None = None) -> Any:
-        """As a client would: with the same ids again when others were in the way."""
+        """Run a command like a client: retry it with the same ids after contention."""
         while True:
-            here = self.nodes[self.dice.randrange(len(self.nodes)) if place is None else place]
+            here = self.nodes[self.rng.randrange(len(self.nodes)) if place is None else place]
             try:
                 reply = await here.do(command)
             except Contention:
@@ -58,7 +58,7 @@ class Race:
                 return reply
 
     async def everywhere(self, command: c.Command) -> list[Any]:
-        """The same command on all replicas at once."""
+        """Run the same command on all replicas at once."""
         tried = (self.do(command, place) for place in range(len(self.nodes)))
         replies = await asyncio.gather(*tried, return_exceptions=True)
         for reply in replies:
@@ -75,7 +75,7 @@ class Race:
         for turn in range(1, ROUNDS + 1):
             job = await self.lease(job.job_id, turn)
             await asyncio.gather(
-                self.question(job, f"a{turn}"), self.claimed(job, f"b{turn}"), self.work(job, turn)
+                self.question(job, f"a{turn}"), self.claim_and_answer(job, f"b{turn}"), self.work(job, turn)
             )
             job = await self.do(c.ReleaseJob(principal=WORKER, job_id=job.job_id, token=job.token))
             assert job.state is JobState.PENDING
@@ -87,7 +87,7 @@ class Race:
         return job.job_id
 
     async def lease(self, job_id: str, token: int) -> Job:
-        """All sessions want it; one gets it."""
+        """Try to lease the job with all sessions; exactly one succeeds."""
         leased = await asyncio.gather(*(self.try_lease(job_id, s, i) for i, s in enumerate(self.sessions)))
         [job] = [j for j in leased if j is not None]
         assert job.token == token
@@ -102,18 +102,18 @@ class Race:
             except IllegalState as error:
                 if error.metadata["state"] != JobState.PENDING:
                     return None
-                # By this replica's estimate of the clock the job is not ready yet.
+                # The job is not ready yet by this replica's estimate of the clock.
                 await asyncio.sleep(0)
 
     async def ask(self, job: Job, key: str) -> Prompt:
-        asked = await self.everywhere(self.nodes[0].ask_command(job, key))
-        assert len({a.prompt.prompt_id for a in asked}) == 1
-        assert sorted(a.replayed for a in asked) == [False, True]
-        prompt: Prompt = asked[0].prompt
+        answers = await self.everywhere(self.nodes[0].ask_command(job, key))
+        assert len({a.prompt.prompt_id for a in answers}) == 1
+        assert sorted(a.replayed for a in answers) == [False, True]
+        prompt: Prompt = answers[0].prompt
         return prompt
 
     async def question(self, job: Job, key: str) -> None:
-        """Everybody answers; one wins, and the others are told by whom."""
+        """Ask a prompt and let all users answer: one is accepted, the others are closed."""
         prompt = await self.ask(job, key)
         results = await asyncio.gather(*(self.answer(prompt, person) for person in PEOPLE))
         assert sorted(r.status for r in results) == [AnswerStatus.ACCEPTED] + [AnswerStatus.CLOSED] * 3
@@ -128,8 +128,8 @@ class Race:
         self.results.append((prompt, first, answer_id))
         return first
 
-    async def claimed(self, job: Job, key: str) -> None:
-        """Two people take it on; one has it, and only that one can answer."""
+    async def claim_and_answer(self, job: Job, key: str) -> None:
+        """Let two users claim a prompt: one succeeds, and only that one can answer."""
         prompt = await self.ask(job, key)
         ref = PromptRef(job_id=job.job_id, key=key)
         tried = await asyncio.gather(*(self.claim(ref, person) for person in (ANN, BOB)))
@@ -141,7 +141,7 @@ class Race:
         assert (await self.answer(prompt, PEOPLE[0])).status is AnswerStatus.CLOSED
 
     async def claim(self, ref: PromptRef, person: Principal) -> bool:
-        """Whether the person has it now; whoever has not is told who has."""
+        """Try to claim a prompt. Returns whether the person owns the claim."""
         try:
             prompt: Prompt = await self.do(c.ClaimPrompt(principal=person, ref=ref))
             owner = prompt.claimed_by
@@ -159,7 +159,7 @@ class Race:
             )
 
 
-async def test_two_writers_race_on_the_same_jobs(pg_url: str) -> None:
+async def test_two_writers_on_the_same_jobs_give_consistent_replies_and_rows(pg_url: str) -> None:
     async with node(pg_url, wrap=Counting) as one, node(pg_url, wrap=Counting) as two:
         nodes = (one, two)
         race = Race(nodes, [await n.session() for n in nodes], seed=11)
@@ -174,7 +174,7 @@ async def test_two_writers_race_on_the_same_jobs(pg_url: str) -> None:
             await each.catch_up()
 
         assert sum(race.done.values()) > 3_000
-        assert one.store.lost + two.store.lost > 100, "they did get into each other's way"
+        assert one.store.lost + two.store.lost > 100, "there was contention"
         assert len(set(job_ids)) == JOBS
         stored = {job_id: (await check_job(one.database, job_id))[0] for job_id in job_ids}
 
@@ -182,20 +182,20 @@ async def test_two_writers_race_on_the_same_jobs(pg_url: str) -> None:
             aggregate = stored[prompt.job_id]
             resolution = aggregate.prompts[prompt.prompt_id].resolution
             assert resolution is not None
-            assert result.prompt.resolution == resolution, "everybody is told the one winner"
+            assert result.prompt.resolution == resolution, "all replies have the same winner"
             assert resolution.answer is not None
             won = resolution.answer.answer_id == answer_id
             assert won == (result.status is AnswerStatus.ACCEPTED)
             assert aggregate.submissions[prompt.prompt_id, answer_id].status is result.status
         for job_id, aggregate in stored.items():
             assert len(aggregate.prompts) == 2 * ROUNDS
-            assert len(aggregate.submissions) == 6 * ROUNDS, "no row is lost and none is double"
+            assert len(aggregate.submissions) == 6 * ROUNDS, "no row is lost or repeated"
             points = await one.database.jobs.list_checkpoints(job_id, 1_000, "")
             assert [(p.key, p.value_json) for p in points] == [
                 (f"{turn}/{i}", str(i)) for turn in range(1, ROUNDS + 1) for i in range(4)
             ]
             for each in nodes:
                 for prompt_id, prompt in aggregate.prompts.items():
-                    assert each.newest_told(prompt_id).state is prompt.state
+                    assert each.newest_prompt(prompt_id).state is prompt.state
         deadlocks = sa.text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         assert (await fetch(one.database, deadlocks))[0]["deadlocks"] == 0

@@ -1,4 +1,4 @@
-"""The writer's connection breaks while a batch is being written: what became of it is found out."""
+"""The writer's connection breaks during a batch: the engine finds out whether the batch was committed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def killer(url: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
-    """A function that ends the writers' backends of which a condition holds. Returns how many."""
+    """A function that terminates the writers' backends that match a condition, and returns their number."""
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
 
     async def kill(condition: str) -> int:
@@ -57,8 +57,10 @@ async def killer(url: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
         await connection.close()
 
 
-def once(database: Database, monkeypatch: pytest.MonkeyPatch, first: Callable[[Write, Any], Any]) -> None:
-    """The dialect's first write is `first`, the others are its own."""
+def replace_first_write(
+    database: Database, monkeypatch: pytest.MonkeyPatch, first: Callable[[Write, Any], Any]
+) -> None:
+    """Replace the dialect's first write by `first`."""
     own = database._dialect.write
     calls = 0
 
@@ -70,22 +72,22 @@ def once(database: Database, monkeypatch: pytest.MonkeyPatch, first: Callable[[W
     monkeypatch.setattr(database._dialect, "write", write)
 
 
-class Scene:
-    """A batch of every kind of write, some of which lose."""
+class MixedBatch:
+    """A batch with every kind of write, some with guards that fail."""
 
     def __init__(self) -> None:
-        self.changed, self.gone, self.stale = new_job(), new_job(), new_job()
+        self.changed, self.deleted_job, self.stale = new_job(), new_job(), new_job()
         self.known = new_job(request_id="known")
         self.named, self.unnamed, self.again = new_job(request_id="r"), new_job(), new_job(request_id="known")
 
     async def prepare(self, database: Database) -> None:
-        jobs = (self.changed, self.gone, self.stale, self.known)
+        jobs = (self.changed, self.deleted_job, self.stale, self.known)
         assert not (await database.jobs.write([creation(job) for job in jobs])).lost
 
     def batch(self) -> list[JobWrite]:
         return [
             with_children(step(self.changed)),
-            step(self.gone, deleted=True),
+            step(self.deleted_job, deleted=True),
             with_children(step(replace(self.stale, version=7))),
             with_children(creation(self.named)),
             with_children(creation(self.unnamed)),
@@ -93,10 +95,10 @@ class Scene:
         ]
 
     async def check(self, database: Database, lost: dict[str, Lost]) -> None:
-        """As after one write, whatever happened to the connection."""
+        """Check that the batch was applied exactly once."""
         assert lost == {self.stale.job_id: Lost.VERSION, self.again.job_id: Lost.VERSION}
         assert await counts(database, self.changed.job_id) == (1, 1, 1, 1, 2)
-        assert await counts(database, self.gone.job_id) == (0, 0, 0, 0, 2)
+        assert await counts(database, self.deleted_job.job_id) == (0, 0, 0, 0, 2)
         assert await counts(database, self.stale.job_id) == (0, 0, 0, 0, 1)
         assert await counts(database, self.named.job_id) == (1, 1, 1, 1, 1)
         assert await counts(database, self.unnamed.job_id) == (1, 1, 1, 1, 1)
@@ -104,11 +106,11 @@ class Scene:
         assert (await get_job(database, self.changed.job_id)).version == 2
 
 
-async def test_cut_after_the_commit_and_before_the_reply(
+async def test_a_batch_cut_between_commit_and_reply_is_applied_once(
     pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene()
-    await scene.prepare(pg)
+    mixed = MixedBatch()
+    await mixed.prepare(pg)
     async with killer(pg_url) as kill:
 
         async def first(own: Write, batch: Any) -> None:
@@ -116,119 +118,118 @@ async def test_cut_after_the_commit_and_before_the_reply(
             assert await kill("true") == 1
             raise UnknownOutcome("cut after the commit")
 
-        once(pg, monkeypatch, first)
-        written = await pg.jobs.write(scene.batch())
-    await scene.check(pg, written.lost)
+        replace_first_write(pg, monkeypatch, first)
+        written = await pg.jobs.write(mixed.batch())
+    await mixed.check(pg, written.lost)
 
 
-async def test_cut_before_the_commit(pg: Database, pg_url: str) -> None:
-    """The statement waits for a lock when its backend is ended: nothing of it stays."""
-    scene, other = Scene(), await Database.open(pg_url)
+async def test_a_batch_cut_before_the_commit_is_written_again(pg: Database, pg_url: str) -> None:
+    """The backend is terminated while the statement waits for a lock, so nothing is stored."""
+    mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
-        await scene.prepare(pg)
+        await mixed.prepare(pg)
         async with killer(pg_url) as kill, other._dialect.reads.connect() as holder:
             await other._dialect._disconnect()  # type: ignore[attr-defined]
             await holder.execution_options(isolation_level="READ COMMITTED")
-            locked = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == scene.gone.job_id)
+            locked = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == mixed.deleted_job.job_id)
             await holder.execute(locked.with_for_update())
-            writing = asyncio.create_task(pg.jobs.write(scene.batch()))
+            writing = asyncio.create_task(pg.jobs.write(mixed.batch()))
             await until(lambda: kill("wait_event_type = 'Lock'"), "the writer waits, and is ended")
             await holder.rollback()
             written = await writing
-        await scene.check(pg, written.lost)
+        await mixed.check(pg, written.lost)
     finally:
         await other.close()
 
 
-async def test_nothing_was_sent(pg: Database, pg_url: str) -> None:
-    """The connection broke while nobody used it."""
-    scene = Scene()
-    await scene.prepare(pg)
+async def test_a_batch_on_a_connection_that_broke_while_idle_is_written(pg: Database, pg_url: str) -> None:
+    mixed = MixedBatch()
+    await mixed.prepare(pg)
     async with killer(pg_url) as kill:
         assert await kill("true") == 1
-    written = await pg.jobs.write(scene.batch())
-    await scene.check(pg, written.lost)
+    written = await pg.jobs.write(mixed.batch())
+    await mixed.check(pg, written.lost)
 
 
-async def test_ours_is_ours_even_if_others_have_written_since(
+async def test_a_committed_batch_is_recognised_even_after_later_writes_of_others(
     pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, other = Scene(), await Database.open(pg_url)
+    mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
-        await scene.prepare(pg)
-        batch = scene.batch()
+        await mixed.prepare(pg)
+        batch = mixed.batch()
 
         async def first(own: Write, laid: Any) -> None:
             await own(laid)
-            newer = [step(batch[0].job), step(scene.named)]
+            newer = [step(batch[0].job), step(mixed.named)]
             assert not (await other.jobs.write(newer)).lost
             raise UnknownOutcome("cut after the commit")
 
-        once(pg, monkeypatch, first)
+        replace_first_write(pg, monkeypatch, first)
         written = await pg.jobs.write(batch)
-        assert written.lost == {scene.stale.job_id: Lost.VERSION, scene.again.job_id: Lost.VERSION}
-        assert (await get_job(pg, scene.changed.job_id)).version == 3
-        assert await counts(pg, scene.changed.job_id) == (1, 1, 1, 1, 3)
-        assert await counts(pg, scene.named.job_id) == (1, 1, 1, 1, 2)
+        assert written.lost == {mixed.stale.job_id: Lost.VERSION, mixed.again.job_id: Lost.VERSION}
+        assert (await get_job(pg, mixed.changed.job_id)).version == 3
+        assert await counts(pg, mixed.changed.job_id) == (1, 1, 1, 1, 3)
+        assert await counts(pg, mixed.named.job_id) == (1, 1, 1, 1, 2)
     finally:
         await other.close()
 
 
-async def test_what_others_wrote_meanwhile_is_not_ours(
+async def test_writes_of_others_are_not_mistaken_for_the_lost_batch(
     pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, other = Scene(), await Database.open(pg_url)
+    mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
-        await scene.prepare(pg)
+        await mixed.prepare(pg)
 
         async def first(own: Write, laid: Any) -> None:
-            theirs = [step(scene.changed, worker_id="theirs"), creation(new_job(request_id="r"))]
+            theirs = [step(mixed.changed, worker_id="theirs"), creation(new_job(request_id="r"))]
             assert not (await other.jobs.write(theirs)).lost
             raise UnknownOutcome("cut before the commit")
 
-        once(pg, monkeypatch, first)
-        written = await pg.jobs.write(scene.batch())
-        lost = (scene.stale, scene.again, scene.changed, scene.named)
+        replace_first_write(pg, monkeypatch, first)
+        written = await pg.jobs.write(mixed.batch())
+        lost = (mixed.stale, mixed.again, mixed.changed, mixed.named)
         assert written.lost == {job.job_id: Lost.VERSION for job in lost}
-        assert (await get_job(pg, scene.changed.job_id)).worker_id == "theirs"
-        assert await counts(pg, scene.changed.job_id) == (0, 0, 0, 0, 2)
-        assert await counts(pg, scene.named.job_id) == (0, 0, 0, 0, 0)
-        assert await counts(pg, scene.unnamed.job_id) == (1, 1, 1, 1, 1)
+        assert (await get_job(pg, mixed.changed.job_id)).worker_id == "theirs"
+        assert await counts(pg, mixed.changed.job_id) == (0, 0, 0, 0, 2)
+        assert await counts(pg, mixed.named.job_id) == (0, 0, 0, 0, 0)
+        assert await counts(pg, mixed.unnamed.job_id) == (1, 1, 1, 1, 1)
     finally:
         await other.close()
 
 
-async def test_a_job_that_was_deleted_while_its_creation_was_settled_stays_deleted(
+async def test_a_job_deleted_before_its_creation_was_confirmed_stays_deleted(
     pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, other = Scene(), await Database.open(pg_url)
+    mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
-        await scene.prepare(pg)
-        batch = scene.batch()
+        await mixed.prepare(pg)
+        batch = mixed.batch()
 
         async def first(own: Write, laid: Any) -> None:
             await own(laid)
-            gone = [step(scene.named, deleted=True), step(scene.unnamed, deleted=True)]
-            assert not (await other.jobs.write(gone)).lost
+            deletions = [step(mixed.named, deleted=True), step(mixed.unnamed, deleted=True)]
+            assert not (await other.jobs.write(deletions)).lost
             raise UnknownOutcome("cut after the commit")
 
-        once(pg, monkeypatch, first)
+        replace_first_write(pg, monkeypatch, first)
         written = await pg.jobs.write(batch)
-        # It was made, which is what its creator asked; and it is gone, which somebody else asked.
-        assert written.lost == {scene.stale.job_id: Lost.VERSION, scene.again.job_id: Lost.VERSION}
-        for job in (scene.named, scene.unnamed):
+        # The creation succeeded, and so did the later deletion.
+        assert written.lost == {mixed.stale.job_id: Lost.VERSION, mixed.again.job_id: Lost.VERSION}
+        for job in (mixed.named, mixed.unnamed):
             assert await pg.jobs.get_jobs([job.job_id]) == []
             assert await counts(pg, job.job_id) == (0, 0, 0, 0, 2)
     finally:
         await other.close()
 
 
-async def test_an_outcome_that_stays_unknown_is_said_to_be_so(
+async def test_an_outcome_that_stays_unknown_is_reported_as_unavailable(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 3)
     async with node(pg_url) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         tried = 0
 
         async def never(batch: Any) -> Any:
@@ -241,17 +242,17 @@ async def test_an_outcome_that_stays_unknown_is_said_to_be_so(
             with pytest.raises(StorageUnavailable, match="same ids"):
                 await here.do(here.progress_command(job, 1))
         assert tried == 4
-        assert here.hot.get(job.job_id) is None, "nothing may be believed of the job"
+        assert here.hot.get(job.job_id) is None, "the job must not stay in memory"
         await here.do(here.progress_command(job, 2))
         await check_job(here.database, job.job_id)
 
 
-async def test_writers_killed_under_load_lose_nothing_and_double_nothing(
+async def test_killed_writers_under_load_lose_and_repeat_no_write(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with node(pg_url, batch_commands=16) as here, killer(pg_url) as kill:
-        jobs = [await here.held() for _ in range(12)]
-        told: dict[tuple[str, int], str] = {}
+        jobs = [await here.lease_new_job() for _ in range(12)]
+        results: dict[tuple[str, int], str] = {}
         own, calls = here.database._dialect.write, 0
 
         async def write(batch: Any) -> Any:
@@ -269,30 +270,34 @@ async def test_writers_killed_under_load_lose_nothing_and_double_nothing(
             for done in range(1, 41):
                 try:
                     await here.do(here.progress_command(job, done))
-                    told[job.job_id, done] = "done"
+                    results[job.job_id, done] = "done"
                 except AskbackError as error:
-                    told[job.job_id, done] = type(error).__name__
+                    results[job.job_id, done] = type(error).__name__
 
-        def has_told(enough: int) -> bool:
-            return len(told) >= enough
+        def has_results(enough: int) -> bool:
+            return len(results) >= enough
 
         async def strike() -> None:
-            while len(told) < 40 * len(jobs):
-                # In mid-statement where it can be caught there; and then it may write for a while.
-                enough = min(len(told) + 25, 40 * len(jobs))
+            while len(results) < 40 * len(jobs):
+                # Preferably during a statement; then let it write for a while.
+                enough = min(len(results) + 25, 40 * len(jobs))
                 for _ in range(50):
                     if await kill("state = 'active'"):
                         break
                 else:
                     await kill("true")
-                await until(partial(has_told, enough), "it writes again")
+                await until(partial(has_results, enough), "it writes again")
 
         await asyncio.gather(strike(), *(report(i) for i in range(len(jobs))))
-        assert set(told.values()) <= {"done", "StorageUnavailable"}
-        assert Counter(told.values())["done"] > 300
+        assert set(results.values()) <= {"done", "StorageUnavailable"}
+        assert Counter(results.values())["done"] > 300
         for job in jobs:
             _, events = await check_job(here.database, job.job_id)
             written = Counter((e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED)
             assert max(written.values()) == 1, "written twice"
-            kept = {done for (job_id, done), said in told.items() if (job_id, said) == (job.job_id, "done")}
-            assert kept <= written.keys(), "acknowledged and not there"
+            kept = {
+                done
+                for (job_id, done), outcome in results.items()
+                if (job_id, outcome) == (job.job_id, "done")
+            }
+            assert kept <= written.keys(), "acknowledged but not stored"

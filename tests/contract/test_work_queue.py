@@ -1,4 +1,4 @@
-"""What timers, dispatch and sweep look for."""
+"""The queries of timers, dispatcher and sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import (
     LONG,
-    closed,
+    as_closed,
     creation,
     event,
     execute,
@@ -34,7 +34,7 @@ async def put(database: Database, *jobs: object) -> None:
     assert not (await database.jobs.write([creation(job) for job in jobs])).lost  # type: ignore[arg-type]
 
 
-async def test_claimable_jobs_come_by_priority_then_age(database: Database) -> None:
+async def test_claimable_jobs_are_ordered_by_priority_then_age(database: Database) -> None:
     at = await database.ping()
     jobs = [
         new_job(priority=p, ready_at=at - timedelta(seconds=age)) for p in (0, 7, -7) for age in (1, 30, 20)
@@ -47,8 +47,8 @@ async def test_claimable_jobs_come_by_priority_then_age(database: Database) -> N
     assert found == {"refund": [j.job_id for j in expected[:4]]}
 
 
-async def test_each_type_has_its_own_line(database: Database) -> None:
-    """One type's backlog hides no other's jobs, however many types are asked for."""
+async def test_the_backlog_of_a_type_does_not_hide_jobs_of_other_types(database: Database) -> None:
+    """However many types are asked for."""
     at = await database.ping()
     many = [new_job(ready_at=at - SECOND * i, priority=9) for i in range(1, 30)]
     few = [new_job(ready_at=at - SECOND, job_type=f"type{i:03}") for i in range(0, 200, 40)]
@@ -74,18 +74,18 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
     assert found == {"refund": [ready.job_id]}
     assert len(await database.queue.claimable("default", {"refund": 100, "mail": 100})) == 2
     assert await database.queue.claimable("default", {}) == {}
-    # What was leased is not claimable any more.
+    # A leased job is not claimable any more.
     await database.jobs.write([step(ready, ready_at=None)])
     assert await database.queue.claimable("default", {"refund": 100}) == {}
 
 
-async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database) -> None:
+async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Database) -> None:
     at = now()
     jobs = [new_job(cancel_at=at + LONG + i * SECOND if i % 2 else None) for i in range(4)]
     prompts = [new_prompt(jobs[i % 4], expires_at=at + LONG + timedelta(seconds=i + 0.5)) for i in range(6)]
     stepping = new_prompt(jobs[1], nudges=Nudges(step_at=at + LONG + 2.75 * SECOND, remind_at=at + 2 * LONG))
     over = Nudges(steps=1, step_at=at)
-    ended = closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
+    ended = as_closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
     timeless = new_prompt(jobs[0], nudges=Nudges(steps=1))
     rest = (stepping, ended, timeless)
     await database.jobs.write(
@@ -97,41 +97,41 @@ async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
     before = await database.ping()
-    clock, found = await database.queue.due(2 * LONG, 100)
+    clock, found = await database.queue.list_due(2 * LONG, 100)
     assert before <= clock <= await database.ping()
     assert found == expected
-    assert (await database.queue.due(2 * LONG, 3))[1] == expected[:3]
-    # Reaching to a time between two of them: the clock goes on meanwhile, by far less.
+    assert (await database.queue.list_due(2 * LONG, 3))[1] == expected[:3]
+    # Up to a time between two of them; the clock advances by much less meanwhile.
     until = at + LONG + 3.25 * SECOND
-    assert (await database.queue.due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
-    assert (await database.queue.due(-LONG, 100))[1] == []
+    assert (await database.queue.list_due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
+    assert (await database.queue.list_due(-LONG, 100))[1] == []
 
 
 async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -> None:
     row, _ = await database.sessions.open("default", "w", "wanda", "here", 3600)
-    gone = uuid7()
-    held, orphan = new_job(session_id=row.session_id), new_job(session_id=gone)
+    missing_session = uuid7()
+    held, orphan = new_job(session_id=row.session_id), new_job(session_id=missing_session)
     await put(database, held, orphan, new_job())
-    assert await database.queue.orphans(10) == [(orphan.job_id, gone)]
+    assert await database.queue.orphans(10) == [(orphan.job_id, missing_session)]
     await database.sessions.close(row.session_id, row.epoch)
     assert len(await database.queue.orphans(10)) == 2
     assert len(await database.queue.orphans(1)) == 1
 
 
-async def test_expired_jobs_by_the_database_s_clock(database: Database) -> None:
+async def test_expired_returns_jobs_past_retention_by_the_database_s_clock(database: Database) -> None:
     at = await database.ping()
     jobs = [new_job(purge_at=at - i * SECOND) for i in (1, 3, 2)]
     await put(database, *jobs, new_job(purge_at=at + LONG), new_job())
     expected = [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
-    assert await database.queue.expired(10) == expected
-    assert await database.queue.expired(2) == expected[:2]
+    assert await database.queue.list_expired(10) == expected
+    assert await database.queue.list_expired(2) == expected[:2]
 
 
-# --- the log's old days ---
+# --- old events of the log ---
 
 
 async def day_of_events(database: Database, database_kind: str, days_ago: int, count: int = 3) -> list[str]:
-    """Events of jobs that are gone, some days old. The jobs' ids."""
+    """Store events of deleted jobs, some days old. Returns the ids of the jobs."""
     at = datetime.now(UTC) - timedelta(days=days_ago)
     if database_kind == "postgres":
         day = at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -149,27 +149,31 @@ async def day_of_events(database: Database, database_kind: str, days_ago: int, c
     return ids
 
 
-async def kept_jobs(database: Database) -> set[str]:
+async def jobs_with_events(database: Database) -> set[str]:
     return {row["job_id"] for row in await fetch(database, sa.select(tables.events.c.job_id))}
 
 
-async def test_only_days_that_nobody_needs_are_dropped(database: Database, database_kind: str) -> None:
+async def test_only_events_that_are_no_longer_needed_are_dropped(
+    database: Database, database_kind: str
+) -> None:
     old, middle, recent = [await day_of_events(database, database_kind, days) for days in (9, 6, 3)]
     keep = datetime.now(UTC) - timedelta(days=5)
-    # A job that is stored since seven days keeps the log from then on, ended or not.
+    # A job that is stored since seven days keeps the log from then on, whether it has ended or not.
     since = new_job(created_at=datetime.now(UTC) - timedelta(days=7))
     await database.jobs.write([creation(since)])
     assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
-    assert await kept_jobs(database) == {*middle, *recent, since.job_id}
+    assert await jobs_with_events(database) == {*middle, *recent, since.job_id}
     assert await database.queue.drop_events(keep) == 0
-    # Without it, what tokens made after `keep` need stays.
+    # Without it, only the events that tokens made after `keep` need are kept.
     await database.jobs.write([replace(step(since, deleted=True), events=[])])
     assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
-    assert await kept_jobs(database) == {*recent, since.job_id}
+    assert await jobs_with_events(database) == {*recent, since.job_id}
     assert old
 
 
-async def test_the_tail_marks_what_was_dropped(database: Database, database_kind: str) -> None:
+async def test_the_tail_is_the_position_of_the_last_dropped_event(
+    database: Database, database_kind: str
+) -> None:
     assert await database.feed.tail() == Position(0, 0)
     await day_of_events(database, database_kind, 9)
     at = await newest(database)
@@ -189,10 +193,10 @@ async def newest(database: Database) -> Position:
     return Position(row["xid"], row["id"])
 
 
-async def test_the_tail_is_marked_before_the_events_go(
+async def test_the_tail_moves_before_the_events_are_dropped(
     database: Database, database_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever resumes in between is refused, and never told that nothing happened."""
+    """A resume in between is refused, instead of missing the dropped events."""
     await day_of_events(database, database_kind, 9)
     tails = []
     own = database._dialect.drop_events
@@ -207,12 +211,12 @@ async def test_the_tail_is_marked_before_the_events_go(
     assert tails[0] > Position()
 
 
-async def test_an_id_is_never_given_out_twice(database: Database, database_kind: str) -> None:
-    """Resume tokens name event ids: after all are gone, the next one is still larger."""
+async def test_event_ids_are_never_reused(database: Database, database_kind: str) -> None:
+    """Resume tokens contain event ids: even after all events are dropped, the next id is larger."""
     await day_of_events(database, database_kind, 9)
     before = await database.feed.tail(), await newest(database)
     await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
-    assert await kept_jobs(database) == set()
+    assert await jobs_with_events(database) == set()
     assert await database.feed.head() == await database.feed.tail() == before[1]
     await put(database, new_job())
     assert await newest(database) > before[1]

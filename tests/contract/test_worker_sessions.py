@@ -1,4 +1,4 @@
-"""Worker sessions: kept alive, taken over by epoch, never revived, judged by the database's clock."""
+"""Worker sessions: renewal, resume with a new epoch, and expiry by the database's clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts
+from askback_server.ports.worker_sessions import Doubt, Doubts
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import creation, expire_session, fetch, new_job
@@ -17,7 +17,7 @@ from tests.support.storage import creation, expire_session, fetch, new_job
 TTL = 3600.0
 
 
-async def test_open_gives_a_row_and_a_secret(database: Database) -> None:
+async def test_open_returns_a_new_session_and_its_secret(database: Database) -> None:
     before = await database.ping()
     row, secret = await database.sessions.open("n/1", "w-1", "wanda", "here", TTL)
     after = await database.ping()
@@ -30,10 +30,10 @@ async def test_open_gives_a_row_and_a_secret(database: Database) -> None:
     [stored] = await fetch(
         database, sa.select(tables.sessions).where(tables.sessions.c.session_id == row.session_id)
     )
-    assert secret not in [str(value) for value in stored.values()], "only its hash is kept"
+    assert secret not in [str(value) for value in stored.values()], "only its hash is stored"
 
 
-async def test_resume_takes_over_and_the_epoch_rises(database: Database) -> None:
+async def test_resume_moves_the_session_and_raises_its_epoch(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", 60)
     again = await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL)
     assert again is not None
@@ -44,7 +44,7 @@ async def test_resume_takes_over_and_the_epoch_rises(database: Database) -> None
     assert third.epoch == 3
 
 
-async def test_resume_and_extend_want_the_secret_and_the_subject(database: Database) -> None:
+async def test_resume_and_extend_require_the_secret_and_the_subject(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     _, other = await database.sessions.open("default", "w", "wanda", "here", TTL)
     for session_id, key, subject in (
@@ -59,7 +59,7 @@ async def test_resume_and_extend_want_the_secret_and_the_subject(database: Datab
     assert alive > row.expires_at
 
 
-async def test_extend_keeps_the_epoch(database: Database) -> None:
+async def test_extend_renews_a_session_without_a_new_epoch(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", 60)
     until = await database.sessions.extend(row.session_id, secret, "wanda", TTL)
     assert until is not None
@@ -69,7 +69,7 @@ async def test_extend_keeps_the_epoch(database: Database) -> None:
     assert resumed.epoch == 2
 
 
-async def test_a_beat_keeps_those_that_live_in_their_epoch(database: Database) -> None:
+async def test_a_beat_renews_live_sessions_of_the_given_epoch_only(database: Database) -> None:
     opened = [await database.sessions.open("default", "w", "wanda", "here", 60) for _ in range(4)]
     rows = [row for row, _ in opened]
     taken = await database.sessions.resume(rows[1].session_id, opened[1][1], "wanda", "there", 60)
@@ -79,7 +79,7 @@ async def test_a_beat_keeps_those_that_live_in_their_epoch(database: Database) -
     kept = await database.sessions.beat(held, TTL)
     assert kept.keys() == {rows[0].session_id}
     assert kept[rows[0].session_id] > rows[0].expires_at
-    # The refused beat of the old epoch has not prolonged what the new one holds.
+    # The refused beat of the old epoch has not renewed the session.
     stored = await fetch(database, sa.select(tables.sessions.c.session_id, tables.sessions.c.expires_at))
     expiries = {row["session_id"]: row["expires_at"] for row in stored}
     assert expiries[rows[1].session_id] == taken.expires_at
@@ -88,7 +88,7 @@ async def test_a_beat_keeps_those_that_live_in_their_epoch(database: Database) -
     assert (await database.sessions.beat([(rows[1].session_id, 2)], TTL)).keys() == {rows[1].session_id}
 
 
-async def test_an_expired_session_never_revives(database: Database) -> None:
+async def test_an_expired_session_cannot_be_renewed_or_resumed(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     await expire_session(database, row.session_id)
     assert await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL) is None
@@ -98,7 +98,7 @@ async def test_an_expired_session_never_revives(database: Database) -> None:
     assert await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL) is None
 
 
-async def test_reap_takes_only_what_has_expired(database: Database) -> None:
+async def test_reap_deletes_expired_sessions_only(database: Database) -> None:
     rows = [(await database.sessions.open("default", "w", "wanda", "here", TTL))[0] for _ in range(4)]
     assert await database.sessions.reap() == 0
     for row in rows[:2]:
@@ -109,7 +109,7 @@ async def test_reap_takes_only_what_has_expired(database: Database) -> None:
     assert alive.keys() == {rows[2].session_id, rows[3].session_id}
 
 
-async def test_close_wants_the_epoch(database: Database) -> None:
+async def test_close_requires_the_current_epoch(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL)
     assert not await database.sessions.close(row.session_id, 1)
@@ -117,7 +117,7 @@ async def test_close_wants_the_epoch(database: Database) -> None:
     assert not await database.sessions.close(row.session_id, 2)
 
 
-async def test_leases_gives_the_session_s_jobs(database: Database) -> None:
+async def test_leases_returns_the_jobs_of_the_session_only(database: Database) -> None:
     row, _ = await database.sessions.open("default", "w", "wanda", "here", TTL)
     mine = [new_job(session_id=row.session_id) for _ in range(2)]
     others = [new_job(session_id=uuid7()), new_job()]
@@ -126,8 +126,7 @@ async def test_leases_gives_the_session_s_jobs(database: Database) -> None:
     assert found == {j.job_id: (j.token, j.version) for j in mine}
 
 
-async def test_many_replicas_resume_one_session_at_once(database: Database) -> None:
-    """Each of them has an epoch of its own, and only the last one holds it."""
+async def test_concurrent_resumes_get_distinct_epochs_and_the_last_one_holds(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     taken = await asyncio.gather(
         *(database.sessions.resume(row.session_id, secret, "wanda", f"r{i}", TTL) for i in range(8))
@@ -137,30 +136,30 @@ async def test_many_replicas_resume_one_session_at_once(database: Database) -> N
     assert [t.epoch for t in kept] == [9]
 
 
-async def test_doubts_are_kept_by_who_has_the_session_and_end_when_it_is_resumed(database: Database) -> None:
+async def test_doubts_are_stored_by_the_current_stream_and_cleared_by_a_resume(database: Database) -> None:
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     mine, any_epoch = SessionRef(row.session_id, 1), SessionRef(row.session_id, 0)
     seen: list[Doubts] = []
 
-    def noted(doubts: Doubts) -> Doubts:
+    def add_doubt(doubts: Doubts) -> Doubts:
         seen.append(dict(doubts))
         return {**doubts, f"j{len(seen)}": Doubt(len(seen), 7, 1.5)}
 
     for session in (mine, any_epoch, SessionRef(row.session_id, 2), SessionRef(uuid7(), 0), mine):
-        await database.sessions.change_doubts(session, noted)
+        await database.sessions.change_doubts(session, add_doubt)
     assert [*map(len, seen)] == [0, 1, 2]
     assert seen[-1] == {"j1": Doubt(1, 7, 1.5), "j2": Doubt(2, 7, 1.5)}
     assert await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL) is not None
-    await database.sessions.change_doubts(mine, noted)
-    assert len(seen) == 3, "an older stream notes nothing"
-    await database.sessions.change_doubts(any_epoch, noted)
+    await database.sessions.change_doubts(mine, add_doubt)
+    assert len(seen) == 3, "an older stream stores nothing"
+    await database.sessions.change_doubts(any_epoch, add_doubt)
     assert seen[-1] == {}
     await expire_session(database, row.session_id)
-    await database.sessions.change_doubts(any_epoch, noted)
+    await database.sessions.change_doubts(any_epoch, add_doubt)
     assert len(seen) == 4
 
 
-async def test_an_expired_session_with_doubts_stays_until_they_are_settled(database: Database) -> None:
+async def test_an_expired_session_is_reaped_only_after_its_doubts_are_settled(database: Database) -> None:
     sessions = database.sessions
     opened = [(await sessions.open("default", "w", "wanda", "here", TTL))[0].session_id for _ in range(3)]
     doubted, plain, living = opened
@@ -168,9 +167,9 @@ async def test_an_expired_session_with_doubts_stays_until_they_are_settled(datab
         await sessions.change_doubts(SessionRef(session_id, 0), lambda _: {"j": Doubt(3, 9)})
     for session_id in (doubted, plain):
         await expire_session(database, session_id)
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     assert await sessions.reap() == 1
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     await sessions.settle(doubted)
-    assert await sessions.expired_doubts(10) == []
+    assert await sessions.list_expired_doubts(10) == []
     assert await sessions.reap() == 1

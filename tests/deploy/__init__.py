@@ -1,1 +1,1 @@
-"""What is deployed: manifests held against real schemas, and against the server they start."""
+"""The Kubernetes manifests, checked against real schemas and against the server that they start."""

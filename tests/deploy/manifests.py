@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes as kustomize makes them."""
+"""The manifests of deploy/kubernetes, built by kustomize."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.requirements import absent
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("production", "production/migration", "trial")
-KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"  # wants no newer Go than 1.22
+KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"  # the newest version that builds with Go 1.22
 
 
 @lru_cache(maxsize=1)
 def kustomize() -> str:
-    """The program: one that is installed, else built once beside this Python by an installed Go."""
+    """The path of kustomize: the installed one, or one built once beside this Python with Go."""
     beside = Path(sys.executable).parent
     if found := shutil.which("kustomize") or shutil.which("kustomize", path=str(beside)):
         return found
@@ -40,7 +40,7 @@ def kustomize() -> str:
 
 @dataclass(frozen=True)
 class Manifests:
-    """What one overlay applies."""
+    """The objects of one overlay."""
 
     name: str
     objects: tuple[dict[str, Any], ...]
@@ -50,13 +50,13 @@ class Manifests:
         return [found for found in self.objects if found["kind"] == kind]
 
     def one(self, kind: str, name: str = "") -> dict[str, Any]:
-        """The only object of a kind, or of a kind with a name."""
+        """The only object of a kind, or the one with a name."""
         (found,) = (found for found in self.all(kind) if not name or found["metadata"]["name"] == name)
         return found
 
     @property
     def pod(self) -> dict[str, Any]:
-        """The template of the Deployment or the Job."""
+        """The pod template of the Deployment or the Job."""
         workload: dict[str, Any] = (self.all("Deployment") + self.all("Job"))[0]["spec"]["template"]
         return workload
 
@@ -74,9 +74,9 @@ class Manifests:
 
 @lru_cache
 def build(overlay: str) -> Manifests:
-    """Run kustomize. Raises AssertionError with what it says."""
+    """Run kustomize. Raises AssertionError with its output."""
     folder = KUBERNETES / "overlays" / overlay
     done = subprocess.run([kustomize(), "build", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr  # it warns of what is deprecated
+    assert not done.stderr, done.stderr  # kustomize warns about deprecated fields
     return Manifests(overlay, tuple(yaml.safe_load_all(done.stdout)))

@@ -1,4 +1,4 @@
-"""The manifests, the image and the server say the same: settings, ports, paths, times, names."""
+"""The manifests, the image and the server agree: settings, ports, paths, times, names."""
 
 import re
 import tomllib
@@ -35,21 +35,20 @@ def _environment(manifests: Manifests) -> dict[str, str]:
     return {entry["name"]: entry.get("value", "") for entry in manifests.container["env"]}
 
 
-def test_every_setting_is_one(serving: Manifests) -> None:
-    """Keys of askback.toml are settings, with values that they take."""
+def test_each_key_of_askback_toml_is_a_setting_with_a_valid_value(serving: Manifests) -> None:
     for key, value in tomllib.loads(serving.settings).items():
         setting = SETTINGS[key]
         assert isinstance(value, int | float if setting.kind is float else setting.kind), key
-        assert setting.takes(value), key
+        assert setting.allows(value), key
 
 
-def test_every_variable_is_one(any_overlay: Manifests) -> None:
+def test_each_environment_variable_is_that_of_a_setting(any_overlay: Manifests) -> None:
     for name in _environment(any_overlay):
         assert name in {setting.variable for setting in SETTINGS.values()}, name
 
 
-def test_every_flag_is_one(any_overlay: Manifests) -> None:
-    """The pod's command is one that the command line takes."""
+def test_each_flag_of_the_command_exists(any_overlay: Manifests) -> None:
+    """The pod runs a command with options that the command line has."""
     command, *arguments = any_overlay.container["args"]
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0, shown.output
@@ -57,14 +56,14 @@ def test_every_flag_is_one(any_overlay: Manifests) -> None:
         assert re.search(rf"^\s+{flag}\b", shown.output, re.MULTILINE), flag
 
 
-def test_the_server_takes_its_settings_from_the_file(serving: Manifests) -> None:
-    """--config names the file that is mounted."""
+def test_the_server_reads_the_mounted_settings_file(serving: Manifests) -> None:
+    """`--config` is the path of the mounted file."""
     arguments = serving.container["args"]
-    assert _mounted(serving)[arguments[arguments.index("--config") + 1]] == serving.settings
+    assert _files_by_path(serving)[arguments[arguments.index("--config") + 1]] == serving.settings
 
 
-def _mounted(manifests: Manifests) -> dict[str, str | None]:
-    """Path -> content, of files from secrets None."""
+def _files_by_path(manifests: Manifests) -> dict[str, str | None]:
+    """The content of each mounted file by path; None for files from secrets."""
     volumes = {volume["name"]: volume for volume in manifests.pod["spec"]["volumes"]}
     documented = dict(re.findall(r"^\| `(askback-[a-z]+)` \| (.+?) \|", _readme(), re.MULTILINE))
     found: dict[str, str | None] = {}
@@ -83,17 +82,17 @@ def _readme() -> str:
     return (KUBERNETES / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_file_that_is_named_is_mounted(serving: Manifests) -> None:
-    """Tokens and certificates come from secrets with the keys that the README tells to make."""
+def test_each_file_named_in_the_settings_is_mounted(serving: Manifests) -> None:
+    """Tokens and certificates come from secrets with the keys that the README describes."""
     named = {**tomllib.loads(serving.settings), **_environment(serving)}
     paths = [value for value in named.values() if isinstance(value, str) and value.startswith("/")]
     assert len(paths) == (3 if serving.name == "production" else 1)
     for path in paths:
-        assert path in _mounted(serving), path
+        assert path in _files_by_path(serving), path
 
 
-def test_secrets_are_only_referred_to(any_overlay: Manifests) -> None:
-    """No Secret is made here, each that is meant stands in the README, and no URL holds a password."""
+def test_manifests_contain_no_secrets_but_only_documented_references(any_overlay: Manifests) -> None:
+    """No Secret object, each reference is in the README, and no URL contains a password."""
     assert not any_overlay.all("Secret")
     for entry in any_overlay.container["env"]:
         if reference := entry.get("valueFrom", {}).get("secretKeyRef"):
@@ -101,8 +100,7 @@ def test_secrets_are_only_referred_to(any_overlay: Manifests) -> None:
     assert "postgresql" not in str(any_overlay.objects)
 
 
-def test_ports_agree(serving: Manifests) -> None:
-    """Settings, container, probes, services, policy and annotations."""
+def test_settings_probes_services_and_policies_use_the_same_ports(serving: Manifests) -> None:
     settings = tomllib.loads(serving.settings)
     listened = {
         name: int(settings[key].rpartition(":")[2])
@@ -127,7 +125,7 @@ def test_ports_agree(serving: Manifests) -> None:
         assert f"| {port} | `{name}` |" in _readme()
 
 
-def test_a_pod_is_given_the_time_that_a_drain_takes(serving: Manifests) -> None:
+def test_the_termination_grace_period_covers_the_drain(serving: Manifests) -> None:
     settings = tomllib.loads(serving.settings)
     drain = settings["drain_wait"] + settings["drain_grace"]
     given = serving.pod["spec"]["terminationGracePeriodSeconds"]
@@ -139,8 +137,7 @@ def test_a_pod_is_given_the_time_that_a_drain_takes(serving: Manifests) -> None:
     assert f"`terminationGracePeriodSeconds` ({given})" in _readme()
 
 
-def test_pods_may_do_as_little_as_the_image_needs(any_overlay: Manifests) -> None:
-    """The image's own user, and nothing to gain."""
+def test_pods_run_unprivileged_as_the_image_s_user(any_overlay: Manifests) -> None:
     (user,) = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     pod, container = any_overlay.pod["spec"], any_overlay.container["securityContext"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -157,8 +154,8 @@ def test_pods_may_do_as_little_as_the_image_needs(any_overlay: Manifests) -> Non
     assert any_overlay.container["resources"]["limits"]["memory"]
 
 
-def test_selectors_meet_the_pods(serving: Manifests) -> None:
-    """Services, budget, policy and spread are about the server's pods; services never reach the migration."""
+def test_selectors_match_the_server_s_pods_and_services_not_the_migration(serving: Manifests) -> None:
+    """Services, disruption budget, network policy and topology spread select the server's pods."""
     labels = serving.pod["metadata"]["labels"]
     selectors: list[dict[str, Any]] = [service["spec"]["selector"] for service in serving.all("Service")]
     selectors += [found["spec"]["selector"]["matchLabels"] for found in serving.all("PodDisruptionBudget")]
@@ -175,21 +172,20 @@ def test_selectors_meet_the_pods(serving: Manifests) -> None:
     assert policy <= migration.items()
 
 
-def test_clients_find_every_replica_by_name(serving: Manifests) -> None:
-    """The headless service gives addresses, the other one address."""
+def test_one_service_is_headless_so_that_clients_find_every_replica(serving: Manifests) -> None:
+    """The headless service resolves to all addresses, the other one to a single address."""
     assert serving.one("Service", "askback-replicas")["spec"]["clusterIP"] == "None"
     assert "clusterIP" not in serving.one("Service", "askback")["spec"]
 
 
-def test_one_namespace_and_one_image(any_overlay: Manifests) -> None:
-    """The service and its migration are of this version and meet in one namespace."""
+def test_all_objects_use_one_namespace_and_this_version_s_image(any_overlay: Manifests) -> None:
     assert any_overlay.container["image"] == f"askback:{VERSION}"
     namespaces = {found["metadata"]["namespace"] for found in any_overlay.objects}
     assert namespaces == {"askback-trial" if any_overlay.name == "trial" else "askback"}
 
 
-def test_only_one_process_writes_a_file(serving: Manifests) -> None:
-    """SQLite has one replica, which ends before the next starts; PostgreSQL has more, and a budget."""
+def test_a_sqlite_deployment_has_one_replica_and_a_postgresql_one_several(serving: Manifests) -> None:
+    """With SQLite the old replica ends before the next starts; PostgreSQL has a disruption budget."""
     deployment = serving.one("Deployment")["spec"]
     if _environment(serving)["ASKBACK_DB"].startswith("sqlite"):
         assert deployment["replicas"] == 1

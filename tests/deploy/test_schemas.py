@@ -1,4 +1,4 @@
-"""Every object against Kubernetes' own schemas, which refuse what they do not know."""
+"""Every object is valid by Kubernetes' schemas, which refuse unknown fields."""
 
 import copy
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from tests.deploy.manifests import OVERLAYS, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
-"""The oldest that the README names, and the newest there is a schema of."""
+"""The oldest version in the README, and the newest with a schema."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_object_is_one(overlay: str, version: str) -> None:
-    """No unknown field, no wrong type, nothing required left out."""
+def test_every_object_is_valid_by_the_kubernetes_schema(overlay: str, version: str) -> None:
+    """No unknown field, no wrong type, no missing required field."""
     objects = build(overlay).objects
     assert objects
     for found in objects:
@@ -46,8 +46,10 @@ def _incomplete(pod: dict[str, Any]) -> None:
         (_incomplete, "'key' is a required"),
     ],
 )
-def test_a_mistake_is_found(break_it: Callable[[dict[str, Any]], None], says: str) -> None:
-    """The schemas can say no."""
+def test_the_schemas_refuse_a_broken_deployment(
+    break_it: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    """A misspelt field, a wrong type, a missing field."""
     deployment = copy.deepcopy(build("production").one("Deployment"))
     break_it(deployment["spec"]["template"]["spec"])
     for version in VERSIONS:

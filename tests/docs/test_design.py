@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 
+from askback_server.storage.tables import metadata
 from tests.docs.blocks import ROOT
 
 _HEADING = re.compile(r"^##+ (\d+(?:\.\d+)?)\b", re.MULTILINE)
@@ -40,6 +41,14 @@ def test_every_cited_section_of_the_design_exists() -> None:
     assert len(cited) > 30
     missing = [f"{name}: docs/design.md {number}" for name, number in cited if number not in headings]
     assert not missing, "\n".join(missing)
+
+
+def test_the_design_names_the_tables_of_the_database() -> None:
+    section = (
+        (ROOT / "docs/design.md").read_text(encoding="utf-8").partition("## 8. ")[2].partition("## 9. ")[0]
+    )
+    rows = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(metadata.tables)
 
 
 def test_the_design_is_cited_in_one_form() -> None:

@@ -18,9 +18,10 @@ from tests.docs.blocks import ROOT
 READMES = [page for name in ("examples", "deploy", "tests") for page in (ROOT / name).rglob("README.md")]
 EVERY = sorted(
     page
-    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *READMES)
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *READMES)
     if "node_modules" not in page.parts
 )
+_FILE = re.compile(r"`([\w*-][\w.*-]*/[\w./*-]+\.(?:py|md|proto|toml|ya?ml|json|sh|lock))`")
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
@@ -67,6 +68,24 @@ def test_links_lead_somewhere(page: str) -> None:
         assert there.exists(), f"{page}: there is no {path}"
         if anchor:
             assert anchor in anchors_of(there), f"{page}: {path or page} has no heading #{anchor}"
+
+
+def test_named_files_exist() -> None:
+    """Paths in code font, from the root of the repository, of a package, or from the page's folder."""
+    roots = (ROOT, ROOT / "server" / "askback_server", ROOT / "client" / "askback")
+    named = [
+        (page, path)
+        for page in EVERY
+        if page.name != "style.md"  # it shows old names
+        for path in _FILE.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 50
+    missing = [
+        f"{page.relative_to(ROOT)}: {path}"
+        for page, path in named
+        if not any(list(root.glob(path)) for root in (*roots, page.parent))
+    ]
+    assert missing == []
 
 
 def test_links_are_found() -> None:

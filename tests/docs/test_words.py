@@ -16,7 +16,7 @@ QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|“[^”]*”")
 LEFT_OUT = {"node_modules", ".venv", ".venv-demo"}
 STYLE_GUIDE = ROOT / "docs" / "style.md"
 """It quotes the words."""
-GENERATED_FROM_CODE = {ROOT / "docs" / "states.md", *(ROOT / "docs" / "reference").glob("*.md")}
+GENERATED_FROM_CODE = set((ROOT / "docs" / "reference").glob("*.md"))
 """Their texts are those of the program; tests of the code cover them."""
 
 
@@ -40,7 +40,8 @@ def pages() -> list[Path]:
         if not LEFT_OUT & set(page.parts)
     }
     found -= set((ROOT / "examples").rglob("requirements.md"))  # input of an example
-    found |= {ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")}
+    named = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/vectors/README.md")
+    found |= {ROOT / name for name in named}
     return sorted(found - {STYLE_GUIDE} - GENERATED_FROM_CODE)
 
 

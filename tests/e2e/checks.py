@@ -36,7 +36,7 @@ _SUBMITTED = {"PROMPT_ANSWERED", "ANSWER_REFUSED", "ANSWER_LATE"}
 
 def history_of(processes: Iterable[Process]) -> list[dict[str, Any]]:
     """What all of them said."""
-    return [{**line, "who": process.name} for process in processes for line in process.said]
+    return [{**line, "who": process.name} for process in processes for line in process.output_lines]
 
 
 def check_all(jobs: Iterable[Stored], history: History) -> None:

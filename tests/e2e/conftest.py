@@ -1,23 +1,23 @@
-"""A stage for processes: whoever acts on it is ended with the test, and heard when it fails."""
+"""A processes for processes: whoever acts on it is ended with the test, and heard when it fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Process, Stage
+from tests.support.processes import Process, Processes
 
 pytest.register_assert_rewrite("tests.e2e.checks")
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
+    processes = Processes(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,7 +26,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     report = yield
     if report.when == "call" and report.failed:
         for actor in getattr(item, "funcargs", {}).values():
-            if isinstance(actor, Stage | Process):
+            if isinstance(actor, Processes | Process):
                 report.sections.append(("processes", actor.story()))
     return report
 

@@ -6,39 +6,39 @@ import asyncio
 from pathlib import Path
 
 from askback import Client
-from tests.support.processes import Process, Stage
+from tests.support.processes import Process, Processes
 
 KEYS = ("one", "two", "three")
 STEPS = ("first", "before one", "before two", "before three", "last")
 """What a `story` with these keys does once each."""
 
 
-def worker(stage: Stage, server: str, name: str, *options: str) -> Process:
+def worker(processes: Processes, server: str, name: str, *options: str) -> Process:
     """A worker of the type `story`, started."""
-    return stage.module(name, "tests.e2e.programs.worker", server, name, str(stage.folder), *options)
+    return processes.module(name, "tests.e2e.programs.worker", server, name, str(processes.folder), *options)
 
 
-def console(stage: Stage, server: str, name: str, *options: str) -> Process:
+def console(processes: Processes, server: str, name: str, *options: str) -> Process:
     """A person who answers, started."""
-    return stage.module(name, "tests.e2e.programs.console", server, name, *options)
+    return processes.module(name, "tests.e2e.programs.console", server, name, *options)
 
 
-def effects(stage: Stage) -> list[str]:
+def effects(processes: Processes) -> list[str]:
     """What the steps left behind: `job step token worker`."""
-    path = Path(stage.folder, "effects")
+    path = Path(processes.folder, "effects")
     return path.read_text().splitlines() if path.exists() else []
 
 
 class Crew:
     """Two workers, one of which parks, and people who race each other for every prompt."""
 
-    def __init__(self, stage: Stage, server: str, *, seed: int) -> None:
+    def __init__(self, processes: Processes, server: str, *, seed: int) -> None:
         self.workers = [
-            worker(stage, server, "worker-1"),
-            worker(stage, server, "worker-2", "--park-after", "0.2"),
+            worker(processes, server, "worker-1"),
+            worker(processes, server, "worker-2", "--park-after", "0.2"),
         ]
         self.consoles = [
-            console(stage, server, name, "--think", "0.1", "--seed", f"{seed}{place}")
+            console(processes, server, name, "--think", "0.1", "--seed", f"{seed}{place}")
             for place, name in enumerate(("ana", "bob", "cleo"))
         ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from askback import Client, PermissionDenied, Unauthenticated, Worker
-from tests.support.processes import Server, Stage
+from tests.support.processes import Processes, Server
 
 ROLES = ("client", "worker", "console", "admin")
 
@@ -110,23 +110,23 @@ async def test_a_wrong_token_is_refused(server: Server, token: str | None) -> No
     assert "nonsense" not in server.log
 
 
-async def test_no_server_without_authentication_for_everybody(stage: Stage, tmp_path: Path) -> None:
+async def test_no_server_without_authentication_for_everybody(processes: Processes, tmp_path: Path) -> None:
     """Listening on every address needs --auth: exit code 2, and what to do."""
     command = ["serve", "--listen", "0.0.0.0:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'open.db'}"]
-    open_to_all = stage.askback("open", *command)
-    assert await open_to_all.ended() == 2
+    open_to_all = processes.askback("open", *command)
+    assert await open_to_all.wait_for_end() == 2
     assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in open_to_all.log
     assert not (tmp_path / "open.db").exists()
 
 
-async def test_a_token_file_that_cannot_be_used(stage: Stage, tokens: Path, tmp_path: Path) -> None:
+async def test_a_token_file_that_cannot_be_used(processes: Processes, tokens: Path, tmp_path: Path) -> None:
     """Exit code 1 with the entry at fault."""
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
     command = ["serve", "--listen", "127.0.0.1:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(wrong)]
-    refused = stage.askback("refused", *command)
-    assert await refused.ended() == 1
+    refused = processes.askback("refused", *command)
+    assert await refused.wait_for_end() == 1
     assert "entry 4 (the admin): roles has 'king'" in refused.log
     assert "Traceback" not in refused.log

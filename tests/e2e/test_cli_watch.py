@@ -4,18 +4,18 @@ import json
 
 from askback import Client
 from tests.e2e import load
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 
-async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
+async def test_watch_goes_on_after_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
     """Every event once and in order, the exit code that of the job's end."""
-    server = await stage.server(migrated_db_url)
-    load.worker(stage, server.target, "worker")
+    server = await processes.server(migrated_db_url)
+    load.worker(processes, server.target, "worker")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["colour"]})
         address = {"ASKBACK_SERVER": server.target}
-        as_json = stage.askback("json", "job", "watch", run.job_id, "--json", **address)
-        as_text = stage.askback("text", "job", "watch", "-v", run.job_id, **address)
+        as_json = processes.askback("json", "job", "watch", run.job_id, "--json", **address)
+        as_text = processes.askback("text", "job", "watch", "-v", run.job_id, **address)
         shown = await anext(desk.prompts())
         await eventually(lambda: '"PROMPT_ASKED"' in as_json.out, "the question is told as JSON")
         await eventually(lambda: "asks:" in as_text.out, "the question is told as text")
@@ -24,8 +24,8 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         await desk.caught_up.wait()
         await shown.answer("green")
 
-        assert await as_json.ended() == 0, as_json.story()
-        assert await as_text.ended() == 0, as_text.story()
+        assert await as_json.wait_for_end() == 0, as_json.story()
+        assert await as_text.wait_for_end() == 0, as_text.story()
         told = [json.loads(line) for line in as_json.out.splitlines()]
         events = [event async for event in run.watch()]
         assert [(e["seq"], e["type"]) for e in told] == [(e.seq, e.type) for e in events]
@@ -35,14 +35,14 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         assert not [line for line in told if not line.startswith("JobService.WatchJob: ")], told
 
 
-async def test_ask_waits_out_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
-    server = await stage.server(migrated_db_url)
+async def test_ask_waits_out_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
+    server = await processes.server(migrated_db_url)
     async with Client(server.target, user="ana") as client, client.console() as desk:
-        asking = stage.askback("ask", "ask", "Deploy?", ASKBACK_SERVER=server.target)
+        asking = processes.askback("ask", "ask", "Deploy?", ASKBACK_SERVER=server.target)
         await anext(desk.prompts())
         await server.crash_and_serve()
         await desk.caught_up.wait()
         [prompt] = [p async for p in client.prompts()]
         await client.answer(prompt, "ACCEPT", comment="go")
-        assert await asking.ended() == 0, asking.story()
+        assert await asking.wait_for_end() == 0, asking.story()
         assert asking.out == "yes, by ana: go\n"

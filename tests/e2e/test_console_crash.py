@@ -8,15 +8,17 @@ from askback import Client
 from tests.e2e import load
 from tests.e2e.checks import check_all, history_of
 from tests.e2e.stored import read_all
-from tests.support.processes import Process, Stage, eventually
+from tests.support.processes import Process, Processes, eventually
 
 VICTIMS = 5
 
 
-async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: str, tmp_path: Path) -> None:
+async def test_a_console_is_killed_in_mid_answer(
+    processes: Processes, migrated_db_url: str, tmp_path: Path
+) -> None:
     """Several die at random moments after they began to answer; somebody else does what is left."""
     gate, moments = tmp_path / "gate", random.Random(2)
-    server = await stage.server(migrated_db_url)
+    server = await processes.server(migrated_db_url)
     names = [f"victim-{n}" for n in range(VICTIMS)]
     async with Client(server.target, user="boss") as client:
         # Jobs without a worker: the resolution is the result.
@@ -26,7 +28,7 @@ async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: 
             )
             for name in names
         }
-        victims = {name: load.console(stage, server.target, name, "--gate", str(gate)) for name in names}
+        victims = {name: load.console(processes, server.target, name, "--gate", str(gate)) for name in names}
         for name, victim in victims.items():
             prompt = asked[name].prompt
             assert prompt is not None
@@ -39,7 +41,7 @@ async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: 
 
         gate.touch()
         await asyncio.gather(*(die(v, moments.uniform(0, 0.01)) for v in victims.values()))
-        rescue = load.console(stage, server.target, "rescue")
+        rescue = load.console(processes, server.target, "rescue")
         results = await asyncio.gather(*(run.result() for run in asked.values()))
         stored = await read_all(client, [run.job_id for run in asked.values()])
     for name, result, job in zip(names, results, stored, strict=True):

@@ -8,29 +8,29 @@ from collections.abc import AsyncIterator
 import pytest
 
 from askback.demo.story import NAMES
-from tests.support.processes import Process, Stage
+from tests.support.interactive import InteractiveProcess
+from tests.support.processes import Process, Processes
 from tests.support.shell import ASKBACK
-from tests.support.typist import Typist
 
 ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " leased")
 """Words of the contract, which a newcomer does not know."""
 
 
 @pytest.mark.parametrize("example", NAMES)
-async def test_the_demo(stage: Stage, example: str) -> None:
+async def test_the_demo(processes: Processes, example: str) -> None:
     """Each scripted demo ends well and says so, across a kill of the server."""
-    demo = stage.command("demo", ASKBACK, "demo", example, "--scripted")
-    assert await demo.ended(60) == 0, demo.story()
+    demo = processes.command("demo", ASKBACK, "demo", example, "--scripted")
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "is killed (SIGKILL) while the question is open" in demo.out
     *_, last = demo.out.splitlines()
     assert last == "demo: the job completed with exactly the answers given, across a kill -9 of the server"
     assert not [word for word in ENGINE_WORDS if word in demo.out], demo.out
 
 
-async def test_the_demo_tells_things_in_the_order_in_which_they_happened(stage: Stage) -> None:
+async def test_the_demo_tells_things_in_the_order_in_which_they_happened(processes: Processes) -> None:
     """Also after the kill. Progress may be reported later than it was made, so it is not in this list."""
-    demo = stage.command("demo", ASKBACK, "demo", "release", "--scripted")
-    assert await demo.ended(60) == 0, demo.story()
+    demo = processes.command("demo", ASKBACK, "demo", "release", "--scripted")
+    assert await demo.wait_for_end(60) == 0, demo.story()
     said = [line[12:] for line in demo.out.splitlines()]
     order = [
         "worker   takes the job",
@@ -48,19 +48,19 @@ async def test_the_demo_tells_things_in_the_order_in_which_they_happened(stage: 
     assert [line for line in said if line in order] == order, demo.out
 
 
-def with_a_person(stage: Stage, *typed: str) -> Process:
+def with_a_person(processes: Processes, *typed: str) -> Process:
     """The demo with somebody who types these lines ahead."""
-    lines = stage.folder / "typed"
+    lines = processes.folder / "typed"
     lines.write_text("".join(f"{line}\n" for line in typed))
-    return stage.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))
+    return processes.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))
 
 
-async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(stage: Stage) -> None:
+async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(processes: Processes) -> None:
     """A value that does not fit is asked for again; a question that the job needs comes again when it is
     left; a no is a result."""
     plan = ("", "production", "250", "10", "", "y")
-    demo = with_a_person(stage, "s", *plan, "r", "", "the wrong day")
-    assert await demo.ended(60) == 0, demo.story()
+    demo = with_a_person(processes, "s", *plan, "r", "", "the wrong day")
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "the job cannot go on without an answer" in demo.out
     assert demo.out.count("[clarify] How should 1.4.0 be released?\n") == 3, "announced, shown, shown again"
     assert "! must be at least 1 and at most 100" in demo.out
@@ -68,42 +68,42 @@ async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(stage: S
     assert "'why': 'the wrong day', 'decided_by': 'ana'" in demo.out
 
 
-async def test_a_person_may_stop_the_roll_out(stage: Stage) -> None:
+async def test_a_person_may_stop_the_roll_out(processes: Processes) -> None:
     """All questions make sense in order; the stop button is there while the work goes on."""
     plan = ("", "production", "10", "", "y")
     notes = ("e", "# Mine", ".", "y")
-    demo = with_a_person(stage, *plan, *notes, "a", "y", "a", "errors are rising")
-    assert await demo.ended(60) == 0, demo.story()
+    demo = with_a_person(processes, *plan, *notes, "a", "y", "a", "errors are rising")
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "'released': False, 'why': 'errors are rising'" in demo.out
 
 
-async def test_the_end_of_the_input_ends_the_demo(stage: Stage) -> None:
+async def test_the_end_of_the_input_ends_the_demo(processes: Processes) -> None:
     """So does Ctrl-C, with the same code; nothing stays behind."""
-    demo = with_a_person(stage, "", "production")
-    assert await demo.ended(60) == 130, demo.story()
+    demo = with_a_person(processes, "", "production")
+    assert await demo.wait_for_end(60) == 130, demo.story()
     assert demo.log == "\nended by the person at the terminal\n"
 
 
 @pytest.fixture
-async def terminal() -> AsyncIterator[Typist]:
+async def terminal() -> AsyncIterator[InteractiveProcess]:
     """The demo with somebody at a terminal, for whom it asks by itself."""
-    typist = Typist([ASKBACK, "demo"], {**os.environ, "TERM": "xterm"}, terminal=True)
-    yield typist
-    typist.end()
+    process = InteractiveProcess([ASKBACK, "demo"], {**os.environ, "TERM": "xterm"}, terminal=True)
+    yield process
+    process.end()
 
 
-async def test_ctrl_c_at_a_terminal(terminal: Typist) -> None:
+async def test_ctrl_c_at_a_terminal(terminal: InteractiveProcess) -> None:
     """It ends the demo and all that it started."""
     await terminal.sees("Decide: ")
     terminal.type("\x03")
-    assert await terminal.ended() == 130
+    assert await terminal.wait_for_end() == 130
     assert "ended by the person at the terminal" in terminal.shown
     server = int(terminal.shown.partition("pid ")[2].partition(",")[0])
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
 
 
-async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist) -> None:
+async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: InteractiveProcess) -> None:
     """The stop button is not pressed; the release is out, and the demo says so."""
     for words, keys in (
         ("Decide: ", ""),
@@ -127,5 +127,5 @@ async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist)
     await terminal.sees("Stop the roll-out of 1.4.0?")
     await terminal.sees("Decide: ")
     await terminal.sees("closes the question: Stop the roll-out of 1.4.0?")
-    assert await terminal.ended() == 0
+    assert await terminal.wait_for_end() == 0
     assert "'released': True" in terminal.shown

@@ -15,14 +15,16 @@ import pytest
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 from askback_server.metrics import exposition
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 LIMIT = 128
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(stage: Stage) -> None:
-    server = await stage.server(f"sqlite+aiosqlite:///{stage.folder}/a.db", metrics_listen="127.0.0.1:0")
+async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(processes: Processes) -> None:
+    server = await processes.server(
+        f"sqlite+aiosqlite:///{processes.folder}/a.db", metrics_listen="127.0.0.1:0"
+    )
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(server.target, options=options) as channel:
@@ -44,11 +46,11 @@ async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(sta
             await JobServiceStub(late).CreateJob(request, timeout=60, wait_for_ready=True)
         for one in flood:
             one.close()
-        while "there are file descriptors again" not in server.log:
+        while "enough file descriptors are free again" not in server.log:
             await victim.CreateJob(request, timeout=10)
     assert server.log.count("file descriptors run out") == 1
     # gRPC's own lines are off in a server that was not forked.
-    told = ("posix_engine_listener", "askback.events:")  # what the victim's jobs do is one line each
+    told = ("posix_engine_listener", "askback.server.events:")  # what the victim's jobs do is one line each
     lines = [line for line in server.log.splitlines() if not any(word in line for word in told)]
     assert len(lines) < 10, server.log
 

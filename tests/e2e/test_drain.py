@@ -7,18 +7,18 @@ from askback import Client, Event, JobState, Run
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read_all
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 JOBS = 16
 DRAINS = {"sqlite": 2, "postgres": 1}
 
 
 async def test_a_drain_under_load_loses_nothing(
-    stage: Stage, migrated_db_url: str, database_kind: str
+    processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:
     """Exit code 0 while jobs run, people answer and programs watch; a successor on the same port."""
-    server = await stage.server(migrated_db_url, lease_ttl=20, drain_grace=0.5)
-    crew = load.Crew(stage, server.target, seed=3)
+    server = await processes.server(migrated_db_url, lease_ttl=20, drain_grace=0.5)
+    crew = load.Crew(processes, server.target, seed=3)
     await crew.connected()
     async with Client(server.target, user="boss") as client:
         # A job that is open all the time, and a program that follows it.
@@ -50,7 +50,7 @@ async def test_a_drain_under_load_loses_nothing(
     # Nobody had to do anything twice, and no lease was lost.
     assert {s.job.attempt for s in stored} == {1}
     check_all(stored, history_of(crew.all))
-    check_steps(stored[1:], load.effects(stage), load.STEPS)
+    check_steps(stored[1:], load.effects(processes), load.STEPS)
     assert await server.terminate() == 0
 
 

@@ -13,7 +13,7 @@ import pytest
 from askback import Client, Unauthenticated
 from askback._wire.channel import Tls
 from tests.support.authority import Authority
-from tests.support.processes import WITHIN, Process, Stage, eventually, quiet_port
+from tests.support.processes import WITHIN, Process, Processes, eventually, quiet_port
 
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 TOKEN = "ana-s3cret"
@@ -84,8 +84,8 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-async def _started(stage: Stage, site: Site, **environment: str) -> Process:
-    process = stage.command("server", ASKBACK, "serve", "--config", str(site.file), **environment)
+async def _started(processes: Processes, site: Site, **environment: str) -> Process:
+    process = processes.command("server", ASKBACK, "serve", "--config", str(site.file), **environment)
 
     def ready() -> bool:
         assert process.running, process.log
@@ -95,14 +95,14 @@ async def _started(stage: Stage, site: Site, **environment: str) -> Process:
     return process
 
 
-async def _health(stage: Stage, name: str, *options: str) -> int:
-    process = stage.askback(f"health-{name}", "health", *options)
-    return await process.ended()
+async def _health(processes: Processes, name: str, *options: str) -> int:
+    process = processes.askback(f"health-{name}", "health", *options)
+    return await process.wait_for_end()
 
 
-async def test_a_server_from_a_file_with_everything_on(stage: Stage, site: Site) -> None:
+async def test_a_server_from_a_file_with_everything_on(processes: Processes, site: Site) -> None:
     site.write()
-    server = await _started(stage, site, ASKBACK_REPLICA="from the environment")
+    server = await _started(processes, site, ASKBACK_REPLICA="from the environment")
     async with Client(site.target, token=TOKEN, tls=site.tls()) as ana:
         run = await ana.ask("Deploy?")
         assert 'askback_open_prompts{age="1m",kind="confirm"} 1.0' in await asyncio.to_thread(site.scrape)
@@ -117,24 +117,24 @@ async def test_a_server_from_a_file_with_everything_on(stage: Stage, site: Site)
             with pytest.raises(Unauthenticated):
                 await nobody.ask("And now?")
     ca = ("--ca", str(site.folder / "ca.crt"))
-    assert await _health(stage, "tls", "--server", site.target, *ca) == 0
-    assert await _health(stage, "plain", "--server", site.target, "--timeout", "2s") == 7
-    assert await _health(stage, "probe", "--server", f"127.0.0.1:{site.health}") == 0
+    assert await _health(processes, "tls", "--server", site.target, *ca) == 0
+    assert await _health(processes, "plain", "--server", site.target, "--timeout", "2s") == 7
+    assert await _health(processes, "probe", "--server", f"127.0.0.1:{site.health}") == 0
     assert await server.terminate() == 0
     lines = [json.loads(line) for line in server.log.splitlines()]
     assert any(line["message"] == "askback is ready" for line in lines)
     assert {line["replica"] for line in lines if "replica" in line} == {"from the environment"}
-    assert any(line["message"] == "a new certificate is in force" for line in lines)
+    assert any(line["message"] == "a new certificate is in use" for line in lines)
     [serves] = [json.loads(line) for line in server.out.splitlines()]
     assert serves["address"] == f"0.0.0.0:{site.port}"
     assert any(line["message"] == "prompt answered" and line["by"] == "ana" for line in lines)
     assert TOKEN not in server.log + server.out
 
 
-async def test_certificates_in_place_of_tokens(stage: Stage, site: Site) -> None:
+async def test_certificates_in_place_of_tokens(processes: Processes, site: Site) -> None:
     """mTLS: the SDK and `askback health` show a certificate; without one there is no connection."""
     site.write(tls_client_ca=str(site.folder / "ca.crt"))
-    server = await _started(stage, site)
+    server = await _started(processes, site)
     async with Client(site.target, tls=site.tls("bob")) as bob:
         job = await (await bob.ask("Deploy?")).job()
         assert job.proto.user_id == "bob"
@@ -142,34 +142,36 @@ async def test_certificates_in_place_of_tokens(stage: Stage, site: Site) -> None
     assert me
     ca = ("--server", site.target, "--timeout", "2s", "--ca", str(site.folder / "ca.crt"))
     pair = ("--cert", str(site.folder / "me.crt"), "--key", str(site.folder / "me.key"))
-    assert await _health(stage, "mutual", *ca, *pair) == 0
-    assert await _health(stage, "one-sided", *ca) == 7
+    assert await _health(processes, "mutual", *ca, *pair) == 0
+    assert await _health(processes, "one-sided", *ca) == 7
     assert await server.terminate() == 0
 
 
-async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: Site) -> None:
+async def test_a_start_that_fails_says_so_in_a_line_of_json(processes: Processes, site: Site) -> None:
     site.write()
     (site.folder / "tls.key").write_text("nonsense")
-    server = stage.askback("server", "serve", "--config", str(site.file))
-    assert await server.ended() == 1
+    server = processes.askback("server", "serve", "--config", str(site.file))
+    assert await server.wait_for_end() == 1
     said = [json.loads(line) for line in server.log.splitlines()][-1]
     assert said["level"] == "CRITICAL"
     pair = f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'}"
     assert said["message"].startswith(f"cannot start: {pair} must be a certificate and its own key")
 
 
-async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, site: Site) -> None:
+async def test_a_wrong_file_is_refused_before_anything_is_opened(processes: Processes, site: Site) -> None:
     site.write(lease_ttl="long")
-    server = stage.askback("server", "serve", ASKBACK_CONFIG=str(site.file))
-    assert await server.ended() == 2
+    server = processes.askback("server", "serve", ASKBACK_CONFIG=str(site.file))
+    assert await server.wait_for_end() == 2
     assert server.log == (f"askback: {site.file}: lease_ttl = 'long' must be a number between 0.5 and 3600\n")
     assert not (site.folder / "a.db").exists()
 
 
-async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage, site: Site) -> None:
+async def test_the_settings_in_force_are_printed_without_passwords(processes: Processes, site: Site) -> None:
     site.write(db="postgresql+asyncpg://me:swordfish@host/askback")
-    shown = stage.askback("shown", "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file))
-    assert await shown.ended() == 0
+    shown = processes.askback(
+        "shown", "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file)
+    )
+    assert await shown.wait_for_end() == 0
     [db] = [line for line in shown.out.splitlines() if line.startswith("db = ")]
     assert db.split("  # ")[0].strip() == 'db = "postgresql+asyncpg://me:***@host/askback"'
     assert db.endswith(f"# {site.file}")
@@ -179,9 +181,9 @@ async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage,
     assert "swordfish" not in shown.out + shown.log
 
 
-async def test_migrate_takes_the_database_from_the_file(stage: Stage, site: Site) -> None:
+async def test_migrate_takes_the_database_from_the_file(processes: Processes, site: Site) -> None:
     site.write()
     (site.folder / "tokens.toml").unlink()  # a migration's pod has no secrets but the database's
-    migrate = stage.askback("migrate", "migrate", "--config", str(site.file))
-    assert await migrate.ended() == 0
+    migrate = processes.askback("migrate", "migrate", "--config", str(site.file))
+    assert await migrate.wait_for_end() == 0
     assert (site.folder / "a.db").exists()

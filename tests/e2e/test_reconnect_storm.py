@@ -6,24 +6,24 @@ from pathlib import Path
 
 from askback import Client, Run
 from askback_server.storage.migrate import upgrade
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 WORKERS, CONSOLES = 10, 150
 CROWD = "tests.e2e.programs.crowd"
 
 
-async def test_a_reconnect_storm_costs_no_lease(stage: Stage, tmp_path: Path) -> None:
+async def test_a_reconnect_storm_costs_no_lease(processes: Processes, tmp_path: Path) -> None:
     """The proportions of 200 workers and 3,000 consoles. A lease lasts for 12 s."""
     url = f"sqlite+aiosqlite:///{tmp_path}/storm.db"
     upgrade(url)
-    server = await stage.server(url, lease_ttl=12, heartbeat=1)
+    server = await processes.server(url, lease_ttl=12, heartbeat=1)
     enough = tmp_path / "enough"
     async with Client(server.target, user="boss") as boss:
         runs = [await boss.start("long", {}) for _ in range(WORKERS)]
         for n in range(60):
             await boss.ask(f"Question {n}?", body="b" * 4_000)
-        workers = stage.module("workers", CROWD, server.target, "workers", str(WORKERS), str(enough))
-        consoles = stage.module("consoles", CROWD, server.target, "consoles", str(CONSOLES))
+        workers = processes.module("workers", CROWD, server.target, "workers", str(WORKERS), str(enough))
+        consoles = processes.module("consoles", CROWD, server.target, "consoles", str(CONSOLES))
         await workers.says("begun", count=WORKERS)
         await consoles.says("views")
         await server.crash_and_serve()

@@ -8,15 +8,15 @@ from askback import Client, JobState
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
 
-async def test_two_instances_see_the_same_job(stage: Stage, migrated_db_url: str) -> None:
+async def test_two_instances_see_the_same_job(processes: Processes, migrated_db_url: str) -> None:
     """The seed's own: created at A, run at B, answered at A; both tell the same story."""
-    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=name) for name in "ab"))
-    worker = load.worker(stage, b.target, "worker")
+    a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=name) for name in "ab"))
+    worker = load.worker(processes, b.target, "worker")
     async with (
         Client(a.target, user="ana") as at_a,
         Client(b.target, user="bob") as at_b,
@@ -35,23 +35,23 @@ async def test_two_instances_see_the_same_job(stage: Stage, migrated_db_url: str
         assert two.key == "two"
         await two.answer("zwei")
         assert await run.result() == await again.result() == {"one": "eins", "two": "zwei"}
-        await eventually(lambda: not desk.open_ids and not other.open_ids, "both desks are empty")
+        await eventually(lambda: not desk.open_ids and not other.open_ids, "both consoles are empty")
         stored = await read(at_a, run.job_id)
         assert await read(at_b, run.job_id) == stored
     check_all([stored], history_of([worker]))
 
 
-async def test_a_replica_is_killed_and_the_other_goes_on(stage: Stage, migrated_db_url: str) -> None:
+async def test_a_replica_is_killed_and_the_other_goes_on(processes: Processes, migrated_db_url: str) -> None:
     """The worker's replica dies for good with a question open; a worker at the other finishes."""
-    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, lease_ttl=1.5) for n in "ab"))
-    first = load.worker(stage, b.target, "first")
+    a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, lease_ttl=1.5) for n in "ab"))
+    first = load.worker(processes, b.target, "first")
     async with Client(a.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one", "two"]})
         prompts = desk.prompts()
         await (await anext(prompts)).answer("eins")
         two = await anext(prompts)
         b.kill()
-        second = load.worker(stage, a.target, "second")
+        second = load.worker(processes, a.target, "second")
         await second.says("connected")
         await two.answer("zwei")
         assert await run.result() == {"one": "eins", "two": "zwei"}
@@ -59,23 +59,23 @@ async def test_a_replica_is_killed_and_the_other_goes_on(stage: Stage, migrated_
     assert stored.job.state is JobState.COMPLETED
     assert stored.events[-1].actor == "second"
     check_all([stored], history_of([first, second]))
-    check_steps([stored], load.effects(stage), ["first", "before one", "before two", "last"])
+    check_steps([stored], load.effects(processes), ["first", "before one", "before two", "last"])
 
 
 async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
-    stage: Stage, migrated_db_url: str
+    processes: Processes, migrated_db_url: str
 ) -> None:
     """Another replica gives the job back once the session has expired, an attempt later and after a
     backoff; when the attempts are used up it has failed."""
-    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, lease_ttl=1.0) for n in "ab"))
-    gate = str(stage.folder / "never")
+    a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, lease_ttl=1.0) for n in "ab"))
+    gate = str(processes.folder / "never")
     async with Client(a.target, user="ana") as client:
         run = await client.start("held", max_attempts=2)
-        first = stage.module("first", "tests.e2e.programs.holder", b.target, "first", "held", gate)
+        first = processes.module("first", "tests.e2e.programs.holder", b.target, "first", "held", gate)
         lost = await first.says("leased")
         first.kill()
         b.kill()
-        second = stage.module("second", "tests.e2e.programs.holder", a.target, "second", "held", gate)
+        second = processes.module("second", "tests.e2e.programs.holder", a.target, "second", "held", gate)
         again = await second.says("leased")
         assert again["token"] == lost["token"] + 1
         second.kill()
@@ -98,13 +98,15 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
     assert "LEASE_LOST" in str(stored.job.failure)
 
 
-async def test_a_limit_holds_over_replicas_and_the_death_of_one(stage: Stage, migrated_db_url: str) -> None:
+async def test_a_limit_holds_over_replicas_and_the_death_of_one(
+    processes: Processes, migrated_db_url: str
+) -> None:
     """At most two stories run, whoever leases them; jobs that a killed replica's worker held count
     until they are given back, and then others run in their place. If it died in its turn, the queue
     rests until nothing of that turn can be committed any more (ADR 0020)."""
     limits = {"lease_ttl": 1.5, "concurrency": "story=2"}
-    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, **limits) for n in "ab"))
-    workers = [load.worker(stage, server.target, f"at-{server.name}") for server in (a, b)]
+    a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, **limits) for n in "ab"))
+    workers = [load.worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
     for worker in workers:
         await worker.says("connected")
     most = 0

@@ -9,8 +9,8 @@ from askback import Client, Event, JobState, Run
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read_all
-from tests.support.balancer import balanced
-from tests.support.processes import Stage, eventually
+from tests.support.balancer import balance
+from tests.support.processes import Processes, eventually
 
 pytestmark = [
     pytest.mark.parametrize("database_kind", ["postgres"], indirect=True),
@@ -20,12 +20,14 @@ pytestmark = [
 JOBS = 30
 
 
-async def test_a_rolling_restart_loses_nothing_and_errors_nothing(stage: Stage, migrated_db_url: str) -> None:
+async def test_a_rolling_restart_loses_nothing_and_errors_nothing(
+    processes: Processes, migrated_db_url: str
+) -> None:
     names = ("a", "b", "c")
     settings = {"lease_ttl": 20, "drain_grace": 5, "drain_spread": 0.5}
-    replicas = await asyncio.gather(*(stage.server(migrated_db_url, name=n, **settings) for n in names))
-    async with balanced([replica.port for replica in replicas]) as target:
-        crew = load.Crew(stage, target, seed=5)
+    replicas = await asyncio.gather(*(processes.server(migrated_db_url, name=n, **settings) for n in names))
+    async with balance([replica.port for replica in replicas]) as target:
+        crew = load.Crew(processes, target, seed=5)
         await crew.connected()
         async with Client(target, user="boss") as client:
             slow = await client.ask("Will you ever answer?", to=["user:nobody"])
@@ -53,7 +55,7 @@ async def test_a_rolling_restart_loses_nothing_and_errors_nothing(stage: Stage, 
     assert {s.job.state for s in stored[1:]} == {JobState.COMPLETED}
     assert {s.job.attempt for s in stored} == {1}, "nobody had to do anything twice"
     check_all(stored, history_of(crew.all))
-    check_steps(stored[1:], load.effects(stage), load.STEPS)
+    check_steps(stored[1:], load.effects(processes), load.STEPS)
 
 
 async def _ask_on(client: Client, job_id: str) -> None:

@@ -9,16 +9,16 @@ from askback import Client, JobState
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read, read_all
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 KILLS = {"sqlite": 5, "postgres": 3}
 JOBS = 20
 
 
-async def test_job_survives_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
+async def test_job_survives_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
     """The seed's own: killed while the question is open, back on the same database, answered, done."""
-    server = await stage.server(migrated_db_url)
-    worker = load.worker(stage, server.target, "worker")
+    server = await processes.server(migrated_db_url)
+    worker = load.worker(processes, server.target, "worker")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["colour"]})
         shown = await anext(desk.prompts())
@@ -39,19 +39,19 @@ async def test_job_survives_a_server_restart(stage: Stage, migrated_db_url: str)
         assert after.prompts[shown.prompt_id].answered == outcome.prompt.answered
         assert after.events[: len(before.events)] == before.events
         check_all([after], history_of([worker]))
-        check_steps([after], load.effects(stage), ["first", "before colour", "last"])
+        check_steps([after], load.effects(processes), ["first", "before colour", "last"])
 
 
 async def test_the_server_is_killed_again_and_again(
-    stage: Stage, migrated_db_url: str, database_kind: str
+    processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:
     """SIGKILL at random moments under three people who race and two workers; nothing told is lost."""
     seed = int(os.environ.get("ASKBACK_TEST_SEED", "1"))
     moments = random.Random(seed)
     kills = KILLS[database_kind]
     # Sessions outlive a restart here, so that no attempt is used up and no step may come twice.
-    server = await stage.server(migrated_db_url, lease_ttl=20)
-    crew = load.Crew(stage, server.target, seed=seed)
+    server = await processes.server(migrated_db_url, lease_ttl=20)
+    crew = load.Crew(processes, server.target, seed=seed)
     await crew.connected()
     async with Client(server.target, user="boss") as client:
         jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
@@ -72,4 +72,4 @@ async def test_the_server_is_killed_again_and_again(
         stored = await read_all(client, job_ids)
     assert {s.job.state for s in stored} == {JobState.COMPLETED}
     check_all(stored, history_of(crew.all))
-    check_steps(stored, load.effects(stage), load.STEPS)
+    check_steps(stored, load.effects(processes), load.STEPS)

@@ -18,7 +18,7 @@ from askback import Client
 from askback.v1.job_service_pb2 import CreateJobRequest
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 from tests.e2e.test_startup import _refused, _serve
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 from tests.support.requirements import absent
 
 
@@ -71,24 +71,24 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     disk.gone()
 
 
-async def test_a_second_server_waits_for_the_first_one_s_end(stage: Stage, tmp_path: Path) -> None:
+async def test_a_second_server_waits_for_the_first_one_s_end(processes: Processes, tmp_path: Path) -> None:
     """Refused with one line while it lives; after a SIGKILL nothing stands in the way."""
     db = f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"
-    first = await stage.server(db, name="first")
-    second = _serve(stage, db)
+    first = await processes.server(db, name="first")
+    second = _serve(processes, db)
     await _refused(second, 1, "askback: cannot start", f"(pid {first.pid}, replica first)", "PostgreSQL")
     async with Client(first.target) as client:
         run = await client.start("anything")
         first.kill()
-        third = await stage.server(db, name="third")
+        third = await processes.server(db, name="third")
         async with Client(third.target) as other:
             assert (await other.get(run.job_id)).job_id == run.job_id
 
 
-async def test_a_full_disk_is_said_and_is_got_over(stage: Stage, disk: Disk) -> None:
+async def test_a_full_disk_is_said_and_is_got_over(processes: Processes, disk: Disk) -> None:
     """UNAVAILABLE with the reason while there is no room; what was acknowledged is there, and work goes
     on as soon as there is some."""
-    server = await stage.server(disk.db)
+    server = await processes.server(disk.db)
     acknowledged = []
     async with grpc.aio.insecure_channel(server.target) as channel, Client(server.target) as client:
         stub = JobServiceStub(channel)
@@ -139,20 +139,20 @@ async def created(create: Callable[[str], Awaitable[str]], acknowledged: list[st
     return True
 
 
-async def test_no_room_at_the_start(stage: Stage, disk: Disk) -> None:
+async def test_no_room_at_the_start(processes: Processes, disk: Disk) -> None:
     disk.fill()
-    await _refused(_serve(stage, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
+    await _refused(_serve(processes, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
     disk.clear()
-    server = await stage.server(disk.db)
+    server = await processes.server(disk.db)
     assert await server.terminate() == 0
     disk.fill()
-    await _refused(_serve(stage, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
+    await _refused(_serve(processes, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
 
 
-async def test_no_right_to_write_at_the_start(stage: Stage, disk: Disk) -> None:
-    server = await stage.server(disk.db)
+async def test_no_right_to_write_at_the_start(processes: Processes, disk: Disk) -> None:
+    server = await processes.server(disk.db)
     assert await server.terminate() == 0
     disk.read_only(True)
-    await _refused(_serve(stage, disk.db), 1, "askback: cannot start", "Read-only file system")
+    await _refused(_serve(processes, disk.db), 1, "askback: cannot start", "Read-only file system")
     disk.read_only(False)
     await server.serve()

@@ -8,24 +8,24 @@ import pytest
 
 from askback import Client, Content, PromptState
 from askback._model.prompts import PromptInfo
-from tests.support.processes import Server, Stage
-from tests.support.typist import Desks
+from tests.support.interactive import InteractiveProcesses
+from tests.support.processes import Processes, Server
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
 @pytest.fixture
-async def server(stage: Stage, tmp_path: Path) -> Server:
+async def server(processes: Processes, tmp_path: Path) -> Server:
     """A server of its own process."""
-    return await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}")
+    return await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}")
 
 
 @pytest.fixture
-async def desks(server: Server, tmp_path: Path) -> AsyncIterator[Desks]:
+async def consoles(server: Server, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
     """Terminals at it."""
-    desks = Desks(server.target, tmp_path)
-    yield desks
-    desks.end()
+    consoles = InteractiveProcesses(server.target, tmp_path)
+    yield consoles
+    consoles.end()
 
 
 @asynccontextmanager
@@ -42,11 +42,13 @@ async def _ask(client: Client, title: str, **options: object) -> PromptInfo:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks, terminal: bool) -> None:
+async def test_the_server_is_killed_under_a_console(
+    server: Server, consoles: InteractiveProcesses, terminal: bool
+) -> None:
     """A banner; after the restart what is new comes once, what is open is there once, and answers count."""
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
-        ana = desks.start("ana", "console", "--plain", terminal=terminal)
+        ana = consoles.start("ana", "console", "--plain", terminal=terminal)
         shown = await ana.sees("askback> ")
         assert (shown.count("First?"), shown.count("Second?")) == (1, 1)
         await ana.says("show 1")
@@ -74,21 +76,21 @@ async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks
         assert (await client.prompt(third.prompt_id)).is_open
         await ana.sees("askback> ")  # what is typed before it is thrown away
         ana.type("quit\n")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
 
 
 async def test_what_ended_meanwhile_is_told(
-    server: Server, desks: Desks, stage: Stage, tmp_path: Path
+    server: Server, consoles: InteractiveProcesses, processes: Processes, tmp_path: Path
 ) -> None:
     """A prompt that was answered while the console had no connection becomes a stone, not a row."""
     async with boss(server) as client:
         gone, stays = await _ask(client, "Gone?"), await _ask(client, "Stays?")
-        ana = desks.start("ana", "console", terminal=True)
+        ana = consoles.start("ana", "console", terminal=True)
         await ana.sees("askback> ")
         await ana.says("show 1")
         server.kill()
         await ana.sees("== no connection: trying again.")
-        other = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}", name="other")
+        other = await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}", name="other")
         async with boss(other) as elsewhere:
             await elsewhere.answer(gone.prompt_id, "REJECT")
         other.kill()
@@ -99,11 +101,11 @@ async def test_what_ended_meanwhile_is_told(
         assert (await client.prompt(stays.prompt_id)).proto.submissions == 0
 
 
-async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
+async def test_a_console_on_a_terminal(server: Server, consoles: InteractiveProcesses) -> None:
     """Half a line is typed when the prompt ends elsewhere: it is thrown away, and decides nothing."""
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
-        ana = desks.start("ana", "console", terminal=True)
+        ana = consoles.start("ana", "console", terminal=True)
         await ana.sees("askback> ")
         await ana.says("show 2")
         await ana.says("answer 1", "Decide: ")
@@ -116,12 +118,12 @@ async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
         await ana.says("claim 2", "2 is yours")
         assert (await client.prompt(second.prompt_id)).claimed_by == "ana"
         ana.type(CTRL_C)
-        assert await ana.ended() == 130
+        assert await ana.wait_for_end() == 130
         assert (await client.prompt(second.prompt_id)).claimed_by == ""
         assert "Traceback" not in ana.shown
 
 
-async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path) -> None:
+async def test_answer_on_a_terminal(server: Server, consoles: InteractiveProcesses, tmp_path: Path) -> None:
     """Shown, asked, edited in $EDITOR, sent."""
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i s/draft/final/ "$1"\n')
@@ -129,7 +131,7 @@ async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path
     async with boss(server) as client:
         contents = [Content("notes", "the draft\n", "Notes", editable=True)]
         prompt = await _ask(client, "Right?", kind="preview", contents=contents)
-        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
+        ana = consoles.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
         await ana.sees("[preview] Right?")
         await ana.sees("Decide: ")
         await ana.says("e", "Notes: +1 -1 lines")
@@ -140,20 +142,22 @@ async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path
         await ana.says("c", "Comment: ")
         await ana.says("better", "Send it?")
         await ana.says("y", "Approved with changes: Right?")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         answer = (await client.prompt(prompt.prompt_id)).answered
         assert answer is not None
         assert (answer.edits, answer.comment) == ({"notes": "the final\n"}, "better")
-        late = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True)
+        late = consoles.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True)
         await late.sees("CLOSED: answered by ana")
-        assert await late.ended() == 4
+        assert await late.wait_for_end() == 4
 
 
-async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: Desks) -> None:
+async def test_an_answer_typed_while_the_server_is_away(
+    server: Server, consoles: InteractiveProcesses
+) -> None:
     """It is kept, and sent when the person says so: the same answer."""
     async with boss(server) as client:
         prompt = await _ask(client, "Why?", form=str, kind="clarify")
-        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
+        ana = consoles.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
         await ana.sees("Decide: ")
         await ana.says("", "Why? (required)")
         await ana.says("because", "Send it?")
@@ -162,42 +166,44 @@ async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: D
         await ana.sees("Try again? [y/n] ")
         await server.serve()
         await ana.says("y", "Answered: Why?")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
 
-async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> None:
+async def test_next_gives_back_what_it_claimed(server: Server, consoles: InteractiveProcesses) -> None:
     """Skip, Ctrl-D and Ctrl-C leave no claim."""
     async with boss(server) as client:
         prompt = await _ask(client, "Take me?")
         for key, code in ((CTRL_D, 0), (CTRL_C, 130)):
-            ana = desks.start("ana", "inbox", "next", terminal=True)
+            ana = consoles.start("ana", "inbox", "next", terminal=True)
             await ana.sees("Decide: ")
             assert (await client.prompt(prompt.prompt_id)).claimed_by == "ana"
             ana.type(key)
-            assert await ana.ended() == code
+            assert await ana.wait_for_end() == code
             assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
             assert "Traceback" not in ana.shown
-        ana = desks.start("ana", "inbox", "next", terminal=True)
+        ana = consoles.start("ana", "inbox", "next", terminal=True)
         await ana.sees("Decide: ")
         await ana.says("r", "Reason (Enter for none): ")
         await ana.says("not now", "Rejected: Take me?")
         await ana.sees("nothing more waits for you")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).state is PromptState.ANSWERED
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y", []), ("", ["two"])])
-async def test_approve_shows_and_asks(server: Server, desks: Desks, typed: str, left: list[str]) -> None:
+async def test_approve_shows_and_asks(
+    server: Server, consoles: InteractiveProcesses, typed: str, left: list[str]
+) -> None:
     """Each prompt named is shown; Enter alone approves nothing."""
     async with boss(server) as client:
         one, two = await _ask(client, "one"), await _ask(client, "two")
-        ana = desks.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)
+        ana = consoles.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)
         await ana.sees("[confirm] one")
         await ana.sees("Confirm? [y/N] ")
         await ana.says("y", "Approved: one")
         await ana.sees("[confirm] two")
         await ana.sees("Confirm? [y/N] ")
         ana.type(typed + "\n")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert [p.title async for p in client.prompts()] == left

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from askback import After, Client, JobState, PromptState
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
@@ -14,8 +14,10 @@ STEPS = (1.0, 2.0, 3.0)
 END = 4.0
 
 
-async def test_steps_are_taken_once_when_their_replica_is_killed(stage: Stage, migrated_db_url: str) -> None:
-    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=name) for name in "ab"))
+async def test_steps_are_taken_once_when_their_replica_is_killed(
+    processes: Processes, migrated_db_url: str
+) -> None:
+    a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=name) for name in "ab"))
     async with Client(a.target, user="ana") as at_a, Client(b.target, user="bob") as at_b:
         escalate = [After(after).to(f"user:u{after:g}") for after in STEPS]
         asked = [

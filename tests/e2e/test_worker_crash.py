@@ -9,7 +9,7 @@ from askback import Client, JobState
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
@@ -24,10 +24,10 @@ def gate(tmp_path: Path) -> Path:
 
 
 @SQLITE
-async def test_a_worker_is_killed_while_its_job_waits(stage: Stage, migrated_db_url: str) -> None:
+async def test_a_worker_is_killed_while_its_job_waits(processes: Processes, migrated_db_url: str) -> None:
     """Answered while nobody holds it, or before; the next worker gets the answers by key."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(stage, server.target, "first")
+    server = await processes.server(migrated_db_url, lease_ttl=TTL)
+    first = load.worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one", "two"]})
         prompts = desk.prompts()
@@ -35,7 +35,7 @@ async def test_a_worker_is_killed_while_its_job_waits(stage: Stage, migrated_db_
         two = await anext(prompts)
         first.kill()
         held = await run.job()
-        second = load.worker(stage, server.target, "second")
+        second = load.worker(processes, server.target, "second")
         await second.says("connected")
         # The session expires, the job waits on without a worker, and no attempt is used up.
         await eventually(lambda: _unheld(client, run.job_id), "the dead worker's job is given back")
@@ -49,23 +49,25 @@ async def test_a_worker_is_killed_while_its_job_waits(stage: Stage, migrated_db_
     assert [line["value"] for line in second.events("answered")] == ["eins", "zwei"]
     assert not second.events("step", step="before one")
     check_all([stored], history_of([first, second]))
-    check_steps([stored], load.effects(stage), ["first", "before one", "before two", "last"])
+    check_steps([stored], load.effects(processes), ["first", "before one", "before two", "last"])
 
 
 async def _unheld(client: Client, job_id: str) -> bool:
     return not (await client.get(job_id)).worker_id
 
 
-async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: str, gate: Path) -> None:
+async def test_a_worker_is_killed_while_it_runs(
+    processes: Processes, migrated_db_url: str, gate: Path
+) -> None:
     """Between two steps: leased again after the session's expiry, the first step is not repeated."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(stage, server.target, "first")
+    server = await processes.server(migrated_db_url, lease_ttl=TTL)
+    first = load.worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.says("at gate")
         first.kill()
         gate.touch()
-        second = load.worker(stage, server.target, "second")
+        second = load.worker(processes, server.target, "second")
         again = await second.says("runs")
         await (await anext(desk.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
@@ -74,20 +76,22 @@ async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: s
     assert again["attempt"] == stored.job.attempt == 2
     assert len([e for e in stored.events if e.type == "JOB_LEASE_LOST"]) == 1
     check_all([stored], history_of([first, second]))
-    check_steps([stored], load.effects(stage), ["first", "before one", "last"])
+    check_steps([stored], load.effects(processes), ["first", "before one", "last"])
 
 
 @POSTGRES
-async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_url: str, gate: Path) -> None:
+async def test_a_stopped_worker_finds_its_lease_lost(
+    processes: Processes, migrated_db_url: str, gate: Path
+) -> None:
     """SIGSTOP past the lease: another finishes the job; what the first does after SIGCONT changes nothing."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(stage, server.target, "first")
+    server = await processes.server(migrated_db_url, lease_ttl=TTL)
+    first = load.worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.says("at gate")
         first.signal(signal.SIGSTOP)
         # The stopped one's stream stands, and it has more room: it must not be preferred for that.
-        second = load.worker(stage, server.target, "second", "--capacity", "1")
+        second = load.worker(processes, server.target, "second", "--capacity", "1")
         again = await second.says("runs")
         gate.touch()
         await (await anext(desk.prompts())).answer("eins")
@@ -108,18 +112,18 @@ async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_u
 
 
 async def test_writes_under_an_old_token_are_refused(
-    stage: Stage, migrated_db_url: str, gate: Path, tmp_path: Path
+    processes: Processes, migrated_db_url: str, gate: Path, tmp_path: Path
 ) -> None:
     """A raw worker without heartbeats, stopped past its lease: each of its writes is refused by name,
     while another worker holds the job and after its end."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
+    server = await processes.server(migrated_db_url, lease_ttl=TTL)
     gates = [str(gate), str(tmp_path / "second gate")]
-    old = stage.module("old", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
+    old = processes.module("old", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"]})
         lost = await old.says("leased")
         old.signal(signal.SIGSTOP)
-        new = load.worker(stage, server.target, "new")
+        new = load.worker(processes, server.target, "new")
         assert (await new.says("runs"))["token"] > lost["token"]
         prompt = await anext(desk.prompts())
         before = await read(client, run.job_id)

@@ -1,4 +1,4 @@
-"""An example on its stage: its worker, which may be killed, and the person of its story."""
+"""An example on its processes: its worker, which may be killed, and the person of its story."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from askback import AnswerInvalid, Client, Console, ConsolePrompt, Run
 from askback.demo.story import Story
 from tests.e2e.checks import check_fold, check_log, check_one_resolution
 from tests.e2e.stored import Stored, read
-from tests.support.processes import Process, Server, Stage
+from tests.support.processes import Process, Processes, Server
 
 TTL = 1.5
 """Seconds until a silent worker loses its jobs."""
@@ -26,14 +26,14 @@ async def nothing(prompt: ConsolePrompt) -> None:
 
 
 class Cast:
-    """Starts the example's worker again and again; its effects go to the stage's folder."""
+    """Starts the example's worker again and again; its effects go to the processes's folder."""
 
-    def __init__(self, stage: Stage, server: Server, story: Story) -> None:
-        self._stage = stage
+    def __init__(self, processes: Processes, server: Server, story: Story) -> None:
+        self._stage = processes
         self._server = server
         self.story = story
-        self._site = stage.folder / "site.json"
-        self._customers = stage.folder / "customers.db"
+        self._site = processes.folder / "site.json"
+        self._customers = processes.folder / "customers.db"
         self._workers = 0
 
     def worker(self, *, dies: tuple[str, str] | None = None) -> Process:

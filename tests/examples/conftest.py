@@ -1,21 +1,21 @@
-"""A stage for the examples' processes; what they wrote is shown when a test fails."""
+"""A processes for the examples' processes; what they wrote is shown when a test fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
+    processes = Processes(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()
 
 
 @pytest.fixture
@@ -30,6 +30,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         for actor in item.funcargs.values():
-            if isinstance(actor, Stage):
+            if isinstance(actor, Processes):
                 report.sections.append(("processes", actor.story()))
     return report

@@ -13,7 +13,7 @@ import pytest
 from askback import Client, ConsolePrompt, DecisionKind
 from askback.demo.story import NAMES, load
 from tests.examples.cast import TTL, Cast
-from tests.support.processes import Stage, eventually
+from tests.support.processes import Processes, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -23,14 +23,16 @@ STEPS = {"release": "at-10", "understanding": "round-1", "import": "line-4"}
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_worker_is_killed_at_a_step(stage: Stage, database: str, name: str, moment: str) -> None:
+async def test_a_worker_is_killed_at_a_step(
+    processes: Processes, database: str, name: str, moment: str
+) -> None:
     """Its effect has happened, and the checkpoint is there or not; the next worker goes on."""
-    server = await stage.server(database, lease_ttl=TTL)
-    cast = Cast(stage, server, load(name))
+    server = await processes.server(database, lease_ttl=TTL)
+    cast = Cast(processes, server, load(name))
     dying = cast.worker(dies=(moment, STEPS[name]))
 
     async def succeed() -> None:
-        assert await dying.ended() == -signal.SIGKILL
+        assert await dying.wait_for_end() == -signal.SIGKILL
         cast.worker()
 
     succeeding = asyncio.create_task(succeed())
@@ -40,10 +42,12 @@ async def test_a_worker_is_killed_at_a_step(stage: Stage, database: str, name: s
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_all_are_killed_while_a_question_is_open(stage: Stage, database: str, name: str) -> None:
+async def test_all_are_killed_while_a_question_is_open(
+    processes: Processes, database: str, name: str
+) -> None:
     """Worker and server at once; the answer is given while there is no worker at all."""
-    server = await stage.server(database, lease_ttl=TTL)
-    cast = Cast(stage, server, load(name))
+    server = await processes.server(database, lease_ttl=TTL)
+    cast = Cast(processes, server, load(name))
     first = cast.worker()
 
     async def kill_all(prompt: ConsolePrompt) -> None:
@@ -58,10 +62,12 @@ async def test_all_are_killed_while_a_question_is_open(stage: Stage, database: s
     await cast.play(before=kill_all, after=succeed)
 
 
-async def test_a_file_that_is_imported_again_asks_and_writes_nothing(stage: Stage, database: str) -> None:
+async def test_a_file_that_is_imported_again_asks_and_writes_nothing(
+    processes: Processes, database: str
+) -> None:
     """What is in the table already is the same, and whom it clashes with stays."""
-    server = await stage.server(database, lease_ttl=TTL)
-    cast = Cast(stage, server, load("import"))
+    server = await processes.server(database, lease_ttl=TTL)
+    cast = Cast(processes, server, load("import"))
     cast.worker()
     async with cast.client() as client:
         text = "name,email,joined\nAda Lovelace,ada@example.org,2024-11-02\n"
@@ -73,12 +79,12 @@ async def test_a_file_that_is_imported_again_asks_and_writes_nothing(stage: Stag
         assert not (await again.job()).proto.rounds
 
 
-async def test_a_release_that_is_cancelled_goes_back(stage: Stage, database: str) -> None:
+async def test_a_release_that_is_cancelled_goes_back(processes: Processes, database: str) -> None:
     """In the middle of the roll-out: what was live before is live again."""
-    server = await stage.server(database, lease_ttl=TTL)
+    server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
-    cast = Cast(stage, server, story)
+    cast = Cast(processes, server, story)
     cast.worker()
 
     async with cast.client() as client, client.console() as desk:
@@ -92,12 +98,14 @@ async def test_a_release_that_is_cancelled_goes_back(stage: Stage, database: str
     assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
 
 
-async def test_a_release_whose_worker_is_stopped_goes_on_elsewhere(stage: Stage, database: str) -> None:
+async def test_a_release_whose_worker_is_stopped_goes_on_elsewhere(
+    processes: Processes, database: str
+) -> None:
     """What is out stays out; the stop button is still there for the next worker."""
-    server = await stage.server(database, lease_ttl=TTL)
+    server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
-    cast = Cast(stage, server, story)
+    cast = Cast(processes, server, story)
     first = cast.worker()
     async with cast.client() as client, client.console() as desk:
         run = await cast.start(client)

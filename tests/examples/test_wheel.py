@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from askback.demo.story import NAMES
-from tests.support.processes import ROOT, Stage
+from tests.support.processes import ROOT, Processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 RUN = "from askback.cli import main; main()"
 
 
-async def test_the_demo_plays_from_an_installed_wheel(stage: Stage, tmp_path: Path) -> None:
+async def test_the_demo_plays_from_an_installed_wheel(processes: Processes, tmp_path: Path) -> None:
     """The examples are in it, tests apart; from there one is played to its end."""
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
     process = await asyncio.create_subprocess_exec(*build)
@@ -34,8 +34,8 @@ async def test_the_demo_plays_from_an_installed_wheel(stage: Stage, tmp_path: Pa
         }
         assert there == {name: content for name, content in here.items() if not name.startswith("test_")}
     assert {path.name for path in (installed / "askback/demo/examples").iterdir()} == set(NAMES.values())
-    demo = stage.command(
+    demo = processes.command(
         "demo", sys.executable, "-c", RUN, "demo", "import", "--scripted", PYTHONPATH=str(installed)
     )
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert demo.out.splitlines()[-1].startswith("demo: the job completed")

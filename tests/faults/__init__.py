@@ -1,1 +1,1 @@
-"""Everything that can break, broken on purpose, while a history is written; then the history is judged."""
+"""Fault injection: break processes, connections and databases, record a history, and check it afterwards."""

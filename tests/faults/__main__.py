@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: chaos for so many minutes, from a seed; `--judge FOLDER` judges anew."""
+"""`python -m tests.faults`: a chaos run from a seed; `--judge FOLDER` checks a stored history again."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pathlib import Path
 
 from tests.faults.chaos import Plan, clean, out, play
 from tests.faults.checker import judge
-from tests.faults.scene import Cast
+from tests.faults.cluster import ClusterConfig
 
 SHOWN = 30
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seed", type=int, help="what is drawn; random, and printed, if not given")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of faults; default 10")
-    parser.add_argument("--hours", type=float, help="in place of minutes: one run after another")
+    parser.add_argument("--seed", type=int, help="of the random choices; random, and printed, if not given")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of faults; default 10")
+    parser.add_argument("--hours", type=float, help="instead of minutes: one run after another")
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument("--replicas", type=int, help="default 3, and 1 on SQLite")
     parser.add_argument("--standby", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--pause", type=float, default=0.4, help="seconds between faults, on average")
-    parser.add_argument("--longest", type=float, default=2.0, help="seconds that a fault lasts at the most")
+    parser.add_argument("--longest", type=float, default=2.0, help="maximum seconds that a fault lasts")
     parser.add_argument("--at-once", type=int, default=60, help="jobs in flight")
-    parser.add_argument("--prompts", type=int, default=10**9, help="stop after so many")
-    parser.add_argument("--plant", default="", help="a bug, see tests/faults/plants.py")
-    parser.add_argument("--keep", action="store_true", help="keep the history of a run that found nothing")
-    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="judge a history that was kept")
+    parser.add_argument("--prompts", type=int, default=10**9, help="stop after this number of prompts")
+    parser.add_argument("--plant", default="", help="a planted bug, see tests/faults/plants.py")
+    parser.add_argument("--keep", action="store_true", help="keep the history of a run without violations")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER", help="check a stored history")
     return parser.parse_args()
 
 
 def plan_of(given: argparse.Namespace, seed: int, minutes: float) -> Plan:
-    """The run that the command line asks for."""
+    """The plan of the run that the command line describes."""
     postgres = given.database == "postgresql"
-    cast = Cast(
+    config = ClusterConfig(
         replicas=(given.replicas or 3) if postgres else 1,
         workers=3,
         consoles=3,
@@ -52,7 +52,7 @@ def plan_of(given: argparse.Namespace, seed: int, minutes: float) -> Plan:
         minutes * 60,
         given.database,
         standby=postgres and given.standby,
-        cast=cast,
+        config=config,
         pause=given.pause,
         longest=given.longest,
         prompts=given.prompts,
@@ -60,7 +60,7 @@ def plan_of(given: argparse.Namespace, seed: int, minutes: float) -> Plan:
 
 
 def main() -> int:
-    """Exit code 1 on a violation."""
+    """Run, or check a stored history. Returns exit code 1 if there was a violation."""
     given = parse()
     if given.judge:
         verdict = judge(given.judge)
@@ -72,15 +72,15 @@ def main() -> int:
     left = (given.hours or 0) * 60 or given.minutes
     while left > 0:
         minutes = min(left, 20.0) if given.hours else left
-        if not one(given, seed, minutes):
+        if not run_once(given, seed, minutes):
             return 1
         left -= minutes
         seed += 1
     return 0
 
 
-def one(given: argparse.Namespace, seed: int, minutes: float) -> bool:
-    """One run; whether nothing was found."""
+def run_once(given: argparse.Namespace, seed: int, minutes: float) -> bool:
+    """Do one run. Returns whether it had no violation."""
     folder = Path(tempfile.mkdtemp(prefix=f"askback-chaos-{seed}-"))
     again = f"make chaos ARGS='--seed {seed} --minutes {minutes:g} --database {given.database}'"
     out(f"seed {seed}, {minutes:g} minutes on {given.database}; history in {folder}; again with: {again}")

@@ -1,4 +1,4 @@
-"""One run: a scene, load, faults, quiet, the last look, everybody leaves, the verdict."""
+"""One chaos run: start a cluster, put load on it, inject faults, settle, stop, check the history."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.checker import Bounds, Verdict, judge
+from tests.faults.cluster import Cluster, ClusterConfig
 from tests.faults.database import PostgreSQL, SQLiteFile
 from tests.faults.injector import Injector
-from tests.faults.scene import Cast, Scene
 from tests.faults.stored import dump
 
 PROGRESS_SECONDS = 10.0
-AT_REST = ("askback_streams_open", "askback_engine_queue_commands")
-"""What is 0 when nobody is there."""
+IDLE_METRICS = ("askback_streams_open", "askback_engine_queue_commands")
+"""The metrics that are 0 when no client is connected."""
 QUIET_SECONDS = 330.0
-"""What is left has so long: a job that lost many leases backs off for five minutes at the most."""
+"""Time for the remaining jobs to end: after many lost leases a job backs off for up to five minutes."""
 MEMORY_BAND = 1.6
-"""A replica's memory at the end may be so many times that before the faults, and `MEMORY_ROOM` more."""
+"""At the end a replica may use this many times its memory before the faults, plus `MEMORY_ROOM`."""
 MEMORY_ROOM = 150 * 1024 * 1024
 
 
 @dataclass
 class Plan:
-    """What a run is."""
+    """The parameters of a run."""
 
     seed: int
     seconds: float
     database: str = "postgresql"
     standby: bool = False
-    cast: Cast = field(default_factory=Cast)
+    config: ClusterConfig = field(default_factory=ClusterConfig)
     pause: float = 0.5
     """Seconds between two faults, on average."""
     longest: float = 2.0
-    """Seconds that a fault lasts at the most."""
+    """Maximum duration of a fault in seconds."""
     prompts: int = 10**9
-    """Enough: the faults end when so many were asked."""
+    """Stop injecting faults after this many prompts."""
     faults: tuple[str, ...] = ()
-    """Instead of random ones: these, spread over the time."""
+    """Inject these faults, evenly spread over the time, instead of random ones."""
     patience: float = QUIET_SECONDS
-    """Seconds that what runs has to end when all is quiet."""
+    """Seconds that the remaining jobs have to end after the last fault."""
     reach: float = 0.0
-    """Seconds in which a prompt must reach a console; by default what the faults make of it."""
+    """Seconds in which a prompt must reach a console; 0 derives it from the duration of the faults."""
 
 
 @dataclass
 class Outcome:
-    """What came of it."""
+    """The result of a run."""
 
     verdict: Verdict
     faults: dict[str, int]
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """The one line that every run ends with."""
+        """The summary line that every run ends with."""
         v = self.verdict
         return (
             f"chaos: seed={self.seed} faults={sum(self.faults.values())} prompts={v.prompts} "
@@ -71,31 +71,31 @@ class Outcome:
         )
 
 
-def _never(_: str) -> None:
-    """Says nothing."""
+def _discard(_: str) -> None:
+    """Discard the text."""
 
 
-async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _never) -> Outcome:
-    """One run in a folder of its own, which keeps its history."""
+async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _discard) -> Outcome:
+    """Do one run. Its history stays in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     database: SQLiteFile | PostgreSQL
     database = SQLiteFile(folder) if plan.database == "sqlite" else PostgreSQL(standby=plan.standby)
     began = time.monotonic()
-    async with Scene(folder, database, plan.cast, plan.seed) as scene:
-        injector = Injector(scene, plan.seed, pause=plan.pause, longest=plan.longest)
-        memory = {r.name: r.memory() for r in scene.replicas}
-        progress = asyncio.create_task(_progress(scene, injector, say))
+    async with Cluster(folder, database, plan.config, plan.seed) as cluster:
+        injector = Injector(cluster, plan.seed, pause=plan.pause, longest=plan.longest)
+        memory = {r.name: r.memory() for r in cluster.replicas}
+        progress = asyncio.create_task(_progress(cluster, injector, say))
         try:
-            async with injector.raising_the_dead():
-                await _break_things(plan, scene, injector)
-                say("quiet: everybody is to come to an end")
-                await _come_to_rest(plan, scene)
-            await _stop_replicas(plan, scene, memory)
+            async with injector.restarting_ended_processes():
+                await _inject_faults(plan, cluster, injector)
+                say("no more faults: waiting for the remaining jobs")
+                await _settle(plan, cluster)
+            await _stop_replicas(plan, cluster, memory)
         finally:
             progress.cancel()
             await asyncio.gather(progress, return_exceptions=True)
         await asyncio.to_thread(dump, database, folder / "stored.1.jsonl")
-        counts = scene.counts
+        counts = cluster.counts
     say("judging")
     reach = plan.reach or 6 * plan.longest + 8
     bounds = Bounds(reach=reach, reaped=reach + 5)
@@ -105,52 +105,55 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _never) ->
     return Outcome(verdict, dict(injector.injected), counts, time.monotonic() - began, folder, plan.seed)
 
 
-async def _break_things(plan: Plan, scene: Scene, injector: Injector) -> None:
+async def _inject_faults(plan: Plan, cluster: Cluster, injector: Injector) -> None:
     if plan.faults:
         await injector.follow(plan.faults, plan.seconds)
         return
     end = time.monotonic() + plan.seconds
 
     def enough() -> bool:
-        made = "all_made" in scene.client._told
-        return time.monotonic() > end or made or scene.counts.get("prompts", 0) >= plan.prompts
+        all_made = "all_made" in cluster.client._reported
+        return time.monotonic() > end or all_made or cluster.counts.get("prompts", 0) >= plan.prompts
 
     await injector.run(enough)
 
 
-async def _come_to_rest(plan: Plan, scene: Scene) -> None:
-    """Everything ends by itself, or the checker says that it did not."""
-    say, client = scene.record.say, scene.client
+async def _settle(plan: Plan, cluster: Cluster) -> None:
+    """Wait for the jobs to end, read their results on all replicas, and let the participants leave.
+
+    What does not end in time is recorded for the checker.
+    """
+    say, client = cluster.record.say, cluster.client
     client.order(f"close {plan.patience}")
-    if not await client.tells("finished", plan.patience + 20):
+    if not await client.wait_for("finished", plan.patience + 20):
         say("stuck", party=client.name, what="its jobs")
     client.order("look")
-    if not await client.tells("looked", 60):
+    if not await client.wait_for("looked", 60):
         say("stuck", party=client.name, what="reading")
-    # Consoles hear the last closings by the feed's poll.
+    # Consoles receive the last closed prompts when the feed polls.
     await asyncio.sleep(2)
-    for person in scene.people:
-        person.order("leave")
-    for person in scene.people:
-        code = await person.ended(min(30, plan.patience + 5))
-        say("left", party=person.name, code=code)
+    for participant in cluster.participants:
+        participant.order("leave")
+    for participant in cluster.participants:
+        code = await participant.wait_for_exit(min(30, plan.patience + 5))
+        say("left", party=participant.name, code=code)
         if code is None:
-            await person.kill()
+            await participant.kill()
 
 
-async def _stop_replicas(plan: Plan, scene: Scene, memory: dict[str, int]) -> None:
-    """Nobody is there any more: they hold nothing, and drain."""
-    await _look_at_replicas(scene, memory)
-    for replica in scene.replicas:
+async def _stop_replicas(plan: Plan, cluster: Cluster, memory: dict[str, int]) -> None:
+    """Record the replicas' resources, now that no client is connected, and drain them."""
+    await _record_resources(cluster, memory)
+    for replica in cluster.replicas:
         replica.signal(15)
-    for replica in scene.replicas:
-        code = await replica.ended(min(30, plan.patience + 5))
-        scene.record.say("drained", party=replica.name, code=code, last=True)
+    for replica in cluster.replicas:
+        code = await replica.wait_for_exit(min(30, plan.patience + 5))
+        cluster.record.say("drained", party=replica.name, code=code, last=True)
 
 
-async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
-    """Streams and memory, when nobody is there any more."""
-    for replica in scene.replicas:
+async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
+    """Record open streams and memory of each replica, now that no client is connected."""
+    for replica in cluster.replicas:
         found: dict[str, float] = {}
         for _ in range(20):
             found = await replica.metrics()
@@ -162,7 +165,7 @@ async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
                 break
             await asyncio.sleep(0.25)
         before, after = memory[replica.name], replica.memory()
-        scene.record.say(
+        cluster.record.say(
             "at_rest",
             party=replica.name,
             answers=bool(found),
@@ -175,14 +178,14 @@ async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
         )
 
 
-async def _progress(scene: Scene, injector: Injector, say: Callable[[str], None]) -> None:
+async def _progress(cluster: Cluster, injector: Injector, say: Callable[[str], None]) -> None:
     began, last = time.monotonic(), 0
     with contextlib.suppress(asyncio.CancelledError):
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
-            counts = scene.counts
+            counts = cluster.counts
             prompts = counts.get("prompts", 0)
-            up = sum(1 for r in scene.replicas if r.running)
+            up = sum(1 for r in cluster.replicas if r.running)
             say(
                 f"{time.monotonic() - began:5.0f} s  faults={injector.total} prompts={prompts} "
                 f"(+{(prompts - last) / PROGRESS_SECONDS:.0f}/s) jobs={counts.get('ended', 0)} "
@@ -192,10 +195,10 @@ async def _progress(scene: Scene, injector: Injector, say: Callable[[str], None]
 
 
 def clean(folder: Path) -> None:
-    """Remove the history of a run that found nothing."""
+    """Remove the history of a run."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def out(text: str) -> None:
-    """For people."""
+    """Print progress to standard error."""
     print(text, file=sys.stderr, flush=True)

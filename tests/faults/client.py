@@ -1,7 +1,7 @@
-"""Who has the jobs done: `python -m tests.faults.client`.
+"""A client that creates jobs: `python -m tests.faults.client`.
 
-It keeps so many jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some twice,
-cancels some, and reads what became of them, on any replica.
+It keeps a number of jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some
+twice, cancels some, and reads their results, on any replica.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
-from tests.faults.people import CALL_SECONDS, Program, refusal, until_known
 from tests.faults.plan import TYPE, draw_job
+from tests.faults.program import CALL_SECONDS, Program, refusal, until_known
 
 ENDED = (job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED)
 WATCH_SILENCE = 6.0
-"""Seconds after which a watch that said nothing is opened anew: it has no heartbeat of its own."""
+"""Seconds after which a silent watch is reopened: watches have no heartbeat."""
 
 
-class Office:
-    """Creates jobs and sees them to their end."""
+class JobClient:
+    """Creates jobs and follows them to their end."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._dice = program.dice
+        self._rng = program.rng
         self._record = program.record
         self._at_once: int = program.options.get("at_once", 60)
         self._most: int = program.options.get("jobs", 10**9)
-        self._made = 0
+        self._created = 0
         self._ends: dict[str, asyncio.Event] = {}
         self._states: dict[str, int] = {}
         self._channels: list[grpc.aio.Channel] = []
@@ -48,70 +48,70 @@ class Office:
         self._seen_prompts: set[str] = set()
         self.closing = False
         self.read: list[tuple[str, int]] = []
-        """Some jobs that ended, for the last look."""
+        """Some ended jobs, to be read again at the end of the run."""
 
     async def open(self) -> None:
-        """Connect, and follow."""
-        self._channels = self._program.entrances.each()
+        """Connect, and watch all jobs."""
+        self._channels = self._program.endpoint.each()
         self._watching.add(asyncio.create_task(self._watch_all()))
 
     async def work(self, tell: Callable[..., None]) -> None:
-        """Start jobs, so many at once, until it is closed."""
-        while not self.closing and self._made < self._most:
+        """Create jobs, up to the limit at once, until `closing` is set."""
+        while not self.closing and self._created < self._most:
             if len(self._running) >= self._at_once:
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                 continue
-            self._made += 1
-            task = asyncio.create_task(self._job(self._made))
+            self._created += 1
+            task = asyncio.create_task(self._job(self._created))
             self._running.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._discard)
         tell(all_made=True)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _discard(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._record.say("bug", text=repr(error))
 
     async def finish(self, seconds: float) -> None:
-        """Wait for what runs."""
+        """Wait for the running jobs, and record how many are left."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
         self._record.say("finished", left=len(self._running))
 
     async def close(self) -> None:
-        """Leave nothing open."""
+        """Cancel all tasks and close the channels."""
         for task in (*self._running, *self._watching):
             task.cancel()
         await asyncio.gather(*self._running, *self._watching, return_exceptions=True)
         for channel in self._channels:
             await channel.close()
 
-    async def obey(self, tell: Callable[..., None]) -> None:
-        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`,
-        `leave`."""
-        making = asyncio.create_task(self.work(tell))
+    async def follow_orders(self, tell: Callable[..., None]) -> None:
+        """Create jobs and follow orders: `close SECONDS` (no new jobs, wait for the rest), `look` (read the
+        results on every replica), `leave`."""
+        creating = asyncio.create_task(self.work(tell))
         while (order := await self._program.order()) not in ("leave", "end"):
             if order.startswith("close"):
                 self.closing = True
                 await self.finish(float(order.partition(" ")[2]))
                 tell(finished=True)
             elif order == "look":
-                await self.last_look()
+                await self.read_on_all_replicas()
                 tell(looked=True)
-        making.cancel()
+        creating.cancel()
         await self.close()
 
     async def _call(self, method: str, request: Any, channel: grpc.aio.Channel | None = None) -> Any:
-        """A unary call, repeated until its outcome is known. Raises AskbackError."""
+        """Make a unary call, and retry it until its outcome is known. Raises AskbackError."""
 
         async def call() -> Any:
-            to = channel or self._dice.choice(self._channels)
+            to = channel or self._rng.choice(self._channels)
             stub: Any = (HitlServiceStub if method in ("GetPrompt", "ListAnswers") else JobServiceStub)(to)  # type: ignore[no-untyped-call]
             return await getattr(stub, method)(
-                request, timeout=CALL_SECONDS, metadata=self._program.entrances.metadata()
+                request, timeout=CALL_SECONDS, metadata=self._program.endpoint.metadata()
             )
 
-        return await until_known(call, self._dice)
+        return await until_known(call, self._rng)
 
     async def _create(self, request: pb.CreateJobRequest) -> pb.CreateJobResponse | None:
         keep = (
@@ -127,18 +127,18 @@ class Office:
         return reply  # type: ignore[no-any-return]
 
     async def _job(self, number: int) -> None:
-        dice = random.Random(f"{self._dice.random()}")
+        rng = random.Random(f"{self._rng.random()}")
         request = pb.CreateJobRequest(
             request_id=f"{self._program.name}-{number}",
             job_type=TYPE,
             max_attempts=50,
-            input_json=json.dumps(draw_job(dice, number, slow=self._share("slow", 0.004))),
+            input_json=json.dumps(draw_job(rng, number, slow=self._share("slow", 0.004))),
         )
-        if dice.random() < 0.05:
+        if rng.random() < 0.05:
             request.max_attempts = 3
-        if dice.random() < 0.02:
+        if rng.random() < 0.02:
             request.retention.FromMilliseconds(500)
-        if dice.random() < 0.03:
+        if rng.random() < 0.03:
             answers = await asyncio.gather(self._create(request), self._create(request))
             reply = answers[0]
         else:
@@ -147,27 +147,27 @@ class Office:
             return
         self._program.count("jobs")
         job_id = reply.job.job_id
-        if dice.random() < 0.02:
+        if rng.random() < 0.02:
             watch = asyncio.create_task(self._watch(job_id))
             self._watching.add(watch)
             watch.add_done_callback(self._watching.discard)
-        if dice.random() < self._share("twice", 0.03):
+        if rng.random() < self._share("twice", 0.03):
             await self._create(request)
-        if dice.random() < 0.01:
+        if rng.random() < 0.01:
             request.input_json = "{}"
             await self._create(request)
-        if dice.random() < self._share("cancel", 0.02):
-            await asyncio.sleep(dice.uniform(0, 1))
+        if rng.random() < self._share("cancel", 0.02):
+            await asyncio.sleep(rng.uniform(0, 1))
             await self._cancel(job_id)
-        await self._end_of(job_id)
+        await self._wait_for_end(job_id)
         self._program.count("ended")
         if not request.HasField("retention"):
-            await self._look(job_id)
-            if dice.random() < 0.2:
+            await self._read_job(job_id)
+            if rng.random() < 0.2:
                 self.read.append((job_id, number))
 
     def _share(self, of: str, default: float) -> float:
-        """How much of the load is like this."""
+        """The share of jobs with this property."""
         return float(self._program.options.get(f"{of}_share", default))
 
     async def _cancel(self, job_id: str) -> None:
@@ -179,7 +179,7 @@ class Office:
         else:
             self._record.say("ok", op=op, st=reply.job.state)
 
-    async def _end_of(self, job_id: str) -> None:
+    async def _wait_for_end(self, job_id: str) -> None:
         if self._states.get(job_id) in ENDED:
             return
         event = self._ends[job_id] = asyncio.Event()
@@ -198,12 +198,12 @@ class Office:
                 "GetJob", pb.GetJobRequest(job_id=job_id, consistency=pb.CONSISTENCY_STRONG)
             )
         except AskbackError:
-            return True  # its retention is over
+            return True  # it has been deleted after its retention
         return reply.job.state in ENDED
 
-    async def _look(self, job_id: str, channel: grpc.aio.Channel | None = None, **facts: Any) -> None:
-        """Read a job; what is read is written down."""
-        strong = self._dice.random() < 0.5 and channel is None
+    async def _read_job(self, job_id: str, channel: grpc.aio.Channel | None = None, **facts: Any) -> None:
+        """Read a job and record the result."""
+        strong = self._rng.random() < 0.5 and channel is None
         request = pb.GetJobRequest(job_id=job_id)
         if strong:
             request.consistency = pb.CONSISTENCY_STRONG
@@ -215,13 +215,13 @@ class Office:
             return
         self._record.say("ok", op=op, st=job.state, v=job.version, f=job.result_json)
 
-    async def last_look(self) -> None:
-        """Read some jobs and their prompts on every replica, when all is quiet."""
-        for job_id, _ in self._dice.sample(self.read, min(len(self.read), 60)):
+    async def read_on_all_replicas(self) -> None:
+        """Read some jobs and prompts on every replica, after the run has settled."""
+        for job_id, _ in self._rng.sample(self.read, min(len(self.read), 60)):
             for place, channel in enumerate(self._channels):
-                await self._look(job_id, channel, last=place)
+                await self._read_job(job_id, channel, last=place)
         prompts = sorted(self._seen_prompts)
-        for prompt_id in self._dice.sample(prompts, min(len(prompts), 100)):
+        for prompt_id in self._rng.sample(prompts, min(len(prompts), 100)):
             for place, channel in enumerate(self._channels):
                 op = self._record.invoke("prompt", p=prompt_id, last=place)
                 try:
@@ -237,13 +237,13 @@ class Office:
                     )
 
     async def _watch(self, job_id: str) -> None:
-        """Follow one job to its end, wherever it goes on."""
+        """Follow one job to its end, on changing replicas."""
         seq = 0
         while True:
-            channel = self._dice.choice(self._channels)
+            channel = self._rng.choice(self._channels)
             stub: Any = JobServiceStub(channel)  # type: ignore[no-untyped-call]
             request = pb.WatchJobRequest(job_id=job_id, after_seq=seq)
-            call = stub.WatchJob(request, metadata=self._program.entrances.metadata())
+            call = stub.WatchJob(request, metadata=self._program.endpoint.metadata())
             self._record.say("watch", j=job_id, after=seq)
             try:
                 while True:
@@ -272,18 +272,18 @@ class Office:
                     return
             finally:
                 call.cancel()
-            await asyncio.sleep(self._dice.uniform(0.05, 0.3))
+            await asyncio.sleep(self._rng.uniform(0.05, 0.3))
 
     async def _watch_all(self) -> None:
-        """Follow all jobs, by tokens."""
+        """Follow all jobs, with resume tokens."""
         token, stream = "", 0
         while True:
             stream += 1
-            channel = self._dice.choice(self._channels)
+            channel = self._rng.choice(self._channels)
             stub: Any = JobServiceStub(channel)  # type: ignore[no-untyped-call]
             request = pb.WatchJobsRequest(resume_token=token)
             request.filter.job_types.append(TYPE)
-            call = stub.WatchJobs(request, metadata=self._program.entrances.metadata())
+            call = stub.WatchJobs(request, metadata=self._program.endpoint.metadata())
             self._record.say("jobs_hello", s=stream, resumes=bool(token))
             try:
                 while True:
@@ -294,7 +294,7 @@ class Office:
                     if message.reset:
                         self._record.say("jobs_reset", s=stream, why=message.reset)
                     for job in message.jobs:
-                        self._told(job, stream)
+                        self._note_job(job, stream)
                     if message.resume_token:
                         token = message.resume_token
                     if message.caught_up:
@@ -305,9 +305,9 @@ class Office:
                 self._record.say("jobs_lost", s=stream, **refusal(from_rpc(error)))
             finally:
                 call.cancel()
-            await asyncio.sleep(self._dice.uniform(0.05, 0.3))
+            await asyncio.sleep(self._rng.uniform(0.05, 0.3))
 
-    def _told(self, job: job_pb2.Job, stream: int) -> None:
+    def _note_job(self, job: job_pb2.Job, stream: int) -> None:
         self._record.say("job", s=stream, j=job.job_id, st=job.state, v=job.version)
         if job.state in ENDED:
             self._states[job.job_id] = job.state
@@ -317,14 +317,14 @@ class Office:
 
 
 def main() -> None:
-    """Until the order to leave."""
+    """Run until the order to leave."""
     program = Program.from_command_line()
 
     async def live() -> None:
-        office = Office(program)
-        await office.open()
+        client = JobClient(program)
+        await client.open()
         program.tell(ready=True)
-        await office.obey(program.tell)
+        await client.follow_orders(program.tell)
 
     program.run(live)
 

@@ -1,4 +1,4 @@
-"""What the harness's own tests need."""
+"""Fixtures for the tests of the fault injection itself."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.requirements import absent
 
 @pytest.fixture(scope="session")
 def postgres_programs() -> None:
-    """PostgreSQL's programs, which the scene starts itself; without them the test is skipped, or fails."""
+    """PostgreSQL's programs, which the cluster starts itself; without them the test is skipped, or fails."""
     try:
         find_binaries("auto")
     except PostgresUnavailable as reason:

@@ -1,7 +1,7 @@
-"""A person at a console, by raw frames: `python -m tests.faults.console`.
+"""A user at a console, with raw frames: `python -m tests.faults.console`.
 
-It records all that its streams tell, answers what it is shown, sends some answers again by another replica,
-and some with another content under the same id.
+It records all events of its streams and answers prompts. It sends some answers again through another
+replica, and some with other content under the same id.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
-from tests.faults.people import CALL_SECONDS, Program, refusal, until_known
+from tests.faults.program import CALL_SECONDS, Program, refusal, until_known
 
 CREDIT = 200
 
 
 class View:
-    """The console's side of Converse: what it was told, written down as it came."""
+    """The console's side of Converse: records each event as it arrives."""
 
     name = "converse"
     method = "HitlService.Converse"
@@ -65,7 +65,7 @@ class View:
     def goodbye(self) -> pb.ConverseClientFrame:
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
-    def welcomed(self, frame: pb.ConverseServerFrame) -> float:
+    def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
         welcome = frame.welcome
         self._left, self._stream = self._stream, self._hello[0]
         self._record.say("welcome", s=self._stream, replica=welcome.replica, left=self._left)
@@ -74,10 +74,10 @@ class View:
         self._put = None
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[Any], None]) -> None:
+    def on_open(self, put: Callable[[Any], None]) -> None:
         self._put = put
 
-    def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
         stream = self._left if leaving and self._left else self._stream
         match frame.WhichOneof("body"):
             case "prompt_event":
@@ -122,41 +122,41 @@ class View:
             case "bookmark":
                 self.token = event.bookmark.resume_token
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         self._record.say("lost", s=self._stream)
-        self._put, self._stream = None, 0  # nobody is leaving it
+        self._put, self._stream = None, 0  # the next stream has no predecessor
 
 
-class Person:
-    """Answers what is shown, sooner or later."""
+class ConsoleUser:
+    """Answers prompts after a random delay."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._dice = program.dice
+        self._rng = program.rng
         self._record = program.record
         options = program.options
         self._slow: float = options.get("slow", 8.0)
         credit = CREDIT if options.get("credit") else 0
         self.view = View(program, self._consider, credit)
-        self._session = Session(self.view, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._session = ReconnectingStream(self.view, program.endpoint, backoff_cap=1.0)  # type: ignore[arg-type]
         self._thinking: dict[str, asyncio.Task[None]] = {}
-        self._again: set[asyncio.Task[None]] = set()
+        self._answers: set[asyncio.Task[None]] = set()
         self.leaving = False
 
-    async def sit_down(self) -> None:
+    async def start(self) -> None:
         """Open the stream."""
         await self._session.start()
 
     async def leave(self) -> None:
-        """Finish what was begun, and go."""
+        """Finish the answers that were begun, and close the stream."""
         self.leaving = True
         for task in self._thinking.values():
             task.cancel()
-        if self._again:
-            await asyncio.wait(self._again, timeout=20)
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=20)
         await self._session.aclose()
 
     def _consider(self, prompt: prompt_pb2.Prompt) -> None:
@@ -167,43 +167,43 @@ class Person:
             known.cancel()
         task = asyncio.create_task(self._think(prompt))
         self._thinking[prompt.prompt_id] = task
-        task.add_done_callback(lambda done: self._thought(prompt.prompt_id, done))
+        task.add_done_callback(lambda done: self._discard(prompt.prompt_id, done))
 
-    def _thought(self, prompt_id: str, task: asyncio.Task[None]) -> None:
+    def _discard(self, prompt_id: str, task: asyncio.Task[None]) -> None:
         if self._thinking.get(prompt_id) is task:
             del self._thinking[prompt_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._record.say("bug", text=repr(error))
 
     async def _think(self, prompt: prompt_pb2.Prompt) -> None:
-        """Keen people race; the others look again later whether somebody has answered."""
-        dice = self._dice
-        await asyncio.sleep(dice.uniform(0, 0.1) if dice.random() < 0.6 else dice.uniform(1, 2))
+        """Answer at once and race with others, or wait and answer if the prompt is still open."""
+        rng = self._rng
+        await asyncio.sleep(rng.uniform(0, 0.1) if rng.random() < 0.6 else rng.uniform(1, 2))
         if prompt.content.labels.get("pace") == "slow":
-            await asyncio.sleep(self._slow * dice.uniform(1, 1.3))
+            await asyncio.sleep(self._slow * rng.uniform(1, 1.3))
         if prompt.prompt_id in self.view.open:
-            # Begun is begun: a task of its own, which no newer version of the prompt cancels.
+            # In a separate task, because a newer version of the prompt cancels this one.
             task = asyncio.create_task(self._answer(self.view.open[prompt.prompt_id]))
-            self._again.add(task)
-            task.add_done_callback(self._again.discard)
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
 
     async def _answer(self, prompt: prompt_pb2.Prompt) -> None:
-        dice = self._dice
+        rng = self._rng
         request = pb.AnswerPromptRequest(
-            answer_id=uuid.UUID(int=dice.getrandbits(128)).hex,
+            answer_id=uuid.UUID(int=rng.getrandbits(128)).hex,
             prompt_id=prompt.prompt_id,
             revision=prompt.revision,
             decision=prompt_pb2.DECISION_ACCEPT,
-            comment=f"{self._program.name} {dice.getrandbits(64):x}",
+            comment=f"{self._program.name} {rng.getrandbits(64):x}",
         )
         if prompt.content.HasField("questions"):
-            request.values_json = f'{{"n": {dice.randrange(1, 99)}}}'
-            if dice.random() < 0.03:
+            request.values_json = f'{{"n": {rng.randrange(1, 99)}}}'
+            if rng.random() < 0.03:
                 request.values_json = '{"n": "no number"}'
         result = await self._submit(request)
-        if result is not None and dice.random() < 0.1:
-            await self._submit(request, unary=dice.random() < 0.7)
-        if result is not None and dice.random() < 0.03:
+        if result is not None and rng.random() < 0.1:
+            await self._submit(request, unary=rng.random() < 0.7)
+        if result is not None and rng.random() < 0.03:
             request.comment += " changed"
             await self._submit(request, unary=True)
         if result is not None and result.status == prompt_pb2.ANSWER_STATUS_INVALID:
@@ -224,7 +224,7 @@ class Person:
             result = await (self._by_call(kept) if unary else self._by_stream(kept))
         except AskbackError as error:
             if error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-                return None  # the session is over: unknown
+                return None  # the stream ended: the outcome is unknown
             self._record.say("no", op=op, **refusal(error))
             return None
         prompt = result.prompt
@@ -248,12 +248,12 @@ class Person:
 
     async def _by_call(self, request: pb.AnswerPromptRequest) -> pb.AnswerResult:
         async def call() -> pb.AnswerResult:
-            entrances = self._program.entrances
-            async with entrances.open() as channel:
+            endpoint = self._program.endpoint
+            async with endpoint.open() as channel:
                 stub: Any = HitlServiceStub(channel)
                 try:
                     done = await stub.AnswerPrompt(
-                        request, timeout=CALL_SECONDS, metadata=entrances.metadata()
+                        request, timeout=CALL_SECONDS, metadata=endpoint.metadata()
                     )
                 except grpc.aio.AioRpcError as error:
                     verdict = _verdict(error)
@@ -262,11 +262,11 @@ class Person:
                     return verdict
                 return done.result  # type: ignore[no-any-return]
 
-        return await until_known(call, self._dice)  # type: ignore[no-any-return]
+        return await until_known(call, self._rng)  # type: ignore[no-any-return]
 
 
 def _verdict(error: grpc.aio.AioRpcError) -> pb.AnswerResult | None:
-    """The result that a refused AnswerPrompt carries."""
+    """The result in the details of a refused AnswerPrompt."""
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     for detail in status.details if status else ():
         if detail.Is(pb.AnswerResult.DESCRIPTOR):
@@ -277,12 +277,12 @@ def _verdict(error: grpc.aio.AioRpcError) -> pb.AnswerResult | None:
 
 
 def main() -> None:
-    """Until the order to leave."""
+    """Run until the order to leave."""
     program = Program.from_command_line()
 
     async def live() -> None:
-        person = Person(program)
-        await person.sit_down()
+        person = ConsoleUser(program)
+        await person.start()
         program.tell(ready=True)
         await program.order()
         await person.leave()

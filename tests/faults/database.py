@@ -1,4 +1,4 @@
-"""The databases of a scene: a SQLite file, or PostgreSQL with a synchronous standby that can be promoted."""
+"""The databases of a cluster: a SQLite file, or PostgreSQL with a synchronous standby to promote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.postgres_binaries import Binaries
 
 
 class Standby(PostgresServer):
-    """A streaming copy of a running server."""
+    """A streaming replica of a running server."""
 
     def __init__(self, primary: PostgresServer) -> None:
         super().__init__(fsync=False)
@@ -56,12 +56,12 @@ class Standby(PostgresServer):
 
 
 def port_of(server: PostgresServer) -> int:
-    """Where a server listens."""
+    """The port of a server."""
     return urlsplit(server._dsn).port or 0
 
 
 class SQLiteFile:
-    """One file."""
+    """A SQLite database in the run's folder."""
 
     kind = "sqlite"
 
@@ -70,14 +70,14 @@ class SQLiteFile:
         self.url = f"sqlite+aiosqlite:///{self.path}"
 
     def start(self) -> None:
-        """Nothing to start."""
+        """Do nothing: SQLite has no server."""
 
     def stop(self) -> None:
-        """The file stays for the checker; its folder goes with the run."""
+        """Do nothing: the checker reads the file, and it is removed with the run's folder."""
 
 
 class PostgreSQL:
-    """A primary, with `standby` a synchronous standby beside it, and one database on them."""
+    """A primary with one database and, with `standby`, a synchronous standby."""
 
     kind = "postgresql"
 
@@ -88,14 +88,14 @@ class PostgreSQL:
         self.name = ""
 
     def start(self) -> None:
-        """Be ready. Raises PostgresUnavailable."""
+        """Start the servers and create the database. Raises PostgresUnavailable."""
         self.primary.start()
         self.name = urlsplit(self.primary.create_database()).path[1:]
         if self._wants_standby:
             self.add_standby()
 
     def add_standby(self) -> None:
-        """Copy the primary, and from then on commit on both."""
+        """Start a standby; from then on commits wait for it."""
         self.standby = Standby(self.primary)
         self.standby.start()
         self.set("synchronous_standby_names", "*")
@@ -107,20 +107,20 @@ class PostgreSQL:
 
     @property
     def port(self) -> int:
-        """Of the server that takes writes."""
+        """The port of the primary."""
         return port_of(self.primary)
 
     def url(self, port: int = 0) -> str:
-        """The database's URL, by a proxy's port or directly."""
+        """The database's URL, through the port of a proxy or directly."""
         return f"postgresql+asyncpg://postgres@127.0.0.1:{port or self.port}/{self.name}"
 
     def execute(self, statement: str) -> Any:
-        """One statement in the scene's database."""
+        """Run one statement in the database."""
         server, name = self.primary, self.name
         return in_thread(_fetch_value(f"postgresql://postgres@127.0.0.1:{port_of(server)}/{name}", statement))
 
     def terminate_backends(self, which: str) -> int:
-        """End the service's backends whose application's name is like this; how many."""
+        """Terminate the backends whose application name matches `which`. Returns their number."""
         statement = (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
             f"WHERE datname = '{self.name}' AND application_name LIKE '{which}'"
@@ -128,15 +128,15 @@ class PostgreSQL:
         return int(self.execute(statement) or 0)
 
     def restart(self) -> None:
-        """Immediate stop, and start again: crash recovery."""
+        """Crash the primary and start it again, with crash recovery."""
         self.primary.crash()
         self.primary.start()
 
     def promote(self) -> None:
-        """The primary dies for good; the standby takes over, alone."""
+        """Crash the primary for good and promote the standby, which then runs alone."""
         assert self.standby is not None
         old, new = self.primary, self.standby
-        self._let_it_catch_up()
+        self._wait_for_standby()
         old.crash()
         new.execute("SELECT pg_promote(true, 30)")
         new.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
@@ -144,9 +144,13 @@ class PostgreSQL:
         self.primary, self.standby = new, None
         old.stop()
 
-    def _let_it_catch_up(self) -> None:
-        """PostgreSQL shows a commit that no standby has when its wait was cut short (a terminated backend) or
-        when recovery brought it back: a failover then takes back what was seen. Not what is tested here."""
+    def _wait_for_standby(self) -> None:
+        """Wait until the standby has all commits that are visible on the primary.
+
+        PostgreSQL shows a commit before the standby has it if its wait was interrupted (a terminated backend)
+        or if crash recovery restored it. A failover would then undo a visible commit; these tests exclude
+        that.
+        """
         seen = self.execute("SELECT pg_current_wal_lsn()::text")
         caught_up = f"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '{seen}'::pg_lsn"
         for _ in range(600):
@@ -156,7 +160,7 @@ class PostgreSQL:
         raise RuntimeError("the standby does not catch up")
 
     def stop(self) -> None:
-        """End the servers and remove their files."""
+        """Stop the servers and remove their files."""
         for server in (self.standby, self.primary):
             if server is not None:
                 server.stop()

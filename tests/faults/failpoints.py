@@ -1,7 +1,7 @@
-"""Failpoints of a replica: something happens at exactly the n-th passing of a place in the program.
+"""Failpoints of a replica: the process kills itself when it reaches a place for the n-th time.
 
-The places are before and after each commit, and before and after each write to a stream. They are put
-around the product's own functions here; the product knows nothing of them.
+The places are before and after each commit, and before and after each write to a stream. This module
+patches them into the server; the server has no code for them.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ PLACES = ("before_commit", "after_commit", "before_send", "after_send")
 
 
 class Failpoints:
-    """`spec`: `PLACE=N`, the passing at which the process kills itself; several with commas."""
+    """`spec` is `PLACE=N`, or several separated by commas: kill the process at the N-th pass of PLACE."""
 
     def __init__(self, spec: str, recorder: Recorder) -> None:
         pairs = (part.split("=") for part in spec.split(",") if part)
         self._at = {place: int(number) for place, number in pairs}
-        self._passed: Counter[str] = Counter()
+        self._hits: Counter[str] = Counter()
         self._recorder = recorder
 
-    def passing(self, place: str) -> None:
-        """The program is at this place. It may not go on from here."""
-        self._passed[place] += 1
-        if self._passed[place] == self._at.get(place):
-            self._recorder.say("failpoint", place=place, passed=self._passed[place])
+    def hit(self, place: str) -> None:
+        """Count a pass of this place; kill the process if it is the one to fail at."""
+        self._hits[place] += 1
+        if self._hits[place] == self._at.get(place):
+            self._recorder.say("failpoint", place=place, passed=self._hits[place])
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:
-        """Put them into the program."""
+        """Patch the failpoints into the server."""
         self._around_commits(Postgres)
         self._around_commits(SQLite)
         self._around_sends()
@@ -50,25 +50,25 @@ class Failpoints:
     def _around_commits(self, dialect: Any) -> None:
         write = dialect.write
 
-        async def watched(this: Any, batch: Any) -> Any:
-            self.passing("before_commit")
+        async def with_failpoints(this: Any, batch: Any) -> Any:
+            self.hit("before_commit")
             outcome = await write(this, batch)
-            self.passing("after_commit")
+            self.hit("after_commit")
             return outcome
 
-        dialect.write = watched
+        dialect.write = with_failpoints
 
     def _around_sends(self) -> None:
         serve = streams._serve
 
-        async def watched(replica: Any, session: Any, context: Any, *more: Any) -> None:
+        async def with_failpoints(replica: Any, session: Any, context: Any, *more: Any) -> None:
             await serve(replica, session, _Context(context, self), *more)
 
-        streams._serve = watched
+        streams._serve = with_failpoints
 
 
 class _Context:
-    """A stream's context whose writes pass failpoints."""
+    """A stream's context with failpoints around its writes."""
 
     def __init__(self, context: Any, failpoints: Failpoints) -> None:
         self._context = context
@@ -76,28 +76,28 @@ class _Context:
         self.read = context.read
 
     async def write(self, message: bytes) -> None:
-        self._failpoints.passing("before_send")
+        self._failpoints.hit("before_send")
         await self._context.write(message)
-        self._failpoints.passing("after_send")
+        self._failpoints.hit("after_send")
 
 
 def slow_commits(share: float, seconds: float, seed: int) -> None:
-    """Some writes on PostgreSQL stay open for a while between their statement and their commit: the ids
-    of their events are drawn long before anybody can see them."""
-    dice, write = random.Random(seed), Postgres.write
+    """Delay the commits of a share of the writes on PostgreSQL: the ids of their events are assigned long
+    before other transactions can see them."""
+    rng, write = random.Random(seed), Postgres.write
 
     async def slow(this: Postgres, batch: Any) -> Any:
-        if dice.random() >= share:
+        if rng.random() >= share:
             return await write(this, batch)
         try:
             connection = await this._connection()
         except Exception:
-            return await write(this, batch)  # it says so in its own way
+            return await write(this, batch)  # let it raise its own error
         transaction = connection.transaction()
         try:
             await transaction.start()
             outcome = await write(this, batch)
-            await asyncio.sleep(dice.uniform(0, seconds))
+            await asyncio.sleep(rng.uniform(0, seconds))
             await transaction.commit()
         except (OSError, TimeoutError, asyncpg.PostgresError, *_DRIVER) as error:
             await this._disconnect()

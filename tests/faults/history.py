@@ -1,7 +1,7 @@
-"""Histories: what everybody said and heard, as JSON lines, one file for each process.
+"""Histories: the requests, replies and events of each process, as JSON lines in one file per start.
 
-A line has `t` (this machine's clock, in seconds), `e` (what happened) and what belongs to it. An operation is
-an `invoke` with an `op`, and at most one `ok` or `no` (refused for good) with the same `op`: without
+A line has `t` (this machine's clock, in seconds), `e` (the kind of event) and further fields. An operation
+is an `invoke` with an `op`, and at most one `ok` or `no` (refused for good) with the same `op`. Without
 either its outcome is unknown.
 """
 
@@ -15,32 +15,32 @@ from pathlib import Path
 from typing import Any
 
 Line = dict[str, Any]
-_true_time = time.time  # a program whose clock is skewed writes its history by the true one
+_true_time = time.time  # programs with a skewed clock still record the true time
 
 
 class Recorder:
-    """Writes one process's history. Each line is written before the call returns: SIGKILL loses none."""
+    """Writes the history of one process, unbuffered: SIGKILL loses no line."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._ops = 0
 
     def say(self, event: str, **facts: Any) -> None:
-        """One line."""
+        """Write one line."""
         line = {"t": round(_true_time(), 6), "e": event, **facts}
         os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def invoke(self, what: str, **facts: Any) -> int:
-        """An operation begins; its number."""
+        """Record the start of an operation. Returns its number."""
         self._ops += 1
         self.say("invoke", op=self._ops, what=what, **facts)
         return self._ops
 
 
 def read(folder: Path) -> Iterator[Line]:
-    """All lines of a folder's files, each file in its order; `_at` says which file and line, `who` whose.
+    """All lines of the files in a folder; `_at` is added as file and line number, `who` as the process.
 
-    A half line at a file's end, of a process that was killed, does not count.
+    An incomplete last line, of a process that was killed, is skipped.
     """
     for path in sorted(folder.glob("*.jsonl")):
         who, _, start = path.stem.rpartition(".")

@@ -1,4 +1,4 @@
-"""Faults: which, where and for how long is drawn from the seed; each is done, undone and written down."""
+"""Injects faults. Kind, target and duration are drawn from the seed; each fault is recorded and undone."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.faults.actors import Actor, Replica
+from tests.faults.cluster import Cluster
 from tests.faults.database import PostgreSQL
 from tests.faults.failpoints import PLACES
+from tests.faults.processes import ManagedProcess, Replica
 from tests.faults.proxy import Link
-from tests.faults.scene import Scene
 
 DRAIN_SECONDS = 25.0
 AT_ONCE = 6
-"""Faults at the same time."""
+"""Maximum number of faults at the same time."""
 
 
 class Injector:
-    """Injects faults until it is told to stop; then all is healed and everybody runs again."""
+    """Injects faults until a condition holds; then undoes all of them and waits until all replicas run."""
 
-    def __init__(self, scene: Scene, seed: int, *, pause: float, longest: float) -> None:
-        self._scene = scene
-        self._dice = random.Random(f"faults/{seed}")
+    def __init__(self, cluster: Cluster, seed: int, *, pause: float, longest: float) -> None:
+        self._cluster = cluster
+        self._rng = random.Random(f"faults/{seed}")
         self._pause = pause
         self._longest = longest
         self.injected: Counter[str] = Counter()
@@ -42,65 +42,65 @@ class Injector:
             "delay": (12, self._delay),
             "isolate": (4, self._isolate),
             "freeze": (6, self._freeze),
-            "kill_person": (3, self._kill_person),
+            "kill_participant": (3, self._kill_participant),
             "kill_replica": (3, self._kill_replica),
             "failpoint": (3, self._failpoint),
             "drain": (2, self._drain),
         }
         self.scripted: dict[str, Callable[[], Awaitable[str]]] = {
-            "freeze_worker": lambda: self._freeze_this(scene.workers[-1], 2.5),
-            "kill_worker": lambda: self._kill_this(scene.workers[-1]),
-            "kill_console": lambda: self._kill_this(scene.consoles[-1]),
-            "cut_console": lambda: self._cut_this(scene.consoles[-1], 0.8),
+            "freeze_worker": lambda: self._freeze_this(cluster.workers[-1], 2.5),
+            "kill_worker": lambda: self._kill_this(cluster.workers[-1]),
+            "kill_console": lambda: self._kill_this(cluster.consoles[-1]),
+            "cut_console": lambda: self._cut_this(cluster.consoles[-1], 0.8),
             **{f"failpoint_{place}": partial(self._failpoint, place) for place in PLACES},
         }
-        if isinstance(scene.database, PostgreSQL):
+        if isinstance(cluster.database, PostgreSQL):
             self.faults |= {
                 "terminate_one": (10, lambda: self._terminate(one=True)),
                 "terminate_all": (2, lambda: self._terminate(one=False)),
                 "freeze_database": (1, self._freeze_database),
                 "stop_database": (1, self._stop_database),
             }
-            if scene.database.standby is not None:
+            if cluster.database.standby is not None:
                 self.faults |= {"promote": (0.3, self._promote)}
         else:
-            # One replica alone: killing it is the fault that counts most.
+            # With a single replica, killing it is the most interesting fault.
             self.faults["kill_replica"] = (8, self._kill_replica)
             self.faults["failpoint"] = (8, self._failpoint)
 
     @property
     def total(self) -> int:
-        """How many so far."""
+        """The number of faults injected so far."""
         return sum(self.injected.values())
 
     async def run(self, until: Callable[[], bool]) -> None:
-        """Inject until then; return when all is well again."""
+        """Inject random faults until the condition holds; return when all of them are undone."""
         names = list(self.faults)
         weights = [self.faults[name][0] for name in names]
         try:
             while not until():
-                await asyncio.sleep(self._dice.expovariate(1 / self._pause))
+                await asyncio.sleep(self._rng.expovariate(1 / self._pause))
                 if len(self._running) < AT_ONCE:
-                    self._begin(self._dice.choices(names, weights)[0])
+                    self._begin(self._rng.choices(names, weights)[0])
         finally:
             if self._running:
                 await asyncio.wait(self._running)
             await self._heal()
 
     async def follow(self, names: Sequence[str], seconds: float) -> None:
-        """Inject these, spread over the time; return when all is well again."""
+        """Inject these faults, evenly spread over the time; return when all of them are undone."""
         pause = seconds / (len(names) + 1)
         for name in names:
             await asyncio.sleep(pause)
-            await self._all_serve()
+            await self._wait_for_replicas()
             await self._do(name)
         await asyncio.sleep(pause)
         await self._heal()
 
     @asynccontextmanager
-    async def raising_the_dead(self) -> AsyncIterator[None]:
-        """Meanwhile a replica that met its failpoint, or ended by itself, is started again."""
-        watcher = asyncio.create_task(self._raise_the_dead())
+    async def restarting_ended_processes(self) -> AsyncIterator[None]:
+        """Restart processes that end inside this context by a failpoint or by themselves."""
+        watcher = asyncio.create_task(self._restart_ended_processes())
         try:
             yield
         finally:
@@ -113,60 +113,60 @@ class Injector:
         task.add_done_callback(self._running.discard)
 
     async def _do(self, name: str) -> None:
-        self._scene.record.say("fault", what=name)
+        self._cluster.record.say("fault", what=name)
         try:
             where = await (self.scripted.get(name) or self.faults[name][1])()
         except Exception as error:
-            self._scene.record.say("bug", text=f"{name}: {error!r}")
+            self._cluster.record.say("bug", text=f"{name}: {error!r}")
             raise
-        self._scene.record.say("healed", what=name, where=where)
+        self._cluster.record.say("healed", what=name, where=where)
         if where:
             self.injected[name] += 1
 
-    async def _raise_the_dead(self) -> None:
-        scene = self._scene
+    async def _restart_ended_processes(self) -> None:
+        cluster = self._cluster
         while True:
             await asyncio.sleep(0.1)
-            for actor in (*scene.replicas, *scene.workers, *scene.consoles):
-                if actor.busy or actor.running or actor.may_leave:
+            for process in (*cluster.replicas, *cluster.workers, *cluster.consoles):
+                if process.busy or process.running or process.may_leave:
                     continue
-                scene.record.say("dead", party=actor.name, code=actor.code)
-                actor.busy = True
-                if isinstance(actor, Replica):
-                    actor.failpoints = ""
-                    await actor.serve()
+                cluster.record.say("dead", party=process.name, code=process.code)
+                process.busy = True
+                if isinstance(process, Replica):
+                    process.failpoints = ""
+                    await process.serve()
                 else:
-                    await actor.start()
-                    await actor.tells("ready")
-                actor.busy = False
+                    await process.start()
+                    await process.wait_for("ready")
+                process.busy = False
 
     async def _heal(self) -> None:
-        for link in self._scene.links.values():
+        for link in self._cluster.links.values():
             link.heal()
-        for actor in (*self._scene.replicas, *self._scene.people):
-            actor.signal(signal.SIGCONT)
-        await self._all_serve()
-        self._scene.record.say("quiet")
+        for process in (*self._cluster.replicas, *self._cluster.participants):
+            process.signal(signal.SIGCONT)
+        await self._wait_for_replicas()
+        self._cluster.record.say("quiet")
 
-    async def _all_serve(self) -> None:
-        for replica in self._scene.replicas:
-            while replica.busy or not replica.running:  # noqa: ASYNC110, its end is nobody's event
+    async def _wait_for_replicas(self) -> None:
+        for replica in self._cluster.replicas:
+            while replica.busy or not replica.running:  # noqa: ASYNC110, no event marks this
                 await asyncio.sleep(0.05)
 
-    def _span(self) -> float:
-        return self._dice.uniform(0.1, self._longest)
+    def _duration(self) -> float:
+        return self._rng.uniform(0.1, self._longest)
 
     def _some_link(self) -> Link | None:
         free = [
-            link for link in self._scene.links.values() if not (link.is_cut or link.is_stalled or link.lost)
+            link for link in self._cluster.links.values() if not (link.is_cut or link.is_stalled or link.lost)
         ]
-        return self._dice.choice(free) if free else None
+        return self._rng.choice(free) if free else None
 
-    def _some(self, actors: list[Actor]) -> Actor | None:
-        free = [a for a in actors if not a.busy and a.running]
-        return self._dice.choice(free) if free else None
+    def _some(self, processes: list[ManagedProcess]) -> ManagedProcess | None:
+        free = [a for a in processes if not a.busy and a.running]
+        return self._rng.choice(free) if free else None
 
-    # Ways.
+    # Connections.
 
     async def _reset(self) -> str:
         link = self._some_link()
@@ -179,7 +179,7 @@ class Injector:
         if link is None:
             return ""
         do(link)
-        await asyncio.sleep(self._span())
+        await asyncio.sleep(self._duration())
         link.heal()
         return link.name
 
@@ -190,96 +190,96 @@ class Injector:
         return await self._for_a_while(self._some_link(), Link.stall)
 
     async def _half_open(self) -> str:
-        side = self._dice.choice(("client", "server"))
+        side = self._rng.choice(("client", "server"))
         return await self._for_a_while(self._some_link(), lambda link: link.half_open(side))
 
     async def _delay(self) -> str:
-        seconds = self._dice.uniform(0.01, 0.4)
+        seconds = self._rng.uniform(0.01, 0.4)
         return await self._for_a_while(self._some_link(), lambda link: link.delay(seconds))
 
     async def _isolate(self) -> str:
-        """One party, from everybody."""
-        actor = self._some([*self._scene.replicas, *self._scene.people])
-        if actor is None:
+        """Cut all connections of one process."""
+        process = self._some([*self._cluster.replicas, *self._cluster.participants])
+        if process is None:
             return ""
-        return await self._cut_this(actor, self._span())
+        return await self._cut_this(process, self._duration())
 
-    async def _cut_this(self, actor: Actor, seconds: float) -> str:
-        links = self._scene.links_of(actor.name)
+    async def _cut_this(self, process: ManagedProcess, seconds: float) -> str:
+        links = self._cluster.links_of(process.name)
         for link in links:
             link.cut()
         await asyncio.sleep(seconds)
         for link in links:
             link.heal()
-        return actor.name
+        return process.name
 
     # Processes.
 
     async def _freeze(self) -> str:
-        actor = self._some([*self._scene.replicas, *self._scene.people])
-        if actor is None:
+        process = self._some([*self._cluster.replicas, *self._cluster.participants])
+        if process is None:
             return ""
-        # Now and then longer than a session lives.
-        return await self._freeze_this(actor, self._span() * self._dice.choice((1, 1, 1, 2.5)))
+        # Sometimes longer than a session's lifetime.
+        return await self._freeze_this(process, self._duration() * self._rng.choice((1, 1, 1, 2.5)))
 
-    async def _freeze_this(self, actor: Actor, seconds: float) -> str:
-        actor.busy = True
-        actor.signal(signal.SIGSTOP)
+    async def _freeze_this(self, process: ManagedProcess, seconds: float) -> str:
+        process.busy = True
+        process.signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
-        actor.signal(signal.SIGCONT)
-        actor.busy = False
-        return actor.name
+        process.signal(signal.SIGCONT)
+        process.busy = False
+        return process.name
 
-    async def _kill_person(self) -> str:
-        actor = self._some([*self._scene.workers, *self._scene.consoles])
-        return "" if actor is None else await self._kill_this(actor)
+    async def _kill_participant(self) -> str:
+        process = self._some([*self._cluster.workers, *self._cluster.consoles])
+        return "" if process is None else await self._kill_this(process)
 
-    async def _kill_this(self, actor: Actor) -> str:
-        actor.busy = True
-        await actor.kill()
-        await asyncio.sleep(self._dice.uniform(0, 0.5))
-        await actor.start()
-        await actor.tells("ready")
-        actor.busy = False
-        return actor.name
+    async def _kill_this(self, process: ManagedProcess) -> str:
+        process.busy = True
+        await process.kill()
+        await asyncio.sleep(self._rng.uniform(0, 0.5))
+        await process.start()
+        await process.wait_for("ready")
+        process.busy = False
+        return process.name
 
     async def _kill_replica(self) -> str:
-        replica = self._some([*self._scene.replicas])
+        replica = self._some([*self._cluster.replicas])
         if not isinstance(replica, Replica):
             return ""
         replica.busy = True
         await replica.kill()
-        await asyncio.sleep(self._dice.uniform(0, 0.5))
+        await asyncio.sleep(self._rng.uniform(0, 0.5))
         replica.failpoints = ""
         await replica.serve()
         replica.busy = False
         return replica.name
 
     async def _failpoint(self, place: str = "") -> str:
-        """Killed, and killed again at an exact place soon after its start; when the place is given, before
-        this returns."""
-        replica = self._some([*self._scene.replicas])
+        """Kill a replica and restart it with a failpoint at which it dies again. With a given place, wait for
+        that second death."""
+        replica = self._some([*self._cluster.replicas])
         if not isinstance(replica, Replica):
             return ""
         replica.busy = True
         await replica.kill()
-        number = self._dice.randrange(5, 60 if place else 200)
-        replica.failpoints = f"{place or self._dice.choice(PLACES)}={number}"
+        number = self._rng.randrange(5, 60 if place else 200)
+        replica.failpoints = f"{place or self._rng.choice(PLACES)}={number}"
         await replica.serve()
         if place:
-            await replica.ended(DRAIN_SECONDS)
+            await replica.wait_for_exit(DRAIN_SECONDS)
         replica.busy = False
         return f"{replica.name} {replica.failpoints}"
 
     async def _drain(self) -> str:
-        """SIGTERM, with its drain, and a successor: one step of a rolling restart."""
-        replica = self._some([*self._scene.replicas])
+        """Drain a replica by SIGTERM and start it again: one step of a rolling restart."""
+        replica = self._some([*self._cluster.replicas])
         if not isinstance(replica, Replica):
             return ""
         replica.busy = True
         replica.signal(signal.SIGTERM)
-        code = await replica.ended(DRAIN_SECONDS)
-        self._scene.record.say("drained", party=replica.name, code=code)
+        code = await replica.wait_for_exit(DRAIN_SECONDS)
+        self._cluster.record.say("drained", party=replica.name, code=code)
         if code is None:
             await replica.kill()
         replica.failpoints = ""
@@ -290,29 +290,29 @@ class Injector:
     # The database.
 
     async def _terminate(self, *, one: bool) -> str:
-        database = self._scene.database
+        database = self._cluster.database
         if self._database_busy or not isinstance(database, PostgreSQL):
             return ""
-        which = self._dice.choice(("askback", "askback writer", "askback sessions")) if one else "askback%"
+        which = self._rng.choice(("askback", "askback writer", "askback sessions")) if one else "askback%"
         ended = await asyncio.to_thread(database.terminate_backends, which)
         return f"{which}: {ended}" if ended else ""
 
     async def _freeze_database(self) -> str:
-        database = self._scene.database
+        database = self._cluster.database
         if self._database_busy or not isinstance(database, PostgreSQL):
             return ""
         self._database_busy = True
         process = database.primary._process
         if process is not None:
-            # The session of the postmaster: every backend stands still with it.
+            # The postmaster and all its backends.
             await asyncio.to_thread(_signal_all, process.pid, signal.SIGSTOP)
-            await asyncio.sleep(self._span())
+            await asyncio.sleep(self._duration())
             await asyncio.to_thread(_signal_all, process.pid, signal.SIGCONT)
         self._database_busy = False
         return "primary"
 
     async def _stop_database(self) -> str:
-        database = self._scene.database
+        database = self._cluster.database
         if self._database_busy or not isinstance(database, PostgreSQL):
             return ""
         self._database_busy = True
@@ -321,23 +321,23 @@ class Injector:
         return "primary"
 
     async def _promote(self) -> str:
-        """The primary dies, the standby takes over; then it gets a standby of its own."""
-        database = self._scene.database
+        """Fail over to the standby, then add a new standby."""
+        database = self._cluster.database
         if self._database_busy or not isinstance(database, PostgreSQL) or database.standby is None:
             return ""
         self._database_busy = True
         await asyncio.to_thread(database.promote)
-        for replica in self._scene.replicas:
-            self._scene.links[f"{replica.name}-database"].reset()
-        self._scene.record.say("promoted")
-        await asyncio.sleep(self._span())
+        for replica in self._cluster.replicas:
+            self._cluster.links[f"{replica.name}-database"].reset()
+        self._cluster.record.say("promoted")
+        await asyncio.sleep(self._duration())
         await asyncio.to_thread(database.add_standby)
         self._database_busy = False
         return "standby"
 
 
 def _signal_all(postmaster: int, number: signal.Signals) -> None:
-    """To a postmaster and its children, by their pids."""
+    """Send a signal to a postmaster and its children."""
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
     for pid in (postmaster, *map(int, children)):
         try:

@@ -1,4 +1,4 @@
-"""What a worker does with one job: it asks what the job's input says, and completes with what it was told."""
+"""A worker's run of one job: asks the questions in the job's input and completes with the answers."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import TYPE_CHECKING, Any
 from askback.errors import AskbackError
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
-from tests.faults.people import refusal
-from tests.faults.plan import NOBODY, content_of
+from tests.faults.plan import NO_USER, content_of
+from tests.faults.program import refusal
 
 if TYPE_CHECKING:
-    from tests.faults.worker import Hand
+    from tests.faults.worker import RawWorker
 
 OPEN = prompt_pb2.PROMPT_STATE_PENDING
 
 
 class Run:
-    """One job under one token."""
+    """The run of one job under one fencing token."""
 
-    def __init__(self, hand: Hand, leased: pb.LeasedJob) -> None:
-        self._hand = hand
+    def __init__(self, worker: RawWorker, leased: pb.LeasedJob) -> None:
+        self._worker = worker
         self.job_id: str = leased.job.job_id
         self.token: int = leased.token
         self._attempt: int = leased.job.attempt
         self._plan: dict[str, Any] = json.loads(leased.job.input_json)
         self._resolved: dict[str, prompt_pb2.Prompt] = {p.prompt_id: p for p in leased.prompts}
         self._waits: dict[str, asyncio.Future[prompt_pb2.Prompt]] = {}
-        self.task = asyncio.create_task(self._live())
+        self.task = asyncio.create_task(self._run())
 
-    def resolved(self, prompt: prompt_pb2.Prompt) -> None:
-        """A resolution was pushed."""
+    def take_resolution(self, prompt: prompt_pb2.Prompt) -> None:
+        """Take a resolution that the server has pushed."""
         self._resolved[prompt.prompt_id] = prompt
         wait = self._waits.pop(prompt.prompt_id, None)
         if wait is not None and not wait.done():
             wait.set_result(prompt)
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             await self._work()
         except AskbackError as error:
             if error.reason != "ERROR_REASON_LEASE_LOST":
-                self._hand.record.say("stopped", j=self.job_id, k=self.token, **refusal(error))
+                self._worker.record.say("stopped", j=self.job_id, k=self.token, **refusal(error))
         finally:
-            self._hand.ended(self)
+            self._worker.discard(self)
 
     async def _call(self, what: str, message: Any, **facts: Any) -> Any:
-        """One write of the holder, recorded. Raises AskbackError."""
-        return await self._hand.call(what, self.job_id, self.token, message, **facts)
+        """Make and record one write as the holder. Raises AskbackError."""
+        return await self._worker.call(what, self.job_id, self.token, message, **facts)
 
     async def _work(self) -> None:
         plan = self._plan
@@ -65,27 +65,27 @@ class Run:
             first = asyncio.gather(*(self._ask(q) for q in questions))
             if plan.get("amends"):
                 await asyncio.gather(self._ask(questions[0], amended=True))
-            if plan.get("parks") and await self._parks(first):
+            if plan.get("parks") and await self._park(first):
                 return
-            told = await first
+            prompts = await first
         else:
-            told = [await self._ask(q) for q in questions]
+            prompts = [await self._ask(q) for q in questions]
         if plan.get("supersedes"):
-            told.append(await self._supersede())
+            prompts.append(await self._supersede())
         await self._call(
             "ack",
             pb.AcknowledgePromptsRequest(
-                job_id=self.job_id, token=self.token, prompt_ids=[p.prompt_id for p in told]
+                job_id=self.job_id, token=self.token, prompt_ids=[p.prompt_id for p in prompts]
             ),
         )
-        result = {p.key: p.resolution.answer.comment or p.resolution.state for p in told}
+        result = {p.key: p.resolution.answer.comment or p.resolution.state for p in prompts}
         text = json.dumps(result, sort_keys=True)
         await self._call(
             "complete", pb.CompleteJobRequest(job_id=self.job_id, token=self.token, result_json=text), r=text
         )
 
-    async def _parks(self, first: asyncio.Future[Any]) -> bool:
-        """Give the job up while people think, as soon as all is asked; whether that was done."""
+    async def _park(self, first: asyncio.Future[Any]) -> bool:
+        """Release the job once all prompts are asked, while users think. Returns whether it was released."""
         while len(self._waits) + len(self._resolved) < len(self._plan["ask"]):
             await asyncio.sleep(0.02)
             if first.done():
@@ -112,21 +112,21 @@ class Run:
         except AskbackError as error:
             if error.reason != "ERROR_REASON_ID_REUSED":
                 raise
-            # It was amended, or was not, before somebody answered it: ask as it is known.
+            # The prompt was answered in its other version: ask with that content.
             request.content.CopyFrom(content_of(question, amended=not amended))
             prompt = (await self._call("ask", request, key=question["key"])).prompt
         return await self._resolution(prompt)
 
     async def _supersede(self) -> prompt_pb2.Prompt:
-        """A question that another one replaces before anybody could answer it."""
-        # It does not block: nobody but this very call can end it, and a dead worker makes no call.
-        old = {"key": "old", "to": [NOBODY], "aside": True}
+        """Ask a prompt, and supersede it by another one before it can be answered."""
+        # Not blocking: only the superseding call can end it, and a worker that has died will not make it.
+        old = {"key": "old", "to": [NO_USER], "aside": True}
         waits = asyncio.create_task(self._ask(old))
-        while not waits.done() and not self._waits:  # noqa: ASYNC110, as simple as it gets
+        while not waits.done() and not self._waits:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        told = await self._ask({"key": "new"}, supersedes=["old"])
+        prompt = await self._ask({"key": "new"}, supersedes=["old"])
         await waits
-        return told
+        return prompt
 
     async def _resolution(self, prompt: prompt_pb2.Prompt) -> prompt_pb2.Prompt:
         if prompt.state == OPEN:
@@ -137,7 +137,7 @@ class Run:
                     wait = self._waits[prompt.prompt_id] = asyncio.get_running_loop().create_future()
                 known = await asyncio.shield(wait)
             prompt = known
-        self._hand.record.say(
+        self._worker.record.say(
             "got",
             j=self.job_id,
             k=self.token,

@@ -1,6 +1,6 @@
-"""What a job of the load does, drawn from its seed by the client and carried in its input.
+"""The plan of a job: drawn by the client, carried in the job's input, and followed by the worker.
 
-Cheap by design: many small jobs, some questions each, most of them plain confirmations.
+Cheap by design: many small jobs with a few questions each, most of them plain confirmations.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from google.protobuf.duration_pb2 import Duration
 from askback.v1 import prompt_pb2 as pb
 
 TYPE = "chaos"
-NOBODY = "user:nobody"
-"""Whose prompts only their deadline can end."""
+NO_USER = "user:nobody"
+"""The audience of prompts that only their deadline can end."""
 
 
-def draw_job(dice: random.Random, number: int, *, slow: float = 0.004) -> dict[str, Any]:
-    """A job's input."""
-    questions = [_question(dice, f"q{i}", slow) for i in range(dice.choice((2, 4, 6, 8)))]
-    plan: dict[str, Any] = {"n": number, "ask": questions, "at_once": dice.random() < 0.8}
-    extra = dice.random()
+def draw_job(rng: random.Random, number: int, *, slow: float = 0.004) -> dict[str, Any]:
+    """Draw the input of a job."""
+    questions = [_question(rng, f"q{i}", slow) for i in range(rng.choice((2, 4, 6, 8)))]
+    plan: dict[str, Any] = {"n": number, "ask": questions, "at_once": rng.random() < 0.8}
+    extra = rng.random()
     if extra < 0.08:
         plan["parks"] = True
     elif extra < 0.11:
@@ -33,28 +33,28 @@ def draw_job(dice: random.Random, number: int, *, slow: float = 0.004) -> dict[s
     return plan
 
 
-def _question(dice: random.Random, key: str, slow: float) -> dict[str, Any]:
+def _question(rng: random.Random, key: str, slow: float) -> dict[str, Any]:
     question: dict[str, Any] = {"key": key}
-    kind = dice.random()
+    kind = rng.random()
     if kind < 0.2:
         question["form"] = True
-    who = dice.random()
+    who = rng.random()
     if who < 0.15:
         question["to"] = ["group:red"]
     elif who < 0.3:
         question["to"] = ["user:cleo"]
-    when = dice.random()
+    when = rng.random()
     if when < 0.03:
-        question |= {"to": [NOBODY], "within": dice.uniform(1.0, 2.5), "default": dice.random() < 0.5}
+        question |= {"to": [NO_USER], "within": rng.uniform(1.0, 2.5), "default": rng.random() < 0.5}
     elif when < 0.05:
-        question |= {"within": dice.uniform(0.1, 0.6)}
+        question |= {"within": rng.uniform(0.1, 0.6)}
     elif when < 0.05 + slow:
         question |= {"slow": True}
     return question
 
 
 def content_of(question: dict[str, Any], *, amended: bool = False) -> pb.PromptContent:
-    """The prompt of a question."""
+    """The content of the prompt for a question."""
     content = pb.PromptContent(
         kind="clarify" if question.get("form") else "confirm",
         title=f"{'Really ' if amended else ''}{question['key']}?",

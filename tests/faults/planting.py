@@ -1,22 +1,22 @@
-"""The run that shows a planted bug: short, with the faults that it takes."""
+"""Short runs that expose a planted bug, with the faults it needs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.faults.chaos import Outcome, Plan, play
+from tests.faults.cluster import ClusterConfig
 from tests.faults.plants import PLANTS
-from tests.faults.scene import Cast
 
 
 async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 1) -> Outcome:
-    """Play it; without a `name` nothing is planted, and nothing may be found."""
+    """Do the run for a planted bug; without a `name`, a run without a bug, which must have no violations."""
     plant = PLANTS.get(name)
     postgres = plant is not None and plant.database == "postgresql"
-    cast = Cast(
+    config = ClusterConfig(
         replicas=2 if postgres else 1,
         workers=2,
-        crowd=True,
+        shared_process=True,
         plant=name,
         client={"at_once": 12, **(plant.client if plant else {})},
         console={"slow": 3.0},
@@ -28,7 +28,7 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 
         seed,
         longer * (plant.seconds if plant else 4.0),
         "postgresql" if postgres else "sqlite",
-        cast=cast,
+        config=config,
         faults=faults or ("reset",),
         longest=0.5,
         patience=4.0 * longer if plant else 60.0,
@@ -38,6 +38,6 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 
 
 
 def is_caught(name: str, outcome: Outcome) -> bool:
-    """Whether the checker has named the bug's own invariant, and for the right reason."""
+    """Whether the checker reported the invariant that the bug breaks, with the expected text."""
     plant = PLANTS[name]
     return any(v.invariant == plant.invariant and plant.says in v.text for v in outcome.verdict.violations)

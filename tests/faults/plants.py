@@ -1,7 +1,7 @@
-"""Planted bugs, each by name, put into a replica at its start: what the checker must be able to see.
+"""Planted bugs, installed into a replica at its start: the checker must find each of them.
 
-Each says which invariant it breaks, and what it takes to show: a database, faults, a load. They patch the
-running program from here; the product has no switch for any of them.
+Each declares the invariant it breaks and the database, faults and load that expose it. They patch the
+running server from here; the server has no code for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from askback_server.domain import aggregate, job_rules, life, prompt_rules, prompts, worker_rules
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Change, Decided
+from askback_server.domain.aggregate import Change, RuleResult
 from askback_server.domain.apply import RULES
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -36,31 +36,31 @@ from askback_server.transport import streams
 
 @dataclass(frozen=True)
 class Plant:
-    """A bug."""
+    """A planted bug."""
 
     invariant: int
     """The invariant that it breaks."""
     install: Callable[[], None]
-    """Puts it into this process."""
+    """Installs the bug in this process."""
     what: str
-    """It, in words."""
+    """A description of the bug."""
     database: str = "sqlite"
     faults: tuple[str, ...] = ()
-    """What must happen for it to show."""
+    """The faults that expose it."""
     client: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     slow_commits: str = ""
     seconds: float = 1.0
     """Of load. A bug that takes no fault shows in almost every job."""
     says: str = ""
-    """Part of what the checker says of it: it shall be found for what it is."""
+    """Part of the expected violation text, so that the bug is not found by accident."""
 
 
 PLANTS: dict[str, Plant] = {}
 
 
 def plant(invariant: int, **more: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """A function that installs a bug, under its own name; its docstring says what it is."""
+    """Register a function that installs a bug under its own name; its docstring describes the bug."""
 
     def note(install: Callable[[], None]) -> Callable[[], None]:
         what = (install.__doc__ or "").strip().rstrip(".")
@@ -75,7 +75,7 @@ SLOW = {"slow_share": 0.25}
 
 @plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"), seconds=3.0)
 def reply_before_commit() -> None:
-    """Replies are sent while the write is still on its way."""
+    """Replies are sent before the write is committed."""
     write = job_store.Jobs.write
     kept = set()
 
@@ -95,31 +95,31 @@ def reply_before_commit() -> None:
 
 @plant(1, says="long after", database="postgresql", seconds=3.0)
 def hot_store_without_invalidation() -> None:
-    """What another replica has changed stays in memory as it was."""
+    """Jobs in memory are not updated when another replica changes them."""
     hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
     hot_jobs.HotJobs.learn = lambda this, job, changed, after: None  # type: ignore[method-assign]
 
 
 @plant(2, says="answers were ACCEPTED")
 def second_answer_accepted() -> None:
-    """Whoever comes second is told ACCEPTED too."""
-    judged = prompt_rules._judged
+    """A second answer is reported as ACCEPTED too."""
+    judged = prompt_rules._judge_answer
 
-    def generous(change: Change, command: Any, prompt: Any, digest: str) -> Decided:
+    def generous(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
         decided = judged(change, command, prompt, digest)
         if decided.reply.status is prompts.AnswerStatus.CLOSED:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.ACCEPTED))
         return decided
 
-    prompt_rules._judged = generous
+    prompt_rules._judge_answer = generous
 
 
 @plant(3, says="and then")
 def resend_without_dedupe() -> None:
-    """An answer that comes again is judged anew."""
+    """A repeated answer is judged again instead of getting its first result."""
     rule = RULES[c.AnswerPrompt]
 
-    def forgetful(known: Any, command: Any, facts: Any) -> Decided:
+    def forgetful(known: Any, command: Any, facts: Any) -> RuleResult:
         decided = rule(known, command, facts)
         if decided.reply.replayed and not decided.reply.prompt.is_open:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.CLOSED))
@@ -137,39 +137,39 @@ def resend_without_dedupe() -> None:
     seconds=3.0,
 )
 def missing_fence() -> None:
-    """Any worker may write to any job, whatever token it has."""
+    """Any worker may write to any job, whatever its fencing token."""
     worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
 
 
 @plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1}, seconds=3.0)
 def session_never_reaped() -> None:
-    """Nobody takes the jobs of a dead worker back."""
+    """Jobs of a dead worker are never released."""
 
     async def idle(this: Any) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     keeper.SessionKeeper.reap = idle  # type: ignore[method-assign]
 
 
-@plant(5, says="nobody does anything")
+@plant(5, says="no worker runs it")
 def holder_never_told() -> None:
-    """The worker that waits for an answer does not hear of it."""
-    work_core.WorkCore._tell_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
+    """A worker that waits for an answer does not receive it."""
+    work_core.WorkCore._push_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
-@plant(6, says="was not told of prompt", faults=("kill_console", "kill_console"), client=SLOW, seconds=3.0)
+@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW, seconds=3.0)
 def console_never_told_after_reconnect() -> None:
-    """A console that comes new is not shown what is open already."""
+    """A new stream of a console does not get the prompts that are already open."""
 
     async def nothing(this: Any, after: Any) -> None:
-        """Shows nothing of the page, and says that it was the last one."""
+        """Read no prompts, and treat the page as the last one."""
 
     prompt_follower.PromptFollower._read_page = nothing  # type: ignore[method-assign]
 
 
 @plant(6, says="still waits for", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=6.0)
 def serial_id_cursor() -> None:
-    """The feed follows the serial id, and passes events that are not committed yet."""
+    """The feed follows the serial id and so skips events that commit late."""
 
     async def by_id(
         this: Any, position: Position, limit: int, *, settled: bool = True
@@ -203,31 +203,31 @@ def serial_id_cursor() -> None:
 
     event_feed.EventFeed.after = by_id  # type: ignore[method-assign]
     event_feed.EventFeed.head = head  # type: ignore[method-assign]
-    feed.Feed.hear = lambda this, hints: None  # type: ignore[method-assign]  # nobody calls out what it passes
+    feed.Feed.receive_hints = lambda this, hints: None  # type: ignore[method-assign]  # hints would deliver the skipped events
 
 
 @plant(7, says="in state")
 def closed_prompt_shown() -> None:
-    """A prompt that has ended is shown like one that has changed."""
+    """A closed prompt is shown like a changed one."""
     offer = prompt_view.PromptView.offer
 
     def show(this: Any, prompt: Any) -> None:
         offer(this, prompt)
         if not prompt.is_open and this.filter.matches(prompt):
-            this._fresh[prompt.prompt_id] = prompt
+            this._pending[prompt.prompt_id] = prompt
 
     prompt_view.PromptView.offer = show  # type: ignore[method-assign]
 
 
 @plant(7, says="not for it")
 def foreign_audience_told() -> None:
-    """Every console is told every prompt."""
+    """Every console gets every prompt."""
     prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
 
 
-@plant(8, says="was not told", faults=("cut_console", "cut_console"), client=SLOW, seconds=3.0)
+@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW, seconds=3.0)
 def resume_token_skips() -> None:
-    """Who resumes is told that nothing was missed."""
+    """A resumed stream reports that nothing was missed."""
 
     async def nothing(this: Any, resume_token: str) -> None:
         return None
@@ -237,58 +237,58 @@ def resume_token_skips() -> None:
 
 @plant(9, says="in place of")
 def seq_gap() -> None:
-    """Some events skip a number."""
-    event = Change.event
+    """Some events skip a sequence number."""
+    event = Change.record
 
     def skipping(this: Any, type: EventType, *more: Any) -> int:
         if type is EventType.JOB_LEASED:
             this.job = evolve(this.job, version=this.job.version + 1)
         return event(this, type, *more)
 
-    Change.event = skipping  # type: ignore[method-assign]
+    Change.record = skipping  # type: ignore[method-assign]
 
 
 @plant(10, says="before its time")
 def timeout_without_condition() -> None:
-    """Deadlines are taken without a look at the clock."""
+    """Deadlines fire without a check of the time."""
     add, early = timers.Timers._add, timedelta(seconds=0.25)
 
-    def sooner(this: Any, when: datetime, what: str, job_id: str) -> None:
-        add(this, when - early if what == "prompt" else when, what, job_id)
+    def sooner(this: Any, when: datetime, kind: str, job_id: str) -> None:
+        add(this, when - early if kind == "due" else when, kind, job_id)
 
-    def take_due(change: Change) -> None:
+    def run_overdue(change: Change) -> None:
         for prompt in change.open:
             if prompt.expires_at is not None and prompt.expires_at - early <= change.facts.now:
                 life.close_prompt(change, prompt, PromptTrigger.EXPIRE)
 
     timers.Timers._add = sooner  # type: ignore[method-assign]
     for module in (life, job_rules, prompt_rules, worker_rules):
-        module.take_due = take_due
+        module.run_overdue = run_overdue
 
 
 @plant(10, says="and then", client={"cancel_share": 0.4})
 def terminal_state_changes() -> None:
-    """A job that is done can still be cancelled."""
+    """A completed job can still be cancelled."""
     cancel = RULES[c.CancelJob]
 
-    def anyway(known: Any, command: Any, facts: Any) -> Decided:
+    def anyway(known: Any, command: Any, facts: Any) -> RuleResult:
         if known.job is None or known.job.state is not JobState.COMPLETED:
             return cancel(known, command, facts)
         change = Change(known, facts, command.principal.subject)
         change.set(state=JobState.CANCELLED)
-        change.event(EventType.JOB_CANCELLED, None, {})
-        return Decided(change.job, change)
+        change.record(EventType.JOB_CANCELLED, None, {})
+        return RuleResult(change.job, change)
 
     RULES[c.CancelJob] = anyway
 
 
 @plant(11, says="is lost")
 def created_job_lost() -> None:
-    """One creation in twenty is confirmed and not written."""
-    write, dice = job_store.Jobs.write, random.Random(1)
+    """One creation in twenty is confirmed but not written."""
+    write, rng = job_store.Jobs.write, random.Random(1)
 
     async def lossy(this: Any, batch: Any) -> Written:
-        kept = [w for w in batch if w.expected or dice.random() > 0.05]
+        kept = [w for w in batch if w.expected or rng.random() > 0.05]
         return await write(this, kept) if kept else Written({}, datetime.now(UTC))
 
     job_store.Jobs.write = lossy  # type: ignore[method-assign]
@@ -296,19 +296,19 @@ def created_job_lost() -> None:
 
 @plant(11, says="jobs", client={"twice_share": 0.3})
 def request_not_deduplicated() -> None:
-    """An equal request makes another job."""
+    """A repeated request creates another job."""
     create, numbers = RULES[c.CreateJob], itertools.count()
 
-    def anew(known: Any, command: Any, facts: Any) -> Decided:
+    def create_again(known: Any, command: Any, facts: Any) -> RuleResult:
         named = replace(command, request_id=f"{command.request_id}#{next(numbers)}")
         return create(aggregate.Aggregate(), named, facts)
 
-    RULES[c.CreateJob] = anew
+    RULES[c.CreateJob] = create_again
 
 
 @plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5}, seconds=3.0)
 def retention_ignores_tokens() -> None:
-    """Events are dropped by age alone."""
+    """Events are deleted by age, even if they are still needed."""
 
     async def drop(this: Any, keep: datetime) -> int:
         return int(await this._dialect.drop_events(datetime.now(UTC) - timedelta(seconds=1)))
@@ -318,7 +318,7 @@ def retention_ignores_tokens() -> None:
 
 @plant(13, says="streams")
 def stuck_stream_at_end() -> None:
-    """A stream's handler does not end with its stream."""
+    """The handler of a stream does not end with the stream."""
     serve = streams._serve
 
     async def lingering(*anything: Any) -> None:

@@ -1,10 +1,10 @@
-"""A TCP proxy of our own: every connection of the scene passes one of its links, and any link can be broken.
+"""A TCP proxy with faults: every connection of the cluster goes through a link, and any link can be broken.
 
-reset       every connection ends by RST, new ones are taken
-cut         the same, and new ones are refused until `heal`
-stall       nothing passes until `heal`; then all of it does
-half_open   what one side sends is lost; the other side hears nothing of it; `heal` resets
-delay       everything takes a while longer, in order
+reset       all connections end by RST; new ones are accepted
+cut         like reset, but new connections are refused until `heal`
+stall       no data passes until `heal`; none is lost
+half_open   data sent by one side is lost without notice; `heal` resets the connections
+delay       all data arrives later, in order
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _abort(transport: asyncio.Transport | None) -> None:
 
 
 class _Half(asyncio.Protocol):
-    """One side of a connection: what it receives goes to its peer."""
+    """One side of a proxied connection: forwards received data to its peer."""
 
     def __init__(self, link: Link, peer: _Half | None = None) -> None:
         self.link = link
@@ -40,17 +40,17 @@ class _Half(asyncio.Protocol):
         self.from_client = peer is None
         self._early: list[bytes] = []
         self._waiting: deque[tuple[float, bytes | None]] = deque()
-        """What is delayed, with the times at which it is due, in order."""
+        """Delayed data with its due times, in order. None stands for the end of the stream."""
         self._heard_end = False
-        """It sends nothing more."""
+        """Whether this side has sent its end of stream."""
         self._ended = False
-        """Its end was passed on."""
+        """Whether that end has been forwarded."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         if self.from_client:
-            self.link.accepted(self)
+            self.link.accept(self)
         elif self.peer is not None:
             if self.peer.transport is None or self.peer.transport.is_closing():
                 _abort(transport)
@@ -70,7 +70,7 @@ class _Half(asyncio.Protocol):
         self._in_turn(data)
 
     def _in_turn(self, item: bytes | None) -> None:
-        """Pass it on when it is due, and never ahead of what came before it. None: the end."""
+        """Forward data when it is due, after all data received before. None is the end of the stream."""
         loop = asyncio.get_running_loop()
         if not self.link.wait and not self._waiting:
             self._deliver(item)
@@ -110,12 +110,12 @@ class _Half(asyncio.Protocol):
             with contextlib.suppress(OSError):
                 transport.write_eof()
         if self.peer is not None and self.peer._ended:
-            # Both ways have ended. asyncio reads neither socket any more and would keep both for good.
+            # Both directions have ended. asyncio no longer reads the sockets and would never close them.
             self.close()
             self.peer.close()
 
     def close(self) -> None:
-        """End it in order."""
+        """Close the connection normally."""
         if self.transport is not None:
             self.transport.close()
 
@@ -137,43 +137,43 @@ class _Half(asyncio.Protocol):
 
 
 class Link:
-    """The way from one party to another: a port to connect to, and where it leads."""
+    """A proxied route from one process to another: a port that forwards to an upstream port."""
 
     def __init__(self, name: str, upstream: Callable[[], int]) -> None:
         self.name = name
         self._upstream = upstream
-        """The port that it leads to, asked for each connection: a promoted standby takes over."""
+        """Returns the upstream port. Called for each connection, because a promoted standby changes it."""
         self.port = 0
         self.connections: set[_Half] = set()
         self._server: asyncio.Server | None = None
         self._dialling: set[asyncio.Task[None]] = set()
         self.wait = 0.0
         self.lost = ""
-        """Whose bytes are lost: `client`, `server`, or nobody's."""
+        """The side whose data is lost: `client`, `server`, or an empty string for neither."""
         self.is_stalled = False
         self.is_cut = False
 
     @property
-    def is_well(self) -> bool:
-        """Whether nothing is wrong with it now; a delay does not count."""
+    def is_healthy(self) -> bool:
+        """Whether the link works now; a delay does not count as a fault."""
         return not (self.is_cut or self.is_stalled or self.lost)
 
     async def open(self) -> None:
-        """Listen."""
+        """Listen for connections."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Half(self), "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listen no more, and end everything."""
+        """Stop listening and reset all connections."""
         if self._server is not None:
             self._server.close()
         for task in self._dialling:
             task.cancel()
         self.reset()
 
-    def accepted(self, half: _Half) -> None:
-        """A client has connected: dial for it."""
+    def accept(self, half: _Half) -> None:
+        """Connect an accepted client to the upstream."""
         if self.is_cut:
             _abort(half.transport)
             return
@@ -198,32 +198,32 @@ class Link:
                 _abort(other.transport)
 
     def reset(self) -> None:
-        """End every connection by RST."""
+        """End all connections by RST."""
         for half in tuple(self.connections):
             _abort(half.transport)
 
     def cut(self) -> None:
-        """End every connection and take no new one."""
+        """End all connections and refuse new ones."""
         self.is_cut = True
         self.reset()
 
     def stall(self) -> None:
-        """Nothing passes; nothing is lost."""
+        """Hold back all data without losing any."""
         self.is_stalled = True
         for half in self.connections:
             if half.transport is not None and not half.transport.is_closing():
                 half.transport.pause_reading()
 
     def half_open(self, side: str) -> None:
-        """What `side` sends from now on is lost, and nobody is told."""
+        """Silently drop all data sent by `side` from now on."""
         self.lost = side
 
     def delay(self, seconds: float) -> None:
-        """Everything takes so much longer."""
+        """Delay all data by this time."""
         self.wait = seconds
 
     def heal(self) -> None:
-        """All is well again. What has lost bytes is reset."""
+        """Undo all faults. Connections that have lost data are reset."""
         if self.lost:
             self.lost = ""
             self.reset()

@@ -1,7 +1,8 @@
-"""A replica under test: `python -m tests.faults.replica`, with the settings of a server in its environment.
+"""A replica under test: `python -m tests.faults.replica`, configured by the server's environment variables.
 
-`FAULTS_…` variables add what only a test wants: `PLANT` (a bug), `FAILPOINTS`, `SLOW_COMMITS` (share and
-seconds), `SKEW` (seconds by which its clock is wrong), `HISTORY` (a file). It ends with its standard input.
+Variables with the prefix `FAULTS_` add test features: `PLANT` (a planted bug), `FAILPOINTS`, `SLOW_COMMITS`
+(share and seconds), `SKEW` (clock error in seconds), `HISTORY` (a file). It ends when its standard input
+is closed.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from tests.faults.plants import PLANTS
 
 
 class SkewedClock(SystemClock):
-    """This machine's clock, and so many seconds."""
+    """This machine's clock plus a constant error."""
 
     def __init__(self, seconds: float) -> None:
         self._skew = timedelta(seconds=seconds)
 
     def now(self) -> datetime:
-        """The wrong time."""
+        """The current time with the error."""
         return super().now() + self._skew
 
 
@@ -38,7 +39,7 @@ def _end_with_stdin() -> None:
 
 
 def main() -> int:
-    """Serve until a signal, or until the test is gone."""
+    """Serve until a signal, or until the test process has ended."""
     given = os.environ.get
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     if slow := given("FAULTS_SLOW_COMMITS"):

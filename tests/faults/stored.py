@@ -1,4 +1,4 @@
-"""What a database holds at the end, as JSON lines, read without the server."""
+"""Dump the database at the end of a run as JSON lines, without using the server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def dump(database: SQLiteFile | PostgreSQL, path: Path) -> None:
-    """Write every table to a file; each line has the row's columns and `e`, the table's name here."""
+    """Write all tables to a file. Each line has the row's columns and `e`, the kind of row."""
     with path.open("w") as file:
         if isinstance(database, SQLiteFile):
             with closing(sqlite3.connect(database.path)) as connection:

@@ -1,4 +1,4 @@
-"""The checker on histories written by hand: what it must say, and what it must not."""
+"""The checker on hand-written histories: reports violations, and only those."""
 
 from typing import Any
 
@@ -63,18 +63,18 @@ ROWS = (
 )
 
 
-def stored(log: Any = LOG) -> list[dict[str, Any]]:
+def stored_rows(log: Any = LOG) -> list[dict[str, Any]]:
     """The rows of one job that was asked, answered and completed."""
     events = [{"e": "log", "id": i, "at": float(i), "job_id": J, "seq": i, **e} for i, e in enumerate(log, 1)]
     return [{"who": "stored", **row} for row in (*ROWS, *events)]
 
 
 def answer(
-    op: int, t: float, *, reply: dict[str, Any] | None, who: str = "ana", **said: Any
+    op: int, t: float, *, reply: dict[str, Any] | None, who: str = "ana", **fields: Any
 ) -> list[dict[str, Any]]:
-    """An answer, and what became of it."""
-    said = {"id": "a", "p": P, "r": 1, "c": "yes", "f": "", **said}
-    lines = [{"who": who, "t": t, "e": "invoke", "what": "answer", "op": op, **said}]
+    """The lines of an answer and its reply."""
+    fields = {"id": "a", "p": P, "r": 1, "c": "yes", "f": "", **fields}
+    lines = [{"who": who, "t": t, "e": "invoke", "what": "answer", "op": op, **fields}]
     if reply is not None:
         lines.append({"who": who, "t": t + 0.1, "op": op, **reply})
     return lines
@@ -84,24 +84,24 @@ OK = {"e": "ok", "st": 1, "again": False, "v": 4, "end": 2, "won": "a"}
 LOST = {**OK, "st": 3}
 
 
-def judged(*lines: dict[str, Any]) -> Verdict:
-    """The verdict on lines."""
+def check_lines(*lines: dict[str, Any]) -> Verdict:
+    """Run the checker on these lines."""
     whole = [{"_at": ("file", n), "start": "1", "t": 0.0, **line} for n, line in enumerate(lines, 1)]
     return judge_evidence(Evidence.of(whole, Bounds()))
 
 
-def test_what_is_as_it_should_be_is_no_violation() -> None:
-    verdict = judged(
-        *stored(), *answer(1, 3.0, reply=OK), *answer(2, 3.2, reply=LOST, who="bob", id="b", c="no")
+def test_a_correct_history_has_no_violations() -> None:
+    verdict = check_lines(
+        *stored_rows(), *answer(1, 3.0, reply=OK), *answer(2, 3.2, reply=LOST, who="bob", id="b", c="no")
     )
     assert [v.text for v in verdict.violations] == []
     assert (verdict.prompts, verdict.answers, verdict.unknown) == (1, 2, 0)
 
 
 @pytest.mark.parametrize("known", ["stored", "not stored"])
-def test_an_answer_without_a_reply_is_unknown_and_forbids_nothing(known: str) -> None:
+def test_an_answer_without_a_reply_counts_as_unknown_and_violates_nothing(known: str) -> None:
     identity = "a" if known == "stored" else "z"
-    verdict = judged(*stored(), *answer(1, 3.0, reply=None, id=identity))
+    verdict = check_lines(*stored_rows(), *answer(1, 3.0, reply=None, id=identity))
     assert not verdict.violations
     assert verdict.unknown == 1
 
@@ -118,13 +118,13 @@ def test_an_answer_without_a_reply_is_unknown_and_forbids_nothing(known: str) ->
         (0, answer(1, 3.0, reply={"e": "no", "code": "INTERNAL", "why": "INTERNAL"})),
     ],
 )
-def test_what_was_told_of_answers(invariant: int, lines: list[dict[str, Any]]) -> None:
-    verdict = judged(*stored(), *lines)
+def test_wrong_replies_to_answers_are_violations(invariant: int, lines: list[dict[str, Any]]) -> None:
+    verdict = check_lines(*stored_rows(), *lines)
     assert invariant in verdict.invariants, verdict.violations
     assert all(v.lines for v in verdict.violations)
 
 
-def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
+def log_with(place: int, **fields: Any) -> list[dict[str, Any]]:
     """The log with one event changed."""
     return [{**event, **fields} if n == place else event for n, event in enumerate(LOG)]
 
@@ -132,33 +132,35 @@ def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("invariant", "log"),
     [
-        (4, changed(2, actor="w2")),
+        (4, log_with(2, actor="w2")),
         (4, [*LOG[:2], LOG[1], *LOG[2:]]),
-        (9, changed(3, type="PROMPT_EXPIRED")),
-        (9, changed(4, state="RUNNING")),
+        (9, log_with(3, type="PROMPT_EXPIRED")),
+        (9, log_with(4, state="RUNNING")),
         (9, LOG[:-1]),
         (10, [*LOG, {"type": "JOB_CANCELLED", "state": "CANCELLED", "actor": "client"}]),
     ],
 )
-def test_what_the_log_says(invariant: int, log: Any) -> None:
-    assert invariant in judged(*stored(log)).invariants
+def test_events_out_of_order_or_by_the_wrong_actor_are_violations(invariant: int, log: Any) -> None:
+    assert invariant in check_lines(*stored_rows(log)).invariants
 
 
-def test_events_that_it_does_not_know_are_none_of_its_business() -> None:
+def test_unknown_event_types_are_ignored() -> None:
     reminded = {"type": "PROMPT_REMINDED", "state": "PENDING_HITL", "actor": "system", "prompt_id": P}
-    rows = stored([*LOG[:3], reminded, *LOG[3:]])
+    rows = stored_rows([*LOG[:3], reminded, *LOG[3:]])
     rows[0] = {**rows[0], "version": 6}
-    assert not judged(*rows).violations
+    assert not check_lines(*rows).violations
 
 
 @pytest.mark.parametrize(
     ("numbers", "invariant"), [((1, 2, 4, 5, 6), 9), ((2, 3, 4, 5, 6), 12), ((1, 2, 2, 3, 4), 9)]
 )
-def test_numbers_of_the_log(numbers: tuple[int, ...], invariant: int) -> None:
-    rows = stored()
+def test_gaps_and_repeats_in_sequence_numbers_are_violations(
+    numbers: tuple[int, ...], invariant: int
+) -> None:
+    rows = stored_rows()
     for row, number in zip(rows[3:], numbers, strict=True):
         row["seq"] = number
-    assert invariant in judged(*rows).invariants
+    assert invariant in check_lines(*rows).invariants
 
 
 HELLO = {"who": "ana", "e": "hello", "s": 1, "resumes": False, "t": 5.0}
@@ -166,7 +168,7 @@ CAUGHT = {"who": "ana", "e": "caught", "s": 1, "n": 0, "t": 6.0}
 
 
 def up(t: float, **more: Any) -> dict[str, Any]:
-    """A prompt is shown."""
+    """The line of an upserted prompt."""
     return {"who": "ana", "e": "up", "s": 1, "p": P, "j": J, "v": 3, "r": 1, "st": 1, "t": t, **more}
 
 
@@ -187,10 +189,10 @@ ASKED = [
         (2, [HELLO, {**up(5.5), "e": "closed", "st": 3, "a": "", "v": 4}]),
     ],
 )
-def test_what_consoles_were_told(invariant: int, lines: list[dict[str, Any]]) -> None:
-    rows = stored()
-    assert not judged(*rows, HELLO, CAUGHT).violations
+def test_wrong_console_events_are_violations(invariant: int, lines: list[dict[str, Any]]) -> None:
+    rows = stored_rows()
+    assert not check_lines(*rows, HELLO, CAUGHT).violations
     for row in rows:
         if row["e"] == "log" and row["type"] == "PROMPT_ANSWERED":
             row["at"] = 4.0
-    assert invariant in judged(*rows, *lines).invariants
+    assert invariant in check_lines(*rows, *lines).invariants

@@ -1,4 +1,4 @@
-"""The checker sees every bug that is planted, for what it is, and nothing where nothing is planted."""
+"""The checker finds every planted bug for the right reason, and nothing without a planted bug."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ from tests.faults.plants import PLANTS
 from tests.support.processes import ROOT
 
 ATTEMPTS = 3
-"""A bug that shows in a race may need another seed, and on a busy machine more time."""
+"""A bug that needs a race may need another seed or, on a busy machine, more time."""
 
 
 def test_every_invariant_has_a_planted_bug() -> None:
     assert {plant.invariant for plant in PLANTS.values()} == set(INVARIANTS) - {0}
 
 
-def test_the_page_names_every_planted_bug() -> None:
+def test_the_reliability_page_names_every_planted_bug() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text()
     assert not [name for name in PLANTS if f"`{name}`" not in page]
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLANTS)
-async def test_the_checker_sees_each_planted_bug(
+async def test_the_checker_finds_each_planted_bug(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     plant = PLANTS[name]
@@ -40,7 +40,7 @@ async def test_the_checker_sees_each_planted_bug(
 
 
 @pytest.mark.timeout(180)
-async def test_nothing_is_found_where_nothing_is_planted(tmp_path: Path) -> None:
+async def test_a_run_without_a_planted_bug_has_no_violations(tmp_path: Path) -> None:
     outcome = await play_planted("", tmp_path)
     assert not outcome.verdict.violations, "\n".join(map(str, outcome.verdict.violations[:10]))
     assert outcome.verdict.prompts > 50

@@ -1,4 +1,4 @@
-"""The proxy breaks connections in each of its ways, and heals them."""
+"""The proxy injects each kind of connection fault, and heals it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ SOON = 10.0
 
 
 @asynccontextmanager
-async def linked() -> AsyncIterator[Link]:
-    """A link to a server that sends every line back."""
+async def echo_link() -> AsyncIterator[Link]:
+    """A link to an echo server."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,7 +45,7 @@ class Peer:
     async def of(cls, link: Link) -> "Peer":
         return cls(*await asyncio.open_connection("127.0.0.1", link.port))
 
-    async def hears(self, text: bytes) -> bytes:
+    async def echo(self, text: bytes) -> bytes:
         self.writer.write(text + b"\n")
         return (await asyncio.wait_for(self.reader.readline(), SOON)).strip()
 
@@ -57,44 +57,44 @@ class Peer:
             return True
 
 
-async def test_what_is_sent_comes_back() -> None:
-    async with linked() as link:
+async def test_a_healthy_link_forwards_data_and_the_end_of_stream() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"one") == b"one"
+        assert await peer.echo(b"one") == b"one"
         peer.writer.write_eof()
         assert await asyncio.wait_for(peer.reader.read(), SOON) == b""
 
 
-async def test_reset_ends_connections_and_takes_new_ones() -> None:
-    async with linked() as link:
+async def test_reset_ends_connections_and_accepts_new_ones() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"one") == b"one"
+        assert await peer.echo(b"one") == b"one"
         link.reset()
         assert await peer.is_reset()
-        assert await (await Peer.of(link)).hears(b"two") == b"two"
+        assert await (await Peer.of(link)).echo(b"two") == b"two"
 
 
-async def test_cut_refuses_until_healed() -> None:
-    async with linked() as link:
+async def test_cut_refuses_connections_until_healed() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"one") == b"one"
+        assert await peer.echo(b"one") == b"one"
         link.cut()
         assert await peer.is_reset()
-        refused = await Peer.of(link)  # the system takes it; the link does not
+        refused = await Peer.of(link)  # the kernel accepts it, the link resets it
         assert await refused.is_reset()
         link.heal()
-        assert await (await Peer.of(link)).hears(b"three") == b"three"
+        assert await (await Peer.of(link)).echo(b"three") == b"three"
 
 
-async def test_stall_holds_everything_and_loses_nothing() -> None:
-    async with linked() as link:
+async def test_stall_holds_data_back_and_loses_nothing() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"one") == b"one"
+        assert await peer.echo(b"one") == b"one"
         link.stall()
         peer.writer.write(b"two\n")
         late = asyncio.create_task(peer.reader.readline())
         other = await Peer.of(link)
-        others = asyncio.create_task(other.hears(b"three"))
+        others = asyncio.create_task(other.echo(b"three"))
         await asyncio.sleep(0.2)  # it would have come by now
         assert not late.done()
         assert not others.done()
@@ -105,9 +105,9 @@ async def test_stall_holds_everything_and_loses_nothing() -> None:
 
 @pytest.mark.parametrize("side", ["client", "server"])
 async def test_half_open_loses_one_direction_and_then_resets(side: str) -> None:
-    async with linked() as link:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"one") == b"one"
+        assert await peer.echo(b"one") == b"one"
         link.half_open(side)
         peer.writer.write(b"two\n")
         answer = asyncio.create_task(peer.reader.readline())
@@ -118,8 +118,8 @@ async def test_half_open_loses_one_direction_and_then_resets(side: str) -> None:
             await asyncio.wait_for(answer, SOON)
 
 
-async def test_delay_keeps_the_order() -> None:
-    async with linked() as link:
+async def test_delay_keeps_data_in_order() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
         link.delay(0.1)
         began = asyncio.get_running_loop().time()
@@ -131,10 +131,10 @@ async def test_delay_keeps_the_order() -> None:
         assert asyncio.get_running_loop().time() - began >= 0.2
 
 
-async def test_what_was_delayed_is_not_overtaken_when_the_delay_ends() -> None:
-    async with linked() as link:
+async def test_data_sent_after_a_delay_ends_does_not_overtake_delayed_data() -> None:
+    async with echo_link() as link:
         peer = await Peer.of(link)
-        assert await peer.hears(b"zero") == b"zero"
+        assert await peer.echo(b"zero") == b"zero"
         link.delay(0.2)
         peer.writer.write(b"one\n")
         await asyncio.sleep(0.05)
@@ -143,5 +143,5 @@ async def test_what_was_delayed_is_not_overtaken_when_the_delay_ends() -> None:
         await asyncio.sleep(0.01)
         link.heal()
         peer.writer.write(b"three\n")
-        heard = [await asyncio.wait_for(peer.reader.readline(), SOON) for _ in range(3)]
-        assert heard == [b"one\n", b"two\n", b"three\n"]
+        lines = [await asyncio.wait_for(peer.reader.readline(), SOON) for _ in range(3)]
+        assert lines == [b"one\n", b"two\n", b"three\n"]

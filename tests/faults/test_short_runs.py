@@ -1,4 +1,4 @@
-"""Short runs with faults, from fixed seeds: the first tier of chaos. `make chaos` is the second."""
+"""Short chaos runs from fixed seeds. `make chaos` does long ones."""
 
 import tempfile
 from dataclasses import replace
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.chaos import Plan, clean, play
+from tests.faults.cluster import ClusterConfig
 from tests.faults.regressions import REGRESSIONS
-from tests.faults.scene import Cast
 
 
-async def _plays_clean(plan: Plan) -> None:
-    # Not pytest's folder: that goes with the next runs, and a history that failed is to be kept.
+async def _run_without_violations(plan: Plan) -> None:
+    # Not in pytest's folder, which later runs delete: the history of a failed run must be kept.
     folder = Path(tempfile.mkdtemp(prefix="askback-chaos-"))
     outcome = await play(replace(plan, patience=120.0), folder)
     print(outcome.line)
@@ -24,30 +24,36 @@ async def _plays_clean(plan: Plan) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_one_replica_on_sqlite_is_killed_again_and_again() -> None:
-    cast = Cast(replicas=1, workers=2, crowd=True, client={"at_once": 20}, console={"slow": 3.0})
-    await _plays_clean(Plan(1, 5.0, "sqlite", cast=cast, pause=0.5, longest=0.7))
+async def test_killing_one_replica_on_sqlite_again_and_again_violates_no_invariant() -> None:
+    config = ClusterConfig(
+        replicas=1, workers=2, shared_process=True, client={"at_once": 20}, console={"slow": 3.0}
+    )
+    await _run_without_violations(Plan(1, 5.0, "sqlite", config=config, pause=0.5, longest=0.7))
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("postgres_programs")
-async def test_two_replicas_on_postgresql_with_a_standby() -> None:
-    cast = Cast(
+async def test_faults_on_two_replicas_with_a_standby_violate_no_invariant() -> None:
+    config = ClusterConfig(
         replicas=2,
         workers=2,
-        crowd=True,
+        shared_process=True,
         client={"at_once": 20},
         console={"slow": 3.0},
         slow_commits="0.02,1.0",
         skew=5.0,
     )
-    await _plays_clean(Plan(2, 8.0, "postgresql", standby=True, cast=cast, pause=0.4, longest=0.8))
+    await _run_without_violations(
+        Plan(2, 8.0, "postgresql", standby=True, config=config, pause=0.4, longest=0.8)
+    )
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", REGRESSIONS)
-async def test_a_seed_that_once_failed(name: str, request: pytest.FixtureRequest) -> None:
+async def test_a_seed_that_once_failed_violates_no_invariant(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     plan = REGRESSIONS[name]
     if plan.database == "postgresql":
         request.getfixturevalue("postgres_programs")
-    await _plays_clean(plan)
+    await _run_without_violations(plan)

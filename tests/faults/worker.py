@@ -1,7 +1,7 @@
-"""A worker by raw frames: `python -m tests.faults.worker`.
+"""A worker with raw frames: `python -m tests.faults.worker`.
 
-It runs what a job's input says, from the top after each lease, asks by key, and completes with what it was
-answered. What was lost it writes to once more with its old token, as a zombie would.
+It follows the plan in a job's input, from the start after each lease, asks by key, and completes with the
+answers. To a lost job it writes once more with the old token, like a zombie worker.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import grpc
 
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.faults.job_run import Run
-from tests.faults.people import Program, refusal
 from tests.faults.plan import TYPE
+from tests.faults.program import Program, refusal
 
 _BODIES = {
     "ask": "ask_prompt",
@@ -32,7 +32,7 @@ _BODIES = {
 }
 
 
-class Hand:
+class RawWorker:
     """The worker's side of Work."""
 
     name = "work"
@@ -44,12 +44,12 @@ class Hand:
         self._program = program
         self.record = program.record
         self._capacity = program.options.get("capacity", 30)
-        self._session = Session(self, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._session = ReconnectingStream(self, program.endpoint, backoff_cap=1.0)  # type: ignore[arg-type]
         self._session_id = self._secret = ""
         self.runs: dict[str, Run] = {}
         self._zombies: set[asyncio.Task[None]] = set()
 
-    # What a Session asks of a Wire.
+    # The methods that a ReconnectingStream calls (see FrameProtocol).
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         stub: Any = WorkerServiceStub(channel)
@@ -78,7 +78,7 @@ class Hand:
     def goodbye(self) -> pb.WorkClientFrame:
         return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
 
-    def welcomed(self, frame: pb.WorkServerFrame) -> float:
+    def on_welcome(self, frame: pb.WorkServerFrame) -> float:
         welcome = frame.welcome
         self.record.say(
             "welcome",
@@ -92,20 +92,20 @@ class Hand:
             self._lose(job_id)
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[Any], None]) -> None:
+    def on_open(self, put: Callable[[Any], None]) -> None:
         pass
 
-    def pushed(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
         match frame.WhichOneof("body"):
             case "job_leased":
-                self._leased(frame.job_leased.leased_job)
+                self._start_run(frame.job_leased.leased_job)
             case "prompt_resolved":
                 prompt = frame.prompt_resolved.prompt
                 if frame.prompt_resolved.late_answer:
                     self.record.say("late", j=prompt.job_id, p=prompt.prompt_id)
                 elif (run := self.runs.get(prompt.job_id)) is not None:
-                    run.resolved(prompt)
-            case "lease_lost" if not leaving:  # a stream that is left knows nothing of the next one
+                    run.take_resolution(prompt)
+            case "lease_lost" if not leaving:  # the old stream does not know the leases of the next one
                 self.record.say("lease_lost", j=frame.lease_lost.job_id, k=frame.lease_lost.token)
                 run = self.runs.get(frame.lease_lost.job_id)
                 if run is not None and run.token == frame.lease_lost.token:
@@ -115,7 +115,7 @@ class Hand:
                 if run is not None:
                     self._stop(run)
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         if error.reason == "ERROR_REASON_SESSION_NOT_FOUND":
             self.record.say("session_lost", session=self._session_id)
             self._session_id = self._secret = ""
@@ -124,13 +124,13 @@ class Hand:
             return True
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         self.record.say("lost")
 
-    # What a job's run asks.
+    # The methods that a job's run calls.
 
     async def call(self, what: str, job_id: str, token: int, message: Any, **facts: Any) -> Any:
-        """One write. Raises AskbackError."""
+        """Make one write and record it. Raises AskbackError."""
         op = self.record.invoke(what, j=job_id, k=token, **facts)
         frame = pb.WorkClientFrame()
         body = _BODIES[what]
@@ -141,20 +141,20 @@ class Hand:
             if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                 self.record.say("no", op=op, **refusal(error))
             raise
-        told: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if what == "ask":
-            told = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
+            fields = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
             if not reply.replayed and reply.prompt.revision == 1:
                 self._program.count("prompts")
-        self.record.say("ok", op=op, **told)
+        self.record.say("ok", op=op, **fields)
         return reply
 
-    def ended(self, run: Run) -> None:
-        """A run is over."""
+    def discard(self, run: Run) -> None:
+        """Forget a run that has ended."""
         if self.runs.get(run.job_id) is run:
             del self.runs[run.job_id]
 
-    def _leased(self, leased: pb.LeasedJob) -> None:
+    def _start_run(self, leased: pb.LeasedJob) -> None:
         known = self.runs.get(leased.job.job_id)
         self.record.say("leased", j=leased.job.job_id, k=leased.token, attempt=leased.job.attempt)
         if known is not None:
@@ -167,13 +167,13 @@ class Hand:
         run = self.runs.pop(job_id, None)
         if run is not None:
             run.task.cancel()
-            task = asyncio.create_task(self._haunt(run))
+            task = asyncio.create_task(self._write_as_zombie(run))
             self._zombies.add(task)
             task.add_done_callback(self._zombies.discard)
 
-    async def _haunt(self, run: Run) -> None:
-        """Write with a token that was lost: nothing may come of it."""
-        await asyncio.sleep(self._program.dice.uniform(0.1, 2.0))
+    async def _write_as_zombie(self, run: Run) -> None:
+        """Write with a lost fencing token: the server must refuse it."""
+        await asyncio.sleep(self._program.rng.uniform(0.1, 2.0))
         report = pb.ReportProgressRequest(job_id=run.job_id, token=run.token, milestone=True)
         report.progress.message = f"zombie {time.time():.3f}"
         try:
@@ -182,7 +182,7 @@ class Hand:
             return
 
     def _stop(self, run: Run) -> None:
-        """Confirm a cancel."""
+        """Stop a run and confirm the cancellation."""
 
         async def confirm() -> None:
             run.task.cancel()
@@ -202,22 +202,22 @@ class Hand:
         await self._session.start()
 
     async def leave(self) -> None:
-        """Go in order."""
+        """Close the stream normally."""
         if self._zombies:
             await asyncio.wait(self._zombies, timeout=10)
         await self._session.aclose()
 
 
 def main() -> None:
-    """Until the order to leave."""
+    """Run until the order to leave."""
     program = Program.from_command_line()
 
     async def live() -> None:
-        hand = Hand(program)
-        await hand.start()
+        worker = RawWorker(program)
+        await worker.start()
         program.tell(ready=True)
         await program.order()
-        await hand.leave()
+        await worker.leave()
 
     program.run(live)
 

@@ -1,8 +1,8 @@
-"""Every shape of a form, in one table for all consoles: `shapes.json`, and its screens in `screens/`.
+"""Every kind of form, in one table for all consoles: `shapes.json`, with its screens in `screens/`.
 
-A shape has the schema (or the questions) of a form, the lines that a person types into the line console,
-the values that come of them, and `inputs`: single lines with the value each stands for, or why it is refused.
-Times are those of a person in Berlin. `python -m tests.forms` writes the schemas and the screens anew.
+A shape has the schema (or the questions) of a form, the lines that a user types into the line console, the
+resulting values, and `inputs`: single lines with the value of each, or the reason why it is refused. Times
+are those of a user in Berlin. `python -m tests.forms` rewrites the schemas and the screens.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from askback._model.form import TypeForm
 from askback._model.json_text import dumps
 from askback._model.prompts import PromptInfo
 from askback.terminal.draft import SavedInput, write_values
-from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller
+from askback.terminal.prompt_form import entries
 from askback.v1 import prompt_pb2 as pb
 from tests.forms.types import TYPES
-from tests.support.dialogue import Said, prompt
+from tests.support.dialogue import ScriptedDialogue, prompt
 
 HERE = Path(__file__).parent
 SHAPES: list[dict[str, Any]] = json.loads((HERE / "shapes.json").read_text())
@@ -34,7 +34,7 @@ def type_form(name: str) -> TypeForm:
     return TypeForm.of(TYPES[name], "Which one?")
 
 
-def asked(shape: dict[str, Any]) -> PromptInfo:
+def prompt_with(shape: dict[str, Any]) -> PromptInfo:
     """A prompt with the shape's form."""
     if "questions" in shape:
         questions = [ParseDict(question, pb.Question()) for question in shape["questions"]]
@@ -43,17 +43,17 @@ def asked(shape: dict[str, Any]) -> PromptInfo:
 
 
 def screen(shape: dict[str, Any]) -> tuple[str, Any]:
-    """What the line console shows while the shape's lines are typed, and the values that come of it."""
-    form, said, typed = entries(asked(shape)), Said(*shape["typed"]), SavedInput()
+    """Type the shape's lines into the line console. Returns what it shows, and the resulting values."""
+    form, said, typed = entries(prompt_with(shape)), ScriptedDialogue(*shape["typed"]), SavedInput()
     values = asyncio.run(FormFiller(form, said, typed).all())
-    assert said.left == [], f"not asked for: {said.left}"
+    assert said.left == [], f"unused lines: {said.left}"
     said.writer.line("=> ")
     write_values(said.writer, form, values)
     return said.text, values
 
 
 def rewrite() -> None:
-    """Write the schemas and the screens anew."""
+    """Rewrite the schemas and the screens."""
     os.environ["TZ"] = ZONE
     time.tzset()
     for shape in SHAPES:

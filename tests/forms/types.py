@@ -1,4 +1,4 @@
-"""The Python types of the shapes in `shapes.json`, by the shape's name."""
+"""The Python types of the shapes in `shapes.json`, by the name of the shape."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,28 +11,28 @@ from pydantic import AnyUrl, BaseModel, Field, Json, RootModel
 
 
 class Target(StrEnum):
-    """Where a release may go: for programmers, and never shown to people."""
+    """Where a release may go. This docstring is for programmers and must not be shown to users."""
 
     STAGING = "staging"
     PRODUCTION = "production"
 
 
 class Priority(IntEnum):
-    """Its values say less than its names."""
+    """An enum whose names mean more than its values."""
 
     LOW = 1
     HIGH = 2
 
 
 class Reason(StrEnum):
-    """With a title of its own for each value, as Django's choices have."""
+    """An enum with a label for each value, like Django's choices."""
 
     DAMAGED = "dmg"
     TOO_LATE = "late"
 
     @property
     def label(self) -> str:
-        """What people read."""
+        """The label shown to users."""
         return {"dmg": "Arrived damaged", "late": "Came too late"}[self.value]
 
 

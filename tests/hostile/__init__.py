@@ -1,1 +1,1 @@
-"""Callers that try what they may not, and callers that send nonsense, beside a victim."""
+"""Hostile callers: unauthorised requests, malformed input and floods, while another tenant works."""

@@ -1,7 +1,8 @@
-"""The long forms: `python -m tests.hostile authorisation --attempts N`, `... fuzz --minutes M`,
+"""Long runs: `python -m tests.hostile authorisation --attempts N`, `... fuzz --minutes M`,
 `... flood --streams N`.
 
-Each prints its seed, which with the same options plays the same attempts. Exit status 1 with what went wrong.
+Each prints its seed, which repeats the same attempts with the same options. Exits with status 1 and the
+list of violations, if any.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from askback_server.storage.migrate import upgrade
 from tests.hostile import flood, fuzz
 from tests.hostile.authorisation import search
-from tests.hostile.scene import token_file
+from tests.hostile.secret_store import token_file
 from tests.support.service import serving
 
 
@@ -30,7 +31,7 @@ async def _play(options: argparse.Namespace, seed: int, url: str, auth: str) -> 
         while True:
             report = await fuzz.run(world, 2_000, seed + number)
             number += 1
-            print(f"{2_000 * number} attempts; slowest of the victim {report.slowest:.2f} s", flush=True)
+            print(f"{2_000 * number} attempts; slowest call of the victim {report.slowest:.2f} s", flush=True)
             if report.slowest > options.patience:
                 report.wrong.append(f"the victim waited {report.slowest:.1f} s")
             if report.wrong or time.monotonic() > until:
@@ -39,16 +40,18 @@ async def _play(options: argparse.Namespace, seed: int, url: str, auth: str) -> 
 
 
 def main() -> None:
-    """Play, and say what went wrong."""
+    """Run the attempts and print violations."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description="Hostile callers.")
     parser.add_argument("what", choices=["authorisation", "fuzz", "flood"])
-    parser.add_argument("--attempts", type=int, default=10_000, help="of the authorisation matrix")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of the fuzz")
-    parser.add_argument("--patience", type=float, default=3.0, help="seconds that the victim may wait")
+    parser.add_argument("--attempts", type=int, default=10_000, help="number of random calls")
+    parser.add_argument("--minutes", type=float, default=3.0, help="minutes to fuzz")
+    parser.add_argument(
+        "--patience", type=float, default=3.0, help="maximum seconds that the victim may wait"
+    )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--streams", type=int, default=1_000, help="of the flood")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each kind of flood")
-    parser.add_argument("--kinds", nargs="+", choices=flood.KINDS, default=flood.KINDS, help="of the flood")
+    parser.add_argument("--streams", type=int, default=1_000, help="number of hostile streams")
+    parser.add_argument("--seconds", type=float, default=30.0, help="seconds of each kind of flood")
+    parser.add_argument("--kinds", nargs="+", choices=flood.KINDS, default=flood.KINDS, help="kinds of flood")
     options = parser.parse_args()
     if options.what == "flood":
         wrong = asyncio.run(flood.report(options.kinds, options.streams, options.seconds))

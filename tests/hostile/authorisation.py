@@ -1,8 +1,8 @@
-"""Random callers call random things with other people's ids, and all that they receive is searched.
+"""Random callers make random calls with ids of others, and everything they receive is searched for secrets.
 
-Each secret of the world (`canary`) has a rule that says who may ever see it; whatever a caller receives,
-an error's text and trailers included, must hold no other. What exists and what does not must get the same
-answer from a caller that may see neither.
+Each secret (`canary`) has a rule that says who may ever see it. Nothing that a caller receives, including
+error texts and trailers, may contain another secret. A caller must get the same reply for an object that it
+may not see and for one that does not exist.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from tests.hostile.scene import PEOPLE, Person, Stage, staged
+from tests.hostile.secret_store import USERS, StoredSecrets, User, store_secrets
 from tests.support.refusals import refusal_of
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 SERVICES = {
     "JobService": (jobs, "jobs"),
@@ -37,43 +37,43 @@ METHODS = [
     for method in module.DESCRIPTOR.services_by_name[service].methods
 ]
 QUIET = 0.3
-"""Seconds after which a stream that says no more is left."""
+"""Seconds of silence after which a stream is cancelled."""
 _ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12}-[0-9a-f]+|b'.*?'"
 )
 
 
-def random_request(chance: random.Random, kind: Any, stage: Stage) -> Any:
-    """A message of a type with ids of the stage where ids stand, and other fields now and then."""
+def random_request(rng: random.Random, kind: Any, stored: StoredSecrets) -> Any:
+    """A random message: existing ids in the id fields, and other fields sometimes set."""
     message = GetMessageClass(kind)()
     names = {f.name for f in kind.fields}
-    # A prompt is named in one of two ways; both at once get no further than the door.
+    # A request that sets both kinds of prompt references would be refused by validation.
     left_out: set[str] = set()
     if {"prompt_id", "job_id", "key"} <= names:
-        left_out = {"prompt_id"} if chance.random() < 0.3 else {"job_id", "key"}
+        left_out = {"prompt_id"} if rng.random() < 0.3 else {"job_id", "key"}
     for each in kind.fields:
         if each.name in left_out:
             continue
         if each.is_repeated or each.name in ("test", "retention", "timeout", "reminders", "wait", "duration"):
             continue
         if each.name.endswith("job_id"):
-            if chance.random() < (0.95 if "filter" not in kind.name.lower() else 0.5):
-                setattr(message, each.name, chance.choice([*stage.job_ids, chance.choice(stage.absent)]))
+            if rng.random() < (0.95 if "filter" not in kind.name.lower() else 0.5):
+                setattr(message, each.name, rng.choice([*stored.job_ids, rng.choice(stored.absent)]))
         elif each.name == "prompt_id":
-            if chance.random() < 0.95:
-                setattr(message, each.name, chance.choice(stage.prompt_ids))
+            if rng.random() < 0.95:
+                setattr(message, each.name, rng.choice(stored.prompt_ids))
         elif each.message_type is not None:
-            if chance.random() < 0.6 and each.message_type.file.package == "askback.v1":
-                getattr(message, each.name).CopyFrom(random_request(chance, each.message_type, stage))
+            if rng.random() < 0.6 and each.message_type.file.package == "askback.v1":
+                getattr(message, each.name).CopyFrom(random_request(rng, each.message_type, stored))
         elif each.type == FieldDescriptor.TYPE_STRING:
-            if chance.random() < (0.8 if each.name in _KNOWN else 0.1):
-                setattr(message, each.name, chance.choice(_KNOWN.get(each.name, ("x",))))
+            if rng.random() < (0.8 if each.name in _KNOWN else 0.1):
+                setattr(message, each.name, rng.choice(_KNOWN.get(each.name, ("x",))))
         elif each.type == FieldDescriptor.TYPE_BOOL:
-            setattr(message, each.name, chance.random() < 0.2)
+            setattr(message, each.name, rng.random() < 0.2)
         elif each.type == FieldDescriptor.TYPE_ENUM:
-            setattr(message, each.name, chance.choice(each.enum_type.values).number)
-        elif each.type in (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64) and chance.random() < 0.7:
-            setattr(message, each.name, chance.choice((0, 1, 1, 2, 50)))
+            setattr(message, each.name, rng.choice(each.enum_type.values).number)
+        elif each.type in (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64) and rng.random() < 0.7:
+            setattr(message, each.name, rng.choice((0, 1, 1, 2, 50)))
     return message
 
 
@@ -91,57 +91,57 @@ _KNOWN = {
 
 @dataclass
 class Attempt:
-    """A call, and all that came of it."""
+    """A call, its outcome, and everything received."""
 
-    person: Person
+    user: User
     method: str
     request: Any
     outcome: str
     received: str
 
 
-async def attempt(world: World, person: Person, chance: random.Random, stage: Stage) -> Attempt:
-    """One random call of one person."""
-    stub, method = chance.choice(METHODS)
-    while method.name == "DeleteJob" and person.roles != ["console"]:
-        stub, method = chance.choice(METHODS)  # what is deleted has no secrets left to find
-    caller = world.with_token(f"{person.name}-token")
+async def attempt(world: ServiceWorld, user: User, rng: random.Random, stored: StoredSecrets) -> Attempt:
+    """Make one random call as one user."""
+    stub, method = rng.choice(METHODS)
+    while method.name == "DeleteJob" and user.roles != ["console"]:
+        stub, method = rng.choice(METHODS)  # a deleted job has no secrets left to find
+    caller = world.with_token(f"{user.name}-token")
     call = getattr(getattr(caller, stub), method.name)
     if method.name in ("Converse", "Work"):
-        return await _stream(person, method, call, chance, stage)
-    request = random_request(chance, method.input_type, stage)
+        return await _stream(user, method, call, rng, stored)
+    request = random_request(rng, method.input_type, stored)
     if method.name == "LeaseJobs":
         request.job_types.append("t")
-    outcome, received = await _received(call(request, timeout=QUIET if method.name[:5] == "Watch" else 10))
-    return Attempt(person, method.name, request, outcome, received)
+    outcome, received = await _receive(call(request, timeout=QUIET if method.name[:5] == "Watch" else 10))
+    return Attempt(user, method.name, request, outcome, received)
 
 
-async def _stream(person: Person, method: Any, call: Any, chance: random.Random, stage: Stage) -> Attempt:
-    """A hello of one's own, then random frames: each is what a unary call would be."""
+async def _stream(user: User, method: Any, call: Any, rng: random.Random, stored: StoredSecrets) -> Attempt:
+    """Open a stream with a valid hello, then send random frames, which correspond to unary calls."""
     kind = method.input_type.fields_by_name["frames"].message_type
     hello = GetMessageClass(kind.fields_by_name["hello"].message_type)()
     if method.name == "Work":
         hello.worker_id, hello.job_types[:] = "w", ["none"]
-    hello.namespace = chance.choice(("", "red", "blue"))
+    hello.namespace = rng.choice(("", "red", "blue"))
     frames = [GetMessageClass(kind)(ref=1, hello=hello)]
     bodies = [f for f in kind.fields if f.containing_oneof and f.name not in ("hello", "goodbye", "credit")]
     for ref in range(2, 8):
-        body = chance.choice(bodies)
+        body = rng.choice(bodies)
         frames.append(
-            GetMessageClass(kind)(ref=ref, **{body.name: random_request(chance, body.message_type, stage)})
+            GetMessageClass(kind)(ref=ref, **{body.name: random_request(rng, body.message_type, stored)})
         )
     message = GetMessageClass(method.input_type)(frames=frames)
 
-    async def sent() -> Any:
+    async def requests() -> Any:
         yield message
         await asyncio.sleep(QUIET)
 
-    outcome, received = await _received(call(sent(), timeout=4 * QUIET))
-    return Attempt(person, method.name, message, outcome, received)
+    outcome, received = await _receive(call(requests(), timeout=4 * QUIET))
+    return Attempt(user, method.name, message, outcome, received)
 
 
-async def _received(call: Any) -> tuple[str, str]:
-    """How a call ended, and all that it brought, as text."""
+async def _receive(call: Any) -> tuple[str, str]:
+    """Run a call. Returns its outcome and everything received, as text."""
     parts = []
     try:
         if hasattr(call, "__aiter__"):
@@ -156,24 +156,24 @@ async def _received(call: Any) -> tuple[str, str]:
     return "OK", "\n".join(parts)
 
 
-def leaks(stage: Stage, done: Attempt) -> list[str]:
-    """The secrets that came to one who may not see them."""
+def leaks(stored: StoredSecrets, done: Attempt) -> list[str]:
+    """The received secrets that the caller may not see."""
     sent = str(done.request)
     return [
         secret.text
-        for secret in stage.secrets
-        if secret.text in done.received and secret.text not in sent and not secret.may_see(done.person)
+        for secret in stored.secrets
+        if secret.text in done.received and secret.text not in sent and not secret.may_see(done.user)
     ]
 
 
-def twins(person: Person, stage: Stage) -> list[tuple[Any, str, Any, Any]]:
-    """Pairs of equal requests, one with an id of what the person may not see, one with an absent id. Of
-    unary methods and WatchJob.
+def request_pairs(user: User, stored: StoredSecrets) -> list[tuple[Any, str, Any, Any]]:
+    """Pairs of equal requests of unary methods and WatchJob: for an object that the user may not see, and for
+    one that does not exist.
 
-    Each is (service stub's name, method, request for what is there, request for what is not).
+    Each is (name of the service stub, method, request for the hidden object, request for the absent one).
     """
     pairs = []
-    for hidden, absent in stage.hidden_from(person):
+    for hidden, absent in stored.pairs_hidden_from(user):
         for stub, method in METHODS:
             if method.client_streaming or (method.server_streaming and method.name != "WatchJob"):
                 continue
@@ -184,7 +184,7 @@ def twins(person: Person, stage: Stage) -> list[tuple[Any, str, Any, Any]]:
 
 
 def _naming(kind: Any, ids: tuple[str, str]) -> Any:
-    """A request that says as little as a call needs, and names these."""
+    """A minimal valid request for these ids."""
     job_id, prompt_id = ids
     message = GetMessageClass(kind)()
     names = [f.name for f in kind.fields]
@@ -214,32 +214,32 @@ def _naming(kind: Any, ids: tuple[str, str]) -> Any:
     return message
 
 
-async def answers_of(world: World, person: Person, pair: tuple[Any, str, Any, Any]) -> tuple[str, str]:
-    """What the person gets for the one and for the other, ids apart."""
+async def answers_of(world: ServiceWorld, user: User, pair: tuple[Any, str, Any, Any]) -> tuple[str, str]:
+    """The replies that the user gets for the two requests, with ids masked."""
     stub, method, *requests = pair
-    call = getattr(getattr(world.with_token(f"{person.name}-token"), stub), method)
+    call = getattr(getattr(world.with_token(f"{user.name}-token"), stub), method)
     found = []
     for request in requests:
-        _, received = await _received(call(request, timeout=10))
+        _, received = await _receive(call(request, timeout=10))
         found.append(_ID.sub("ID", received))
     return found[0], found[1]
 
 
-async def search(world: World, attempts: int, seed: int, at_once: int = 16) -> list[str]:
-    """Make so many random attempts. Returns what went wrong, in words."""
-    stage = await staged(world.with_token("owner-token"))
+async def search(world: ServiceWorld, attempts: int, seed: int, at_once: int = 16) -> list[str]:
+    """Make random calls. Returns a description of each violation."""
+    stored = await store_secrets(world.with_token("owner-token"))
     wrong: list[str] = []
-    chance = random.Random(seed)
-    strangers = [person for person in PEOPLE if person.name != "owner"]
-    strangers += [person for person in strangers if person.roles == ["console"]] * 2
+    rng = random.Random(seed)
+    strangers = [user for user in USERS if user.name != "owner"]
+    strangers += [user for user in strangers if user.roles == ["console"]] * 2
     for start in range(0, attempts, at_once):
         some = [
-            attempt(world, chance.choice(strangers), random.Random(chance.random()), stage)
+            attempt(world, rng.choice(strangers), random.Random(rng.random()), stored)
             for _ in range(min(at_once, attempts - start))
         ]
         for done in await asyncio.gather(*some):
-            if found := leaks(stage, done):
-                wrong.append(f"{done.person.name} {done.method} {done.outcome}: {found}\n{done.request}")
+            if found := leaks(stored, done):
+                wrong.append(f"{done.user.name} {done.method} {done.outcome}: {found}\n{done.request}")
             if "INTERNAL" in done.outcome or "UNKNOWN" in done.outcome:
-                wrong.append(f"{done.person.name} {done.method}: {done.outcome}\n{done.request}")
+                wrong.append(f"{done.user.name} {done.method}: {done.outcome}\n{done.request}")
     return wrong

@@ -1,8 +1,8 @@
-"""A thousand streams that never read, beside a victim: how much memory the server takes, and what the victim
-notices.
+"""A thousand streams that never read, beside another tenant (the victim): measures the server's memory and
+the victim's calls.
 
 `python -m tests.hostile.flood TARGET KIND STREAMS` is the hostile program. `measure` starts a server and the
-program, each a process of its own, and returns the figures; `make flood` prints them for every kind.
+hostile program as processes and returns the figures; `make flood` prints them for every kind.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.storage.migrate import upgrade
-from tests.support.processes import Server, Stage
+from tests.support.processes import Processes, Server
 
 PER_CONNECTION = 90
-"""Streams of one connection: below the server's limit, so that none waits for another."""
+"""Streams per connection: below the server's limit, so that no stream waits for another."""
 LARGE = 400_000
-"""Bytes of a body, and of a job's input less a half."""
+"""Bytes of a prompt's body; a job's input has half as many."""
 PROMPTS = 40
 BASE, PER_STREAM = 224.0, 0.25
-"""MiB that the documentation (docs/security.md) tells operators to plan with, for one hostile principal."""
+"""MiB that docs/security.md tells operators to plan for one hostile principal."""
 MESSAGE = 4.0
-"""MiB more for each stream that sends messages as large as they may be, all at the same time."""
+"""Additional MiB per stream if all streams send messages of the maximum size at the same time."""
 EVE = (("askback-user", "eve"), ("askback-groups", "crowd"))
 
 
@@ -62,7 +62,7 @@ def _answers(prompt_id: str, comment: str, count: int) -> hitl.ConverseRequest:
 
 
 class Hostile:
-    """The streams of one connection. Each opens a stream, says what it has to say, and reads nothing."""
+    """The hostile streams of one connection. Each method opens a stream, sends messages and never reads."""
 
     def __init__(self, channel: grpc.aio.Channel, prompt_ids: list[str], job_ids: list[str]) -> None:
         self._hitl = hitl_service_pb2_grpc.HitlServiceStub(channel)
@@ -72,17 +72,17 @@ class Hostile:
         self._job_ids = itertools.cycle(job_ids)
 
     async def silent(self, number: int) -> Any:
-        """No hello."""
+        """Open a stream without sending a hello."""
         return (self._workers.Work if number % 2 else self._hitl.Converse)(metadata=EVE)
 
     async def consoles(self, _: int) -> Any:
-        """A hello, and a view of large prompts."""
+        """Send a hello, so that the server sends a view of large prompts."""
         call = self._hitl.Converse(metadata=EVE)
         await _say(call, _hello())
         return call
 
     async def pages(self, _: int) -> Any:
-        """Calls for large prompts, all at once."""
+        """Request many large prompts at once."""
         call = self._hitl.Converse(metadata=EVE)
         frames = [
             hitl.ConverseClientFrame(ref=n, get_prompt=hitl.GetPromptRequest(prompt_id=next(self._prompts)))
@@ -92,31 +92,31 @@ class Hostile:
         return call
 
     async def refusals(self, _: int) -> Any:
-        """Frames that are refused, as many as fit into a message, again and again."""
+        """Send messages full of frames that are refused."""
         call = self._hitl.Converse(metadata=EVE)
         await _say(call, _hello(), *[_answers("x", "", 998)] * 3)
         return call
 
     async def answers(self, _: int) -> Any:
-        """Large requests that wait for their replies."""
+        """Send large requests that wait for their replies."""
         call = self._hitl.Converse(metadata=EVE)
         await _say(call, _hello(), *[_answers(next(self._prompts), "c" * 3_900, 498)] * 2)
         return call
 
     async def prompts(self, _: int) -> Any:
-        """WatchPrompts."""
+        """Open WatchPrompts."""
         return self._hitl.WatchPrompts(hitl.WatchPromptsRequest(), metadata=EVE)
 
     async def jobs(self, _: int) -> Any:
-        """WatchJobs."""
+        """Open WatchJobs."""
         return self._jobs.WatchJobs(jobs.WatchJobsRequest(), metadata=EVE)
 
     async def job(self, _: int) -> Any:
-        """WatchJob."""
+        """Open WatchJob."""
         return self._jobs.WatchJob(jobs.WatchJobRequest(job_id=next(self._job_ids)), metadata=EVE)
 
     async def workers(self, number: int) -> Any:
-        """Workers that take jobs with large inputs."""
+        """Lease jobs with large inputs."""
         call = self._workers.Work(metadata=EVE)
         hello = workers.WorkHello(worker_id=f"w{number}", job_types=["large"], capacity=20)
         await _say(call, workers.WorkRequest(frames=[workers.WorkClientFrame(ref=1, hello=hello)]))
@@ -127,7 +127,7 @@ KINDS = ("silent", "consoles", "pages", "refusals", "answers", "prompts", "jobs"
 
 
 async def attack(target: str, kind: str, streams: int) -> None:
-    """Open so many streams of a kind, or of kinds joined by +, each again when it has ended, until killed."""
+    """Open streams of a kind, or of kinds joined by `+`, and reopen each when it ends, until killed."""
     kinds = kind.split("+")
     async with _channel(target) as first:
         stub = hitl_service_pb2_grpc.HitlServiceStub(first)
@@ -141,24 +141,24 @@ async def attack(target: str, kind: str, streams: int) -> None:
         job_ids = [p.job_id for p in found.prompts]
     async with contextlib.AsyncExitStack() as stack:
         open_ones: list[asyncio.Task[None]] = []
-        said: list[Awaitable[Any]] = []
+        greetings: list[Awaitable[Any]] = []
         for start in range(0, streams, PER_CONNECTION):
             channel = await stack.enter_async_context(_channel(target))
             hostile = Hostile(channel, ids, job_ids)
             for number in range(start, min(streams, start + PER_CONNECTION)):
                 begin = getattr(hostile, kinds[number % len(kinds)])
                 begun = asyncio.Event()
-                said.append(begun.wait())
-                open_ones.append(asyncio.create_task(_again(begin, number, begun)))
-        await asyncio.gather(*said)
+                greetings.append(begun.wait())
+                open_ones.append(asyncio.create_task(_reopen(begin, number, begun)))
+        await asyncio.gather(*greetings)
         print(json.dumps({"event": "flooded"}), flush=True)
         await asyncio.gather(*open_ones)
 
 
-async def _again(begin: Any, number: int, begun: asyncio.Event) -> None:
+async def _reopen(begin: Any, number: int, begun: asyncio.Event) -> None:
     while True:
         beginning = asyncio.create_task(begin(number))
-        # What the server does not read stops a stream before it has said everything.
+        # A stream blocks before it has sent everything if the server stops reading.
         await asyncio.wait({beginning}, timeout=5.0)
         begun.set()
         call = await beginning
@@ -175,19 +175,19 @@ def _channel(target: str) -> grpc.aio.Channel:
 
 @dataclass
 class Figures:
-    """What a flood did. Memory in MiB, times in seconds."""
+    """The effect of a flood. Memory in MiB, times in seconds."""
 
     idle: float = 0.0
     peak: float = 0.0
     after: float = 0.0
-    """When the hostile streams were gone."""
+    """Memory after the hostile streams had ended."""
     calls: Counter[str] = field(default_factory=Counter)
-    """The victim's, by code."""
+    """The victim's calls, by status code."""
     slowest: float = 0.0
 
     @property
     def growth(self) -> float:
-        """By how much the server grew."""
+        """Growth of the server's memory."""
         return self.peak - self.idle
 
     def __str__(self) -> str:
@@ -206,16 +206,18 @@ def memory(pid: int) -> float:
     raise AssertionError(f"process {pid} has no memory")
 
 
-def bound(kind: str, streams: int) -> float:
-    """By how many MiB a server grows at most under so many streams of one principal."""
+def memory_bound(kind: str, streams: int) -> float:
+    """The maximum growth of a server in MiB under `streams` hostile streams of one principal."""
     return BASE + (PER_STREAM + (MESSAGE if "answers" in kind else 0.0)) * streams
 
 
-async def measure(stage: Stage, kind: str, streams: int, seconds: float, afterwards: float = 3.0) -> Figures:
-    """Run a flood of a kind for so long beside a victim, which then works on for a while (in seconds)."""
-    url = f"sqlite+aiosqlite:///{stage.folder}/{kind}.db"
+async def measure(
+    processes: Processes, kind: str, streams: int, seconds: float, afterwards: float = 3.0
+) -> Figures:
+    """Run a flood of a kind for `seconds` beside a victim, which works on for `afterwards` seconds."""
+    url = f"sqlite+aiosqlite:///{processes.folder}/{kind}.db"
     upgrade(url)
-    server = await stage.server(url, name=f"server-{kind}", log_level="WARNING")
+    server = await processes.server(url, name=f"server-{kind}", log_level="WARNING")
     figures = Figures()
     async with _channel(server.target) as channel:
         victim = Victim(channel, figures)
@@ -224,8 +226,10 @@ async def measure(stage: Stage, kind: str, streams: int, seconds: float, afterwa
         figures.calls.clear()
         figures.slowest = 0.0
         figures.idle = figures.peak = memory(server.pid)
-        hostile = stage.run(f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams))
-        async with _watched(server, figures):
+        hostile = processes.run(
+            f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams)
+        )
+        async with _track_peak_memory(server, figures):
             working = asyncio.create_task(victim.work(600.0))
             try:
                 await hostile.says("flooded", within=120.0)
@@ -242,7 +246,7 @@ async def measure(stage: Stage, kind: str, streams: int, seconds: float, afterwa
 
 
 @asynccontextmanager
-async def _watched(server: Server, figures: Figures) -> AsyncIterator[None]:
+async def _track_peak_memory(server: Server, figures: Figures) -> AsyncIterator[None]:
     async def watch() -> None:
         while True:
             figures.peak = max(figures.peak, memory(server.pid))
@@ -256,7 +260,7 @@ async def _watched(server: Server, figures: Figures) -> AsyncIterator[None]:
 
 
 class Victim:
-    """A tenant that works while others flood the server."""
+    """A tenant that works while another one floods the server."""
 
     def __init__(self, channel: grpc.aio.Channel, figures: Figures) -> None:
         self._hitl = hitl_service_pb2_grpc.HitlServiceStub(channel)
@@ -265,7 +269,7 @@ class Victim:
         self._metadata = (("askback-user", "ada"),)
 
     async def prepare(self, large_jobs: int) -> None:
-        """Large prompts for the crowd to see, and large jobs for it to take."""
+        """Create large prompts that the hostile user can see, and large jobs that it can lease."""
         for _ in range(PROMPTS):
             content = prompts.PromptContent(
                 kind="confirm", title="?", body="b" * LARGE, audience=prompts.Audience(groups=["crowd"])
@@ -280,7 +284,7 @@ class Victim:
             )
 
     async def work(self, seconds: float) -> None:
-        """Create, answer and read for so long."""
+        """Create, answer and read jobs for `seconds`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             started = time.perf_counter()
@@ -310,19 +314,19 @@ class Victim:
 
 
 async def report(kinds: list[str], streams: int, seconds: float) -> list[str]:
-    """Measure and print each kind. Returns what went wrong."""
+    """Measure and print each kind. Returns the violations."""
     wrong: list[str] = []
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(Path(folder))
+            processes = Processes(Path(folder))
             try:
-                figures = await measure(stage, kind, streams, seconds)
+                figures = await measure(processes, kind, streams, seconds)
             finally:
-                stage.end()
+                processes.end()
         print(f"{kind:9s} {figures}", flush=True)
         if set(figures.calls) != {"OK"}:
             wrong.append(f"{kind}: the victim's calls: {dict(figures.calls)}")
-        most = bound(kind, streams)
+        most = memory_bound(kind, streams)
         if figures.growth > most:
             wrong.append(f"{kind}: the server grew by more than {most:.0f} MiB")
     return wrong

@@ -1,7 +1,7 @@
-"""Nonsense beside a victim: mutated messages, frames, JSON, schemas and tokens, while another tenant works.
+"""Fuzzing: mutated messages, frames, JSON, schemas and tokens, while another tenant (the victim) works.
 
-Whatever is sent, the answer is one of ours (never INTERNAL or UNKNOWN), the server stays up, and the
-victim's calls stay OK. How long they took is reported; the long form (`make fuzz`) judges it too.
+Every reply must be a documented status (never INTERNAL or UNKNOWN), the server must stay up, and the
+victim's calls must succeed. Their duration is reported; `make fuzz` also limits it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from tests.hostile.authorisation import METHODS, random_request
-from tests.hostile.scene import Stage, staged
+from tests.hostile.secret_store import StoredSecrets, store_secrets
 from tests.support.refusals import refusal_of
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
-OURS = {
+DOCUMENTED_CODES = {
     "OK",
     "INVALID_ARGUMENT",
     "NOT_FOUND",
@@ -44,34 +44,34 @@ SOON = 1.0
 
 @dataclass
 class Report:
-    """What a run has found."""
+    """The results of a run."""
 
     wrong: list[str] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
     victim_calls: int = 0
     slowest: float = 0.0
-    """Three of the victim's calls, in seconds."""
+    """The slowest round of the victim's three calls, in seconds."""
 
 
-def mutated(chance: random.Random, raw: bytes) -> bytes:
-    """The bytes with some flipped, cut out, doubled or put in."""
+def mutate(rng: random.Random, raw: bytes) -> bytes:
+    """Change, delete, repeat or insert some bytes."""
     data = bytearray(raw)
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(data) + 1)
-        match chance.randrange(4):
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(4):
             case 0 if data:
-                data[at % len(data)] = chance.randrange(256)
+                data[at % len(data)] = rng.randrange(256)
             case 1:
-                del data[at : at + chance.randint(1, 8)]
+                del data[at : at + rng.randint(1, 8)]
             case 2:
-                data[at:at] = bytes(chance.randrange(256) for _ in range(chance.randint(1, 8)))
+                data[at:at] = bytes(rng.randrange(256) for _ in range(rng.randint(1, 8)))
             case _:
-                data[at:at] = data[at : at + 16] * chance.randint(1, 50)
+                data[at:at] = data[at : at + 16] * rng.randint(1, 50)
     return bytes(data)
 
 
-def random_json(chance: random.Random, depth: int = 0) -> str:
-    """A JSON text, often not quite one."""
+def random_json(rng: random.Random, depth: int = 0) -> str:
+    """A random JSON text, often malformed."""
     simple = (
         "0",
         "-1",
@@ -85,21 +85,21 @@ def random_json(chance: random.Random, depth: int = 0) -> str:
         "NaN",
         '"' + "a" * 3000,
     )
-    if depth > 4 or chance.random() < 0.3:
-        return chance.choice(simple)
-    inner = [random_json(chance, depth + 1) for _ in range(chance.randint(0, 4))]
-    if chance.random() < 0.5:
-        return "[" + ",".join(inner) + "]" * chance.choice((1, 1, 1, 0, 2))
-    return "{" + ",".join(f'"{chance.choice("abq")}":{text}' for text in inner) + "}"
+    if depth > 4 or rng.random() < 0.3:
+        return rng.choice(simple)
+    inner = [random_json(rng, depth + 1) for _ in range(rng.randint(0, 4))]
+    if rng.random() < 0.5:
+        return "[" + ",".join(inner) + "]" * rng.choice((1, 1, 1, 0, 2))
+    return "{" + ",".join(f'"{rng.choice("abq")}":{text}' for text in inner) + "}"
 
 
-def random_schema(chance: random.Random) -> str:
-    """A JSON Schema of an object, dear or wrong now and then."""
+def random_schema(rng: random.Random) -> str:
+    """A random JSON Schema of an object, sometimes expensive or invalid."""
 
     def node(depth: int) -> Any:
         if depth > 6:
-            return chance.choice(({}, True, {"type": "string"}, {"$ref": "#"}, {"const": list(range(200))}))
-        inner = [node(depth + 1 + chance.randint(0, 2)) for _ in range(chance.randint(0, 3))]
+            return rng.choice(({}, True, {"type": "string"}, {"$ref": "#"}, {"const": list(range(200))}))
+        inner = [node(depth + 1 + rng.randint(0, 2)) for _ in range(rng.randint(0, 3))]
         some: dict[str, Any] = {
             "anyOf": inner,
             "allOf": inner,
@@ -119,23 +119,23 @@ def random_schema(chance: random.Random) -> str:
             "minimum": "x",
             "format": "regex",
         }
-        return {name: some[name] for name in chance.sample(sorted(some), chance.randint(0, 4))}
+        return {name: some[name] for name in rng.sample(sorted(some), rng.randint(0, 4))}
 
     return json.dumps({**node(0), "type": "object", "$defs": {"x": {"type": "object"}}})
 
 
-async def run(world: World, attempts: int, seed: int) -> Report:
-    """So many attempts from a seed, eight at once, beside a victim of another tenant."""
+async def run(world: ServiceWorld, attempts: int, seed: int) -> Report:
+    """Make attempts from a seed, eight at once, while a victim works."""
     report = Report()
     owner = world.with_token("owner-token")
-    stage = await staged(owner)
+    stored = await store_secrets(owner)
     ended = asyncio.Event()
     victim = asyncio.create_task(_victim(world, report, ended))
     numbers = iter(range(attempts))
 
     async def attack() -> None:
         for number in numbers:
-            await _attempt(world, random.Random(f"{seed}.{number}"), stage, report)
+            await _attempt(world, random.Random(f"{seed}.{number}"), stored, report)
 
     try:
         await asyncio.gather(*(attack() for _ in range(8)))
@@ -145,8 +145,8 @@ async def run(world: World, attempts: int, seed: int) -> Report:
     return report
 
 
-async def _victim(world: World, report: Report, ended: asyncio.Event) -> None:
-    """Creates, asks, answers and lists, as if it were alone."""
+async def _victim(world: ServiceWorld, report: Report, ended: asyncio.Event) -> None:
+    """Create, answer and list jobs; report every failure."""
     me = world.with_token("bluefolk-token")
     while not ended.is_set():
         started = time.perf_counter()
@@ -169,55 +169,55 @@ async def _victim(world: World, report: Report, ended: asyncio.Event) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _attempt(world: World, chance: random.Random, stage: Stage, report: Report) -> None:
-    what = chance.choice((_message, _message, _frames, _answer, _token))
+async def _attempt(world: ServiceWorld, rng: random.Random, stored: StoredSecrets, report: Report) -> None:
+    what = rng.choice((_message, _message, _frames, _answer, _token))
     try:
-        outcome = await what(world, chance, stage)
+        outcome = await what(world, rng, stored)
     except grpc.aio.AioRpcError as error:
         outcome = error.code().name
-        # What our service did not understand has a reason; bytes that are no message never got there.
-        if outcome not in OURS:
+        # A refusal by the service has a reason; bytes that are not a message never reach the service.
+        if outcome not in DOCUMENTED_CODES:
             report.wrong.append(f"{what.__name__}: {outcome} {refusal_of(error).reason} {error.details()}")
     name = f"{what.__name__[1:]} {outcome}"
     report.outcomes[name] = report.outcomes.get(name, 0) + 1
 
 
-def _raw(world: World, method: Any, token: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _raw(world: ServiceWorld, method: Any, token: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return f"/{method.containing_service.full_name}/{method.name}", (("authorization", f"Bearer {token}"),)
 
 
-async def _message(world: World, chance: random.Random, stage: Stage) -> str:
-    """Any unary call with bytes that were a message once."""
-    _, method = chance.choice([m for m in METHODS if not (m[1].client_streaming or m[1].server_streaming)])
+async def _message(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
+    """Call any unary method with a mutated message."""
+    _, method = rng.choice([m for m in METHODS if not (m[1].client_streaming or m[1].server_streaming)])
     path, metadata = _raw(world, method, "admin-token")
-    raw = random_request(chance, method.input_type, stage).SerializeToString()
-    raw = mutated(chance, raw)
+    raw = random_request(rng, method.input_type, stored).SerializeToString()
+    raw = mutate(rng, raw)
     call = world.channel.unary_unary(path)
     return await _unless_malformed(method, raw, call(raw, metadata=metadata, timeout=SOON))
 
 
-async def _frames(world: World, chance: random.Random, stage: Stage) -> str:
-    """A stream of messages that are nearly ones."""
-    _, method = chance.choice([m for m in METHODS if m[1].client_streaming])
+async def _frames(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
+    """Open a stream with a message that may be mutated."""
+    _, method = rng.choice([m for m in METHODS if m[1].client_streaming])
     path, metadata = _raw(world, method, "admin-token")
     kind = method.input_type.fields_by_name["frames"].message_type
-    frames = [random_request(chance, kind, stage) for _ in range(chance.randint(1, 5))]
+    frames = [random_request(rng, kind, stored) for _ in range(rng.randint(1, 5))]
     raw = GetMessageClass(method.input_type)(frames=frames).SerializeToString()
-    if chance.random() < 0.5:
-        raw = mutated(chance, raw)
+    if rng.random() < 0.5:
+        raw = mutate(rng, raw)
 
-    async def sent() -> Any:
+    async def requests() -> Any:
         yield raw
 
-    async def to_its_end() -> None:
-        async for _ in world.channel.stream_stream(path)(sent(), metadata=metadata, timeout=SOON):
+    async def read_all() -> None:
+        async for _ in world.channel.stream_stream(path)(requests(), metadata=metadata, timeout=SOON):
             pass
 
-    return await _unless_malformed(method, raw, to_its_end())
+    return await _unless_malformed(method, raw, read_all())
 
 
 async def _unless_malformed(method: Any, raw: bytes, call: Awaitable[Any]) -> str:
-    """Bytes that are no message are refused before they reach what is tested here, with whatever code."""
+    """Wait for the call. Bytes that are not a message must be refused, with any code."""
     try:
         GetMessageClass(method.input_type).FromString(raw)
     except DecodeError:
@@ -230,14 +230,14 @@ async def _unless_malformed(method: Any, raw: bytes, call: Awaitable[Any]) -> st
     return "OK"
 
 
-async def _answer(world: World, chance: random.Random, stage: Stage) -> str:
-    """A form with a random schema, and a random answer to it."""
+async def _answer(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
+    """Create a form with a random schema, and answer it at random."""
     owner = world.with_token("owner-token")
-    content = prompts.PromptContent(kind="clarify", title="?", schema_json=random_schema(chance))
+    content = prompts.PromptContent(kind="clarify", title="?", schema_json=random_schema(rng))
     made = await owner.jobs.CreateJob(
-        jobs.CreateJobRequest(job_type="t", prompt=content, input_json=random_json(chance)), timeout=9
+        jobs.CreateJobRequest(job_type="t", prompt=content, input_json=random_json(rng)), timeout=9
     )
-    values = random_json(chance) if chance.random() < 0.7 else json.dumps({"p0": [{"a": 1}] * 5_000})
+    values = random_json(rng) if rng.random() < 0.7 else json.dumps({"p0": [{"a": 1}] * 5_000})
     await owner.hitl.AnswerPrompt(
         hitl.AnswerPromptRequest(
             prompt_id=made.prompt.prompt_id,
@@ -251,11 +251,11 @@ async def _answer(world: World, chance: random.Random, stage: Stage) -> str:
     return "OK"
 
 
-async def _token(world: World, chance: random.Random, _: Stage) -> str:
-    """Page and resume tokens, and credentials, that are not ours."""
-    junk = "".join(chance.choice("AZaz09_-=. é\x7f") for _ in range(chance.randint(0, 60)))
+async def _token(world: ServiceWorld, rng: random.Random, _: StoredSecrets) -> str:
+    """Call with random page tokens, resume tokens or credentials."""
+    junk = "".join(rng.choice("AZaz09_-=. é\x7f") for _ in range(rng.randint(0, 60)))
     owner = world.with_token("owner-token")
-    match chance.randrange(4):
+    match rng.randrange(4):
         case 0:
             await owner.jobs.ListJobs(jobs.ListJobsRequest(page_token=junk))
         case 1:

@@ -1,25 +1,27 @@
-"""Nothing outside a caller's audience through any door, and no way to tell what exists."""
+"""No call returns anything outside the caller's audience, or reveals whether an object exists."""
 
-from tests.hostile.authorisation import answers_of, search, twins
-from tests.hostile.scene import PEOPLE, staged
-from tests.support.service import World
-
-
-async def test_no_secret_reaches_one_who_may_not_see_it(guarded: World) -> None:
-    """The small form of `make chaos`."""
-    assert await search(guarded, 400, seed=1) == []
+from tests.hostile.authorisation import answers_of, request_pairs, search
+from tests.hostile.secret_store import USERS, store_secrets
+from tests.support.service import ServiceWorld
 
 
-async def test_what_one_may_not_see_and_what_is_not_there_get_the_same_answer(guarded: World) -> None:
-    stage = await staged(guarded.with_token("owner-token"))
+async def test_random_calls_never_return_a_secret_to_an_unauthorised_caller(
+    service_with_tokens: ServiceWorld,
+) -> None:
+    """A short run of `python -m tests.hostile authorisation`."""
+    assert await search(service_with_tokens, 400, seed=1) == []
+
+
+async def test_hidden_and_absent_objects_get_the_same_reply(service_with_tokens: ServiceWorld) -> None:
+    stored = await store_secrets(service_with_tokens.with_token("owner-token"))
     for name in ("eve", "ana", "lawyer", "nothing", "bluefolk"):
-        person = next(p for p in PEOPLE if p.name == name)
-        pairs = twins(person, stage)
+        user = next(p for p in USERS if p.name == name)
+        pairs = request_pairs(user, stored)
         assert pairs
         seen = set()
         for pair in pairs:
             if (pair[1], name) in seen:
-                continue  # one job and its prompt for each call are enough
+                continue  # one hidden job per method is enough
             seen.add((pair[1], name))
-            there, nowhere = await answers_of(guarded, person, pair)
+            there, nowhere = await answers_of(service_with_tokens, user, pair)
             assert there == nowhere, (name, pair[1])

@@ -1,20 +1,20 @@
-"""Streams that never read cost the server little, and other tenants nothing: `make flood` in short."""
+"""Streams that never read cost the server little memory and do not affect others (see `make flood`)."""
 
 from pathlib import Path
 
-from tests.hostile.flood import bound, measure
-from tests.support.processes import Stage
+from tests.hostile.flood import measure, memory_bound
+from tests.support.processes import Processes
 
 STREAMS = 120
 KINDS = "silent+pages+jobs+consoles+refusals+prompts+workers+job"
 
 
-async def test_a_flood_beside_a_victim(tmp_path: Path) -> None:
-    """A real server's memory stays within the documented bound, and all calls of the victim are served."""
-    stage = Stage(tmp_path)
+async def test_a_flood_stays_within_the_memory_bound_and_other_calls_succeed(tmp_path: Path) -> None:
+    """The server's memory stays within the documented bound, and all calls of the victim succeed."""
+    processes = Processes(tmp_path)
     try:
-        figures = await measure(stage, KINDS, STREAMS, 2.0, 0.0)
+        figures = await measure(processes, KINDS, STREAMS, 2.0, 0.0)
     finally:
-        stage.end()
+        processes.end()
     assert set(figures.calls) == {"OK"}, figures
-    assert figures.growth < bound(KINDS, STREAMS), figures
+    assert figures.growth < memory_bound(KINDS, STREAMS), figures

@@ -1,12 +1,14 @@
-"""Nonsense of every kind is refused in our words, and a tenant beside it notices nothing."""
+"""Malformed input is refused with documented codes and does not affect other tenants."""
 
 from tests.hostile.fuzz import run
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 
-async def test_nonsense_beside_a_victim(guarded: World) -> None:
-    """The short form of `make fuzz`."""
-    report = await run(guarded, 250, seed=1)
+async def test_fuzzed_calls_get_documented_codes_and_other_calls_succeed(
+    service_with_tokens: ServiceWorld,
+) -> None:
+    """A short run of `make fuzz`."""
+    report = await run(service_with_tokens, 250, seed=1)
     assert report.wrong == []
     assert report.victim_calls > 0
     assert len(report.outcomes) > 10, report.outcomes

@@ -1,1 +1,1 @@
-"""The package as people get it: built, installed in clean environments, run. Needs a package index."""
+"""The package as users get it: built, installed in clean environments, run. Needs a package index."""

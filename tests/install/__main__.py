@@ -1,7 +1,7 @@
-"""`make install-figures`: what an install brings, weighs and takes, and how quick a start is.
+"""`make install-figures`: packages, size and time of an installation, and start-up times.
 
-Downloads are the wheels' sizes; times are of pip with the wheels at hand, so that they are about the
-package and not about the network.
+Downloads are the sizes of the wheels. Times are those of pip with local wheels, so that they do not depend
+on the network.
 """
 
 import argparse
@@ -19,10 +19,10 @@ MB = 1e6
 
 
 def main() -> None:
-    """Measure and print; with --json also write the numbers to a file."""
+    """Measure and print; with `--json` also write the figures to a file."""
     parser = argparse.ArgumentParser(prog="python -m tests.install", description="Measure the install.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
-    parser.add_argument("--rounds", type=int, default=9, help="of each start-up [default: 9]")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--rounds", type=int, default=9, help="measurements of each start-up [default: 9]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = _figures(Path(folder), options.rounds)

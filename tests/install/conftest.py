@@ -1,4 +1,4 @@
-"""Environments are made once: an install takes seconds, and no test here changes one."""
+"""Environments are created once: an installation takes seconds, and no test changes one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.install.wheelhouse import Environment, Wheelhouse
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 
 @pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
-    """Wheel, sdist, and the wheels they need."""
+    """The wheel, the sdist, and the wheels of the dependencies."""
     return Wheelhouse(tmp_path_factory.mktemp("wheelhouse"))
 
 
@@ -26,21 +26,21 @@ def _environment(
 
 @pytest.fixture(scope="session")
 def light(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> Iterator[Environment]:
-    """pip install askback"""
+    """An environment with `pip install askback`."""
     yield from _environment(tmp_path_factory, wheelhouse)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> Iterator[Environment]:
-    """pip install askback[server]"""
+    """An environment with `pip install askback[server]`."""
     yield from _environment(tmp_path_factory, wheelhouse, "server")
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes, and kills those that still run at the end."""
+    processes = Processes(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()

@@ -1,4 +1,4 @@
-"""How long a start takes, as a ratio to a Python that does nothing: machines differ, ratios less."""
+"""Start-up times as ratios to a Python that does nothing, which vary less between machines than times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BARE = "python -c pass"
 
 
 def programs(python: str, askback: str) -> dict[str, Sequence[str]]:
-    """What is measured, by what a person would call it; the first is what the others are compared with."""
+    """The measured commands by name; the first is the baseline."""
     return {
         BARE: [python, "-c", "pass"],
         "import askback": [python, "-c", "import askback"],
@@ -25,7 +25,7 @@ def programs(python: str, askback: str) -> dict[str, Sequence[str]]:
 
 
 def measure(commands: Mapping[str, Sequence[str]], rounds: int = 9) -> dict[str, float]:
-    """The median seconds of each. They take turns, so that a busy moment is shared by all."""
+    """The median seconds of each command. They run in turn, so that load on the machine affects all."""
     completion = {"_ASKBACK_COMPLETE": "bash_complete", "COMP_WORDS": "askback ", "COMP_CWORD": "1"}
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
@@ -33,6 +33,6 @@ def measure(commands: Mapping[str, Sequence[str]], rounds: int = 9) -> dict[str,
             environment = {**clean_environment(), **(completion if name == "completion" else {})}
             start = time.perf_counter()
             subprocess.run(command, env=environment, capture_output=True, check=True)
-            if turn:  # the first fills the disk's cache and writes what Python compiles
+            if turn:  # the first round fills the disk cache and writes bytecode
                 taken[name].append(time.perf_counter() - start)
     return {name: median(seconds) for name, seconds in taken.items()}

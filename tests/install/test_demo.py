@@ -1,4 +1,4 @@
-"""`make demo` in a fresh checkout: a small environment, made once."""
+"""`make demo` in a new checkout: creates a small environment once."""
 
 import re
 import subprocess
@@ -34,9 +34,11 @@ def steps(output: str) -> list[str]:
     return [line.removeprefix("demo: ") for line in output.splitlines() if line.startswith("demo: ")][:-1]
 
 
-def test_it_installs_little_says_each_step_and_installs_once(wheelhouse: Wheelhouse, tmp_path: Path) -> None:
-    """README promises at most 25 packages; a second run goes straight to the demo."""
-    checkout = wheelhouse.unpacked(tmp_path)
+def test_make_demo_prints_its_steps_and_installs_a_small_environment_once(
+    wheelhouse: Wheelhouse, tmp_path: Path
+) -> None:
+    """The README promises at most 25 packages; a second run only plays the demo."""
+    checkout = wheelhouse.unpack(tmp_path)
     first = make_demo(checkout)
     assert steps(first) == STEPS
     figures = re.fullmatch(r"(\d+) packages, \d+\.\d s of CPU time, \d+ s in all", first.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What is in the wheel and in the sdist, and what they say of themselves."""
+"""The contents and the metadata of the wheel and the sdist."""
 
 import tarfile
 import zipfile
@@ -24,12 +24,12 @@ NEEDED = (
 
 @pytest.fixture(scope="module")
 def names(wheelhouse: Wheelhouse) -> set[str]:
-    """The wheel's files."""
+    """The names of the files in the wheel."""
     return set(zipfile.ZipFile(wheelhouse.wheel).namelist())
 
 
-def test_the_wheel_has_what_it_runs_by(names: set[str]) -> None:
-    """Both packages, their types, the service config, every migration."""
+def test_the_wheel_has_all_modules_types_and_migrations(names: set[str]) -> None:
+    """And the service config."""
     assert names >= set(NEEDED)
     for package, folder in (("askback", "client"), ("askback_server", "server")):
         files = (ROOT / folder / package).rglob("*")
@@ -37,19 +37,19 @@ def test_the_wheel_has_what_it_runs_by(names: set[str]) -> None:
         assert source <= names
 
 
-def test_the_wheel_has_nothing_else(names: set[str]) -> None:
-    """No tests, no scripts, no caches, nothing at the top that is not a package of ours."""
+def test_the_wheel_has_no_tests_scripts_or_caches(names: set[str]) -> None:
+    """Only our packages are at the top level."""
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"askback", "askback_server"}
-    # Only what is for people's own tests may say test in its name.
+    # Only modules for the tests of users may have "test" in their names.
     ours = ("askback/testing/", "askback_server/in_process.py")
     assert not [name for name in names if "/test" in name and not name.startswith(ours)]
     assert not [name for name in names if name.endswith((".pyc", ".db"))]
     assert {name.rpartition("/")[2] for name in names if name.endswith(".toml")} == {"story.toml"}
 
 
-def test_the_sdist_builds_and_tests(wheelhouse: Wheelhouse) -> None:
-    """The wheel was built from it; it has the contract, the tests, and what the tests read, too."""
+def test_the_sdist_has_what_is_needed_to_build_and_test(wheelhouse: Wheelhouse) -> None:
+    """The wheel was built from it; it also has the protos, the tests, and the files that the tests read."""
     with tarfile.open(wheelhouse.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= {
@@ -66,8 +66,8 @@ def test_the_sdist_builds_and_tests(wheelhouse: Wheelhouse) -> None:
     ]
 
 
-def test_the_metadata_is_what_an_index_shows(wheelhouse: Wheelhouse) -> None:
-    """Name, licence, Pythons, readme, extras, entry point."""
+def test_the_wheel_s_metadata_has_all_fields_that_an_index_shows(wheelhouse: Wheelhouse) -> None:
+    """Name, licence, Python versions, readme, extras, entry point."""
     archive = zipfile.ZipFile(wheelhouse.wheel)
     (info,) = {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" in name}
     said = Parser().parsestr(archive.read(f"{info}/METADATA").decode())

@@ -1,4 +1,4 @@
-"""Each extra brings what it is for, and no more than that."""
+"""Each extra installs the packages it needs, and no others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.install.test_light_client import CALL
 from tests.install.wheelhouse import EXTRAS, Environment, Wheelhouse
-from tests.support.processes import Stage, quiet_port
+from tests.support.processes import Processes, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
@@ -18,14 +18,14 @@ BRINGS = {
     "tui": {"prompt_toolkit", "rich"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }
-"""What each extra is there for."""
+"""The packages that each extra must install."""
 PACKAGES = {
     "embedded": ("askback_server",),
     "server": ("askback_server",),
     "tui": ("askback",),
     "testing": ("askback", "askback_server"),
 }
-"""Where each extra is used: every module must find there what it imports."""
+"""The packages whose modules must be importable with each extra."""
 WALK = """
 import importlib, pkgutil, sys
 seen, missing = 0, set()
@@ -47,7 +47,7 @@ print(seen, *missing)
 def extra(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse
 ) -> Iterator[tuple[str, Environment]]:
-    """An environment with one extra."""
+    """The name of an extra, and an environment with it."""
     if request.param == "server":
         yield "server", request.getfixturevalue("server")
         return
@@ -57,8 +57,8 @@ def extra(
     environment.remove()
 
 
-def test_it_has_what_it_needs(extra: tuple[str, Environment]) -> None:
-    """No module misses a library, but for those that another extra brings."""
+def test_all_modules_can_be_imported_with_an_extra(extra: tuple[str, Environment]) -> None:
+    """Only libraries of other extras may be missing."""
     name, environment = extra
     environment.check()
     seen, *missing = environment.says(WALK, *PACKAGES[name]).split()
@@ -67,8 +67,8 @@ def test_it_has_what_it_needs(extra: tuple[str, Environment]) -> None:
     assert set(missing) <= (others if name != "server" else set())
 
 
-def test_it_brings_what_it_is_for_and_no_more(extra: tuple[str, Environment]) -> None:
-    """Tools of other extras, and of people who work on Askback, stay out."""
+def test_an_extra_installs_no_packages_of_others(extra: tuple[str, Environment]) -> None:
+    """Nor development tools."""
     name, environment = extra
     there = {package.replace("-", "_") for package in environment.packages()}
     assert there >= BRINGS[name]
@@ -77,28 +77,30 @@ def test_it_brings_what_it_is_for_and_no_more(extra: tuple[str, Environment]) ->
 
 
 @pytest.fixture(scope="module", params=["wheel", "editable"])
-def installed(
+def service_environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse
 ) -> Iterator[Environment]:
-    """The service, from the wheel and from a checkout."""
+    """An environment with the service, from the wheel and from a checkout."""
     if request.param == "wheel":
         yield request.getfixturevalue("server")
         return
-    checkout = wheelhouse.unpacked(tmp_path_factory.mktemp("checkout"))
+    checkout = wheelhouse.unpack(tmp_path_factory.mktemp("checkout"))
     environment = Environment(tmp_path_factory.mktemp("editable") / "venv", wheelhouse)
     environment.install("--no-compile", "--editable", f"{checkout}[server]")
     yield environment
     environment.remove()
 
 
-async def test_it_serves_asks_and_is_answered(installed: Environment, stage: Stage, tmp_path: Path) -> None:
-    """serve, health, a job with its prompt and its answer, SIGTERM, on a new SQLite file."""
+async def test_an_installed_service_runs_a_job_and_stops(
+    service_environment: Environment, processes: Processes, tmp_path: Path
+) -> None:
+    """On a new SQLite file: serve, a job with a prompt and its answer, health, SIGTERM."""
     target = f"127.0.0.1:{quiet_port()}"
     db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
-    server = stage.command("server", installed.askback, "serve", "--db", db, "--listen", target)
-    client = stage.command("client", installed.python, "-P", "-c", CALL, target)
-    assert await client.ended() == 0, stage.story()
-    assert client.said[0]["result"] is True
-    health = stage.command("health", installed.askback, "health", "--server", target)
-    assert await health.ended() == 0, health.story()
+    server = processes.command("server", service_environment.askback, "serve", "--db", db, "--listen", target)
+    client = processes.command("client", service_environment.python, "-P", "-c", CALL, target)
+    assert await client.wait_for_end() == 0, processes.story()
+    assert client.output_lines[0]["result"] is True
+    health = processes.command("health", service_environment.askback, "health", "--server", target)
+    assert await health.wait_for_end() == 0, health.story()
     assert await server.terminate() == 0, server.story()

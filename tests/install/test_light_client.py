@@ -1,4 +1,4 @@
-"""`pip install askback`: a client, and none of the service's libraries."""
+"""`pip install askback`: a client without the libraries of the service."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.wheelhouse import Environment
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICE_ONLY = {
@@ -58,16 +58,16 @@ ALLOWED = {
     "typing_extensions",
     "typing_inspection",
 }
-"""What a program that starts, runs and answers a job may load."""
+"""The modules that a program may load to start, run and answer a job."""
 
 
-def test_it_has_none_of_the_services_libraries(light: Environment) -> None:
+def test_the_light_client_has_no_libraries_of_the_service(light: Environment) -> None:
     light.check()
     assert not SERVICE_ONLY & set(light.packages())
 
 
-def test_importing_it_loads_nothing(light: Environment) -> None:
-    """Names are loaded when they are used; `import askback` itself loads no library at all."""
+def test_import_askback_loads_no_library(light: Environment) -> None:
+    """Names are loaded lazily."""
     program = (
         "import sys; before = set(sys.modules); import askback; print(*sorted(set(sys.modules) - before))"
     )
@@ -75,32 +75,37 @@ def test_importing_it_loads_nothing(light: Environment) -> None:
     assert loaded - set(sys.stdlib_module_names) == {"askback"}
 
 
-async def test_it_runs_a_job_against_a_server(light: Environment, stage: Stage, tmp_path: Path) -> None:
-    """A whole round trip with the light client alone; what it loads is listed."""
-    server = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
-    client = stage.command("client", light.python, "-P", "-c", CALL, server.target)
-    assert await client.ended() == 0, client.story()
-    (said,) = client.said
+async def test_the_light_client_runs_a_job_and_loads_few_modules(
+    light: Environment, processes: Processes, tmp_path: Path
+) -> None:
+    server = await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
+    client = processes.command("client", light.python, "-P", "-c", CALL, server.target)
+    assert await client.wait_for_end() == 0, client.story()
+    (said,) = client.output_lines
     assert said["result"] is True
     loaded = {name for name in said["modules"] if not name.startswith(("_cython_", "_sysconfigdata"))}
     assert loaded <= ALLOWED, loaded - ALLOWED
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
-async def test_what_needs_the_service_says_what_to_install(
-    light: Environment, stage: Stage, command: str
+async def test_commands_that_need_the_service_say_what_to_install(
+    light: Environment, processes: Processes, command: str
 ) -> None:
-    process = stage.command(command, light.askback, command)
-    assert await process.ended() == 1, process.story()
+    process = processes.command(command, light.askback, command)
+    assert await process.wait_for_end() == 1, process.story()
     assert "pip install 'askback[server]'" in process.log
     assert "Traceback" not in process.log
 
 
-async def test_the_command_line_is_there(light: Environment, stage: Stage) -> None:
-    """The version is the package's; health of nobody is an error in one line."""
-    version = stage.command("version", light.askback, "--version")
-    assert await version.ended() == 0
+async def test_the_light_client_s_command_line_prints_version_and_health(
+    light: Environment, processes: Processes
+) -> None:
+    """The health of a server that does not run is an error of one line."""
+    version = processes.command("version", light.askback, "--version")
+    assert await version.wait_for_end() == 0
     assert light.packages()["askback"] in version.out
-    health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s")
-    assert await health.ended() != 0
+    health = processes.command(
+        "health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s"
+    )
+    assert await health.wait_for_end() != 0
     assert len(health.log.splitlines()) == 1, health.log

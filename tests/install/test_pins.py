@@ -1,4 +1,4 @@
-"""The container's pins: there is a wheel of each for every platform that images are built for."""
+"""The pinned versions of the image: each has a wheel for every platform."""
 
 import sys
 from pathlib import Path
@@ -15,8 +15,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 @pytest.mark.parametrize(
     ("python", "machine"), [("3.11", "x86_64"), ("3.12", "aarch64"), ("3.13", "x86_64"), ("3.13", "aarch64")]
 )
-def test_every_pin_has_a_wheel(lock: str, python: str, machine: str, tmp_path: Path) -> None:
-    """Names, versions and hashes are those of the index; nothing has to be compiled."""
+def test_every_pinned_version_has_a_wheel_for_each_platform(
+    lock: str, python: str, machine: str, tmp_path: Path
+) -> None:
+    """Names, versions and hashes are those of the index, and nothing has to be compiled."""
     platforms = [f"manylinux_2_28_{machine}", f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"]
     run(
         sys.executable,

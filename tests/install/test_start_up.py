@@ -1,4 +1,4 @@
-"""Start-up is a feature: budgets as ratios to a bare interpreter."""
+"""Budgets for start-up times, as ratios to a bare interpreter."""
 
 import pytest
 
@@ -7,16 +7,16 @@ from tests.install.wheelhouse import Environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BUDGETS = {
-    # Nothing is loaded: a program that names Askback pays for it when it uses it.
+    # Loads nothing: names are loaded when they are used.
     "import askback": 2.0,
-    # grpc, protobuf and pydantic.
+    # Loads grpc, protobuf and pydantic.
     "from askback import Client": 30.0,
     "from askback import Worker": 30.0,
 }
 
 
 def test_imports_stay_within_their_budgets(light: Environment) -> None:
-    """Medians, taken in turns; the command line's budgets are kept where the command line is tested."""
+    """The budgets of the command line are in its own tests."""
     commands = programs(light.python, light.askback)
     taken = measure({name: commands[name] for name in (BARE, *BUDGETS)})
     ratios = {name: taken[name] / taken[BARE] for name in BUDGETS}

@@ -1,4 +1,4 @@
-"""The distributions, all that they depend on, and clean environments to install them in."""
+"""The built distributions, their dependencies, and clean environments to install them in."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 from tests.support.processes import ROOT
 
 EXTRAS = ("embedded", "server", "tui", "testing")
-"""What can be asked for behind `askback`, besides what only people who work on Askback need."""
+"""The extras for users (all but those for development)."""
 
 
 def run(*command: str, **environment: str) -> str:
-    """Run a program to its end; what it printed. Raises AssertionError with all it said."""
+    """Run a program to its end. Returns its output; raises AssertionError with all output if it fails."""
     done = subprocess.run(
         command, env={**clean_environment(), **environment}, capture_output=True, text=True, check=False
     )
@@ -28,17 +28,17 @@ def run(*command: str, **environment: str) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would let packages from elsewhere in."""
+    """This process's environment without variables that would make other packages visible."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "PYTHON", "VIRTUAL_ENV"))}
 
 
 class Wheelhouse:
-    """A folder with Askback's wheel and the wheels of all its dependencies; the index is asked only here."""
+    """A folder with Askback's wheel and the wheels of all dependencies, downloaded once from the index."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "wheels"
         dist = folder / "dist"
-        # The wheel is built from the sdist: what that lacks is missed here.
+        # The wheel is built from the sdist, so a file missing there is noticed here.
         run(sys.executable, "-m", "build", "--outdir", str(dist), str(ROOT))
         (self.wheel,) = dist.glob("*.whl")
         (self.sdist,) = dist.glob("*.tar.gz")
@@ -56,15 +56,15 @@ class Wheelhouse:
             *_build_requirements(),
         )
 
-    def unpacked(self, folder: Path) -> Path:
-        """A checkout of its own, as the sdist has it."""
+    def unpack(self, folder: Path) -> Path:
+        """Unpack the sdist. Returns the folder of the checkout."""
         with tarfile.open(self.sdist) as archive:
             archive.extractall(folder, filter="data")
         (checkout,) = folder.iterdir()
         return checkout
 
     def requirement(self, *extras: str) -> str:
-        """The wheel, with extras, as pip takes it."""
+        """The requirement of the wheel with extras, for pip."""
         return f"{self.wheel}[{','.join(extras)}]" if extras else str(self.wheel)
 
 
@@ -75,7 +75,7 @@ def _build_requirements() -> Sequence[str]:
 
 
 class Environment:
-    """A virtual environment with what was installed in it and nothing else; not even pip."""
+    """A virtual environment without pip or any other package."""
 
     def __init__(self, folder: Path, wheelhouse: Wheelhouse) -> None:
         self._folder = folder
@@ -85,7 +85,7 @@ class Environment:
         self.askback = str(folder / "bin" / "askback")
 
     def install(self, *arguments: str) -> float:
-        """pip install from the wheelhouse alone; seconds."""
+        """Run `pip install` with the local wheels only. Returns the seconds."""
         start = time.monotonic()
         self._pip("install", "--no-index", "--find-links", str(self._wheelhouse.folder), *arguments)
         return time.monotonic() - start
@@ -94,30 +94,30 @@ class Environment:
         return run(sys.executable, "-m", "pip", "--python", self.python, command, "--quiet", *arguments)
 
     def check(self) -> None:
-        """Everything that is installed has what it says it needs."""
+        """Check that all requirements of the installed packages are met."""
         run(sys.executable, "-m", "pip", "--python", self.python, "check")
 
     @property
     def site(self) -> Path:
-        """Where packages are."""
+        """The folder of the installed packages."""
         (site,) = (self._folder / "lib").glob("python3*/site-packages")
         return site
 
     def packages(self) -> Mapping[str, str]:
-        """Name -> version of all that is installed."""
+        """The versions of the installed packages by name."""
         pairs = (
             info.name.removesuffix(".dist-info").rpartition("-") for info in self.site.glob("*.dist-info")
         )
         return {name.lower().replace("_", "-"): version for name, _, version in pairs}
 
     def bytes(self) -> int:
-        """What it takes on disk, an empty environment left out."""
+        """The size of the installed packages on disk."""
         return sum(path.stat().st_size for path in self.site.rglob("*") if path.is_file())
 
     def says(self, program: str, *arguments: str) -> str:
-        """Run a Python program in it, away from the checkout; what it printed."""
+        """Run a Python program in the environment, isolated from the checkout. Returns its output."""
         return run(self.python, "-P", "-c", program, *arguments)
 
     def remove(self) -> None:
-        """Delete it."""
+        """Delete the environment."""
         shutil.rmtree(self._folder)

@@ -9,7 +9,7 @@ import pytest
 
 from askback_server.engine import presence
 from tests.support.postgres import PostgresServer
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
@@ -24,7 +24,7 @@ def no_one_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def world(migrated_db_url: str) -> AsyncIterator[World]:
+async def world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn."""
     async with serving(migrated_db_url) as running:
         yield running
@@ -40,14 +40,14 @@ def lite_url(migrated_file: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def lite(lite_url: str) -> AsyncIterator[World]:
+async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on SQLite, for cases where the database makes no difference."""
     async with serving(lite_url) as running:
         yield running
 
 
 @pytest.fixture
-def shell(lite: World, tmp_path: Path) -> Iterator[Shell]:
+def shell(lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
     """`askback` of the user ana, in an empty folder."""
     folder = tmp_path / "shell"
     folder.mkdir()

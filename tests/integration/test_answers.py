@@ -6,7 +6,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import (
     ACCEPT,
     COMPLETED,
@@ -19,14 +19,14 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld
+from tests.support.streams import ABSENT_ID
 
 EXACT = '{"why": "é\\u00e9",  "n": 9007199254740993}'
 
 
-async def test_values_are_kept_exactly(world: World) -> None:
-    prompt = await world.asked(form())
+async def test_values_are_kept_exactly(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt(form())
     said = answer(prompt, "a", RESPOND, values_json=EXACT, comment="so be it")
     result = (await world.hitl.AnswerPrompt(said)).result
     assert (result.status, result.replayed, result.answer_id) == (prompts.ANSWER_STATUS_ACCEPTED, False, "a")
@@ -42,8 +42,8 @@ async def test_values_are_kept_exactly(world: World) -> None:
     assert EXACT in job.result_json
 
 
-async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: World) -> None:
-    prompt = await world.asked(form())
+async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt(form())
     invalid = answer(prompt, "bad", RESPOND, values_json='{"n": "x"}')
     stale = answer(prompt, "old", RESPOND, revision=7, values_json='{"n": 1}')
     right = answer(prompt, "good", RESPOND, values_json='{"n": 1}')
@@ -57,7 +57,7 @@ async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: Wor
     for replayed in (False, True):
         for said, code, reason, status in expected:
             if code:
-                result = (await refused(world.hitl.AnswerPrompt(said), code, reason)).result
+                result = (await expect_refusal(world.hitl.AnswerPrompt(said), code, reason)).result
                 assert result is not None
             else:
                 result = (await world.hitl.AnswerPrompt(said)).result
@@ -71,23 +71,23 @@ async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: Wor
     assert (await world.prompt(prompt.prompt_id)).submissions == 4
 
 
-async def test_other_content_under_an_answer_id_is_refused(lite: World) -> None:
-    prompt = await lite.asked()
-    await refused(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=9)), "ABORTED", "PROMPT_STALE")
+async def test_other_content_under_an_answer_id_is_refused(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
+    await expect_refusal(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=9)), "ABORTED", "PROMPT_STALE")
     for again in (answer(prompt, "a"), answer(prompt, "a", revision=9, comment="x")):
-        found = await refused(
+        found = await expect_refusal(
             lite.hitl.AnswerPrompt(again), "ALREADY_EXISTS", "ID_REUSED", field="answer_id", value="a"
         )
         assert found.metadata["prompt_id"] == prompt.prompt_id
     other = lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, "a", revision=9))
-    await refused(other, "ALREADY_EXISTS", "ID_REUSED")
+    await expect_refusal(other, "ALREADY_EXISTS", "ID_REUSED")
 
 
-async def test_the_loser_is_told_the_winner(world: World) -> None:
-    prompt = await world.asked()
+async def test_the_loser_is_told_the_winner(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt()
     bob = world.as_user("bob")
     await bob.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
-    found = await refused(
+    found = await expect_refusal(
         world.hitl.AnswerPrompt(answer(prompt, "second")),
         "FAILED_PRECONDITION",
         "PROMPT_CLOSED",
@@ -99,12 +99,12 @@ async def test_the_loser_is_told_the_winner(world: World) -> None:
     assert (won.answer.answer_id, won.answer.user_id, won.actor) == ("first", "bob", "bob")
 
 
-async def test_a_stale_answer_gets_the_prompt_as_it_is_now(world: World) -> None:
-    lease = await world.held()
+async def test_a_stale_answer_gets_the_prompt_as_it_is_now(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     before = await world.ask(lease, "k", confirm("one"))
-    after = await world.amended(lease, "k", "two")
+    after = await world.amend(lease, "k", "two")
     assert (after.prompt_id, after.revision) == (before.prompt_id, 2)
-    found = await refused(
+    found = await expect_refusal(
         world.hitl.AnswerPrompt(answer(before)),
         "ABORTED",
         "PROMPT_STALE",
@@ -142,10 +142,10 @@ def shown(kind: str) -> prompts.PromptContent:
 
 @pytest.mark.parametrize(("kind", "decision", "fields", "wrong"), WRONG)
 async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
-    lite: World, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
+    lite: ServiceWorld, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
 ) -> None:
-    prompt = await lite.asked(shown(kind))
-    found = await refused(
+    prompt = await lite.create_prompt(shown(kind))
+    found = await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
         "INVALID_ARGUMENT",
         "ANSWER_INVALID",
@@ -157,8 +157,8 @@ async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
     assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
 
 
-async def test_edits_replace_whole_contents(lite: World) -> None:
-    prompt = await lite.asked(shown("preview"))
+async def test_edits_replace_whole_contents(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt(shown("preview"))
     edits = [prompts.Edit(content_id="text", text="new")]
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", EDIT, edits=edits))).result
     assert list(result.prompt.resolution.answer.edits) == edits
@@ -175,31 +175,31 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"values_json": '"' + "x" * 262_144 + '"'}, "values_json"),
     ({"edits": [prompts.Edit(content_id="a")] * 21}, "edits"),
     ({"prompt_id": ""}, "prompt_id"),
-    ({"job_id": NOBODY_ID}, "prompt_id"),
-    ({"prompt_id": "", "job_id": NOBODY_ID}, "key"),
+    ({"job_id": ABSENT_ID}, "prompt_id"),
+    ({"prompt_id": "", "job_id": ABSENT_ID}, "key"),
     ({"prompt_id": "", "key": "k"}, "job_id"),
 ]
 
 
 @pytest.mark.parametrize(("fields", "field"), BAD)
 async def test_a_request_that_is_wrong_in_itself_is_not_kept(
-    lite: World, fields: dict[str, Any], field: str
+    lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     request = answer(prompt)
     for name, value in fields.items():
         if name == "edits":
             request.edits.extend(value)
         else:
             setattr(request, name, value)
-    found = await refused(lite.hitl.AnswerPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.hitl.AnswerPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
     assert (await lite.hitl.AnswerPrompt(answer(prompt))).result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
-async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: World) -> None:
-    lease = await lite.held()
+async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "a key")
     request = answer(asked)
     request.prompt_id, request.job_id, request.key = "", lease.job.job_id, "a key"
@@ -207,14 +207,16 @@ async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: World) -> Non
 
 
 @pytest.mark.parametrize(
-    "where", [{"prompt_id": NOBODY_ID}, {"prompt_id": "x"}, {"job_id": NOBODY_ID, "key": "k"}]
+    "where", [{"prompt_id": ABSENT_ID}, {"prompt_id": "x"}, {"job_id": ABSENT_ID, "key": "k"}]
 )
-async def test_an_unknown_prompt_is_not_found(lite: World, where: dict[str, str]) -> None:
+async def test_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
     names = dict(where)
     request = pb.AnswerPromptRequest(answer_id="a", revision=1, decision=ACCEPT, **where)
-    await refused(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
-    await refused(lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
-    await refused(
+    await expect_refusal(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
+    await expect_refusal(
+        lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
+    )
+    await expect_refusal(
         lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
     )
     if "prompt_id" in where:
@@ -223,13 +225,15 @@ async def test_an_unknown_prompt_is_not_found(lite: World, where: dict[str, str]
             (lite.hitl.ReleasePrompt, pb.ReleasePromptRequest),
             (lite.hitl.ListAnswers, pb.ListAnswersRequest),
         ):
-            await refused(call(message(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
+            await expect_refusal(call(message(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
 
 
-async def test_the_audit_has_pages(world: World) -> None:
-    prompt = await world.asked()
+async def test_the_audit_has_pages(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt()
     for i in range(5):
-        await refused(world.hitl.AnswerPrompt(answer(prompt, f"a{i}", revision=2)), "ABORTED", "PROMPT_STALE")
+        await expect_refusal(
+            world.hitl.AnswerPrompt(answer(prompt, f"a{i}", revision=2)), "ABORTED", "PROMPT_STALE"
+        )
     seen, token = [], ""
     while True:
         request = pb.ListAnswersRequest(prompt_id=prompt.prompt_id, page_size=2, page_token=token)
@@ -238,32 +242,34 @@ async def test_the_audit_has_pages(world: World) -> None:
         token = page.next_page_token
         if not token:
             break
-        other = await world.asked()
+        other = await world.create_prompt()
         foreign = pb.ListAnswersRequest(prompt_id=other.prompt_id, page_token=token)
-        await refused(world.hitl.ListAnswers(foreign), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+        await expect_refusal(world.hitl.ListAnswers(foreign), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
     assert seen == [f"a{i}" for i in range(5)]
     wrong = pb.ListAnswersRequest(prompt_id=prompt.prompt_id, page_size=-1)
-    await refused(world.hitl.ListAnswers(wrong), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(world.hitl.ListAnswers(wrong), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_the_audit_of_large_answers_has_small_pages(lite: World) -> None:
-    prompt = await lite.asked(form())
+async def test_the_audit_of_large_answers_has_small_pages(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt(form())
     large = '{"n": 1, "why": "' + "x" * 60_000 + '"}'
     for i in range(20):
         said = answer(prompt, f"a{i}", RESPOND, revision=2, values_json=large)
-        await refused(lite.hitl.AnswerPrompt(said), "ABORTED", "PROMPT_STALE")
+        await expect_refusal(lite.hitl.AnswerPrompt(said), "ABORTED", "PROMPT_STALE")
     page = await lite.hitl.ListAnswers(pb.ListAnswersRequest(prompt_id=prompt.prompt_id))
     assert page.ByteSize() < 1024 * 1024
     assert page.next_page_token
 
 
-async def test_too_many_submissions_are_refused(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompt = await lite.asked()
+async def test_too_many_submissions_are_refused(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = await lite.create_prompt()
     limits = lite.service.replica.limits
     object.__setattr__(limits, "submissions_per_prompt", 2)
     for name in ("a", "b"):
-        await refused(lite.hitl.AnswerPrompt(answer(prompt, name, revision=2)), "ABORTED", "PROMPT_STALE")
-    await refused(
+        await expect_refusal(
+            lite.hitl.AnswerPrompt(answer(prompt, name, revision=2)), "ABORTED", "PROMPT_STALE"
+        )
+    await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, "c")),
         "RESOURCE_EXHAUSTED",
         "LIMIT_EXCEEDED",
@@ -271,20 +277,22 @@ async def test_too_many_submissions_are_refused(lite: World, monkeypatch: pytest
         value="2",
     )
     # A repeat is no new one.
-    await refused(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=2)), "ABORTED", "PROMPT_STALE")
+    await expect_refusal(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=2)), "ABORTED", "PROMPT_STALE")
 
 
-async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: World) -> None:
+async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: ServiceWorld) -> None:
     # Statuses travel in trailers, which clients cap at 8 KiB: the result goes, its content may not.
-    prompt = await lite.asked(confirm(body="x" * 400_000))
-    found = await refused(lite.hitl.AnswerPrompt(answer(prompt, revision=4)), "ABORTED", "PROMPT_STALE")
+    prompt = await lite.create_prompt(confirm(body="x" * 400_000))
+    found = await expect_refusal(
+        lite.hitl.AnswerPrompt(answer(prompt, revision=4)), "ABORTED", "PROMPT_STALE"
+    )
     assert found.result is not None
     assert found.result.status == prompts.ANSWER_STATUS_STALE
     assert found.result.prompt.revision == 1
 
 
-async def test_a_claim_keeps_others_from_answering(world: World) -> None:
-    prompt = await world.asked()
+async def test_a_claim_keeps_others_from_answering(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt()
     bob = world.as_user("bob")
     claimed = (await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))).prompt
     assert claimed.claimed_by == "bob"
@@ -297,7 +305,7 @@ async def test_a_claim_keeps_others_from_answering(world: World) -> None:
         world.hitl.ClaimPrompt(claim),
         world.hitl.ReleasePrompt(release),
     ):
-        await refused(call, "FAILED_PRECONDITION", "PROMPT_CLAIMED", **denied)
+        await expect_refusal(call, "FAILED_PRECONDITION", "PROMPT_CLAIMED", **denied)
     again = (await bob.hitl.ClaimPrompt(claim)).prompt
     assert again.claim_expire_time.seconds - again.update_time.seconds == 60
     free = (await bob.hitl.ReleasePrompt(release)).prompt
@@ -307,19 +315,19 @@ async def test_a_claim_keeps_others_from_answering(world: World) -> None:
     # Nothing was kept under the answer_id that the claim refused.
     assert not (await world.hitl.AnswerPrompt(answer(prompt))).result.replayed
     closed = {"prompt_id": prompt.prompt_id, "state": "ANSWERED"}
-    await refused(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)
+    await expect_refusal(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)
 
 
 @pytest.mark.parametrize("duration", [0.5, 86_401, -1])
-async def test_a_claim_lasts_a_second_to_a_day(lite: World, duration: float) -> None:
-    prompt = await lite.asked()
+async def test_a_claim_lasts_a_second_to_a_day(lite: ServiceWorld, duration: float) -> None:
+    prompt = await lite.create_prompt()
     request = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(duration))
-    found = await refused(lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"duration"}
 
 
-async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World) -> None:
-    lease = await world.held()
+async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     prompt = await world.ask(lease, "k")
     request = pb.CancelPromptRequest(job_id=lease.job.job_id, key="k", reason="found out")
     ended = (await world.hitl.CancelPrompt(request)).prompt
@@ -327,9 +335,9 @@ async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World)
     assert (ended.resolution.reason, ended.resolution.actor) == ("found out", "ada")
     assert (await world.hitl.CancelPrompt(request)).prompt == ended
     assert (await world.job(lease.job.job_id)).state == 2
-    asked = await world.asked()
+    asked = await world.create_prompt()
     await world.hitl.AnswerPrompt(answer(asked))
-    await refused(
+    await expect_refusal(
         world.hitl.CancelPrompt(pb.CancelPromptRequest(prompt_id=asked.prompt_id)),
         "FAILED_PRECONDITION",
         "PROMPT_CLOSED",
@@ -337,4 +345,4 @@ async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World)
         state="ANSWERED",
     )
     long = pb.CancelPromptRequest(prompt_id=prompt.prompt_id, reason="x" * 1001)
-    await refused(world.hitl.CancelPrompt(long), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(world.hitl.CancelPrompt(long), "INVALID_ARGUMENT", "INVALID_FIELD")

@@ -10,11 +10,11 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, CANCELLED, EDIT, PENDING_HITL, REJECT, RESPOND, REVISE, answer
-from tests.support.service import World
-from tests.support.shell import Done, Running, Shell
+from tests.support.service import ServiceWorld
+from tests.support.shell import CommandResult, Running, Shell
 
 
-async def _open(world: World) -> prompts.Prompt:
+async def _open(world: ServiceWorld) -> prompts.Prompt:
     """The only open prompt of ana's."""
     found = await world.hitl.ListPrompts(hitl.ListPromptsRequest())
     [prompt] = found.prompts
@@ -36,13 +36,13 @@ async def _asking(shell: Shell, *words: str) -> Running:
         (REVISE, 5, "no: to be done again, by ada: said"),
     ],
 )
-async def test_a_gate(lite: World, shell: Shell, decision: int, code: int, printed: str) -> None:
+async def test_a_gate(lite: ServiceWorld, shell: Shell, decision: int, code: int, printed: str) -> None:
     """0 for yes, 5 for any other answer."""
     asking = await _asking(shell, "Deploy 1.4?")
     prompt = await _open(lite)
     assert (prompt.content.kind, prompt.content.title) == ("confirm", "Deploy 1.4?")
     await lite.hitl.AnswerPrompt(answer(prompt, decision=decision, comment="said"))
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (code, f"{printed}\n")
 
 
@@ -72,7 +72,7 @@ async def test_nobody_answers(shell: Shell) -> None:
         assert '"byDefault": ' in found or '"source": "TIMEOUT_DEFAULT"' in found, words
 
 
-async def test_a_choice_is_printed_bare(lite: World, shell: Shell) -> None:
+async def test_a_choice_is_printed_bare(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Where to?", "--choice", "staging", "--choice", "production=Live!")
     prompt = await _open(lite)
     assert prompt.content.kind == "clarify"
@@ -80,11 +80,11 @@ async def test_a_choice_is_printed_bare(lite: World, shell: Shell) -> None:
     assert [(o.value, o.title) for o in question.single.options] == [("staging", ""), ("production", "Live!")]
     values = json.dumps({question.question_id: "production"})
     await lite.hitl.AnswerPrompt(answer(prompt, decision=RESPOND, values_json=values))
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (0, "production\n")
 
 
-async def test_values_are_printed_as_json(lite: World, shell: Shell) -> None:
+async def test_values_are_printed_as_json(lite: ServiceWorld, shell: Shell) -> None:
     """With a schema from a file: the values, in the order in which they were given."""
     schema = {"type": "object", "properties": {"z": {"type": "integer"}, "a": {"type": "string"}}}
     (shell.home / "form.json").write_text(json.dumps(schema))
@@ -93,19 +93,19 @@ async def test_values_are_printed_as_json(lite: World, shell: Shell) -> None:
     assert json.loads(prompt.content.schema_json) == schema
     values = '{"z": 9007199254740993, "a": "x"}'
     await lite.hitl.AnswerPrompt(answer(prompt, decision=RESPOND, values_json=values))
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (0, values + "\n")
 
 
-async def test_free_text_is_printed(lite: World, shell: Shell) -> None:
+async def test_free_text_is_printed(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Why?", "--kind", "clarify")
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=RESPOND, comment="because\nof that"))
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (0, "because\nof that\n")
     assert "to answer: askback inbox answer " in done.err
 
 
-async def test_files_are_shown_and_edited(lite: World, shell: Shell) -> None:
+async def test_files_are_shown_and_edited(lite: ServiceWorld, shell: Shell) -> None:
     (shell.home / "1 notes.md").write_text("# Notes\n")
     (shell.home / "a.diff").write_text("+x\n")
     words = ["--contents", "1 notes.md", "--contents", "a.diff", "--editable", "--body", "@a.diff", "--json"]
@@ -123,12 +123,12 @@ async def test_files_are_shown_and_edited(lite: World, shell: Shell) -> None:
     ]
     edits = [prompts.Edit(content_id="a.diff", text="+y\n")]
     await lite.hitl.AnswerPrompt(answer(prompt, decision=EDIT, edits=edits))
-    done = await asking.done()
+    done = await asking.result()
     assert done.code == 0
     assert done.json["resolution"]["answer"]["edits"] == [{"contentId": "a.diff", "text": "+y\n"}]
 
 
-async def test_who_is_asked(lite: World, shell: Shell) -> None:
+async def test_who_is_asked(lite: ServiceWorld, shell: Shell) -> None:
     words = ["--to", "group:release", "--to", "user:bob", "--deadline", "4h", "--priority", "3", "--no-wait"]
     job_id = (await shell.ok("ask", "Deploy?", *words, "--label", "app=shop")).out.strip()
     request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id))
@@ -138,25 +138,25 @@ async def test_who_is_asked(lite: World, shell: Shell) -> None:
     assert (prompt.content.priority, dict(prompt.content.labels)) == (3, {"app": "shop"})
 
 
-async def test_the_same_request_id_is_the_same_question(lite: World, shell: Shell) -> None:
+async def test_the_same_request_id_is_the_same_question(lite: ServiceWorld, shell: Shell) -> None:
     """Asked again, it waits for the one question; asked after the answer, it has the answer; with other
     words it is refused."""
     first = await _asking(shell, "Deploy?", "--request-id", "r-1")
     first.signal(signal.SIGKILL)
     second = await _asking(shell, "Deploy?", "--request-id", "r-1")
     await lite.hitl.AnswerPrompt(answer(await _open(lite), comment="go"))
-    assert (await second.done()).code == 0
+    assert (await second.result()).code == 0
     third = await shell.run("ask", "Deploy?", "--request-id", "r-1")
     assert (third.code, third.out) == (0, "yes, by ada: go\n")
     other = await shell.run("ask", "Deploy something else?", "--request-id", "r-1")
     assert other.code == 4
 
 
-async def test_ctrl_c_leaves_the_question_open(lite: World, shell: Shell) -> None:
+async def test_ctrl_c_leaves_the_question_open(lite: ServiceWorld, shell: Shell) -> None:
     """It says how to take it up again, and what it says works: the exit code is that of the answer."""
     asking = await _asking(shell, "Deploy?", "--user", "ben")
     asking.signal(signal.SIGINT)
-    done = await asking.done()
+    done = await asking.result()
     assert done.code == 130
     assert "Traceback" not in done.err
     job_id, flags = re.findall(r"askback job watch (\S+)(.*)", done.err)[0]
@@ -164,12 +164,12 @@ async def test_ctrl_c_leaves_the_question_open(lite: World, shell: Shell) -> Non
     watching = await shell.start("job", "watch", job_id, *flags.split())
     await watching.says("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=REJECT))
-    assert (await watching.done()).code == 5
+    assert (await watching.result()).code == 5
     as_json = await shell.start("ask", "Deploy?", "--json", "--request-id", "r-9")
     while not (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts:
         pass
     as_json.signal(signal.SIGINT)
-    left = json.loads((await as_json.done()).err)["interrupted"]
+    left = json.loads((await as_json.result()).err)["interrupted"]
     assert left["requestId"] == "r-9"
     # The question can be seen here before the asker has the reply that names its job.
     asked = (await _open(lite)).job_id
@@ -177,19 +177,21 @@ async def test_ctrl_c_leaves_the_question_open(lite: World, shell: Shell) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupt_withdraws_the_question(lite: World, shell: Shell, number: signal.Signals) -> None:
+async def test_an_interrupt_withdraws_the_question(
+    lite: ServiceWorld, shell: Shell, number: signal.Signals
+) -> None:
     asking = await _asking(shell, "Deploy?", "--cancel-on-interrupt")
     prompt = await _open(lite)
     asking.signal(number)
-    assert (await asking.done()).code == 130
+    assert (await asking.result()).code == 130
     assert (await lite.job(prompt.job_id)).state == CANCELLED
 
 
-async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None:
+async def test_a_withdrawn_question_is_no_yes(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Deploy?")
     prompt = await _open(lite)
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=prompt.job_id, reason="no need"))
-    done = await asking.done()
+    done = await asking.result()
     assert done.code == 5
     assert done.out.startswith("withdrawn")
 
@@ -219,13 +221,13 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
 )
 async def test_wrong_words(shell: Shell, words: list[str]) -> None:
     """Exit code 2 with a reason, and nothing is asked."""
-    done: Done = await shell.run("ask", "Deploy?", *words)
+    done: CommandResult = await shell.run("ask", "Deploy?", *words)
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
     assert (await shell.ok("job", "ls", "--json")).out == ""
 
 
-async def test_whom_to_ask_next_and_how_often_to_ring(lite: World, shell: Shell) -> None:
+async def test_whom_to_ask_next_and_how_often_to_ring(lite: ServiceWorld, shell: Shell) -> None:
     """What was typed is what is asked; what is typed wrong is said before anything is asked."""
     words = ("--to", "group:desk", "--escalate", "1h=group:leads,user:ana", "--escalate", "4h=group:boss")
     await _asking(shell, "Refund?", *words, "--remind", "30m")

@@ -5,7 +5,7 @@ import asyncio
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.processes import quiet_port
 from tests.support.requests import audience, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, Shell
 
 
@@ -27,7 +27,7 @@ async def _completed(shell: Shell, words: str, kind: str = "zsh") -> list[list[s
     return [lines[i + 1 : i + 3] for i in range(0, len(lines), 3)]
 
 
-async def test_ids_come_with_type_and_state(lite: World, shell: Shell) -> None:
+async def test_ids_come_with_type_and_state(lite: ServiceWorld, shell: Shell) -> None:
     """Newest first; only those that the command can work on, and that begin like that."""
     first = await lite.create("refund")
     second = await lite.create("import")
@@ -46,7 +46,7 @@ async def test_ids_come_with_type_and_state(lite: World, shell: Shell) -> None:
     assert await _completed(shell, "askback job show x") == []
 
 
-async def test_the_options_that_were_typed_are_heeded(lite: World, shell: Shell) -> None:
+async def test_the_options_that_were_typed_are_heeded(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund")
     elsewhere = f"127.0.0.1:{quiet_port()}"
     assert await _completed(shell, f"askback job show --server {elsewhere} ") == []
@@ -66,7 +66,7 @@ async def test_a_wrong_profile_or_no_server_gives_nothing(shell: Shell) -> None:
     assert await _completed(shell, "askback job show --ca nowhere ") == []
 
 
-async def test_values_of_options_come_with_descriptions(lite: World, shell: Shell) -> None:
+async def test_values_of_options_come_with_descriptions(lite: ServiceWorld, shell: Shell) -> None:
     """Kinds, types, labels, owners, groups and namespaces: those that there are, the most frequent first."""
     content = confirm(kind="triage", labels={"team": "core"}, audience=audience(groups=["ops"]))
     await lite.create("refund", prompt=content)
@@ -94,7 +94,7 @@ async def test_values_of_options_come_with_descriptions(lite: World, shell: Shel
     assert await _listed(shell, "askback job start i") == "plain,import"
 
 
-async def test_bash_lists_titles_and_inserts_ids(lite: World, shell: Shell) -> None:
+async def test_bash_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shell) -> None:
     """The script itself, in bash: descriptions with blanks, commas and wildcards stay in one candidate."""
     for title in ("Deploy now, or later?", "All of [a*]?"):
         await lite.create(prompt=confirm(title))

@@ -7,26 +7,28 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
+from tests.support.interactive import InteractiveProcesses
 from tests.support.requests import ACCEPT, REJECT, answer, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.typist import Desks
 
 ENTER = "Press Enter to go on: "
 
 
 @pytest.fixture
-async def desks(lite: World, tmp_path: Path) -> AsyncIterator[Desks]:
+async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
     """Consoles at `lite`."""
-    desks = Desks(f"127.0.0.1:{lite.service.port}", tmp_path)
-    yield desks
-    desks.end()
+    consoles = InteractiveProcesses(f"127.0.0.1:{lite.service.port}", tmp_path)
+    yield consoles
+    consoles.end()
 
 
-async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desks: Desks) -> None:
-    ana = desks.start("ana", "console", "--bell")
+async def test_a_prompt_appears_and_is_answered_field_by_field(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
+    ana = consoles.start("ana", "console", "--bell")
     await ana.sees("nothing is open\naskback> ")
-    prompt = await lite.asked(form("How many?"))
+    prompt = await lite.create_prompt(form("How many?"))
     await ana.sees("* 1 new: [clarify] How many?")
     await ana.says("answer 1", "Decide: ")
     assert "\a" in ana.raw
@@ -40,37 +42,37 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.asks("1", "answered by ana")  # the number alone shows it
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
-    assert await ana.ended() == 4  # on a pipe, what was refused counts
+    assert await ana.wait_for_end() == 4  # on a pipe, what was refused counts
 
 
-async def test_a_step_and_a_reminder_ring_again(lite: World, desks: Desks) -> None:
-    ana = desks.start("ana", "console", "--bell")
+async def test_a_step_and_a_reminder_ring_again(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+    ana = consoles.start("ana", "console", "--bell")
     await ana.sees("nothing is open\naskback> ")
     steps = [prompts.EscalationStep(after=seconds(1), raise_priority=5)]
     reminders = prompts.Reminders(after=seconds(2.5), every=seconds(60))
-    prompt = await lite.asked(form("How many?", escalation=steps, reminders=reminders))
+    prompt = await lite.create_prompt(form("How many?", escalation=steps, reminders=reminders))
     await ana.sees("* 1 new: [clarify] How many?")
     await ana.sees("* 1 escalated: [clarify] How many?")
     await ana.sees("* 1 reminded: [clarify] How many?")
     await ana.says("show 1", "step 1 of 1 is taken")
     assert ana.raw.count("\a") == 3
     ana.type("quit\n")
-    await ana.ended()
+    await ana.wait_for_end()
     assert (await lite.prompt(prompt.prompt_id)).remind_count == 1
 
 
-async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> None:
+async def test_two_consoles_race_for_one_prompt(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """Exactly one is told that it approved; the other is told who won; everybody sees the same."""
     for _ in range(3):
-        prompt = await lite.asked()
-        both = [desks.start(name, "console") for name in ("ana", "bob")]
+        prompt = await lite.create_prompt()
+        both = [consoles.start(name, "console") for name in ("ana", "bob")]
         for desk in both:
             await desk.sees("askback> ")
             await desk.says("show 1")
         for desk in both:
             desk.type("approve 1\nquit\n")
         for desk in both:
-            await desk.ended()
+            await desk.wait_for_end()
         by = (await lite.prompt(prompt.prompt_id)).resolution.answer.user_id
         won = [desk.shown.count("Approved: ") for desk in both]
         assert sorted(won) == [0, 1]
@@ -79,11 +81,13 @@ async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> No
         assert f"CLOSED: answered by {by}" in loser or f"! 1 answered by {by}" in loser
 
 
-async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks: Desks) -> None:
+async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """Answered elsewhere in the middle of a form: a stone; lines are thrown away up to an empty one."""
-    first = await lite.asked(form("First?"))
-    second = await lite.asked(confirm("Second?"))
-    ana = desks.start("ana", "console")
+    first = await lite.create_prompt(form("First?"))
+    second = await lite.create_prompt(confirm("Second?"))
+    ana = consoles.start("ana", "console")
     await ana.sees("askback> ")
     await ana.says("show 2")
     await ana.says("answer 1", "Decide: ")
@@ -103,16 +107,18 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks
     closed = (await lite.prompt(second.prompt_id)).resolution.answer
     assert (closed.user_id, closed.comment) == ("ana", "read it")
     ana.type("quit\n")
-    assert await ana.ended() == 4
+    assert await ana.wait_for_end() == 4
 
 
-async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desks: Desks) -> None:
-    lease = await lite.held()
+async def test_what_is_typed_for_an_older_wording_goes_nowhere(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", confirm("Old wording"))
-    ana = desks.start("ana", "console")
+    ana = consoles.start("ana", "console")
     await ana.sees("askback> ")
     await ana.says("answer 1", "Decide: ")
-    await lite.amended(lease, "k", "New wording")
+    await lite.amend(lease, "k", "New wording")
     await ana.sees("+ 1 changed: it is at revision 2 now: New wording")
     await ana.sees(ENTER)
     await ana.says("1", ENTER)
@@ -124,9 +130,11 @@ async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desk
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.revision == 2
 
 
-async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(lite: World, desks: Desks) -> None:
-    prompt = await lite.asked(confirm("Delete all?"))
-    ana = desks.start("ana", "console")
+async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
+    prompt = await lite.create_prompt(confirm("Delete all?"))
+    ana = consoles.start("ana", "console")
     await ana.sees("askback> ")
     shown = await ana.says("approve 1", "Confirm? [y/N] ")
     assert "[confirm] Delete all?" in shown
@@ -137,9 +145,9 @@ async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(lite: World, 
     assert (closed.decision, closed.comment) == (REJECT, "no way")
 
 
-async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None:
-    prompt = await lite.asked(confirm("Mine"))
-    ana, bob = desks.start("ana", "console"), desks.start("bob", "console")
+async def test_claims_hold_and_are_given_back(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+    prompt = await lite.create_prompt(confirm("Mine"))
+    ana, bob = consoles.start("ana", "console"), consoles.start("bob", "console")
     for desk in (ana, bob):
         await desk.sees("askback> ")
     await ana.says("claim 1", "1 is yours")
@@ -148,7 +156,7 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
     await ana.says("release 1", "1 is not claimed any more")
     await bob.says("claim 1", "1 is yours")
     bob.type("quit\n")
-    await bob.ended()
+    await bob.wait_for_end()
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
     await ana.says("claim 1", "1 is yours")
     await ana.says("skip 1", "1 is left to others")
@@ -156,9 +164,9 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
     await ana.says("list", "nothing is open")
 
 
-async def test_a_script(lite: World, shell: Shell) -> None:
+async def test_a_script(lite: ServiceWorld, shell: Shell) -> None:
     """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
-    prompt = await lite.asked(form("How many?"))
+    prompt = await lite.create_prompt(form("How many?"))
     script = b"help\nwait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
     done = await shell.run("console", stdin=script)
     assert done.code == 2
@@ -173,54 +181,60 @@ async def test_a_script(lite: World, shell: Shell) -> None:
     assert (await shell.run("console", "--json")).code == 2
 
 
-async def test_a_script_that_loses_ends_with_4(lite: World, shell: Shell, desks: Desks) -> None:
-    prompt = await lite.asked()
-    ana = desks.start("ana", "console")
+async def test_a_script_that_loses_ends_with_4(
+    lite: ServiceWorld, shell: Shell, consoles: InteractiveProcesses
+) -> None:
+    prompt = await lite.create_prompt()
+    ana = consoles.start("ana", "console")
     await ana.sees("askback> ")
     await ana.says("show 1")
     await ana.says("claim 1")
-    other = desks.start("bob", "console")
+    other = consoles.start("bob", "console")
     await other.sees("askback> ")
     await other.says("show 1")
     await other.says("approve 1", "CLAIMED")
     other.type("quit\n")
-    assert await other.ended() == 4
+    assert await other.wait_for_end() == 4
     await ana.says("approve 1", "Approved: ")
     ana.type("quit\n")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.decision == ACCEPT
 
 
-async def test_many_prompts_at_the_start_and_only_mine(lite: World, desks: Desks) -> None:
+async def test_many_prompts_at_the_start_and_only_mine(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """More than the credit of the stream: the first list is complete."""
     for number in range(50):
-        await lite.asked(confirm(f"Prompt {number}", priority=number % 3))
-    await lite.asked(confirm("Not for ana", audience=prompts.Audience(users=["bob"])))
-    ana = desks.start("ana", "console")
+        await lite.create_prompt(confirm(f"Prompt {number}", priority=number % 3))
+    await lite.create_prompt(confirm("Not for ana", audience=prompts.Audience(users=["bob"])))
+    ana = consoles.start("ana", "console")
     shown = await ana.sees("askback> ")
     assert "50 open" in shown
     assert shown.count("Prompt ") == 50
     priorities = [line.split()[0] for line in shown.splitlines() if "Prompt " in line]
     assert priorities == sorted(priorities, reverse=True)
-    narrowed = desks.start("ana", "console", "--kind", "clarify")
+    narrowed = consoles.start("ana", "console", "--kind", "clarify")
     await narrowed.sees("nothing is open")
 
 
-async def test_a_console_that_is_refused_says_why(lite: World, shell: Shell) -> None:
+async def test_a_console_that_is_refused_says_why(lite: ServiceWorld, shell: Shell) -> None:
     away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5s", stdin=b"")
     assert away.code == 7
     assert (await shell.run("console", "--label", "x", stdin=b"")).code == 2
 
 
-async def test_a_notice_does_not_disturb_what_is_typed(lite: World, desks: Desks) -> None:
+async def test_a_notice_does_not_disturb_what_is_typed(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """A claim by somebody else changes nothing for who types; a new prompt stands above the question."""
-    prompt = await lite.asked(form("First?"))
-    ana = desks.start("ana", "console")
+    prompt = await lite.create_prompt(form("First?"))
+    ana = consoles.start("ana", "console")
     await ana.sees("askback> ")
     await ana.says("answer 1", "Decide: ")
     await ana.says("", "1/2 ")
     await ana.sees("> ")
-    await lite.asked(confirm("Second?"))
+    await lite.create_prompt(confirm("Second?"))
     await ana.sees("\n* 2 new: [confirm] Second?\n     > ")
     await ana.says("4", "2/2 ")
     await ana.says("", "Send it?")

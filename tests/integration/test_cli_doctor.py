@@ -16,8 +16,8 @@ from askback.cli.checkup import server as server_checks
 from askback.cli.checkup.contract import our_contract
 from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
-from tests.support.service import World, serving
-from tests.support.shell import Done, Shell
+from tests.support.service import ServiceWorld, serving
+from tests.support.shell import CommandResult, Shell
 
 SCHEMA = ScriptDirectory.from_config(scripts()).get_current_head()
 
@@ -36,12 +36,12 @@ namespaces = ["payments"]
 """
 
 
-def _found(done: Done) -> dict[str, tuple[str, str]]:
+def _found(done: CommandResult) -> dict[str, tuple[str, str]]:
     """Level and message by check."""
     return {line["check"]: (line["level"], line["message"]) for line in done.lines}
 
 
-async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
+async def test_all_is_well(lite: ServiceWorld, shell: Shell, lite_url: str) -> None:
     done = await shell.ok("doctor", "--json", "--db", lite_url, "--group", "ops")
     found = _found(done)
     assert {level for level, _ in found.values()} == {"ok"}
@@ -70,8 +70,12 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
         "roles client, console, worker; groups ops; admin no; expires never"
     )
     assert "replica r1" in found["clock"][1]
-    text = await shell.ok("doctor")
-    assert text.out.splitlines()[0].startswith("ok    python ")
+    on_a_pipe = (await shell.ok("doctor")).out.splitlines()
+    assert on_a_pipe[0].startswith("python\tok\t")
+    assert all(line.count("\t") == 3 for line in on_a_pipe), "check, level, message, what to do"
+    assert on_a_pipe == (await shell.ok("doctor", "-o", "tsv")).out.splitlines()
+    table = await shell.ok("doctor", "-o", "table")
+    assert table.out.splitlines()[0].startswith("ok    python ")
     assert (await shell.ok("doctor", "-q")).out == ""
     assert (await shell.ok("job", "ls", "--json")).out == "", "it has changed something"
 
@@ -84,12 +88,12 @@ async def test_no_server(shell: Shell) -> None:
     assert level == "fail"
     assert target in message
     assert "health" not in _found(done)
-    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q")
+    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q", "-o", "table")
     assert text.out.splitlines()[0].startswith("fail  server ")
     assert "-> start it with `askback serve`" in text.out
 
 
-async def test_not_the_tongue_that_is_spoken(lite: World, shell: Shell) -> None:
+async def test_not_the_tongue_that_is_spoken(lite: ServiceWorld, shell: Shell) -> None:
     done = await shell.run("doctor", "--tls", "--timeout", "0.5s", "--json")
     assert done.code == 1
     assert "does not speak TLS with us" in _found(done)["server"][1]
@@ -127,7 +131,7 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
     assert found["identity"][0] == "fail"
 
 
-async def test_a_server_of_another_version(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_of_another_version(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """What only one of the two knows is named, and who is to be updated."""
     ours = our_contract()
     assert "JobService.CreateJob" in ours["askback/v1/job_service.proto"]
@@ -143,7 +147,7 @@ async def test_a_server_of_another_version(lite: World, monkeypatch: pytest.Monk
     assert found.todo == "pip install --upgrade askback"
 
 
-async def test_a_server_that_drains(lite: World, shell: Shell) -> None:
+async def test_a_server_that_drains(lite: ServiceWorld, shell: Shell) -> None:
     assert lite.service._server is not None
     await lite.service._server.set_ready(False)
     done = await shell.run("doctor", "--json")
@@ -196,7 +200,7 @@ async def test_a_token_that_expires_soon(guarded: dict[str, Any], tmp_path: Path
 
 
 async def test_doctor_changes_nothing_and_looks_like_no_attack(
-    lite: World, shell: Shell, caplog: pytest.LogCaptureFixture
+    lite: ServiceWorld, shell: Shell, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It calls nothing that changes something, not even with an id that is nobody's."""
     caplog.set_level("DEBUG", "askback")

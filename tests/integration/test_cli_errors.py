@@ -13,15 +13,15 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.authority import Authority
 from tests.support.processes import quiet_port
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
-from tests.support.shell import ASKBACK, Done, Shell
+from tests.support.service import ServiceWorld, serving
+from tests.support.shell import ASKBACK, CommandResult, Shell
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 AGO = re.compile(r"(\d+ s ago|just now) \([^)]*\)")
 
 
-def screen(done: Done, **names: object) -> tuple[int, str]:
+def screen(done: CommandResult, **names: object) -> tuple[int, str]:
     """Exit code and stderr, with what differs from run to run under its name: `{port}`."""
     text = done.err
     for name, value in names.items():
@@ -52,7 +52,7 @@ async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIt
             shell.end()
 
 
-async def _process(shell: Shell, *words: str) -> Done:
+async def _process(shell: Shell, *words: str) -> CommandResult:
     """`askback` in a process of its own: one that is forked has gRPC already, and its log with it."""
     process = await asyncio.create_subprocess_exec(
         ASKBACK,
@@ -63,7 +63,7 @@ async def _process(shell: Shell, *words: str) -> Done:
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
-    return Done(process.returncode or 0, out.decode(), err.decode())
+    return CommandResult(process.returncode or 0, out.decode(), err.decode())
 
 
 async def test_nothing_listens(shell: Shell) -> None:
@@ -134,11 +134,11 @@ async def test_a_port_in_use(shell: Shell) -> None:
     )
 
 
-async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
+async def test_what_is_not_there_or_is_over(lite: ServiceWorld, shell: Shell) -> None:
     """An unknown job or prompt, a wrong choice, and an answer that came too late."""
     [job] = [await lite.create()]
     choice = prompts.SingleInput(options=[prompts.Option(value=value) for value in ("staging", "production")])
-    asked = await lite.asked(
+    asked = await lite.create_prompt(
         confirm(
             "Where?",
             kind="clarify",
@@ -147,7 +147,7 @@ async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
             ),
         )
     )
-    gone = await lite.asked(confirm("Pay?"))
+    gone = await lite.create_prompt(confirm("Pay?"))
     await lite.as_user("bob").hitl.AnswerPrompt(answer(gone))
     see = "  (see `askback inbox answer --help`)\n"
     for words, expected in (

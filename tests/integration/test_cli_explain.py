@@ -24,9 +24,9 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
@@ -35,9 +35,9 @@ async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
     return text, (await shell.ok("explain", job_id, *words, "--json")).json
 
 
-async def test_who_can_answer(lite: World, shell: Shell) -> None:
+async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     """Everybody, or who is named; the command is that of somebody who may."""
-    everybody = await lite.asked(confirm("Deploy?"))
+    everybody = await lite.create_prompt(confirm("Deploy?"))
     text, found = await _explained(shell, everybody.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
@@ -46,7 +46,7 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
         f"askback inbox reject {everybody.prompt_id}",
     ]
     assert "everyone with the console role in default; admins too" in text
-    named = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release"])))
+    named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))
     text, found = await _explained(shell, named.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["users"] == ["bob"]
@@ -55,14 +55,14 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
     assert "user bob, group release" in text
     _, found = await _explained(shell, named.job_id, "--user", "bob")
     assert found["prompts"][0]["commands"][0] == f"askback inbox approve {named.prompt_id} --user bob"
-    only = await lite.asked(confirm("Deploy?", audience=audience("bob")))
+    only = await lite.create_prompt(confirm("Deploy?", audience=audience("bob")))
     _, found = await _explained(shell, only.job_id)
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
 
 
-async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
+async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None:
     """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
-    asked = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
+    asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3
     _, found = await _explained(shell, asked.job_id)
@@ -72,8 +72,8 @@ async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
     assert (await lite.job(asked.job_id)).state == COMPLETED
 
 
-async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
-    asked = await lite.asked(form())
+async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
+    asked = await lite.create_prompt(form())
     _, found = await _explained(shell, asked.job_id)
     assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
 
@@ -81,7 +81,7 @@ async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("content", "action", "words"),
     [
-        ({}, "EXPIRE", "the job learns that nobody answered"),
+        ({}, "EXPIRE", "the job learns that there was no answer"),
         (
             {"final_action": prompts.FINAL_ACTION_FAIL_JOB},
             "FAIL_JOB",
@@ -99,9 +99,9 @@ async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
     ids=["expire", "fail", "default"],
 )
 async def test_what_the_deadline_does(
-    lite: World, shell: Shell, content: dict[str, Any], action: str, words: str
+    lite: ServiceWorld, shell: Shell, content: dict[str, Any], action: str, words: str
 ) -> None:
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     await lite.ask(leased, "pay", confirm("Pay?", timeout=seconds(4 * 3600), **content))
     await lite.ask(leased, "later", confirm("And then?"))
     text, found = await _explained(shell, leased.job.job_id)
@@ -115,14 +115,14 @@ async def test_what_the_deadline_does(
     assert found["summary"] == "waits for people: 2 questions must be answered"
 
 
-async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -> None:
+async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: Shell) -> None:
     """From the events and the audit: with what was said, and why it was refused."""
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     prompt = await lite.ask(leased, "how", form("How many?"))
     bob = lite.as_user("bob")
     wrong = answer(prompt, "a-1", RESPOND, values_json='{"n": "many"}')
     assert await outcome(bob.hitl.AnswerPrompt(wrong)) == "INVALID_ARGUMENT"
-    await lite.amended(leased, "how", "How many now?")
+    await lite.amend(leased, "how", "How many now?")
     stale = answer(prompt, "a-2", ACCEPT)
     assert await outcome(bob.hitl.AnswerPrompt(stale)) == "ABORTED"
     claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(600))
@@ -142,7 +142,7 @@ async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -
     assert re.search(r"claimed\s+by eve; the claim ends in 10 min \(.*\), until then no one else", text)
 
 
-async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None:
+async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) -> None:
     """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
     job_id = (await lite.create("refund", max_attempts=2)).job_id
     text, found = await _explained(shell, job_id)
@@ -163,13 +163,13 @@ async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None
     assert "is cancelled: it waits for nothing" in text
     assert found["commands"] == [f"askback job retry {job_id}"]
     assert found["prompts"] == []
-    held = await lite.held("held")
+    held = await lite.lease_new_job("held")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=held.job.job_id))
     text, _ = await _explained(shell, held.job.job_id)
     assert "it was asked to stop" in text
 
 
 async def test_a_job_that_is_not_there(shell: Shell) -> None:
-    done = await shell.run("explain", NOBODY_ID, "--json")
+    done = await shell.run("explain", ABSENT_ID, "--json")
     assert done.code == 3
     assert json.loads(done.err)["error"]["reason"] == "ERROR_REASON_JOB_NOT_FOUND"

@@ -11,18 +11,18 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.refusals import outcome
 from tests.support.requests import ACCEPT, EDIT, REJECT, RESPOND, REVISE, answer, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 from tests.vectors.runner import run
 
 
-async def _finished(world: World) -> str:
+async def _finished(world: ServiceWorld) -> str:
     """A job in which all happened that can happen to prompts; its id."""
-    leased = await world.held("refund", input_json='{"order": "A-17", "days": 41}')
+    leased = await world.lease_new_job("refund", input_json='{"order": "A-17", "days": 41}')
     how = await world.ask(leased, "how", form("How many?"))
     assert await outcome(world.hitl.AnswerPrompt(answer(how, "a-0", RESPOND, values_json="{}"))) != "OK"
-    await world.amended(leased, "pay", "Pay?")
-    pay = await world.amended(leased, "pay", "Pay 12.50 EUR?")
+    await world.amend(leased, "pay", "Pay?")
+    pay = await world.amend(leased, "pay", "Pay 12.50 EUR?")
     assert await outcome(world.hitl.AnswerPrompt(answer(pay, "a-2", ACCEPT, revision=1))) == "ABORTED"
     values = '{"n": 9007199254740993, "why": "x\\u202e"}'
     await world.hitl.AnswerPrompt(answer(how, "a-1", RESPOND, values_json=values))
@@ -55,7 +55,7 @@ async def _finished(world: World) -> str:
     return leased.job.job_id
 
 
-async def test_the_vector_runs(lite: World, shell: Shell) -> None:
+async def test_the_vector_runs(lite: ServiceWorld, shell: Shell) -> None:
     """Every prompt is shown and closed, every answer sent and judged; the runner finds no difference."""
     job_id = await _finished(lite)
     path = shell.home / "converse_exported.json"
@@ -72,9 +72,9 @@ async def test_the_vector_runs(lite: World, shell: Shell) -> None:
     assert "\u202e" not in path.read_text()
 
 
-async def test_the_vector_would_tell(lite: World, shell: Shell) -> None:
+async def test_the_vector_would_tell(lite: ServiceWorld, shell: Shell) -> None:
     """Another answer id, version or verdict than the core's is a difference."""
-    asked = await lite.asked(confirm("Deploy?"))
+    asked = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(asked, "a-1"))
     text = (await shell.ok("job", "export", asked.job_id, "--format", "vector")).out
     path = shell.home / "vector.json"
@@ -95,7 +95,7 @@ async def test_the_vector_would_tell(lite: World, shell: Shell) -> None:
             run(path)
 
 
-async def test_the_test_says_what_people_said(lite: World, shell: Shell) -> None:
+async def test_the_test_says_what_people_said(lite: ServiceWorld, shell: Shell) -> None:
     job_id = await _finished(lite)
     source = (
         await shell.ok("job", "export", job_id, "--format", "pytest", "--worker", "shop.refunds:worker")
@@ -128,9 +128,11 @@ async def test_the_test_says_what_people_said(lite: World, shell: Shell) -> None
 
 
 @pytest.mark.parametrize(("result", "told"), [('"paid, approved by ada"', True), ('"paid"', False)])
-async def test_a_result_that_names_who_answered(lite: World, shell: Shell, result: str, told: bool) -> None:
+async def test_a_result_that_names_who_answered(
+    lite: ServiceWorld, shell: Shell, result: str, told: bool
+) -> None:
     """In the test somebody else answers, so the exported test says where it may differ."""
-    leased = await lite.held("refund")
+    leased = await lite.lease_new_job("refund")
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt))
     job_id = leased.job.job_id
@@ -141,8 +143,8 @@ async def test_a_result_that_names_who_answered(lite: World, shell: Shell, resul
     assert ("# The scripted human is called 'human'" in done.out) is told
 
 
-async def test_the_test_of_a_failure(lite: World, shell: Shell) -> None:
-    leased = await lite.held("refund", max_attempts=1)
+async def test_the_test_of_a_failure(lite: ServiceWorld, shell: Shell) -> None:
+    leased = await lite.lease_new_job("refund", max_attempts=1)
     failure = job_pb2.Failure(code="Empty", message="no money")
     await lite.workers.FailJob(
         workers.FailJobRequest(job_id=leased.job.job_id, token=leased.token, failure=failure)
@@ -155,7 +157,7 @@ async def test_the_test_of_a_failure(lite: World, shell: Shell) -> None:
     assert "assert human.seen == []" in source
 
 
-async def test_what_cannot_be_exported(lite: World, shell: Shell) -> None:
+async def test_what_cannot_be_exported(lite: ServiceWorld, shell: Shell) -> None:
     """A job that goes on, one without a worker, one that was cancelled; a worker that is no name."""
     running = (await lite.create()).job_id
     pytest_format = ["--format", "pytest", "--worker", "w:worker"]
@@ -163,7 +165,7 @@ async def test_what_cannot_be_exported(lite: World, shell: Shell) -> None:
         going_on = await shell.run("job", "export", running, *words)
         assert (going_on.code, going_on.out) == (4, "")
         assert "has not ended" in going_on.err
-    asked = await lite.asked()
+    asked = await lite.create_prompt()
     await lite.hitl.AnswerPrompt(answer(asked))
     assert "has no worker" in (await shell.run("job", "export", asked.job_id, *pytest_format)).err
     await shell.ok("job", "cancel", running)

@@ -10,8 +10,8 @@ import pytest
 
 from askback import Client, JobFailed
 from askback.errors import AnswerInvalid
-from tests.support.processes import ROOT, Stage, eventually
-from tests.support.service import World
+from tests.support.processes import ROOT, Processes, eventually
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 WORKER = '''
@@ -63,11 +63,11 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def stage(tmp_path: Path):  # type: ignore[no-untyped-def]
+def processes(tmp_path: Path):  # type: ignore[no-untyped-def]
     """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
-    yield stage
-    stage.end()
+    processes = Processes(tmp_path)
+    yield processes
+    processes.end()
 
 
 def _pytest(folder: Path) -> str:
@@ -89,12 +89,14 @@ def _plugins():  # type: ignore[no-untyped-def]
     return entry_points(group="pytest11")
 
 
-async def test_the_exported_test_passes_and_can_fail(lite: World, shell: Shell, stage: Stage) -> None:
+async def test_the_exported_test_passes_and_can_fail(
+    lite: ServiceWorld, shell: Shell, processes: Processes
+) -> None:
     """It passes with the worker that it was exported from, and fails with one that does otherwise."""
     folder = shell.home
     (folder / "shop.py").write_text(WORKER)
     target = f"127.0.0.1:{lite.service.port}"
-    stage.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
+    processes.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
     async with Client(target, user="ana") as client:
         run = await client.start("refund", {"order": "A-17", "days": 41})
         result = await _answer_all(client, run.job_id)
@@ -116,13 +118,15 @@ async def test_the_exported_test_passes_and_can_fail(lite: World, shell: Shell, 
     assert "no fake-human rule" in failed, failed
 
 
-async def test_deadlines_that_passed_pass_again(lite: World, shell: Shell, stage: Stage) -> None:
+async def test_deadlines_that_passed_pass_again(
+    lite: ServiceWorld, shell: Shell, processes: Processes
+) -> None:
     """What nobody answered is left alone again, and the clock leaps over it: no test waits an hour."""
     folder = shell.home
     quick = WORKER.replace("hours=1", "milliseconds=300").replace("hours=2", "milliseconds=300")
     (folder / "shop.py").write_text(quick)
     target = f"127.0.0.1:{lite.service.port}"
-    stage.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
+    processes.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
     async with Client(target, user="ana") as client:
         run = await client.start("refund", {"order": "A-17", "days": 41})
         await _answer_all(client, run.job_id, last="pay")

@@ -12,14 +12,14 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.ports import clock
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import audience, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
-async def test_a_handle_names_a_prompt_in_every_command(lite: World, shell: Shell) -> None:
-    asked = [await lite.asked(confirm(f"Q{n}")) for n in range(4)]
+async def test_a_handle_names_a_prompt_in_every_command(lite: ServiceWorld, shell: Shell) -> None:
+    asked = [await lite.create_prompt(confirm(f"Q{n}")) for n in range(4)]
     ends = [prompt.prompt_id[-6:] for prompt in asked]
     shown = await shell.ok("inbox", "show", ends[0].upper())
     assert "Q0" in shown.out
@@ -37,7 +37,7 @@ async def test_a_handle_names_a_prompt_in_every_command(lite: World, shell: Shel
     assert (await shell.ok("inbox", "show", ends[0], "--json")).json["state"] == "ANSWERED"
 
 
-async def test_a_handle_names_a_job_in_every_command(lite: World, shell: Shell) -> None:
+async def test_a_handle_names_a_job_in_every_command(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund")
     end = job.job_id[-6:]
     assert (await shell.ok("job", "show", end, "--json")).json["job"]["jobId"] == job.job_id
@@ -51,15 +51,15 @@ async def test_a_handle_names_a_job_in_every_command(lite: World, shell: Shell) 
     assert retried.json["retriedFromJobId"] == job.job_id
 
 
-async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: World, shell: Shell) -> None:
+async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: ServiceWorld, shell: Shell) -> None:
     """The ids of `inbox ls` are those of prompts."""
-    prompt = await lite.asked(confirm())
+    prompt = await lite.create_prompt(confirm())
     for name in (prompt.prompt_id[-6:], f"{prompt.job_id}/{prompt.key}", prompt.job_id[-6:]):
         assert prompt.job_id in (await shell.ok("explain", name)).out
     assert (await shell.run("explain", "ffffff")).code == 3
 
 
-async def test_what_names_nothing_is_told_apart(shell: Shell, lite: World) -> None:
+async def test_what_names_nothing_is_told_apart(shell: Shell, lite: ServiceWorld) -> None:
     job = await lite.create("refund")
     for words in (["job", "show"], ["inbox", "show"]):
         none = await shell.run(*words, "abcdef")
@@ -76,7 +76,7 @@ async def test_what_names_nothing_is_told_apart(shell: Shell, lite: World) -> No
 
 
 async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
-    lite: World, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn, count = clock._draw, itertools.count()
 
@@ -85,8 +85,8 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
         return random[: 19 - len(end)] + end + random[19:]
 
     monkeypatch.setattr(clock, "_draw", alike)
-    made = await lite.asked(confirm("First of two"))
-    other = await lite.asked(confirm("Second of two"))
+    made = await lite.create_prompt(confirm("First of two"))
+    other = await lite.create_prompt(confirm("Second of two"))
     monkeypatch.undo()
     assert made.prompt_id[-6:] == other.prompt_id[-6:] == made.job_id[-6:] == "abcdef"
     for words in (["job", "show"], ["inbox", "show"], ["inbox", "answer", "--decision", "accept"]):
@@ -107,7 +107,7 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
 
 
 @pytest.fixture
-async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens: `NAME-token`."""
     lines = []
     for name, role in (("cli", "client"), ("ana", "console"), ("bob", "console")):
@@ -122,7 +122,7 @@ async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: World, tmp_path: Path) -> None:
+async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: ServiceWorld, tmp_path: Path) -> None:
     """A console finds the prompts of its audience, and their jobs; of the others not even that they exist."""
     client = guarded.with_token("cli-token")
     request = jpb.CreateJobRequest(job_type="t", prompt=confirm("For ana", audience=audience("ana")))
@@ -160,17 +160,17 @@ async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: World, t
 
 
 @pytest.mark.parametrize("suffix", ["abcde", "ABCDEF", "ghijkl", "%abcdef", "0" * 37, "abc\0def"])
-async def test_only_the_end_of_an_id_is_taken(lite: World, suffix: str) -> None:
+async def test_only_the_end_of_an_id_is_taken(lite: ServiceWorld, suffix: str) -> None:
     calls: list[Any] = [
         lite.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(id_suffix=suffix))),
         lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(id_suffix=suffix))),
         lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(job_id_suffix=suffix))),
     ]
     for call in calls:
-        await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_a_view_takes_no_filter_of_lists(lite: World) -> None:
+async def test_a_view_takes_no_filter_of_lists(lite: ServiceWorld) -> None:
     given: dict[str, Any] = {"id_suffix": "abcdef", "job_id_suffix": "abcdef", "mine": True, "overdue": True}
     for field, value in given.items():
         watch = hpb.WatchPromptsRequest(filter=hpb.PromptFilter(**{field: value}))
@@ -179,7 +179,7 @@ async def test_a_view_takes_no_filter_of_lists(lite: World) -> None:
                 pass
 
 
-async def test_jobs_are_counted_when_it_is_asked_for(lite: World) -> None:
+async def test_jobs_are_counted_when_it_is_asked_for(lite: ServiceWorld) -> None:
     for number in range(3):
         await lite.create("one" if number else "two")
     page = await lite.jobs.ListJobs(jpb.ListJobsRequest(page_size=1))
@@ -189,13 +189,13 @@ async def test_jobs_are_counted_when_it_is_asked_for(lite: World) -> None:
     assert (len(page.jobs), page.total_size) == (1, 2)
 
 
-async def test_a_job_says_who_cancelled_it_and_why(lite: World) -> None:
+async def test_a_job_says_who_cancelled_it_and_why(lite: ServiceWorld) -> None:
     """At once, and while a worker still holds it; the first who asked is who it was."""
     job = await lite.create()
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id, reason="wrong account"))
     found = await lite.job(job.job_id)
     assert (found.cancel_reason, found.cancelled_by) == ("wrong account", "bob")
-    held = (await lite.held()).job
+    held = (await lite.lease_new_job()).job
     await lite.as_user("cy").jobs.CancelJob(jpb.CancelJobRequest(job_id=held.job_id, reason="stop"))
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=held.job_id, reason="me too"))
     found = await lite.job(held.job_id)

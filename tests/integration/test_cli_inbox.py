@@ -8,22 +8,22 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
-async def _answers(world: World, prompt_id: str) -> list[prompts.AnswerRecord]:
+async def _answers(world: ServiceWorld, prompt_id: str) -> list[prompts.AnswerRecord]:
     return list((await world.hitl.ListAnswers(hitl.ListAnswersRequest(prompt_id=prompt_id))).answers)
 
 
-async def test_the_queue(lite: World, shell: Shell) -> None:
+async def test_the_queue(lite: ServiceWorld, shell: Shell) -> None:
     """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
-    old = await lite.asked(confirm("Old"))
-    soon = await lite.asked(confirm("Soon", timeout=seconds(3_600)))
-    high = await lite.asked(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
-    mine = await lite.asked(form("For the desk", audience=audience(groups=["desk"])))
-    await lite.asked(confirm("For bob", audience=audience("bob")))
+    old = await lite.create_prompt(confirm("Old"))
+    soon = await lite.create_prompt(confirm("Soon", timeout=seconds(3_600)))
+    high = await lite.create_prompt(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
+    mine = await lite.create_prompt(form("For the desk", audience=audience(groups=["desk"])))
+    await lite.create_prompt(confirm("For bob", audience=audience("bob")))
     await lite.as_user("cy").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=old.prompt_id))
     listed = await shell.ok("inbox", "ls", "--group", "desk")
     rows = [line.split("\t") for line in listed.out.splitlines()]
@@ -68,9 +68,9 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
     assert cut.err.startswith("3 open, 1 shown; --limit 0 lists all")
 
 
-async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
+async def test_the_queue_goes_on_over_pages(lite: ServiceWorld, shell: Shell) -> None:
     """More than one page holds is listed all the same, each once."""
-    asked = {(await lite.asked(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
+    asked = {(await lite.create_prompt(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
     listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
     ids = [line["promptId"] for line in listed.lines]
     assert len(ids) == 130
@@ -79,12 +79,12 @@ async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
     assert [line["promptId"] for line in part.lines] == ids[:120]
 
 
-async def test_watch(lite: World, shell: Shell) -> None:
-    first = await lite.asked(confirm("First"))
+async def test_watch(lite: ServiceWorld, shell: Shell) -> None:
+    first = await lite.create_prompt(confirm("First"))
     for options in ([], ["--json"]):
         watching = await shell.start("inbox", "ls", "--watch", *options)
         await watching.says("caughtUp" if options else "First")
-        second = await lite.asked(confirm("Second"))
+        second = await lite.create_prompt(confirm("Second"))
         await watching.says(second.prompt_id)
         await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=second.prompt_id))
         claimed = await watching.says(second.prompt_id)
@@ -111,9 +111,9 @@ async def test_watch(lite: World, shell: Shell) -> None:
     assert first.prompt_id
 
 
-async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> None:
+async def test_show_in_any_state_with_the_audit(lite: ServiceWorld, shell: Shell) -> None:
     """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
-    prompt = await lite.asked(form("How many?"))
+    prompt = await lite.create_prompt(form("How many?"))
     name = f"{prompt.job_id}/{prompt.key}"
     for number, values in enumerate(('{"n": "x"}', "no json")):
         wrong = answer(prompt, f"w-{number}", prompts.DECISION_RESPOND, values_json=values)
@@ -137,12 +137,12 @@ async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> No
     assert record["answers"][1]["answer"]["valuesJson"] == "no json"
     assert record["answers"][2]["answer"]["values"] == {"n": 3}
     assert (await shell.ok("inbox", "show", name, "--json")).json["promptId"] == prompt.prompt_id
-    for missing in (NOBODY_ID, f"{prompt.job_id}/other"):
+    for missing in (ABSENT_ID, f"{prompt.job_id}/other"):
         assert (await shell.run("inbox", "show", missing)).code == 3
 
 
-async def test_answer_by_options(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(form())
+async def test_answer_by_options(lite: ServiceWorld, shell: Shell) -> None:
+    prompt = await lite.create_prompt(form())
     refused = await shell.run("inbox", "answer", prompt.prompt_id, "--values", '{"why": 3}')
     assert refused.code == 2
     assert "INVALID: the answer was refused, and the prompt stays open" in refused.err
@@ -159,7 +159,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     assert (again.json["status"], again.json["replayed"]) == ("ACCEPTED", True)
     other = await shell.run("inbox", "answer", prompt.prompt_id, "n=4", "--answer-id", "mine")
     assert other.code == 4  # used before, with other content
-    piped = await lite.asked(form())
+    piped = await lite.create_prompt(form())
     given = ["inbox", "answer", piped.prompt_id, "--values", "-"]
     assert (await shell.run(*given, stdin=b'{"n": 9}')).code == 0
 
@@ -180,18 +180,18 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     ],
 )
 async def test_what_cannot_be_an_answer_is_not_sent(
-    lite: World, shell: Shell, words: list[str], said: str
+    lite: ServiceWorld, shell: Shell, words: list[str], said: str
 ) -> None:
-    prompt = await lite.asked(form())
+    prompt = await lite.create_prompt(form())
     done = await shell.run("inbox", "answer", prompt.prompt_id, *words)
     assert done.code == 2, done
     assert said in done.err
     assert await _answers(lite, prompt.prompt_id) == []
 
 
-async def test_edits(lite: World, shell: Shell) -> None:
+async def test_edits(lite: ServiceWorld, shell: Shell) -> None:
     part = prompts.PromptPart(content_id="notes", title="Notes", text="old", editable=True)
-    prompt = await lite.asked(confirm("Right?", kind="preview", contents=[part]))
+    prompt = await lite.create_prompt(confirm("Right?", kind="preview", contents=[part]))
     (shell.home / "notes.md").write_text("new\n")
     await shell.ok("inbox", "answer", prompt.prompt_id, "--edit", "notes=@notes.md")
     (stored,) = await _answers(lite, prompt.prompt_id)
@@ -199,9 +199,9 @@ async def test_edits(lite: World, shell: Shell) -> None:
     assert [(e.content_id, e.text) for e in stored.answer.edits] == [("notes", "new\n")]
 
 
-async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
+async def test_the_loser_is_told_the_winner(lite: ServiceWorld, shell: Shell) -> None:
     """4, with who and when, in words and in JSON."""
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
     late = await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept")
     assert late.code == 4
@@ -214,10 +214,10 @@ async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
     assert record["error"]["prompt"]["resolution"]["answer"]["userId"] == "bob"
 
 
-async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: Shell) -> None:
-    lease = await lite.held()
+async def test_stale_claimed_expired_unknown_and_no_server(lite: ServiceWorld, shell: Shell) -> None:
+    lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "k", confirm("First wording"))
-    await lite.amended(lease, "k", "Second wording")
+    await lite.amend(lease, "k", "Second wording")
     stale = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept", "--revision", "1")
     assert stale.code == 4
     assert "STALE: the question changed after you saw it; it is at revision 2 now" in stale.err
@@ -225,45 +225,45 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
     claimed = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept")
     assert claimed.code == 4
     assert "CLAIMED: bob has taken it on" in claimed.err
-    short = await lite.asked(confirm("Quick!", timeout=seconds(0.1)))
+    short = await lite.create_prompt(confirm("Quick!", timeout=seconds(0.1)))
     await lite.state(short.job_id, 4)
     late = await shell.run("inbox", "answer", short.prompt_id, "--decision", "accept")
     assert late.code == 6
     assert "CLOSED: expired unanswered" in late.err
-    assert (await shell.run("inbox", "answer", NOBODY_ID, "--decision", "accept")).code == 3
+    assert (await shell.run("inbox", "answer", ABSENT_ID, "--decision", "accept")).code == 3
     away = await shell.run(
         "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
     )  # nobody may listen on port 1
     assert away.code == 7
 
 
-async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -> None:
+async def test_approve_and_reject_each_prompt_named(lite: ServiceWorld, shell: Shell) -> None:
     """A result for each; what fails does not stop the others, and is the exit code."""
-    first, second, third = [await lite.asked() for _ in range(3)]
+    first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
-    words = ["inbox", "approve", first.prompt_id, second.prompt_id, NOBODY_ID, first.prompt_id]
+    words = ["inbox", "approve", first.prompt_id, second.prompt_id, ABSENT_ID, first.prompt_id]
     done = await shell.run(*words, "--yes", "--comment", "fine")
     assert done.code == 4
     one, two, three = done.out.splitlines()
     assert one == f"{first.prompt_id}  Approved: Go on?"
     assert two.startswith(f"{second.prompt_id}  CLOSED: answered by bob")
-    assert three.startswith(f"{NOBODY_ID}  ")
+    assert three.startswith(f"{ABSENT_ID}  ")
     (stored,) = await _answers(lite, first.prompt_id)
     assert (stored.answer.comment, stored.answer.user_id) == ("fine", "ana")
     old = await shell.run("inbox", "reject", third.prompt_id, "--revision", "7", "--json")
     assert (old.code, old.json["status"], old.json["name"]) == (4, "STALE", third.prompt_id)
     no = await shell.ok("inbox", "reject", third.prompt_id, "--revision", "1", "--json")
     assert no.json["prompt"]["resolution"]["answer"]["decision"] == "REJECT"
-    dismissed = await lite.asked(form())
+    dismissed = await lite.create_prompt(form())
     await shell.ok("inbox", "reject", dismissed.prompt_id, "--yes")
     assert (await lite.prompt(dismissed.prompt_id)).resolution.answer.decision == prompts.DECISION_DISMISS
 
 
 async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided(
-    lite: World, shell: Shell
+    lite: ServiceWorld, shell: Shell
 ) -> None:
     """`reject ID "too late"`: the reason is no second prompt."""
-    prompt = await lite.asked(confirm())
+    prompt = await lite.create_prompt(confirm())
     done = await shell.run("inbox", "reject", prompt.prompt_id, "too late", "--yes")
     assert done.code == 2
     assert "'too late' does not name a prompt; what you say goes into --comment" in done.err
@@ -274,22 +274,22 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, options: list[str]) -> None:
-    prompt = await lite.asked()
+async def test_yes_is_never_implied(lite: ServiceWorld, shell: Shell, verb: str, options: list[str]) -> None:
+    prompt = await lite.create_prompt()
     done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
     assert done.code == 2
     assert "--yes or --revision" in done.err
     assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await shell.run("inbox", verb, "--yes")).code == 2  # never "all of them"
-    two = [prompt.prompt_id, NOBODY_ID]
+    two = [prompt.prompt_id, ABSENT_ID]
     assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
 
 
-async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
+async def test_next_answers_and_goes_on(lite: ServiceWorld, shell: Shell) -> None:
     """The most urgent first; others' claims are passed by; what is skipped is given back."""
-    low = await lite.asked(confirm("Low"))
-    high = await lite.asked(confirm("High", priority=9))
-    taken = await lite.asked(confirm("Taken", priority=99))
+    low = await lite.create_prompt(confirm("Low"))
+    high = await lite.create_prompt(confirm("High", priority=9))
+    taken = await lite.create_prompt(confirm("Taken", priority=99))
     await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
     done = await shell.run("inbox", "next", stdin=b"c well done\na\ny\ns\n")
     assert done.code == 0, done
@@ -302,17 +302,17 @@ async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
     assert (await lite.prompt(low.prompt_id)).claimed_by == ""
 
 
-async def test_next_claims_while_the_person_reads(lite: World, shell: Shell) -> None:
+async def test_next_claims_while_the_person_reads(lite: ServiceWorld, shell: Shell) -> None:
     """And gives it back when the input ends."""
-    prompt = await lite.asked(confirm("Only"))
+    prompt = await lite.create_prompt(confirm("Only"))
     running = await shell.start("inbox", "next")
-    await running.done()
+    await running.result()
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
     assert (await shell.ok("inbox", "next", "--kind", "other")).out == "nothing waits for you\n"
 
 
-async def test_completion_has_titles(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(confirm("Deploy\x1b[2J 1.4?"))
+async def test_completion_has_titles(lite: ServiceWorld, shell: Shell) -> None:
+    prompt = await lite.create_prompt(confirm("Deploy\x1b[2J 1.4?"))
     line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
     found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)
     assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy<U+001B>[2J 1.4?\n"

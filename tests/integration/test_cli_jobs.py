@@ -14,25 +14,25 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.processes import quiet_port
 from tests.support.requests import REJECT, answer, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
-async def _complete(world: World, leased: workers.LeasedJob, result: str = "") -> None:
+async def _complete(world: ServiceWorld, leased: workers.LeasedJob, result: str = "") -> None:
     await world.workers.CompleteJob(
         workers.CompleteJobRequest(job_id=leased.job.job_id, token=leased.token, result_json=result)
     )
 
 
-async def _fail(world: World, leased: workers.LeasedJob, code: str, message: str) -> None:
+async def _fail(world: ServiceWorld, leased: workers.LeasedJob, code: str, message: str) -> None:
     failure = job_pb2.Failure(code=code, message=message)
     await world.workers.FailJob(
         workers.FailJobRequest(job_id=leased.job.job_id, token=leased.token, failure=failure)
     )
 
 
-async def test_start_takes_the_input_in_every_way(lite: World, shell: Shell) -> None:
+async def test_start_takes_the_input_in_every_way(lite: ServiceWorld, shell: Shell) -> None:
     """Inline, file, stdin and pairs give the same input; stdout is the id alone."""
     (shell.home / "in.json").write_text('{"order": "A-17", "days": 41}')
     ways = [
@@ -47,7 +47,7 @@ async def test_start_takes_the_input_in_every_way(lite: World, shell: Shell) -> 
         assert json.loads(job.input_json) == {"order": "A-17", "days": 41}
 
 
-async def test_start_passes_all_it_is_told(lite: World, shell: Shell) -> None:
+async def test_start_passes_all_it_is_told(lite: ServiceWorld, shell: Shell) -> None:
     words = ["job", "start", "t", "--label", "team=core", "--label", "x=a=b", "--priority", "7"]
     words += ["--max-attempts", "5", "--retention", "2d", "--request-id", "r-1"]
     first = await shell.ok(*words)
@@ -63,7 +63,7 @@ async def test_start_passes_all_it_is_told(lite: World, shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("end", "code"), [("complete", 0), ("fail", 5), ("cancel", 5)], ids=lambda v: str(v))
-async def test_wait_ends_as_the_job_ends(lite: World, shell: Shell, end: str, code: int) -> None:
+async def test_wait_ends_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: str, code: int) -> None:
     waiting = await shell.start("job", "start", "t", "--wait", "--max-attempts", "1")
     [leased] = (await lite.lease()).jobs
     if end == "complete":
@@ -73,7 +73,7 @@ async def test_wait_ends_as_the_job_ends(lite: World, shell: Shell, end: str, co
     else:
         await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
         await lite.workers.ReleaseJob(workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token))
-    done = await waiting.done()
+    done = await waiting.result()
     assert done.code == code, done
     if end == "complete":
         assert done.json == {"paid": 12.5}
@@ -83,7 +83,7 @@ async def test_wait_ends_as_the_job_ends(lite: World, shell: Shell, end: str, co
         assert "cancelled" in done.err
 
 
-async def test_ls_filters_and_pages(lite: World, shell: Shell) -> None:
+async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     """Newest first; each filter narrows; a limit says that there is more."""
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
@@ -113,8 +113,8 @@ async def test_ls_filters_and_pages(lite: World, shell: Shell) -> None:
     assert table[1].split()[:3] == ["queued", "b", ids[2][-6:]]
 
 
-async def test_show_tells_the_job_and_its_prompts(lite: World, shell: Shell) -> None:
-    leased = await lite.held(input_json='{"n": 9007199254740993}', labels={"team": "core"})
+async def test_show_tells_the_job_and_its_prompts(lite: ServiceWorld, shell: Shell) -> None:
+    leased = await lite.lease_new_job(input_json='{"n": 9007199254740993}', labels={"team": "core"})
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt, comment="checked"))
     await lite.ask(leased, "more", confirm("More?"))
@@ -129,14 +129,14 @@ async def test_show_tells_the_job_and_its_prompts(lite: World, shell: Shell) -> 
         assert words in text
 
 
-async def test_cancel_and_retry(lite: World, shell: Shell) -> None:
+async def test_cancel_and_retry(lite: ServiceWorld, shell: Shell) -> None:
     """A job that nobody holds ends at once, a held one is asked; only ended ones are retried."""
     job_id = (await lite.create()).job_id
     assert (await shell.run("job", "retry", job_id)).code == 4
     assert (await shell.ok("job", "cancel", job_id, "--reason", "enough")).out == f"{job_id} is cancelled\n"
     again = await shell.ok("job", "retry", job_id, "--json")
     assert again.json["retriedFromJobId"] == job_id
-    leased = await lite.held("held")
+    leased = await lite.lease_new_job("held")
     asked = await shell.ok("job", "cancel", leased.job.job_id)
     assert "asked to stop" in asked.out
     assert f"askback job watch {leased.job.job_id}" in asked.out
@@ -144,9 +144,9 @@ async def test_cancel_and_retry(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "cancel", leased.job.job_id)).code == 4
 
 
-async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
+async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None:
     """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
     await watching.says('"JOB_LEASED"')
@@ -162,7 +162,7 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     await watching.says('"PROMPT_ASKED"')
     await lite.hitl.AnswerPrompt(answer(prompt))
     await _complete(lite, leased)
-    done = await watching.done()
+    done = await watching.result()
     assert done.code == 0
     told = [json.loads(line) for line in done.out.splitlines()]
     stored = []
@@ -190,28 +190,28 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     assert len((await shell.ok("job", "watch", job_id, "--after-seq", "4")).out.splitlines()) == 2
 
 
-async def test_watch_is_worth_the_end_of_the_job(lite: World, shell: Shell) -> None:
+async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shell) -> None:
     """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
-    leased = await lite.held(max_attempts=1)
+    leased = await lite.lease_new_job(max_attempts=1)
     await _fail(lite, leased, "Empty", "no money")
     failed = await shell.run("job", "watch", leased.job.job_id)
     assert failed.code == 5
     assert "failed: Empty: no money" in failed.out
-    no = await lite.asked(confirm("Deploy?"))
+    no = await lite.create_prompt(confirm("Deploy?"))
     watching = await shell.start("job", "watch", no.job_id)
     await watching.says("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(no, decision=REJECT))
-    assert (await watching.done()).code == 5
-    yes = await lite.asked(confirm("Deploy?"))
+    assert (await watching.result()).code == 5
+    yes = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(yes))
     assert (await shell.run("job", "watch", yes.job_id)).code == 0
     timed = confirm("Deploy?")
     timed.timeout.FromMilliseconds(100)
-    nobody = await lite.asked(timed)
+    nobody = await lite.create_prompt(timed)
     assert (await shell.run("job", "watch", nobody.job_id)).code == 6
 
 
-async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
+async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
     """2 usage, 3 not found, 7 no server; with --json the error is an object on stderr."""
     assert (await shell.run("job", "start", "t", "--input", "{")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "NaN")).code == 2
@@ -232,12 +232,12 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
     [violation] = json.loads(wrong.err)["error"]["violations"]
     assert violation["field"] == "job_type"
     for command in ("show", "watch", "cancel", "retry"):
-        missing = await shell.run("job", command, NOBODY_ID)
+        missing = await shell.run("job", command, ABSENT_ID)
         assert missing.code == 3, command
         assert missing.out == ""
     none = f"127.0.0.1:{quiet_port()}"
     for command in ("show", "watch"):
-        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3s")
+        gone = await shell.run("job", command, ABSENT_ID, "--server", none, "--timeout", "0.3s")
         assert gone.code == 7
         assert f"nothing listens on {none}" in gone.err
         assert len(gone.err.splitlines()) == 1
@@ -246,12 +246,12 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
     assert json.loads(as_json.err)["error"]["exit"] == 7
 
 
-async def test_an_interrupt_leaves_the_job(lite: World, shell: Shell) -> None:
+async def test_an_interrupt_leaves_the_job(lite: ServiceWorld, shell: Shell) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         waiting = await shell.start("job", "start", "t", "--wait")
         await waiting.says("started", on="err")
         waiting.signal(number)
-        done = await waiting.done()
+        done = await waiting.result()
         assert done.code == 130
         [job_id] = re.findall(r"askback job watch (\S+)", done.err)
         assert (await lite.job(job_id)).state == job_pb2.JOB_STATE_PENDING

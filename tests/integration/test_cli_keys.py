@@ -9,36 +9,38 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
+from tests.support.interactive import InteractiveProcess, InteractiveProcesses
 from tests.support.requests import ACCEPT, answer, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.typist import Desks, Typist
 
 PASTE, ENDS = "\x1b[200~", "\x1b[201~"
 AGAIN = "Press Enter to go on: "
 
 
 @pytest.fixture
-async def desks(lite: World, tmp_path: Path) -> AsyncIterator[Desks]:
+async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
     """Terminals at `lite`."""
-    desks = Desks(f"127.0.0.1:{lite.service.port}", tmp_path)
-    yield desks
-    desks.end()
+    consoles = InteractiveProcesses(f"127.0.0.1:{lite.service.port}", tmp_path)
+    yield consoles
+    consoles.end()
 
 
-def terminal(desks: Desks, *words: str, rows: int = 0, **environment: str) -> Typist:
+def terminal(
+    consoles: InteractiveProcesses, *words: str, rows: int = 0, **environment: str
+) -> InteractiveProcess:
     """`askback inbox` with these words, at a terminal."""
-    ana = desks.start("ana", "inbox", *words, terminal=True, **environment)
+    ana = consoles.start("ana", "inbox", *words, terminal=True, **environment)
     if rows:
         ana.resize(rows)
     return ana
 
 
-async def _open(lite: World, *asked: prompts.Prompt) -> list[bool]:
+async def _open(lite: ServiceWorld, *asked: prompts.Prompt) -> list[bool]:
     return [(await lite.prompt(one.prompt_id)).state == prompts.PROMPT_STATE_PENDING for one in asked]
 
 
-async def _shows_a_key(ana: Typist) -> None:
+async def _shows_a_key(ana: InteractiveProcess) -> None:
     """Press a key until it is there: so it was not part of the burst before it."""
     there = len(ana.shown)
     while "z" not in ana.shown[there:]:
@@ -46,10 +48,12 @@ async def _shows_a_key(ana: Typist) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_one_burst_answers_one_question_at_most(lite: World, desks: Desks) -> None:
+async def test_one_burst_answers_one_question_at_most(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """Typed ahead, pasted with and without marks, or held down; then one key that was meant."""
-    both = await lite.asked(confirm("One?")), await lite.asked(confirm("Two?"))
-    ana = terminal(desks, "approve", *(prompt.prompt_id for prompt in both))
+    both = await lite.create_prompt(confirm("One?")), await lite.create_prompt(confirm("Two?"))
+    ana = terminal(consoles, "approve", *(prompt.prompt_id for prompt in both))
     ana.type("y\r")  # before anything was drawn
     await ana.sees("Confirm? [y/N] ")
     assert "\x1b[?2004h" in ana.raw
@@ -62,13 +66,13 @@ async def test_one_burst_answers_one_question_at_most(lite: World, desks: Desks)
     await ana.says("y", "Approved: One?")
     await ana.sees("Confirm? [y/N] ")
     await ana.says(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     assert await _open(lite, *both) == [False, True]
 
 
-async def test_a_paste_stays_in_its_field(lite: World, desks: Desks) -> None:
-    prompt = await lite.asked(confirm("Deploy?"))
-    ana = terminal(desks, "answer", prompt.prompt_id)
+async def test_a_paste_stays_in_its_field(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+    prompt = await lite.create_prompt(confirm("Deploy?"))
+    ana = terminal(consoles, "answer", prompt.prompt_id)
     await ana.sees("Decide: ")
     ana.type(f"{PASTE}a\ry\r{ENDS}")
     await ana.says("", "! type one of these keys")
@@ -83,30 +87,30 @@ async def test_a_paste_stays_in_its_field(lite: World, desks: Desks) -> None:
     assert await _open(lite, prompt) == [True]
     await ana.says("a", "Confirm? [y/N] ")
     await ana.says("y", "Approved: Deploy?")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     said = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (said.decision, said.comment) == (ACCEPT, "Only if green.\n\nElse reject.")
 
 
-async def test_next_asks_again_for_an_unknown_key(lite: World, desks: Desks) -> None:
-    prompt = await lite.asked(confirm("Take me?"))
-    ana = terminal(desks, "next")
+async def test_next_asks_again_for_an_unknown_key(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+    prompt = await lite.create_prompt(confirm("Take me?"))
+    ana = terminal(consoles, "next")
     for keys in ("x", "", "skip it", "1", "aa", "y"):
         await ana.sees("Decide: ")
         await ana.says(keys, "these keys")
     await ana.sees("Decide: ")
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
     await ana.says("s", "nothing more waits")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     assert "1 skipped and still open" in ana.shown
     assert await _open(lite, prompt) == [True]
 
 
-async def test_next_goes_back_and_forth(lite: World, desks: Desks) -> None:
+async def test_next_goes_back_and_forth(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """j and k move, / finds; what is left is given back, and what was typed is kept."""
     for title in ("First?", "Second?", "Third?"):
-        await lite.asked(confirm(title))
-    ana = terminal(desks, "next")
+        await lite.create_prompt(confirm(title))
+    ana = terminal(consoles, "next")
     await ana.sees("[confirm] First?")
     await ana.sees("Decide: ")
     await ana.says("c looks fine", "the next decision carries it")
@@ -132,7 +136,7 @@ async def test_next_goes_back_and_forth(lite: World, desks: Desks) -> None:
     await ana.says("y", "Approved: First?")
     await ana.sees("Decide: ")
     await ana.says("q", "2 answered")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     prompts_now = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
     assert [(p.content.title, p.claimed_by) for p in prompts_now] == [("Third?", "")]
 
@@ -140,13 +144,15 @@ async def test_next_goes_back_and_forth(lite: World, desks: Desks) -> None:
 UP, CTRL_S = "\x1b[A", "\x13"
 
 
-async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(lite: World, desks: Desks) -> None:
+async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """In place, with its own line ends; what changed is shown; Up brings a command back, and no answer."""
     part = prompts.PromptPart(content_id="notes", title="Notes", text="one\ntwo\n", editable=True)
     first, second = [
-        await lite.asked(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
+        await lite.create_prompt(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
     ]
-    ana = desks.start("ana", "console", terminal=True)
+    ana = consoles.start("ana", "console", terminal=True)
     await ana.sees("askback> ")
     await ana.says("show 1", "a Approve   e Accept with changes")
     await ana.sees("askback> ")
@@ -172,17 +178,17 @@ async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(lite: W
     said = [(await lite.prompt(one.prompt_id)).resolution.answer for one in (first, second)]
     assert [(one.edits[0].text if one.edits else "") for one in said] == ["one\ntwo\nthree\nfour\n", ""]
     ana.type("q\n")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
 
 
 SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\n"
 
 
-async def test_a_long_text_is_paged(lite: World, desks: Desks) -> None:
+async def test_a_long_text_is_paged(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """Approved after the last page, or after a second yes."""
     parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
-    first, second = [await lite.asked(confirm(f"{n}?", contents=parts)) for n in range(2)]
-    ana = terminal(desks, "approve", first.prompt_id, second.prompt_id, rows=40)
+    first, second = [await lite.create_prompt(confirm(f"{n}?", contents=parts)) for n in range(2)]
+    ana = terminal(consoles, "approve", first.prompt_id, second.prompt_id, rows=40)
     await ana.sees("Enter: more, all: the rest, q: stop -- ")
     for key in ("y", "a"):  # `a` approves elsewhere, and does nothing here
         await ana.says(key, "! type one of: more, b, back, all, q, quit")
@@ -198,17 +204,17 @@ async def test_a_long_text_is_paged(lite: World, desks: Desks) -> None:
     await ana.says("all", "rm -rf /important")
     await ana.sees("Confirm? [y/N] ")
     await ana.says("y", "Approved: 1?")
-    assert await ana.ended() == 0
+    assert await ana.wait_for_end() == 0
     assert await _open(lite, first, second) == [True, False]
 
 
-async def test_a_console_tracks_what_was_shown(lite: World, desks: Desks) -> None:
+async def test_a_console_tracks_what_was_shown(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """`show` cut the text, so `approve` asks; a link is never shown."""
-    long = await lite.asked(confirm("Long?", body=SCRIPT * 30))
-    link = await lite.asked(
+    long = await lite.create_prompt(confirm("Long?", body=SCRIPT * 30))
+    link = await lite.create_prompt(
         confirm("Link?", contents=[prompts.PromptPart(content_id="r", url="https://x/r")])
     )
-    ana = desks.start("ana", "console", terminal=True)
+    ana = consoles.start("ana", "console", terminal=True)
     await ana.sees("askback> ")
     for number in "12":
         await ana.says(f"show {number}")
@@ -224,10 +230,12 @@ async def test_a_console_tracks_what_was_shown(lite: World, desks: Desks) -> Non
     assert await _open(lite, long, link) == [False, True]
 
 
-async def test_what_was_typed_is_offered_after_an_amendment(lite: World, desks: Desks) -> None:
-    lease = await lite.held()
+async def test_what_was_typed_is_offered_after_an_amendment(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", form("How many?"))
-    ana = terminal(desks, "answer", prompt.prompt_id)
+    ana = terminal(consoles, "answer", prompt.prompt_id)
     await ana.sees("Decide: ")
     await ana.says("", "1/2 ")
     await ana.says("7", "2/2 ")
@@ -246,10 +254,12 @@ async def test_what_was_typed_is_offered_after_an_amendment(lite: World, desks: 
     assert (said.values_json, said.revision) == ('{"n":7}', 2)
 
 
-async def test_what_happens_meanwhile_is_told_at_once(lite: World, desks: Desks) -> None:
+async def test_what_happens_meanwhile_is_told_at_once(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     """How much time is left, who took it on, and the end; what was typed is written out."""
-    prompt = await lite.asked(form("How many?", timeout=seconds(300)))
-    ana = terminal(desks, "answer", prompt.prompt_id)
+    prompt = await lite.create_prompt(form("How many?", timeout=seconds(300)))
+    ana = terminal(consoles, "answer", prompt.prompt_id)
     await ana.sees("Decide: ")
     await ana.says("", "1/2 ")
     await ana.sees(" left")
@@ -262,21 +272,21 @@ async def test_what_happens_meanwhile_is_told_at_once(lite: World, desks: Desks)
     await ana.sees("+ answered by bob")
     await ana.sees(AGAIN)
     await ana.says("", "How many?: 7")
-    assert await ana.ended() == 4
+    assert await ana.wait_for_end() == 4
 
 
-async def test_yes_shows_what_it_answers_whatever_the_options(lite: World, shell: Shell) -> None:
+async def test_yes_shows_what_it_answers_whatever_the_options(lite: ServiceWorld, shell: Shell) -> None:
     """For programs as JSON, on stderr, where a script's log has it; stdout keeps the result alone."""
     for option in ("--json", "--quiet"):
-        prompt = await lite.asked(confirm("Delete it all?"))
+        prompt = await lite.create_prompt(confirm("Delete it all?"))
         done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id, option)
         assert "Delete it all?" in done.err
         assert len(done.out.splitlines()) == 1
 
 
-async def test_yes_says_what_it_answers(lite: World, shell: Shell) -> None:
+async def test_yes_says_what_it_answers(lite: ServiceWorld, shell: Shell) -> None:
     """On stderr, so that the log of a script has it; the result stays alone on stdout."""
-    prompt = await lite.asked(confirm("Drop the table?", body="All of it."))
+    prompt = await lite.create_prompt(confirm("Drop the table?", body="All of it."))
     done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id)
     assert done.out == "Approved: Drop the table?\n"
     assert "[confirm] Drop the table?" in done.err
@@ -284,39 +294,43 @@ async def test_yes_says_what_it_answers(lite: World, shell: Shell) -> None:
     assert "--revision 1" in done.err
 
 
-async def test_a_revision_is_answered_or_nothing(lite: World, shell: Shell, desks: Desks) -> None:
-    lease = await lite.held()
+async def test_a_revision_is_answered_or_nothing(
+    lite: ServiceWorld, shell: Shell, consoles: InteractiveProcesses
+) -> None:
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", confirm("Old wording"))
-    await lite.amended(lease, "k", "New wording")
+    await lite.amend(lease, "k", "New wording")
     for words in (["approve", "--yes"], ["answer", "--decision", "accept"]):
         done = await shell.run("inbox", *words, prompt.prompt_id, "--revision", "1")
         assert done.code == 4
         assert "STALE" in done.out + done.err
         assert "revision 2 asks: [confirm] New wording" in done.out + done.err
-    ana = terminal(desks, "answer", prompt.prompt_id, "--revision", "1")
+    ana = terminal(consoles, "answer", prompt.prompt_id, "--revision", "1")
     await ana.sees("STALE")
-    assert await ana.ended() == 4
+    assert await ana.wait_for_end() == 4
     assert await _open(lite, prompt) == [True]
     await shell.ok("inbox", "approve", prompt.prompt_id, "--revision", "2")
 
 
-async def test_a_job_that_is_being_cancelled_is_marked(lite: World, shell: Shell) -> None:
-    lease = await lite.held()
+async def test_a_job_that_is_being_cancelled_is_marked(lite: ServiceWorld, shell: Shell) -> None:
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", confirm("Pay?"))
     assert "being cancelled" not in (await shell.ok("inbox", "show", prompt.prompt_id)).out
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=prompt.job_id))
     assert "the job is being cancelled" in (await shell.ok("inbox", "show", prompt.prompt_id)).out
 
 
-async def test_without_prompt_toolkit_nobody_is_asked(lite: World, desks: Desks, tmp_path: Path) -> None:
+async def test_without_prompt_toolkit_nobody_is_asked(
+    lite: ServiceWorld, consoles: InteractiveProcesses, tmp_path: Path
+) -> None:
     """A plain reader could not tell a paste from an answer: the command that installs it is named."""
     (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError('no', name='prompt_toolkit')")
-    prompt = await lite.asked(confirm("Deploy?"))
+    prompt = await lite.create_prompt(confirm("Deploy?"))
     for words in (["inbox", "approve", prompt.prompt_id], ["console"]):
-        ana = desks.start_installed("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
+        ana = consoles.start_installed("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
         await ana.sees("needs prompt_toolkit: pip install 'askback[tui]'")
-        assert await ana.ended() == 2
+        assert await ana.wait_for_end() == 2
     words = ["inbox", "approve", "--yes", prompt.prompt_id]
-    yes = desks.start_installed("ana", *words, PYTHONPATH=str(tmp_path))
-    assert await yes.ended() == 0
+    yes = consoles.start_installed("ana", *words, PYTHONPATH=str(tmp_path))
+    assert await yes.wait_for_end() == 0
     assert await _open(lite, prompt) == [False]

@@ -9,7 +9,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import audience, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 
@@ -17,11 +17,11 @@ async def _titles(shell: Shell, *options: str) -> list[str]:
     return [line.split("\t")[2] for line in (await shell.ok("inbox", "ls", "-q", *options)).out.splitlines()]
 
 
-async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) -> None:
-    held = await lite.asked(confirm("Held"))
-    await lite.asked(confirm("For anyone"))
-    await lite.asked(confirm("For ana", audience=audience("ana")))
-    others = await lite.asked(confirm("Held by bob"))
+async def test_mine_is_what_i_hold_or_am_named_for(lite: ServiceWorld, shell: Shell) -> None:
+    held = await lite.create_prompt(confirm("Held"))
+    await lite.create_prompt(confirm("For anyone"))
+    await lite.create_prompt(confirm("For ana", audience=audience("ana")))
+    others = await lite.create_prompt(confirm("Held by bob"))
     for who, prompt in (("ana", held), ("bob", others)):
         claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id)
         await lite.as_user(who).hitl.ClaimPrompt(claim)
@@ -29,10 +29,10 @@ async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) ->
     assert (await shell.ok("inbox", "ls", "--mine", "--limit", "1")).err.startswith("2 open, 1 shown")
 
 
-async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
+async def test_overdue_is_what_has_escalated(lite: ServiceWorld, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
-    late = await lite.asked(confirm("Late", audience=audience("ana"), escalation=[step]))
-    await lite.asked(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
+    late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))
+    await lite.create_prompt(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
     watch = hitl.WatchPromptsRequest()
     async for message in lite.as_user("boss").hitl.WatchPrompts(watch):
         if any(event.upserted.prompt.prompt_id == late.prompt_id for event in message.events):
@@ -40,10 +40,10 @@ async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
     assert await _titles(shell, "--overdue") == ["Late"]
 
 
-async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
-    await lite.asked(confirm("b", timeout=seconds(7_200)))
-    await lite.asked(form("C", timeout=seconds(3_600)))
-    await lite.asked(confirm("a", priority=5))
+async def test_the_order_of_a_list(lite: ServiceWorld, shell: Shell) -> None:
+    await lite.create_prompt(confirm("b", timeout=seconds(7_200)))
+    await lite.create_prompt(form("C", timeout=seconds(3_600)))
+    await lite.create_prompt(confirm("a", priority=5))
     for order, wanted in (
         ("urgency", ["a", "C", "b"]),
         ("deadline", ["C", "b", "a"]),
@@ -56,9 +56,11 @@ async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
     assert await _titles(shell, "--sort", "title", "--limit", "1") == ["a"]
     assert (await shell.run("inbox", "ls", "--watch", "--sort", "title")).code == 2
     assert (await shell.run("inbox", "ls", "--watch", "--mine")).code == 2
+    refused = await shell.run("inbox", "ls", "--watch", "--limit", "5")
+    assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
-async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
+async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
     """As a table and lines, as lines with tabs, and as JSON; each change once."""
     first = await lite.create("refund")
     table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
@@ -75,14 +77,16 @@ async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
     for watching in (table, plain, as_json):
         watching.kill()
     assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
+    refused = await shell.run("job", "ls", "--watch", "--limit", "5")
+    assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
-async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, shell: Shell) -> None:
+async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: ServiceWorld, shell: Shell) -> None:
     """Others are not told of, and those that have ended are in the table if they were asked for."""
     running = await shell.start("job", "ls", "--watch", "--state", "running")
     await running.says("0 jobs", on="err")
     await lite.create("other")
-    leased = await lite.held("import")
+    leased = await lite.lease_new_job("import")
     first = (await running.says("changed")).split("\t")
     assert first[:3] == ["changed", "running", "import"]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
@@ -95,8 +99,8 @@ async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, sh
         watching.kill()
 
 
-async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: World, shell: Shell) -> None:
-    leased = await lite.held("import")
+async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: ServiceWorld, shell: Shell) -> None:
+    leased = await lite.lease_new_job("import")
     progress = job_pb2.Progress(done=3, total=10, message="reading")
     await lite.workers.ReportProgress(
         workers.ReportProgressRequest(

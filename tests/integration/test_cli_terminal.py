@@ -15,7 +15,7 @@ from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, WITHIN, Shell
 
 EVIL = "Pay?\x1b[2J\x1b]0;owned\x07\u202egnp.exe\x9b31m\x08"
@@ -64,7 +64,7 @@ class Terminal:
         """Wait until it has shown these words."""
         await self._until(lambda: words in self.seen)
 
-    async def ended(self) -> int:
+    async def wait_for_end(self) -> int:
         """Wait for its end, and for all it has shown; the exit code."""
         await self._until(lambda: self._gone)
         return self._process.wait(WITHIN)
@@ -91,9 +91,9 @@ async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
         one.end()
 
 
-async def test_the_bar_turns_to_the_human(lite: World, terminal: Callable[..., Terminal]) -> None:
+async def test_the_bar_turns_to_the_human(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
     """Progress, then yellow words with the title while people are waited for, then progress again."""
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     screen = terminal("job", "watch", job_id)
 
@@ -112,22 +112,22 @@ async def test_the_bar_turns_to_the_human(lite: World, terminal: Callable[..., T
     await progress(3, "paying")
     await screen.shows("75%")
     await lite.workers.CompleteJob(workers.CompleteJobRequest(job_id=job_id, token=leased.token))
-    assert await screen.ended() == 0
+    assert await screen.wait_for_end() == 0
     assert "question 1 answered by ada: ACCEPT" in screen.seen
 
 
-async def test_no_colour(lite: World, terminal: Callable[..., Terminal]) -> None:
+async def test_no_colour(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
     """NO_COLOR takes the colours and leaves the words; TERM=dumb takes the drawing too."""
     await lite.create("refund")
     coloured = terminal("doctor")
-    assert await coloured.ended() == 0
+    assert await coloured.wait_for_end() == 0
     assert "\x1b[32mok" in coloured.seen
     plain = terminal("doctor", NO_COLOR="1")
-    assert await plain.ended() == 0
+    assert await plain.wait_for_end() == 0
     assert "\x1b[3" not in plain.seen
     assert "ok    python" in plain.seen
     dumb = terminal("job", "ls", TERM="dumb")
-    assert await dumb.ended() == 0
+    assert await dumb.wait_for_end() == 0
     assert "\x1b" not in dumb.seen
     assert "refund" in dumb.seen
 
@@ -139,10 +139,10 @@ def _acts(text: str) -> str:
 
 
 async def test_hostile_text_does_nothing(
-    lite: World, shell: Shell, terminal: Callable[..., Terminal]
+    lite: ServiceWorld, shell: Shell, terminal: Callable[..., Terminal]
 ) -> None:
     """In every command, on a terminal and off it, as text and as JSON."""
-    leased = await lite.held(
+    leased = await lite.lease_new_job(
         "evil", input_json=json.dumps({"a": EVIL}), labels={"x": "y\u202e"}, max_attempts=1
     )
     job_id = leased.job.job_id
@@ -162,7 +162,7 @@ async def test_hostile_text_does_nothing(
             done = await shell.ok(*words)
             assert not ACTS.search(done.out), (words, done.out)
             screen = terminal(*words)
-            assert await screen.ended() == 0
+            assert await screen.wait_for_end() == 0
             assert "\x1b[2J" not in screen.seen
             assert "\x1b]0" not in screen.seen
             assert not _acts(screen.seen), (words, _acts(screen.seen))
@@ -173,18 +173,18 @@ async def test_hostile_text_does_nothing(
     await lite.workers.FailJob(workers.FailJobRequest(job_id=job_id, token=leased.token, failure=failure))
     for words in (["job", "watch", job_id], ["job", "watch", job_id, "--json"], ["job", "show", job_id]):
         screen = terminal(*words)
-        await screen.ended()
+        await screen.wait_for_end()
         assert not _acts(screen.seen), (words, _acts(screen.seen))
         assert "\x1b[2J" not in screen.seen
 
 
-async def test_hostile_answers_do_nothing(lite: World, shell: Shell) -> None:
+async def test_hostile_answers_do_nothing(lite: ServiceWorld, shell: Shell) -> None:
     """What `askback ask` prints goes into scripts and onto terminals."""
     asking = await shell.start("ask", "Why?", "--kind", "clarify")
     await asking.says("asked ", on="err")
     [prompt] = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
     await lite.hitl.AnswerPrompt(answer(prompt, decision=prompts.DECISION_RESPOND, comment=EVIL))
-    done = await asking.done()
+    done = await asking.result()
     assert done.code == 0
     assert done.out == "Pay?[2J]0;ownedgnp.exe31m\n"
     assert not ACTS.search(done.err)

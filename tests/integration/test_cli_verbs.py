@@ -27,11 +27,11 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import CANCELLED, audience, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
-async def test_who_the_server_takes_me_for(lite: World, shell: Shell) -> None:
+async def test_who_the_server_takes_me_for(lite: ServiceWorld, shell: Shell) -> None:
     text = (await shell.ok("whoami", "--user", "ana", "--group", "ops")).out
     rows = dict(line.split("\t") for line in text.splitlines())
     assert rows == {
@@ -84,8 +84,8 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
         assert (nobody.code, "send a token" in nobody.err) == (8, True)
 
 
-async def test_claim_and_release(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(confirm("Pay?"))
+async def test_claim_and_release(lite: ServiceWorld, shell: Shell) -> None:
+    prompt = await lite.create_prompt(confirm("Pay?"))
     taken = await shell.ok("inbox", "claim", prompt.prompt_id[-6:], "--for", "1h", "--user", "ana")
     assert re.fullmatch(r"Claimed: Pay\?; the claim ends in (1 h|59 min|60 min) \(.*\)\n", taken.out)
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
@@ -97,7 +97,7 @@ async def test_claim_and_release(lite: World, shell: Shell) -> None:
     assert (await shell.run("inbox", "claim", "nowhere", "--user", "ana")).code == 3
 
 
-async def test_update_changes_what_is_named_only(lite: World, shell: Shell) -> None:
+async def test_update_changes_what_is_named_only(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund", labels={"a": "1", "b": "2"})
     words = (
         "--label",
@@ -131,7 +131,7 @@ async def test_update_changes_what_is_named_only(lite: World, shell: Shell) -> N
     assert dict((await lite.job(job.job_id)).labels) == {"a": "9", "c": "3"}
 
 
-async def test_update_loses_no_label_of_another_caller(lite: World) -> None:
+async def test_update_loses_no_label_of_another_caller(lite: ServiceWorld) -> None:
     """Labels are replaced whole: one that was set between the read and the write stays."""
     job = await lite.create("refund", labels={"a": "1"})
     server = f"127.0.0.1:{lite.service.port}"
@@ -152,7 +152,7 @@ async def test_update_loses_no_label_of_another_caller(lite: World) -> None:
     assert dict((await lite.job(job.job_id)).labels) == {"a": "1", "theirs": "2", "ours": "3"}
 
 
-async def test_delete_asks_first_and_takes_finished_jobs_only(lite: World, shell: Shell) -> None:
+async def test_delete_asks_first_and_takes_finished_jobs_only(lite: ServiceWorld, shell: Shell) -> None:
     done, runs = await lite.create(), await lite.create()
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=done.job_id))
     unasked = await shell.run("job", "delete", done.job_id)
@@ -164,7 +164,7 @@ async def test_delete_asks_first_and_takes_finished_jobs_only(lite: World, shell
     assert (await shell.run("job", "show", done.job_id)).code == 3
 
 
-async def test_ask_prints_commands_that_answer(lite: World, shell: Shell) -> None:
+async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell) -> None:
     """With the server that the asker has from its environment, and for one who may answer."""
     asking = await shell.start("ask", "Sure?", "--to", "group:ops", "--user", "eve")
     printed = await asking.says("to answer: ", on="err")
@@ -175,7 +175,7 @@ async def test_ask_prints_commands_that_answer(lite: World, shell: Shell) -> Non
     elsewhere = Shell(shell.home / "other")
     (shell.home / "other").mkdir()
     await elsewhere.ok(*command[1:], "--yes", "--user", "bob")
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (0, "yes, by bob\n")
     choice = await shell.start("ask", "Where?", "--choice", "a,b", "--to", "user:zoe")
     printed = await choice.says("to answer: ", on="err")
@@ -214,7 +214,7 @@ async def test_a_default_that_fits_what_is_asked(shell: Shell, words: tuple[str,
     ],
 )
 async def test_a_default_that_does_not_fit(
-    lite: World, shell: Shell, words: tuple[str, ...], says: str
+    lite: ServiceWorld, shell: Shell, words: tuple[str, ...], says: str
 ) -> None:
     (shell.home / "f.json").write_text(
         '{"type": "object", "properties": {"n": {}}, "additionalProperties": false}'
@@ -225,7 +225,7 @@ async def test_a_default_that_does_not_fit(
     assert not (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
 
 
-async def test_labels_repeated_are_alternatives(lite: World, shell: Shell) -> None:
+async def test_labels_repeated_are_alternatives(lite: ServiceWorld, shell: Shell) -> None:
     """Values of one label: OR. Labels of different names: AND. Of jobs and of prompts."""
     for number, labels in enumerate(({"set": "odd", "p": "1"}, {"set": "long"}, {"set": "even"})):
         await lite.create(f"t{number}", labels=labels, prompt=confirm(labels=labels))
@@ -242,7 +242,7 @@ async def test_labels_repeated_are_alternatives(lite: World, shell: Shell) -> No
 
 
 async def test_a_job_that_waits_says_for_what(
-    lite: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For a worker, for its time or for people, after a while; not where it is done before."""
     monkeypatch.setattr(start_module, "QUIET", 0.05)
@@ -264,13 +264,13 @@ async def test_a_job_that_waits_says_for_what(
             await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: World, shell: Shell) -> None:
+async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: ServiceWorld, shell: Shell) -> None:
     waiting = await shell.start("job", "start", "t", "--wait", "--max-attempts", "1")
     [lease] = (await lite.lease()).jobs
     failure = job_pb2.Failure(code="ValueError", message="no such order")
     request = workers.FailJobRequest(job_id=lease.job.job_id, token=lease.token, failure=failure)
     await lite.workers.FailJob(request)
-    done = await waiting.done()
+    done = await waiting.result()
     assert done.code == 5
     assert done.err.splitlines()[-1] == f"job {lease.job.job_id} failed: ValueError: no such order"
 

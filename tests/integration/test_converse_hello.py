@@ -9,8 +9,8 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.refusals import SOON, check, frame_refusal, until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
@@ -20,7 +20,7 @@ def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
 HELLO = frame(1, hello=pb.ConverseHello())
 
 
-async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World) -> None:
+async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: ServiceWorld) -> None:
     console = world.console()
     await console.send(frame(41, hello=pb.ConverseHello()))
     first = await console.frame()
@@ -42,22 +42,24 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World
         {"heartbeat": pb.ConverseHeartbeat()},
         {"credit": pb.ConverseCredit(prompts=1)},
         {"goodbye": pb.ConverseGoodbye()},
-        {"get_prompt": pb.GetPromptRequest(prompt_id=NOBODY_ID)},
+        {"get_prompt": pb.GetPromptRequest(prompt_id=ABSENT_ID)},
     ],
 )
-async def test_whatever_comes_before_the_hello_ends_the_stream(lite: World, body: dict[str, Any]) -> None:
+async def test_whatever_comes_before_the_hello_ends_the_stream(
+    lite: ServiceWorld, body: dict[str, Any]
+) -> None:
     console = lite.console()
     await console.send(frame(1, **body), HELLO)
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
-async def test_a_second_hello_ends_the_stream(lite: World) -> None:
+async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.send(HELLO)
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
@@ -74,17 +76,17 @@ async def test_a_second_hello_ends_the_stream(lite: World) -> None:
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: World, hello: dict[str, Any], field: str, ref: int
+    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
     console = lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 
-async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -> None:
+async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -96,12 +98,12 @@ async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -
     await console.nothing_more()
 
 
-async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
-    prompt, other = await world.asked(), await world.asked()
+async def test_ref_0_gets_no_reply_but_is_done(world: ServiceWorld) -> None:
+    prompt, other = await world.create_prompt(), await world.create_prompt()
     console = world.console()
     await console.hello()
     await console.snapshot()
-    wrong = pb.AnswerPromptRequest(prompt_id=NOBODY_ID, answer_id="a", revision=1, decision=1)
+    wrong = pb.AnswerPromptRequest(prompt_id=ABSENT_ID, answer_id="a", revision=1, decision=1)
     await console.send(frame(0, answer_prompt=wrong), frame(0, answer_prompt=answer(prompt)))
     closed = await console.event("closed")
     assert closed.prompt_id == prompt.prompt_id
@@ -109,8 +111,8 @@ async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
     assert (await world.prompt(other.prompt_id)).submissions == 0
 
 
-async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> None:
-    made = [await lite.asked() for _ in range(10)]
+async def test_many_frames_in_one_message_are_all_replied_to(lite: ServiceWorld) -> None:
+    made = [await lite.create_prompt() for _ in range(10)]
     console = lite.console()
     # The hello and what follows it may come in one message too.
     answers = [frame(100 + i, answer_prompt=answer(p, f"a{i}")) for i, p in enumerate(made)]
@@ -126,7 +128,7 @@ async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> Non
     assert refs == set(range(100, 110))
 
 
-async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> None:
+async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -146,8 +148,8 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> 
     await console.ask(list_prompts=ask)
 
 
-async def test_every_twin_works_as_a_frame(lite: World) -> None:
-    prompt = await lite.asked(confirm("one"))
+async def test_every_twin_works_as_a_frame(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt(confirm("one"))
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -167,16 +169,16 @@ async def test_every_twin_works_as_a_frame(lite: World) -> None:
     assert not listed.answers
 
 
-async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None:
-    prompt = await lite.asked()
+async def test_frame_errors_say_what_the_unary_status_would(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
     bob = lite.as_user("bob")
     await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    missing = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    missing = pb.GetPromptRequest(prompt_id=ABSENT_ID)
     found = await console.ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", get_prompt=missing)
-    assert found.metadata == {"prompt_id": NOBODY_ID}
+    assert found.metadata == {"prompt_id": ABSENT_ID}
     found = await console.ask_refused("FAILED_PRECONDITION", "PROMPT_CLAIMED", answer_prompt=answer(prompt))
     assert found.metadata["claimed_by"] == "bob"
     found = await console.ask_refused(
@@ -188,8 +190,8 @@ async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None
     await console.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", credit=pb.ConverseCredit(prompts=0))
 
 
-async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
-    prompt = await lite.asked()
+async def test_a_full_queue_says_when_to_try_again(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -203,7 +205,9 @@ async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
 
-async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_ends_a_frame_and_not_the_stream(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: Any) -> None:
         raise RuntimeError("swordfish")
 
@@ -211,15 +215,15 @@ async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: p
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    ask = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    ask = pb.GetPromptRequest(prompt_id=ABSENT_ID)
     found = await console.ask_refused("INTERNAL", "INTERNAL", get_prompt=ask)
     assert set(found.metadata) == {"error_id"}
     assert "swordfish" not in found.message
     await console.ask(list_prompts=pb.ListPromptsRequest())
 
 
-async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None:
-    prompt = await world.asked()
+async def test_a_goodbye_ends_the_stream_after_its_replies(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt()
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -234,18 +238,18 @@ async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None
     assert not world.service.replica.streams
 
 
-async def test_a_half_close_ends_the_stream_after_its_replies(lite: World) -> None:
-    prompt = await lite.asked()
+async def test_a_half_close_ends_the_stream_after_its_replies(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
     await console.send(frame(9, answer_prompt=answer(prompt)))
     await console.no_more_requests()
     assert (await console.frame()).ref == 9
-    assert await console.ended() is None
+    assert await console.wait_for_end() is None
 
 
-async def test_a_console_that_goes_away_leaves_nothing_behind(lite: World) -> None:
+async def test_a_console_that_goes_away_leaves_nothing_behind(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -272,7 +276,7 @@ async def test_heartbeats_come_by_themselves_with_a_token(lite_url: str) -> None
 
 async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
-        prompt = await world.asked()
+        prompt = await world.create_prompt()
         console = world.console()
         await console.hello()
         await console.snapshot()
@@ -283,7 +287,7 @@ async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url:
         result = (await console.ask(answer_prompt=answer(prompt))).result
         assert result.status == prompts.ANSWER_STATUS_ACCEPTED
         await console.send(frame(0, goodbye=pb.ConverseGoodbye()))
-        assert await console.ended() is None
+        assert await console.wait_for_end() is None
         async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
             await stop
-        world.stopped()
+        world.mark_stopped()

@@ -12,33 +12,33 @@ from askback_server.feed import missed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
-from askback_server.sessions.prompt_follower import digest_of_view
+from askback_server.sessions.prompt_follower import digest_view
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import Caller, World, serving
+from tests.support.service import Caller, ServiceWorld, serving
 from tests.support.streams import Console
 
 
 @pytest.fixture
-async def beating(migrated_db_url: str) -> AsyncIterator[World]:
+async def beating(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """Consoles get a heartbeat, and with it a token, all the time."""
     async with serving(migrated_db_url, heartbeat=0.1) as running:
         running.service.replica.feed._poll = 0.02
         yield running
 
 
-async def left(world: World, console: Console) -> str:
+async def left(world: ServiceWorld, console: Console) -> str:
     """Break off with the newest token."""
     await console.nothing_more()
-    await world.settled()
+    await world.catch_up()
     token = await console.token()
     await console.aclose()
     assert token
     return token
 
 
-async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
+async def test_a_token_brings_exactly_what_changed(beating: ServiceWorld) -> None:
     world = beating
-    lease = await world.held()
+    lease = await world.lease_new_job()
     same, answered, _, away, _ = [
         await world.ask(lease, name, confirm(name, labels={"x": "1"}))
         for name in ("same", "answered", "amended", "away", "back")
@@ -50,10 +50,10 @@ async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
     token = await left(world, console)
 
     await world.hitl.AnswerPrompt(answer(answered, "meanwhile"))
-    changed = await world.amended(lease, "amended", "amended anew", labels={"x": "1"})
-    await world.amended(lease, "away", "gone", labels={"x": "2"})
-    await world.amended(lease, "back", "gone", labels={"x": "2"})
-    returned = await world.amended(lease, "back", "back again", labels={"x": "1"})
+    changed = await world.amend(lease, "amended", "amended anew", labels={"x": "1"})
+    await world.amend(lease, "away", "gone", labels={"x": "2"})
+    await world.amend(lease, "back", "gone", labels={"x": "2"})
+    returned = await world.amend(lease, "back", "back again", labels={"x": "1"})
     fresh = await world.ask(lease, "fresh", confirm("fresh", labels={"x": "1"}))
     short = await world.ask(lease, "short", confirm("short", labels={"x": "1"}))
     await world.hitl.AnswerPrompt(answer(short))
@@ -86,9 +86,9 @@ async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
     await again.nothing_more()
 
 
-async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> None:
+async def test_what_did_not_change_can_leave_a_resumed_view(beating: ServiceWorld) -> None:
     world = beating
-    lease = await world.held()
+    lease = await world.lease_new_job()
     await world.ask(lease, "k", confirm("one"))
     console = world.console()
     await console.hello()
@@ -96,16 +96,16 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> N
     again = world.console()
     await again.hello(resume_token=await left(world, console))
     assert (await again.event("caught_up")).open_prompts == 1
-    prompt = await world.amended(lease, "k", "two", audience=audience("bob"))
+    prompt = await world.amend(lease, "k", "two", audience=audience("bob"))
     assert (await again.event("removed")).version == prompt.version
     await world.as_user("bob").hitl.AnswerPrompt(answer(prompt))
     await again.nothing_more()
 
 
-async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: World) -> None:
+async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: ServiceWorld) -> None:
     """So the console starts afresh: what it shows must not stand for ever."""
     world = beating
-    prompt, stays = await world.asked(confirm("gone")), await world.asked(confirm("stays"))
+    prompt, stays = await world.create_prompt(confirm("gone")), await world.create_prompt(confirm("stays"))
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -120,10 +120,10 @@ async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: Wor
     assert caught_up.open_prompts == 1
 
 
-async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
+async def test_a_token_never_passes_what_was_not_shown(beating: ServiceWorld) -> None:
     world = beating
     for name in ("a", "b", "c"):
-        await world.asked(confirm(name))
+        await world.create_prompt(confirm(name))
     console = world.console()
     await console.hello(credit=1)
     await console.event("upserted")
@@ -136,24 +136,24 @@ async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
     slow = world.console()
     await slow.hello(credit=3)
     await slow.snapshot()
-    late = await world.asked(confirm("late"))
+    late = await world.create_prompt(confirm("late"))
     token = await left(world, slow)
     again = world.console()
     await again.hello(resume_token=token)
     assert (await again.event("upserted")).prompt == late
 
 
-async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> None:
+async def test_every_heartbeats_token_can_be_resumed_from(beating: ServiceWorld) -> None:
     world, known = beating, set()
     console = world.console()
     await console.hello()
     await console.snapshot()
     for i in range(4):
-        prompt = await world.asked(confirm(f"{i}"))
+        prompt = await world.create_prompt(confirm(f"{i}"))
         known.add(prompt.prompt_id)
         assert (await console.event("upserted")).prompt == prompt
         token = await left(world, console)
-        missed = await world.asked(confirm(f"missed {i}"))
+        missed = await world.create_prompt(confirm(f"missed {i}"))
         known.add(missed.prompt_id)
         console = world.console()
         await console.hello(resume_token=token)
@@ -166,9 +166,9 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> Non
     "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old", "ahead"]
 )
 async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
-    lite: World, kind: str, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     token = (await console.snapshot())[1].resume_token
@@ -195,7 +195,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
         case "ahead":
             # Of a database that has lost its last commits: the event that the token names is not there.
             ahead = Position(replica.feed.position.xid, replica.feed.position.id + 1_000)
-            token = replica.tokens.make(ahead, digest_of_view(PromptFilter("default", Principal("ada"))))
+            token = replica.tokens.make(ahead, digest_view(PromptFilter("default", Principal("ada"))))
     again = lite.console(caller)
     await again.hello(resume_token=token, **hello)
     assert (await again.event("reset_view")).reason
@@ -207,13 +207,13 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
 
 
 async def test_too_many_changes_give_a_snapshot_in_place_of_them(
-    lite: World, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = lite.console()
     await console.hello()
     token = (await console.snapshot())[1].resume_token
     await console.aclose()
-    made = [await lite.asked(confirm(f"{i}")) for i in range(3)]
+    made = [await lite.create_prompt(confirm(f"{i}")) for i in range(3)]
     monkeypatch.setattr(missed, "CATCH_UP", 1)
     again = lite.console()
     await again.hello(resume_token=token)
@@ -223,14 +223,14 @@ async def test_too_many_changes_give_a_snapshot_in_place_of_them(
 
 async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url, heartbeat=0.1) as world:
-        prompt = await world.asked(confirm("before"))
+        prompt = await world.create_prompt(confirm("before"))
         console = world.console()
         await console.hello()
         await console.snapshot()
         token = await left(world, console)
         await world.hitl.AnswerPrompt(answer(prompt))
     async with serving(migrated_db_url) as world:
-        after = await world.asked(confirm("after"))
+        after = await world.create_prompt(confirm("after"))
         again = world.console()
         await again.hello(resume_token=token)
         assert (await again.event("closed")).prompt_id == prompt.prompt_id

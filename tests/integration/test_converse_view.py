@@ -6,9 +6,9 @@ from typing import Any
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import SOON, refused
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF, Console
 
 
@@ -16,17 +16,17 @@ def titles(shown: list[prompts.Prompt]) -> list[str]:
     return [p.content.title for p in shown]
 
 
-async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> None:
+async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     made = [
-        await world.asked(confirm("old")),
-        await world.asked(confirm("late", timeout=seconds(7200))),
-        await world.asked(confirm("soon", timeout=seconds(3600))),
-        await world.asked(confirm("high", priority=5)),
-        await world.asked(confirm("low", priority=-5)),
+        await world.create_prompt(confirm("old")),
+        await world.create_prompt(confirm("late", timeout=seconds(7200))),
+        await world.create_prompt(confirm("soon", timeout=seconds(3600))),
+        await world.create_prompt(confirm("high", priority=5)),
+        await world.create_prompt(confirm("low", priority=-5)),
     ]
-    closed = await world.asked(confirm("closed"))
+    closed = await world.create_prompt(confirm("closed"))
     await world.hitl.AnswerPrompt(answer(closed))
-    await world.asked(confirm("elsewhere"), namespace="other")
+    await world.create_prompt(confirm("elsewhere"), namespace="other")
     console = world.console()
     await console.hello()
     shown, caught_up = await console.snapshot()
@@ -35,22 +35,22 @@ async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> 
     assert shown[3] == made[0]
 
 
-async def test_live_changes_follow(world: World) -> None:
+async def test_live_changes_follow(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     mine = {"labels": {"team": "a"}}
     first = await world.ask(lease, "k", confirm("one", **mine))
     assert (await console.event("upserted")).prompt == first
-    second = await world.amended(lease, "k", "two", **mine)
+    second = await world.amend(lease, "k", "two", **mine)
     assert (await console.event("upserted")).prompt == second
     # Amended out of the view while it is open …
-    third = await world.amended(lease, "k", "three", labels={"team": "b"})
+    third = await world.amend(lease, "k", "three", labels={"team": "b"})
     removed = await console.event("removed")
     assert (removed.prompt_id, removed.version) == (first.prompt_id, third.version)
     # … and back again, and closed.
-    await world.amended(lease, "k", "four", **mine)
+    await world.amend(lease, "k", "four", **mine)
     fourth = (await console.event("upserted")).prompt
     await world.hitl.AnswerPrompt(answer(fourth, "won", comment="why"))
     closed = await console.event("closed")
@@ -62,23 +62,23 @@ async def test_live_changes_follow(world: World) -> None:
     await console.nothing_more()
 
 
-async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: World) -> None:
+async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.ask(lease, "k", confirm("one"))
     await console.event("upserted")
-    prompt = await lite.amended(lease, "k", "two", audience=audience("bob"))
+    prompt = await lite.amend(lease, "k", "two", audience=audience("bob"))
     await console.event("removed")
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt))
     await console.nothing_more()
 
 
-async def test_a_console_sees_its_audience_only(lite: World) -> None:
-    for_all = await lite.asked(confirm("all"))
-    await lite.asked(confirm("bob", audience=audience("bob")))
-    await lite.asked(confirm("law", audience=audience("carl", groups=["law"])))
+async def test_a_console_sees_its_audience_only(lite: ServiceWorld) -> None:
+    for_all = await lite.create_prompt(confirm("all"))
+    await lite.create_prompt(confirm("bob", audience=audience("bob")))
+    await lite.create_prompt(confirm("law", audience=audience("carl", groups=["law"])))
     seen = {}
     consoles: dict[str, Console] = {}
     for user, groups in (("ada", ""), ("bob", ""), ("lena", "law, ops"), ("carl", "")):
@@ -86,7 +86,7 @@ async def test_a_console_sees_its_audience_only(lite: World) -> None:
         await consoles[user].hello()
         seen[user] = sorted(titles((await consoles[user].snapshot())[0]))
     assert seen == {"ada": ["all"], "bob": ["all", "bob"], "lena": ["all", "law"], "carl": ["all", "law"]}
-    live = await lite.asked(confirm("live", audience=audience(groups=["law"])))
+    live = await lite.create_prompt(confirm("live", audience=audience(groups=["law"])))
     assert (await consoles["lena"].event("upserted")).prompt == live
     for user in ("ada", "bob", "carl"):
         await consoles[user].nothing_more()
@@ -97,8 +97,8 @@ async def test_a_console_sees_its_audience_only(lite: World) -> None:
         assert (await console.event("closed")).prompt_id == for_all.prompt_id
 
 
-async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: World) -> None:
-    made = [await world.asked(confirm(f"p{i}", priority=-i)) for i in range(5)]
+async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: ServiceWorld) -> None:
+    made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
     console = world.console()
     await console.hello(credit=2)
     for prompt in made[:2]:
@@ -115,19 +115,19 @@ async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: Wor
     assert titles((await console.snapshot())[0]) == ["p3", "p4"]
 
 
-async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: World) -> None:
+async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(credit=1)
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     shown = await world.ask(lease, "shown", confirm("shown"))
     await console.event("upserted")
     # No credit is left: what happens now is folded.
     closed = await world.ask(lease, "closed", confirm("closed", priority=9))
-    await world.amended(lease, "shown", "shown again", priority=1)
+    await world.amend(lease, "shown", "shown again", priority=1)
     await world.ask(lease, "late", confirm("v1"))
-    await world.amended(lease, "late", "v2")
-    newest = await world.amended(lease, "late", "v3")
+    await world.amend(lease, "late", "v2")
+    newest = await world.amend(lease, "late", "v3")
     await world.hitl.AnswerPrompt(answer(closed))
     await console.nothing_more()
     await console.credit(10)
@@ -137,22 +137,22 @@ async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(wo
     await console.nothing_more()
 
 
-async def test_more_credit_than_allowed_is_cut(lite: World) -> None:
+async def test_more_credit_than_allowed_is_cut(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello(credit=10_000)
     await console.snapshot()
     await console.credit(2**31 - 1)
-    await lite.asked()
+    await lite.create_prompt()
     await console.event("upserted")
 
 
-async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
+async def test_two_consoles_race_and_exactly_one_wins(world: ServiceWorld) -> None:
     ada, bob = world.console(), world.console(world.as_user("bob"))
     for console in (ada, bob):
         await console.hello()
         await console.snapshot()
     for i in range(5):
-        prompt = await world.asked(confirm(f"race {i}"))
+        prompt = await world.create_prompt(confirm(f"race {i}"))
         for console in (ada, bob):
             assert (await console.event("upserted")).prompt == prompt
         frames = {
@@ -181,14 +181,14 @@ async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
         assert {r.actor for r in resolutions} == {winner}
 
 
-async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
+async def test_every_verdict_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     await world.ask(lease, "k", confirm("one"))
     old = (await console.event("upserted")).prompt
-    await world.amended(lease, "k", "two")
+    await world.amend(lease, "k", "two")
     new = (await console.event("upserted")).prompt
     stale = (await console.ask(answer_prompt=answer(old, "stale"))).result
     assert stale.status == prompts.ANSWER_STATUS_STALE
@@ -211,11 +211,11 @@ async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
     await console.ask_refused("ALREADY_EXISTS", "ID_REUSED", answer_prompt=reused)
 
 
-async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
+async def test_the_end_of_a_job_closes_its_prompts(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     for key in ("a", "b"):
         await lite.ask(lease, key)
         await console.event("upserted")
@@ -227,10 +227,10 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
         assert not closed.answer_id
 
 
-async def test_large_prompts_come_in_small_messages(lite: World) -> None:
+async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
     # In all more than the 4 MiB that clients take.
     for _ in range(12):
-        await lite.asked(confirm("big", body="x" * 400_000))
+        await lite.create_prompt(confirm("big", body="x" * 400_000))
     console = lite.console()
     await console.hello()
     shown, caught_up = await console.snapshot()
@@ -261,15 +261,15 @@ class Watch:
         return getattr(event, event.WhichOneof("event"))
 
 
-async def test_watch_prompts_shows_the_same_events(world: World) -> None:
-    first = await world.asked(confirm("first", kind="preview"))
-    await world.asked(confirm("other"))
+async def test_watch_prompts_shows_the_same_events(world: ServiceWorld) -> None:
+    first = await world.create_prompt(confirm("first", kind="preview"))
+    await world.create_prompt(confirm("other"))
     filter = pb.PromptFilter(kinds=["preview"])
     watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest(filter=filter)))
     assert (await watch.event("upserted")).prompt == first
     caught_up = await watch.event("caught_up")
     assert caught_up.open_prompts == 1
-    second = await world.asked(confirm("second", kind="preview"))
+    second = await world.create_prompt(confirm("second", kind="preview"))
     assert (await watch.event("upserted")).prompt == second
     await world.hitl.AnswerPrompt(answer(first, "won"))
     assert (await watch.event("closed")).answer_id == "won"
@@ -292,7 +292,7 @@ async def test_watch_prompts_bookmarks_a_quiet_view(lite_url: str) -> None:
         assert (await watch.event("bookmark")).resume_token
 
 
-async def test_watch_prompts_refuses_states(lite: World) -> None:
+async def test_watch_prompts_refuses_states(lite: ServiceWorld) -> None:
     request = pb.WatchPromptsRequest(filter=pb.PromptFilter(states=[1]))
-    found = await refused(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.states"}

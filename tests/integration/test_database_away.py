@@ -24,7 +24,7 @@ from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import SOON, outcome, refusal_of, until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection, by its application_name."""
@@ -50,7 +50,7 @@ def url(pg_url: str) -> str:
 class Load:
     """Prompts asked and answered by unary calls, each repeated with the same ids until it is taken."""
 
-    world: World
+    world: ServiceWorld
     asked: dict[str, str] = field(default_factory=dict)
     """By request id, the prompt."""
     answered: dict[str, str] = field(default_factory=dict)
@@ -166,8 +166,8 @@ async def test_connections_of_each_kind_are_killed_again_and_again(
         await load.goes_on(5)
     # The worker's session was kept through all of it, and the console is told what happens.
     job = await load.world.create("w")
-    assert (await worker.leased()).job.job_id == job.job_id
-    shown = await load.world.asked(confirm(kind="preview"), job_type="p")
+    assert (await worker.next_job()).job.job_id == job.job_id
+    shown = await load.world.create_prompt(confirm(kind="preview"), job_type="p")
     assert (await console.event("upserted")).prompt.prompt_id == shown.prompt_id
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]

@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -20,7 +20,7 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 DEFAULT = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT, comment="nobody said yes")
 FINAL: dict[str, dict[str, Any]] = {
@@ -35,14 +35,14 @@ def short(final: str, timeout: float = 0.2) -> prompts.PromptContent:
 
 
 @pytest.mark.parametrize("final", FINAL)
-async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World, final: str) -> None:
+async def test_a_deadline_takes_its_final_action_once_and_not_early(world: ServiceWorld, final: str) -> None:
     worker = world.worker()
     await worker.hello()
     console = world.console()
     await console.hello()
     await console.snapshot()
     await world.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     prompt = await world.ask(leased, "k", short(final))
     await console.event("upserted")
     closed = await console.event("closed")
@@ -70,7 +70,7 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World
         assert ended.state == prompts.PROMPT_STATE_EXPIRED
         assert not ended.resolution.HasField("answer")
     # A late answer is recorded, and resolves nothing.
-    await refused(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
+    await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
     assert (await world.prompt(prompt.prompt_id)).resolution == ended.resolution
     events = [
         e
@@ -81,8 +81,8 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World
 
 
 @pytest.mark.parametrize("final", FINAL)
-async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: World, final: str) -> None:
-    prompt = await lite.asked(short(final))
+async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: ServiceWorld, final: str) -> None:
+    prompt = await lite.create_prompt(short(final))
     job = await lite.state(prompt.job_id, FAILED if final == "fail" else COMPLETED)
     if final == "fail":
         assert job.failure.code == "PROMPT_EXPIRED"
@@ -91,8 +91,8 @@ async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: World
         assert result["state"] == ("ANSWERED" if final == "default" else "EXPIRED")
 
 
-async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: World) -> None:
-    prompt = await world.asked(form())
+async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt(form())
     values = '{"why": "x", "n": 9007199254740993}'
     said = answer(prompt, "a", prompts.DECISION_RESPOND, values_json=values, comment="ok")
     await world.hitl.AnswerPrompt(said)
@@ -100,10 +100,10 @@ async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: Wor
     assert job.state == COMPLETED
     assert values in job.result_json
     assert json.loads(job.result_json)["decision"] == "RESPOND"
-    rejected = await world.asked()
+    rejected = await world.create_prompt()
     await world.hitl.AnswerPrompt(answer(rejected, "a", REJECT))
     assert (await world.job(rejected.job_id)).state == COMPLETED
-    withdrawn = await world.asked()
+    withdrawn = await world.create_prompt()
     await world.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=withdrawn.prompt_id))
     assert (await world.job(withdrawn.job_id)).state == CANCELLED
     # Nobody can lease it.
@@ -114,17 +114,17 @@ async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_sta
     migrated_db_url: str,
 ) -> None:
     async with serving(migrated_db_url) as world:
-        prompt = await world.asked(short("expire", 0.3))
+        prompt = await world.create_prompt(short("expire", 0.3))
     async with serving(migrated_db_url) as world:
         await world.state(prompt.job_id, COMPLETED)
         assert (await world.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_EXPIRED
 
 
-async def test_an_amendment_starts_the_time_anew(lite: World) -> None:
-    lease = await lite.held()
+async def test_an_amendment_starts_the_time_anew(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm("one", timeout=seconds(1.5)))
-    second = await lite.amended(lease, "k", "two", timeout=seconds(60))
+    second = await lite.amend(lease, "k", "two", timeout=seconds(60))
     assert second.expire_time.ToDatetime() > first.expire_time.ToDatetime()
-    other = await lite.asked(short("expire", 1.6))  # a later timer than the first one's
+    other = await lite.create_prompt(short("expire", 1.6))  # a later timer than the first one's
     await lite.state(other.job_id, COMPLETED)
     assert (await lite.prompt(first.prompt_id)).state == prompts.PROMPT_STATE_PENDING

@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from askback_server.sessions import leaving
-from askback_server.sessions.leaving import see_off
+from askback_server.sessions import drain
+from askback_server.sessions.drain import drain_streams
 from tests.integration.test_converse_view import Watch
 from tests.support.refusals import SOON, refusal_of
 from tests.support.requests import answer, confirm
@@ -37,7 +37,7 @@ class Stream:
 
     def go_away(self, reason: str, after: float) -> None:
         assert reason
-        assert 0 < after <= LONG + leaving.PACE
+        assert 0 < after <= LONG + drain.PACE
         self.told.append(asyncio.get_running_loop().time())
         if not self.stubborn:
             self.crowd.discard(self)
@@ -57,7 +57,7 @@ def crowd_of(number: int, **fields: Any) -> tuple[set[Any], list[Stream]]:
 async def test_streams_are_asked_a_few_at_a_time() -> None:
     crowd, streams = crowd_of(100)
     async with asyncio.timeout(SOON):
-        await see_off(crowd, 0.5, LONG)
+        await drain_streams(crowd, 0.5, LONG)
     assert not crowd
     assert all(len(stream.told) == 1 for stream in streams)
     times = sorted(stream.told[0] for stream in streams)
@@ -69,18 +69,18 @@ async def test_streams_are_asked_a_few_at_a_time() -> None:
 
 async def test_few_streams_are_asked_at_once_and_none_take_no_time() -> None:
     async with asyncio.timeout(SOON):
-        await see_off(set(), LONG, LONG)
+        await drain_streams(set(), LONG, LONG)
         crowd, _ = crowd_of(3)
-        await see_off(crowd, LONG, LONG)
+        await drain_streams(crowd, LONG, LONG)
 
 
 async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(leaving, "MOVE", 0.1)
+    monkeypatch.setattr(drain, "MOVE", 0.1)
     crowd, [idle, busy] = crowd_of(2, stubborn=True)
     busy.busy = True
-    seeing = asyncio.create_task(see_off(crowd, 0, LONG))
+    seeing = asyncio.create_task(drain_streams(crowd, 0, LONG))
     late = Stream(crowd, stubborn=True)
     crowd.add(late)
     async with asyncio.timeout(SOON):
@@ -97,7 +97,7 @@ async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
 async def test_the_grace_ends_the_wait() -> None:
     crowd, [busy] = crowd_of(1, stubborn=True, busy=True)
     async with asyncio.timeout(SOON):
-        await see_off(crowd, 0, 0.1)
+        await drain_streams(crowd, 0, 0.1)
     assert crowd == {busy}
 
 
@@ -121,9 +121,9 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Watches at once, with where they are; streams when their clients have had time to move."""
-    monkeypatch.setattr(leaving, "MOVE", 0.3)
+    monkeypatch.setattr(drain, "MOVE", 0.3)
     async with serving(migrated_db_url, drain_grace=LONG) as world:
-        job, prompt = await world.create("other"), await world.asked(confirm())
+        job, prompt = await world.create("other"), await world.create_prompt(confirm())
         health: Any = health_pb2_grpc.HealthStub(world.channel)
         probe = health.Watch(health_pb2.HealthCheckRequest(), timeout=3 * SOON)
         await probe.read()
@@ -139,7 +139,7 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
         await console.snapshot()
         await worker.hello()
         held = await world.create()
-        assert (await worker.leased()).job.job_id == held.job_id
+        assert (await worker.next_job()).job.job_id == held.job_id
 
         stopping = asyncio.create_task(world.service.stop())
         for call in (one, many, prompts.call):
@@ -150,12 +150,12 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
         reply = await console.ask(answer_prompt=answer(prompt, "at the door"))
         assert reply.result.status == 1
         for stream in (console, worker):
-            found = await stream.ended()
+            found = await stream.wait_for_end()
             assert found is not None
             assert (found.code.name, found.reason) == ("UNAVAILABLE", "DRAINING")
         async with asyncio.timeout(SOON):
             await stopping
-        world.stopped()
+        world.mark_stopped()
         session = worker.session_id, worker.secret
     async with serving(migrated_db_url) as world:
         # The session is there for its worker, and so is its job, under the same token.

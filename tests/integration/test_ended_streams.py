@@ -15,22 +15,22 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.errors import LimitExceeded
 from askback_server.sessions.converse import ConverseSession
-from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
+from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
+from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport.open_calls import OpenCall, StreamContext
 from tests.support.refusals import until
 from tests.support.requests import confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 HELD = (
     Account,
     ConverseSession,
     JobsFollower,
-    JobsNews,
+    JobsUpdate,
     OpenCall,
     PromptFollower,
     PromptView,
@@ -85,7 +85,7 @@ async def _read_to_the_end(call: Any) -> None:
         pass
 
 
-async def test_nothing_is_left_for_the_collector(lite: World, no_collector: None) -> None:
+async def test_nothing_is_left_for_the_collector(lite: ServiceWorld, no_collector: None) -> None:
     """However a stream ends: by its client, with its connection, or by the server."""
     created = await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
     await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))

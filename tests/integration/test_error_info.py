@@ -20,7 +20,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.sessions import job_follower
 from askback_server.transport.server import SERVICES
 from tests.support.refusals import SOON, Refusal, refusal_of, until
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
 
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
@@ -34,7 +34,7 @@ CALLERS = {
 
 
 @pytest.fixture
-async def closed(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+async def closed(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens: `admin` and `console`."""
     entries = [
         f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
@@ -78,7 +78,7 @@ async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: A
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_every_method_refuses_with_our_error_info(closed: World, caller: str) -> None:
+async def test_every_method_refuses_with_our_error_info(closed: ServiceWorld, caller: str) -> None:
     refused = 0
     for service, method in METHODS:
         path = f"/{service.full_name}/{method.name}"
@@ -89,7 +89,7 @@ async def test_every_method_refuses_with_our_error_info(closed: World, caller: s
     assert refused >= len(METHODS) * (1 if caller in ("nobody", "a stranger", "not bearer") else 0.5)
 
 
-async def test_unknown_methods_and_services_too(closed: World) -> None:
+async def test_unknown_methods_and_services_too(closed: ServiceWorld) -> None:
     for path in ("/askback.v1.JobService/Telepathy", "/askback.v1.NoService/GetJob", "/x/y"):
         for call in (
             closed.channel.unary_unary(path)(b"", timeout=SOON),
@@ -102,7 +102,7 @@ async def test_unknown_methods_and_services_too(closed: World) -> None:
     assert not [name for name in closed.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
 
 
-async def test_a_health_check_of_an_unknown_service(closed: World) -> None:
+async def test_a_health_check_of_an_unknown_service(closed: ServiceWorld) -> None:
     stub: Any = health_pb2_grpc.HealthStub(closed.channel)
     assert (await stub.Check(health_pb2.HealthCheckRequest(service=SERVICES[0].full_name))).status == 1
     with pytest.raises(grpc.aio.AioRpcError) as raised:

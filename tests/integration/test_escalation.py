@@ -11,9 +11,9 @@ from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 
 def step(after: float, *users: str, groups: list[str] | None = None, **fields: Any) -> prompts.EscalationStep:
@@ -24,13 +24,13 @@ def pressed(*steps: prompts.EscalationStep, **fields: Any) -> prompts.PromptCont
     return confirm("Refund?", audience=audience(groups=["desk"]), escalation=steps, **fields)
 
 
-async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(world: World) -> None:
+async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea", "leads")
     desk, leads = world.console(sam), world.console(lea)
     for console in (desk, leads):
         await console.hello()
         await console.snapshot()
-    asked = await world.asked(pressed(step(0.3, groups=["leads"], raise_priority=5)))
+    asked = await world.create_prompt(pressed(step(0.3, groups=["leads"], raise_priority=5)))
     shown = (await desk.event("upserted")).prompt
     assert shown.escalation_step == 0
     assert shown.next_escalation_time.ToDatetime() > shown.create_time.ToDatetime()
@@ -65,27 +65,27 @@ async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(wo
     }
 
 
-async def test_whose_place_others_take_loses_sight_of_the_prompt(world: World) -> None:
+async def test_whose_place_others_take_loses_sight_of_the_prompt(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea")
     desk = world.console(sam)
     await desk.hello()
     await desk.snapshot()
-    asked = await world.asked(pressed(step(0.2, "lea", replace=True)))
+    asked = await world.create_prompt(pressed(step(0.2, "lea", replace=True)))
     shown = (await desk.event("upserted")).prompt
     assert (await desk.event("removed")).prompt_id == asked.prompt_id
-    await refused(sam.hitl.AnswerPrompt(answer(shown)), "NOT_FOUND", "PROMPT_NOT_FOUND")
+    await expect_refusal(sam.hitl.AnswerPrompt(answer(shown)), "NOT_FOUND", "PROMPT_NOT_FOUND")
     result = await lea.hitl.AnswerPrompt(answer(shown))
     assert result.result.status == prompts.ANSWER_STATUS_ACCEPTED
     await desk.nothing_more()
 
 
-async def test_a_reminder_shows_the_prompt_again(world: World) -> None:
+async def test_a_reminder_shows_the_prompt_again(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
     every = seconds(1)
     reminders = prompts.Reminders(after=seconds(0.2), every=every, max_count=2)
-    await world.asked(confirm(reminders=reminders))
+    await world.create_prompt(confirm(reminders=reminders))
     versions = []
     for count in (0, 1, 2):
         prompt = (await console.event("upserted")).prompt
@@ -96,7 +96,7 @@ async def test_a_reminder_shows_the_prompt_again(world: World) -> None:
     assert versions == sorted(set(versions))
 
 
-async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world: World) -> None:
+async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea", "leads")
     tokens = {}
     for name, caller in (("sam", sam), ("lea", lea)):
@@ -109,9 +109,9 @@ async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world
     watcher = world.console(lea)
     await watcher.hello()
     await watcher.snapshot()
-    asked = await world.asked(pressed(step(0.2, groups=["leads"], replace=True)))
+    asked = await world.create_prompt(pressed(step(0.2, groups=["leads"], replace=True)))
     await watcher.event("upserted")
-    await world.settled()
+    await world.catch_up()
     leads, desk = world.console(lea), world.console(sam)
     await leads.hello(resume_token=tokens["lea"])
     shown, _ = await leads.snapshot()
@@ -133,12 +133,12 @@ async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world
     ],
 )
 async def test_what_could_not_be_done_is_refused_field_by_field(
-    lite: World, content: prompts.PromptContent, fields: set[str]
+    lite: ServiceWorld, content: prompts.PromptContent, fields: set[str]
 ) -> None:
     request = jpb.CreateJobRequest(job_type="t", prompt=content)
-    found = await refused(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert found.violations.keys() == {f"prompt.{field}" for field in fields}
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     ask = wpb.AskPromptRequest(job_id=lease.job.job_id, token=lease.token, key="k", content=content)
-    found = await refused(lite.workers.AskPrompt(ask), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.workers.AskPrompt(ask), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert found.violations.keys() == {f"content.{field}" for field in fields}

@@ -27,7 +27,7 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 SECRET = "zq-private"
 """In every text that a person or a program wrote; no line may hold it."""
@@ -35,12 +35,12 @@ SECRET = "zq-private"
 
 @pytest.fixture
 def events(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, logger="askback.events")
+    caplog.set_level(logging.INFO, logger="askback.server.events")
     return caplog
 
 
 def _lines(events: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    records = [r for r in events.records if r.name == "askback.events"]
+    records = [r for r in events.records if r.name == "askback.server.events"]
     lines = [JsonLines().format(record) for record in records] + [TextLines().format(r) for r in records]
     assert not [line for line in lines if SECRET in line or "\n" in line]
     return [json.loads(line) for line in lines[: len(records)]]
@@ -51,9 +51,9 @@ def _told(events: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 async def test_a_jobs_life_is_told_without_what_was_written(
-    lite: World, events: pytest.LogCaptureFixture
+    lite: ServiceWorld, events: pytest.LogCaptureFixture
 ) -> None:
-    lease = await lite.held(input_json=json.dumps({"note": SECRET}), labels={"note": SECRET})
+    lease = await lite.lease_new_job(input_json=json.dumps({"note": SECRET}), labels={"note": SECRET})
     prompt = await lite.ask(lease, "how-many", form(SECRET, body=SECRET))
     ana = lite.as_user("ana")
     await ana.hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id))
@@ -86,14 +86,16 @@ async def test_a_jobs_life_is_told_without_what_was_written(
     assert {name: answered.get(name) for name in expected} == expected
 
 
-async def test_how_jobs_and_prompts_end_otherwise(lite: World, events: pytest.LogCaptureFixture) -> None:
-    failing = await lite.held()
+async def test_how_jobs_and_prompts_end_otherwise(
+    lite: ServiceWorld, events: pytest.LogCaptureFixture
+) -> None:
+    failing = await lite.lease_new_job()
     failure = job_pb2.Failure(code="Declined", message=SECRET, details_json=f'"{SECRET}"')
     await lite.workers.FailJob(
         workers.FailJobRequest(job_id=failing.job.job_id, token=failing.token, failure=failure)
     )
     await lite.state(failing.job.job_id, FAILED)
-    withdrawn = await lite.asked(confirm(SECRET))
+    withdrawn = await lite.create_prompt(confirm(SECRET))
     await lite.hitl.CancelPrompt(hitl.CancelPromptRequest(prompt_id=withdrawn.prompt_id, reason=SECRET))
     late = answer(withdrawn, comment=SECRET)
     with pytest.raises(Exception, match="CANCELLED"):
@@ -114,10 +116,10 @@ async def test_how_jobs_and_prompts_end_otherwise(lite: World, events: pytest.Lo
     assert next(line["code"] for line in _lines(events) if line["message"] == "job failed") == "Declined"
 
 
-async def test_a_default_is_told_as_one(lite: World, events: pytest.LogCaptureFixture) -> None:
+async def test_a_default_is_told_as_one(lite: ServiceWorld, events: pytest.LogCaptureFixture) -> None:
     content = confirm(SECRET, timeout=seconds(0.1), final_action=prompts.FINAL_ACTION_DEFAULT)
     content.default_answer.decision = REJECT
-    prompt = await lite.asked(content)
+    prompt = await lite.create_prompt(content)
     await lite.state(prompt.job_id, COMPLETED)
     [answered] = [line for line in _lines(events) if line["message"] == "prompt answered"]
     assert (answered["by"], answered["source"], answered["decision"]) == (
@@ -127,15 +129,17 @@ async def test_a_default_is_told_as_one(lite: World, events: pytest.LogCaptureFi
     )
 
 
-async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: World, caplog: Any) -> None:
-    caplog.set_level(logging.WARNING, logger="askback.events")
-    await lite.asked()
-    assert not [r for r in caplog.records if r.name == "askback.events"]
+async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: ServiceWorld, caplog: Any) -> None:
+    caplog.set_level(logging.WARNING, logger="askback.server.events")
+    await lite.create_prompt()
+    assert not [r for r in caplog.records if r.name == "askback.server.events"]
 
 
-async def test_a_client_that_leaves_writes_no_line(lite: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_leaves_writes_no_line(
+    lite: ServiceWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its connection watched the server's health, and can only cancel that."""
-    caplog.set_level(logging.DEBUG, logger="askback.calls")
+    caplog.set_level(logging.DEBUG, logger="askback.server.calls")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{lite.service.port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=SOON)
         await watch.read()

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from askback import Client, Job, Worker
 from tests.support.refusals import SOON
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 LONG, PRICE, BIG, HUGE = "0.12345678901234567890123", "12.50", 9007199254740993, -(10**30) - 7
@@ -46,7 +46,7 @@ def a_worker(target: str) -> Worker:
     return worker
 
 
-async def test_every_digit_on_the_whole_way(world: World) -> None:
+async def test_every_digit_on_the_whole_way(world: ServiceWorld) -> None:
     target = f"127.0.0.1:{world.service.port}"
     async with a_worker(target), Client(target, user="ana") as client, asyncio.timeout(SOON):
         run = await client.start("bill", {**PLAIN, "plain": PLAIN})
@@ -68,7 +68,7 @@ async def test_every_digit_on_the_whole_way(world: World) -> None:
         assert answered.answered.values == PLAIN
 
 
-async def test_the_command_line_prints_every_digit(lite: World, shell: Shell) -> None:
+async def test_the_command_line_prints_every_digit(lite: ServiceWorld, shell: Shell) -> None:
     """What was typed, in every output for people and for programs."""
     target = f"127.0.0.1:{lite.service.port}"
     form = {"type": "object", "properties": {"cost": {"type": "number"}}}

@@ -21,7 +21,7 @@ from tests.integration.test_database_away import Load
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 WITHIN = 60.0
 
@@ -39,7 +39,7 @@ def both(database: str, *servers: PostgresServer) -> str:
 
 
 @asynccontextmanager
-async def loaded(url: str) -> AsyncIterator[tuple[Load, World]]:
+async def loaded(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
     """A service under load, whose every refusal says: come again; and a second replica."""
     async with serving(url, heartbeat=0.2, replica="a") as a, serving(url, heartbeat=0.2, replica="b") as b:
         load = Load(a)
@@ -90,13 +90,13 @@ async def test_a_synchronous_standby_takes_over_under_load(
     url = both(name, primary, standby)
     await asyncio.to_thread(upgrade, url)
     async with loaded(url) as (load, b):
-        kept = await b.asked(confirm("kept", kind="preview"))
-        gone = await b.asked(confirm("gone", kind="preview"))
+        kept = await b.create_prompt(confirm("kept", kind="preview"))
+        gone = await b.create_prompt(confirm("gone", kind="preview"))
         view = hitl.PromptFilter(kinds=["preview"])
         console = b.console()
         await console.hello(filter=view)
         await console.snapshot()
-        await b.settled()
+        await b.catch_up()
         token = await console.token()
         await console.aclose()
         stayed = load.world.console()
@@ -136,11 +136,11 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
     try:
         url = both(name, primary, behind)
         async with serving(url, heartbeat=0.1) as world:
-            await world.asked(confirm("lost"))
+            await world.create_prompt(confirm("lost"))
             console = world.console()
             await console.hello()
             await console.snapshot()
-            await world.settled()
+            await world.catch_up()
             token = await console.token()
             await asyncio.to_thread(primary.crash)
             hot = world.service.replica.engine.hot
@@ -154,7 +154,7 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
             assert ended.exc_info is not None
             assert isinstance(ended.exc_info[1], LostHistory)
         async with serving(url) as world:
-            new = await world.asked(confirm("new"))
+            new = await world.create_prompt(confirm("new"))
             console = world.console()
             await console.hello(resume_token=token)
             assert (await console.event("reset_view")).history_lost

@@ -15,7 +15,7 @@ from askback_server.sessions import images, job_follower, jobs_follower
 from askback_server.sessions.images import ViewImages
 from tests.support.refusals import SOON, until
 from tests.support.requests import CANCELLED, answer, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 EVE = (("askback-user", "eve"),)
 LARGE = 230_000
@@ -49,14 +49,14 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @asynccontextmanager
-async def stranger(world: World) -> AsyncIterator[grpc.aio.Channel]:
+async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own, whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
 
 
-def is_stuck(world: World) -> bool:
+def is_stuck(world: ServiceWorld) -> bool:
     """Whether a message waits to be read."""
     open_calls = world.service._server.calls.streams  # type: ignore[union-attr]
     return any(call.writing_since for call in open_calls._open)
@@ -97,7 +97,7 @@ class Jobs:
             await self.read()
 
 
-async def relabel(world: World, job_id: str) -> None:
+async def relabel(world: ServiceWorld, job_id: str) -> None:
     request = jobs.UpdateJobRequest(
         job=job_pb2.Job(job_id=job_id, labels={"x": "2"}), update_mask=FieldMask(paths=["labels"])
     )
@@ -106,7 +106,7 @@ async def relabel(world: World, job_id: str) -> None:
 
 @pytest.mark.parametrize("is_long", [False, True], ids=["the log has it", "the log is too long"])
 async def test_a_watcher_of_jobs(
-    world: World, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
+    world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
@@ -123,7 +123,7 @@ async def test_a_watcher_of_jobs(
         brief = (await world.create(labels=labels)).job_id
         await world.jobs.CancelJob(jobs.CancelJobRequest(job_id=brief))
         more = [(await world.create(labels=labels)).job_id for _ in range(3 * FEW)]
-        await world.settled()
+        await world.catch_up()
         assert falls
         if is_long:
             monkeypatch.setattr(jobs_follower, "CATCH_UP", 0)
@@ -142,7 +142,7 @@ async def test_a_watcher_of_jobs(
             assert watch.removed == {goes, leaves}
         await world.jobs.CancelJob(jobs.CancelJobRequest(job_id=stays))
         await watch.until(lambda: watch.has[stays].state == CANCELLED)
-        await world.settled()
+        await world.catch_up()
         before = watch.token
         await watch.until(lambda: watch.token != before)
         again = Jobs(channel, watch.token)
@@ -216,11 +216,11 @@ class Prompts:
 
 @pytest.mark.parametrize("is_resumed", [False, True], ids=["fresh", "resumed"])
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console(world: World, falls: list[int], door: str, is_resumed: bool) -> None:
-    lease = await world.held()
+async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_resumed: bool) -> None:
+    lease = await world.lease_new_job()
     stays, ends, changes = [await world.ask(lease, key, confirm(key)) for key in ("stays", "ends", "changes")]
-    goes = await world.asked(confirm("goes"))
-    await world.settled()
+    goes = await world.create_prompt(confirm("goes"))
+    await world.catch_up()
     async with stranger(world) as channel:
         console = Prompts(channel, door)
         await console.start()
@@ -230,17 +230,17 @@ async def test_a_console(world: World, falls: list[int], door: str, is_resumed: 
             console.has, console.versions = had.has, had.versions
             await console.start()
         for _ in range(3):
-            await world.asked(confirm("large", body="b" * LARGE))
+            await world.create_prompt(confirm("large", body="b" * LARGE))
         await until(lambda: is_stuck(world))
         await world.hitl.AnswerPrompt(answer(ends))
         await world.jobs.CancelJob(jobs.CancelJobRequest(job_id=goes.job_id))
         await world.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=goes.job_id))
-        newest = await world.amended(lease, "changes", "changed")
-        brief = await world.asked(confirm("brief"))
+        newest = await world.amend(lease, "changes", "changed")
+        brief = await world.create_prompt(confirm("brief"))
         await world.hitl.AnswerPrompt(answer(brief, "b-1"))
         for n in range(3 * FEW):
-            await world.asked(confirm(f"more {n}"))
-        await world.settled()
+            await world.create_prompt(confirm(f"more {n}"))
+        await world.catch_up()
         assert falls
         await console.until(lambda: console.caught_up == 2)
         assert console.resets == is_resumed
@@ -251,7 +251,7 @@ async def test_a_console(world: World, falls: list[int], door: str, is_resumed: 
         if not is_resumed:
             assert console.closed == {ends.prompt_id}
             assert console.removed == {goes.prompt_id}
-        live = await world.asked(confirm("live"))
+        live = await world.create_prompt(confirm("live"))
         await console.until(lambda: live.prompt_id in console.has)
         again = Prompts(channel, door, console.token)
         again.has = dict(console.has)
@@ -263,13 +263,13 @@ async def test_a_console(world: World, falls: list[int], door: str, is_resumed: 
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: World, door: str) -> None:
+async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: ServiceWorld, door: str) -> None:
     async with stranger(lite) as channel:
         console = Prompts(channel, door)
         await console.start()
         console.call.cancel()
         for n in range(3 * FEW):
-            await lite.asked(confirm(f"{n}"))
+            await lite.create_prompt(confirm(f"{n}"))
         again = Prompts(channel, door, console.token)
         await again.start()
         assert again.resets == 1

@@ -8,13 +8,13 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.field_limits import FIELD_LIMITS, limit_value
 from askback_server.domain.limits import Limits
 from tests.support.field_paths import entries, field_paths
-from tests.support.refusals import refused
-from tests.support.service import World
+from tests.support.refusals import expect_refusal
+from tests.support.service import ServiceWorld
 
 LIMITS = Limits()
 
 
-async def test_every_list_and_map_of_every_call(lite: World) -> None:
+async def test_every_list_and_map_of_every_call(lite: ServiceWorld) -> None:
     checked = 0
     for path in field_paths():
         if not path.field.is_repeated or path.fields[0].name == "frames":
@@ -29,7 +29,7 @@ async def test_every_list_and_map_of_every_call(lite: World) -> None:
         ]
         most = limit_value(LIMITS, FIELD_LIMITS[path.owner][path.field.name].entries)
         call = getattr(service, path.method)(path.message(entries(path.field, most + 1)))
-        found = await refused(
+        found = await expect_refusal(
             call.read() if path.method.startswith("Watch") else call, "INVALID_ARGUMENT", "INVALID_FIELD"
         )
         assert str(most) in found.violations[path.at()], path
@@ -38,7 +38,7 @@ async def test_every_list_and_map_of_every_call(lite: World) -> None:
     assert checked > 40
 
 
-async def test_frames_of_streams(lite: World) -> None:
+async def test_frames_of_streams(lite: ServiceWorld) -> None:
     labels = {f"t{n}": "v" for n in range(2_000)}
     console = lite.console()
     await console.hello()
@@ -61,7 +61,7 @@ async def test_frames_of_streams(lite: World) -> None:
 
 async def _ends(stream: Any, *frames: Any, at: str) -> None:
     await stream.send(*frames)
-    found = await stream.ended()
+    found = await stream.wait_for_end()
     assert found is not None
     assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
     assert list(found.violations) == [at]

@@ -12,16 +12,16 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.limits import Limits
 from askback_server.transport.call_ends import REQUEST_ID
-from tests.support.intercepted import ADA, drained, frame, reason_of, serving, until
+from tests.support.intercepted import ADA, collect_messages, frame, reason_of, serving, until
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[Any]:
-    return [r for r in caplog.records if r.name == "askback.calls"]
+    return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
 @pytest.mark.parametrize("watch", ["WatchJob", "WatchJobs"])
 async def test_server_streams_of_both_styles(watch: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     ask: Any = (
         (lambda what: jobs.WatchJobRequest(job_id=what))
         if watch == "WatchJob"
@@ -92,7 +92,7 @@ async def test_client_streams() -> None:
 async def test_a_cancel_reaches_the_handler_and_leaves_nothing(
     watch: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     requests = {
         "GetJob": jobs.GetJobRequest(job_id="wait"),
         "WatchJob": jobs.WatchJobRequest(job_id="wait"),
@@ -117,7 +117,7 @@ async def test_streams_are_counted_per_principal_and_in_all() -> None:
 
         async def refused(user: str) -> tuple[str, str]:
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await drained(open_one(user))
+                await collect_messages(open_one(user))
             assert reason_of(error.value) == "ERROR_REASON_LIMIT_EXCEEDED"
             return error.value.code().name, str(error.value.details())
 
@@ -138,13 +138,13 @@ async def test_streams_are_counted_per_principal_and_in_all() -> None:
 
 
 async def test_a_stop_ends_waiting_streams_with_a_status(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         call = world.stub.WatchJob(jobs.WatchJobRequest(job_id="wait"), metadata=ADA)
         await asyncio.wait_for(world.service.started.wait(), 5)
         await asyncio.wait_for(world.server.stop(0.05), 5)
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await drained(call)
+            await collect_messages(call)
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         await until(lambda: written(caplog))
     assert written(caplog)[0].code == "CANCELLED"

@@ -15,13 +15,13 @@ from tests.support.intercepted import ADA, reason_of, serving
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[Any]:
-    return [r for r in caplog.records if r.name == "askback.calls"]
+    return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
 async def test_a_unary_call_knows_its_caller_and_gets_its_request_id_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         call = world.stub.GetJob(
             jobs.GetJobRequest(job_id="some-id"), metadata=(*ADA, (REQUEST_ID, "mine-1"))
@@ -49,7 +49,7 @@ async def test_a_request_id_that_makes_no_sense_is_replaced(sent: str) -> None:
 
 
 async def test_errors_become_statuses_with_one_reason(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         for job_id, code, reason in (
             ("missing", grpc.StatusCode.NOT_FOUND, "ERROR_REASON_JOB_NOT_FOUND"),
@@ -72,13 +72,13 @@ async def test_a_bug_is_told_by_its_id_only(what: str, caplog: pytest.LogCapture
             await world.stub.GetJob(jobs.GetJobRequest(job_id=what), metadata=ADA, timeout=5)
         assert refused.value.code() is grpc.StatusCode.INTERNAL
         assert "swordfish" not in str(refused.value)
-        [bug] = [r for r in caplog.records if r.name == "askback.errors"]
+        [bug] = [r for r in caplog.records if r.name == "askback.server.errors"]
         assert bug.error_id in refused.value.details()  # type: ignore[attr-defined]
         assert bug.exc_info is not None
 
 
 async def test_an_abort_of_a_handler_passes(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.stub.GetJob(jobs.GetJobRequest(job_id="abort"), metadata=ADA)
@@ -101,7 +101,7 @@ async def test_who_is_nobody_is_refused_but_may_ask_for_health() -> None:
 
 
 async def test_calls_that_are_ok_can_be_left_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving(level=logging.DEBUG) as world:
         await world.stub.GetJob(jobs.GetJobRequest())
     assert not written(caplog)

@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -21,11 +21,11 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld
+from tests.support.streams import ABSENT_ID
 
 
-async def test_a_job_is_created_and_read_as_it_was_sent(world: World) -> None:
+async def test_a_job_is_created_and_read_as_it_was_sent(world: ServiceWorld) -> None:
     text = '{"z": 1, "a": 9007199254740993, "é": [1.10, "x"]}'
     made = await world.jobs.CreateJob(
         pb.CreateJobRequest(
@@ -52,7 +52,7 @@ async def test_a_job_is_created_and_read_as_it_was_sent(world: World) -> None:
         assert not read.open_prompts
 
 
-async def test_an_equal_request_id_gives_the_same_job(world: World) -> None:
+async def test_an_equal_request_id_gives_the_same_job(world: ServiceWorld) -> None:
     request = pb.CreateJobRequest(
         job_type="t", request_id="r-1", labels={"b": "1", "a": "2"}, input_json="[1]"
     )
@@ -61,7 +61,7 @@ async def test_an_equal_request_id_gives_the_same_job(world: World) -> None:
     assert (first.replayed, again.replayed) == (False, True)
     assert again.job == first.job
     other = pb.CreateJobRequest(job_type="t", request_id="r-1", input_json="[2]")
-    await refused(
+    await expect_refusal(
         world.jobs.CreateJob(other),
         "ALREADY_EXISTS",
         "ID_REUSED",
@@ -75,7 +75,7 @@ async def test_an_equal_request_id_gives_the_same_job(world: World) -> None:
     assert not elsewhere.replayed
 
 
-async def test_a_job_with_a_prompt_asks_at_once_and_repeats_with_it(world: World) -> None:
+async def test_a_job_with_a_prompt_asks_at_once_and_repeats_with_it(world: ServiceWorld) -> None:
     request = pb.CreateJobRequest(job_type="t", request_id="r", prompt=form())
     made = await world.jobs.CreateJob(request)
     assert made.job.state == PENDING_HITL
@@ -126,24 +126,24 @@ WRONG_JOBS: list[tuple[dict[str, Any], str]] = [
     ("fields", "field"), WRONG_JOBS, ids=[f"{f}-{i}" for i, (_, f) in enumerate(WRONG_JOBS)]
 )
 async def test_a_wrong_field_is_named_and_nothing_is_made(
-    lite: World, fields: dict[str, Any], field: str
+    lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
     request = pb.CreateJobRequest(**{"job_type": "t", **fields})
-    found = await refused(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations
     assert not (await lite.jobs.ListJobs(pb.ListJobsRequest())).jobs
 
 
-async def test_all_wrong_fields_are_told_at_once(lite: World) -> None:
+async def test_all_wrong_fields_are_told_at_once(lite: ServiceWorld) -> None:
     request = pb.CreateJobRequest(priority=5000, input_json="x", prompt=confirm("", body="\0"))
-    found = await refused(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"job_type", "priority", "input_json", "prompt.title", "prompt.body"}
 
 
-async def test_a_message_that_is_too_large_is_refused(lite: World) -> None:
+async def test_a_message_that_is_too_large_is_refused(lite: ServiceWorld) -> None:
     # gRPC itself refuses it before anything of ours sees it, so there is no ErrorInfo.
     request = pb.CreateJobRequest(job_type="t", input_json='"' + "x" * (4 * 1024 * 1024) + '"')
-    found = await refused(lite.jobs.CreateJob(request), "RESOURCE_EXHAUSTED", "")
+    found = await expect_refusal(lite.jobs.CreateJob(request), "RESOURCE_EXHAUSTED", "")
     assert "larger than max" in found.message
 
 
@@ -158,8 +158,8 @@ JOB_CALLS = {
 
 
 @pytest.mark.parametrize("name", [*JOB_CALLS, "UpdateJob", "UpdateDeepUnderstanding"])
-@pytest.mark.parametrize("job_id", [NOBODY_ID, "not-an-id", ""])
-async def test_an_unknown_job_is_not_found(lite: World, name: str, job_id: str) -> None:
+@pytest.mark.parametrize("job_id", [ABSENT_ID, "not-an-id", ""])
+async def test_an_unknown_job_is_not_found(lite: ServiceWorld, name: str, job_id: str) -> None:
     mask = FieldMask(paths=["complete" if "Deep" in name else "priority"])
     request: Any
     if name == "UpdateJob":
@@ -172,9 +172,9 @@ async def test_an_unknown_job_is_not_found(lite: World, name: str, job_id: str) 
     call = getattr(lite.jobs, name)(request)
     call = call.read() if name == "WatchJob" else call
     if job_id:
-        await refused(call, "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id)
+        await expect_refusal(call, "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id)
     else:
-        await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
 def update(job_id: str, *paths: str, version: int = 0, **values: Any) -> pb.UpdateJobRequest:
@@ -183,7 +183,7 @@ def update(job_id: str, *paths: str, version: int = 0, **values: Any) -> pb.Upda
     )
 
 
-async def test_update_changes_what_the_mask_names_and_nothing_else(world: World) -> None:
+async def test_update_changes_what_the_mask_names_and_nothing_else(world: ServiceWorld) -> None:
     job = await world.create(labels={"a": "1"}, priority=3)
     changed = (
         await world.jobs.UpdateJob(
@@ -207,7 +207,7 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: World)
     cleared = (await world.jobs.UpdateJob(update(job.job_id, "retention", "promoted"))).job
     assert not cleared.HasField("retention")
     assert not cleared.promoted
-    await refused(
+    await expect_refusal(
         world.jobs.UpdateJob(update(job.job_id, "priority", version=1)),
         "ABORTED",
         "VERSION_MISMATCH",
@@ -227,16 +227,16 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: World)
     ],
 )
 async def test_update_says_which_field_is_wrong(
-    lite: World, request_: pb.UpdateJobRequest, field: str
+    lite: ServiceWorld, request_: pb.UpdateJobRequest, field: str
 ) -> None:
     job = await lite.create()
     request_.job.job_id = job.job_id
-    found = await refused(lite.jobs.UpdateJob(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.jobs.UpdateJob(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations
     assert await lite.job(job.job_id) == job
 
 
-async def test_the_retention_of_an_ended_job_can_still_be_changed(lite: World) -> None:
+async def test_the_retention_of_an_ended_job_can_still_be_changed(lite: ServiceWorld) -> None:
     job = await lite.create()
     ended = (await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id))).job
     request = update(job.job_id, "retention", retention=seconds(60))
@@ -244,20 +244,20 @@ async def test_the_retention_of_an_ended_job_can_still_be_changed(lite: World) -
     assert kept.purge_time.seconds == ended.complete_time.seconds + 60
 
 
-async def test_cancel_ends_what_nobody_holds_and_may_be_repeated(world: World) -> None:
+async def test_cancel_ends_what_nobody_holds_and_may_be_repeated(world: ServiceWorld) -> None:
     job = await world.create()
     request = pb.CancelJobRequest(job_id=job.job_id, reason="not needed")
     ended = (await world.jobs.CancelJob(request)).job
     assert ended.state == CANCELLED
     assert ended.HasField("complete_time")
     assert (await world.jobs.CancelJob(request)).job == ended
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     assert (await world.jobs.CancelJob(pb.CancelJobRequest(job_id=prompt.job_id))).job.state == CANCELLED
     assert (await world.prompt(prompt.prompt_id)).resolution.reason == "the job was cancelled"
 
 
-async def test_cancel_of_a_held_job_is_a_wish(lite: World) -> None:
-    leased = await lite.held()
+async def test_cancel_of_a_held_job_is_a_wish(lite: ServiceWorld) -> None:
+    leased = await lite.lease_new_job()
     request = pb.CancelJobRequest(job_id=leased.job.job_id)
     wished = (await lite.jobs.CancelJob(request)).job
     assert wished.state == RUNNING
@@ -269,8 +269,10 @@ async def test_cancel_of_a_held_job_is_a_wish(lite: World) -> None:
     assert confirmed.job.state == CANCELLED
 
 
-async def completed(world: World) -> job_pb2.Job:
-    leased = await world.held(labels={"l": "1"}, input_json='{"b":1,"a":2}', priority=4, max_attempts=2)
+async def completed(world: ServiceWorld) -> job_pb2.Job:
+    leased = await world.lease_new_job(
+        labels={"l": "1"}, input_json='{"b":1,"a":2}', priority=4, max_attempts=2
+    )
     done = await world.workers.CompleteJob(
         wpb.CompleteJobRequest(job_id=leased.job.job_id, token=leased.token, result_json="[1, 2]")
     )
@@ -278,9 +280,9 @@ async def completed(world: World) -> job_pb2.Job:
     return job
 
 
-async def test_what_has_ended_cannot_be_cancelled(lite: World) -> None:
+async def test_what_has_ended_cannot_be_cancelled(lite: ServiceWorld) -> None:
     job = await completed(lite)
-    await refused(
+    await expect_refusal(
         lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id)),
         "FAILED_PRECONDITION",
         "ILLEGAL_STATE",
@@ -288,10 +290,10 @@ async def test_what_has_ended_cannot_be_cancelled(lite: World) -> None:
         state="COMPLETED",
     )
     long = pb.CancelJobRequest(job_id=job.job_id, reason="x" * 1001)
-    await refused(lite.jobs.CancelJob(long), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(lite.jobs.CancelJob(long), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_retry_makes_a_new_job_of_the_old_ones_content(world: World) -> None:
+async def test_retry_makes_a_new_job_of_the_old_ones_content(world: ServiceWorld) -> None:
     old = await completed(world)
     assert old.state == COMPLETED
     request = pb.RetryJobRequest(job_id=old.job_id, request_id="again")
@@ -305,12 +307,12 @@ async def test_retry_makes_a_new_job_of_the_old_ones_content(world: World) -> No
     assert again.job.job_id == new.job_id
     await world.create(request_id="taken")
     taken = pb.RetryJobRequest(job_id=old.job_id, request_id="taken")
-    await refused(world.jobs.RetryJob(taken), "ALREADY_EXISTS", "ID_REUSED", value="taken")
+    await expect_refusal(world.jobs.RetryJob(taken), "ALREADY_EXISTS", "ID_REUSED", value="taken")
 
 
-async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: World) -> None:
+async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: ServiceWorld) -> None:
     pending = await lite.create()
-    await refused(
+    await expect_refusal(
         lite.jobs.RetryJob(pb.RetryJobRequest(job_id=pending.job_id)),
         "FAILED_PRECONDITION",
         "ILLEGAL_STATE",
@@ -318,18 +320,18 @@ async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: World) -> No
         state="PENDING",
         event="RETRY",
     )
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     await lite.hitl.AnswerPrompt(answer(prompt))
     assert (await lite.job(prompt.job_id)).state == COMPLETED
-    await refused(
+    await expect_refusal(
         lite.jobs.RetryJob(pb.RetryJobRequest(job_id=prompt.job_id)), "FAILED_PRECONDITION", "ILLEGAL_STATE"
     )
 
 
-async def test_delete_takes_an_ended_job_with_its_prompts(world: World) -> None:
-    prompt = await world.asked()
+async def test_delete_takes_an_ended_job_with_its_prompts(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt()
     request = pb.DeleteJobRequest(job_id=prompt.job_id)
-    await refused(
+    await expect_refusal(
         world.jobs.DeleteJob(request),
         "FAILED_PRECONDITION",
         "ILLEGAL_STATE",
@@ -338,14 +340,18 @@ async def test_delete_takes_an_ended_job_with_its_prompts(world: World) -> None:
     )
     await world.hitl.AnswerPrompt(answer(prompt))
     await world.jobs.DeleteJob(request)
-    await refused(world.jobs.GetJob(pb.GetJobRequest(job_id=prompt.job_id)), "NOT_FOUND", "JOB_NOT_FOUND")
-    await refused(world.prompt(prompt.prompt_id), "NOT_FOUND", "PROMPT_NOT_FOUND", prompt_id=prompt.prompt_id)
-    await refused(world.jobs.DeleteJob(request), "NOT_FOUND", "JOB_NOT_FOUND")
-    await refused(world.hitl.AnswerPrompt(answer(prompt)), "NOT_FOUND", "PROMPT_NOT_FOUND")
+    await expect_refusal(
+        world.jobs.GetJob(pb.GetJobRequest(job_id=prompt.job_id)), "NOT_FOUND", "JOB_NOT_FOUND"
+    )
+    await expect_refusal(
+        world.prompt(prompt.prompt_id), "NOT_FOUND", "PROMPT_NOT_FOUND", prompt_id=prompt.prompt_id
+    )
+    await expect_refusal(world.jobs.DeleteJob(request), "NOT_FOUND", "JOB_NOT_FOUND")
+    await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "NOT_FOUND", "PROMPT_NOT_FOUND")
 
 
-async def test_a_failure_is_data(lite: World) -> None:
-    leased = await lite.held()
+async def test_a_failure_is_data(lite: ServiceWorld) -> None:
+    leased = await lite.lease_new_job()
     failed = await lite.workers.FailJob(
         wpb.FailJobRequest(
             job_id=leased.job.job_id,

@@ -18,11 +18,11 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.events import EventType
 from askback_server.transport.job_heads import _EVENTS
 from askback_server.transport.tokens import hash_token
-from tests.support.refusals import SOON, refusal_of, refused
+from tests.support.refusals import SOON, expect_refusal, refusal_of
 from tests.support.requests import REJECT, answer, audience, confirm, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
-from tests.support.streams import EOF, NOBODY_ID
+from tests.support.streams import ABSENT_ID, EOF
 
 PEOPLE = {
     "asker": (["client", "worker", "console"], ["law", "ops"]),
@@ -57,13 +57,13 @@ async def tokens(tmp_path: Path) -> Tokens:
 
 
 @contextlib.asynccontextmanager
-async def served(url: str, tokens: Tokens) -> AsyncIterator[World]:
+async def served(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     async with serving(url, auth=str(tokens.file)) as world:
         calls = world.service._server.calls  # type: ignore[union-attr]
 
         def now() -> None:
             calls._authenticator._refresh()  # type: ignore[attr-defined]
-            calls.streams.look()
+            calls.streams.check()
 
         tokens.now = now
         asker = world.with_token("asker")
@@ -72,14 +72,14 @@ async def served(url: str, tokens: Tokens) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def world(migrated_db_url: str, tokens: Tokens) -> AsyncIterator[World]:
+async def world(migrated_db_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     """Calls as the asker; on each database in turn."""
     async with served(migrated_db_url, tokens) as running:
         yield running
 
 
 @pytest.fixture
-async def lite(lite_url: str, tokens: Tokens) -> AsyncIterator[World]:
+async def lite(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     """The same on SQLite."""
     async with served(lite_url, tokens) as running:
         yield running
@@ -89,9 +89,9 @@ def held(leased: workers.LeasedJob) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token}
 
 
-async def busy_job(world: World) -> workers.LeasedJob:
+async def busy_job(world: ServiceWorld) -> workers.LeasedJob:
     """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
-    leased = await world.held(
+    leased = await world.lease_new_job(
         "refund",
         input_json='"canary-input"',
         labels={"team": "red"},
@@ -112,7 +112,7 @@ async def busy_job(world: World) -> workers.LeasedJob:
     return leased
 
 
-async def ended(world: World, leased: workers.LeasedJob, how: str) -> None:
+async def ended(world: ServiceWorld, leased: workers.LeasedJob, how: str) -> None:
     if how == "failed":
         failure = job_pb2.Failure(
             code="canary-code", message="canary-failure", details_json='"canary-details"'
@@ -140,7 +140,7 @@ def names(events: list[job_pb2.JobEvent]) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
-async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> None:
+async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str) -> None:
     leased = await busy_job(world)
     lara, job_id = world.with_token("lara"), leased.job.job_id
     get = jobs.GetJobRequest(job_id=job_id)
@@ -188,7 +188,9 @@ async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> No
 
 
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled", "superseded"])
-async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(lite: World, how: str) -> None:
+async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(
+    lite: ServiceWorld, how: str
+) -> None:
     leased = await busy_job(lite)
     if how == "superseded":
         content = confirm("canary-title", audience=audience(groups=["ops"]))
@@ -202,7 +204,7 @@ async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(lit
 
 
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
-async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) -> None:
+async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: str) -> None:
     leased = await busy_job(world)
     watch = world.with_token("lara").jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id))
     first = await watch.read()
@@ -236,15 +238,15 @@ async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) ->
     assert [e.state for e in whole] == [e.state for e in live]
 
 
-async def test_who_is_in_no_audience_of_the_job_finds_none(world: World) -> None:
+async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) -> None:
     leased = await busy_job(world)
     plain = await world.create("refund")
-    for job_id in (leased.job.job_id, plain.job_id, NOBODY_ID):
+    for job_id in (leased.job.job_id, plain.job_id, ABSENT_ID):
         eve = world.with_token("eve")
-        get = await refused(
+        get = await expect_refusal(
             eve.jobs.GetJob(jobs.GetJobRequest(job_id=job_id)), "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id
         )
-        watch = await refused(
+        watch = await expect_refusal(
             eve.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)).read(),
             "NOT_FOUND",
             "JOB_NOT_FOUND",
@@ -252,16 +254,18 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: World) -> None
         )
         assert get == watch
         assert get.message.replace(job_id, "") == (
-            await refused(eve.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND")
-        ).message.replace(NOBODY_ID, "")
+            await expect_refusal(
+                eve.jobs.GetJob(jobs.GetJobRequest(job_id=ABSENT_ID)), "NOT_FOUND", "JOB_NOT_FOUND"
+            )
+        ).message.replace(ABSENT_ID, "")
         page = await eve.hitl.ListPrompts(
             hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id, states=ALL_STATES))
         )
         assert (len(page.prompts), page.total_size) == (0, 0)
 
 
-async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: World) -> None:
-    prompt = await lite.asked(confirm("For all"), input_json='"canary"')
+async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt(confirm("For all"), input_json='"canary"')
     found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
     assert (found.job.workerless, found.job.input_json) == (True, "")
     await lite.hitl.AnswerPrompt(answer(prompt, decision=REJECT, comment="canary"))
@@ -276,7 +280,7 @@ async def ended_watch(watch: Any) -> Any:
     return refusal_of(raised.value)
 
 
-async def watching(world: World, who: str, job_id: str, events: int) -> Any:
+async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> Any:
     """A watch that has told so many events and waits for the next."""
     watch = world.with_token(who).jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id))
     told = 0
@@ -286,9 +290,9 @@ async def watching(world: World, who: str, job_id: str, events: int) -> Any:
     return watch
 
 
-async def test_a_watch_ends_when_an_escalation_turns_to_others(world: World) -> None:
+async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWorld) -> None:
     """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
-    leased = await world.held()
+    leased = await world.lease_new_job()
     step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
     await world.ask(leased, "pay", content)
@@ -299,31 +303,31 @@ async def test_a_watch_ends_when_an_escalation_turns_to_others(world: World) -> 
     otto.cancel()
     get = jobs.GetJobRequest(job_id=leased.job.job_id)
     assert (await world.with_token("otto").jobs.GetJob(get)).open_prompts
-    await refused(world.with_token("lara").jobs.GetJob(get), "NOT_FOUND", "JOB_NOT_FOUND")
+    await expect_refusal(world.with_token("lara").jobs.GetJob(get), "NOT_FOUND", "JOB_NOT_FOUND")
 
 
-async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: World) -> None:
-    leased = await lite.held()
+async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: ServiceWorld) -> None:
+    leased = await lite.lease_new_job()
     await lite.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
     await lite.ask(leased, "ops", confirm("For ops", audience=audience(groups=["ops"])))
     watch = await watching(lite, "lara", leased.job.job_id, 4)
-    await lite.amended(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
+    await lite.amend(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
     [event] = (await watch.read()).events
     assert names([event]) == ["PROMPT_AMENDED"]
     # And the other way round: the first one is taken away, the second keeps the watch open.
-    await lite.amended(leased, "law", "No more", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "law", "No more", audience=audience(groups=["ops"]))
     [event] = (await watch.read()).events
     assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
-    await lite.amended(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
     found = await ended_watch(watch)
     assert found.reason == "JOB_NOT_FOUND"
 
 
-async def test_a_watch_ends_with_the_group_that_it_needs(world: World, tokens: Tokens) -> None:
-    leased = await world.held()
+async def test_a_watch_ends_with_the_group_that_it_needs(world: ServiceWorld, tokens: Tokens) -> None:
+    leased = await world.lease_new_job()
     prompt = await world.ask(leased, "law", confirm(audience=audience(groups=["law"])))
     await world.hitl.AnswerPrompt(answer(prompt))
-    await world.settled()  # nothing else wakes the watch
+    await world.catch_up()  # nothing else wakes the watch
     watch = await watching(world, "lara", leased.job.job_id, 4)
     for _ in range(5):  # round trips, in which it comes to wait
         await world.job(leased.job.job_id)
@@ -332,12 +336,12 @@ async def test_a_watch_ends_with_the_group_that_it_needs(world: World, tokens: T
     assert (found.code.name, found.reason) == ("NOT_FOUND", "JOB_NOT_FOUND")
 
 
-async def test_a_watch_follows_groups_that_change(lite: World, tokens: Tokens) -> None:
+async def test_a_watch_follows_groups_that_change(lite: ServiceWorld, tokens: Tokens) -> None:
     leased = await busy_job(lite)
     watch = await watching(lite, "lara", leased.job.job_id, 6)
     tokens.write(lara=(["console"], ["ops"]))
-    await lite.amended(leased, "canary-ops", "ops again", audience=audience(groups=["ops"]))
-    await lite.amended(leased, "law", "law again", audience=audience(groups=["law"]))
+    await lite.amend(leased, "canary-ops", "ops again", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "law", "law again", audience=audience(groups=["law"]))
     events = [*(await watch.read()).events]
     while len(events) < 2:
         events += (await watch.read()).events
@@ -346,7 +350,7 @@ async def test_a_watch_follows_groups_that_change(lite: World, tokens: Tokens) -
 
 
 async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
-    lite: World, tokens: Tokens
+    lite: ServiceWorld, tokens: Tokens
 ) -> None:
     leased = await busy_job(lite)
     tokens.write(lara=(["client"], ["law"]))
@@ -376,7 +380,7 @@ def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
     assert set(_EVENTS) == set(EventType) - withheld - of_prompts
 
 
-async def test_the_audience_explains_a_job(lite: World, tmp_path: Path) -> None:
+async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -> None:
     """With a console's token alone; and never more than the head."""
     leased = await busy_job(lite)
     shell = Shell(tmp_path, f"127.0.0.1:{lite.service.port}", ASKBACK_TOKEN="lara")
@@ -411,7 +415,7 @@ async def test_the_audience_explains_a_job(lite: World, tmp_path: Path) -> None:
         shell.end()
 
 
-async def test_a_head_has_no_result_to_return(lite: World) -> None:
+async def test_a_head_has_no_result_to_return(lite: ServiceWorld) -> None:
     leased = await busy_job(lite)
     async with Client(f"127.0.0.1:{lite.service.port}", token="lara") as client:
         run = client.run(leased.job.job_id)

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from askback.v1 import job_service_pb2 as pb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import CANCELLED, PENDING, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 
-async def listed(world: World, size: int = 0, **fields: Any) -> list[str]:
+async def listed(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]:
     """Every id, page by page."""
     ids: list[str] = []
     token = ""
@@ -23,7 +23,7 @@ async def listed(world: World, size: int = 0, **fields: Any) -> list[str]:
             return ids
 
 
-async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: World) -> None:
+async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: ServiceWorld) -> None:
     made = [(await world.create()).job_id for _ in range(7)]
     for size in (1, 3, 7, 0):
         assert await listed(world, size) == sorted(made, reverse=True)
@@ -34,7 +34,7 @@ async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: World) -> 
     assert not {j.job_id for j in first.jobs} & {j.job_id for j in second.jobs}
 
 
-async def test_filters_hold_together_and_their_values_are_alternatives(world: World) -> None:
+async def test_filters_hold_together_and_their_values_are_alternatives(world: ServiceWorld) -> None:
     a = await world.create("a", labels={"x": "1", "y": "2"})
     b = await world.create("b", labels={"x": "1"})
     c = await world.as_user("bob").jobs.CreateJob(pb.CreateJobRequest(job_type="c", labels={"x": "it's"}))
@@ -62,7 +62,7 @@ async def test_filters_hold_together_and_their_values_are_alternatives(world: Wo
     assert await found(states=[PENDING], job_types=["b"]) == ""
 
 
-async def test_a_page_token_belongs_to_its_query(world: World) -> None:
+async def test_a_page_token_belongs_to_its_query(world: ServiceWorld) -> None:
     for _ in range(3):
         await world.create("a")
     page = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=1))
@@ -74,12 +74,12 @@ async def test_a_page_token_belongs_to_its_query(world: World) -> None:
         pb.ListJobsRequest(page_token="nonsense"),
         pb.ListJobsRequest(page_token="x" * 5000),
     ):
-        await refused(world.jobs.ListJobs(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+        await expect_refusal(world.jobs.ListJobs(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
     # The size of the page is not part of the query.
     assert len((await world.jobs.ListJobs(pb.ListJobsRequest(page_token=token, page_size=9))).jobs) == 2
 
 
-async def test_a_page_is_never_larger_than_the_limits(lite: World) -> None:
+async def test_a_page_is_never_larger_than_the_limits(lite: ServiceWorld) -> None:
     for _ in range(51):
         await lite.create()
     page = await lite.jobs.ListJobs(pb.ListJobsRequest())
@@ -105,22 +105,22 @@ async def test_a_page_is_never_larger_than_the_limits(lite: World) -> None:
         ),
     ],
 )
-async def test_a_wrong_filter_is_named(lite: World, request_: pb.ListJobsRequest, field: str) -> None:
-    found = await refused(lite.jobs.ListJobs(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+async def test_a_wrong_filter_is_named(lite: ServiceWorld, request_: pb.ListJobsRequest, field: str) -> None:
+    found = await expect_refusal(lite.jobs.ListJobs(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
     watch = pb.WatchJobsRequest(namespace=request_.namespace, filter=request_.filter)
     if field != "page_size":
-        await refused(lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: World) -> None:
+async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: ServiceWorld) -> None:
     for filter in (
         pb.JobFilter(job_types=["a\0"]),
         pb.JobFilter(user_ids=["a\0"]),
         pb.JobFilter(labels={"a\0": "b"}),
         pb.JobFilter(labels={"a": "\0"}),
     ):
-        await refused(
+        await expect_refusal(
             world.jobs.ListJobs(pb.ListJobsRequest(filter=filter)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
 

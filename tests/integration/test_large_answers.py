@@ -8,10 +8,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import judges
-from tests.support.refusals import outcome, refused, until
+from tests.support.refusals import expect_refusal, outcome, until
 from tests.support.requests import RESPOND
-from tests.support.service import World
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld
+from tests.support.streams import ABSENT_ID
 
 SCHEMA = {
     "type": "object",
@@ -21,7 +21,7 @@ GOOD = '{"v":[' + ",".join(["0"] * 20_000) + "]}"
 BAD = GOOD[:-2] + ',"x"]}'
 
 
-async def asked(world: World, namespace: str = "default") -> Any:
+async def asked(world: ServiceWorld, namespace: str = "default") -> Any:
     content = prompts.PromptContent(kind="clarify", title="Which?", schema_json=json.dumps(SCHEMA))
     request = jobs.CreateJobRequest(job_type="t", namespace=namespace, prompt=content)
     return (await world.jobs.CreateJob(request)).prompt
@@ -33,19 +33,19 @@ def answer(prompt: Any, answer_id: str, values: str) -> hitl.AnswerPromptRequest
     )
 
 
-def engine_judges(world: World) -> judges.Judges:
+def engine_judges(world: ServiceWorld) -> judges.Judges:
     replica = world.service._replica
     assert replica is not None
     return replica.engine._judges
 
 
-async def test_others_are_served_while_an_answer_is_checked(lite: World) -> None:
+async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) -> None:
     prompt = await asked(lite)
     checking = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "bad", BAD)))
     for _ in range(3):
         await lite.jobs.ListJobs(jobs.ListJobsRequest())
         assert not checking.done(), "the call waited for the check"
-    found = await refused(checking, "INVALID_ARGUMENT", "ANSWER_INVALID")
+    found = await expect_refusal(checking, "INVALID_ARGUMENT", "ANSWER_INVALID")
     assert list(found.violations) == ["values_json"]
     good = answer(prompt, "good", GOOD)
     result = (await lite.hitl.AnswerPrompt(good)).result
@@ -56,22 +56,22 @@ async def test_others_are_served_while_an_answer_is_checked(lite: World) -> None
     assert (again.status, again.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, True)
 
 
-async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(lite: World) -> None:
+async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(lite: ServiceWorld) -> None:
     """Whichever is decided first wins, and the other is told so after its check."""
     prompt = await asked(lite)
     large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
     small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
     assert small.result.status == prompts.ANSWER_STATUS_ACCEPTED
-    found = await refused(large, "FAILED_PRECONDITION", "PROMPT_CLOSED")
+    found = await expect_refusal(large, "FAILED_PRECONDITION", "PROMPT_CLOSED")
     assert found.result is not None
     assert found.result.prompt.resolution.answer.answer_id == "small"
 
 
-async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: World) -> None:
+async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: ServiceWorld) -> None:
     prompt = await asked(lite)
     judge = engine_judges(lite)
     judge._deadline = 0.0
-    found = await refused(
+    found = await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED"
     )
     assert found.metadata["limit"] == "judging_seconds"
@@ -81,19 +81,19 @@ async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: World
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
 
-async def test_a_check_whose_process_is_killed_can_be_repeated(lite: World) -> None:
+async def test_a_check_whose_process_is_killed_can_be_repeated(lite: ServiceWorld) -> None:
     prompt = await asked(lite)
     judge = engine_judges(lite)
     sent = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)))
     await until(lambda: judge._process)
     assert judge._process is not None
     judge._process.kill()
-    await refused(sent, "RESOURCE_EXHAUSTED", "QUEUE_FULL")
+    await expect_refusal(sent, "RESOURCE_EXHAUSTED", "QUEUE_FULL")
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
-async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(lite: World) -> None:
+async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(lite: ServiceWorld) -> None:
     mine, theirs = await asked(lite), await asked(lite, "other")
     flood = [
         asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)
@@ -105,4 +105,4 @@ async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(li
     assert not all(task.done() for task in flood), "its turn came before those of the flood"
     for task in flood:
         task.cancel()
-    await outcome(lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=NOBODY_ID)))
+    await outcome(lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=ABSENT_ID)))

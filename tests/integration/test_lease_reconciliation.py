@@ -15,26 +15,26 @@ from askback import Worker as SdkWorker
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions.lease_book import digest_of
+from askback_server.sessions.lease_book import digest_leases
 from tests.faults.proxy import Link
-from tests.support.processes import Stage
-from tests.support.refusals import SOON, refused, until
+from tests.support.processes import Processes
+from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import FAILED, PENDING, RUNNING
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID, Worker
 
 TTL = 1.5
 
 
 @pytest.fixture
-async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
+async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """Sessions expire soon: a heartbeat every half second."""
     async with serving(migrated_db_url, lease_ttl=TTL) as running:
         yield running
 
 
 def beat(received: int, *leases: Any) -> pb.WorkClientFrame:
-    digest = digest_of([(lease.job.job_id, lease.token) for lease in leases])
+    digest = digest_leases([(lease.job.job_id, lease.token) for lease in leases])
     said = pb.WorkLeaseDigest(count=digest.count, digest=digest.digest)
     return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=received, leases=said))
 
@@ -44,7 +44,7 @@ def named(*leases: Any, received: int = 0) -> pb.WorkHeldLeases:
     return pb.WorkHeldLeases(received=received, leases=held)
 
 
-async def events(world: World, job_id: str, wanted: int, count: int = 1) -> list[Any]:
+async def events(world: ServiceWorld, job_id: str, wanted: int, count: int = 1) -> list[Any]:
     """A job's events up to the `count`th of a type."""
     call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=job_id))
     seen: list[Any] = []
@@ -80,11 +80,11 @@ class Beating:
 # The Work stream.
 
 
-async def test_a_job_that_its_worker_does_not_run_is_taken_back(lite: World) -> None:
+async def test_a_job_that_its_worker_does_not_run_is_taken_back(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello(capacity=2)
     kept, dropped = [await lite.create() for _ in range(2)]
-    leases = [await worker.leased() for _ in range(2)]
+    leases = [await worker.next_job() for _ in range(2)]
     assert {lease.job.job_id for lease in leases} == {kept.job_id, dropped.job_id}
     await worker.send(beat(2, *leases))
     await worker.nothing_more()
@@ -99,23 +99,23 @@ async def test_a_job_that_its_worker_does_not_run_is_taken_back(lite: World) -> 
     await worker.ask(complete_job=pb.CompleteJobRequest(job_id=leases[0].job.job_id, token=leases[0].token))
 
 
-async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: World) -> None:
+async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    lease = await worker.leased()
-    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=3)
+    lease = await worker.next_job()
+    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=3)
     older = pb.LeasedJob(job=lease.job, token=0)
     await worker.send(beat(1, lease, foreign, older))
     await worker.expect("leases_wanted")
     await worker.send(pb.WorkClientFrame(held_leases=named(lease, foreign, older, received=1)))
     lost = [await worker.expect("lease_lost") for _ in range(2)]
-    assert {(x.job_id, x.token) for x in lost} == {(NOBODY_ID, 3), (lease.job.job_id, 0)}
+    assert {(x.job_id, x.token) for x in lost} == {(ABSENT_ID, 3), (lease.job.job_id, 0)}
     await worker.nothing_more()
     assert (await lite.job(lease.job.job_id)).state == RUNNING
 
 
-async def test_a_busy_worker_is_never_asked_for_its_leases(lite: World) -> None:
+async def test_a_busy_worker_is_never_asked_for_its_leases(lite: ServiceWorld) -> None:
     """Jobs come and go, and every heartbeat meets some of them on their way."""
     worker = lite.worker()
     await worker.hello(capacity=20)
@@ -145,7 +145,7 @@ async def test_a_busy_worker_is_never_asked_for_its_leases(lite: World) -> None:
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_a_job_that_does_not_reach_its_worker_goes_to_another_and_no_attempt_is_counted(
-    hasty: World,
+    hasty: ServiceWorld,
 ) -> None:
     """The worker's heartbeats come, and say that it has received nothing."""
     deaf = hasty.worker()
@@ -158,16 +158,16 @@ async def test_a_job_that_does_not_reach_its_worker_goes_to_another_and_no_attem
         # It gets no more jobs until it has received that.
         other = hasty.worker()
         await other.hello(worker_id="other")
-        lease = await other.leased()
+        lease = await other.next_job()
     assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
     assert lease.job.failure.code == ""
-    assert (await deaf.leased()).token == 1
+    assert (await deaf.next_job()).token == 1
     assert (await deaf.expect("lease_lost")).token == 1
 
 
 @pytest.mark.parametrize("says", [True, False])
 async def test_a_worker_that_vanishes_uses_an_attempt_only_if_it_may_have_had_the_job(
-    hasty: World, says: bool
+    hasty: ServiceWorld, says: bool
 ) -> None:
     """Of a worker that never says what it receives, one must think that it has it."""
     worker = hasty.worker()
@@ -176,18 +176,18 @@ async def test_a_worker_that_vanishes_uses_an_attempt_only_if_it_may_have_had_th
         await worker.send(beat(0))
         await worker.nothing_more()
     job = await hasty.create()
-    await worker.leased()
+    await worker.next_job()
     await worker.lose()
     await events(hasty, job.job_id, LOST)
     assert (await hasty.job(job.job_id)).attempt == (1 if says else 2)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: World) -> None:
+async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     await worker.hello()
     job = await hasty.create()
-    await worker.leased()
+    await worker.next_job()
     await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=1)))
     await worker.nothing_more()
     await worker.lose()
@@ -198,7 +198,7 @@ async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: W
 # LeaseJobs and ExtendLease.
 
 
-async def test_a_reply_of_lease_jobs_that_was_lost_is_no_attempt(hasty: World) -> None:
+async def test_a_reply_of_lease_jobs_that_was_lost_is_no_attempt(hasty: ServiceWorld) -> None:
     """Nothing is ever heard of the session again: one of its jobs, and several, in the last attempt."""
     jobs = [await hasty.create(max_attempts=1) for _ in range(3)]
     lost = await hasty.lease(max_jobs=3)
@@ -211,7 +211,7 @@ async def test_a_reply_of_lease_jobs_that_was_lost_is_no_attempt(hasty: World) -
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("how", ["extend", "held", "digest", "lease again", "write"])
-async def test_a_reply_that_was_used_is_an_attempt(hasty: World, how: str) -> None:
+async def test_a_reply_that_was_used_is_an_attempt(hasty: ServiceWorld, how: str) -> None:
     job = await hasty.create(max_attempts=1)
     leased = await hasty.lease()
     [lease] = leased.jobs
@@ -237,7 +237,7 @@ async def test_a_reply_that_was_used_is_an_attempt(hasty: World, how: str) -> No
     assert failed.failure.code == "LEASE_LOST"
 
 
-async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(hasty: World) -> None:
+async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(hasty: ServiceWorld) -> None:
     kept, missing = await hasty.create(), await hasty.create()
     leased = await hasty.lease(max_jobs=2)
     leases = {lease.job.job_id: lease for lease in leased.jobs}
@@ -246,10 +246,10 @@ async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(ha
     digest = beat(0, leases[kept.job_id]).heartbeat.leases
     asked = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, digest=digest))
     assert asked.leases_wanted
-    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=3)
+    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=3)
     held = named(leases[kept.job_id], foreign)
     first = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
-    assert [(x.job_id, x.token) for x in first.lost] == [(NOBODY_ID, 3)]
+    assert [(x.job_id, x.token) for x in first.lost] == [(ABSENT_ID, 3)]
     # The reply may have been on its way then: one list is not enough, and a second one at once is not.
     await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert (await hasty.job(missing.job_id)).state == RUNNING
@@ -264,11 +264,11 @@ async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(ha
     assert (back.state, back.attempt) == (PENDING, 1)
     assert (await hasty.job(kept.job_id)).state == RUNNING
     end = pb.CompleteJobRequest(job_id=missing.job_id, token=leases[missing.job_id].token)
-    await refused(hasty.workers.CompleteJob(end), "FAILED_PRECONDITION", "LEASE_LOST")
+    await expect_refusal(hasty.workers.CompleteJob(end), "FAILED_PRECONDITION", "LEASE_LOST")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-async def test_a_named_lease_is_not_missing_any_more(hasty: World) -> None:
+async def test_a_named_lease_is_not_missing_any_more(hasty: ServiceWorld) -> None:
     await hasty.create()
     leased = await hasty.lease()
     session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
@@ -286,22 +286,22 @@ SLOWER = 3.0
 
 
 @pytest.fixture
-async def slower(lite_url: str) -> AsyncIterator[World]:
+async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """A heartbeat every second."""
     async with serving(lite_url, lease_ttl=SLOWER) as running:
         yield running
 
 
-async def outlived(world: World) -> None:
+async def outlived(world: ServiceWorld) -> None:
     """Wait until the one worker's session has lived for longer than any timer of an earlier one."""
-    kept = world.service.replica.keeper._live
-    [first] = [k.expires_at for k in kept.values()]
+    live = world.service.replica.keeper._live
+    [first] = [k.expires_at for k in live.values()]
     wanted = 1.3 * SLOWER
-    await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in kept.values()))
+    await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in live.values()))
 
 
 @pytest.fixture
-async def link(slower: World) -> AsyncIterator[Link]:
+async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
     """The way from a worker to the server, that can be broken."""
     link = Link("worker", lambda: slower.service.port)
     await link.open()
@@ -310,7 +310,9 @@ async def link(slower: World) -> AsyncIterator[Link]:
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
-async def test_half_a_connection_costs_no_job_and_no_attempt(slower: World, link: Link, side: str) -> None:
+async def test_half_a_connection_costs_no_job_and_no_attempt(
+    slower: ServiceWorld, link: Link, side: str
+) -> None:
     """What one side sends is lost: a job on its way is run once, and the jobs of the next session stay."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
     runs: list[tuple[str, int]] = []
@@ -340,7 +342,7 @@ async def test_half_a_connection_costs_no_job_and_no_attempt(slower: World, link
         assert set(runs) == {(run.job_id, 1), (late.job_id, 1)}
 
 
-async def test_a_job_that_a_worker_drops_without_a_word_is_run_again(slower: World) -> None:
+async def test_a_job_that_a_worker_drops_without_a_word_is_run_again(slower: ServiceWorld) -> None:
     """Whatever made it: the next heartbeats leave the job out."""
     worker = SdkWorker(f"127.0.0.1:{slower.service.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
@@ -363,7 +365,7 @@ async def test_a_job_that_a_worker_drops_without_a_word_is_run_again(slower: Wor
         assert [await dropped.result(), await kept.result()] == [2, 1]
 
 
-async def test_a_short_outage_ends_no_function(slower: World, link: Link) -> None:
+async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link) -> None:
     """No server can be reached for most of the session's life; then the worker is back with its job."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
@@ -380,7 +382,7 @@ async def test_a_short_outage_ends_no_function(slower: World, link: Link) -> Non
     async with worker, Client(f"127.0.0.1:{slower.service.port}", user="ada") as client:
         run = await client.start("t")
         await until(lambda: worker.holding)
-        session = worker._wire.session if worker._wire else None
+        session = worker._protocol.session if worker._protocol else None
         assert session is not None
         link.cut()
         await until(lambda: not worker.connected and session._expiry is not None)
@@ -390,19 +392,21 @@ async def test_a_short_outage_ends_no_function(slower: World, link: Link) -> Non
         assert half > SLOWER / 3
         link.heal()
         await until(lambda: worker.connected)
-        assert worker._wire is not None
-        assert worker._wire.session is session
+        assert worker._protocol is not None
+        assert worker._protocol.session is session
         gate.set()
         assert await run.result() == "attempt 1"
     assert ended == ["done"]
 
 
-async def test_a_frozen_worker_loses_nothing_of_its_next_session(slower: World, tmp_path: Path) -> None:
+async def test_a_frozen_worker_loses_nothing_of_its_next_session(
+    slower: ServiceWorld, tmp_path: Path
+) -> None:
     """SIGSTOP past its lease: the job that was pushed meanwhile goes on uncounted, and when the worker is
     back it keeps what it then takes."""
-    stage, gate = Stage(tmp_path), tmp_path / "gate"
+    processes, gate = Processes(tmp_path), tmp_path / "gate"
     target = f"127.0.0.1:{slower.service.port}"
-    frozen = stage.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
+    frozen = processes.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
     keeper = slower.service.replica.keeper
     try:
         await frozen.says("connected")
@@ -420,4 +424,4 @@ async def test_a_frozen_worker_loses_nothing_of_its_next_session(slower: World, 
             assert await run.result() == {}
             assert (await run.job()).proto.token == runs["token"]
     finally:
-        stage.end()
+        processes.end()

@@ -7,16 +7,16 @@ import pytest
 
 from askback import Client, Event, Job, Run, Worker
 from askback.v1 import job_pb2
-from tests.support.balancer import balanced
+from tests.support.balancer import balance
 from tests.support.refusals import until
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 METHODS = [
     f"/askback.v1.{name}" for name in ("WorkerService/Work", "HitlService/Converse", "JobService/WatchJob")
 ]
 
 
-def open_streams(world: World) -> list[int]:
+def open_streams(world: ServiceWorld) -> list[int]:
     """How many streams of each kind a replica has."""
     counts = world.service._server.calls.streams.by_method  # type: ignore[union-attr]
     return [counts[method] for method in METHODS]
@@ -28,7 +28,7 @@ async def test_streams_reach_a_new_replica_without_loss(migrated_db_url: str) ->
     first takes no new connections any more."""
     settings: dict[str, Any] = {"stream_age": 1.0, "heartbeat": 0.5}
     ports: list[int] = []
-    async with serving(migrated_db_url, replica="old", **settings) as old, balanced(ports) as target:
+    async with serving(migrated_db_url, replica="old", **settings) as old, balance(ports) as target:
         ports.append(old.service.port)
         worker, attempts, asked = Worker(target, user="w"), list[str](), list[str]()
         moved = asyncio.Event()

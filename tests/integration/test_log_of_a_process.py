@@ -30,9 +30,9 @@ import pytest
 )
 def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -> None:
     start = """
-        from askback_server.structured_logs import configure, log_the_uncaught
+        from askback_server.structured_logs import configure, log_uncaught_errors
         configure("json", "INFO")
-        log_the_uncaught()
+        log_uncaught_errors()
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(start) + program], capture_output=True, text=True, check=False

@@ -15,15 +15,15 @@ from askback.v1 import worker_service_pb2 as wpb
 from askback_server.domain import commands as c
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.engine.event_log import EventLog
-from askback_server.engine.observer import Unobserved
+from askback_server.engine.observer import NullObserver
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
 from tests.support.aggregates import CLIENT
-from tests.support.refusals import SOON, outcome, refused, until
+from tests.support.refusals import SOON, expect_refusal, outcome, until
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.storage import Gated
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 Samples = Mapping[tuple[str, ...], float]
 
@@ -55,7 +55,7 @@ class Scrape:
         return sum(self._samples.get(name, {}).values())
 
 
-async def scrape(world: World) -> Scrape:
+async def scrape(world: ServiceWorld) -> Scrape:
     """Read over HTTP, beside the loop that answers."""
     return Scrape(await asyncio.to_thread(read, world.service.metrics_port))
 
@@ -71,20 +71,20 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def measured(migrated_db_url: str) -> AsyncIterator[World]:
+async def measured(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn, with its metrics on a port."""
     async with serving(migrated_db_url, metrics_listen="127.0.0.1:0") as world:
         yield world
 
 
 @pytest.fixture
-async def lite_measured(lite_url: str) -> AsyncIterator[World]:
+async def lite_measured(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The same on SQLite."""
     async with serving(lite_url, metrics_listen="127.0.0.1:0") as world:
         yield world
 
 
-async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_day_of_work_in_numbers(measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world = measured
     submitted = []
     engine = world.service.replica.engine
@@ -100,12 +100,12 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
         await world.create()
     await world.create("nobody")
     # Three prompts: one answered after a refused try, one cancelled, one left open.
-    first = await worker.leased()
+    first = await worker.next_job()
     of = {"job_id": first.job.job_id, "token": first.token}
     content = form("How many?", blocking=False)
     asked = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="a", content=content))).prompt
     wrong = answer(asked, "wrong", RESPOND, values_json='{"n": "many"}')
-    await refused(world.hitl.AnswerPrompt(wrong), "INVALID_ARGUMENT", "ANSWER_INVALID")
+    await expect_refusal(world.hitl.AnswerPrompt(wrong), "INVALID_ARGUMENT", "ANSWER_INVALID")
     await world.hitl.AnswerPrompt(answer(asked, "right", RESPOND, values_json='{"n": 1}'))
     await worker.expect("prompt_resolved")
     content = confirm(blocking=False)
@@ -113,10 +113,10 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     await world.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=asked.prompt_id))
     await worker.expect("prompt_resolved")
     await worker.ask(complete_job=wpb.CompleteJobRequest(**of, result_json="1"))
-    second = await worker.leased()
+    second = await worker.next_job()
     of = {"job_id": second.job.job_id, "token": second.token}
     left = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="c", content=content))).prompt
-    assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=NOBODY_ID))) == "NOT_FOUND"
+    assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=ABSENT_ID))) == "NOT_FOUND"
     # Five commands that wait together are one batch.
     burst = c.CreateJob(principal=CLIENT, namespace="", job_type="burst")
     await asyncio.gather(*(engine.submit(burst) for _ in range(5)))
@@ -170,7 +170,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     assert found.of("askback_ready") == found.of("askback_database_up") == found.of("askback_feed_live") == 1
     assert found.of("askback_build_info", version=collector.version("askback"), replica="r1") == 1
     assert found.of("process_resident_memory_bytes") > 1_000_000
-    await world.settled()
+    await world.catch_up()
     assert (await scrape(world)).of("askback_feed_lag_seconds") == 0
     # An end of streams, and of what was open.
     await world.hitl.AnswerPrompt(answer(left))
@@ -182,12 +182,14 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
 
 
-async def test_defaults_and_expiries(lite_measured: World) -> None:
+async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
     world = lite_measured
     fields: dict[str, Any] = {"timeout": seconds(0.2)}
-    await world.asked(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
+    await world.create_prompt(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
     default = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT)
-    await world.asked(confirm(final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default, **fields))
+    await world.create_prompt(
+        confirm(final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default, **fields)
+    )
     meter = world.service._exposition.collector._meter
     await until(lambda: sum(meter.resolved.values()) == 2)
     found = await scrape(world)
@@ -196,8 +198,8 @@ async def test_defaults_and_expiries(lite_measured: World) -> None:
     assert found.all("askback_answer_seconds_count") == 0
 
 
-async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
-    await lite_measured.asked()
+async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> None:
+    await lite_measured.create_prompt()
     text = await asyncio.to_thread(read, lite_measured.service.metrics_port)
     found = Scrape(text)
     ours = {name: family for name, family in found.families.items() if name.startswith("askback_")}
@@ -219,7 +221,7 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
 
 
 @ON_POSTGRES
-async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_url: str) -> None:
+async def test_lost_guards_are_counted_by_reason(measured: ServiceWorld, migrated_db_url: str) -> None:
     """Another replica changes a job that this one has in memory."""
     job = await measured.create()
     replica = measured.service.replica
@@ -242,10 +244,10 @@ async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_ur
 async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrated_db_url: str) -> None:
     settings = {"metrics_listen": "127.0.0.1:0"}
     async with serving(migrated_db_url, **settings) as a, serving(migrated_db_url, **settings) as b:
-        prompts = [await a.asked() for _ in range(3)]
+        prompts = [await a.create_prompt() for _ in range(3)]
         await b.hitl.AnswerPrompt(answer(prompts[0]))
         for world in (a, b):
-            await world.settled()
+            await world.catch_up()
         both = [await scrape(world) for world in (a, b)]
         asked, answered = "askback_prompts_asked_total", "askback_prompts_resolved_total"
         assert [s.all(asked) for s in both] == [3, 0]
@@ -253,7 +255,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
         assert [s.all("askback_open_prompts") for s in both] == [2, 2]
 
 
-async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) -> None:
+async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
     engine._store = gated = Gated(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
@@ -280,7 +282,7 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) ->
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
-async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
+async def test_a_feed_that_is_down_or_behind(measured: ServiceWorld) -> None:
     feed = measured.service.replica.feed
     own, down = feed._log.after, True
 
@@ -297,16 +299,16 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
     behind = found.of("askback_feed_lag_seconds")
     assert 0 < behind < (await scrape(measured)).of("askback_feed_lag_seconds")
     down = False
-    await measured.settled()
+    await measured.catch_up()
     await until(lambda: measured.service.replica.engine.hot.is_live)
     found = await scrape(measured)
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 
 
 async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await lite_measured.asked()
+    await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
 
     async def away(most: int) -> None:
@@ -316,7 +318,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
         patched.setattr(census, "take", away)
         found = await scrape(lite_measured)
     assert found.of("askback_database_up") == 0
-    [said] = [r for r in caplog.records if r.name == collector.__name__]
+    [said] = [r for r in caplog.records if r.name == "askback.server.metrics"]
     assert (said.levelname, said.getMessage()) == ("WARNING", "the database is not counted: gone")
     assert "askback_open_prompts" not in found.families
     assert found.of("askback_prompts_asked_total", kind="confirm") == 1
@@ -324,7 +326,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
 
 
 async def test_the_database_is_asked_once_for_many_readers(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "FRESH", 3600.0)
     census = lite_measured.service._exposition.collector._census
@@ -340,7 +342,7 @@ async def test_the_database_is_asked_once_for_many_readers(
 
 
 async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
 
@@ -354,13 +356,13 @@ async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
     assert "the event loop is too busy" in caplog.text
 
 
-async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: World) -> None:
+async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: ServiceWorld) -> None:
     assert lite.service.metrics_port == 0
     observers = lite.service.replica.engine._observer._observers
-    assert [type(observer) for observer in observers] == [EventLog, Unobserved]
+    assert [type(observer) for observer in observers] == [EventLog, NullObserver]
 
 
-async def test_a_port_that_is_taken(lite_measured: World, lite_url: str) -> None:
+async def test_a_port_that_is_taken(lite_measured: ServiceWorld, lite_url: str) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
     with pytest.raises(OSError, match=f"{taken} is in use: choose another with --metrics-listen"):
         async with serving(f"{lite_url}2", metrics_listen=taken):

@@ -98,7 +98,7 @@ async def test_a_drain_is_not_ready_from_its_begin_and_alive_to_its_end(lite_url
             await console.no_more_requests()
             async with asyncio.timeout(SOON):
                 await stop
-        world.stopped()
+        world.mark_stopped()
         async with health(port) as stub:
             assert await outcome(stub.Check(health_pb2.HealthCheckRequest(), timeout=1)) == "UNAVAILABLE"
         with pytest.raises(urllib.error.URLError):
@@ -126,7 +126,7 @@ async def test_they_answer_while_the_engine_empties(lite_url: str) -> None:
         gate.set()
         async with asyncio.timeout(SOON):
             await stop
-        world.stopped()
+        world.mark_stopped()
 
 
 @pytest.mark.parametrize("which", ["health_listen", "metrics_listen"])

@@ -9,7 +9,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.domain.limits import Limits
-from tests.support.refusals import refused, until
+from tests.support.refusals import expect_refusal, until
 from tests.support.requests import answer
 from tests.support.service import serving
 
@@ -22,7 +22,7 @@ async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
     few = {"calls": Limits(calls=3), "calls_per_principal": Limits(calls_per_principal=3)}[limit]
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
-        prompt = await world.asked()
+        prompt = await world.create_prompt()
         await world.create("held")
         leased = await world.lease("held")
         replica, go_on, reading = world.service.replica, asyncio.Event(), 0
@@ -43,7 +43,7 @@ async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
         above = [other.jobs.ListJobs(jobs.ListJobsRequest()) for _ in range(10)]
         above += [other.jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id)) for _ in range(10)]
         for call in above:
-            found = await refused(call, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit=limit)
+            found = await expect_refusal(call, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit=limit)
             assert found.retry_delay
         assert reading == 3, "a call above the limit was begun"
         extend = workers.ExtendLeaseRequest(

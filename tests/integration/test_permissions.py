@@ -13,10 +13,10 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import outcome, refused
+from tests.support.refusals import expect_refusal, outcome
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import Caller, World, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.service import Caller, ServiceWorld, serving
+from tests.support.streams import ABSENT_ID
 
 PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
     "client": (["client"], ["default"], []),
@@ -31,7 +31,7 @@ ROLES = ("client", "worker", "console", "admin")
 
 
 @pytest.fixture
-async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens; each person's token is `<name>-token`."""
     lines = []
     for name, (roles, namespaces, groups) in PEOPLE.items():
@@ -51,18 +51,18 @@ async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-def person(world: World, name: str) -> Caller:
+def person(world: ServiceWorld, name: str) -> Caller:
     return world.with_token(f"{name}-token")
 
 
-NAMED = {"job_id": NOBODY_ID}
-P = {"prompt_id": NOBODY_ID}
+NAMED = {"job_id": ABSENT_ID}
+P = {"prompt_id": ABSENT_ID}
 MASK = {"paths": ["priority"]}
 DEEP = {
-    "deep_understanding": job_pb2.DeepUnderstanding(job_id=NOBODY_ID),
+    "deep_understanding": job_pb2.DeepUnderstanding(job_id=ABSENT_ID),
     "update_mask": {"paths": ["complete"]},
 }
-BY_JOB = hpb.PromptFilter(job_id=NOBODY_ID)
+BY_JOB = hpb.PromptFilter(job_id=ABSENT_ID)
 
 CL, WO, CO = "client", "worker", "console"
 
@@ -89,7 +89,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
     "LeaseJobs": ((WO,), "workers", wpb.LeaseJobsRequest(worker_id="w", job_types=["none"])),
-    "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=NOBODY_ID)),
+    "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=ABSENT_ID)),
     "ReportProgress": ((WO,), "workers", wpb.ReportProgressRequest(**NAMED)),
     "AskPrompt": ((WO,), "workers", wpb.AskPromptRequest(key="k", content=confirm(), **NAMED)),
     "AwaitPrompt": ((WO,), "workers", wpb.AwaitPromptRequest(**P)),
@@ -120,7 +120,7 @@ def test_the_table_has_every_rpc() -> None:
     assert names == {name.split()[0] for name in CALLS} | {"Converse", "Work"}
 
 
-async def test_who_may_call_what(guarded: World) -> None:
+async def test_who_may_call_what(guarded: ServiceWorld) -> None:
     for name, (roles, _, _) in CALLS.items():
         for role in ROLES:
             caller = person(guarded, role)
@@ -128,11 +128,11 @@ async def test_who_may_call_what(guarded: World) -> None:
                 found = await outcome(called(caller, name))
                 assert found in ("OK", "NOT_FOUND"), (name, role)
             else:
-                refusal = await refused(called(caller, name), "PERMISSION_DENIED", "PERMISSION_DENIED")
+                refusal = await expect_refusal(called(caller, name), "PERMISSION_DENIED", "PERMISSION_DENIED")
                 assert refusal.metadata["needs"], name
 
 
-async def test_who_may_open_which_stream(guarded: World) -> None:
+async def test_who_may_open_which_stream(guarded: ServiceWorld) -> None:
     for role in ROLES:
         for allowed, opened in (
             ("console", guarded.console(person(guarded, role))),
@@ -141,27 +141,27 @@ async def test_who_may_open_which_stream(guarded: World) -> None:
             if role in (allowed, "admin"):
                 await opened.hello()
                 continue
-            found = await opened.ended()
+            found = await opened.wait_for_end()
             assert found is not None
             assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
             assert found.metadata["needs"] == allowed
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "old-token"])
-async def test_without_a_good_token_nothing_can_be_called(guarded: World, token: str) -> None:
+async def test_without_a_good_token_nothing_can_be_called(guarded: ServiceWorld, token: str) -> None:
     nobody = guarded.with_token(token)
     for name in CALLS:
-        found = await refused(called(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
+        found = await expect_refusal(called(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert "token" in found.message, name
     for opened in (guarded.console(nobody), guarded.worker(nobody)):
-        found_ = await opened.ended()
+        found_ = await opened.wait_for_end()
         assert found_ is not None
         assert found_.reason == "UNAUTHENTICATED"
     trusted = Caller(guarded.channel, (("askback-user", "client"),))
-    await refused(trusted.jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED")
+    await expect_refusal(trusted.jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED")
 
 
-async def test_namespaces_are_walls(guarded: World) -> None:
+async def test_namespaces_are_walls(guarded: ServiceWorld) -> None:
     client, other, roving = person(guarded, "client"), person(guarded, "other"), person(guarded, "roving")
     made = await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm()))
     job_id, prompt_id = made.job.job_id, made.prompt.prompt_id
@@ -182,7 +182,7 @@ async def test_namespaces_are_walls(guarded: World) -> None:
         (other.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
         (other.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
     ):
-        await refused(call, "NOT_FOUND", reason)
+        await expect_refusal(call, "NOT_FOUND", reason)
     foreign = {"namespace": "default"}
     for call in (
         other.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", **foreign)),
@@ -192,7 +192,7 @@ async def test_namespaces_are_walls(guarded: World) -> None:
         other.hitl.WatchPrompts(hpb.WatchPromptsRequest(**foreign)).read(),
         other.workers.LeaseJobs(wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], **foreign)),
     ):
-        await refused(call, "PERMISSION_DENIED", "PERMISSION_DENIED", needs="namespace default")
+        await expect_refusal(call, "PERMISSION_DENIED", "PERMISSION_DENIED", needs="namespace default")
     assert not (await other.jobs.ListJobs(jpb.ListJobsRequest())).jobs
     assert not (await other.hitl.ListPrompts(hpb.ListPromptsRequest())).prompts
     # Who has two uses the first unless it says otherwise.
@@ -200,7 +200,7 @@ async def test_namespaces_are_walls(guarded: World) -> None:
     assert mine.job.namespace == "default"
     theirs = await roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="elsewhere"))
     assert (await other.jobs.GetJob(jpb.GetJobRequest(job_id=theirs.job.job_id))).job == theirs.job
-    await refused(
+    await expect_refusal(
         roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="third")),
         "PERMISSION_DENIED",
         "PERMISSION_DENIED",
@@ -211,7 +211,7 @@ async def test_namespaces_are_walls(guarded: World) -> None:
     assert [j.job.job_id for j in leased.jobs] == [theirs.job.job_id]
 
 
-async def test_streams_keep_to_their_namespace(guarded: World) -> None:
+async def test_streams_keep_to_their_namespace(guarded: ServiceWorld) -> None:
     console = guarded.console(person(guarded, "other"))
     await console.hello()
     await console.snapshot()
@@ -227,12 +227,12 @@ async def test_streams_keep_to_their_namespace(guarded: World) -> None:
             await opened.send(wpb.WorkClientFrame(hello=body))
         else:
             await opened.send(hpb.ConverseClientFrame(hello=hpb.ConverseHello(**hello)))
-        found = await opened.ended()
+        found = await opened.wait_for_end()
         assert found is not None
         assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
-async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: World) -> None:
+async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: ServiceWorld) -> None:
     client, eve = person(guarded, "client"), person(guarded, "eve")
     content = confirm(audience=audience(groups=["law"]))
     prompt = (await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=content))).prompt
@@ -247,9 +247,9 @@ async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: World) 
         eve.hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named)),
         eve.hitl.ReleasePrompt(hpb.ReleasePromptRequest(**named)),
     ):
-        await refused(call, "NOT_FOUND", "PROMPT_NOT_FOUND", **named)
+        await expect_refusal(call, "NOT_FOUND", "PROMPT_NOT_FOUND", **named)
     by_key = hpb.GetPromptRequest(job_id=prompt.job_id, key=prompt.key)
-    await refused(eve.hitl.GetPrompt(by_key), "NOT_FOUND", "PROMPT_NOT_FOUND")
+    await expect_refusal(eve.hitl.GetPrompt(by_key), "NOT_FOUND", "PROMPT_NOT_FOUND")
     for filter in (
         hpb.PromptFilter(),
         hpb.PromptFilter(job_id=prompt.job_id),
@@ -271,30 +271,32 @@ async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: World) 
     await stream.nothing_more()
 
 
-async def test_only_an_admin_names_another_user_and_frees_anothers_claim(guarded: World) -> None:
+async def test_only_an_admin_names_another_user_and_frees_anothers_claim(guarded: ServiceWorld) -> None:
     admin = person(guarded, "admin")
     request = jpb.CreateJobRequest(job_type="t", user_id="someone", prompt=confirm())
     made = await admin.jobs.CreateJob(request)
     assert made.job.user_id == "someone"
-    found = await refused(
+    found = await expect_refusal(
         person(guarded, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
     assert set(found.violations) == {"user_id"}
     named = {"prompt_id": made.prompt.prompt_id}
     await person(guarded, "console").hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named))
     release = hpb.ReleasePromptRequest(**named)
-    await refused(person(guarded, "eve").hitl.ReleasePrompt(release), "FAILED_PRECONDITION", "PROMPT_CLAIMED")
+    await expect_refusal(
+        person(guarded, "eve").hitl.ReleasePrompt(release), "FAILED_PRECONDITION", "PROMPT_CLAIMED"
+    )
     assert not (await admin.hitl.ReleasePrompt(release)).prompt.claimed_by
 
 
-async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guarded: World) -> None:
+async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guarded: ServiceWorld) -> None:
     job = (await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))).job
     worker = person(guarded, "worker")
     request = jpb.UpdateDeepUnderstandingRequest(
         deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id, complete=True),
         update_mask={"paths": ["complete"]},
     )
-    await refused(worker.jobs.UpdateDeepUnderstanding(request), "FAILED_PRECONDITION", "LEASE_LOST")
+    await expect_refusal(worker.jobs.UpdateDeepUnderstanding(request), "FAILED_PRECONDITION", "LEASE_LOST")
     [lease] = (
         await worker.workers.LeaseJobs(wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], wait=seconds(5)))
     ).jobs
@@ -302,7 +304,7 @@ async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guard
     assert (await worker.jobs.UpdateDeepUnderstanding(request)).deep_understanding.complete
 
 
-async def test_health_and_reflection_need_no_token(guarded: World) -> None:
+async def test_health_and_reflection_need_no_token(guarded: ServiceWorld) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     stub = health_pb2_grpc.HealthStub(guarded.channel)

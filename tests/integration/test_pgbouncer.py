@@ -10,7 +10,7 @@ import pytest
 from askback_server.__main__ import migrate
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
-from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.migrate import describe, upgrade
 from askback_server.storage.postgres import Postgres
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from tests.support.pgbouncer import PgBouncer
@@ -47,10 +47,10 @@ async def test_in_session_mode_everything_works(postgres: PostgresServer, pooled
             await console.hello()
             await console.snapshot()
             await worker.hello("w")
-            prompt = await a.asked(confirm())
+            prompt = await a.create_prompt(confirm())
             assert (await console.event("upserted")).prompt.prompt_id == prompt.prompt_id
             job = await b.create("w")
-            assert (await worker.leased()).job.job_id == job.job_id
+            assert (await worker.next_job()).job.job_id == job.job_id
             # What PgBouncer refuses at the start of a connection holds all the same.
             database = a.service._database
             assert database is not None
@@ -85,7 +85,7 @@ async def test_where_connections_are_shared_it_is_refused_with_the_setting_to_ch
         with pytest.raises(StorageUnavailable, match=said):
             await asyncio.to_thread(upgrade, url)
         with pytest.raises(StorageUnavailable, match=said):
-            await asyncio.to_thread(look, url)
+            await asyncio.to_thread(describe, url)
     assert await asyncio.to_thread(migrate, {"db": url}) == 1
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1

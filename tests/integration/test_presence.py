@@ -9,9 +9,9 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import presence
-from tests.support.refusals import SOON, refused, until
+from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import answer, audience, confirm, form
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 
@@ -19,28 +19,28 @@ from tests.support.shell import Shell
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """People are missed at once."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "TURN", 0.02)
+    monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
-async def settled(world: World) -> None:
+async def settled(world: ServiceWorld) -> None:
     await until(lambda: world.service.replica.presence._index.is_settled)
 
 
-async def listed(world: World, **filter: str) -> list[str]:
+async def listed(world: ServiceWorld, **filter: str) -> list[str]:
     request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(unattended=True, **filter))
     return [p.prompt_id for p in (await world.hitl.ListPrompts(request)).prompts]
 
 
-async def marked(world: World, prompt: prompts.Prompt, wanted: bool) -> None:
+async def marked(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> None:
     """Wait until the prompt is marked, or is not any more."""
     async with asyncio.timeout(SOON):
         while (await world.prompt(prompt.prompt_id)).HasField("unattended_time") is not wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
+async def test_a_prompt_s_life_without_and_with_people(world: ServiceWorld) -> None:
     await settled(world)
-    lease = await world.held()
+    lease = await world.lease_new_job()
     prompt = await world.ask(lease, "a", confirm(audience=audience("bob")))
     assert prompt.HasField("unattended_time")
     assert await listed(world) == []  # ada may not see it
@@ -66,9 +66,9 @@ async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
     ]
 
 
-async def test_a_watch_is_a_console_too(world: World) -> None:
+async def test_a_watch_is_a_console_too(world: ServiceWorld) -> None:
     await settled(world)
-    prompt = await world.asked(confirm(audience=audience(groups=["law"])))
+    prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
     call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
     await call.read()
@@ -77,22 +77,22 @@ async def test_a_watch_is_a_console_too(world: World) -> None:
     await marked(world, prompt, True)
 
 
-async def test_a_view_is_not_of_the_unattended(lite: World) -> None:
+async def test_a_view_is_not_of_the_unattended(lite: ServiceWorld) -> None:
     """What a view shows changes with its prompts, not with who looks at it."""
     request = hitl.WatchPromptsRequest(filter=hitl.PromptFilter(unattended=True))
-    found = await refused(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.unattended"}
 
 
-async def test_at_the_terminal(lite: World, shell: Shell) -> None:
+async def test_at_the_terminal(lite: ServiceWorld, shell: Shell) -> None:
     await settled(lite)
-    missed = await lite.asked(confirm("Deploy?"))
+    missed = await lite.create_prompt(confirm("Deploy?"))
     listed = await shell.ok("inbox", "ls")
     assert "1 open; no one else is here to answer them" in listed.err
     console = lite.console()
     await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
     await marked(lite, missed, False)
-    other = await lite.asked(form("How many?"))
+    other = await lite.create_prompt(form("How many?"))
     assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
     page = await shell.ok("inbox", "ls", "--limit", "1")
     assert page.err == "2 open, 1 shown; --limit 0 lists all; no one else is here to answer 1 of them\n"

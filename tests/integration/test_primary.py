@@ -21,11 +21,11 @@ from tests.support.pg_relay import PgRelay
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 
 @asynccontextmanager
-async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[World, PgRelay, str]]:
+async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[ServiceWorld, PgRelay, str]]:
     """A replica whose database URL is an address that can lead to another server; and the database's name."""
     name = urlsplit(server.create_database()).path[1:]
     await asyncio.to_thread(upgrade, server.dsn(name))
@@ -34,7 +34,7 @@ async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[World
         yield world, relay, name
 
 
-async def _reads(world: World, job_id: str) -> set[str]:
+async def _reads(world: ServiceWorld, job_id: str) -> set[str]:
     """What each way of reading says: OK, or the reason of its refusal."""
     strong = jobs.CONSISTENCY_STRONG
     calls = [
@@ -60,7 +60,7 @@ async def _kill(url: str, *names: str) -> int:
         await admin.close()
 
 
-async def _works(world: World) -> str:
+async def _works(world: ServiceWorld) -> str:
     """A job that is made as soon as writes are taken again."""
     async with asyncio.timeout(60):
         while True:
@@ -76,7 +76,7 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
     primary: PostgresServer, standby: PostgresServer
 ) -> None:
     async with behind_an_address(primary) as (world, relay, name):
-        old = await world.asked(confirm())
+        old = await world.create_prompt(confirm())
         relay.lead_to(standby.dsn(name))
         await _kill(primary.dsn(name), *KINDS)
         hot = world.service.replica.engine.hot
@@ -96,7 +96,7 @@ async def test_an_old_primary_that_lives_on_serves_no_reads(
     """It is still writable, and connections to it stay open: as soon as one connection leads to the server
     that took over, none of the others is used again, and none that leads back is admitted."""
     async with behind_an_address(primary) as (world, relay, name):
-        old = await world.asked(confirm())
+        old = await world.create_prompt(confirm())
         await asyncio.to_thread(primary.require_standby, False)
         # Reads have connections of their own, at the old primary.
         await asyncio.gather(*(_reads(world, old.job_id) for _ in range(4)))

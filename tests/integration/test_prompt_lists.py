@@ -6,10 +6,10 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import Caller, World
-from tests.support.streams import NOBODY_ID
+from tests.support.service import Caller, ServiceWorld
+from tests.support.streams import ABSENT_ID
 
 
 async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
@@ -29,25 +29,25 @@ async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
             return titles
 
 
-async def test_pages_go_by_priority_deadline_and_age(world: World) -> None:
-    await world.asked(confirm("old"))
-    await world.asked(confirm("young"))
-    await world.asked(confirm("late", timeout=seconds(7200)))
-    await world.asked(confirm("soon", timeout=seconds(3600)))
-    await world.asked(confirm("high", priority=1))
-    await world.asked(confirm("low", priority=-1, timeout=seconds(60)))
+async def test_pages_go_by_priority_deadline_and_age(world: ServiceWorld) -> None:
+    await world.create_prompt(confirm("old"))
+    await world.create_prompt(confirm("young"))
+    await world.create_prompt(confirm("late", timeout=seconds(7200)))
+    await world.create_prompt(confirm("soon", timeout=seconds(3600)))
+    await world.create_prompt(confirm("high", priority=1))
+    await world.create_prompt(confirm("low", priority=-1, timeout=seconds(60)))
     order = ["high", "soon", "late", "old", "young", "low"]
     for size in (1, 2, 4, 6, 0):
         assert await listed(world, size) == order
 
 
-async def test_filters(world: World) -> None:
-    a = await world.asked(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
-    await world.asked(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
-    await world.asked(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
-    closed = await world.asked(confirm("d"), job_type="ta")
+async def test_filters(world: ServiceWorld) -> None:
+    a = await world.create_prompt(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
+    await world.create_prompt(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
+    await world.create_prompt(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
+    closed = await world.create_prompt(confirm("d"), job_type="ta")
     await world.hitl.AnswerPrompt(answer(closed))
-    await world.asked(confirm("e"), namespace="other")
+    await world.create_prompt(confirm("e"), namespace="other")
     ops = world.as_user("olga", "ops")
 
     async def found(caller: Caller = ops, **filter: Any) -> str:
@@ -66,19 +66,19 @@ async def test_filters(world: World) -> None:
     assert await listed(ops, namespace="other") == ["e"]
 
 
-async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: World) -> None:
-    hidden = await lite.asked(confirm("for bob", audience=audience("bob")), namespace="n")
+async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: ServiceWorld) -> None:
+    hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
     # Without a namespace the job's own is meant.
     assert await listed(lite, filter=by_job) == ["for bob"]
     assert await listed(lite, namespace="n") == []
-    missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=NOBODY_ID))
-    await refused(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
+    missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=ABSENT_ID))
+    await expect_refusal(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
 
 
-async def test_a_page_token_belongs_to_its_query_and_its_caller(world: World) -> None:
+async def test_a_page_token_belongs_to_its_query_and_its_caller(world: ServiceWorld) -> None:
     for _ in range(3):
-        await world.asked()
+        await world.create_prompt()
     page = await world.hitl.ListPrompts(pb.ListPromptsRequest(page_size=1))
     token = page.next_page_token
     other_filter = pb.PromptFilter(kinds=["confirm"])
@@ -88,12 +88,12 @@ async def test_a_page_token_belongs_to_its_query_and_its_caller(world: World) ->
         (world, pb.ListPromptsRequest(page_token=token + "x")),
         (world.as_user("bob"), pb.ListPromptsRequest(page_token=token)),
     ):
-        await refused(caller.hitl.ListPrompts(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+        await expect_refusal(caller.hitl.ListPrompts(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
 
 
-async def test_pages_of_large_prompts_stay_small(lite: World) -> None:
+async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
     for _ in range(6):
-        await lite.asked(confirm("big", body="é" * 200_000))
+        await lite.create_prompt(confirm("big", body="é" * 200_000))
     page = await lite.hitl.ListPrompts(pb.ListPromptsRequest())
     assert page.ByteSize() < 1024 * 1024
     assert len(await listed(lite)) == 6
@@ -106,12 +106,12 @@ async def test_pages_of_large_prompts_stay_small(lite: World) -> None:
         (pb.ListPromptsRequest(filter=pb.PromptFilter(states=[9])), "filter.states[0]"),  # type: ignore[list-item]
     ],
 )
-async def test_a_wrong_request_is_named(lite: World, request_: Any, field: str) -> None:
-    found = await refused(lite.hitl.ListPrompts(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+async def test_a_wrong_request_is_named(lite: ServiceWorld, request_: Any, field: str) -> None:
+    found = await expect_refusal(lite.hitl.ListPrompts(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 
-async def test_texts_that_no_database_holds_are_refused(world: World) -> None:
+async def test_texts_that_no_database_holds_are_refused(world: ServiceWorld) -> None:
     for filter in (
         pb.PromptFilter(kinds=["a\0"]),
         pb.PromptFilter(job_types=["a\0"]),
@@ -119,17 +119,17 @@ async def test_texts_that_no_database_holds_are_refused(world: World) -> None:
         pb.PromptFilter(labels={"a": "\0"}),
     ):
         request = pb.ListPromptsRequest(filter=filter)
-        await refused(world.hitl.ListPrompts(request), "INVALID_ARGUMENT", "INVALID_FIELD")
-    await refused(
-        world.hitl.GetPrompt(pb.GetPromptRequest(job_id=NOBODY_ID, key="\0")), "NOT_FOUND", "PROMPT_NOT_FOUND"
+        await expect_refusal(world.hitl.ListPrompts(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(
+        world.hitl.GetPrompt(pb.GetPromptRequest(job_id=ABSENT_ID, key="\0")), "NOT_FOUND", "PROMPT_NOT_FOUND"
     )
 
 
-async def test_what_is_not_for_me_does_not_exist(lite: World) -> None:
+async def test_what_is_not_for_me_does_not_exist(lite: ServiceWorld) -> None:
     # With authentication off everybody has all roles but admin, and a worker or client reads any
     # prompt of its namespaces; test_permissions.py has the pure console.
-    mine = await lite.asked(confirm("mine", audience=audience("ada")))
-    theirs = await lite.asked(confirm("theirs", audience=audience("bob", groups=["law"])))
+    mine = await lite.create_prompt(confirm("mine", audience=audience("ada")))
+    theirs = await lite.create_prompt(confirm("theirs", audience=audience("bob", groups=["law"])))
     assert await listed(lite) == ["mine"]
     assert await listed(lite.as_user("eve", "law")) == ["theirs"]
     for call in (
@@ -137,6 +137,6 @@ async def test_what_is_not_for_me_does_not_exist(lite: World) -> None:
         lite.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=theirs.prompt_id)),
         lite.hitl.ReleasePrompt(pb.ReleasePromptRequest(prompt_id=theirs.prompt_id)),
     ):
-        await refused(call, "NOT_FOUND", "PROMPT_NOT_FOUND", prompt_id=theirs.prompt_id)
+        await expect_refusal(call, "NOT_FOUND", "PROMPT_NOT_FOUND", prompt_id=theirs.prompt_id)
     assert (await lite.prompt(theirs.prompt_id)).submissions == 0
     assert (await lite.hitl.AnswerPrompt(answer(mine))).result.status == prompts.ANSWER_STATUS_ACCEPTED

@@ -15,7 +15,7 @@ from askback_server.sessions import job_follower, work
 from askback_server.transport.server import Server
 from tests.support.proxies import Proxy
 from tests.support.refusals import until
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 IDLE = 5.0
 """The proxies' limit, in seconds, where a test is about it."""
@@ -36,7 +36,7 @@ def idle() -> float:
 
 
 @pytest.fixture
-async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServiceWorld]:
     for module in (job_follower, work):
         monkeypatch.setattr(module, "IDLE", idle / BEATS)
     monkeypatch.setattr("askback._wire.connection.SILENCE", idle / BEATS)
@@ -45,7 +45,7 @@ async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-async def proxy(world: World, kind: str, idle: float, tmp_path: Path) -> AsyncIterator[Proxy]:
+async def proxy(world: ServiceWorld, kind: str, idle: float, tmp_path: Path) -> AsyncIterator[Proxy]:
     made = Proxy(kind, tmp_path, world.service.port, idle=f"{idle:g}s")
     await made.start()
     yield made
@@ -78,7 +78,7 @@ def ended_streams(server: Server) -> dict[tuple[str, str], int]:
 
 
 @pytest.mark.parametrize("idle", [IDLE], ids=["short"])
-async def test_quiet_streams_are_not_cut(world: World, proxy: Proxy) -> None:
+async def test_quiet_streams_are_not_cut(world: ServiceWorld, proxy: Proxy) -> None:
     """For twice the proxy's limit nothing is said on any stream, and none ends."""
     worker = Worker(proxy.target, user="w", worker_id="w")
 
@@ -113,7 +113,7 @@ async def test_quiet_streams_are_not_cut(world: World, proxy: Proxy) -> None:
         await asyncio.gather(*following, return_exceptions=True)
 
 
-async def test_a_proxy_that_is_restarted_costs_nothing(world: World, proxy: Proxy) -> None:
+async def test_a_proxy_that_is_restarted_costs_nothing(world: ServiceWorld, proxy: Proxy) -> None:
     """A worker and a waiter go on behind a new proxy, and more than 1 MB goes by one stream."""
     worker = Worker(proxy.target, user="w", worker_id="w")
     go_on = asyncio.Event()

@@ -10,7 +10,7 @@ import pytest
 
 from askback import Client, Job, NonRetryable, Worker
 from tests.support.requests import FAILED
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 
 def deep(depth: int) -> Any:
@@ -60,7 +60,7 @@ ENDS: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 async def test_whatever_a_function_returns_or_raises_its_job_ends(
-    lite: World, caplog: pytest.LogCaptureFixture
+    lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(
         "CRITICAL", "askback.worker"

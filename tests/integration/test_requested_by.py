@@ -6,11 +6,11 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.lifecycle import SCRIPTED_HUMAN
 from tests.support.requests import ACCEPT, answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
-async def test_every_way_of_a_prompt_names_the_creator_of_its_job(world: World) -> None:
+async def test_every_way_of_a_prompt_names_the_creator_of_its_job(world: ServiceWorld) -> None:
     """Jobs of ada's, run by a worker that is somebody else."""
     bot, ana = world.as_user("bot"), world.as_user("ana")
     console = world.console(ana)
@@ -55,15 +55,15 @@ def _amended(ask: workers.AskPromptRequest) -> workers.AskPromptRequest:
 
 async def test_a_prompt_without_a_worker_and_one_for_another_user(lite_url: str) -> None:
     async with serving(lite_url, test_mode=True) as world:
-        assert (await world.asked()).requested_by == "ada"
+        assert (await world.create_prompt()).requested_by == "ada"
         root = world.as_user(SCRIPTED_HUMAN)  # an admin, in test mode
         request = jobs.CreateJobRequest(job_type="t", prompt=confirm(), user_id="carl")
         made = await root.jobs.CreateJob(request)
         assert (made.prompt.requested_by, made.job.user_id) == ("carl", "carl")
 
 
-async def test_consoles_show_it(lite: World, shell: Shell) -> None:
-    asked = await lite.asked(confirm("Deploy?"))
+async def test_consoles_show_it(lite: ServiceWorld, shell: Shell) -> None:
+    asked = await lite.create_prompt(confirm("Deploy?"))
     target = f"127.0.0.1:{lite.service.port}"
     async with Client(target, user="ana") as client, client.console() as desk:
         async for prompt in desk.prompts():

@@ -62,10 +62,10 @@ async def test_a_console_shows_what_a_restore_re_opened(
             prompts = console.prompts()
             assert await _shown(prompts) == "Deploy?"
             await asyncio.to_thread(back_up, url, tmp_path / "backup")
-            before = console._desk.token
+            before = console._view.token
             await client.answer(run.prompt, "ACCEPT")
             await until(lambda: bool(closings))
-            await until(lambda: console._desk.token != before)
+            await until(lambda: console._view.token != before)
         await asyncio.to_thread(restore, url, tmp_path / "backup")
         if told:
             await asyncio.to_thread(begin_history_after_restore, url)
@@ -128,7 +128,7 @@ async def test_a_dump_is_restored_into_another_cluster(
             await client.ask("After?")
             assert await _shown(prompts) == "After?"
             # By the log too, and not only by the shortcut of this replica.
-            token = console._desk.token
-            await until(lambda: console._desk.token != token)
+            token = console._view.token
+            await until(lambda: console._view.token != token)
     finally:
         postgres.drop_database(old)

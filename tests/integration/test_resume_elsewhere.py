@@ -24,13 +24,13 @@ from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
 from tests.support.refusals import until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
 
 @pytest.fixture
-async def pair(migrated_db_url: str) -> AsyncIterator[tuple[World, World]]:
+async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, ServiceWorld]]:
     """Two replicas of one database whose heartbeats come all the time."""
     async with (
         serving(migrated_db_url, heartbeat=0.1, replica="a") as a,
@@ -52,17 +52,17 @@ async def long_transaction(url: str) -> AsyncIterator[None]:
         await slow.close()
 
 
-async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_a_console_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
-    stays, goes = await a.asked(confirm("stays")), await a.asked(confirm("goes"))
+    stays, goes = await a.create_prompt(confirm("stays")), await a.create_prompt(confirm("goes"))
     console = a.console()
     await console.hello()
     assert len((await console.snapshot())[0]) == 2
-    await a.settled()
+    await a.catch_up()
     token = await console.token()
     await console.aclose()
     await b.hitl.AnswerPrompt(answer(goes))
-    fresh = await a.asked(confirm("fresh"))
+    fresh = await a.create_prompt(confirm("fresh"))
     again = b.console()
     assert (await again.hello(resume_token=token)).replica == "b"
     assert (await again.event("closed")).prompt_id == goes.prompt_id
@@ -75,9 +75,11 @@ async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
 
-async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World, World]) -> None:
+async def test_a_token_is_bound_to_who_and_what_at_any_replica(
+    pair: tuple[ServiceWorld, ServiceWorld],
+) -> None:
     a, b = pair
-    prompt = await a.asked()
+    prompt = await a.create_prompt()
     console = a.console()
     await console.hello()
     token = (await console.snapshot())[1].resume_token
@@ -88,15 +90,15 @@ async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World
         assert [p.prompt_id for p in (await other.snapshot())[0]] == [prompt.prompt_id]
 
 
-async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
-    goes = await a.asked(confirm("goes"))
+    goes = await a.create_prompt(confirm("goes"))
     watch = PromptWatch(a.hitl.WatchPrompts(hitl.WatchPromptsRequest()))
     await watch.event("upserted")
     token = (await watch.event("caught_up")).resume_token
     watch.call.cancel()
     await b.hitl.AnswerPrompt(answer(goes))
-    fresh = await b.asked(confirm("fresh"))
+    fresh = await b.create_prompt(confirm("fresh"))
     again = PromptWatch(b.hitl.WatchPrompts(hitl.WatchPromptsRequest(resume_token=token)))
     assert (await again.event("closed")).prompt_id == goes.prompt_id
     assert (await again.event("upserted")).prompt.prompt_id == fresh.prompt_id
@@ -105,14 +107,14 @@ async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World
 
 
 async def test_watch_jobs_goes_on_at_another_replica(
-    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
     a, b = pair
     same, changed, gone = [await a.create() for _ in range(3)]
     async with watching(a) as watch:
         await watch.catch_up()
-        await a.settled()
+        await a.catch_up()
         watch.token = ""
         await watch.until(lambda w: w.token)
         token = watch.token
@@ -134,9 +136,9 @@ async def test_watch_jobs_goes_on_at_another_replica(
         assert watch.reset
 
 
-async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_watch_job_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
-    lease = await a.held()
+    lease = await a.lease_new_job()
     job_id = lease.job.job_id
     first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
     rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
@@ -151,19 +153,19 @@ async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -
 
 @pytest.mark.parametrize("where", ["here", "there"])
 async def test_a_resumed_view_has_what_the_horizon_still_hides(
-    pair: tuple[World, World], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ServiceWorld, ServiceWorld], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was committed, and told to who was there, before this console came; its log is not settled."""
     a, b = pair
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
     other = b if where == "there" else a
-    goes = await a.asked(confirm("goes"))
+    goes = await a.create_prompt(confirm("goes"))
     console, watcher = a.console(), a.console()
     await console.hello()
     await watcher.hello()
     await watcher.snapshot()
     await console.snapshot()
-    await a.settled()
+    await a.catch_up()
     token = await console.token()
     await console.aclose()
     async with watching(a) as watch:
@@ -171,7 +173,7 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
         jobs_token = watch.token
     async with long_transaction(migrated_db_url):
         await other.hitl.AnswerPrompt(answer(goes))
-        fresh = await other.asked(confirm("fresh"))
+        fresh = await other.create_prompt(confirm("fresh"))
         assert (await watcher.event("closed")).prompt_id == goes.prompt_id
         assert (await watcher.event("upserted")).prompt.prompt_id == fresh.prompt_id
         again = a.console()
@@ -190,12 +192,12 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
 
 
 async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
-    pair: tuple[World, World],
+    pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     a, b = pair
     for world in pair:
         world.service.replica.feed._poll = 3600.0
-        world.service.replica.feed._look.set()
+        world.service.replica.feed._wake.set()
     worker, desk, other = a.worker(), a.console(), b.console()
     await worker.hello()
     for console in (desk, other):
@@ -203,7 +205,7 @@ async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
         await console.snapshot()
     # Created at b, run at a; asked at a, answered at b, and heard at a.
     job = await b.create()
-    lease = await worker.leased()
+    lease = await worker.next_job()
     assert lease.job.job_id == job.job_id
     asked = await worker.ask(
         ask_prompt={"job_id": job.job_id, "token": lease.token, "key": "k", "content": confirm()}
@@ -222,7 +224,7 @@ async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
 
 
 async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
-    pair: tuple[World, World],
+    pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     """Somebody changes jobs at both replicas; whoever reads at a position finds all that it contains."""
     a, b = pair
@@ -230,7 +232,7 @@ async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
     done = asyncio.Event()
     looks = [0, 0]
 
-    async def change(world: World, name: str) -> None:
+    async def change(world: ServiceWorld, name: str) -> None:
         for turn in count():
             # Until each reader has looked a few times, or has failed.
             if turn >= 30 and (min(looks) > 3 or any(reader.done() for reader in readers)):
@@ -280,7 +282,9 @@ async def _up_to(replica: Any, position: Any) -> list[Any]:
     return found
 
 
-async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World, World]) -> None:
+async def test_while_the_feed_is_down_reads_go_to_the_database(
+    pair: tuple[ServiceWorld, ServiceWorld],
+) -> None:
     a, b = pair
     job = await a.create()
     hot = a.service.replica.engine.hot
@@ -300,16 +304,16 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World
     await until(lambda: hot.is_live)
 
 
-async def test_a_strong_read_is_the_database_s(pair: tuple[World, World]) -> None:
+async def test_a_strong_read_is_the_database_s(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
     # Deaf and blind: nothing of the other replica comes here.
     feed = a.service.replica.feed
-    feed.hear = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._heard = feed.hear  # type: ignore[attr-defined]
+    feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
+    feed.wakeups._heard = feed.receive_hints  # type: ignore[attr-defined]
     feed._poll = 3600.0
-    feed._look.set()
+    feed._wake.set()
     await asyncio.sleep(0)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 1

@@ -18,7 +18,7 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
 from askback_server.domain.retries import PAGE
 from askback_server.storage import tables
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import (
     ACCEPT,
     EDIT,
@@ -31,7 +31,7 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 ALL, NOTHING = pb.RETRY_KEEP_ALL, pb.RETRY_KEEP_NOTHING
@@ -49,14 +49,14 @@ def defaulted(timeout: float) -> prompts.PromptContent:
     return form(timeout=seconds(timeout), final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default)
 
 
-async def fail(world: World, lease: Any) -> str:
+async def fail(world: ServiceWorld, lease: Any) -> str:
     failure = job_pb2.Failure(code="Mail", message="the mail server is away")
     of = {"job_id": lease.job.job_id, "token": lease.token}
     await world.workers.FailJob(wpb.FailJobRequest(**of, failure=failure))
     return str(lease.job.job_id)
 
 
-async def retry(world: World, job_id: str, **fields: Any) -> Any:
+async def retry(world: ServiceWorld, job_id: str, **fields: Any) -> Any:
     """A retry, and its lease."""
     job = (await world.jobs.RetryJob(pb.RetryJobRequest(job_id=job_id, **fields))).job
     [lease] = (await world.lease(job.job_type)).jobs
@@ -64,12 +64,12 @@ async def retry(world: World, job_id: str, **fields: Any) -> Any:
     return lease
 
 
-async def save(world: World, lease: Any, key: str, value: str) -> None:
+async def save(world: ServiceWorld, lease: Any, key: str, value: str) -> None:
     of = {"job_id": lease.job.job_id, "token": lease.token}
     await world.workers.SaveCheckpoint(wpb.SaveCheckpointRequest(**of, key=key, value_json=value))
 
 
-async def events(world: World, job_id: str, kind: int) -> list[dict[str, Any]]:
+async def events(world: ServiceWorld, job_id: str, kind: int) -> list[dict[str, Any]]:
     """The data of a job's first events of a kind."""
     found = await world.service.replica.jobs.list_events(job_id, 0, 1000)
     name = job_pb2.JobEventType.Name(kind).removeprefix("JOB_EVENT_TYPE_")
@@ -79,9 +79,9 @@ async def events(world: World, job_id: str, kind: int) -> list[dict[str, Any]]:
 CARRIED = job_pb2.JOB_EVENT_TYPE_JOB_CARRIED_OVER
 
 
-async def everything(world: World) -> tuple[str, dict[str, prompts.Prompt]]:
+async def everything(world: ServiceWorld) -> tuple[str, dict[str, prompts.Prompt]]:
     """A failed job with an answer of every kind; and its prompts by key."""
-    lease = await world.held(labels={"team": "a"})
+    lease = await world.lease_new_job(labels={"team": "a"})
     ann = world.as_user("ann")
     for key, content, said in (
         ("yes", confirm(), {"decision": ACCEPT, "comment": "fine"}),
@@ -129,7 +129,7 @@ QUESTIONS = {
 KEPT = {"yes", "edit", "values", "amended"}
 
 
-async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: World) -> None:
+async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: ServiceWorld) -> None:
     from askback.v1 import hitl_service_pb2 as hpb
 
     old, before = await everything(world)
@@ -170,8 +170,8 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Worl
 
 
 @pytest.mark.parametrize("how", ["other question", "other key"])
-async def test_another_question_is_asked(lite: World, how: str) -> None:
-    lease = await lite.held()
+async def test_another_question_is_asked(lite: ServiceWorld, how: str) -> None:
+    lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k", confirm("Pay 5?"))))
     lease = await retry(lite, await fail(lite, lease))
     key, title = ("k", "Pay 500?") if how == "other question" else ("j", "Pay 5?")
@@ -184,8 +184,8 @@ async def test_another_question_is_asked(lite: World, how: str) -> None:
         assert (await lite.ask(lease, "k", confirm("Pay 5?"))).state == OPEN
 
 
-async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: World) -> None:
-    lease = await lite.held()
+async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm(audience=audience("ann")))
     await lite.as_user("ann").hitl.AnswerPrompt(answer(first))
     lease = await retry(lite, await fail(lite, lease))
@@ -194,8 +194,8 @@ async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: World
     assert list(asked.content.audience.users) == ["bob"]
 
 
-async def test_chains_carry_on(world: World) -> None:
-    lease = await world.held()
+async def test_chains_carry_on(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     first = lease.job.job_id
     for key in ("a", "b"):
         await world.hitl.AnswerPrompt(answer(await world.ask(lease, key), f"answer-{key}"))
@@ -222,8 +222,10 @@ async def test_chains_carry_on(world: World) -> None:
 
 @pytest.mark.parametrize("end", ["COMPLETED", "CANCELLED"])
 @pytest.mark.parametrize("keep", [pb.RETRY_KEEP_UNSPECIFIED, ALL, NOTHING])
-async def test_what_was_finished_or_stopped_is_a_new_decision(lite: World, end: str, keep: Any) -> None:
-    lease = await lite.held()
+async def test_what_was_finished_or_stopped_is_a_new_decision(
+    lite: ServiceWorld, end: str, keep: Any
+) -> None:
+    lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k")))
     await save(lite, lease, "step", "1")
     old, of = lease.job.job_id, {"job_id": lease.job.job_id, "token": lease.token}
@@ -240,8 +242,8 @@ async def test_what_was_finished_or_stopped_is_a_new_decision(lite: World, end: 
     assert lease.job.root_job_id == (lease.job.job_id if own else old)
 
 
-async def test_a_request_is_one_job_and_one_way_to_keep(world: World) -> None:
-    lease = await world.held()
+async def test_a_request_is_one_job_and_one_way_to_keep(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     old = await fail(world, lease)
     request = pb.RetryJobRequest(job_id=old, request_id="r")
     made, again = await asyncio.gather(world.jobs.RetryJob(request), world.jobs.RetryJob(request))
@@ -251,28 +253,28 @@ async def test_a_request_is_one_job_and_one_way_to_keep(world: World) -> None:
         request.keep = same
         assert (await world.jobs.RetryJob(request)).job.job_id == made.job.job_id
     request.keep = NOTHING
-    await refused(world.jobs.RetryJob(request), "ALREADY_EXISTS", "ID_REUSED", value="r")
+    await expect_refusal(world.jobs.RetryJob(request), "ALREADY_EXISTS", "ID_REUSED", value="r")
     request.keep = 77  # type: ignore[assignment]
-    found = await refused(world.jobs.RetryJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(world.jobs.RetryJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"keep"}
 
 
-async def test_thousands_of_checkpoints_are_carried_in_one_write(world: World) -> None:
+async def test_thousands_of_checkpoints_are_carried_in_one_write(world: ServiceWorld) -> None:
     count = 3_000
-    lease = await world.held()
+    lease = await world.lease_new_job()
     old = lease.job.job_id
     job_row = {"job_id": old, "value": '"' + "x" * 500 + '"'}
     await _insert(world, tables.checkpoints, [{**job_row, "key": f"{n:05}"} for n in range(count)])
     lease = await retry(world, await fail(world, lease))
     assert lease.more
-    carried = await world.service.replica.jobs.kept_checkpoints(lease.job.job_id)
+    carried = await world.service.replica.jobs.list_kept_checkpoints(lease.job.job_id)
     assert [point.key for point in carried] == [f"{n:05}" for n in range(count)]
     pages = await events(world, lease.job.job_id, CARRIED)
     assert [len(p["checkpoints"]) for p in pages] == [PAGE] * (count // PAGE)
     assert [(p["page"], p["pages"]) for p in pages] == [(n + 1, len(pages)) for n in range(len(pages))]
 
 
-async def _insert(world: World, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Rows as many commands would have written them."""
     from datetime import UTC, datetime
 
@@ -283,15 +285,15 @@ async def _insert(world: World, table: sa.Table, rows: list[dict[str, Any]]) -> 
 
 
 async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it would carry is gone by the time that it is written: then there is no new job."""
     for request_id in ("", "r"):
-        lease = await world.held()
+        lease = await world.lease_new_job()
         await save(world, lease, "step", "1")
         old = await fail(world, lease)
         jobs = world.service.replica.jobs
-        read = jobs.kept_checkpoints
+        read = jobs.list_kept_checkpoints
 
         async def deleted_meanwhile(job_id: str, read: Any = read) -> Any:
             found = await read(job_id)
@@ -299,11 +301,11 @@ async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
             return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "kept_checkpoints", deleted_meanwhile)
+            patch.setattr(jobs, "list_kept_checkpoints", deleted_meanwhile)
             call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))
-            await refused(call, "ABORTED", "CONTENTION")
+            await expect_refusal(call, "ABORTED", "CONTENTION")
         call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))
-        await refused(call, "NOT_FOUND", "JOB_NOT_FOUND")
+        await expect_refusal(call, "NOT_FOUND", "JOB_NOT_FOUND")
     assert not (await world.jobs.ListJobs(pb.ListJobsRequest())).jobs
 
 
@@ -323,7 +325,7 @@ async def pay(job: Any) -> list[str]:
 
 
 @pytest.fixture
-async def client(lite: World) -> AsyncIterator[Client]:
+async def client(lite: ServiceWorld) -> AsyncIterator[Client]:
     target = f"127.0.0.1:{lite.service.port}"
     steps.clear()
     async with worker.at(target, user="w"), Client(target, user="ann") as client:
@@ -338,7 +340,7 @@ async def _approve(client: Client, job_id: str, keys: str = "abc") -> None:
 
 
 async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
-    lite: World, client: Client, shell: Shell
+    lite: ServiceWorld, client: Client, shell: Shell
 ) -> None:
     fails["mail"] = True
     run = await client.start("pay", max_attempts=1)
@@ -368,8 +370,8 @@ async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
     assert steps == [run.job_id, fresh.job_id]
 
 
-async def test_the_command_line_says_what_is_kept(lite: World, shell: Shell) -> None:
-    lease = await lite.held()
+async def test_the_command_line_says_what_is_kept(lite: ServiceWorld, shell: Shell) -> None:
+    lease = await lite.lease_new_job()
     await save(lite, lease, "step", "1")
     old = await fail(lite, lease)
     for words, keep in ((["--keep", "all"], "ALL"), (["--fresh"], "NOTHING")):
@@ -379,8 +381,8 @@ async def test_the_command_line_says_what_is_kept(lite: World, shell: Shell) -> 
     assert (await shell.run("job", "retry", old, "--fresh", "--keep", "all")).code == 2
 
 
-async def test_the_sdk_says_what_is_kept(lite: World, client: Client) -> None:
-    lease = await lite.held()
+async def test_the_sdk_says_what_is_kept(lite: ServiceWorld, client: Client) -> None:
+    lease = await lite.lease_new_job()
     old = await fail(lite, lease)
     for keep, kept in ((None, "ALL"), ("ALL", "ALL"), (Keep.NOTHING, "NOTHING")):
         run = await client.retry(old, keep=keep)

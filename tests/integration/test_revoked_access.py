@@ -16,7 +16,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.transport.tokens import hash_token
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import ACCEPT, audience, confirm, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
 
 ALL = ["client", "worker", "console"]
@@ -57,14 +57,14 @@ async def tokens(tmp_path: Path) -> Tokens:
 
 
 @pytest.fixture
-async def world(lite_url: str, tokens: Tokens) -> AsyncIterator[World]:
+async def world(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     async with serving(lite_url, auth=str(tokens.file), heartbeat=0.3) as running:
         open_calls = running.service._server.calls.streams  # type: ignore[union-attr]
         file = running.service._server.calls._authenticator  # type: ignore[union-attr]
 
         def look() -> None:
             file._refresh()
-            open_calls.look()
+            open_calls.check()
 
         tokens.now = look
         yield running
@@ -81,7 +81,7 @@ async def status(call: Any) -> Any:
     raise AssertionError("the call ended in order")
 
 
-async def open_everything(world: World) -> dict[str, Any]:
+async def open_everything(world: ServiceWorld) -> dict[str, Any]:
     """A call of eve's of every kind that stays open, by name, each one known to the server."""
     eve, boss = world.with_token("eve"), world.with_token("boss")
     job = (await boss.jobs.CreateJob(jobs.CreateJobRequest(job_type="held"))).job
@@ -122,11 +122,11 @@ async def end_of(call: Any) -> Any:
             async with asyncio.timeout(10):
                 await call
         return refusal_of(refused.value)
-    return await (call.ended() if hasattr(call, "ended") else status(call))
+    return await (call.wait_for_end() if hasattr(call, "ended") else status(call))
 
 
 @pytest.mark.parametrize("how", ["removed", "expired", "another's"])
-async def test_every_open_call_ends_with_its_token(world: World, tokens: Tokens, how: str) -> None:
+async def test_every_open_call_ends_with_its_token(world: ServiceWorld, tokens: Tokens, how: str) -> None:
     if how == "expired":
         tokens.write(expires=datetime.now(UTC) + timedelta(seconds=2))
     calls = await open_everything(world)
@@ -156,7 +156,7 @@ async def test_every_open_call_ends_with_its_token(world: World, tokens: Tokens,
     ],
 )
 async def test_calls_end_whose_right_is_gone(
-    world: World, tokens: Tokens, changed: dict[str, Any], ended: set[str]
+    world: ServiceWorld, tokens: Tokens, changed: dict[str, Any], ended: set[str]
 ) -> None:
     calls = await open_everything(world)
     tokens.write(**changed)
@@ -171,7 +171,9 @@ async def test_calls_end_whose_right_is_gone(
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_view_shrinks_and_grows_with_its_groups(world: World, tokens: Tokens, door: str) -> None:
+async def test_a_view_shrinks_and_grows_with_its_groups(
+    world: ServiceWorld, tokens: Tokens, door: str
+) -> None:
     eve, boss = world.with_token("eve"), world.with_token("boss")
 
     async def ask(title: str, *groups: str) -> str:

@@ -22,7 +22,7 @@ from askback import (
     Worker,
 )
 from askback._text.spans import Times
-from askback.cli.job.event_words import event_words
+from askback.cli.event_words import event_words
 from askback.cli.job.show import prompt_fields
 from askback.testing import Clock, Server
 from tests.support.refusals import SOON

@@ -15,7 +15,7 @@ from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from askback_server.transport.server import SERVICES
 from tests.support.refusals import SOON
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 TEXT = str(dict(channel_options())["grpc.service_config"])
 CONFIG = json.loads(TEXT)
@@ -52,7 +52,7 @@ def test_it_says_nothing_that_grpc_does_not_know() -> None:
     ("right", "wrong"),
     [('"UNAVAILABLE"', '"UNAVAILABEL"'), ("round_robin", "robin_round"), ('"0.1s"', '"0.1"')],
 )
-async def test_grpc_refuses_a_wrong_one(lite: World, right: str, wrong: str) -> None:
+async def test_grpc_refuses_a_wrong_one(lite: ServiceWorld, right: str, wrong: str) -> None:
     """And takes ours: what it cannot read ends every call."""
     target = f"127.0.0.1:{lite.service.port}"
     for text, taken in ((TEXT, True), (TEXT.replace(right, wrong), False)):
@@ -68,7 +68,7 @@ async def test_grpc_refuses_a_wrong_one(lite: World, right: str, wrong: str) -> 
                     await call
 
 
-async def _share(stub: Any, b: World, calls: int = 20) -> float:
+async def _share(stub: Any, b: ServiceWorld, calls: int = 20) -> float:
     """Make jobs through a balancing channel; how much of them went to `b`."""
 
     async def count() -> int:
@@ -127,7 +127,7 @@ class _Flaky(job_service_pb2_grpc.JobServiceServicer):
         return answer
 
 
-async def test_reads_are_tried_again(lite: World) -> None:
+async def test_reads_are_tried_again(lite: ServiceWorld) -> None:
     """GetJob three times at the most; CreateJob, which is not named, once."""
     server, flaky = grpc.aio.server(), _Flaky()
     job_service_pb2_grpc.add_JobServiceServicer_to_server(flaky, server)

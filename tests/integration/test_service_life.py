@@ -21,9 +21,9 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.structured_logs import configure
 from askback_server.transport.tokens import BadTokenFile
-from tests.support.refusals import SOON, refused, until
+from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import COMPLETED, RESPOND, answer, confirm, form, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 NAMES = [
     "",
@@ -35,7 +35,7 @@ NAMES = [
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_health_is_told_overall_and_per_service(lite: World) -> None:
+async def test_health_is_told_overall_and_per_service(lite: ServiceWorld) -> None:
     stub: Any = health_pb2_grpc.HealthStub(lite.channel)
     for name in NAMES:
         answer_ = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=SOON)
@@ -60,13 +60,13 @@ async def test_a_drain_is_told_to_health_watchers_first(lite_url: str) -> None:
         assert (await console.expect("go_away")).reason
         async with asyncio.timeout(SOON):
             await stop
-        world.stopped()
+        world.mark_stopped()
         with pytest.raises(grpc.aio.AioRpcError) as gone:
             await world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=1)
         assert gone.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_reflection_lists_and_describes_our_services(lite: World) -> None:
+async def test_reflection_lists_and_describes_our_services(lite: ServiceWorld) -> None:
     call: Any = reflection_pb2_grpc.ServerReflectionStub(lite.channel).ServerReflectionInfo(timeout=SOON)
     await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     listed = {s.name for s in (await call.read()).list_services_response.service}
@@ -78,13 +78,15 @@ async def test_reflection_lists_and_describes_our_services(lite: World) -> None:
     call.cancel()
 
 
-async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None:
-    prompt = await lite.asked()
+async def test_commands_are_refused_while_the_engine_drains(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
     await lite.service.replica.engine.drain()
-    found = await refused(lite.jobs.CreateJob(jpb.CreateJobRequest(job_type="t")), "UNAVAILABLE", "DRAINING")
+    found = await expect_refusal(
+        lite.jobs.CreateJob(jpb.CreateJobRequest(job_type="t")), "UNAVAILABLE", "DRAINING"
+    )
     assert found.retry_delay
     found = await console.ask_refused("UNAVAILABLE", "DRAINING", answer_prompt=answer(prompt))
     assert found.retry_delay
@@ -94,9 +96,9 @@ async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None
 async def test_a_stop_waits_for_calls_that_run(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         waiting = asyncio.ensure_future(world.lease(wait=0.3))
-        await until(lambda: world.service.replica.dispatcher._takers)
+        await until(lambda: world.service.replica.dispatcher._consumers)
         await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
         async with asyncio.timeout(SOON):
             assert not (await waiting).jobs
 
@@ -108,14 +110,14 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
         await watch.read()
         async with asyncio.timeout(SOON):
             await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await watch.read()
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.mark.parametrize("steps", range(4))
-async def test_a_cancel_that_meets_a_wake_up_is_not_lost(lite: World, steps: int) -> None:
+async def test_a_cancel_that_meets_a_wake_up_is_not_lost(lite: ServiceWorld, steps: int) -> None:
     # On Python 3.11 asyncio.wait_for loses it, and a stop then waits for ever.
     replica = lite.service.replica
     for part, wake in (
@@ -145,12 +147,12 @@ async def test_a_part_that_swallows_its_cancel_does_not_hold_a_stop_up(lite_url:
         world.service._run("stubborn", stubborn())
         async with asyncio.timeout(SOON):
             await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
 
 
 async def test_everything_is_there_after_a_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
-        lease = await world.held(input_json='{"b": 1, "a": 9007199254740993}')
+        lease = await world.lease_new_job(input_json='{"b": 1, "a": 9007199254740993}')
         prompt = await world.ask(lease, "k", form())
         session = await world.lease("other", wait=0)
     async with serving(migrated_db_url) as world:
@@ -244,7 +246,7 @@ async def test_logs_never_hold_content_or_secrets(
     text = "".join(capfd.readouterr()) + "".join(
         f"{record.getMessage()} {record.__dict__} {record.exc_info}" for record in caplog.records
     )
-    assert "askback.calls" in text
+    assert "askback.server.calls" in text
     assert "request_id" in text
     assert "prompt_id" in text
     leaked = {name: secret for name, secret in SECRETS.items() if secret in text}
@@ -264,12 +266,12 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         token = (await console.snapshot())[1].resume_token
         await worker.hello()
         await world.create(input_json=f'"{SECRETS["input"]}"')
-        await refused(
+        await expect_refusal(
             world.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", input_json="{" + SECRETS["input"])),
             "INVALID_ARGUMENT",
             "INVALID_FIELD",
         )
-        leased = await worker.leased()
+        leased = await worker.next_job()
         of = {"job_id": leased.job.job_id, "token": leased.token}
         saved = wpb.SaveCheckpointRequest(**of, key="k", value_json=f'"{SECRETS["checkpoint"]}"')
         await worker.ask(save_checkpoint=saved)
@@ -282,14 +284,14 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         bad = answer(
             asked, "bad", RESPOND, values_json=f'{{"{SECRETS["values"]}": 1}}', comment=SECRETS["comment"]
         )
-        await refused(world.hitl.AnswerPrompt(bad), "INVALID_ARGUMENT", "ANSWER_INVALID")
+        await expect_refusal(world.hitl.AnswerPrompt(bad), "INVALID_ARGUMENT", "ANSWER_INVALID")
         edits = [prompts.Edit(content_id="c", text=SECRETS["edit"])]
         good = answer(
             asked, "good", prompts.DECISION_EDIT, values_json=values, edits=edits, comment=SECRETS["comment"]
         )
         await console.send(hpb.ConverseClientFrame(ref=5, answer_prompt=good))
         await worker.expect("prompt_resolved")
-        await refused(
+        await expect_refusal(
             world.hitl.AnswerPrompt(answer(asked, "late", comment=SECRETS["comment"])),
             "FAILED_PRECONDITION",
             "PROMPT_CLOSED",
@@ -298,12 +300,12 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         failure = job_pb2.Failure(code="E", message=SECRETS["failure"])
         again = wpb.FailJobRequest(**of, failure=failure, retryable=True, retry_delay=seconds(0.001))
         await worker.ask(fail_job=again)
-        leased = await worker.leased()
+        leased = await worker.next_job()
         of = {"job_id": leased.job.job_id, "token": leased.token}
         await worker.ask(complete_job=wpb.CompleteJobRequest(**of, result_json=f'"{SECRETS["result"]}"'))
-        workerless = await world.asked(confirm(SECRETS["title"]))
+        workerless = await world.create_prompt(confirm(SECRETS["title"]))
         await world.hitl.AnswerPrompt(answer(workerless, comment=SECRETS["comment"]))
-        await refused(
+        await expect_refusal(
             world.with_token("wrong-" + SECRETS["token"]).jobs.ListJobs(jpb.ListJobsRequest()),
             "UNAUTHENTICATED",
             "UNAUTHENTICATED",

@@ -30,7 +30,7 @@ from tests.support.http2 import (
 )
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import confirm, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
 
 TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
@@ -40,18 +40,18 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience than a real server has."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
-    monkeypatch.setattr("askback_server.transport.open_calls.LOOK", 0.1)
+    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL", 0.1)
 
 
 @asynccontextmanager
-async def stranger(world: World) -> AsyncIterator[grpc.aio.Channel]:
+async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own, whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
 
 
-def session_of(world: World) -> Any:
+def session_of(world: ServiceWorld) -> Any:
     [session] = world.service.replica.streams
     return session
 
@@ -68,7 +68,7 @@ async def ended(call: Any) -> Any:
 
 
 @pytest.mark.usefixtures("tight")
-async def test_a_stream_without_a_hello_ends(lite: World) -> None:
+async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
     for call in (lite.hitl.Converse(), lite.workers.Work()):
         found = await ended(call)
         assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "BAD_HELLO")
@@ -87,7 +87,7 @@ async def test_a_stream_without_a_hello_ends(lite: World) -> None:
 
 @pytest.mark.usefixtures("tight")
 @pytest.mark.parametrize("what", ["refusals", "answers", "pages"])
-async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: World, what: str) -> None:
+async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: ServiceWorld, what: str) -> None:
     created = await lite.jobs.CreateJob(
         jobs.CreateJobRequest(job_type="t", prompt=confirm("Go on?", body="b" * 300_000))
     )
@@ -134,7 +134,7 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: World, 
 
 @pytest.mark.usefixtures("tight")
 @pytest.mark.parametrize("watch", ["WatchJob", "WatchJobs", "WatchPrompts"])
-async def test_a_watcher_that_does_not_read_is_dropped(lite: World, watch: str) -> None:
+async def test_a_watcher_that_does_not_read_is_dropped(lite: ServiceWorld, watch: str) -> None:
     for _ in range(6):
         await lite.jobs.CreateJob(
             jobs.CreateJobRequest(
@@ -162,7 +162,7 @@ async def test_a_watcher_that_does_not_read_is_dropped(lite: World, watch: str) 
         assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
 
 
-async def _many_events(world: World, job_id: str) -> None:
+async def _many_events(world: ServiceWorld, job_id: str) -> None:
     """Enough progress for more than a window."""
     lease = (
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=1))
@@ -176,7 +176,7 @@ async def _many_events(world: World, job_id: str) -> None:
 
 @pytest.mark.usefixtures("tight")
 async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
-    lite: World, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what the transport was given for it would stay until the connection ends."""
     monkeypatch.setattr("askback_server.transport.call_ends.FAREWELL", 0.2)
@@ -193,7 +193,7 @@ async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
     assert lite.service.replica.writing.total == lite.service.replica.unsent.total == 0
 
 
-async def test_a_client_that_reads_slowly_loses_nothing(lite: World) -> None:
+async def test_a_client_that_reads_slowly_loses_nothing(lite: ServiceWorld) -> None:
     """Paused again and again, never dropped."""
     created = await lite.jobs.CreateJob(
         jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 60_000))
@@ -221,11 +221,11 @@ async def test_a_client_that_reads_slowly_loses_nothing(lite: World) -> None:
         call.cancel()
 
 
-async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
+async def test_a_message_of_many_frames_is_refused(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.send(*(hitl.ConverseClientFrame() for _ in range(Limits().frames_per_message + 1)))
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     assert (found.reason, list(found.violations)) == ("INVALID_FIELD", ["frames"])
 

@@ -14,9 +14,9 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.storage import file_lock
 from askback_server.storage.file_lock import FileLock, serve_alone
-from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.migrate import describe, upgrade
 from askback_server.transport.tokens import BadTokenFile
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 
 def file_of(url: str) -> Path:
@@ -60,11 +60,11 @@ def test_postgres_is_everybody_s() -> None:
 
 
 async def test_who_looks_migrates_or_backs_up_is_not_held_up(
-    lite: World, lite_url: str, tmp_path: Path
+    lite: ServiceWorld, lite_url: str, tmp_path: Path
 ) -> None:
     await lite.create()
     upgrade(lite_url)
-    assert look(lite_url).startswith("sqlite")
+    assert describe(lite_url).startswith("sqlite")
     with (
         closing(sqlite3.connect(file_of(lite_url))) as source,
         closing(sqlite3.connect(tmp_path / "copy.db")) as copy,

@@ -19,7 +19,7 @@ from askback_server.transport.server import SERVICES
 from askback_server.transport.tokens import hash_token
 from tests.support.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, Connection, frame, headers, message
 from tests.support.refusals import refusal_of, until
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 METHODS = [m for service in SERVICES for m in service.methods]
 REFUSED = b"grpc-status\x0216"
@@ -44,11 +44,11 @@ async def guarded(lite_url: str, tmp_path: Path) -> Any:
         yield world
 
 
-def ada(world: World) -> Any:
+def ada(world: ServiceWorld) -> Any:
     return world.with_token("ada-token")
 
 
-async def test_a_path_that_is_not_text_does_not_stop_the_server(guarded: World) -> None:
+async def test_a_path_that_is_not_text_does_not_stop_the_server(guarded: ServiceWorld) -> None:
     with Connection(guarded.service.port) as stranger:
         stranger.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, headers(b"/\xff\xfe")))
         await until(lambda: b"grpc-status" in stranger.received)
@@ -58,7 +58,7 @@ async def test_a_path_that_is_not_text_does_not_stop_the_server(guarded: World) 
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_flood_of_resets_harms_nobody_else(guarded: World) -> None:
+async def test_a_flood_of_resets_harms_nobody_else(guarded: ServiceWorld) -> None:
     victim, codes = ada(guarded), Counter[str]()
     await victim.jobs.ListJobs(jobs.ListJobsRequest())
     connections = [Connection(guarded.service.port) for _ in range(2)]
@@ -81,7 +81,7 @@ async def test_a_flood_of_resets_harms_nobody_else(guarded: World) -> None:
 
 
 async def test_a_stranger_is_refused_before_a_message_is_received(
-    guarded: World, caplog: pytest.LogCaptureFixture
+    guarded: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The call is refused although its message never comes, or would be large, or is none."""
     for method in METHODS:
@@ -101,7 +101,7 @@ async def test_a_stranger_is_refused_before_a_message_is_received(
 
 @pytest.mark.parametrize("token", ["ada-token", "wrong", ""])
 async def test_bytes_that_are_no_message(
-    guarded: World, token: str, caplog: pytest.LogCaptureFixture
+    guarded: ServiceWorld, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     services = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"]]
     services.append(reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
@@ -134,7 +134,7 @@ def _parses(method: Any, data: bytes) -> bool:
     return True
 
 
-async def test_health_and_reflection_streams_are_bounded(guarded: World) -> None:
+async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) -> None:
     limits, stub = Limits(), health_pb2_grpc.HealthStub(guarded.channel)
     counts = guarded.service._server.calls.streams  # type: ignore[union-attr]
     watches = [stub.Watch(health_pb2.HealthCheckRequest(service=f"x{n}")) for n in range(64)]
@@ -176,13 +176,13 @@ async def test_health_and_reflection_streams_are_bounded(guarded: World) -> None
     await until(lambda: not +counts.by_method)
 
 
-async def test_lines_about_strangers_are_few(guarded: World, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+async def test_lines_about_strangers_are_few(guarded: ServiceWorld, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     calls = guarded.service._server.calls  # type: ignore[union-attr]
     nobody = guarded.with_token("guessed").jobs
     await asyncio.gather(
         *(nobody.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
     )
     assert calls.ended["/askback.v1.JobService/ListJobs", "UNAUTHENTICATED"] == 80
-    lines = [r for r in caplog.records if r.name == "askback.calls"]
+    lines = [r for r in caplog.records if r.name == "askback.server.calls"]
     assert 0 < len(lines) < 80

@@ -36,11 +36,11 @@ async def test_streams_leave_at_their_age_and_not_together() -> None:
     now = 0.0
     streams = [Stream() for _ in range(200)]
     ageing = Ageing(streams, 1000.0, lambda: now)
-    await ageing.turn()
+    await ageing.check()
     left = []
     for _ in range(130):
         now += 10.0
-        await ageing.turn()
+        await ageing.check()
         left.append(sum(bool(s.told) for s in streams))
     assert left[int(1000 * (1 - SPREAD)) // 10 - 2] == 0
     assert left[-1] == 200
@@ -53,15 +53,15 @@ async def test_a_busy_stream_has_time_for_its_replies() -> None:
     stream = Stream()
     stream.busy = True
     ageing = Ageing([stream], 100.0, lambda: now)
-    await ageing.turn()
+    await ageing.check()
     while not stream.told:
         now += 1.0
-        await ageing.turn()
+        await ageing.check()
     now += 20.0
-    await ageing.turn()
+    await ageing.check()
     assert not stream.dismissed
     now += 11.0
-    await ageing.turn()
+    await ageing.check()
     assert stream.dismissed
 
 
@@ -105,7 +105,7 @@ async def test_a_client_that_ignores_it_is_ended(lite_url: str) -> None:
         await console.snapshot()
         told = await console.expect("go_away")
         assert told.reason
-        found = await console.ended()
+        found = await console.wait_for_end()
         assert found is not None
         assert (found.code.name, found.reason) == ("UNAVAILABLE", "DRAINING")
         watch = world.jobs.WatchJobs(jobs.WatchJobsRequest())

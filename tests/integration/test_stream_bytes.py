@@ -14,14 +14,14 @@ from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.limits import Limits
 from tests.support.refusals import until
 from tests.support.requests import ACCEPT, confirm
-from tests.support.service import World
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld
+from tests.support.streams import ABSENT_ID
 
 LARGE = 200_000
 
 
 @asynccontextmanager
-async def console(world: World) -> AsyncIterator[tuple[Any, Any]]:
+async def console(world: ServiceWorld) -> AsyncIterator[tuple[Any, Any]]:
     """A console on a connection of its own whose window stays small, and its session at the server."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
@@ -46,7 +46,7 @@ async def read_replies(call: Any, count: int) -> set[int]:
     return refs
 
 
-async def test_large_replies_stop_the_reader(lite: World) -> None:
+async def test_large_replies_stop_the_reader(lite: ServiceWorld) -> None:
     created = await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * LARGE)))
     claim = hitl.ClaimPromptRequest(prompt_id=created.prompt.prompt_id)
     count = Limits().in_flight // 2
@@ -60,7 +60,7 @@ async def test_large_replies_stop_the_reader(lite: World) -> None:
         await until(lambda: not session.is_full)
 
 
-async def test_large_requests_stop_the_reader(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits to be written is kept as well: the engine is slow here."""
     engine = lite.service.replica.engine
     submit, held = engine.submit, list[tuple[Any, asyncio.Future[Any]]]()
@@ -73,7 +73,7 @@ async def test_large_requests_stop_the_reader(lite: World, monkeypatch: pytest.M
     monkeypatch.setattr(engine, "submit", slow)
     count, most = 20, Limits().unsent_bytes // LARGE + 1
     answer = hitl.AnswerPromptRequest(
-        prompt_id=NOBODY_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
+        prompt_id=ABSENT_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
     )
     async with console(lite) as (call, session):
 

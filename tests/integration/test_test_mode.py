@@ -9,31 +9,31 @@ import pytest
 from askback import Client, FailedPrecondition
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import SOON, refused
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import ACCEPT, answer, audience, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 OPEN = prompts.PROMPT_STATE_PENDING
 ACCEPTED = prompts.ANSWER_STATUS_ACCEPTED
 
 
 @pytest.fixture
-async def scripted(migrated_db_url: str) -> AsyncIterator[World]:
+async def scripted(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """A service in test mode, on each database."""
     async with serving(migrated_db_url, test_mode=True) as running:
         yield running
 
 
-async def audit(world: World, prompt_id: str) -> list[int]:
+async def audit(world: ServiceWorld, prompt_id: str) -> list[int]:
     """The sources of all that was submitted."""
     page = await world.hitl.ListAnswers(pb.ListAnswersRequest(prompt_id=prompt_id))
     return [record.answer.source for record in page.answers]
 
 
-async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(world: World) -> None:
-    prompt = await world.asked(confirm())
+async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(world: ServiceWorld) -> None:
+    prompt = await world.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
-    await refused(world.hitl.AnswerPrompt(said), "FAILED_PRECONDITION", "NOT_TEST_MODE", answer_id="a")
+    await expect_refusal(world.hitl.AnswerPrompt(said), "FAILED_PRECONDITION", "NOT_TEST_MODE", answer_id="a")
     console = world.console()
     assert not (await console.hello()).test_mode
     await console.snapshot()
@@ -46,8 +46,8 @@ async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(worl
     assert (await world.hitl.AnswerPrompt(said)).result.status == ACCEPTED
 
 
-async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(scripted: ServiceWorld) -> None:
+    prompt = await scripted.create_prompt(confirm())
     result = (await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT, test=True))).result
     assert (result.status, result.prompt.resolution.answer.source) == (ACCEPTED, prompts.ANSWER_SOURCE_TEST)
     assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_TEST]
@@ -56,19 +56,19 @@ async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(script
     assert (await scripted.console().hello()).test_mode
 
 
-async def test_people_are_people_in_test_mode_too(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+async def test_people_are_people_in_test_mode_too(scripted: ServiceWorld) -> None:
+    prompt = await scripted.create_prompt(confirm())
     await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
     assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
 
 
-async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(scripted: ServiceWorld) -> None:
+    prompt = await scripted.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
     await scripted.hitl.AnswerPrompt(said)
     assert (await scripted.hitl.AnswerPrompt(said)).result.replayed
     said.test = False
-    await refused(scripted.hitl.AnswerPrompt(said), "ALREADY_EXISTS", "ID_REUSED", field="answer_id")
+    await expect_refusal(scripted.hitl.AnswerPrompt(said), "ALREADY_EXISTS", "ID_REUSED", field="answer_id")
 
 
 @pytest.mark.parametrize("test_mode", [True, False])
@@ -76,15 +76,15 @@ async def test_only_in_test_mode_the_scripted_human_sees_what_others_are_asked(
     lite_url: str, test_mode: bool
 ) -> None:
     async with serving(lite_url, test_mode=test_mode) as world:
-        prompt = await world.asked(confirm(audience=audience("ada", groups=["law"])))
+        prompt = await world.create_prompt(confirm(audience=audience("ada", groups=["law"])))
         async with Client(f"127.0.0.1:{world.service.port}", user="human") as client:
             assert [p.prompt_id async for p in client.prompts()] == [prompt.prompt_id] * test_mode
         async with Client(f"127.0.0.1:{world.service.port}", user="eve") as client:
             assert [p async for p in client.prompts()] == []
 
 
-async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite: World) -> None:
-    await lite.asked(confirm())
+async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite: ServiceWorld) -> None:
+    await lite.create_prompt(confirm())
     async with Client(f"127.0.0.1:{lite.service.port}", user="human") as client:
         with pytest.raises(FailedPrecondition, match="not in test mode") as refusal:
             await client.console(test=True).__aenter__()

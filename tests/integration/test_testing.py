@@ -306,12 +306,12 @@ async def test_a_human_that_breaks_down_fails_the_test(
     def broken(prompt: object) -> str:
         raise ZeroDivisionError("in rendering")
 
-    monkeypatch.setattr("askback.testing.human.rendered", broken)
+    monkeypatch.setattr("askback.testing.human.render", broken)
     run = await refund.using(max_attempts=1).start(order="A-17", days=41)
-    await until(lambda: human.untold)
+    await until(lambda: human.pending_failure)
     with pytest.raises(AssertionError, match=r"broke down: ZeroDivisionError.*in rendering"):
         askback_server.check()
-    assert human.untold is None, "it was told"
+    assert human.pending_failure is None, "it was told"
     await run.cancel()
 
 

@@ -20,10 +20,10 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, confirm, seconds
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID
 
 NO_SPANS = {
     "zero": Duration(),
@@ -43,29 +43,29 @@ NO_MOMENTS = {
 AUDIENCE = prompts.Audience(users=["ann"])
 
 
-def created(**fields: Any) -> Callable[[World], Awaitable[Any]]:
+def created(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return lambda world: world.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", **fields))
 
 
-def asked(**fields: Any) -> Callable[[World], Awaitable[Any]]:
+def asked(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return created(prompt=confirm(**fields))
 
 
-def listed(**fields: Any) -> Callable[[World], Awaitable[Any]]:
+def listed(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return lambda world: world.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(**fields)))
 
 
-def updated(world: World, span: Duration) -> Any:
-    job = job_pb2.Job(job_id=NOBODY_ID, retention=span)
+def updated(world: ServiceWorld, span: Duration) -> Any:
+    job = job_pb2.Job(job_id=ABSENT_ID, retention=span)
     return world.jobs.UpdateJob(jpb.UpdateJobRequest(job=job, update_mask=FieldMask(paths=["retention"])))
 
 
-def watched(world: World, moment: Timestamp) -> Any:
+def watched(world: ServiceWorld, moment: Timestamp) -> Any:
     call = world.jobs.WatchJobs(jpb.WatchJobsRequest(filter=jpb.JobFilter(created_after=moment)))
     return call.read()
 
 
-SPANS: dict[str, Callable[[World, Duration], Awaitable[Any]]] = {
+SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
     "retention": lambda w, d: created(retention=d)(w),
     "start_delay": lambda w, d: created(start_delay=d)(w),
     "timeout": lambda w, d: created(timeout=d)(w),
@@ -77,14 +77,14 @@ SPANS: dict[str, Callable[[World, Duration], Awaitable[Any]]] = {
     )(w),
     "prompt.reminders.every": lambda w, d: asked(reminders=prompts.Reminders(every=d, after=seconds(9)))(w),
     "prompt.reminders.after": lambda w, d: asked(reminders=prompts.Reminders(every=seconds(9), after=d))(w),
-    "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=NOBODY_ID, duration=d)),
-    "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=NOBODY_ID, retry_delay=d)),
-    "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=NOBODY_ID, wait=d)),
+    "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=ABSENT_ID, duration=d)),
+    "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=ABSENT_ID, retry_delay=d)),
+    "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=ABSENT_ID, wait=d)),
     "wait (lease)": lambda w, d: w.workers.LeaseJobs(
         wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], wait=d)
     ),
 }
-MOMENTS: dict[str, Callable[[World, Timestamp], Awaitable[Any]]] = {
+MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
     "start_time": lambda w, t: created(start_time=t)(w),
     "prompt.deadline": lambda w, t: asked(deadline=t)(w),
     "filter.created_after": lambda w, t: listed(created_after=t)(w),
@@ -93,20 +93,20 @@ MOMENTS: dict[str, Callable[[World, Timestamp], Awaitable[Any]]] = {
 }
 
 
-async def test_no_field_takes_a_span_or_a_time_that_is_none(lite: World) -> None:
+async def test_no_field_takes_a_span_or_a_time_that_is_none(lite: ServiceWorld) -> None:
     for where, span_call in SPANS.items():
         for what, span in NO_SPANS.items():
-            found = await refused(span_call(lite, span), "INVALID_ARGUMENT", "INVALID_FIELD")
+            found = await expect_refusal(span_call(lite, span), "INVALID_ARGUMENT", "INVALID_FIELD")
             assert set(found.violations) == {where.partition(" ")[0]}, what
     for where, moment_call in MOMENTS.items():
         for what, moment in NO_MOMENTS.items():
-            found = await refused(moment_call(lite, moment), "INVALID_ARGUMENT", "INVALID_FIELD")
+            found = await expect_refusal(moment_call(lite, moment), "INVALID_ARGUMENT", "INVALID_FIELD")
             assert set(found.violations) == {where.partition(" ")[0]}, what
     page = await lite.jobs.ListJobs(jpb.ListJobsRequest())
     assert not page.jobs, "what was refused has changed something"
 
 
-async def test_filters_take_any_time_of_the_calendar(world: World) -> None:
+async def test_filters_take_any_time_of_the_calendar(world: ServiceWorld) -> None:
     await world.create()
     for text, after, before in (("0001-01-01T00:00:00Z", 1, 0), ("9999-12-31T23:59:59Z", 0, 1)):
         bound = Timestamp()
@@ -171,7 +171,7 @@ async def twice(job: Job, until: datetime) -> str:
 
 
 @pytest.fixture
-async def desk(lite_url: str) -> AsyncIterator[tuple[World, Client]]:
+async def desk(lite_url: str) -> AsyncIterator[tuple[ServiceWorld, Client]]:
     """A server, a worker and a client of it."""
     async with serving(lite_url) as world:
         object.__setattr__(world.service.replica.limits, "backoff_base", timedelta(milliseconds=10))
@@ -180,7 +180,7 @@ async def desk(lite_url: str) -> AsyncIterator[tuple[World, Client]]:
             yield world, client
 
 
-async def test_no_time_is_a_yes_that_nobody_gave(desk: tuple[World, Client]) -> None:
+async def test_no_time_is_a_yes_that_nobody_gave(desk: tuple[ServiceWorld, Client]) -> None:
     _, client = desk
     for which in WHEN:
         run = await client.start("pay", {"which": which})
@@ -198,7 +198,9 @@ async def test_no_time_is_a_yes_that_nobody_gave(desk: tuple[World, Client]) -> 
     assert not [p async for p in client.prompts()]
 
 
-async def test_a_job_that_asks_again_after_the_deadline_gets_its_answer(desk: tuple[World, Client]) -> None:
+async def test_a_job_that_asks_again_after_the_deadline_gets_its_answer(
+    desk: tuple[ServiceWorld, Client],
+) -> None:
     _, client = desk
     until = datetime.now(UTC) + timedelta(seconds=1.3)
     run = await client.start("twice", {"until": until.isoformat()})
@@ -210,7 +212,7 @@ async def test_a_job_that_asks_again_after_the_deadline_gets_its_answer(desk: tu
     assert (job.attempt, job.proto.rounds) == (2, 1)
 
 
-async def test_a_question_that_is_sent_again_after_its_deadline_is_the_same(world: World) -> None:
+async def test_a_question_that_is_sent_again_after_its_deadline_is_the_same(world: ServiceWorld) -> None:
     until = datetime.now(UTC) + timedelta(seconds=0.3)
     stamp = Timestamp()
     stamp.FromDatetime(until)
@@ -223,12 +225,12 @@ async def test_a_question_that_is_sent_again_after_its_deadline_is_the_same(worl
     assert (again.replayed, again.job.job_id) == (True, first.job.job_id)
     assert again.prompt.state == prompts.PROMPT_STATE_EXPIRED
     request.request_id = "other"
-    found = await refused(world.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(world.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert "has passed" in found.violations["prompt.deadline"]
 
 
-async def test_a_worker_that_asks_again_late_gets_the_answer(world: World) -> None:
-    lease = await world.held()
+async def test_a_worker_that_asks_again_late_gets_the_answer(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     asked_first = await world.ask(lease, "k", confirm(timeout=seconds(30)))
     await world.hitl.AnswerPrompt(answer(asked_first))
     past = Timestamp(seconds=5)
@@ -241,10 +243,10 @@ async def test_a_worker_that_asks_again_late_gets_the_answer(world: World) -> No
                 job_id=lease.job.job_id, token=lease.token, key="new", content=confirm(**late)
             )
         )
-        await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_a_start_in_the_past_means_at_once(desk: tuple[World, Client]) -> None:
+async def test_a_start_in_the_past_means_at_once(desk: tuple[ServiceWorld, Client]) -> None:
     _, client = desk
     run = await client.start("noop", delay=datetime(1, 1, 2, tzinfo=UTC))
     job = await run.job()
@@ -269,14 +271,14 @@ def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="default=30 has no unit: write default=30d"):
         load({"config": str(file)}, {})
     config = load({"retention": "default=1s", "allow_short_retention": True, "lease_ttl": 30.0}, {})
-    assert config.limits.keep("x", "FAILED") == timedelta(seconds=1)
-    assert load({"retention": "default=1h"}, {}).limits.keep("x", "FAILED") == timedelta(hours=1)
+    assert config.limits.retention_of("x", "FAILED") == timedelta(seconds=1)
+    assert load({"retention": "default=1h"}, {}).limits.retention_of("x", "FAILED") == timedelta(hours=1)
 
 
 async def test_serve_logs_the_retention_as_it_was_understood(
     lite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "askback_server.lifecycle")
+    caplog.set_level("INFO", "askback.server")
     async with serving(lite_url, retention="FAILED=36h,team-a:COMPLETED=90d"):
         pass
     assert "retention of ended jobs and their answers: default=30d, FAILED=36h, team-a:COMPLETED=90d" in (

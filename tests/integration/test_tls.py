@@ -18,7 +18,7 @@ from askback.v1 import job_service_pb2 as jpb
 from askback_server.lifecycle import Service
 from askback_server.transport.certificates import BadCertificates
 from tests.support.authority import Authority, Pair
-from tests.support.refusals import SOON, outcome, refused
+from tests.support.refusals import SOON, expect_refusal, outcome
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
 from tests.support.streams import Console, Worker
@@ -95,7 +95,7 @@ async def test_calls_and_streams_go_over_tls(
     async with serving(lite_url, auth=str(folder / "tokens.toml"), **tls(folder)) as world:
         async with channel(world.service, authority.pem) as opened:
             assert await subject(opened, TOKEN) == "ana"
-            found = await refused(
+            found = await expect_refusal(
                 Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED"
             )
             assert "Bearer" in found.message
@@ -145,7 +145,7 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
             # A token decides alone: a wrong one is not made good by the certificate.
             assert await subject(opened, TOKEN) == "ana"
             for metadata in ((("authorization", "Bearer wrong"),), (("authorization", "Basic x"),)):
-                await refused(
+                await expect_refusal(
                     Caller(opened, metadata).jobs.ListJobs(jpb.ListJobsRequest()),
                     "UNAUTHENTICATED",
                     "UNAUTHENTICATED",
@@ -156,11 +156,11 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
             assert await subject(opened) == "the worker"
             worker = Worker(Caller(opened, ()).workers.Work())
             assert (await worker.hello()).session_id
-            assert (await worker.leased()).job.user_id
+            assert (await worker.next_job()).job.user_id
             await worker.aclose()
         for name, says in (("eve", "no entry has `certificate` = eve"), ("late", "entry has expired")):
             async with channel(world.service, authority.pem, authority.client(name)) as opened:
-                found = await refused(
+                found = await expect_refusal(
                     Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()),
                     "UNAUTHENTICATED",
                     "UNAUTHENTICATED",
@@ -181,7 +181,7 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         assert await presented(world.service) == before
         new = authority.server().put(folder)
         assert await presented(world.service) == new.certificate != before
-        assert [r for r in caplog.records if "a new certificate is in force" in r.message]
+        assert [r for r in caplog.records if "a new certificate is in use" in r.message]
         # The stream of before goes on, both ways.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
         assert (await console.event("upserted")).prompt.content.title == "Still there?"
@@ -234,7 +234,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
                 assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
         errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert len(errors) == 1, errors
-        assert "the one of before stays" in errors[0]
+        assert "the previous one stays in use" in errors[0]
         assert str(folder / ("ca.crt" if what == "roots" else "tls.")) in errors[0]
         # As soon as it is whole again, it is taken.
         (folder / "ca.crt").write_bytes(authority.pem)

@@ -8,9 +8,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import ACCEPT, RESPOND, answer, confirm, form
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 
 def change(job_id: str, *paths: str, version: int = 0, token: int = 0, **values: Any) -> Any:
@@ -22,12 +22,12 @@ def change(job_id: str, *paths: str, version: int = 0, token: int = 0, **values:
     )
 
 
-async def state_of(world: World, job_id: str) -> Any:
+async def state_of(world: ServiceWorld, job_id: str) -> Any:
     read = await world.jobs.GetDeepUnderstanding(pb.GetDeepUnderstandingRequest(job_id=job_id))
     return read.deep_understanding
 
 
-async def test_it_is_empty_at_first_and_changes_by_its_mask(world: World) -> None:
+async def test_it_is_empty_at_first_and_changes_by_its_mask(world: ServiceWorld) -> None:
     job = await world.create()
     empty = await state_of(world, job.job_id)
     assert (empty.version, empty.questions_asked_json, empty.complete) == (0, "[]", False)
@@ -46,7 +46,9 @@ async def test_it_is_empty_at_first_and_changes_by_its_mask(world: World) -> Non
     assert (second.version, second.complete, second.user_problem) == (2, True, "it hurts")
     assert await state_of(world, job.job_id) == second
     stale = change(job.job_id, "complete", version=1)
-    await refused(world.jobs.UpdateDeepUnderstanding(stale), "ABORTED", "VERSION_MISMATCH", version="2")
+    await expect_refusal(
+        world.jobs.UpdateDeepUnderstanding(stale), "ABORTED", "VERSION_MISMATCH", version="2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,13 +63,13 @@ async def test_it_is_empty_at_first_and_changes_by_its_mask(world: World) -> Non
         ({"version": 3}, "update_mask"),
     ],
 )
-async def test_a_wrong_field_is_named(lite: World, values: dict[str, Any], field: str) -> None:
+async def test_a_wrong_field_is_named(lite: ServiceWorld, values: dict[str, Any], field: str) -> None:
     job = await lite.create()
-    found = await refused(
+    found = await expect_refusal(
         lite.jobs.UpdateDeepUnderstanding(change(job.job_id, **values)), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
     assert field in found.violations
-    found = await refused(
+    found = await expect_refusal(
         lite.jobs.UpdateDeepUnderstanding(
             pb.UpdateDeepUnderstandingRequest(deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id))
         ),
@@ -77,18 +79,18 @@ async def test_a_wrong_field_is_named(lite: World, values: dict[str, Any], field
     assert set(found.violations) == {"update_mask"}
 
 
-async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(lite: World) -> None:
-    lease = await lite.held()
+async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     written = await lite.jobs.UpdateDeepUnderstanding(change(job_id, token=lease.token, complete=True))
     assert written.deep_understanding.complete
     old = change(job_id, "complete", token=lease.token + 1)
-    await refused(
+    await expect_refusal(
         lite.jobs.UpdateDeepUnderstanding(old), "FAILED_PRECONDITION", "LEASE_LOST", job_id=job_id, token="2"
     )
     ended = await lite.create()
     await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=ended.job_id))
-    await refused(
+    await expect_refusal(
         lite.jobs.UpdateDeepUnderstanding(change(ended.job_id, complete=True)),
         "FAILED_PRECONDITION",
         "ILLEGAL_STATE",
@@ -97,8 +99,8 @@ async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(li
     )
 
 
-async def test_its_prompts_keep_it_in_step(world: World) -> None:
-    lease = await world.held()
+async def test_its_prompts_keep_it_in_step(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     job_id = lease.job.job_id
     content = form("What do you need?", priority=1)
     content.kind = "deep_understanding"

@@ -11,7 +11,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel
 
 from askback import Client, DecisionKind, JobFailed, PromptInfo, PromptState, Verdict
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 
 class Plan(BaseModel):
@@ -20,7 +20,7 @@ class Plan(BaseModel):
 
 
 @pytest.fixture
-async def client(lite: World) -> AsyncIterator[Client]:
+async def client(lite: ServiceWorld) -> AsyncIterator[Client]:
     async with Client(f"127.0.0.1:{lite.service.port}", user="ana") as client:
         yield client
 

@@ -6,9 +6,9 @@ from typing import Any
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import CANCELLED, COMPLETED, answer, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.streams import EOF
 
 T = job_pb2.JobEventType
@@ -26,7 +26,7 @@ async def events(call: Any, most: int = 10_000) -> list[job_pb2.JobEvent]:
     return found
 
 
-async def test_all_events_come_in_order_and_the_stream_ends_with_the_job(world: World) -> None:
+async def test_all_events_come_in_order_and_the_stream_ends_with_the_job(world: ServiceWorld) -> None:
     job = await world.create()
     live = world.jobs.WatchJob(pb.WatchJobRequest(job_id=job.job_id))
     first = await live.read()
@@ -61,15 +61,15 @@ async def test_all_events_come_in_order_and_the_stream_ends_with_the_job(world: 
     assert (await world.job(job.job_id)).version == seen[-1].seq
 
 
-async def test_after_the_end_there_is_nothing(lite: World) -> None:
+async def test_after_the_end_there_is_nothing(lite: ServiceWorld) -> None:
     job = await lite.create()
     await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id))
     for after in (2, 100):
         assert await events(lite.jobs.WatchJob(pb.WatchJobRequest(job_id=job.job_id, after_seq=after))) == []
 
 
-async def test_resumed_watches_together_have_each_event_once(world: World) -> None:
-    lease = await world.held()
+async def test_resumed_watches_together_have_each_event_once(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     job_id, seen, last = lease.job.job_id, [], 0
     for i in range(6):
         await world.workers.SaveCheckpoint(
@@ -81,8 +81,8 @@ async def test_resumed_watches_together_have_each_event_once(world: World) -> No
     assert seen == list(range(1, 9))
 
 
-async def test_a_long_log_comes_whole(lite: World) -> None:
-    lease = await lite.held()
+async def test_a_long_log_comes_whole(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     watch = lite.jobs.WatchJob(pb.WatchJobRequest(job_id=job_id))
     worker = lite.workers
@@ -98,6 +98,6 @@ async def test_a_long_log_comes_whole(lite: World) -> None:
     assert [e.seq for e in await events(watch)] == list(range(1, ended.version + 1))
 
 
-async def test_a_watch_of_a_job_that_is_not_there_is_refused(lite: World) -> None:
+async def test_a_watch_of_a_job_that_is_not_there_is_refused(lite: ServiceWorld) -> None:
     call = lite.jobs.WatchJob(pb.WatchJobRequest(job_id="nonsense"))
-    await refused(call.read(), "NOT_FOUND", "JOB_NOT_FOUND", job_id="nonsense")
+    await expect_refusal(call.read(), "NOT_FOUND", "JOB_NOT_FOUND", job_id="nonsense")

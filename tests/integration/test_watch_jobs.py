@@ -13,7 +13,7 @@ from askback.v1 import job_service_pb2 as pb
 from askback_server.sessions import job_follower
 from tests.support.refusals import SOON
 from tests.support.requests import CANCELLED
-from tests.support.service import Caller, World
+from tests.support.service import Caller, ServiceWorld
 
 
 class Watch:
@@ -62,18 +62,18 @@ async def watching(caller: Caller, token: str = "", **request: Any) -> AsyncIter
         call.cancel()
 
 
-async def relabel(world: World, job_id: str, **labels: str) -> None:
+async def relabel(world: ServiceWorld, job_id: str, **labels: str) -> None:
     request = pb.UpdateJobRequest(
         job=job_pb2.Job(job_id=job_id, labels=labels), update_mask=FieldMask(paths=["labels"])
     )
     await world.jobs.UpdateJob(request)
 
 
-async def cancel(world: World, job_id: str) -> None:
+async def cancel(world: ServiceWorld, job_id: str) -> None:
     await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
 
 
-async def test_a_snapshot_then_what_changes(world: World) -> None:
+async def test_a_snapshot_then_what_changes(world: ServiceWorld) -> None:
     a, gone = await world.create("a"), await world.create("a")
     await cancel(world, gone.job_id)
     await world.create("b")
@@ -91,7 +91,7 @@ async def test_a_snapshot_then_what_changes(world: World) -> None:
         assert set(watch.jobs) == {b.job_id}
 
 
-async def test_states_choose_the_snapshot_and_labels_the_view(lite: World) -> None:
+async def test_states_choose_the_snapshot_and_labels_the_view(lite: ServiceWorld) -> None:
     ended = await lite.create(labels={"x": "1"})
     await cancel(lite, ended.job_id)
     open_ = await lite.create(labels={"x": "1"})
@@ -114,7 +114,7 @@ def quick_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
 
 
-async def test_a_token_brings_exactly_what_changed(world: World, quick_marks: None) -> None:
+async def test_a_token_brings_exactly_what_changed(world: ServiceWorld, quick_marks: None) -> None:
     filter = pb.JobFilter(job_types=["a"], labels={"x": "1"})
     jobs = [await world.create("a", labels={"x": "1"}) for _ in range(4)]
     still, changed, relabelled, deleted = (j.job_id for j in jobs)
@@ -124,7 +124,7 @@ async def test_a_token_brings_exactly_what_changed(world: World, quick_marks: No
         assert set(watch.told) == {still, changed, relabelled, deleted}
         await relabel(world, still, x="1", seen="yes")
         await watch.until(lambda w: "seen" in w.jobs[still].labels)
-        await world.settled()
+        await world.catch_up()
         before = watch.token
         await watch.until(lambda w: w.token != before)
     await cancel(world, changed)
@@ -143,7 +143,9 @@ async def test_a_token_brings_exactly_what_changed(world: World, quick_marks: No
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "other filter", "other user"])
-async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(lite: World, kind: str) -> None:
+async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
+    lite: ServiceWorld, kind: str
+) -> None:
     job = await lite.create("a")
     async with watching(lite, filter=pb.JobFilter(job_types=["a"])) as watch:
         await watch.catch_up()
@@ -156,7 +158,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(lite
         assert list(again.jobs) == [job.job_id]
 
 
-async def test_marks_come_while_jobs_change_too(lite: World, quick_marks: None) -> None:
+async def test_marks_come_while_jobs_change_too(lite: ServiceWorld, quick_marks: None) -> None:
     job = await lite.create()
     async with watching(lite) as watch:
         await watch.catch_up()
@@ -167,7 +169,7 @@ async def test_marks_come_while_jobs_change_too(lite: World, quick_marks: None) 
             await watch.until(lambda w, n=n: w.jobs[job.job_id].labels["n"] == str(n) or w.token != first)
 
 
-async def test_large_jobs_come_in_small_messages(lite: World) -> None:
+async def test_large_jobs_come_in_small_messages(lite: ServiceWorld) -> None:
     # More than 4 MiB in all: one message of it would break other languages' clients.
     big = '"' + "x" * 240_000 + '"'
     made = {(await lite.create(input_json=big)).job_id for _ in range(20)}

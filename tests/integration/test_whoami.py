@@ -12,8 +12,8 @@ import pytest
 from askback import Authentication, Client, Identity, Unauthenticated
 from askback.v1 import access_service_pb2 as pb
 from tests.support.authority import Authority
-from tests.support.refusals import refused
-from tests.support.service import Caller, World, serving
+from tests.support.refusals import expect_refusal
+from tests.support.service import Caller, ServiceWorld, serving
 
 EXPIRES = datetime(2199, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def hashed(token: str) -> str:
     return f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"'
 
 
-async def whoami(world: World, token: str) -> Identity:
+async def whoami(world: ServiceWorld, token: str) -> Identity:
     async with Client(f"127.0.0.1:{world.service.port}", token=token) as client:
         return await client.whoami()
 
@@ -94,14 +94,14 @@ async def test_a_changed_token_file_changes_the_answer(lite_url: str, tmp_path: 
             await whoami(world, "t")
 
 
-async def test_without_authentication_a_caller_is_who_it_says(lite: World) -> None:
+async def test_without_authentication_a_caller_is_who_it_says(lite: ServiceWorld) -> None:
     async with Client(f"127.0.0.1:{lite.service.port}", user="ada", groups=["law"]) as client:
         ada = await client.whoami()
     assert (ada.subject, ada.groups, ada.authentication) == ("ada", ("law",), Authentication.NONE)
     assert (ada.roles, ada.all_namespaces) == (("client", "console", "worker"), True)
     nameless = await Caller(lite.channel, ()).access.WhoAmI(pb.WhoAmIRequest())
     assert nameless.subject == "anonymous"
-    await refused(
+    await expect_refusal(
         Caller(lite.channel, (("askback-user", " "),)).access.WhoAmI(pb.WhoAmIRequest()),
         "UNAUTHENTICATED",
         "UNAUTHENTICATED",
@@ -133,6 +133,6 @@ async def test_a_certificate_is_named(lite_url: str, tmp_path: Path) -> None:
             assert (ana.subject, ana.authentication) == ("ana", pb.AUTHENTICATION_TOKEN)
 
 
-async def test_it_reads_no_database(lite: World) -> None:
+async def test_it_reads_no_database(lite: ServiceWorld) -> None:
     lite.service.replica.queries = None  # type: ignore[assignment]
     assert (await lite.access.WhoAmI(pb.WhoAmIRequest())).subject == "ada"

@@ -8,10 +8,10 @@ from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import PENDING_HITL, REJECT, RESPOND, RUNNING, answer, confirm, form
-from tests.support.service import World
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.service import ServiceWorld
+from tests.support.streams import ABSENT_ID, Worker
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:
@@ -22,15 +22,15 @@ def ask(leased: Any, key: str, content: Any = None, **fields: Any) -> pb.AskProm
     return pb.AskPromptRequest(**of(leased, key=key, content=content or confirm(), **fields))
 
 
-async def working(world: World) -> tuple[Worker, Any]:
+async def working(world: ServiceWorld) -> tuple[Worker, Any]:
     """A worker with one job."""
     worker = world.worker()
     await worker.hello()
     await world.create()
-    return worker, await worker.leased()
+    return worker, await worker.next_job()
 
 
-async def test_a_job_asks_is_answered_and_goes_on(world: World) -> None:
+async def test_a_job_asks_is_answered_and_goes_on(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     asked = await worker.ask(ask_prompt=ask(leased, "k", form()))
     assert not asked.replayed
@@ -52,7 +52,7 @@ async def test_a_job_asks_is_answered_and_goes_on(world: World) -> None:
     assert repeated.prompt.resolution == told.prompt.resolution
 
 
-async def test_several_questions_at_once(world: World) -> None:
+async def test_several_questions_at_once(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     await worker.send(*(pb.WorkClientFrame(ref=i, ask_prompt=ask(leased, f"k{i}")) for i in (1, 2, 3)))
     asked = {}
@@ -68,7 +68,9 @@ async def test_several_questions_at_once(world: World) -> None:
         assert (await world.job(leased.job.job_id)).state == state
 
 
-async def test_other_content_amends_an_open_prompt_and_is_refused_on_a_closed_one(world: World) -> None:
+async def test_other_content_amends_an_open_prompt_and_is_refused_on_a_closed_one(
+    world: ServiceWorld,
+) -> None:
     worker, leased = await working(world)
     first = (await worker.ask(ask_prompt=ask(leased, "k", confirm("one")))).prompt
     second = await worker.ask(ask_prompt=ask(leased, "k", confirm("two")))
@@ -84,7 +86,7 @@ async def test_other_content_amends_an_open_prompt_and_is_refused_on_a_closed_on
     assert found.metadata["prompt_id"] == first.prompt_id
 
 
-async def test_a_prompt_takes_the_place_of_others(world: World) -> None:
+async def test_a_prompt_takes_the_place_of_others(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     old = (await worker.ask(ask_prompt=ask(leased, "old"))).prompt
     await worker.send(
@@ -97,7 +99,7 @@ async def test_a_prompt_takes_the_place_of_others(world: World) -> None:
     await worker.ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", ask_prompt=missing)
 
 
-async def test_a_withdrawn_prompt_is_told_to_the_worker(lite: World) -> None:
+async def test_a_withdrawn_prompt_is_told_to_the_worker(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
     await lite.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt.prompt_id, reason="never mind"))
@@ -105,12 +107,14 @@ async def test_a_withdrawn_prompt_is_told_to_the_worker(lite: World) -> None:
     assert (told.state, told.reason) == (prompts.PROMPT_STATE_CANCELLED, "never mind")
 
 
-async def test_a_late_answer_is_shown_to_the_job(world: World) -> None:
+async def test_a_late_answer_is_shown_to_the_job(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
     await world.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
     await worker.expect("prompt_resolved")
-    await refused(world.hitl.AnswerPrompt(answer(prompt, "late")), "FAILED_PRECONDITION", "PROMPT_CLOSED")
+    await expect_refusal(
+        world.hitl.AnswerPrompt(answer(prompt, "late")), "FAILED_PRECONDITION", "PROMPT_CLOSED"
+    )
     told = await worker.expect("prompt_resolved")
     assert told.late_answer
     assert told.prompt.resolution.answer.answer_id == "first"
@@ -149,9 +153,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "field"), WRONG, ids=[f"{i}-{f}" for i, (_, f) in enumerate(WRONG)])
 async def test_a_wrong_question_is_refused_field_by_field(
-    lite: World, fields: dict[str, Any], field: str
+    lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     request = ask(lease, "k")
     for name, value in fields.items():
         if name == "supersedes_keys":
@@ -162,26 +166,26 @@ async def test_a_wrong_question_is_refused_field_by_field(
                 request.content.CopyFrom(value)
         else:
             setattr(request, name, value)
-    found = await refused(lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.workers.AskPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert field in found.violations, found.violations
     assert (await lite.job(lease.job.job_id)).rounds == 0
 
 
-async def test_too_many_questions_in_a_form_are_refused(lite: World) -> None:
-    lease = await lite.held()
+async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     most = lite.service.replica.limits.forms.max_questions
     questions = [
         prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput())
         for i in range(most + 1)
     ]
     content = confirm(questions=prompts.QuestionForm(questions=questions))
-    found = await refused(
+    found = await expect_refusal(
         lite.workers.AskPrompt(ask(lease, "k", content)), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
     assert str(most) in str(found.violations)
 
 
-async def test_a_job_has_no_more_than_so_many_open_prompts(lite: World) -> None:
+async def test_a_job_has_no_more_than_so_many_open_prompts(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for start in (0, 32):
         await worker.send(
@@ -203,23 +207,23 @@ async def test_a_job_has_no_more_than_so_many_open_prompts(lite: World) -> None:
     await worker.ask(ask_prompt=ask(leased, "one more"))
 
 
-async def test_only_resolved_prompts_of_the_job_can_be_confirmed(lite: World) -> None:
+async def test_only_resolved_prompts_of_the_job_can_be_confirmed(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
-    other = await lite.asked()
+    other = await lite.create_prompt()
     for prompt_id, code, reason in (
         (prompt.prompt_id, "FAILED_PRECONDITION", "ILLEGAL_STATE"),
         (other.prompt_id, "NOT_FOUND", "PROMPT_NOT_FOUND"),
-        (NOBODY_ID, "NOT_FOUND", "PROMPT_NOT_FOUND"),
+        (ABSENT_ID, "NOT_FOUND", "PROMPT_NOT_FOUND"),
         ("", "INVALID_ARGUMENT", "INVALID_FIELD"),
     ):
         request = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[prompt_id]))
         await worker.ask_refused(code, reason, acknowledge_prompts=request)
-    many = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[NOBODY_ID] * 1001))
+    many = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[ABSENT_ID] * 1001))
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", acknowledge_prompts=many)
 
 
-async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world: World) -> None:
+async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     exact = '{"b": 9007199254740993, "a": [1.10]}'
     for key in ("step b", "step a"):
@@ -231,7 +235,7 @@ async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world:
     await world.hitl.AnswerPrompt(answer(first, comment="known"))
     await worker.expect("prompt_resolved")
     await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))
-    again = await worker.leased()
+    again = await worker.next_job()
     assert again.token == 2
     assert [c.key for c in again.checkpoints] == ["step a", "step b"]
     assert again.checkpoints[0].value_json == exact
@@ -243,7 +247,7 @@ async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world:
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == second.prompt_id
 
 
-async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: World) -> None:
+async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for i in range(6):
         value = '"' + f"{i}" * 200_000 + '"'
@@ -253,7 +257,7 @@ async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: W
         content = confirm(f"p{i}", body="x" * 300_000, blocking=False)
         await worker.ask(ask_prompt=ask(leased, f"p{i}", content))
     await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))
-    again = await worker.leased()
+    again = await worker.next_job()
     assert again.more
     assert again.ByteSize() < 1024 * 1024
     assert 0 < len(again.checkpoints) < 6
@@ -290,14 +294,14 @@ async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: W
         ({"key": "k", "value_json": "[" * 65 + "]" * 65}, "value_json"),
     ],
 )
-async def test_a_wrong_checkpoint_is_refused(lite: World, fields: dict[str, str], field: str) -> None:
-    lease = await lite.held()
+async def test_a_wrong_checkpoint_is_refused(lite: ServiceWorld, fields: dict[str, str], field: str) -> None:
+    lease = await lite.lease_new_job()
     request = pb.SaveCheckpointRequest(job_id=lease.job.job_id, token=lease.token, **fields)
-    found = await refused(lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 
-async def test_open_prompts_end_with_their_job(world: World) -> None:
+async def test_open_prompts_end_with_their_job(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased, result_json="1")))

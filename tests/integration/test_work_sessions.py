@@ -8,14 +8,14 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import check, refused, until
+from tests.support.refusals import check, expect_refusal, until
 from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID, Worker
 
 
 @pytest.fixture
-async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
+async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """Sessions expire soon; the reaper comes often."""
     async with serving(migrated_db_url, lease_ttl=1.5) as running:
         yield running
@@ -29,22 +29,22 @@ def held(*leases: Any) -> list[pb.WorkHeldJob]:
     return [pb.WorkHeldJob(job_id=lease.job.job_id, token=lease.token) for lease in leases]
 
 
-async def resumed(world: World, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
+async def resumed(world: ServiceWorld, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
     """The same worker on a new stream, with the jobs that it still runs."""
     worker = world.worker()
     hello = {"session_id": before.session_id, "session_secret": before.secret, **hello}
     return worker, await worker.hello(held_jobs=held(*leases), **hello)
 
 
-async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: World) -> None:
+async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: ServiceWorld) -> None:
     world = hasty
     dead = world.worker()
     await dead.hello(worker_id="dead")
     job = await world.create()
-    old = await dead.leased()
+    old = await dead.next_job()
     lost = await dead.expect("lease_lost")  # it never sent a heartbeat
     assert (lost.job_id, lost.token) == (job.job_id, old.token)
-    found = await dead.ended()
+    found = await dead.wait_for_end()
     assert found is not None
     check(found, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=dead.session_id)
 
@@ -70,8 +70,8 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
         world.workers.ReleaseJob(pb.ReleaseJobRequest(**of(old))),
         world.workers.AcknowledgePrompts(pb.AcknowledgePromptsRequest(**of(old))),
     ):
-        await refused(request, "FAILED_PRECONDITION", "LEASE_LOST", job_id=job.job_id, token="1")
-    await refused(
+        await expect_refusal(request, "FAILED_PRECONDITION", "LEASE_LOST", job_id=job.job_id, token="1")
+    await expect_refusal(
         world.jobs.UpdateDeepUnderstanding(
             jpb.UpdateDeepUnderstandingRequest(
                 deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id),
@@ -85,12 +85,12 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
     assert (await world.job(job.job_id)).token == 2
 
 
-async def test_heartbeats_keep_a_session_and_say_until_when(hasty: World) -> None:
+async def test_heartbeats_keep_a_session_and_say_until_when(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     welcome = await worker.hello()
     assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.5)
     await hasty.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     until_ = []
     for _ in range(6):  # twice its time to live
         await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
@@ -107,18 +107,18 @@ async def test_a_lost_lease_in_the_last_attempt_fails_the_job(lite_url: str) -> 
         worker = world.worker()
         await worker.hello()
         job = await world.create(max_attempts=1)
-        await worker.leased()
+        await worker.next_job()
         await worker.lose()
         failed = await world.state(job.job_id, FAILED)
         assert failed.failure.code == "LEASE_LOST"
 
 
-async def test_a_job_that_waits_for_people_survives_its_worker(hasty: World) -> None:
+async def test_a_job_that_waits_for_people_survives_its_worker(hasty: ServiceWorld) -> None:
     world = hasty
     worker = world.worker()
     await worker.hello()
     await world.create(max_attempts=1)
-    leased = await worker.leased()
+    leased = await worker.next_job()
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(leased, key="k", content=confirm())))
     await worker.lose()
     call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=leased.job.job_id))
@@ -134,13 +134,13 @@ async def test_a_job_that_waits_for_people_survives_its_worker(hasty: World) -> 
     assert again.prompts[0].resolution.answer.answer_id == "a-1"
 
 
-async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: World) -> None:
+async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
     leases = {}
     for name in ("answered", "cancelled", "quiet", "confirmed"):
         await world.create(labels={"name": name})
-        leased = await worker.leased()
+        leased = await worker.next_job()
         leases[leased.job.labels["name"]] = leased
 
     async def asked(name: str) -> Any:
@@ -175,22 +175,22 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
 
 
 async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_never_heard_of(
-    world: World,
+    world: ServiceWorld,
 ) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
     for _ in range(3):
         await world.create()
-    kept, unheard, released = [await worker.leased() for _ in range(3)]
+    kept, unheard, released = [await worker.next_job() for _ in range(3)]
     await worker.ask(release_job=pb.ReleaseJobRequest(**of(released)))
-    again_leased = await worker.leased()
+    again_leased = await worker.next_job()
     assert again_leased.job.job_id == released.job.job_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
-    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=7)
+    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
     again, welcome = await resumed(world, worker, kept, released, nobody, capacity=5)
-    assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, NOBODY_ID])
-    handed = await again.leased()
+    assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
+    handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
     await again.nothing_more()
     for lease in (kept, unheard):
@@ -199,25 +199,25 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
 
 @pytest.mark.parametrize(
     "hello",
-    [{"session_secret": "wrong"}, {"session_id": NOBODY_ID}, {"session_secret": ""}, {"namespace": "other"}],
+    [{"session_secret": "wrong"}, {"session_id": ABSENT_ID}, {"session_secret": ""}, {"namespace": "other"}],
 )
-async def test_a_session_is_not_resumed_without_its_secret(lite: World, hello: dict[str, str]) -> None:
+async def test_a_session_is_not_resumed_without_its_secret(lite: ServiceWorld, hello: dict[str, str]) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     other = lite.worker()
     names = {"session_id": worker.session_id, "session_secret": worker.secret, **hello}
     body = pb.WorkHello(worker_id="w", job_types=["t"], **names)
     await other.send(pb.WorkClientFrame(ref=1, hello=body))
-    found = await other.ended()
+    found = await other.wait_for_end()
     assert found is not None
     check(found, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=names["session_id"])
     if "namespace" not in hello:
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_session_belongs_to_who_opened_it(lite: World) -> None:
+async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     other = lite.worker(lite.as_user("bob"))
@@ -225,22 +225,22 @@ async def test_a_session_belongs_to_who_opened_it(lite: World) -> None:
         worker_id="w", job_types=["t"], session_id=worker.session_id, session_secret=worker.secret
     )
     await other.send(pb.WorkClientFrame(ref=1, hello=body))
-    found = await other.ended()
+    found = await other.wait_for_end()
     assert found is not None
     check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
     extend = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
-    await refused(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
+    await expect_refusal(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: World) -> None:
+async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: ServiceWorld) -> None:
     old = world.worker()
     await old.hello()
     await world.create()
-    leased = await old.leased()
+    leased = await old.next_job()
     new, welcome = await resumed(world, old, leased)
     assert welcome.resumed
     # It is not told that it lost the lease: its worker has it, on the new stream.
-    assert await old.ended() is None
+    assert await old.wait_for_end() is None
     assert (await world.job(leased.job.job_id)).state == RUNNING
     await new.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
@@ -250,7 +250,7 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
         worker = world.worker()
         await worker.hello()
         await world.create()
-        leased = await worker.leased()
+        leased = await worker.next_job()
         await worker.lose()
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=leased.job.job_id))
         seen: list[int] = []
@@ -263,18 +263,20 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
             ),
             world.lease(session_id=worker.session_id, session_secret=worker.secret),
         ):
-            await refused(request, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=worker.session_id)
+            await expect_refusal(request, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=worker.session_id)
         other = world.worker()
         body = pb.WorkHello(
             worker_id="w", job_types=["t"], session_id=worker.session_id, session_secret=worker.secret
         )
         await other.send(pb.WorkClientFrame(ref=1, hello=body))
-        found = await other.ended()
+        found = await other.wait_for_end()
         assert found is not None
         check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(lite: World) -> None:
+async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(
+    lite: ServiceWorld,
+) -> None:
     worker = lite.worker()
     await worker.hello(capacity=50)
     made = {(await lite.create()).job_id for _ in range(20)}
@@ -283,5 +285,5 @@ async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resum
     again, _ = await resumed(lite, worker, capacity=50)
     got = set()
     while got != made:
-        got.add((await again.leased()).job.job_id)
+        got.add((await again.next_job()).job.job_id)
     await again.nothing_more()

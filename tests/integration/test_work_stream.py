@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import SOON, check, frame_refusal, refused, until
+from tests.support.refusals import SOON, check, expect_refusal, frame_refusal, until
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -20,8 +20,8 @@ from tests.support.requests import (
     confirm,
     seconds,
 )
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:
@@ -32,7 +32,7 @@ def of(leased: Any, **fields: Any) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token, **fields}
 
 
-async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
+async def test_a_worker_gets_a_job_and_completes_it(world: ServiceWorld) -> None:
     worker = world.worker()
     welcome = await worker.hello("t", worker_id="w1")
     assert (welcome.resumed, list(welcome.lost_job_ids), welcome.replica) == (False, [], "r1")
@@ -42,7 +42,7 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
     assert welcome.session_secret
     text = '{"z": 1, "a": 9007199254740993}'
     job = await world.create("t", input_json=text)
-    leased = await worker.leased()
+    leased = await worker.next_job()
     assert (leased.job.job_id, leased.job.state, leased.token) == (job.job_id, RUNNING, 1)
     assert (leased.job.worker_id, leased.job.input_json, leased.more) == ("w1", text, False)
     done = await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased, result_json=text)))
@@ -54,11 +54,11 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["complete_job", "fail_job", "release_job"])
-async def test_the_last_report_is_written_before_the_end_of_the_lease(world: World, end: str) -> None:
+async def test_the_last_report_is_written_before_the_end_of_the_lease(world: ServiceWorld, end: str) -> None:
     worker = world.worker()
     await worker.hello("t")
     job = await world.create("t")
-    leased = await worker.leased()
+    leased = await worker.next_job()
     ends: dict[str, Any] = {
         "complete_job": pb.CompleteJobRequest(**of(leased, result_json="1")),
         "fail_job": pb.FailJobRequest(**of(leased, failure=job_pb2.Failure(code="BAD"))),
@@ -91,31 +91,31 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Wor
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: World, hello: dict[str, Any], field: str, ref: int
+    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
     worker = lite.worker()
     body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
     await worker.send(frame(ref, hello=body))
-    found = await worker.ended()
+    found = await worker.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 
 @pytest.mark.parametrize("late", [True, False])
-async def test_the_hello_is_the_first_frame_and_only_the_first(lite: World, late: bool) -> None:
+async def test_the_hello_is_the_first_frame_and_only_the_first(lite: ServiceWorld, late: bool) -> None:
     worker = lite.worker()
     if late:
         await worker.send(frame(1, heartbeat=pb.WorkHeartbeat()))
     else:
         await worker.hello()
         await worker.send(frame(1, hello=pb.WorkHello(worker_id="w", job_types=["t"])))
-    found = await worker.ended()
+    found = await worker.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
-async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None:
+async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) -> None:
     made = {}
     for name, priority in (("old", 0), ("young", 0), ("high", 5), ("low", -5)):
         made[(await world.create("t", priority=priority)).job_id] = name
@@ -125,7 +125,7 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None
     await worker.hello("t", "u", capacity=1)
     order = []
     for _ in made:
-        leased = await worker.leased()
+        leased = await worker.next_job()
         order.append(made[leased.job.job_id])
         # One at a time: the next comes when this one is done.
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
@@ -133,15 +133,15 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None
     await worker.nothing_more()
 
 
-async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: World) -> None:
+async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceWorld) -> None:
     for _ in range(6):
         await world.create()
     worker = world.worker()
     await worker.hello(capacity=2)
-    held = [await worker.leased(), await worker.leased()]
+    held = [await worker.next_job(), await worker.next_job()]
     await worker.nothing_more()
     await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=3)))
-    held.append(await worker.leased())
+    held.append(await worker.next_job())
     await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=0)))
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(held[0])))
     await worker.nothing_more()
@@ -150,19 +150,19 @@ async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: World) -
     )
     assert set(found.violations) == {"capacity.capacity"}
     await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=4)))
-    await worker.leased()
-    await worker.leased()
+    await worker.next_job()
+    await worker.next_job()
     await worker.nothing_more()
 
 
-async def test_jobs_that_wait_for_people_do_not_count(world: World) -> None:
+async def test_jobs_that_wait_for_people_do_not_count(world: ServiceWorld) -> None:
     for _ in range(3):
         await world.create()
     worker = world.worker()
     await worker.hello(capacity=1)
-    first = await worker.leased()
+    first = await worker.next_job()
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(first, key="k", content=confirm())))
-    second = await worker.leased()
+    second = await worker.next_job()
     await worker.ask(ask_prompt=pb.AskPromptRequest(**of(second, key="k", content=confirm(blocking=False))))
     # A question that does not block leaves the job running: there is no room for the third.
     await worker.nothing_more()
@@ -173,10 +173,10 @@ async def test_jobs_that_wait_for_people_do_not_count(world: World) -> None:
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(second)))
     await worker.nothing_more()
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(first)))
-    await worker.leased()
+    await worker.next_job()
 
 
-async def test_two_workers_never_hold_the_same_job(world: World) -> None:
+async def test_two_workers_never_hold_the_same_job(world: ServiceWorld) -> None:
     workers = [world.worker() for _ in range(3)]
     for i, worker in enumerate(workers):
         await worker.hello(worker_id=f"w{i}", capacity=10)
@@ -185,7 +185,7 @@ async def test_two_workers_never_hold_the_same_job(world: World) -> None:
 
     async def take(worker: Any) -> None:
         for _ in range(10):
-            leased = await worker.leased()
+            leased = await worker.next_job()
             assert leased.token == 1
             got.append(leased.job.job_id)
 
@@ -193,11 +193,11 @@ async def test_two_workers_never_hold_the_same_job(world: World) -> None:
     assert sorted(got) == sorted(made)
 
 
-async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> None:
+async def test_progress_is_coalesced_and_milestones_are_kept(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
 
     def report(ref: int, done: int, milestone: bool = False) -> pb.WorkClientFrame:
         progress = job_pb2.Progress(done=done, total=50, message=f"m{done}")
@@ -222,26 +222,26 @@ async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> No
 @pytest.mark.parametrize(
     "progress", [{"done": -1}, {"percent": 101}, {"percent": float("nan")}, {"message": "\0"}]
 )
-async def test_progress_that_makes_no_sense_is_refused(lite: World, progress: dict[str, Any]) -> None:
+async def test_progress_that_makes_no_sense_is_refused(lite: ServiceWorld, progress: dict[str, Any]) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     request = pb.ReportProgressRequest(**of(leased, progress=job_pb2.Progress(**progress)))
     found = await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", report_progress=request)
     assert set(found.violations) == {f"progress.{name}" for name in progress}
 
 
-async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World) -> None:
+async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     job = await world.create(max_attempts=2)
-    first = await worker.leased()
+    first = await worker.next_job()
     failure = job_pb2.Failure(code="Oops", message="no luck", details_json="[1]")
     request = pb.FailJobRequest(**of(first, failure=failure, retryable=True, retry_delay=seconds(0.001)))
     failed = (await worker.ask(fail_job=request)).job
     assert (failed.state, failed.attempt, failed.failure.code) == (PENDING, 2, "Oops")
-    second = await worker.leased()
+    second = await worker.next_job()
     assert (second.job.job_id, second.token, second.job.attempt) == (job.job_id, 2, 2)
     request = pb.FailJobRequest(**of(second, failure=failure, retryable=True, retry_delay=seconds(0.001)))
     failed = (await worker.ask(fail_job=request)).job
@@ -250,48 +250,48 @@ async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World
     await worker.nothing_more()
 
 
-async def test_the_backoff_keeps_a_failed_job_away(lite: World) -> None:
+async def test_the_backoff_keeps_a_failed_job_away(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     request = pb.FailJobRequest(**of(leased, failure=job_pb2.Failure(code="E"), retryable=True))
     failed = (await worker.ask(fail_job=request)).job
     assert failed.ready_time.ToDatetime() > failed.update_time.ToDatetime()
     own = pb.FailJobRequest(**of(leased, retry_delay=seconds(-1)))
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", fail_job=own)
     # It comes back by itself, with no one to wake the dispatcher.
-    assert (await worker.leased()).job.attempt == 2
+    assert (await worker.next_job()).job.attempt == 2
 
 
-async def test_a_released_job_goes_to_somebody_else(lite: World) -> None:
+async def test_a_released_job_goes_to_somebody_else(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=0)))
     other = lite.worker()
     await other.hello()
     released = (await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))).job
     assert (released.state, released.attempt, released.worker_id) == (PENDING, 1, "")
-    again = await other.leased()
+    again = await other.next_job()
     assert (again.token, again.job.attempt) == (2, 1)
     progress = pb.ReportProgressRequest(**of(leased))
     found = await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", report_progress=progress)
     assert found.metadata == {"job_id": leased.job.job_id, "token": "1"}
 
 
-async def test_a_parked_job_needs_nobody_until_it_is_answered(world: World) -> None:
+async def test_a_parked_job_needs_nobody_until_it_is_answered(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(leased, key="k", content=confirm())))
     parked = (await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))).job
     assert (parked.state, parked.worker_id) == (PENDING_HITL, "")
     await worker.nothing_more()
     await world.hitl.AnswerPrompt(answer(asked.prompt, comment="yes"))
-    again = await worker.leased()
+    again = await worker.next_job()
     assert (again.token, again.job.attempt) == (2, 1)
     [prompt] = again.prompts
     assert prompt.resolution.answer.comment == "yes"
@@ -302,11 +302,11 @@ async def test_a_parked_job_needs_nobody_until_it_is_answered(world: World) -> N
 
 
 @pytest.mark.parametrize("how", ["fail_job", "release_job"])
-async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: World, how: str) -> None:
+async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: ServiceWorld, how: str) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     wish = jpb.CancelJobRequest(job_id=leased.job.job_id, reason="too late")
     assert (await world.jobs.CancelJob(wish)).job.state == RUNNING
     told = await worker.expect("cancel_requested")
@@ -319,14 +319,14 @@ async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: World, how: st
     await worker.nothing_more()
 
 
-async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: World) -> None:
+async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: ServiceWorld) -> None:
     from datetime import timedelta
 
     object.__setattr__(lite.service.replica.limits, "cancel_grace", timedelta(seconds=0.2))
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    leased = await worker.leased()
+    leased = await worker.next_job()
     await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=leased.job.job_id))
     await worker.expect("cancel_requested")
     lost = await worker.expect("lease_lost")
@@ -336,31 +336,31 @@ async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(
     await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", complete_job=late)
 
 
-async def test_goodbye_releases_what_is_held(world: World) -> None:
+async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=2)
     running, waiting = await world.create(), await world.create()
     leases = {}
     for _ in range(2):
-        leased = await worker.leased()
+        leased = await worker.next_job()
         leases[leased.job.job_id] = leased
     ask = pb.AskPromptRequest(**of(leases[waiting.job_id], key="k", content=confirm()))
     await worker.ask(ask_prompt=ask)
     # As clients do: the goodbye, and no more requests, at once.
     await worker.send(frame(0, goodbye=pb.WorkGoodbye()))
     await worker.no_more_requests()
-    assert await worker.ended() is None
+    assert await worker.wait_for_end() is None
     assert (await world.job(running.job_id)).state == PENDING
     parked = await world.job(waiting.job_id)
     assert (parked.state, parked.worker_id, parked.attempt) == (PENDING_HITL, "", 1)
     dead = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
-    await refused(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
+    await expect_refusal(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: World) -> None:
+async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
-    missing = pb.ListCheckpointsRequest(job_id=NOBODY_ID)
+    missing = pb.ListCheckpointsRequest(job_id=ABSENT_ID)
     await worker.send(frame(0, list_checkpoints=missing), frame(3))
     got = await worker.frame()
     assert got.ref == 3
@@ -380,7 +380,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         worker = world.worker()
         await worker.hello(capacity=5)
         await world.create()
-        leased = await worker.leased()
+        leased = await worker.next_job()
         stop = asyncio.create_task(world.service.stop())
         away = await worker.expect("go_away")
         assert away.reason
@@ -391,7 +391,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         async with asyncio.timeout(SOON / 2):
             await stop
 
-        world.stopped()
+        world.mark_stopped()
     async with serving(lite_url) as world:
         again = world.worker()
         held = [pb.WorkHeldJob(**of(leased))]
@@ -403,14 +403,14 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_stream_that_ends_leaves_nothing_behind(lite: World) -> None:
+async def test_a_stream_that_ends_leaves_nothing_behind(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    await worker.leased()
+    await worker.next_job()
     await worker.aclose()
     replica = lite.service.replica
     await until(lambda: not replica.streams)
-    assert not replica.dispatcher._takers
+    assert not replica.dispatcher._consumers
     assert not replica.keeper._live
-    assert not replica.feed._bus._by_job
+    assert not replica.bus._by_job

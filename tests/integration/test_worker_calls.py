@@ -10,8 +10,9 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions import unary_lease
-from tests.support.refusals import SOON, refused, until
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.sessions import lease_jobs, unary_consumer
+from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -24,15 +25,15 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.service import ServiceWorld, serving
+from tests.support.streams import ABSENT_ID
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token, **fields}
 
 
-async def test_a_whole_job_without_a_stream(world: World) -> None:
+async def test_a_whole_job_without_a_stream(world: ServiceWorld) -> None:
     job = await world.create(input_json='{"order": 9007199254740993}')
     leased = await world.lease(worker_id="curl", max_jobs=5)
     [lease] = leased.jobs
@@ -72,7 +73,7 @@ async def test_a_whole_job_without_a_stream(world: World) -> None:
     assert len(again.jobs) == 1
 
 
-async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: World) -> None:
+async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: ServiceWorld) -> None:
     made = [(await world.create("t", priority=i)).job_id for i in range(3)]
     found = (await world.lease(max_jobs=2)).jobs
     assert [j.job.job_id for j in found] == made[:0:-1]
@@ -81,7 +82,7 @@ async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: Wor
     assert not empty.jobs
     assert empty.session_id
     waiting = asyncio.ensure_future(world.lease())
-    await until(lambda: world.service.replica.dispatcher._takers)
+    await until(lambda: world.service.replica.dispatcher._consumers)
     late = await world.create()
     async with asyncio.timeout(SOON):
         [lease] = (await waiting).jobs
@@ -89,7 +90,7 @@ async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: Wor
 
 
 @pytest.fixture
-def queues_read(lite: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+def queues_read(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """The queues cannot be read until this is set."""
     queue, may_read = lite.service.replica.dispatcher._queue, asyncio.Event()
     own = queue.claimable
@@ -103,7 +104,7 @@ def queues_read(lite: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 
 async def test_a_call_that_does_not_wait_gets_what_there_is_however_slow_the_database_is(
-    lite: World, queues_read: asyncio.Event
+    lite: ServiceWorld, queues_read: asyncio.Event
 ) -> None:
     job = await lite.create()
     call = asyncio.ensure_future(lite.lease(wait=0))
@@ -115,31 +116,33 @@ async def test_a_call_that_does_not_wait_gets_what_there_is_however_slow_the_dat
 
 
 async def test_queues_that_cannot_be_read_are_no_empty_queues(
-    lite: World, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what is read after the call has ended is leased to the next worker."""
-    monkeypatch.setattr(unary_lease, "LOOK", 0.1)
+    monkeypatch.setattr(unary_consumer, "READ_TIMEOUT", 0.1)
     job = await lite.create()
-    await refused(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
-    await until(lambda: not lite.service.replica.dispatcher._takers)
+    await expect_refusal(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    await until(lambda: not lite.service.replica.dispatcher._consumers)
     queues_read.set()
     [lease] = (await lite.lease()).jobs
     assert (lease.job.job_id, lease.token) == (job.job_id, 1)
 
 
-async def test_a_replica_that_leases_no_more_says_so_at_once(lite: World, queues_read: asyncio.Event) -> None:
+async def test_a_replica_that_leases_no_more_says_so_at_once(
+    lite: ServiceWorld, queues_read: asyncio.Event
+) -> None:
     """A call that does not wait comes back empty, whether it came before the drain or after."""
     before = asyncio.ensure_future(lite.lease(wait=0))
-    await until(lambda: lite.service.replica.dispatcher._looking)
+    await until(lambda: lite.service.replica.dispatcher._scanning)
     lite.service.replica.dispatcher.pause()
     async with asyncio.timeout(SOON):
         assert not (await before).jobs
         assert not (await lite.lease(wait=0)).jobs
 
 
-async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
+async def test_two_waiting_calls_share_the_jobs(lite: ServiceWorld) -> None:
     calls = [asyncio.ensure_future(lite.lease(max_jobs=1)) for _ in range(4)]
-    await until(lambda: len(lite.service.replica.dispatcher._takers) == 4)
+    await until(lambda: len(lite.service.replica.dispatcher._consumers) == 4)
     made = {(await lite.create()).job_id for _ in range(4)}
     async with asyncio.timeout(SOON):
         leases = [lease for response in await asyncio.gather(*calls) for lease in response.jobs]
@@ -150,9 +153,9 @@ async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
     """The wait keeps the session alive: a job that comes late is leased all the same."""
     async with serving(lite_url, lease_ttl=5) as world:
-        other = await world.held("other")
+        other = await world.lease_new_job("other")
         waiting = asyncio.ensure_future(world.lease())
-        await until(lambda: world.service.replica.dispatcher._takers)
+        await until(lambda: world.service.replica.dispatcher._consumers)
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
         seen: list[int] = []
         # This session is as old, and nobody extends it.
@@ -166,15 +169,29 @@ async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str
         await world.workers.ExtendLease(pb.ExtendLeaseRequest(**session))
 
 
-async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:
+async def test_a_caller_that_goes_away_keeps_no_job(lite: ServiceWorld) -> None:
     call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="gone", job_types=["t"], wait=seconds(SOON)))
     waiting = asyncio.ensure_future(call)
-    await until(lambda: lite.service.replica.dispatcher._takers)
+    await until(lambda: lite.service.replica.dispatcher._consumers)
     waiting.cancel()
-    await until(lambda: not lite.service.replica.dispatcher._takers)
+    await until(lambda: not lite.service.replica.dispatcher._consumers)
     job = await lite.create()
     [lease] = (await lite.lease()).jobs
     assert lease.job.job_id == job.job_id
+
+
+async def test_a_job_whose_lease_cannot_be_read_is_released(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise StorageUnavailable("the checkpoints cannot be read")
+
+    job = await lite.create()
+    with monkeypatch.context() as broken:
+        broken.setattr(lease_jobs, "lease_parcel", fail)
+        await expect_refusal(lite.lease(), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    [lease] = (await lite.lease()).jobs
+    assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -190,27 +207,27 @@ async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:
         ({"namespace": "a b"}, "namespace"),
     ],
 )
-async def test_a_wrong_lease_request_is_named(lite: World, fields: dict[str, Any], field: str) -> None:
+async def test_a_wrong_lease_request_is_named(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
     request = pb.LeaseJobsRequest(**{"worker_id": "w", "job_types": ["t"], **fields})
-    found = await refused(lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
 
 
-async def test_sessions_need_their_secret(lite: World) -> None:
+async def test_sessions_need_their_secret(lite: ServiceWorld) -> None:
     leased = await lite.lease(wait=0)
     for session_id, secret in (
         (leased.session_id, "wrong"),
-        (NOBODY_ID, leased.session_secret),
+        (ABSENT_ID, leased.session_secret),
         ("nonsense", leased.session_secret),
     ):
         request = pb.ExtendLeaseRequest(session_id=session_id, session_secret=secret)
         names = {"session_id": session_id}
-        await refused(lite.workers.ExtendLease(request), "NOT_FOUND", "SESSION_NOT_FOUND", **names)
+        await expect_refusal(lite.workers.ExtendLease(request), "NOT_FOUND", "SESSION_NOT_FOUND", **names)
         call = lite.lease(wait=0, session_id=session_id, session_secret=secret)
-        await refused(call, "NOT_FOUND", "SESSION_NOT_FOUND", **names)
+        await expect_refusal(call, "NOT_FOUND", "SESSION_NOT_FOUND", **names)
 
 
-def writes(world: World, job_id: str, token: int) -> dict[str, Any]:
+def writes(world: ServiceWorld, job_id: str, token: int) -> dict[str, Any]:
     of = {"job_id": job_id, "token": token}
     stub = world.workers
     return {
@@ -238,38 +255,38 @@ WRITES = [
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_needs_the_newest_token_and_the_holder(lite: World, name: str) -> None:
-    lease = await lite.held()
+async def test_a_write_needs_the_newest_token_and_the_holder(lite: ServiceWorld, name: str) -> None:
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     for token in (0, lease.token - 1, lease.token + 1):
-        await refused(
+        await expect_refusal(
             writes(lite, job_id, token)[name](),
             "FAILED_PRECONDITION",
             "LEASE_LOST",
             job_id=job_id,
             token=str(token),
         )
-    bob = World(lite.service, lite.channel)
+    bob = ServiceWorld(lite.service, lite.channel)
     bob.workers = lite.as_user("bob").workers
-    await refused(writes(bob, job_id, lease.token)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
-    await refused(writes(lite, NOBODY_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
-    await refused(writes(lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
-    await refused(writes(lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(writes(bob, job_id, lease.token)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
+    await expect_refusal(writes(lite, ABSENT_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
+    await expect_refusal(writes(lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
+    await expect_refusal(writes(lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
     await writes(lite, job_id, lease.token)[name]()
     ended = await lite.create()
-    await refused(writes(lite, ended.job_id, 0)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
+    await expect_refusal(writes(lite, ended.job_id, 0)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_the_holders_writes_are_legal_while_people_are_asked(lite: World, name: str) -> None:
-    lease = await lite.held()
+async def test_the_holders_writes_are_legal_while_people_are_asked(lite: ServiceWorld, name: str) -> None:
+    lease = await lite.lease_new_job()
     await lite.ask(lease, "first")
     assert (await lite.job(lease.job.job_id)).state == PENDING_HITL
     await writes(lite, lease.job.job_id, lease.token)[name]()
 
 
-async def test_asking_is_idempotent_by_key(world: World) -> None:
-    lease = await world.held()
+async def test_asking_is_idempotent_by_key(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     request = pb.AskPromptRequest(**of(lease, key="k", content=confirm("one")))
     first, again = await world.workers.AskPrompt(request), await world.workers.AskPrompt(request)
     assert (first.replayed, again.replayed) == (False, True)
@@ -280,7 +297,7 @@ async def test_asking_is_idempotent_by_key(world: World) -> None:
     await world.hitl.AnswerPrompt(answer(amended.prompt))
     assert (await world.workers.AskPrompt(request)).prompt.state == prompts.PROMPT_STATE_ANSWERED
     request.content.title = "three"
-    await refused(
+    await expect_refusal(
         world.workers.AskPrompt(request),
         "ALREADY_EXISTS",
         "ID_REUSED",
@@ -290,20 +307,20 @@ async def test_asking_is_idempotent_by_key(world: World) -> None:
     )
 
 
-async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -> None:
-    lease = await lite.held()
+async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k")
     by_key = {"job_id": lease.job.job_id, "key": "k"}
     for wait in ({}, {"wait": seconds(0.05)}):
         request = pb.AwaitPromptRequest(**by_key, **wait)
         assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
     assert not lite.service.replica.bus._by_job
-    for where in ({"prompt_id": NOBODY_ID}, {"job_id": NOBODY_ID, "key": "k"}):
-        await refused(
+    for where in ({"prompt_id": ABSENT_ID}, {"job_id": ABSENT_ID, "key": "k"}):
+        await expect_refusal(
             lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **where
         )
     for bad in ({}, {"prompt_id": prompt.prompt_id, "wait": seconds(-1)}):
-        await refused(
+        await expect_refusal(
             lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**bad)), "INVALID_ARGUMENT", "INVALID_FIELD"
         )
     await lite.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt.prompt_id))
@@ -311,8 +328,8 @@ async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -
     assert ended.state == prompts.PROMPT_STATE_CANCELLED
 
 
-async def test_checkpoints_have_pages_by_key(world: World) -> None:
-    lease = await world.held()
+async def test_checkpoints_have_pages_by_key(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
     for key in ("b", "a", "d", "ç", "c", "a"):
         saved = pb.SaveCheckpointRequest(**of(lease, key=key, value_json=f'"{key}"'))
         await world.workers.SaveCheckpoint(saved)
@@ -326,21 +343,23 @@ async def test_checkpoints_have_pages_by_key(world: World) -> None:
         if not token:
             break
         other = pb.ListCheckpointsRequest(job_id=(await world.create("o")).job_id, page_token=token)
-        await refused(world.workers.ListCheckpoints(other), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+        await expect_refusal(world.workers.ListCheckpoints(other), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
     assert keys == ["a", "b", "c", "d", "ç"]
     negative = pb.ListCheckpointsRequest(job_id=lease.job.job_id, page_size=-1)
-    await refused(world.workers.ListCheckpoints(negative), "INVALID_ARGUMENT", "INVALID_FIELD")
-    await refused(
-        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=NOBODY_ID)),
+    await expect_refusal(world.workers.ListCheckpoints(negative), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await expect_refusal(
+        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=ABSENT_ID)),
         "NOT_FOUND",
         "JOB_NOT_FOUND",
     )
 
 
 @pytest.mark.parametrize("fields", [{"result_json": "{"}, {"result_json": '"' + "x" * 262_144 + '"'}])
-async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields: dict[str, str]) -> None:
-    lease = await lite.held()
-    found = await refused(
+async def test_a_wrong_result_is_refused_and_the_job_runs_on(
+    lite: ServiceWorld, fields: dict[str, str]
+) -> None:
+    lease = await lite.lease_new_job()
+    found = await expect_refusal(
         lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))),
         "INVALID_ARGUMENT",
         "INVALID_FIELD",
@@ -358,34 +377,34 @@ async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields
         ({"retry_delay": seconds(367 * 86_400)}, "retry_delay"),
     ],
 )
-async def test_a_wrong_failure_is_refused(lite: World, fields: dict[str, Any], field: str) -> None:
-    lease = await lite.held()
-    found = await refused(
+async def test_a_wrong_failure_is_refused(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
+    lease = await lite.lease_new_job()
+    found = await expect_refusal(
         lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
     assert set(found.violations) == {field}
 
 
-async def test_release_gives_a_job_up_without_counting_an_attempt(lite: World) -> None:
-    lease = await lite.held()
+async def test_release_gives_a_job_up_without_counting_an_attempt(lite: ServiceWorld) -> None:
+    lease = await lite.lease_new_job()
     released = (await lite.workers.ReleaseJob(pb.ReleaseJobRequest(**of(lease)))).job
     assert (released.state, released.attempt) == (PENDING, 1)
     [again] = (await lite.lease()).jobs
     assert again.token == 2
 
 
-async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: World) -> None:
+async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: ServiceWorld) -> None:
     from askback.v1 import job_service_pb2 as jpb
 
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=lease.job.job_id))
     request = pb.FailJobRequest(**of(lease, failure=job_pb2.Failure(code="Stopped"), retryable=True))
     assert (await lite.workers.FailJob(request)).job.state == CANCELLED
 
 
-async def test_a_poisoned_call_harms_nobody_else(world: World) -> None:
-    lease = await world.held()
-    prompt = await world.asked()
+async def test_a_poisoned_call_harms_nobody_else(world: ServiceWorld) -> None:
+    lease = await world.lease_new_job()
+    prompt = await world.create_prompt()
     bad = [
         world.workers.AskPrompt(pb.AskPromptRequest(**of(lease, key="\0", content=confirm()))),
         world.hitl.AnswerPrompt(answer(prompt, "\0")),
@@ -406,4 +425,4 @@ async def test_a_poisoned_call_harms_nobody_else(world: World) -> None:
         world.workers.AskPrompt(pb.AskPromptRequest(**of(lease, key="\0", content=confirm()))),
         world.hitl.AnswerPrompt(answer(prompt, "\0")),
     ):
-        await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+        await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")

@@ -20,7 +20,7 @@ from askback._worker.loop_watch import LoopWatch, code_of
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from tests.support.refusals import SOON, until
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 FILE = re.escape(__file__)
 
@@ -38,19 +38,19 @@ def _lines(log: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.fixture
-async def worker(lite: World) -> AsyncIterator[Worker]:
+async def worker(lite: ServiceWorld) -> AsyncIterator[Worker]:
     yield (made := Worker(f"127.0.0.1:{lite.service.port}", worker_id="vm-1"))
     await made.aclose(drain_timeout=0)
 
 
-async def _failed(lite: World, job_type: str) -> None:
+async def _failed(lite: ServiceWorld, job_type: str) -> None:
     async with Client(f"127.0.0.1:{lite.service.port}") as client:
         with pytest.raises(AskbackError):
             await (await client.start(job_type, max_attempts=1)).result(timeout=30)
 
 
 async def test_it_says_where_it_is_connected(
-    lite: World, worker: Worker, log: pytest.LogCaptureFixture
+    lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
     async def refund(job: Job) -> None: ...
@@ -105,7 +105,7 @@ def fails_at(function: Callable[..., Any]) -> int:
 
 
 async def test_an_unexpected_error_is_told_once_with_the_users_line(
-    lite: World, worker: Worker, log: pytest.LogCaptureFixture
+    lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
     async def refund(job: Job) -> None:
@@ -131,7 +131,7 @@ async def test_an_unexpected_error_is_told_once_with_the_users_line(
     ids=["meant", "askback's"],
 )
 async def test_an_expected_error_names_the_users_line_too(
-    lite: World, worker: Worker, log: pytest.LogCaptureFixture, error: Exception, told: str
+    lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     @worker.job("refund")
     async def refund(job: Job) -> None:
@@ -146,7 +146,7 @@ async def test_an_expected_error_names_the_users_line_too(
 
 
 async def test_what_a_question_raises_names_the_line_that_asked(
-    lite: World, worker: Worker, log: pytest.LogCaptureFixture
+    lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
     async def refund(job: Job) -> None:
@@ -161,7 +161,7 @@ async def test_what_a_question_raises_names_the_line_that_asked(
 
 
 async def test_a_blocked_loop_is_told_with_the_function_that_blocked(
-    lite: World, worker: Worker, log: pytest.LogCaptureFixture
+    lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("block")
     async def block(job: Job) -> None:
@@ -262,7 +262,7 @@ def test_what_blocks_a_loop_is_named_and_an_idle_loop_is_not(work: Any, function
         if names & inside or time.monotonic() > end:
             break
         time.sleep(0.005)
-    found = LoopWatch(functions)._named(frame)
+    found = LoopWatch(functions)._describe(frame)
     over.set()
     loop.call_soon_threadsafe(task.cancel)
     thread.join(10)
@@ -304,7 +304,7 @@ asyncio.run(main())
     ],
 )
 async def test_a_program_without_logging_shows_that_its_worker_runs(
-    lite: World, level: list[str], told: str
+    lite: ServiceWorld, level: list[str], told: str
 ) -> None:
     target = f"127.0.0.1:{lite.service.port}"
     program = await asyncio.create_subprocess_exec(

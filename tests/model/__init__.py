@@ -1,1 +1,1 @@
-"""Engine and storage against a small model of what docs/design.md says, on both databases."""
+"""Compare engine and storage with a small reference model of docs/design.md, on both databases."""

@@ -1,4 +1,4 @@
-"""Named bugs, one for each promise: the machine must fail over every one of them."""
+"""Planted bugs, one per guarantee: the state machine must find each of them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
 
 
-def _lost_guard_believed(patch: Patch) -> None:
+def _ignore_failed_guards(patch: Patch) -> None:
     write = Engine._write
 
-    async def won(self: Engine, groups: Sequence[Any]) -> dict[str, Any]:
+    async def report_no_losers(self: Engine, groups: Sequence[Any]) -> dict[str, Any]:
         await write(self, groups)
         return {}
 
-    patch.setattr(Engine, "_write", won)
+    patch.setattr(Engine, "_write", report_no_losers)
 
 
 def _reply_without_a_commit(patch: Patch) -> None:
@@ -44,11 +44,11 @@ def _reply_without_a_commit(patch: Patch) -> None:
     patch.setattr(Engine, "_write", hopeful)
 
 
-def _memory_not_told(patch: Patch) -> None:
+def _skip_learning(patch: Patch) -> None:
     patch.setattr(HotJobs, "learn", lambda *_: None)
 
 
-def _older_replaces_newer(patch: Patch) -> None:
+def _keep_older_image(patch: Patch) -> None:
     put = HotJobs.put
 
     def gullible(self: HotJobs, aggregate: Any) -> Any:
@@ -59,11 +59,11 @@ def _older_replaces_newer(patch: Patch) -> None:
     patch.setattr(HotJobs, "put", gullible)
 
 
-def _other_content_not_seen(patch: Patch) -> None:
+def _equal_digests(patch: Patch) -> None:
     patch.setattr(Answer, "digest", property(lambda _: "same"))
 
 
-def _token_not_checked(patch: Patch) -> None:
+def _skip_fence(patch: Patch) -> None:
     def fence(job: Any, principal: Any, token: int, session: Any, facts: Any) -> SessionRef:
         return session or SessionRef(job.session_id or "", ANY_EPOCH)
 
@@ -83,14 +83,14 @@ def _without(part: str) -> Plant:
     return plant
 
 
-def _own_write_not_known(patch: Patch) -> None:
-    async def nobodys(*_: Any) -> set[str]:
+def _forget_own_writes(patch: Patch) -> None:
+    async def no_ids(*_: Any) -> set[str]:
         return set()
 
-    patch.setattr(Jobs, "_ours", nobodys)
+    patch.setattr(Jobs, "_ours", no_ids)
 
 
-def _token_not_raised(patch: Patch) -> None:
+def _reuse_token(patch: Patch) -> None:
     put = Change.set
 
     def stuck(self: Change, **values: Any) -> None:
@@ -99,28 +99,28 @@ def _token_not_raised(patch: Patch) -> None:
     patch.setattr(Change, "set", stuck)
 
 
-def _end_of_a_prompt_forgets_the_job(patch: Patch) -> None:
+def _skip_wake_up_after_prompt(patch: Patch) -> None:
     from askback_server.domain import life
 
-    patch.setattr(life, "_go_on", lambda *_: None)
+    patch.setattr(life, "_resume_job", lambda *_: None)
 
 
-def _cursor_by_number(patch: Patch) -> None:
-    patch.setattr(Postgres, "settled", lambda *_: sa.true())
+def _ignore_horizon(patch: Patch) -> None:
+    patch.setattr(Postgres, "is_settled", lambda *_: sa.true())
 
 
 BUGS: dict[str, Plant] = {
-    "lost guard believed": _lost_guard_believed,
+    "failed guard ignored": _ignore_failed_guards,
     "reply without a commit": _reply_without_a_commit,
-    "memory not told by the feed": _memory_not_told,
-    "memory keeps what is older": _older_replaces_newer,
-    "answer_id with other content": _other_content_not_seen,
-    "token not checked": _token_not_checked,
+    "memory not updated by the feed": _skip_learning,
+    "memory keeps the older image": _keep_older_image,
+    "answer_id with other content": _equal_digests,
+    "token not checked": _skip_fence,
     "session not guarded": _without("session"),
     "timeout without condition": _without("not_before"),
     "answer after the deadline": _without("not_after"),
-    "own write not known again": _own_write_not_known,
-    "token not raised": _token_not_raised,
-    "answered and still waiting": _end_of_a_prompt_forgets_the_job,
+    "own write not recognised": _forget_own_writes,
+    "token not raised": _reuse_token,
+    "answered and still waiting": _skip_wake_up_after_prompt,
 }
-ON_POSTGRES: dict[str, Plant] = {"cursor by number": _cursor_by_number}
+ON_POSTGRES: dict[str, Plant] = {"cursor ignores the horizon": _ignore_horizon}

@@ -1,7 +1,7 @@
-"""What docs/design.md 3, 4, 7 and 10 say of jobs, prompts and leases, in plain dicts.
+"""A reference model of jobs, prompts and leases (docs/design.md 3, 4, 7 and 10), in plain dicts.
 
-Written from the page and not from the program, of which it knows nothing: names, numbers and texts go in,
-tuples come out. Times are seconds since the beginning.
+Written from the document and independent of the server's code: names, numbers and strings go in, tuples
+come out. Times are seconds since the start.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Reply = tuple[Any, ...]
 
 
 class Refused(Exception):
-    """A command is refused, and changes nothing."""
+    """The command is refused and changes nothing. The message is the name of the error class."""
 
 
 class Reference:
-    """Jobs by request id, sessions by name."""
+    """The model's state: jobs by request id, sessions by name."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -28,8 +28,8 @@ class Reference:
         self.sessions: dict[str, dict[str, Any]] = {}
         self._fenced, self._moved = True, False
 
-    def say(self, verb: str, **what: Any) -> Reply:
-        """A command's reply."""
+    def execute(self, verb: str, **what: Any) -> Reply:
+        """Run a command. Returns its reply."""
         before, self._fenced = copy.deepcopy(self.jobs), True
         try:
             return getattr(self, verb)(**what)
@@ -37,22 +37,24 @@ class Reference:
             self.jobs = before
             return ("refused", str(no))
 
-    def allows(self, reply: Reply, said: Reply) -> bool:
-        """Whether the last command, to which `reply` was ours, may be answered like this. Who holds nothing
-        any more may be told that in place of what else is wrong; so may who holds it by a newer stream."""
-        return reply == said or (said == ("refused", self._unheld()) and not self._fenced)
+    def allows(self, reply: Reply, actual: Reply) -> bool:
+        """Whether `actual` is a valid reply to the last command, for which the model gave `reply`.
+
+        If the caller's session has expired or moved to another stream, that error may replace any other.
+        """
+        return reply == actual or (actual == ("refused", self._lost_lease_error()) and not self._fenced)
 
     # --- clients ---
 
     def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
         ask = None if ask is None else {**ask, "blocking": True}
-        said = {"ask": ask, "attempts": attempts, "priority": priority}
+        given = {"ask": ask, "attempts": attempts, "priority": priority}
         if job in self.jobs:
-            if self.jobs[job]["said"] != said:
+            if self.jobs[job]["request"] != given:
                 raise Refused("IdReused")
             return ("created", True)
         j = self.jobs[job] = {
-            "said": said,
+            "request": given,
             "state": "PENDING",
             "token": 0,
             "attempt": 1,
@@ -60,7 +62,7 @@ class Reference:
             "session": None,
             "holder": "",
             "ready": self.now,
-            "wish": False,
+            "cancel_requested": False,
             "grace": None,
             "purge": None,
             "result": "",
@@ -68,7 +70,7 @@ class Reference:
             "priority": priority,
             "steps": {},
             "prompts": {},
-            "alone": ask is not None,
+            "workerless": ask is not None,
         }
         if ask is not None:
             j["state"], j["ready"] = "PENDING_HITL", None
@@ -82,14 +84,14 @@ class Reference:
 
     def cancel(self, job: str) -> Reply:
         j = self._job(job)
-        if j["state"] == "CANCELLED" or (j["wish"] and j["state"] not in ENDED):
+        if j["state"] == "CANCELLED" or (j["cancel_requested"] and j["state"] not in ENDED):
             return ("job", j["state"])
         if j["state"] in ENDED:
             raise Refused("IllegalState")
         if j["session"] is None:
             self._end(j, "CANCELLED")
         else:
-            j["wish"], j["grace"] = True, self.now + GRACE
+            j["cancel_requested"], j["grace"] = True, self.now + GRACE
         return ("job", j["state"])
 
     def delete(self, job: str) -> Reply:
@@ -119,10 +121,10 @@ class Reference:
         ask: dict[str, Any],
         instead: Any,
     ) -> Reply:
-        j = self._held(job, who, token, epoch, writes=False)
-        self._fence(self._due(j))
+        j = self._check_holder(job, who, token, epoch, writes=False)
+        self._fence(self._expire_due(j))
         known = j["prompts"].get(key)
-        # The digest is of what people see: routing and time do not make it another question.
+        # Like the digest, compare only what users see: routing and timeout do not make another question.
         if known is not None and known["ask"]["title"] == ask["title"]:
             return ("prompt", known["round"], known["revision"], known["state"], True)
         if j["state"] in ENDED:
@@ -140,12 +142,12 @@ class Reference:
                 if j["prompts"][old]["state"] == "PENDING":
                     self._close(j, j["prompts"][old], "SUPERSEDED", goes_on=False)
             new = self._open(j, key, ask)
-        j["state"] = "PENDING_HITL" if self._blocked(j) else "RUNNING"
+        j["state"] = "PENDING_HITL" if self._is_blocked(j) else "RUNNING"
         self._fence(True)
         return ("prompt", new["round"], new["revision"], new["state"], False)
 
     def receive(self, job: str, who: str, token: int, epoch: int, key: str) -> Reply:
-        j = self._held(job, who, token, epoch, writes=False)
+        j = self._check_holder(job, who, token, epoch, writes=False)
         if key not in j["prompts"]:
             raise Refused("PromptNotFound")
         p = j["prompts"][key]
@@ -156,12 +158,12 @@ class Reference:
         return ("ok",)
 
     def progress(self, job: str, who: str, token: int, epoch: int, done: int) -> Reply:
-        j = self._held(job, who, token, epoch)
+        j = self._check_holder(job, who, token, epoch)
         j["progress"] = done
         return ("ok",)
 
     def step(self, job: str, who: str, token: int, epoch: int, key: str, value: str) -> Reply:
-        j = self._held(job, who, token, epoch)
+        j = self._check_holder(job, who, token, epoch)
         j["steps"][key] = value
         return ("ok",)
 
@@ -169,43 +171,43 @@ class Reference:
         j = self._job(job)
         if j["state"] == "COMPLETED" and j["token"] == token > 0:
             return ("job", "COMPLETED")
-        j = self._held(job, who, token, epoch)
+        j = self._check_holder(job, who, token, epoch)
         j["result"] = result
         self._end(j, "COMPLETED")
         return ("job", j["state"])
 
     def fail(self, job: str, who: str, token: int, epoch: int, again: bool) -> Reply:
-        j = self._held(job, who, token, epoch)
-        if j["wish"]:
+        j = self._check_holder(job, who, token, epoch)
+        if j["cancel_requested"]:
             self._end(j, "CANCELLED")
         elif again and j["attempt"] < j["attempts"]:
-            self._again(j)
+            self._retry(j)
         else:
             self._end(j, "FAILED")
         return ("job", j["state"])
 
     def release(self, job: str, who: str, token: int, epoch: int) -> Reply:
-        j = self._held(job, who, token, epoch)
-        if j["wish"]:
+        j = self._check_holder(job, who, token, epoch)
+        if j["cancel_requested"]:
             self._end(j, "CANCELLED")
         else:
-            self._leave(j, self.now)
+            self._end_lease(j, self.now)
         return ("job", j["state"])
 
-    # --- people ---
+    # --- users ---
 
     def answer(self, job: str, key: str, who: str, id: str, revision: int, decision: str, why: str) -> Reply:
-        j, p = self._seen(job, key, who)
+        j, p = self._find_prompt(job, key, who)
         content = (who, revision, decision, why)
         if id in p["answers"]:
             if p["answers"][id][0] != content:
                 raise Refused("IdReused")
             return (p["answers"][id][1], True, p["winner"])
-        self._due(j)
+        self._expire_due(j)
         status = "ACCEPTED"
         if p["state"] != "PENDING":
             status = "CLOSED"
-        elif self._claimed(p) not in ("", who):
+        elif self._claimant(p) not in ("", who):
             raise Refused("PromptClaimed")
         elif revision != p["revision"]:
             status = "STALE"
@@ -217,8 +219,8 @@ class Reference:
         return (status, False, p["winner"])
 
     def claim(self, job: str, key: str, who: str) -> Reply:
-        _, p = self._seen(job, key, who)
-        if self._claimed(p) not in ("", who):
+        _, p = self._find_prompt(job, key, who)
+        if self._claimant(p) not in ("", who):
             raise Refused("PromptClaimed")
         if p["state"] != "PENDING":
             raise Refused("PromptClosed")
@@ -226,10 +228,10 @@ class Reference:
         return ("ok",)
 
     def unclaim(self, job: str, key: str, who: str) -> Reply:
-        _, p = self._seen(job, key, who)
-        if not self._claimed(p):
+        _, p = self._find_prompt(job, key, who)
+        if not self._claimant(p):
             return ("ok",)
-        if self._claimed(p) != who:
+        if self._claimant(p) != who:
             raise Refused("PromptClaimed")
         p["claim"] = ("", None)
         return ("ok",)
@@ -240,9 +242,12 @@ class Reference:
             raise Refused("PromptNotFound")
         p = j["prompts"][key]
         if p["state"] != "CANCELLED":
-            self._due(j)
+            self._expire_due(j)
             if p["state"] != "PENDING":
-                return ("refused", "PromptClosed")  # what was due has happened all the same
+                return (
+                    "refused",
+                    "PromptClosed",
+                )  # no raise: due prompts have expired
             self._close(j, p, "CANCELLED")
         return ("ok",)
 
@@ -250,7 +255,7 @@ class Reference:
 
     def expire(self, job: str) -> Reply:
         if job in self.jobs:
-            self._due(self.jobs[job])
+            self._expire_due(self.jobs[job])
         return ("ok",)
 
     def end_grace(self, job: str) -> Reply:
@@ -266,7 +271,7 @@ class Reference:
         return ("ok",)
 
     def reap(self) -> list[str]:
-        """Expired sessions never revive. Returns the jobs that nobody holds now."""
+        """Delete expired sessions. Returns the jobs that have lost their holder."""
         self.sessions = {name: s for name, s in self.sessions.items() if s["until"] > self.now}
         return [n for n, j in self.jobs.items() if j["session"] and j["session"] not in self.sessions]
 
@@ -274,28 +279,30 @@ class Reference:
         j = self.jobs.get(job)
         if j is None or j["session"] != session:
             return ("ok",)
-        if j["wish"]:
+        if j["cancel_requested"]:
             self._end(j, "CANCELLED")
         elif j["state"] == "PENDING_HITL":
-            self._leave(j, None)
+            self._end_lease(j, None)
         elif j["attempt"] >= j["attempts"]:
             self._end(j, "FAILED")
         else:
-            self._again(j)
+            self._retry(j)
         return ("ok",)
 
     def alive(self, session: str, epoch: int = 0) -> bool:
         s = self.sessions.get(session)
         return s is not None and s["until"] > self.now and epoch in (0, s["epoch"])
 
-    # --- what they share ---
+    # --- shared rules ---
 
     def _job(self, job: str) -> dict[str, Any]:
         if job not in self.jobs:
             raise Refused("JobNotFound")
         return self.jobs[job]
 
-    def _held(self, job: str, who: str, token: int, epoch: int, writes: bool = True) -> dict[str, Any]:
+    def _check_holder(
+        self, job: str, who: str, token: int, epoch: int, writes: bool = True
+    ) -> dict[str, Any]:
         j = self._job(job)
         if j["session"] is None or (j["token"], j["holder"]) != (token, who):
             raise Refused("LeaseLost")
@@ -304,25 +311,25 @@ class Reference:
         return j
 
     def _fence(self, writes: bool) -> None:
-        """What writes needs a session that lives; whoever only asks again what is known does not."""
+        """Refuse a write without a live session. Repeated requests that change nothing need none."""
         if writes and not self._fenced:
-            raise Refused(self._unheld())
+            raise Refused(self._lost_lease_error())
 
-    def _unheld(self) -> str:
-        """Why the last command's session may not write: over, or at another stream since."""
+    def _lost_lease_error(self) -> str:
+        """Why the session of the last command may not write: it has moved to another stream or expired."""
         return "SessionMoved" if self._moved else "LeaseLost"
 
-    def _seen(self, job: str, key: str, who: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _find_prompt(self, job: str, key: str, who: str) -> tuple[dict[str, Any], dict[str, Any]]:
         p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
         if p is None or (p["ask"]["law"] and who != "ann"):
             raise Refused("PromptNotFound")
         return self.jobs[job], p
 
-    def _claimed(self, p: dict[str, Any]) -> str:
+    def _claimant(self, p: dict[str, Any]) -> str:
         who, until = p["claim"]
         return who if until is not None and until > self.now else ""
 
-    def _blocked(self, j: dict[str, Any]) -> bool:
+    def _is_blocked(self, j: dict[str, Any]) -> bool:
         return any(p["state"] == "PENDING" and p["ask"]["blocking"] for p in j["prompts"].values())
 
     def _open(self, j: dict[str, Any], key: str, ask: dict[str, Any]) -> dict[str, Any]:
@@ -343,20 +350,20 @@ class Reference:
         self, j: dict[str, Any], p: dict[str, Any], state: str, winner: str = "", goes_on: bool = True
     ) -> None:
         p.update(state=state, winner=winner or state, claim=("", None))
-        if not goes_on or j["state"] != "PENDING_HITL" or self._blocked(j):
+        if not goes_on or j["state"] != "PENDING_HITL" or self._is_blocked(j):
             return
-        if j["alone"]:
+        if j["workerless"]:
             self._end(j, "CANCELLED" if state == "CANCELLED" else "COMPLETED")
             j["result"] = "" if state == "CANCELLED" else state
         elif j["session"] is not None and self.alive(j["session"]):
             j["state"] = "RUNNING"
-        elif j["wish"]:
+        elif j["cancel_requested"]:
             self._end(j, "CANCELLED")
         else:
             j.update(state="PENDING", session=None, holder="", ready=self.now)
 
-    def _due(self, j: dict[str, Any]) -> bool:
-        """What is due gets its final action, in the order of the deadlines."""
+    def _expire_due(self, j: dict[str, Any]) -> bool:
+        """Apply the final action of each expired prompt, by deadline. Returns whether there was one."""
         late = [p for p in j["prompts"].values() if p["state"] == "PENDING" and p["until"] is not None]
         late = sorted((p for p in late if p["until"] <= self.now), key=lambda p: (p["until"], p["round"]))
         for p in late:
@@ -377,11 +384,11 @@ class Reference:
             if p["state"] == "PENDING":
                 self._close(j, p, "CANCELLED", goes_on=False)
 
-    def _leave(self, j: dict[str, Any], ready: float | None) -> None:
+    def _end_lease(self, j: dict[str, Any], ready: float | None) -> None:
         waits = j["state"] == "PENDING_HITL"
         j.update(session=None, holder="", ready=None if waits else ready)
         j["state"] = "PENDING_HITL" if waits else "PENDING"
 
-    def _again(self, j: dict[str, Any]) -> None:
-        self._leave(j, self.now + min(2.0 ** (j["attempt"] - 1), 300.0))
+    def _retry(self, j: dict[str, Any]) -> None:
+        self._end_lease(j, self.now + min(2.0 ** (j["attempt"] - 1), 300.0))
         j["attempt"] += 1

@@ -1,4 +1,4 @@
-"""Replicas over one real database: engine, memory, feed, timers and sweep, with faults on order."""
+"""Two replicas on one real database, with injected write faults and a manual clock."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import rows, tables
 from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
+from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
 from tests.model.reference import CLAIM, GRACE, KEEP
-from tests.model.turned_clock import OffClock, ToldPostgres, TurnedClock
 
 LIMITS = Limits(
     cancel_grace=timedelta(seconds=GRACE),
@@ -36,12 +36,12 @@ LIMITS = Limits(
     claim_default=timedelta(seconds=CLAIM),
 )
 TTL = 40.0
-FAULTS = ("lost", "cut after", "cut before", "cut for ever", "down")
+FAULTS = ("lost", "cut after", "cut before", "cut for good", "down")
 CRASHES = ("crash before", "crash after")
 
 
 class Faulty:
-    """The dialect's write, except for the next one when a fault is ordered."""
+    """Replaces the dialect's write: applies the fault in `next` to the next batch."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class Faulty:
         self.next = ""
         self.hung = asyncio.Event()
         self.gate: asyncio.Event | None = None
-        """While there is one, the next write's commit waits for it."""
+        """If set, the commit of the next write waits for it."""
 
     async def write(self, batch: Any) -> Any:
         fault, self.next = self.next, ""
@@ -61,12 +61,12 @@ class Faulty:
             raise StorageUnavailable("down")
         if fault == "cut before":
             raise UnknownOutcome("cut before the commit")
-        if fault == "cut for ever":
-            self.next = "cut for ever"  # the settling finds nobody either
+        if fault == "cut for good":
+            self.next = "cut for good"  # the attempt to find out the outcome fails too
             if not self.hung.is_set():
                 self.hung.set()
                 await self._own(batch)
-            raise UnknownOutcome("cut for ever")
+            raise UnknownOutcome("cut for good")
         if fault == "crash before":
             await self._hang()
         outcome = await (self._slow(batch) if self.gate is not None else self._own(batch))
@@ -77,7 +77,7 @@ class Faulty:
         return outcome
 
     async def _slow(self, batch: Any) -> Any:
-        """Written at once, and committed when the gate opens: what others commit overtakes it."""
+        """Write at once, but commit only when the gate opens, after the commits of others."""
         gate, self.gate = self.gate, None
         assert gate is not None
         connection = await self._dialect._connection()  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ class Faulty:
 
 @dataclass
 class Replica:
-    """One process, as far as engine and storage go."""
+    """The engine and storage of one process."""
 
     database: Database
     faulty: Faulty
@@ -111,7 +111,7 @@ class Replica:
     sweep: Sweep
     keeper: SessionKeeper
     shown: dict[str, Any]
-    """Each prompt in the newest state that a follower was told."""
+    """The newest version of each prompt that a follower has received."""
     running: list[asyncio.Task[None]]
 
 
@@ -119,21 +119,21 @@ class Rig:
     """Two replicas, their database and its clock."""
 
     def __init__(self, url: str) -> None:
-        self.true = TurnedClock()
-        self.own = [OffClock(self.true), OffClock(self.true)]
+        self.true = ManualClock()
+        self.own = [SkewedClock(self.true), SkewedClock(self.true)]
         self._url = url
-        self._told = ToldPostgres(url) if url.startswith("postgresql") else None
+        self._postgres_clock = PostgresClock(url) if url.startswith("postgresql") else None
         self._databases: list[Database] = []
         self._faulty: list[Faulty] = []
         self.replicas: list[Replica] = []
 
     @property
     def is_postgres(self) -> bool:
-        return self._told is not None
+        return self._postgres_clock is not None
 
     async def open(self) -> None:
-        if self._told is not None:
-            await self._told.open(self.true.now())
+        if self._postgres_clock is not None:
+            await self._postgres_clock.open(self.true.now())
         self._databases = [await Database.open(self._url, self.true) for _ in self.own]
         self._faulty = [Faulty(d) for d in self._databases]
 
@@ -141,15 +141,15 @@ class Rig:
         await self.stop()
         for database in self._databases:
             await database.close()
-        if self._told is not None:
-            await self._told.close()
+        if self._postgres_clock is not None:
+            await self._postgres_clock.close()
 
     async def begin(self) -> None:
-        """An empty database and replicas that know nothing, at the beginning of time."""
+        """Empty the database, reset the clock, and start both replicas."""
         self.true.rewind()
         for own in self.own:
             own.fast = timedelta(0)
-        await self._tell()
+        await self._set_postgres_clock()
         for table in (tables.jobs, tables.events, tables.sessions):
             await self._databases[0]._dialect.run(lambda c, t=table: c.execute(sa.delete(t)))
         self.replicas = [await self._start(i) for i in range(2)]
@@ -170,7 +170,7 @@ class Rig:
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
         timers = Timers(engine, database.queue, clock, timedelta(days=2))
-        bus.follow_batches(timers.committed)
+        bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
         def show(item: Committed) -> None:
@@ -192,37 +192,37 @@ class Rig:
                 await task
 
     async def restart(self, place: int) -> None:
-        """Another process in the place of one that was killed."""
+        """Replace a replica by a new process."""
         await self._kill(self.replicas[place])
         self.replicas[place] = await self._start(place)
-        await self.ring()
+        await self.fire_timers()
 
-    async def turn(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         self.true.passed += seconds
-        await self._tell()
+        await self._set_postgres_clock()
 
-    async def _tell(self) -> None:
-        if self._told is not None:
-            await self._told.tell(self.true.now())
+    async def _set_postgres_clock(self) -> None:
+        if self._postgres_clock is not None:
+            await self._postgres_clock.set(self.true.now())
 
-    async def ring(self) -> None:
-        """Timers look, and those whose time has come fire, on every replica, to the end."""
+    async def fire_timers(self) -> None:
+        """Poll the timers of all replicas and fire the due ones until none is left."""
         for replica in self.replicas:
             await replica.timers.load()
-        self.true.ring()
+        self.true.fire_due()
         await asyncio.sleep(0)
         while not all(r.timers.idle and r.engine.idle for r in self.replicas):
             await asyncio.sleep(0.0005)
-            self.true.ring()
+            self.true.fire_due()
 
     async def read(self, replica: Replica) -> None:
-        """The feed, as far as it goes now."""
+        """Read the feed up to its current end."""
         while await replica.feed.read():
             pass
         replica.hot.resume()
 
-    async def stored(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
-        """Every row of jobs, prompts, answers and checkpoints by job id, and every log."""
+    async def read_all(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
+        """All rows of jobs, prompts, answers and checkpoints by job id, and all logs."""
         jobs = self._databases[0].jobs
         found: dict[str, Any] = {}
         for row in await jobs._all(sa.select(tables.jobs)):

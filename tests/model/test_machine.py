@@ -1,4 +1,4 @@
-"""Engine and storage do what docs/design.md says, whatever comes: the machine on both databases."""
+"""Random commands and faults on two replicas give the replies of the reference model, on both databases."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tests.model.machine import Machine
 from tests.model.rig import Rig
 
 EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
-"""More than a few, with random seeds: see `make model`."""
-SOON = {
+"""Number of examples, with random seeds; by default few, with fixed seeds. See `make model`."""
+SEEDS = {
     "timeout without condition": 2,
-    "cursor by number": 6,
-    "memory not told by the feed": 6,
+    "cursor ignores the horizon": 6,
+    "memory not updated by the feed": 6,
     "answer after the deadline": 3,
-    "own write not known again": 2,
+    "own write not recognised": 2,
     "reply without a commit": 3,
 }
-"""Seeds of bugs that need luck: with another they are found too, only later."""
+"""Seeds for bugs that need a rare sequence: other seeds find them too, but later."""
 
 
 @pytest.fixture
 def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
-    """The machine over a rig on each database in turn."""
+    """The state machine on each database in turn."""
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.0)
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
-    # The rig says when they look: time stands still here.
-    monkeypatch.setattr(timers, "LOOK", 86_400.0)
-    # Nothing here pulls the plug: a commit need not wait for the disk.
+    # Time is simulated: the rig makes the timers poll.
+    monkeypatch.setattr(timers, "POLL", 86_400.0)
+    # No test cuts the power: commits need not wait for the disk.
     lazy = tuple(p.replace("synchronous=FULL", "synchronous=OFF") for p in sqlite.PRAGMAS)
     monkeypatch.setattr(sqlite, "PRAGMAS", lazy)
     with asyncio.Runner() as runner:
@@ -61,21 +61,21 @@ def profile(examples: int, steps: int = 30) -> settings:
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)
-def test_two_replicas_do_what_the_reference_says(machine: type[Machine]) -> None:
+def test_two_replicas_reply_like_the_reference_model(machine: type[Machine]) -> None:
     run_state_machine_as_test(machine, settings=profile(15))
 
 
 @pytest.mark.parametrize("name", [*BUGS, *ON_POSTGRES])
-def test_a_planted_bug_is_found(
+def test_the_state_machine_finds_each_planted_bug(
     name: str, database_kind: str, machine: type[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if (name in ON_POSTGRES) != (database_kind == "postgres"):
         pytest.skip("planted on the other database")
     (BUGS | ON_POSTGRES)[name](monkeypatch)
-    machine = seed(SOON[name])(machine) if name in SOON else machine
+    machine = seed(SEEDS[name])(machine) if name in SEEDS else machine
     logging.disable(logging.CRITICAL)
     try:
-        # Not only an assertion: what is wrong may also break the program, or differ from run to run.
+        # Any error counts: a bug may also crash the engine or make Hypothesis see a flaky run.
         with pytest.raises(Exception):  # noqa: B017, PT011
             run_state_machine_as_test(machine, settings=profile(300))
     finally:

@@ -1,1 +1,1 @@
-"""The examples in Go and TypeScript, built and run as processes against a real server."""
+"""The examples in Go and TypeScript, built and run against a real server."""

@@ -1,4 +1,4 @@
-"""Builds the examples as their README says, in a copy: nothing is written into the source tree."""
+"""Build the examples with the commands of their README, in a copy of the sources."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ COMMANDS = {
     "typescript": ["npm ci", "npm run generate", "npm run build"],
 }
 _NEEDED = ["protos", "gen/go", "client/askback/service_config.json", "tests/vectors"]
-"""What the examples read from the rest of the repository."""
+"""Files outside the examples' folder that their builds read."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One language's programs, built."""
+    """The built programs of one language."""
 
     language: str
     folder: Path
     """The copy of the example's folder."""
 
     def command(self, program: str) -> list[str]:
-        """How `worker`, `console`, `start` (and in Go `minimal`) are called."""
+        """The command for `worker`, `console`, `start` or, in Go, `minimal`."""
         if self.language == "go":
             return [str(self.folder / "bin" / program)]
         return ["node", str(self.folder / "dist" / f"{program}.js")]
 
     def run(self, *command: str) -> str:
-        """Run a tool in the folder; what it wrote. Fails the test with that if it fails."""
-        # buf is a part of the development environment: beside this Python.
+        """Run a tool in the folder. Returns its output; fails the test with the output if it fails."""
+        # buf is installed beside this Python.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             command,
@@ -64,7 +64,7 @@ def build(language: str, scratch: Path) -> Example:
         target = scratch / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / part).is_dir():
-            # What a developer has built there may be stale.
+            # Files that a developer has built may be stale.
             made = shutil.ignore_patterns("bin", "node_modules", "dist", "__pycache__")
             shutil.copytree(ROOT / part, target, ignore=made)
         else:
@@ -76,7 +76,7 @@ def build(language: str, scratch: Path) -> Example:
 
 
 def need(tool: str, *commands: str) -> None:
-    """Skip, or fail if `ASKBACK_REQUIRE` names the tool, when one of its commands is not there."""
+    """Skip the test if one of the commands is missing; fail it if `ASKBACK_REQUIRE` names the tool."""
     missing = [command for command in commands if shutil.which(command) is None]
     if missing:
         absent(tool, f"{', '.join(missing)} not found: the {tool} example cannot be built")

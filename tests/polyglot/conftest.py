@@ -1,4 +1,4 @@
-"""The examples, built once for all tests, and what the tests do with them."""
+"""Fixtures that build the examples once, and start their programs."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import processes as processes
 from tests.e2e.conftest import pytest_runtest_makereport as pytest_runtest_makereport
-from tests.e2e.conftest import stage as stage
 from tests.polyglot.build import EXAMPLES, Example, build, need
 from tests.polyglot.relay import Relay
-from tests.support.processes import Process, Stage
+from tests.support.processes import Process, Processes
 
 
-def _built(language: str, folders: pytest.TempPathFactory) -> Example:
-    """An example, built by the first process of a run that needs it: a build costs 8 s of processor time."""
+def _build_once(language: str, folders: pytest.TempPathFactory) -> Example:
+    """Build an example once per test run, even with pytest-xdist: a build takes 8 s of CPU time."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return build(language, folders.mktemp(language))
-    # Above the folders of the single processes.
+    # Above the folders of the worker processes.
     shared = folders.getbasetemp().parent / "polyglot"
     shared.mkdir(exist_ok=True)
     scratch, done = shared / language, shared / f"{language}.done"
     with (shared / f"{language}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            shutil.rmtree(scratch, ignore_errors=True)  # of a build that failed
+            shutil.rmtree(scratch, ignore_errors=True)  # of a failed build
             build(language, scratch)
             done.touch()
     return Example(language, scratch / EXAMPLES / language)
@@ -39,21 +39,21 @@ def _built(language: str, folders: pytest.TempPathFactory) -> Example:
 def go(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The example in Go."""
     need("go", "go")
-    return _built("go", tmp_path_factory)
+    return _build_once("go", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The example in TypeScript."""
     need("node", "node", "npm")
-    return _built("typescript", tmp_path_factory)
+    return _build_once("typescript", tmp_path_factory)
 
 
-class Troupe:
-    """Starts programs of any language on the test's stage."""
+class Programs:
+    """Starts the examples' programs in any language."""
 
-    def __init__(self, stage: Stage, examples: Mapping[str, Example]) -> None:
-        self._stage = stage
+    def __init__(self, processes: Processes, examples: Mapping[str, Example]) -> None:
+        self._processes = processes
         self._examples = examples
         self._keyboards: list[int] = []
 
@@ -63,24 +63,24 @@ class Troupe:
         return self._examples[language].command(program)
 
     def start(self, language: str, program: str, server: str, *arguments: str, nth: int = 1) -> Process:
-        """A program that needs no keyboard; `nth`: of its kind on this stage."""
+        """Start a program without a keyboard; `nth` distinguishes programs of the same kind."""
         command = [*self._command(language, program), *arguments]
-        return self._stage.command(f"{program}-{language}-{nth}", *command, ASKBACK_SERVER=server)
+        return self._processes.command(f"{program}-{language}-{nth}", *command, ASKBACK_SERVER=server)
 
-    def console(self, language: str, server: str) -> Typist:
-        """A console, and the keyboard in front of it."""
-        pipe = self._stage.folder / f"keyboard-{len(self._keyboards)}"
+    def console(self, language: str, server: str) -> ConsoleUser:
+        """Start a console with a keyboard."""
+        pipe = self._processes.folder / f"keyboard-{len(self._keyboards)}"
         os.mkfifo(pipe)
-        # Read and write: then neither this nor the program's side of opening waits for the other.
+        # Opened for reading and writing: otherwise opening a fifo waits for the other side.
         keyboard = os.open(pipe, os.O_RDWR)
         self._keyboards.append(keyboard)
-        # exec: the pid is the program's. The fifo has no other reader that would take its lines.
+        # `exec`, so that the pid is that of the program and no other process reads the fifo.
         line = f'exec "$@" < "{pipe}"'
         command = self._command(language, "console")
-        process = self._stage.command(
+        process = self._processes.command(
             f"console-{language}", "sh", "-c", line, "sh", *command, "--user", "ana", ASKBACK_SERVER=server
         )
-        return Typist(process, keyboard)
+        return ConsoleUser(process, keyboard)
 
     def end(self) -> None:
         """Close the keyboards."""
@@ -88,8 +88,8 @@ class Troupe:
             os.close(keyboard)
 
 
-class Typist:
-    """A person at a console."""
+class ConsoleUser:
+    """A user at a console."""
 
     def __init__(self, console: Process, keyboard: int) -> None:
         self.console = console
@@ -101,20 +101,20 @@ class Typist:
 
 
 @pytest.fixture
-def troupe(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Troupe]:
-    """Starts the programs of the languages that the test's parameters name."""
+def programs(processes: Processes, request: pytest.FixtureRequest) -> Iterator[Programs]:
+    """Starts programs in the languages of the test's parameters."""
     examples: dict[str, Example] = {}
     for language in request.node.callspec.params.values():
         if language in ("go", "typescript"):
             examples[language] = request.getfixturevalue(language)
-    troupe = Troupe(stage, examples)
-    yield troupe
-    troupe.end()
+    programs = Programs(processes, examples)
+    yield programs
+    programs.end()
 
 
 @pytest.fixture
 async def relay() -> AsyncIterator[Relay]:
-    """A wire that can be cut."""
+    """A relay whose connections can be cut."""
     relay = Relay()
     await relay.start()
     yield relay
@@ -123,13 +123,13 @@ async def relay() -> AsyncIterator[Relay]:
 
 @pytest.fixture
 def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A fresh database in a file."""
+    """The URL of a new SQLite database."""
     (tmp_path / "askback.db").write_bytes(migrated_file.read_bytes())
     return f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for ever is given up; how long a build takes is not counted (it has its own limit)."""
+    """Limit the time of each test function; builds, in fixtures, have their own limit."""
     for item in items:
         if "tests/polyglot/" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(90, func_only=True))

@@ -1,4 +1,4 @@
-"""A wire between a client and a server: its far end can be moved, and what comes back can be lost."""
+"""A TCP relay between clients and a server: its target can change, and replies can be dropped."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import contextlib
 
 
 class Relay:
-    """Forwards TCP connections on loopback to `target`, a port; 0 refuses them.
+    """Forwards TCP connections on loopback to the port `target`; 0 refuses them.
 
-    `deaf`: clients get nothing more of what servers say; from the moment on at which a client says
-    `deaf_at`, if that is set.
+    `drops_replies` drops all data from the server. `drop_after` sets it when a client sends these bytes.
     """
 
     def __init__(self) -> None:
         self.target = 0
-        self.deaf = False
-        self.deaf_at = b""
+        self.drops_replies = False
+        self.drop_after = b""
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -24,22 +23,22 @@ class Relay:
 
     @property
     def address(self) -> str:
-        """Where clients connect."""
+        """The address for clients."""
         return f"127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen for connections."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
-        """Break every connection; what comes next is heard again."""
-        self.deaf, self.deaf_at = False, b""
+        """Abort all connections, and stop dropping replies."""
+        self.drops_replies, self.drop_after = False, b""
         for writer in self._writers:
             writer.transport.abort()
 
     async def stop(self) -> None:
-        """End."""
+        """Stop listening and abort all connections."""
         if self._server is not None:
             self._server.close()
         self.cut()
@@ -60,7 +59,7 @@ class Relay:
             return
         self._writers.add(to_far)
         try:
-            # Whichever side ends first ends both.
+            # The end of one side ends both.
             sides = [
                 asyncio.create_task(self._forward(near, to_far, back=False)),
                 asyncio.create_task(self._forward(far, to_near, back=True)),
@@ -77,9 +76,9 @@ class Relay:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
-                if back and self.deaf:
+                if back and self.drops_replies:
                     continue
-                if not back and self.deaf_at and self.deaf_at in data:
-                    self.deaf = True
+                if not back and self.drop_after and self.drop_after in data:
+                    self.drops_replies = True
                 sink.write(data)
                 await sink.drain()

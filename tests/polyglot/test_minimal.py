@@ -1,4 +1,4 @@
-"""The worker in fifty lines."""
+"""The minimal worker in Go."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from askback import AnswerStatus, Client, JobState
 from tests.e2e.stored import read
 from tests.polyglot.build import EXAMPLES, ROOT
-from tests.polyglot.conftest import Troupe
-from tests.support.processes import Stage
+from tests.polyglot.conftest import Programs
+from tests.support.processes import Processes
 
 SOURCE = ROOT / EXAMPLES / "go" / "minimal" / "main.go"
 
 
-def test_it_has_fifty_lines() -> None:
-    """Code that is neither blank nor comment; and no line is made long to get there."""
+def test_the_minimal_worker_has_at_most_fifty_lines() -> None:
+    """Without blank lines and comments, and without long lines."""
     lines = SOURCE.read_text().expandtabs(4).splitlines()
     code = [line for line in lines if line.strip() and not line.strip().startswith("//")]
     assert len(code) <= 50
@@ -23,13 +23,13 @@ def test_it_has_fifty_lines() -> None:
 
 @pytest.mark.parametrize("language", ["go"])
 @pytest.mark.parametrize(("line", "state"), [("yes", JobState.COMPLETED), ("no", JobState.FAILED)])
-async def test_it_asks_and_goes_on(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str, line: str, state: JobState
+async def test_the_minimal_worker_asks_releases_and_resumes(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str, line: str, state: JobState
 ) -> None:
-    """The job waits without a worker, over a kill of the server, and comes back with its answer."""
-    server = await stage.server(sqlite_url)
-    minimal = troupe.start(language, "minimal", server.target, server.target)
-    person = troupe.console(language, server.target)
+    """The job waits without a worker while the server is killed, and resumes with its answer."""
+    server = await processes.server(sqlite_url)
+    minimal = programs.start(language, "minimal", server.target, server.target)
+    person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("deploy", {"version": "1.4"})
         await person.console.says("shown", title='Deploy {"version":"1.4"}?')

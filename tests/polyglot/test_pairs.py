@@ -1,4 +1,4 @@
-"""Every worker with every console: lease, ask, a refused answer, a good one, complete; and over a SIGKILL."""
+"""Every worker with every console: lease, ask, a refused and an accepted answer, complete, and a SIGKILL."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ import pytest
 
 from askback import AnswerStatus, Client, JobState
 from tests.e2e.stored import Stored, read
-from tests.polyglot.conftest import Troupe
-from tests.support.processes import Process, Stage
+from tests.polyglot.conftest import Programs
+from tests.support.processes import Process, Processes
 
 LANGUAGES = ["go", "typescript", "python"]
 PAIRS = [(w, c) for w in LANGUAGES for c in LANGUAGES if (w, c) != ("python", "python")]
 
 
 @pytest.mark.parametrize(("worker_in", "console_in"), PAIRS)
-async def test_a_pair_finishes_jobs(
-    stage: Stage, troupe: Troupe, sqlite_url: str, worker_in: str, console_in: str
+async def test_a_worker_and_a_console_of_any_languages_finish_jobs(
+    processes: Processes, programs: Programs, sqlite_url: str, worker_in: str, console_in: str
 ) -> None:
-    """One job with a refused answer; then one whose answer is on its way when the server is killed."""
+    """One job with a refused answer; then one whose answer is in transit when the server is killed."""
     # The session outlives the restart, so a worker that resumes it keeps its lease.
-    server = await stage.server(sqlite_url, lease_ttl=20)
-    worker = troupe.start(worker_in, "worker", server.target)
-    person = troupe.console(console_in, server.target)
+    server = await processes.server(sqlite_url, lease_ttl=20)
+    worker = programs.start(worker_in, "worker", server.target)
+    person = programs.console(console_in, server.target)
     console = person.console
     client_in = worker_in if worker_in != "python" else console_in
     await worker.says("connected")
     await console.says("connected")
 
-    job_id, client = await _start(troupe, client_in, server.target)
+    job_id, client = await _start(programs, client_in, server.target)
     await console.says("shown")
     person.type('{"canary_percent": 250}')
     refused = await console.says("verdict")
     assert _short(refused["status"]) == "INVALID"
     ((field, wrong),) = refused["violations"].items()
     assert field == "values_json/canary_percent"
-    assert "100" in wrong  # it says what would be right
+    assert "100" in wrong  # it names the allowed range
     person.type('{"canary_percent": 10}')
     accepted = await console.says("verdict", count=2)
     assert _short(accepted["status"]) == "ACCEPTED"
     _check_result(await client.says("ended"), 10)
-    assert await client.ended() == 0
+    assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
     assert _verdicts(stored) == [AnswerStatus.INVALID, AnswerStatus.ACCEPTED]
     assert _winner(stored) == accepted["answer_id"]
     shown = len(console.events("shown"))
 
-    job_id, client = await _start(troupe, client_in, server.target, nth=2)
+    job_id, client = await _start(programs, client_in, server.target, nth=2)
     await console.says("shown", count=shown + 1)
-    # It takes no more frames, so the answer cannot have been judged before the end.
+    # The stopped server reads no frames, so it cannot judge the answer before it is killed.
     server.signal(signal.SIGSTOP)
     person.type('{"canary_percent": 25}')
     given = await console.says("answering", count=3)
@@ -59,7 +59,7 @@ async def test_a_pair_finishes_jobs(
     accepted = await console.says("verdict", count=3)
     assert _short(accepted["status"]) == "ACCEPTED"
     _check_result(await client.says("ended"), 25)
-    assert await client.ended() == 0
+    assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
     assert _verdicts(stored) == [AnswerStatus.ACCEPTED]
@@ -82,13 +82,13 @@ async def test_a_pair_finishes_jobs(
     assert await console.terminate() in ((0,) if console_in != "python" else (0, -signal.SIGTERM))
 
 
-async def _start(troupe: Troupe, language: str, server: str, nth: int = 1) -> tuple[str, Process]:
-    client = troupe.start(language, "start", server, "--user", "boss", nth=nth)
+async def _start(programs: Programs, language: str, server: str, nth: int = 1) -> tuple[str, Process]:
+    client = programs.start(language, "start", server, "--user", "boss", nth=nth)
     return (await client.says("created"))["job_id"], client
 
 
 def _short(name: str) -> str:
-    """Go writes an enum's value whole, TypeScript without its prefix."""
+    """Strip the prefix of an enum value: Go prints it, TypeScript does not."""
     return name.removeprefix("ANSWER_STATUS_").removeprefix("JOB_STATE_")
 
 

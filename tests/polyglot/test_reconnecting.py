@@ -1,4 +1,4 @@
-"""What the examples promise when a wire breaks: an answer is one answer, and nobody notices a drain."""
+"""The examples when connections break: no answer is lost or repeated, and a drain goes unnoticed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from askback import AnswerStatus, Client, JobState, PromptState
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.e2e.stored import read
-from tests.polyglot.conftest import Troupe
+from tests.polyglot.conftest import Programs
 from tests.polyglot.relay import Relay
-from tests.support.processes import Process, Stage, eventually
+from tests.support.processes import Process, Processes, eventually
 
 both = pytest.mark.parametrize("language", ["go", "typescript"])
 
 
 @both
 async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+    processes: Processes, programs: Programs, relay: Relay, sqlite_url: str, language: str
 ) -> None:
-    """The server has committed it when the wire breaks, unheard: the repeat gets that result."""
-    server = await stage.server(sqlite_url)
+    """The server has committed the answer when the connection breaks; the retry gets the same result."""
+    server = await processes.server(sqlite_url)
     relay.target = server.port
-    person = troupe.console(language, relay.address)
+    person = programs.console(language, relay.address)
     async with Client(server.target, user="boss") as client:
         run = await client.ask("Deploy 1.4?")
         shown = await person.console.says("shown")
-        relay.deaf = True
+        relay.drops_replies = True
         person.type("yes")
         given = await person.console.says("answering")
 
-        async def answered() -> bool:
+        async def is_answered() -> bool:
             return (await client.prompt(shown["prompt_id"])).state is PromptState.ANSWERED
 
-        await eventually(answered, "the answer is committed")
+        await eventually(is_answered, "the answer is committed")
         assert not person.console.events("verdict")
         relay.cut()
         verdict = await person.console.says("verdict")
@@ -51,18 +51,18 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
 
 
 @both
-async def test_an_answer_that_came_while_the_worker_was_away(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+async def test_an_answer_pushed_into_a_broken_connection_reaches_the_worker(
+    processes: Processes, programs: Programs, relay: Relay, sqlite_url: str, language: str
 ) -> None:
-    """The resolution was pushed into a broken wire: it is told again on the next stream."""
-    server = await stage.server(sqlite_url, lease_ttl=20)
+    """The resolution is sent again on the next stream."""
+    server = await processes.server(sqlite_url, lease_ttl=20)
     relay.target = server.port
-    worker = troupe.start(language, "worker", relay.address)
-    person = troupe.console(language, server.target)
+    worker = programs.start(language, "worker", relay.address)
+    person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
         await worker.says("asked")
-        relay.deaf = True
+        relay.drops_replies = True
         person.type('{"canary_percent": 10}')
         await person.console.says("verdict")
         relay.cut()
@@ -73,18 +73,18 @@ async def test_an_answer_that_came_while_the_worker_was_away(
 
 
 @both
-async def test_a_result_whose_reply_was_lost_is_told_again(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+async def test_a_result_whose_reply_was_lost_is_sent_again(
+    processes: Processes, programs: Programs, relay: Relay, sqlite_url: str, language: str
 ) -> None:
-    """The job is completed when the wire breaks, unheard: the worker repeats that, and nothing else."""
-    server = await stage.server(sqlite_url, lease_ttl=20)
+    """The job is completed when the connection breaks: the worker repeats only the completion."""
+    server = await processes.server(sqlite_url, lease_ttl=20)
     relay.target = server.port
-    worker = troupe.start(language, "worker", relay.address)
-    person = troupe.console(language, server.target)
+    worker = programs.start(language, "worker", relay.address)
+    person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
         await person.console.says("shown")
-        relay.deaf_at = b'"released":true'
+        relay.drop_after = b'"released":true'
         person.type('{"canary_percent": 10}')
         assert (await run.result())["canary_percent"] == 10
         assert not worker.events("ended")
@@ -99,16 +99,16 @@ async def test_a_result_whose_reply_was_lost_is_told_again(
 
 @both
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_asked_to_go_they_open_the_next_stream_first(
-    stage: Stage, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
+async def test_a_drained_stream_is_kept_until_the_next_one_is_open(
+    processes: Processes, programs: Programs, relay: Relay, migrated_db_url: str, language: str
 ) -> None:
-    """A replica drains with questions open. The old stream serves until another can be reached."""
+    """A replica drains while prompts are open. The old stream serves until another replica is reachable."""
     a, b = await asyncio.gather(
-        *(stage.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
+        *(processes.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
     )
     relay.target = a.port
-    worker = troupe.start(language, "worker", relay.address)
-    person = troupe.console(language, relay.address)
+    worker = programs.start(language, "worker", relay.address)
+    person = programs.console(language, relay.address)
     async with Client(b.target, user="boss") as client:
         runs = [await client.start("release", {"version": version}) for version in ("1.4.0", "1.5.0")]
         await worker.says("asked", count=2)
@@ -129,24 +129,24 @@ async def test_asked_to_go_they_open_the_next_stream_first(
         percents = [(await run.result())["canary_percent"] for run in runs]
         assert sorted(percents) == [10, 11]
         stored = [await read(client, run.job_id) for run in runs]
-    assert await a.ended() == 0
+    assert await a.wait_for_end() == 0
     for program in (worker, person.console):
         assert [line["resumed"] for line in program.events("connected")] == [False, True]
         assert not program.events("disconnected")
-    # Resumed, not leased anew; and nobody was shown a prompt twice.
+    # The leases were resumed, not renewed, and no prompt was shown twice.
     assert [s.job.proto.token for s in stored] == [1, 1]
     assert len(person.console.events("shown")) == 2
     await _leave(worker, person.console)
 
 
 @both
-async def test_a_worker_that_waits_keeps_its_lease(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+async def test_a_waiting_worker_keeps_its_lease_by_heartbeats(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str
 ) -> None:
-    """Heartbeats keep the session for longer than it lives without them."""
-    server = await stage.server(sqlite_url, lease_ttl=2)
-    worker = troupe.start(language, "worker", server.target)
-    person = troupe.console(language, server.target)
+    """The job waits for longer than the lease time."""
+    server = await processes.server(sqlite_url, lease_ttl=2)
+    worker = programs.start(language, "worker", server.target)
+    person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
         await person.console.says("shown")
@@ -159,10 +159,12 @@ async def test_a_worker_that_waits_keeps_its_lease(
 
 
 @both
-async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, language: str) -> None:
-    """A person gets through more prompts than the console takes at once."""
-    server = await stage.server(sqlite_url)
-    person = troupe.console(language, server.target)
+async def test_a_console_grants_credit_again_after_each_answer(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str
+) -> None:
+    """A user answers more prompts than the console accepts at once."""
+    server = await processes.server(sqlite_url)
+    person = programs.console(language, server.target)
     prompts = 40
     async with Client(server.target, user="boss") as client:
         for number in range(prompts):
@@ -173,22 +175,22 @@ async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, 
 
 
 @both
-async def test_a_worker_that_was_away_too_long_begins_anew(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+async def test_a_worker_with_an_expired_session_gets_the_job_with_a_new_token(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str
 ) -> None:
-    """Its session has expired: it opens another, gets the job with a new token, asks the same prompt."""
-    server = await stage.server(sqlite_url, lease_ttl=2)
-    worker = troupe.start(language, "worker", server.target)
-    person = troupe.console(language, server.target)
+    """It opens another session, gets the job again, and asks the same prompt."""
+    server = await processes.server(sqlite_url, lease_ttl=2)
+    worker = programs.start(language, "worker", server.target)
+    person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
         await person.console.says("shown")
         worker.signal(signal.SIGSTOP)
 
-        async def let_go() -> bool:
+        async def lease_is_lost() -> bool:
             return not (await client.get(run.job_id)).worker_id
 
-        await eventually(let_go, "the lease is lost")
+        await eventually(lease_is_lost, "the lease is lost")
         person.type('{"canary_percent": 10}')
         await person.console.says("verdict")
         worker.signal(signal.SIGCONT)
@@ -203,12 +205,12 @@ async def test_a_worker_that_was_away_too_long_begins_anew(
 
 
 @both
-async def test_a_cancelled_job_is_given_back(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+async def test_a_worker_releases_a_job_whose_cancellation_is_requested(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str
 ) -> None:
-    """The wish reaches the worker while it waits for people, and the worker confirms it."""
-    server = await stage.server(sqlite_url)
-    worker = troupe.start(language, "worker", server.target)
+    """The request reaches the worker while it waits for an answer, and the worker confirms it."""
+    server = await processes.server(sqlite_url)
+    worker = programs.start(language, "worker", server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
         await worker.says("asked")
@@ -220,28 +222,28 @@ async def test_a_cancelled_job_is_given_back(
 
 
 @both
-async def test_who_is_refused_for_good_says_so_and_ends(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+async def test_an_unauthenticated_worker_reports_the_error_and_ends(
+    processes: Processes, programs: Programs, sqlite_url: str, language: str
 ) -> None:
-    """Without credentials at a server that wants them nobody dials for ever."""
-    tokens = stage.folder / "tokens.toml"
+    """It does not retry without credentials."""
+    tokens = processes.folder / "tokens.toml"
     tokens.write_text(
         f'[[tokens]]\nsha256 = "{"0" * 64}"\nsubject = "ana"\nroles = ["worker"]\nnamespaces = ["default"]\n'
     )
-    server = await stage.server(sqlite_url, auth=tokens)
-    worker = troupe.start(language, "worker", server.target)
-    assert await worker.ended() == 1
+    server = await processes.server(sqlite_url, auth=tokens)
+    worker = programs.start(language, "worker", server.target)
+    assert await worker.wait_for_end() == 1
     assert "nauthenticated" in worker.events("refused")[0]["error"]
 
 
 async def _leave(worker: Process, console: Process) -> None:
-    """Both end in order when they are asked to."""
+    """Both programs end normally on SIGTERM."""
     assert await worker.terminate() == 0
     assert await console.terminate() == 0
 
 
 async def _sessions_expire(server: str, client: Client) -> None:
-    """Wait until a session that nobody extends has been opened and has expired."""
+    """Open a session without renewing it, and wait until it has expired."""
     run = await client.start("nobody")
     async with grpc.aio.insecure_channel(server) as channel:
         stub: Any = WorkerServiceStub(channel)

@@ -1,4 +1,4 @@
-"""The contract by a generic gRPC client and server reflection alone: no stubs, no .proto files."""
+"""The API through a generic gRPC client and server reflection: without stubs or .proto files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import Server, Stage
+from tests.support.processes import Processes, Server
 
 BUF = Path(sys.executable).parent / "buf"
 
 
 def call(server: Server, method: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """`buf curl`, as the README shows it: the exit code, and what it printed."""
+    """Run `buf curl` like in the README. Returns the exit code and the output."""
     done = subprocess.run(
         [
             str(BUF),
@@ -36,9 +36,9 @@ def call(server: Server, method: str, request: dict[str, Any]) -> tuple[int, dic
     return done.returncode, json.loads(done.stdout or done.stderr)
 
 
-async def test_a_job_is_created_listed_refused_and_answered(stage: Stage, sqlite_url: str) -> None:
-    """A prompt without a worker, answered from a shell."""
-    server = await stage.server(sqlite_url)
+async def test_buf_curl_creates_lists_and_answers_a_prompt(processes: Processes, sqlite_url: str) -> None:
+    """With a refused and an accepted answer."""
+    server = await processes.server(sqlite_url)
     code, created = call(
         server,
         "JobService/CreateJob",

@@ -1,4 +1,4 @@
-"""The examples as sources: clean by their own tools, in step with the README, free of what machines leave."""
+"""The examples' sources: clean by their own tools, equal to the README, without generated files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from tests.polyglot.build import COMMANDS, EXAMPLES, ROOT, Example
 VECTORS = sorted((ROOT / "tests" / "vectors").glob("*.json"))
 
 
-def test_go_is_clean(go: Example) -> None:
-    """Formatted, and vet has nothing to say."""
+def test_the_go_sources_are_formatted_and_pass_vet(go: Example) -> None:
     sources = list(go.folder.rglob("*.go"))
     assert sources
     assert go.run("gofmt", "-l", *map(str, sources)) == ""
     go.run("go", "vet", "./...")
 
 
-def test_go_module_is_tidy(go: Example) -> None:
-    """go.mod and go.sum name what is used, and nothing else."""
+def test_the_go_example_s_module_is_tidy(go: Example) -> None:
     go.run("go", "mod", "tidy", "-diff")
 
 
-def test_typescript_is_strict(typescript: Example) -> None:
-    """The build has type-checked everything; this is how strictly."""
+def test_typescript_is_compiled_strictly_and_uses_no_any(typescript: Example) -> None:
+    """The build has already type-checked the sources."""
     shown = json.loads(typescript.run("npx", "tsc", "--showConfig"))
     assert shown["compilerOptions"]["strict"]
     assert shown["compilerOptions"]["noUncheckedIndexedAccess"]
@@ -38,20 +36,18 @@ def test_typescript_is_strict(typescript: Example) -> None:
     ]
 
 
-def test_the_vectors_are_read_by_go(go: Example) -> None:
-    """Every frame of every vector, by Go's generated types."""
+def test_go_parses_every_frame_of_every_vector(go: Example) -> None:
     out = go.run("go", "test", "-count=1", "-v", "./askback")
     assert out.count("--- PASS: TestVectors/") == len(VECTORS)
 
 
-def test_the_vectors_are_read_by_typescript(typescript: Example) -> None:
-    """Every frame of every vector, by TypeScript's generated types."""
+def test_typescript_parses_every_frame_of_every_vector(typescript: Example) -> None:
     out = typescript.run("npm", "test")
     assert f"# pass {len(VECTORS)}" in out
 
 
-def test_nothing_but_a_yes_is_one_in_go(go: Example) -> None:
-    """The zero value, an unknown decision and an empty line approve nothing."""
+def test_only_an_explicit_yes_approves_in_go(go: Example) -> None:
+    """The zero value, an unknown decision and an empty line do not."""
     out = go.run("go", "test", "-count=1", "-v", "./...")
     for name in (
         "OnlyAnAnswerThatAcceptsAuthorises",
@@ -62,13 +58,13 @@ def test_nothing_but_a_yes_is_one_in_go(go: Example) -> None:
         assert f"--- PASS: Test{name} " in out
 
 
-def test_nothing_but_a_yes_is_one_in_typescript(typescript: Example) -> None:
-    """The zero value, an unknown decision and an empty line approve nothing."""
+def test_only_an_explicit_yes_approves_in_typescript(typescript: Example) -> None:
+    """The zero value, an unknown decision and an empty line do not."""
     assert "# pass 4" in typescript.run("npm", "run", "test:verdict")
 
 
-def test_lock_files_hold_names_versions_and_hashes() -> None:
-    """Where packages come from is each machine's own matter."""
+def test_lock_files_have_hashes_but_no_download_addresses() -> None:
+    """Each machine has its own package index."""
     lock = json.loads((ROOT / EXAMPLES / "typescript" / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert packages
@@ -78,8 +74,8 @@ def test_lock_files_hold_names_versions_and_hashes() -> None:
     assert "://" not in (ROOT / EXAMPLES / "go" / "go.sum").read_text()
 
 
-def test_nothing_that_is_made_is_committed() -> None:
-    """Generated code is made anew by whoever builds: it cannot be stale."""
+def test_no_generated_file_of_the_examples_is_committed() -> None:
+    """Each build generates the code again, so it cannot be stale."""
     listed = subprocess.run(
         ["git", "ls-files", "--", str(EXAMPLES)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -90,14 +86,12 @@ def test_nothing_that_is_made_is_committed() -> None:
 
 
 @pytest.mark.parametrize("language", ["go", "typescript"])
-def test_the_readme_has_the_commands(language: str) -> None:
-    """Those that these tests build by."""
+def test_the_readme_has_the_build_commands_of_the_tests(language: str) -> None:
     readme = (ROOT / EXAMPLES / "README.md").read_text()
     assert f"cd {EXAMPLES / language}\n" + "\n".join(COMMANDS[language]) + "\n" in readme
 
 
-def test_the_readme_shows_the_minimal_worker() -> None:
-    """As it is, to the letter."""
+def test_the_readme_shows_the_minimal_worker_s_source() -> None:
     readme = (ROOT / EXAMPLES / "README.md").read_text()
     shown = re.search(r"```go\n(.*?)```", readme, re.DOTALL)
     assert shown is not None

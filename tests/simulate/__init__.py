@@ -1,1 +1,1 @@
-"""Replicas, consoles and workers in virtual time, over a network that loses what a seed says."""
+"""Deterministic simulation: replicas, consoles and workers in virtual time, with faults drawn from a seed."""

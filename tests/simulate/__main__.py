@@ -1,4 +1,4 @@
-"""`make simulate ARGS="--schedules N --seed S"`: many schedules, and the seeds of those that went wrong."""
+"""`make simulate ARGS="--schedules N --seed S"`: run many schedules and print the seeds that fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS: dict[str, Callable[[int], Schedule]] = {"converse": ConverseSchedule, "wo
 
 
 def simulate(kind: str, first: int, schedules: int) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Seed, trace and verdicts of every schedule that went wrong."""
+    """Run schedules. Yields seed, trace and verdicts of each one that fails."""
     for seed in range(first, first + schedules):
         schedule = KINDS[kind](seed)
         found = schedule.run()
@@ -26,8 +26,8 @@ def simulate(kind: str, first: int, schedules: int) -> Iterator[tuple[int, list[
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate ARGS=", description=__doc__)
-    parser.add_argument("--schedules", type=int, default=1_000, help="how many of each kind")
-    parser.add_argument("--seed", type=int, default=None, help="the first one; default: a random one")
+    parser.add_argument("--schedules", type=int, default=1_000, help="number of schedules of each kind")
+    parser.add_argument("--seed", type=int, default=None, help="the first seed; default: random")
     parser.add_argument("--kind", choices=KINDS, action="append", help="default: all")
     args = parser.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed

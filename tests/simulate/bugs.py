@@ -1,4 +1,4 @@
-"""Named bugs, one for each promise: the simulator must find every one of them."""
+"""Planted bugs, one per guarantee: the simulator must find each of them."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ Patch = pytest.MonkeyPatch
 
 @dataclass(frozen=True)
 class Bug:
-    """How it is planted, and words of the verdict that must be given."""
+    """A function that installs the bug, and part of the expected verdict."""
 
     plant: Callable[[Patch], None]
     verdict: str
     seed: int = 1
-    """Where to begin: what is rare is not far from here."""
+    """The first seed to try: for rare bugs one that is close to a failing schedule."""
 
 
-def _token_moves_before_told(patch: Patch) -> None:
-    def moved(self: PromptFollower, position: Any) -> None:
+def _advance_token_too_early(patch: Patch) -> None:
+    def move_at_once(self: PromptFollower, position: Any) -> None:
         self._safe = position
 
-    patch.setattr(PromptFollower, "_moved", moved)
+    patch.setattr(PromptFollower, "_advance", move_at_once)
 
 
-def _tomb_forgotten(patch: Patch) -> None:
-    patch.setattr(PromptView, "_bury", lambda *_: None)
+def _forget_tombstones(patch: Patch) -> None:
+    patch.setattr(PromptView, "_add_tombstone", lambda *_: None)
 
 
-def _credit_not_counted(patch: Patch) -> None:
+def _ignore_credit(patch: Patch) -> None:
     take = PromptView.take
 
     def generous(self: PromptView, limit: int, token: str) -> Any:
@@ -60,55 +60,55 @@ def _credit_not_counted(patch: Patch) -> None:
     patch.setattr(PromptView, "take", generous)
 
 
-def _cursor_without_horizon(patch: Patch) -> None:
+def _ignore_horizon(patch: Patch) -> None:
     patch.setattr(SimulatedDatabase, "horizon", property(lambda _: 1 << 60))
 
 
-def _old_token_honoured(patch: Patch) -> None:
-    async def whole(*_: Any) -> Position:
+def _accept_old_tokens(patch: Patch) -> None:
+    async def whole_log(*_: Any) -> Position:
         return Position()
 
-    patch.setattr(SimulatedDatabase, "tail", whole)
+    patch.setattr(SimulatedDatabase, "tail", whole_log)
 
 
 def _resume_below_the_horizon_only(patch: Patch) -> None:
     after = SimulatedDatabase.after
 
-    async def settled_only(
+    async def only_settled(
         self: SimulatedDatabase, position: Any, limit: int, *, settled: bool = True
     ) -> Any:
         return await after(self, position, limit)
 
-    patch.setattr(SimulatedDatabase, "after", settled_only)
+    patch.setattr(SimulatedDatabase, "after", only_settled)
 
 
-def _live_before_reset(patch: Patch) -> None:
-    patch.setattr(PromptView, "_is_undecided", property(lambda _: False))
+def _show_live_before_reset(patch: Patch) -> None:
+    patch.setattr(PromptView, "_is_resuming", property(lambda _: False))
 
 
-def _older_image_replaces_newer(patch: Patch) -> None:
+def _replace_newer_by_older(patch: Patch) -> None:
     offer = PromptView.offer
 
     def gullible(self: PromptView, prompt: Any) -> None:
-        if prompt.prompt_id in self._told:
-            self._told[prompt.prompt_id] = 0
-        self._fresh.pop(prompt.prompt_id, None)
+        if prompt.prompt_id in self._sent:
+            self._sent[prompt.prompt_id] = 0
+        self._pending.pop(prompt.prompt_id, None)
         offer(self, prompt)
 
     patch.setattr(PromptView, "offer", gullible)
 
 
-def _end_not_told_after_resume(patch: Patch) -> None:
-    patch.setattr(PromptView, "_may_be_known", lambda *_: False)
+def _hide_ends_after_resume(patch: Patch) -> None:
+    patch.setattr(PromptView, "_may_be_shown", lambda *_: False)
 
 
-def _audience_not_asked(patch: Patch) -> None:
+def _ignore_audience(patch: Patch) -> None:
     matches = PromptFilter.matches
 
-    def everybody(self: PromptFilter, prompt: Any) -> bool:
+    def any_user(self: PromptFilter, prompt: Any) -> bool:
         return prompt.namespace == self.namespace or matches(self, prompt)
 
-    patch.setattr(PromptFilter, "matches", everybody)
+    patch.setattr(PromptFilter, "matches", any_user)
 
 
 def _snapshot_before_attach(patch: Patch) -> None:
@@ -122,10 +122,10 @@ def _snapshot_before_attach(patch: Patch) -> None:
     patch.setattr(PromptFollower, "load", first)
 
 
-def _not_sent_again(patch: Patch) -> None:
-    switch = stream.Session._switch
+def _skip_resending(patch: Patch) -> None:
+    switch = stream.ReconnectingStream._switch
 
-    def forgetful(self: stream.Session, connection: Any) -> None:
+    def forgetful(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
         resting = {ref: item.resting for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
@@ -135,46 +135,46 @@ def _not_sent_again(patch: Patch) -> None:
         for ref, item in self._pending.items():
             item.resting = resting[ref]
 
-    patch.setattr(stream.Session, "_switch", forgetful)
+    patch.setattr(stream.ReconnectingStream, "_switch", forgetful)
 
 
-def _published_before_the_commit(patch: Patch) -> None:
+def _publish_before_commit(patch: Patch) -> None:
     write = Engine._write
 
     async def hasty(self: Engine, groups: Sequence[Any]) -> Any:
-        self._publish([group.committed() for group in groups])
+        self._publish([group.to_committed() for group in groups])
         return await write(self, groups)
 
     patch.setattr(Engine, "_write", hasty)
 
 
-def _gap_not_filled(patch: Patch) -> None:
+def _ignore_gaps(patch: Patch) -> None:
     def news(self: Feed, item: Any) -> bool:
-        if self._delivered.get(item.job.job_id, 0) >= item.job.version:
+        if self._bus.version_of(item.job.job_id) >= item.job.version:
             return False
-        self._remember(item.job.job_id, item.job.version)
+        self._bus.note_version(item.job.job_id, item.job.version)
         return True
 
-    patch.setattr(Feed, "_is_news", news)
+    patch.setattr(Feed, "_note_news", news)
 
 
-def _resolution_not_told_again(patch: Patch) -> None:
+def _skip_unconfirmed_resolutions(patch: Patch) -> None:
     async def none(*_: Any) -> list[Any]:
         return []
 
-    # Either side would make up for the other.
-    patch.setattr(work, "unconfirmed_prompts", none)
+    # Server and client each repair the loss, so disable both.
+    patch.setattr(work, "list_unconfirmed_prompts", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 
-def _dead_worker_keeps_its_jobs(patch: Patch) -> None:
+def _keep_jobs_of_dead_workers(patch: Patch) -> None:
     async def nothing(*_: Any) -> bool:
         return False
 
-    patch.setattr(SessionKeeper, "_give_back", nothing)
+    patch.setattr(SessionKeeper, "_return_job", nothing)
 
 
-def _steps_left_behind(patch: Patch) -> None:
+def _omit_checkpoints(patch: Patch) -> None:
     parcel = work.lease_parcel
 
     async def without(*args: Any) -> Any:
@@ -183,7 +183,7 @@ def _steps_left_behind(patch: Patch) -> None:
     patch.setattr(work, "lease_parcel", without)
 
 
-def _answer_id_not_looked_up(patch: Patch) -> None:
+def _skip_answer_lookup(patch: Patch) -> None:
     add = grouping.add_needs
 
     def less(wanted: Any, *args: Any) -> None:
@@ -193,7 +193,7 @@ def _answer_id_not_looked_up(patch: Patch) -> None:
     patch.setattr(grouping, "add_needs", less)
 
 
-def _token_not_raised(patch: Patch) -> None:
+def _reuse_token(patch: Patch) -> None:
     put = Change.set
 
     def stuck(self: Change, **values: Any) -> None:
@@ -204,35 +204,35 @@ def _token_not_raised(patch: Patch) -> None:
     patch.setattr(Change, "set", stuck)
 
 
-def _resolution_told_twice(patch: Patch) -> None:
+def _push_resolutions_twice(patch: Patch) -> None:
     def tell(self: WorkCore, held: Any, prompt: Any) -> None:
         self.stream.push(PromptResolved(prompt))
 
-    patch.setattr(WorkCore, "_tell_resolution", tell)
+    patch.setattr(WorkCore, "_push_resolution", tell)
 
 
 WORK: dict[str, Bug] = {
-    "resolution not told again": Bug(_resolution_not_told_again, "not well"),
-    "dead worker keeps its jobs": Bug(_dead_worker_keeps_its_jobs, "not well"),
-    "steps left behind": Bug(_steps_left_behind, "a step is done again"),
-    "answer_id not looked up": Bug(_answer_id_not_looked_up, "one answer_id, two results"),
-    "token not raised": Bug(_token_not_raised, ""),
-    "resolution told twice": Bug(_resolution_told_twice, "told twice on a stream"),
+    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
+    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
+    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
+    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
+    "token not raised": Bug(_reuse_token, ""),
+    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
 }
 
 CONVERSE: dict[str, Bug] = {
-    "token moves before told": Bug(_token_moves_before_told, "a token skips"),
-    "tomb forgotten": Bug(_tomb_forgotten, ""),
-    "credit not counted": Bug(_credit_not_counted, "on a credit of"),
-    "cursor without horizon": Bug(_cursor_without_horizon, ""),
-    "old token honoured": Bug(_old_token_honoured, "no Reset first"),
+    "token advances too early": Bug(_advance_token_too_early, "a token skips"),
+    "tombstone forgotten": Bug(_forget_tombstones, ""),
+    "credit not counted": Bug(_ignore_credit, "on a credit of"),
+    "cursor without horizon": Bug(_ignore_horizon, ""),
+    "old token honoured": Bug(_accept_old_tokens, "no Reset first"),
     "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=210),
-    "live before Reset": Bug(_live_before_reset, "no Reset first", seed=1950),
-    "older image replaces newer": Bug(_older_image_replaces_newer, "after"),
-    "end not told after resume": Bug(_end_not_told_after_resume, ""),
-    "audience not asked": Bug(_audience_not_asked, "may not see it"),
+    "live before Reset": Bug(_show_live_before_reset, "no Reset first", seed=1950),
+    "older image replaces newer": Bug(_replace_newer_by_older, "after"),
+    "end not sent after resume": Bug(_hide_ends_after_resume, ""),
+    "audience ignored": Bug(_ignore_audience, "may not see it"),
     "snapshot before attach": Bug(_snapshot_before_attach, ""),
-    "not sent again": Bug(_not_sent_again, "not well"),
-    "published before the commit": Bug(_published_before_the_commit, "not committed"),
-    "gap not filled": Bug(_gap_not_filled, ""),
+    "requests not sent again": Bug(_skip_resending, "not settled"),
+    "published before the commit": Bug(_publish_before_commit, "not committed"),
+    "gap not filled": Bug(_ignore_gaps, ""),
 }

@@ -1,4 +1,4 @@
-"""Schedules of the Converse stream: prompts come, change and go, and people sit at consoles."""
+"""Schedules of the Converse stream: prompts are created, amended and closed while consoles are connected."""
 
 from __future__ import annotations
 
@@ -24,69 +24,69 @@ from tests.support.aggregates import ADMIN
 
 OPS = 14
 SLACK = 2.0
-"""Virtual seconds by which a replica may lag behind the database: its poll, and the horizon."""
+"""Virtual seconds by which a replica may lag behind the database: polling and the event horizon."""
 BOUND = 25.0
-"""Virtual seconds within which an open prompt is shown, whatever breaks."""
+"""Virtual seconds within which an open prompt must be shown, whatever breaks."""
 
 
 class ConsoleAt:
-    """A person with a console, and what it made of its stream."""
+    """A user with the SDK's console; records the prompts shown and the answers accepted."""
 
     def __init__(self, schedule: ConverseSchedule, user: str) -> None:
         self.user = user
         self._schedule = schedule
-        self._dice = Random(f"{schedule.seed} {user}")
+        self._rng = Random(f"{schedule.seed} {user}")
         self.shown: set[str] = set()
         self.accepted: dict[str, str] = {}
-        credit = self._dice.choice([0, 1, 2, 5])
+        credit = self._rng.choice([0, 1, 2, 5])
         client = Client(schedule.network.endpoint(user))
         self.console: Console = client.console(credit=credit, connect_timeout=None)
         self._dialled = 0.0
-        wire = self.console._wire
-        hello, apply = wire.hello, wire.desk.apply
+        wire = self.console._protocol
+        hello, apply = wire.hello, wire.view.apply
 
-        def dialling() -> Any:
+        def note_dial() -> Any:
             self._dialled = asyncio.get_running_loop().time()
             return hello()
 
-        def applied(event: Any) -> None:
+        def apply_and_check(event: Any) -> None:
             apply(event)
             if event.WhichOneof("event") == "caught_up":
-                self._caught_up()
+                self._check_caught_up()
 
-        wire.hello = dialling  # type: ignore[method-assign]
-        wire.desk.apply = applied  # type: ignore[method-assign]
+        wire.hello = note_dial  # type: ignore[method-assign]
+        wire.view.apply = apply_and_check  # type: ignore[method-assign]
 
     def eligible(self, prompt: Prompt) -> bool:
         return prompt.is_open and prompt.is_for(PEOPLE[self.user])
 
-    def _caught_up(self) -> None:
-        """The view is what was open, as far as a replica may know by now."""
+    def _check_caught_up(self) -> None:
+        """Check the view at `caught_up`: all open prompts that the replica must know, and no closed ones."""
         schedule, rows = self._schedule, self._schedule.database.rows
         has, known = set(self.console.open_ids), self._dialled - SLACK
         for prompt_id in has:
             images = [(rows.since[key], image) for key, image in rows.images.items() if key[0] == prompt_id]
             ends = [since for since, image in images if not image.is_open]
             if ends and min(ends) < known:
-                schedule.verdicts.wrong(f"{self.user} caught up, and has a prompt that had ended")
+                schedule.verdicts.report(f"{self.user} caught up, and has a prompt that had ended")
         for prompt in rows.prompts.values():
             if prompt.prompt_id in has or not self.eligible(prompt):
                 continue
             images = [(rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt.prompt_id]
             if all(since < known for since, _ in images):
-                schedule.verdicts.wrong(f"{self.user} caught up without a prompt that is open")
+                schedule.verdicts.report(f"{self.user} caught up without a prompt that is open")
 
-    async def sit(self) -> None:
-        """Take what comes, and answer some of it."""
+    async def run(self) -> None:
+        """Read prompts, and answer some of them."""
         async for prompt in self.console.prompts():
             self.shown.add(prompt.prompt_id)
-            await asyncio.sleep(self._dice.uniform(0.0, 0.4))
-            if self._dice.random() < 0.35:
+            await asyncio.sleep(self._rng.uniform(0.0, 0.4))
+            if self._rng.random() < 0.35:
                 self._schedule.do(self._answer(prompt))
 
     async def _answer(self, prompt: Any) -> None:
         try:
-            outcome = await (prompt.approve("yes") if self._dice.random() < 0.8 else prompt.decline("no"))
+            outcome = await (prompt.approve("yes") if self._rng.random() < 0.8 else prompt.decline("no"))
         except (PromptClosed, PromptStale, PromptClaimed, NotFound) as error:
             self._schedule.note(f"{self.user} answers: {type(error).__name__}")
             return
@@ -95,12 +95,12 @@ class ConsoleAt:
 
 
 class ConverseSchedule(Schedule):
-    """Two people, a job that asks and amends, jobs that are only a question, and whoever withdraws."""
+    """Two users, a job whose prompts are asked and amended, jobs without a worker, and cancelled prompts."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.consoles: list[ConsoleAt] = []
-        self._sitting: list[asyncio.Task[None]] = []
+        self._running: list[asyncio.Task[None]] = []
         self._writing = Random(f"{seed} writing")
         self._session = SessionRef("", 0)
         self._job: Any = None
@@ -112,29 +112,29 @@ class ConverseSchedule(Schedule):
     async def begin(self) -> None:
         self.consoles = [ConsoleAt(self, user) for user in ("ann", "bob")]
         for at in self.consoles:
-            self._sitting.append(asyncio.create_task(self._sit(at)))
+            self._running.append(asyncio.create_task(self._run_console(at)))
         self.do(self._write())
 
-    async def _sit(self, at: ConsoleAt) -> None:
+    async def _run_console(self, at: ConsoleAt) -> None:
         await asyncio.sleep(self._writing.uniform(0.0, 2.0))
         await at.console.__aenter__()
-        await at.sit()
+        await at.run()
 
-    # --- those who ask ---
+    # --- writes ---
 
     def _content(self) -> PromptContent:
-        dice = self._writing
-        final = dice.choice([FinalAction.EXPIRE, FinalAction.EXPIRE, FinalAction.DEFAULT])
+        rng = self._writing
+        final = rng.choice([FinalAction.EXPIRE, FinalAction.EXPIRE, FinalAction.DEFAULT])
         timeout = (
-            dice.choice([None, 1.0, 4.0, 60.0]) if final is FinalAction.EXPIRE else dice.choice([1.0, 4.0])
+            rng.choice([None, 1.0, 4.0, 60.0]) if final is FinalAction.EXPIRE else rng.choice([1.0, 4.0])
         )
         default = DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None
         return PromptContent(
             kind="confirm",
-            title=f"Is it {dice.randint(1, 1000)}?",
+            title=f"Is it {rng.randint(1, 1000)}?",
             blocking=False,
-            audience=Audience(groups=frozenset({"law"})) if dice.random() < 0.4 else Audience(),
-            priority=dice.randint(0, 2),
+            audience=Audience(groups=frozenset({"law"})) if rng.random() < 0.4 else Audience(),
+            priority=rng.randint(0, 2),
             timeout=timedelta(seconds=timeout) if timeout else None,
             final_action=final,
             default_answer=default,
@@ -160,12 +160,12 @@ class ConverseSchedule(Schedule):
         self.do(self._act())
 
     async def _act(self) -> None:
-        """One of two who write at the same time."""
-        dice = self._writing
+        """Do random writes; two of these tasks run at the same time."""
+        rng = self._writing
         acts = [self._new, self._ask, self._amend, self._close]
         for _ in range(OPS // 2):
-            await asyncio.sleep(dice.choice([0.0, 0.01, 0.1, 0.5, 2.0]))
-            await dice.choice([*acts, *acts, self._claim])()
+            await asyncio.sleep(rng.choice([0.0, 0.01, 0.1, 0.5, 2.0]))
+            await rng.choice([*acts, *acts, self._claim])()
 
     async def _new(self) -> None:
         await self.command(
@@ -203,9 +203,9 @@ class ConverseSchedule(Schedule):
         if ref is not None:
             await self.command(c.ClaimPrompt(principal=ADMIN, ref=ref, duration=timedelta(seconds=1)))
 
-    # --- the end ---
+    # --- checks at the end ---
 
-    def unsettled(self) -> str:
+    def remaining_work(self) -> str:
         left = []
         for at in self.consoles:
             has = set(at.console.open_ids)
@@ -219,11 +219,11 @@ class ConverseSchedule(Schedule):
         return ", ".join(left)
 
     async def end(self) -> None:
-        for task in self._sitting:
+        for task in self._running:
             if task.done():
-                self.verdicts.wrong(f"a console ended: {task.exception()!r}")
+                self.verdicts.report(f"a console ended: {task.exception()!r}")
             task.cancel()
-        await asyncio.gather(*self._sitting, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
         await asyncio.gather(*(at.console.__aexit__() for at in self.consoles))
         rows = self.database.rows
         for at in self.consoles:
@@ -236,13 +236,13 @@ class ConverseSchedule(Schedule):
                     or won is None
                     or won.answer != kept.answer
                 ):
-                    self.verdicts.wrong(f"{at.user} was told ACCEPTED, and another answer is stored")
+                    self.verdicts.report(f"{at.user} got ACCEPTED, and another answer is stored")
             for prompt_id in {i for i, _ in rows.images} - at.shown:
                 if self._was_open_for(at, prompt_id) > BOUND:
-                    self.verdicts.wrong(f"{at.user} was never shown a prompt that was open for long")
+                    self.verdicts.report(f"{at.user} was never shown a prompt that was open for long")
 
     def _was_open_for(self, at: ConsoleAt, prompt_id: str) -> float:
-        """The longest time for which it was open and in the person's view, by the loop's clock."""
+        """The longest virtual time for which the prompt was open and visible to the user."""
         rows, now = self.database.rows, asyncio.get_running_loop().time()
         images = sorted((rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt_id)
         longest, begun = 0.0, None

@@ -1,4 +1,4 @@
-"""One simulated database under all replicas: guarded writes that commit out of order, and a log."""
+"""A simulated database shared by all replicas: guarded writes that commit out of order, and a log."""
 
 from __future__ import annotations
 
@@ -19,17 +19,9 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
-from askback_server.ports.storage import (
-    Changed,
-    Doubts,
-    JobWrite,
-    Lost,
-    Position,
-    Wanted,
-    WorkerSession,
-    Written,
-)
+from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
+from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.prompt_view import _FAR, urgency
 from tests.simulate.virtual_time import LoopClock
 
@@ -38,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass
 class Rows:
-    """What is committed. `images` is everything that ever was, for the judges."""
+    """The committed rows. `images` has every version of every prompt, for the judges."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     prompts: dict[str, Prompt] = field(default_factory=dict)
@@ -50,17 +42,17 @@ class Rows:
     log: list[tuple[Position, Event]] = field(default_factory=list)
     images: dict[tuple[str, int], Prompt] = field(default_factory=dict)
     since: dict[tuple[str, int], float] = field(default_factory=dict)
-    """When an image was committed."""
+    """The time at which each image was committed."""
 
 
 class SimulatedDatabase:
-    """The Storage port. Every statement takes a while, and sees what is committed when it runs."""
+    """Implements the Storage port. Each statement takes time and sees the rows committed when it runs."""
 
     def __init__(self, seed: int) -> None:
-        self._dice = Random(f"{seed} database")
+        self._rng = Random(f"{seed} database")
         self.clock = LoopClock()
         self.rows = Rows()
-        self.away = False
+        self.unavailable = False
         self.tail_mark = Position()
         self._xids = count(1)
         self._ids = count(1)
@@ -71,14 +63,14 @@ class SimulatedDatabase:
         self.sessions = SessionsOf(self)
 
     async def _pause(self, slow: float = 0.03) -> None:
-        dice = self._dice
-        often = dice.random() >= slow
-        await asyncio.sleep(dice.uniform(0.0005, 0.01) if often else dice.uniform(0.05, 0.6))
-        if self.away:
+        rng = self._rng
+        often = rng.random() >= slow
+        await asyncio.sleep(rng.uniform(0.0005, 0.01) if often else rng.uniform(0.05, 0.6))
+        if self.unavailable:
             raise StorageUnavailable("the database is away")
 
-    async def _look(self, read: Callable[[], T]) -> T:
-        """A statement sees what is committed when it runs; by the time its rows are here they may be old."""
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Run a read. The rows may be outdated by the time it returns, as with a real database."""
         await self._pause()
         found = read()
         await self._pause(slow=0.1)
@@ -164,7 +156,7 @@ class SimulatedDatabase:
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         await self._pause()
         rows = self.rows
-        jobs = [rows.jobs.get(w.job_id) if w.job_id else self._named(w.request) for w in wanted]
+        jobs = [rows.jobs.get(w.job_id) if w.job_id else self._find_request(w.request) for w in wanted]
         await self._pause()
         submissions = [
             {k: rows.submissions[k] for k in w.submissions if k in rows.submissions} for w in wanted
@@ -184,16 +176,16 @@ class SimulatedDatabase:
             found.append(Aggregate(job, theirs, mine, rows.understandings.get(job.job_id)))
         return found
 
-    def _named(self, request: tuple[str, str] | None) -> Job | None:
+    def _find_request(self, request: tuple[str, str] | None) -> Job | None:
         return next((j for j in self.rows.jobs.values() if (j.namespace, j.request_id) == request), None)
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         ids = list(job_ids)
-        return await self._look(lambda: [self.rows.jobs[i] for i in ids if i in self.rows.jobs])
+        return await self._read(lambda: [self.rows.jobs[i] for i in ids if i in self.rows.jobs])
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         ids = list(prompt_ids)
-        return await self._look(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
+        return await self._read(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         return await self.get_jobs(job_ids), len(job_ids)
@@ -211,7 +203,7 @@ class SimulatedDatabase:
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
     ) -> PromptsPage:
-        return await self._look(lambda: self._page(filter, limit, after))
+        return await self._read(lambda: self._page(filter, limit, after))
 
     def _page(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None
@@ -246,14 +238,14 @@ class SimulatedDatabase:
 
     @property
     def horizon(self) -> int:
-        """Below it nothing can appear any more."""
+        """The lowest running transaction id: events below it are complete."""
         return min(self._running, default=1 << 60)
 
     async def epoch(self) -> str:
         return "epoch"
 
     async def head(self) -> Position:
-        settled = await self._look(lambda: [p for p, _ in self.rows.log if p.xid < self.horizon])
+        settled = await self._read(lambda: [p for p, _ in self.rows.log if p.xid < self.horizon])
         return settled[-1] if settled else self.tail_mark
 
     async def tail(self) -> Position:
@@ -263,7 +255,7 @@ class SimulatedDatabase:
     async def after(
         self, position: Position, limit: int, *, settled: bool = True
     ) -> tuple[list[Changed], Position]:
-        span = await self._look(
+        span = await self._read(
             lambda: [
                 entry
                 for entry in self.rows.log
@@ -282,7 +274,7 @@ class SimulatedDatabase:
         return list(changed.values()), span[-1][0]
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
-        return await self._look(
+        return await self._read(
             lambda: [
                 Changed(e.job_id, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace)
                 for _, e in self.rows.log
@@ -293,11 +285,11 @@ class SimulatedDatabase:
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         await self._pause()
         return True
 
-    async def held_back(self) -> float:
+    async def settle_lag(self) -> float:
         await self._pause()
         return 0.0
 
@@ -312,7 +304,7 @@ class SimulatedDatabase:
     async def release(self, lock: Any) -> None:
         await self._pause()
 
-    # --- who is there: nobody asks here ---
+    # --- presence: not used here ---
 
     async def publish(self, replica_id: str, version: int, views: Sequence[str], ttl: float) -> None:
         await self._pause()
@@ -329,16 +321,16 @@ class SimulatedDatabase:
         await self._pause()
         return {}
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
-    async def attended(self, namespace: str, limit: int) -> list[Prompt]:
+    async def list_attended(self, namespace: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
     def forget(self) -> None:
-        """Drop the older half of what the log has of jobs that are over: tokens below are refused."""
+        """Mark the older half of the log as deleted: resume tokens below it are refused."""
         half = self.rows.log[: len(self.rows.log) // 2]
         if half and half[-1][0].xid < self.horizon:
             self.tail_mark = half[-1][0]
@@ -393,7 +385,7 @@ class SimulatedDatabase:
             known = self.rows.doubts.get(session.session_id, {})
             self.rows.doubts[session.session_id] = change(known)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         await self._pause()
         return [(i, d) for i, d in self.rows.doubts.items() if d and self._alive(i) is None]
 
@@ -410,7 +402,7 @@ class SimulatedDatabase:
 
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
         jobs = self.rows.jobs
-        held = await self._look(lambda: [j for j in jobs.values() if j.session_id == session_id])
+        held = await self._read(lambda: [j for j in jobs.values() if j.session_id == session_id])
         return {job.job_id: (job.token, job.version) for job in held}
 
     async def close_session(self, session_id: str, epoch: int) -> bool:
@@ -420,7 +412,7 @@ class SimulatedDatabase:
         del self.rows.sessions[session_id]
         return True
 
-    # --- what timers, dispatch and sweep look for ---
+    # --- queries of timers, dispatcher and sweep ---
 
     async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
         await self._pause()
@@ -433,12 +425,14 @@ class SimulatedDatabase:
                     ids.append(job.job_id)
         return {job_type: ids for job_type, ids in found.items() if ids}
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         await self._pause()
         now = self.clock.now()
         until = now + ahead
         found = [
-            (p.due_at, "prompt", p.job_id)
+            (p.due_at, "due", p.job_id)
             for p in self.rows.prompts.values()
             if p.is_open and p.due_at is not None and p.due_at <= until
         ]
@@ -448,10 +442,10 @@ class SimulatedDatabase:
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         jobs, sessions = self.rows.jobs, self.rows.sessions
-        held = await self._look(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
+        held = await self._read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         return []
 
     async def drop_events(self, keep: datetime) -> int:
@@ -462,7 +456,7 @@ class SimulatedDatabase:
 
 
 class SessionsOf:
-    """The SessionStore: its `close` is another than the database's."""
+    """The SessionStore: the database with another `close`."""
 
     def __init__(self, database: SimulatedDatabase) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What must hold on every stream, said where the server sends it (docs/design.md 10.6 to 10.8)."""
+"""Checks of every message on the server's side of a Converse stream (docs/design.md 10.6 to 10.8)."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _END = Position(1 << 60, 0)
 
 
 class Verdicts:
-    """What was found to be wrong, and the positions that tokens stand for."""
+    """Collects violations, and the log positions of resume tokens."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.found: list[str] = []
         self.positions: dict[str, Position] = {}
 
-    def wrong(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.found.append(text)
 
     def image_at(self, prompt_id: str, version: int) -> Prompt:
-        """A prompt as it was committed with the event of this seq."""
+        """The prompt as it was committed with the event of this sequence number."""
         versions = [v for i, v in self.rows.images if i == prompt_id and v >= version]
         return self.rows.images[prompt_id, min(versions)]
 
     def newest(self, until: Position) -> dict[str, int]:
-        """The last event of each prompt up to a position, by its seq."""
+        """The sequence number of each prompt's last event up to a position."""
         return {e.prompt_id: e.seq for p, e in self.rows.log if p <= until and e.prompt_id is not None}
 
 
 class ConverseJudge:
-    """One console's stream as the server sees it."""
+    """Checks the stream of one console."""
 
     def __init__(self, verdicts: Verdicts, user: str, tail: Position) -> None:
         self._verdicts = verdicts
@@ -43,14 +43,14 @@ class ConverseJudge:
         self._tail = tail
         self._told: dict[str, int] = {}
         self._has: set[str] = set()
-        """Open prompts as this stream has shown them."""
+        """The open prompts that this stream has shown."""
         self._ended: set[str] = set()
         self._credit: int | None = None
         self._shown = 0
         self._base: Position | None = None
         self._must_reset = False
 
-    def heard(self, message: Any) -> None:
+    def on_receive(self, message: Any) -> None:
         for frame in message.frames:
             body = frame.WhichOneof("body")
             if body == "hello":
@@ -61,24 +61,24 @@ class ConverseJudge:
             elif body == "credit" and self._credit is not None:
                 self._credit += frame.credit.prompts
 
-    def said(self, message: Any) -> None:
+    def on_send(self, message: Any) -> None:
         for frame in message.frames:
             body = frame.WhichOneof("body")
             if body == "prompt_event":
                 event = frame.prompt_event
-                getattr(self, f"_{event.WhichOneof('event')}")(getattr(event, event.WhichOneof("event")))
+                getattr(self, f"_on_{event.WhichOneof('event')}")(getattr(event, event.WhichOneof("event")))
             elif body == "heartbeat":
                 self._token(frame.heartbeat.resume_token)
 
     def _wrong(self, text: str) -> None:
-        self._verdicts.wrong(f"{self._user}'s stream: {text}")
+        self._verdicts.report(f"{self._user}'s stream: {text}")
 
     def _expect_no_reset(self) -> None:
         if self._must_reset:
             self._must_reset = False
             self._wrong("a token that cannot be honoured, and no Reset first")
 
-    def _upserted(self, event: Any) -> None:
+    def _on_upserted(self, event: Any) -> None:
         self._expect_no_reset()
         prompt = event.prompt
         image = self._verdicts.rows.images.get((prompt.prompt_id, prompt.version))
@@ -88,7 +88,7 @@ class ConverseJudge:
         if not image.is_open or prompt.prompt_id in self._ended:
             self._wrong("a closed prompt is shown as open")
         if not image.is_for(self._viewer):
-            self._wrong("a prompt is shown to somebody who may not see it")
+            self._wrong("a prompt is shown to a user who may not see it")
         if prompt.version <= self._told.get(prompt.prompt_id, 0):
             self._wrong(f"version {prompt.version} after {self._told[prompt.prompt_id]}")
         self._told[prompt.prompt_id] = prompt.version
@@ -97,46 +97,46 @@ class ConverseJudge:
         if self._credit is not None and self._shown > self._credit:
             self._wrong(f"{self._shown} prompts on a credit of {self._credit}")
 
-    def _closed(self, event: Any) -> None:
+    def _on_closed(self, event: Any) -> None:
         self._expect_no_reset()
         now = self._verdicts.rows.prompts.get(event.prompt_id)
         if now is not None and now.is_open:
-            self._wrong("an open prompt is told to be closed")
+            self._wrong("an open prompt is reported as closed")
         self._may_have_seen(event.prompt_id)
         self._ended.add(event.prompt_id)
         self._has.discard(event.prompt_id)
 
-    def _removed(self, event: Any) -> None:
+    def _on_removed(self, event: Any) -> None:
         self._expect_no_reset()
         self._may_have_seen(event.prompt_id)
         if event.version <= self._told.get(event.prompt_id, 0):
-            self._wrong("a removal of a version that is gone")
+            self._wrong("a removal of an outdated version")
         self._told[event.prompt_id] = event.version
         self._has.discard(event.prompt_id)
 
     def _may_have_seen(self, prompt_id: str) -> None:
         images = [p for (i, _), p in self._verdicts.rows.images.items() if i == prompt_id]
         if self._base is not None and any(p.revision > 1 for p in images):
-            # Nobody knows any more who could see an amended prompt before: its removal is told.
+            # The earlier audience of an amended prompt is not stored, so its removal may be sent to anyone.
             return
         if not any(p.is_for(self._viewer) for p in images):
-            self._wrong("even the id of a prompt is told to somebody who never might see it")
+            self._wrong("the id of a prompt is sent to a user who could never see it")
 
-    def _reset_view(self, _: Any) -> None:
+    def _on_reset_view(self, _: Any) -> None:
         self._must_reset = False
         self._base = None
         self._told = {i: v - 1 for i, v in self._told.items()}
         self._has.clear()
 
-    def _caught_up(self, event: Any) -> None:
+    def _on_caught_up(self, event: Any) -> None:
         self._expect_no_reset()
         self._token(event.resume_token)
 
-    def _bookmark(self, event: Any) -> None:
+    def _on_bookmark(self, event: Any) -> None:
         self._token(event.resume_token)
 
     def _token(self, token: str) -> None:
-        """All up to the position has been told, on this stream or before the one it resumes."""
+        """Everything up to the token's position was sent, on this stream or before its resume token."""
         if not token:
             return
         verdicts, at = self._verdicts, self._verdicts.positions[token]
@@ -144,7 +144,7 @@ class ConverseJudge:
         last = verdicts.newest(_END)
         for prompt_id, seq in verdicts.newest(at).items():
             if last[prompt_id] > seq:
-                continue  # whoever resumes from here hears of it again
+                continue  # a stream that resumes from here will get it
             if self._told.get(prompt_id, 0) >= seq or prompt_id in self._ended:
                 continue
             known = before.get(prompt_id, 0) if before is not None else 0

@@ -1,6 +1,6 @@
-"""Streams between clients and replicas: late, cut at any message, half-open, or dialled in vain.
+"""Simulated streams between clients and replicas: delayed, cut at any message, half-open, or refused.
 
-Stands where grpc.aio does: the client's Connection and the server's handlers run over it unchanged.
+Takes the place of grpc.aio: the client's Connection and the server's handlers run on it unchanged.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback._wire.channel import Endpoint
 from askback.v1 import hitl_service_pb2, worker_service_pb2
-from askback_server.transport.errors import code_of, known, to_status
+from askback_server.transport.errors import code_of, to_caller_error, to_status
 from tests.simulate.virtual_time import Ordered
 
 WINDOW = 3
-"""Messages on their way in one direction, after which a writer waits."""
+"""Messages in transit per direction; a writer waits when there are more."""
 _MESSAGES = {
     "Converse": (hitl_service_pb2.ConverseRequest, hitl_service_pb2.ConverseResponse),
     "Work": (worker_service_pb2.WorkRequest, worker_service_pb2.WorkResponse),
@@ -28,16 +28,16 @@ _MESSAGES = {
 
 
 class Judge(Protocol):
-    """Hears every message of a stream where the server says and hears it."""
+    """Checks the messages of a stream on the server's side."""
 
-    def heard(self, message: Any) -> None:
-        """The server has taken it."""
+    def on_receive(self, message: Any) -> None:
+        """The server has received the message."""
 
-    def said(self, message: Any) -> None:
-        """The server sends it."""
+    def on_send(self, message: Any) -> None:
+        """The server sends the message."""
 
 
-def broken(code: grpc.StatusCode, text: str, error: BaseException | None = None) -> grpc.aio.AioRpcError:
+def rpc_error(code: grpc.StatusCode, text: str, error: BaseException | None = None) -> grpc.aio.AioRpcError:
     trailing = grpc.aio.Metadata()
     if error is not None:
         trailing = grpc.aio.Metadata(("grpc-status-details-bin", to_status(error).SerializeToString()))
@@ -45,7 +45,7 @@ def broken(code: grpc.StatusCode, text: str, error: BaseException | None = None)
 
 
 class Pipe:
-    """One direction: in order, each message late."""
+    """One direction of a stream: delays each message and keeps the order."""
 
     def __init__(self, link: Link, delay: Callable[[], float]) -> None:
         self._link = link
@@ -53,21 +53,21 @@ class Pipe:
         self._arrived: deque[Any] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self._under_way = 0
+        self._in_transit = 0
         self._last = 0.0
         self.end: BaseException | None = None
-        """Raised to the reader at once, whatever has arrived."""
+        """If set, raised to the reader at once, even if messages have arrived."""
 
     async def put(self, item: Any) -> None:
-        while self._under_way >= WINDOW:
+        while self._in_transit >= WINDOW:
             self._room.clear()
             await self._room.wait()
         self.send(item)
 
     def send(self, item: Any) -> None:
         loop = asyncio.get_running_loop()
-        self._under_way += 1
-        # Never at the same moment as the one before: timers that are due together have no order.
+        self._in_transit += 1
+        # Later than the previous message: the loop does not order timers with equal times.
         self._last = max(self._last + 1e-6, loop.time() + self._delay())
         loop.call_at(self._last, self._arrive, item)
 
@@ -75,14 +75,14 @@ class Pipe:
         if not self._link.frozen:
             self._arrived.append(item)
             self._news.set()
-            self._link.passed()
+            self._link.count_message()
 
     async def get(self) -> Any:
         while True:
             if self.end is not None:
                 raise self.end
             if self._arrived:
-                self._under_way -= 1
+                self._in_transit -= 1
                 self._room.set()
                 item = self._arrived.popleft()
                 if isinstance(item, BaseException):
@@ -96,40 +96,40 @@ class Pipe:
         self.end = self.end or end
         self._news.set()
         self._room.set()
-        self._under_way = 0
+        self._in_transit = 0
 
 
 class Link:
-    """One stream. The client has it as its call, the server as its context."""
+    """One stream, shared by the client's call and the server's context."""
 
     def __init__(self, network: Network, method: str, user: str) -> None:
         self._network = network
         self._method = method
         self._user = user
         network.dialled += 1
-        dice = self._dice = Random(f"{network.seed} link {network.dialled}")
-        slow = dice.choice([0.02, 0.02, 0.1, 0.5]) if network.faulty else 0.02
-        self.up = Pipe(self, lambda: dice.uniform(0.001, slow))
-        self.down = Pipe(self, lambda: dice.uniform(0.001, slow))
+        rng = self._rng = Random(f"{network.seed} link {network.dialled}")
+        slow = rng.choice([0.02, 0.02, 0.1, 0.5]) if network.faulty else 0.02
+        self.up = Pipe(self, lambda: rng.uniform(0.001, slow))
+        self.down = Pipe(self, lambda: rng.uniform(0.001, slow))
         self.request, self.response = _MESSAGES[method]
         self._serving: asyncio.Task[None] | None = None
         self.frozen = False
         self.closed = False
         self.at: Any = None
         self.judge: Judge | None = None
-        fate = dice.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
-        self._messages = {"cut": dice.randint(2, 30), "cut soon": dice.randint(0, 3)}.get(fate, -1)
+        fate = rng.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
+        self._messages = {"cut": rng.randint(2, 30), "cut soon": rng.randint(0, 3)}.get(fate, -1)
         loop = asyncio.get_running_loop()
         if fate == "freeze":
-            loop.call_later(dice.uniform(0.1, 8.0), self.freeze)
-        loop.call_later(dice.uniform(0.001, 0.05), self._reach)
+            loop.call_later(rng.uniform(0.1, 8.0), self.freeze)
+        loop.call_later(rng.uniform(0.001, 0.05), self._connect)
 
-    def _reach(self) -> None:
-        """The dial arrives at one of the replicas, if there is one."""
-        if not self._network.replicas or (self._network.faulty and self._dice.random() < 0.1):
-            self.down.stop(broken(grpc.StatusCode.UNAVAILABLE, "nobody there"))
+    def _connect(self) -> None:
+        """Connect to one of the replicas, or fail if there is none."""
+        if not self._network.replicas or (self._network.faulty and self._rng.random() < 0.1):
+            self.down.stop(rpc_error(grpc.StatusCode.UNAVAILABLE, "no replica"))
         elif not self.closed:
-            self.at = self._dice.choice(self._network.replicas)
+            self.at = self._rng.choice(self._network.replicas)
             self.judge = self._network.judge(self._method, self._user, self.at)
             self.at.links.add(self)
             self._serving = asyncio.create_task(self._serve())
@@ -140,37 +140,37 @@ class Link:
         except asyncio.CancelledError:
             return
         except Exception as error:
-            shown = known(error)
-            self.down.send(broken(code_of(shown), shown.message, shown))
+            shown = to_caller_error(error)
+            self.down.send(rpc_error(code_of(shown), shown.message, shown))
         else:
             self.down.send(EOF)
         finally:
             self.at.links.discard(self)
 
-    def passed(self) -> None:
-        """A message has arrived, on either side."""
+    def count_message(self) -> None:
+        """Count a message that has arrived on either side, and cut the stream if it is the last one."""
         self._messages -= 1
         if self._messages == 0:
             self.cut()
 
     def cut(self) -> None:
-        """Both sides learn that it is gone; what was under way is lost."""
+        """Break the stream for both sides; messages in transit are lost."""
         self.frozen = True
-        self.down.stop(broken(grpc.StatusCode.UNAVAILABLE, "connection reset"))
+        self.down.stop(rpc_error(grpc.StatusCode.UNAVAILABLE, "connection reset"))
         self._end_server()
 
     def freeze(self) -> None:
-        """Nothing arrives any more, and nobody is told. The server finds out some time."""
+        """Stop delivery silently. The server notices after a while."""
         if not self.closed:
             self.frozen = True
-            asyncio.get_running_loop().call_later(self._dice.uniform(2.0, 30.0), self._end_server)
+            asyncio.get_running_loop().call_later(self._rng.uniform(2.0, 30.0), self._end_server)
 
     def leave(self) -> None:
-        """The client gives the stream up; a frozen one tells nobody."""
+        """The client cancels the stream; the server does not notice if it is frozen."""
         self.closed = True
         self.down.stop(asyncio.CancelledError())
         if not self.frozen and self._serving is not None:
-            asyncio.get_running_loop().call_later(self._dice.uniform(0.001, 0.05), self._end_server)
+            asyncio.get_running_loop().call_later(self._rng.uniform(0.001, 0.05), self._end_server)
 
     def _end_server(self) -> None:
         if self._serving is not None:
@@ -178,7 +178,7 @@ class Link:
 
 
 class _Call:
-    """The client's side, as grpc.aio gives it."""
+    """The client's call object, like that of grpc.aio."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -189,7 +189,7 @@ class _Call:
     async def write(self, message: Any) -> None:
         if self._link.down.end is not None:
             raise self._link.down.end
-        # As over a wire: what is changed afterwards is not seen.
+        # A copy, as over a wire: later changes of the message are not seen.
         await self._link.up.put(self._link.request.FromString(message.SerializeToString()))
 
     async def done_writing(self) -> None:
@@ -200,7 +200,7 @@ class _Call:
 
 
 class _Context:
-    """The server's side, as a handler gets it."""
+    """The server's context object, like that of grpc.aio."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -208,18 +208,18 @@ class _Context:
     async def read(self) -> Any:
         message = await self._link.up.get()
         if message is not EOF and self._link.judge is not None:
-            self._link.judge.heard(message)
+            self._link.judge.on_receive(message)
         return message
 
     async def write(self, message: bytes) -> None:
         parsed = self._link.response.FromString(message)
         if self._link.judge is not None:
-            self._link.judge.said(parsed)
+            self._link.judge.on_send(parsed)
         await self._link.down.put(parsed)
 
 
 class _Channel:
-    """What a stub is made over."""
+    """The channel of a stub."""
 
     def __init__(self, network: Network, user: str) -> None:
         self._network = network
@@ -241,23 +241,23 @@ class _Channel:
 
 
 class Replica(Protocol):
-    """What serves a link."""
+    """A replica that serves links."""
 
     links: Ordered
 
     async def serve(self, method: str, user: str, context: Any) -> None:
-        """One stream to its end."""
+        """Serve one stream to its end."""
 
 
 class Network:
-    """Makes the links of one simulation; while it is `faulty` they break as the seed says."""
+    """Creates the links of one simulation; while it is `faulty` they break at points drawn from the seed."""
 
     def __init__(self, seed: int, judge: Callable[[str, str, Any], Judge | None]) -> None:
         self.seed = seed
         self.judge = judge
         self.faulty = True
         self.replicas: list[Any] = []
-        """Those that can be dialled now."""
+        """The replicas that accept connections now."""
         self.dialled = 0
 
     def endpoint(self, user: str) -> Endpoint:

@@ -1,4 +1,4 @@
-"""A whole replica over the simulated database: everything that bootstrap puts together, but the sockets."""
+"""A whole replica on the simulated database: everything that `build` creates, but no sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PEOPLE = {
 
 
 class SimulatedReplica:
-    """Started, crashed, and started anew with an empty memory."""
+    """A replica that can crash and restart with an empty memory."""
 
     def __init__(self, name: str, database: SimulatedDatabase) -> None:
         self._config = Config(
@@ -37,7 +37,7 @@ class SimulatedReplica:
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self, *also: str) -> None:
-        """`also`: `work`, if workers will come."""
+        """Start the replica's tasks. `also`: `work` for those that serve workers."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
         parts.bus._followers = Ordered()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
@@ -55,12 +55,12 @@ class SimulatedReplica:
         await serve(self.parts, Access(PEOPLE[user]), context)
 
     def go_away(self) -> None:
-        """Ask every stream to move."""
+        """Ask every stream to reconnect."""
         for session in tuple(self.parts.streams):
             session.go_away("drain", 2.0)
 
     async def crash(self) -> None:
-        """Gone at once, with all that it had in its memory."""
+        """Cut all links and cancel all tasks."""
         for link in tuple(self.links):
             link.cut()
         for task in self._tasks:

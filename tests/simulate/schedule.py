@@ -1,4 +1,4 @@
-"""One schedule: two replicas, a network and faults, all from one number."""
+"""One schedule: two replicas, a network and faults, all derived from one seed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
 from tests.simulate.replica import SimulatedReplica
-from tests.simulate.virtual_time import Stuck, VirtualLoop, seeded
+from tests.simulate.virtual_time import Stuck, VirtualLoop, seed_randomness
 
 FAULTY = 12.0
-"""Virtual seconds in which anything may break."""
+"""Virtual seconds during which faults happen."""
 
 
 class Schedule(ABC):
-    """`run` plays it and returns what was wrong; the same seed plays alike."""
+    """A simulated run. `run` returns the violations found; equal seeds give equal runs."""
 
     also: tuple[str, ...] = ()
     healed = 90.0
-    """Virtual seconds after the last fault in which all must be well again."""
+    """Virtual seconds after the last fault within which everything must settle."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.dice = Random(f"{seed} schedule")
+        self.rng = Random(f"{seed} schedule")
         self.database = SimulatedDatabase(seed)
         self.verdicts = Verdicts(self.database.rows)
         self.network = Network(seed, self.judge)
@@ -43,19 +43,19 @@ class Schedule(ABC):
 
     @abstractmethod
     def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
-        """Who listens to a stream."""
+        """The judge of a new stream."""
 
     @abstractmethod
     async def begin(self) -> None:
-        """Clients come."""
+        """Start the clients."""
 
     @abstractmethod
-    def unsettled(self) -> str:
-        """What is not yet as it must be in the end; empty: nothing."""
+    def remaining_work(self) -> str:
+        """Describe what has not settled yet; empty if everything has."""
 
     @abstractmethod
     async def end(self) -> None:
-        """Clients leave."""
+        """Stop the clients and check the final state."""
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))
@@ -64,10 +64,10 @@ class Schedule(ABC):
         self.trace.append(f"{asyncio.get_running_loop().time():9.4f} {text}")
 
     async def command(self, command: Command) -> Any:
-        """By a replica that is up; None if it was refused, or nobody knows what became of it."""
+        """Run a command on a running replica. Returns None if it is refused or its outcome is unknown."""
         if not self.network.replicas:
             return None
-        replica = self.dice.choice(self.network.replicas)
+        replica = self.rng.choice(self.network.replicas)
         try:
             async with asyncio.timeout(5.0):
                 reply = await replica.parts.engine.execute(command)
@@ -82,33 +82,33 @@ class Schedule(ABC):
         tokens, positions = replica.parts.tokens, self.verdicts.positions
         make = tokens.make
 
-        def noted(position: Any, view: str) -> str:
+        def make_and_note(position: Any, view: str) -> str:
             token = make(position, view)
             positions[token] = position
             return token
 
-        tokens.make = noted  # type: ignore[method-assign]
+        tokens.make = make_and_note  # type: ignore[method-assign]
         self.network.replicas.append(replica)
 
     async def _faults(self) -> None:
-        dice = self.dice
+        rng = self.rng
         end = FAULTY
         while (now := asyncio.get_running_loop().time()) < end:
-            await asyncio.sleep(min(dice.uniform(0.5, 4.0), end - now + 0.001))
-            fault = dice.choice(["", "crash", "go away", "away", "forget", "forget"])
+            await asyncio.sleep(min(rng.uniform(0.5, 4.0), end - now + 0.001))
+            fault = rng.choice(["", "crash", "go away", "database down", "forget", "forget"])
             self.note(fault)
             if fault == "crash" and len(self.network.replicas) > 1:
-                replica = dice.choice(self.network.replicas)
+                replica = rng.choice(self.network.replicas)
                 self.network.replicas.remove(replica)
                 await replica.crash()
-                await asyncio.sleep(dice.uniform(0.1, 2.0))
+                await asyncio.sleep(rng.uniform(0.1, 2.0))
                 await self._start(replica)
             elif fault == "go away":
-                dice.choice(self.network.replicas).go_away()
-            elif fault == "away":
-                self.database.away = True
-                await asyncio.sleep(dice.uniform(0.1, 2.0))
-                self.database.away = False
+                rng.choice(self.network.replicas).go_away()
+            elif fault == "database down":
+                self.database.unavailable = True
+                await asyncio.sleep(rng.uniform(0.1, 2.0))
+                self.database.unavailable = False
             elif fault == "forget":
                 self.database.forget()
         self.network.faulty = False
@@ -120,40 +120,40 @@ class Schedule(ABC):
         await self._faults()
         left = ""
         for _ in range(int(self.healed)):
-            left = self.unsettled()
+            left = self.remaining_work()
             if not left and all(task.done() for task in self.tasks):
                 break
             await asyncio.sleep(1.0)
         stuck = [str(task.get_coro()) for task in self.tasks if not task.done()]
         if left or stuck:
-            self.verdicts.wrong(f"not well {self.healed:g} s after the last fault: {left} {stuck}")
+            self.verdicts.report(f"not settled {self.healed:g} s after the last fault: {left} {stuck}")
         for task in self.tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                self.verdicts.wrong(f"a client's program broke: {error!r}")
+                self.verdicts.report(f"a client task failed: {error!r}")
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         async with asyncio.timeout(30.0):
             await self.end()
         for replica in self.replicas:
             await replica.crash()
-        await asyncio.sleep(40.0)  # what is half-open ends by itself
+        await asyncio.sleep(40.0)  # half-open streams time out
         rest = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
         if rest:
-            self.verdicts.wrong(f"tasks are left: {[str(t.get_coro()) for t in rest]}")
+            self.verdicts.report(f"tasks are left: {[str(t.get_coro()) for t in rest]}")
 
     def run(self) -> list[str]:
-        """Play it to its end."""
+        """Run the schedule to its end."""
         loop = VirtualLoop()
-        heard = _Heard(self.verdicts.wrong)
+        errors = _ErrorLogHandler(self.verdicts.report)
         own = (connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE)
-        # Small pages, so that there is more than one.
+        # Small pages, so that reads need several.
         connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = 5.0, 3, 3
         asyncio.set_event_loop(loop)
         try:
-            with heard, seeded(self.seed, loop):
+            with errors, seed_randomness(self.seed, loop):
                 loop.run_until_complete(self._play())
         except (Stuck, TimeoutError) as error:
-            self.verdicts.wrong(repr(error))
+            self.verdicts.report(repr(error))
         finally:
             connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = own
             for task in asyncio.all_tasks(loop):
@@ -163,13 +163,13 @@ class Schedule(ABC):
         return self.verdicts.found
 
 
-class _Heard(logging.Handler):
-    """An error in a log is a bug that somebody swallowed."""
+class _ErrorLogHandler(logging.Handler):
+    """Reports every logged error as a violation."""
 
     def __init__(self, wrong: Callable[[str], None]) -> None:
         super().__init__(logging.ERROR)
         self._wrong = wrong
-        self._loggers = [logging.getLogger(name) for name in ("askback", "askback_server", "asyncio")]
+        self._loggers = [logging.getLogger(name) for name in ("askback", "asyncio")]
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,4 +1,4 @@
-"""Some schedules of each kind, and every planted bug found."""
+"""Random schedules have no violations, and the simulator finds every planted bug."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.simulate.__main__ import KINDS, simulate
 from tests.simulate.bugs import Bug
 
 SCHEDULES = {"converse": 120, "work": 60}
-ENOUGH = 800
-"""Schedules within which a planted bug must be found."""
+MAX_SCHEDULES = 800
+"""Number of schedules within which a planted bug must be found."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_lost_in_any_schedule(kind: str) -> None:
+def test_random_schedules_have_no_violations(kind: str) -> None:
     started = time.perf_counter()
     wrong = [(seed, found) for seed, _, found in simulate(kind, 1, SCHEDULES[kind])]
     print(f"simulated {SCHEDULES[kind]} {kind} schedules in {time.perf_counter() - started:.1f} s")
@@ -24,8 +24,8 @@ def test_nothing_is_lost_in_any_schedule(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_seed_plays_alike(kind: str) -> None:
-    """Or a failing seed would be worth nothing."""
+def test_equal_seeds_give_equal_traces(kind: str) -> None:
+    """Otherwise a failing seed could not be replayed."""
     traces = []
     for _ in range(2):
         schedule = KINDS[kind](7)
@@ -38,10 +38,10 @@ def test_the_same_seed_plays_alike(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "name"), [*(("converse", n) for n in bugs.CONVERSE), *(("work", n) for n in bugs.WORK)]
 )
-def test_a_planted_bug_is_found(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulator_finds_each_planted_bug(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bug: Bug = {"converse": bugs.CONVERSE, "work": bugs.WORK}[kind][name]
     bug.plant(monkeypatch)
-    for _, _, found in simulate(kind, bug.seed, ENOUGH):
+    for _, _, found in simulate(kind, bug.seed, MAX_SCHEDULES):
         if any(bug.verdict in text for text in found):
             return
-    pytest.fail(f"{name!r} was not found in {ENOUGH} schedules")
+    pytest.fail(f"{name!r} was not found in {MAX_SCHEDULES} schedules")

@@ -1,4 +1,4 @@
-"""An event loop whose clock leaps to whatever comes next, and clocks and ids that a seed decides."""
+"""An event loop in virtual time, and clocks, ids and random numbers that depend on a seed only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Stuck(Exception):
-    """Everybody waits, and nothing will ever happen."""
+    """Every task waits and no timer is set: a deadlock."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs what is ready; when nothing is, it is at once the time of the next timer.
+    """An event loop that jumps to the time of the next timer whenever no task is ready.
 
-    Nothing in it depends on the machine's clock or on files and sockets: the same program with the same
-    seed runs alike.
+    It does not depend on the machine's clock, files or sockets, so equal seeds give equal runs.
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
-            raise Stuck("everybody waits, and nothing will ever happen")
+            raise Stuck("every task waits and no timer is set")
         self._virtual += timeout
         return []
 
@@ -48,7 +47,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class LoopClock:
-    """A Clock that shows the loop's time, as a date."""
+    """A Clock that derives dates from the loop's time."""
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.monotonic())
@@ -62,7 +61,7 @@ class LoopClock:
 
 
 class Ordered(dict[Any, None]):
-    """A set that remembers the order in which things came: a real one's depends on addresses."""
+    """A set in insertion order: the order of a real set depends on memory addresses."""
 
     def add(self, item: Any) -> None:
         self[item] = None
@@ -72,8 +71,8 @@ class Ordered(dict[Any, None]):
 
 
 @contextmanager
-def seeded(seed: int, loop: VirtualLoop) -> Iterator[None]:
-    """Ids, secrets and backoffs come from the seed, and ids are in the order of virtual time."""
+def seed_randomness(seed: int, loop: VirtualLoop) -> Iterator[None]:
+    """Derive ids, secrets and backoffs from the seed; ids are ordered by virtual time."""
     noise = random.Random(f"{seed} noise")
 
     class Time:

@@ -1,4 +1,4 @@
-"""Schedules of the Work stream: jobs ask and are answered, and their workers come, park and go."""
+"""Schedules of the Work stream: jobs ask prompts and get answers while workers reconnect and park."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.invariants import check_aggregate
 
 JOBS = 3
 ATTEMPTS = 40
-"""More than a network can use up: a job that fails was lost by somebody."""
+"""More attempts than network faults can use up: a failed job means a lost one."""
 
 
 class WorkJudge:
-    """One worker's stream as the server sees it."""
+    """Checks the stream of one worker."""
 
     def __init__(self, verdicts: Verdicts, holders: dict[tuple[str, int], str]) -> None:
         self._verdicts = verdicts
@@ -38,11 +38,11 @@ class WorkJudge:
         self._calls: set[int] = set()
         self._told: dict[str, int] = {}
 
-    def heard(self, message: Any) -> None:
+    def on_receive(self, message: Any) -> None:
         self._calls |= {frame.ref for frame in message.frames if frame.ref}
 
-    def said(self, message: Any) -> None:
-        wrong, rows = self._verdicts.wrong, self._verdicts.rows
+    def on_send(self, message: Any) -> None:
+        wrong, rows = self._verdicts.report, self._verdicts.rows
         for frame in message.frames:
             body = frame.WhichOneof("body")
             if frame.ref:
@@ -57,22 +57,22 @@ class WorkJudge:
                 if self._holders.setdefault(key, self._session) != self._session:
                     wrong("one token for two sessions")
                 if rows.jobs[leased.job.job_id].token < leased.token:
-                    wrong("a lease is told that was not committed")
+                    wrong("a lease is sent that was not committed")
             elif body == "prompt_resolved":
                 prompt = frame.prompt_resolved.prompt
                 image = rows.images.get((prompt.prompt_id, prompt.version))
                 if image is None or image.is_open:
-                    wrong("a resolution is told that was not committed")
+                    wrong("a resolution is sent that was not committed")
                 if prompt.version <= self._told.get(prompt.prompt_id, 0):
-                    wrong("a resolution is told twice on a stream")
+                    wrong("a resolution is sent twice on a stream")
                 self._told[prompt.prompt_id] = prompt.version
 
 
 class WorkSchedule(Schedule):
-    """Two workers, a few jobs that ask three times, and people who answer, some of them twice."""
+    """Two workers, a few jobs that ask three prompts each, and users who sometimes repeat an answer."""
 
     also = ("work",)
-    healed = 600.0  # the backoff of an attempt that was lost again and again goes up to five minutes
+    healed = 600.0  # after many lost attempts the backoff reaches five minutes
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -82,7 +82,7 @@ class WorkSchedule(Schedule):
         self._told: dict[str, Any] = {}
         self.workers: list[Worker] = []
         self._starting: list[asyncio.Task[None]] = []
-        self._wishes: set[str] = set()
+        self._cancelled: set[str] = set()
         self._made = 0
 
     def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
@@ -101,7 +101,7 @@ class WorkSchedule(Schedule):
             self.workers.append(worker)
             self._starting.append(asyncio.create_task(worker.start()))
         self.do(self._write())
-        self._people = asyncio.create_task(self._answer())
+        self._users = asyncio.create_task(self._answer())
 
     async def _task(self, job: Job) -> dict[str, Any]:
         async def once() -> int:
@@ -116,16 +116,16 @@ class WorkSchedule(Schedule):
         return {"a": bool(first), "b": bool(second), "c": bool(third), "seven": seven}
 
     def _may_run(self, job: Job) -> None:
-        """What was done in an earlier lease is not repeated."""
+        """Check that a step saved in an earlier lease is not repeated."""
         log = [e for _, e in self.database.rows.log if e.job_id == job.job_id]
         leases = [
             e.seq for e in log if e.type is EventType.JOB_LEASED and (e.data or {})["token"] == job.token
         ]
         if any(e.seq < leases[0] for e in log if e.type is EventType.CHECKPOINT_SAVED):
-            self.verdicts.wrong("a step is done again that was saved before the lease")
+            self.verdicts.report("a step is repeated that was saved before the lease")
 
     async def _write(self) -> None:
-        dice = self._writing
+        rng = self._writing
         for number in range(JOBS):
             create = c.CreateJob(
                 principal=ADMIN,
@@ -139,38 +139,38 @@ class WorkSchedule(Schedule):
                 await asyncio.sleep(0.3)
                 made = await self.command(create)
             self._made += 1
-            await asyncio.sleep(dice.choice([0.0, 0.1, 3.0]))
-            if dice.random() < 0.15:
-                self._wishes.add(made.job.job_id)
+            await asyncio.sleep(rng.choice([0.0, 0.1, 3.0]))
+            if rng.random() < 0.15:
+                self._cancelled.add(made.job.job_id)
                 await self.command(c.CancelJob(principal=ADMIN, job_id=made.job.job_id))
 
     async def _answer(self) -> None:
-        """People look and answer, also the second time, with the same id, at any replica."""
-        dice, rows, number = self._answering, self.database.rows, 0
+        """Answer open prompts on any replica, and sometimes repeat an answer with the same id."""
+        rng, rows, number = self._answering, self.database.rows, 0
         before: list[c.AnswerPrompt] = []
         while True:
-            await asyncio.sleep(dice.choice([0.05, 0.2, 1.0, 4.0]))
+            await asyncio.sleep(rng.choice([0.05, 0.2, 1.0, 4.0]))
             still = [p for p in rows.prompts.values() if p.is_open]
-            if before and dice.random() < 0.3:
-                command = dice.choice(before)
+            if before and rng.random() < 0.3:
+                command = rng.choice(before)
             elif still:
-                prompt = dice.choice(still)
+                prompt = rng.choice(still)
                 number += 1
                 command = c.AnswerPrompt(
                     principal=ADMIN,
                     ref=PromptRef(prompt_id=prompt.prompt_id),
                     answer_id=f"x{number}",
                     revision=prompt.revision,
-                    decision=dice.choice([Decision.ACCEPT, Decision.REJECT]),
+                    decision=rng.choice([Decision.ACCEPT, Decision.REJECT]),
                 )
                 before.append(command)
             else:
                 continue
             reply: AnswerResult | None = await self.command(command)
             if reply is not None and self._told.setdefault(command.answer_id, reply.status) != reply.status:
-                self.verdicts.wrong("one answer_id, two results")
+                self.verdicts.report("one answer_id, two results")
 
-    def unsettled(self) -> str:
+    def remaining_work(self) -> str:
         jobs = self.database.rows.jobs.values()
         left = [f"{j.job_id[-4:]} is {j.state}" for j in jobs if not j.is_terminal]
         left += [f"{w.worker_id} is not connected" for w in self.workers if not w.connected]
@@ -178,8 +178,8 @@ class WorkSchedule(Schedule):
         return ", ".join(left)
 
     async def end(self) -> None:
-        self._people.cancel()
-        await asyncio.gather(self._people, *self._starting, return_exceptions=True)
+        self._users.cancel()
+        await asyncio.gather(self._users, *self._starting, return_exceptions=True)
         for worker in self.workers:
             await worker.aclose(drain_timeout=0.0)
         rows = self.database.rows
@@ -190,14 +190,16 @@ class WorkSchedule(Schedule):
             try:
                 check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
             except (AssertionError, ValueError) as error:
-                self.verdicts.wrong(f"the log of a job is in disorder: {error!r}")
+                self.verdicts.report(f"the log of a job is in disorder: {error!r}")
             if job.state is JobState.COMPLETED:
-                said = {
+                decisions = {
                     p.key: p.resolution.answer.decision is Decision.ACCEPT
                     for p in prompts.values()
                     if p.resolution is not None and p.resolution.answer is not None
                 }
-                if json.loads(job.result_json) != {**said, "seven": 7}:
-                    self.verdicts.wrong(f"the result {job.result_json} does not say what people said: {said}")
-            elif job.job_id not in self._wishes:
-                self.verdicts.wrong(f"a job ended as {job.state}: {job.failure}")
+                if json.loads(job.result_json) != {**decisions, "seven": 7}:
+                    self.verdicts.report(
+                        f"the result {job.result_json} does not say what people decisions: {decisions}"
+                    )
+            elif job.job_id not in self._cancelled:
+                self.verdicts.report(f"a job ended as {job.state}: {job.failure}")

@@ -1,1 +1,1 @@
-"""What the tests stand on: servers, ports, databases."""
+"""Servers, databases, processes and fakes that the tests share."""

@@ -1,6 +1,6 @@
-"""One job with its prompts, a clock that tests turn, and what must hold after every change.
+"""One job with its prompts, and a clock that tests set; every invariant is checked after each change.
 
-`World.do` applies a command as the engine would and then checks every invariant of the domain, so a
+`JobWorld.do` applies a command as the engine would and then checks every invariant of the domain, so a
 test only states what is special about its case.
 """
 
@@ -37,7 +37,6 @@ ANN = Principal("ann", frozenset({Role.CONSOLE}), groups=frozenset({"law"}))
 BOB = Principal("bob", frozenset({Role.CONSOLE}))
 ADMIN = Principal("root", frozenset({Role.ADMIN}))
 STRANGER = Principal("sam", frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE}), ("elsewhere",))
-NOBODY = Principal("nina")
 
 S1, S2 = SessionRef("session-1", 1), SessionRef("session-2", 1)
 
@@ -54,8 +53,8 @@ def deadline(final: FinalAction, timeout: timedelta = HOUR, **fields: Any) -> Pr
 
 
 @dataclass
-class World:
-    """One aggregate, its log, its clock, and the sessions that are known to be dead."""
+class JobWorld:
+    """One aggregate with its log and clock, and the sessions that count as dead."""
 
     limits: Limits = field(default_factory=Limits)
     now: datetime = START
@@ -63,13 +62,13 @@ class World:
     log: list[Event] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
     change: Change | None = None
-    """What the last command changed."""
+    """The change made by the last command; None if it made none."""
     ids: int = 0
     present: tuple[Principal, ...] | None = None
-    """Those who are there; None: nobody is missed."""
+    """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
 
     def do(self, command: c.Command[object]) -> Any:
-        """Apply a command, check every invariant, and give its reply, or raise what it raises."""
+        """Apply a command and check every invariant. Returns the command's reply or raises its error."""
         self.change = None
         before, kept = self.aggregate, _copy(self.aggregate)
         try:
@@ -100,7 +99,7 @@ class World:
         self.ids += 1
         return f"id-{self.ids:04}"
 
-    # --- looking ---
+    # --- reading ---
 
     @property
     def job(self) -> Job:
@@ -113,7 +112,7 @@ class World:
 
     @property
     def guard(self) -> Guard:
-        """What the last change's write depends on."""
+        """The guard of the last change's write."""
         assert self.change is not None
         return self.change.guard
 
@@ -127,13 +126,13 @@ class World:
         return [e.type for e in self.change.events] if self.change else []
 
     def submissions(self, key: str = "a") -> list[Submission]:
-        """The audit of a prompt, oldest first."""
+        """The submissions to a prompt, oldest first."""
         mine = (s for s in self.aggregate.submissions.values() if s.prompt_id == self.prompt(key).prompt_id)
         return sorted(mine, key=lambda s: s.seq)
 
-    # --- doing ---
+    # --- commands ---
 
-    def tick(self, by: timedelta) -> World:
+    def tick(self, by: timedelta) -> JobWorld:
         self.now += by
         return self
 
@@ -153,7 +152,7 @@ class World:
             fields = {"principal": CLIENT, **fields}
         return self.do(kind(**{"job_id": self._job_id(), **fields}))
 
-    def lease(self, session: SessionRef = S1, principal: Principal = WORKER) -> World:
+    def lease(self, session: SessionRef = S1, principal: Principal = WORKER) -> JobWorld:
         worker_id = f"worker of {principal.subject}"
         self.on_job(c.LeaseJob, principal=principal, session=session, worker_id=worker_id)
         return self
@@ -185,7 +184,7 @@ class World:
         reply: Job = self.on_job(c.FailJob, failure=Failure("E", "no"), retryable=retryable, **fields)
         return reply
 
-    def release(self) -> World:
+    def release(self) -> JobWorld:
         self.on_job(c.ReleaseJob)
         return self
 
@@ -197,11 +196,11 @@ class World:
         reply: Job = self.on_job(c.CancelJob, reason=reason)
         return reply
 
-    def expire(self) -> World:
+    def expire(self) -> JobWorld:
         self.on_job(c.RunDue)
         return self
 
-    def lose(self, session: SessionRef = S1) -> World:
+    def lose(self, session: SessionRef = S1) -> JobWorld:
         self.on_job(c.LoseSession, session_id=session.session_id)
         return self
 
@@ -216,21 +215,21 @@ def _copy(aggregate: Aggregate) -> Aggregate:
     return replace(aggregate, prompts=dict(aggregate.prompts), submissions=dict(aggregate.submissions))
 
 
-def running(**fields: Any) -> World:
+def running(**fields: Any) -> JobWorld:
     """A job that WORKER holds by session S1."""
-    world = World()
+    world = JobWorld()
     world.create(**fields)
     return world.lease()
 
 
-def waiting(content: PromptContent | None = None, **fields: Any) -> World:
-    """A job that is held and waits for the answer to its prompt `a`."""
+def waiting(content: PromptContent | None = None, **fields: Any) -> JobWorld:
+    """A leased job that waits for the answer to its prompt `a`."""
     world = running(**fields)
     world.ask("a", content)
     return world
 
 
 def fields_of(error: AskbackError) -> set[str]:
-    """The fields that an InvalidField names."""
+    """The fields named by an InvalidField."""
     violations: Iterable[Any] = getattr(error, "violations", ())
     return {v.field for v in violations}

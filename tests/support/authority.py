@@ -22,7 +22,7 @@ class Pair:
     key: bytes
 
     def put(self, folder: Path, name: str = "tls") -> Pair:
-        """Write `NAME.crt` and `NAME.key`, each by a rename, as careful tools do."""
+        """Write `NAME.crt` and `NAME.key`, each by an atomic rename."""
         for suffix, text in ((".crt", self.certificate), (".key", self.key)):
             fresh = folder / f"{name}{suffix}.new"
             fresh.write_bytes(text)
@@ -31,33 +31,33 @@ class Pair:
 
 
 class Authority:
-    """Issues certificates. `pem` is what others trust it by."""
+    """Issues certificates. `pem` is the CA certificate that clients and servers must trust."""
 
     def __init__(self, name: str = "test authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._signed(self._name, self._key.public_key(), authority=True)
+        self._certificate = self._sign(self._name, self._key.public_key(), authority=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def server(self, *, name: str = "", expired: bool = False) -> Pair:
-        """A certificate for this machine's loopback, or for another name."""
+        """A server certificate for the loopback address, or for `name`."""
         loopback = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         return self._pair("server", [x509.DNSName(name)] if name else loopback, expired=expired)
 
     def client(self, common_name: str, *uris: str) -> Pair:
-        """A client's certificate; `uris` are its alternative names."""
+        """A client certificate; `uris` are its subject alternative names."""
         return self._pair(common_name, [x509.UniformResourceIdentifier(uri) for uri in uris])
 
     def _pair(self, common_name: str, names: list[x509.GeneralName], *, expired: bool = False) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        certificate = self._signed(subject, key.public_key(), names, expired=expired)
+        certificate = self._sign(subject, key.public_key(), names, expired=expired)
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return Pair(certificate.public_bytes(serialization.Encoding.PEM), text)
 
-    def _signed(
+    def _sign(
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePublicKey,

@@ -1,4 +1,4 @@
-"""Backups of a test's database, as the guide for restoring makes them."""
+"""Back up and restore a test's database in the way that the guide to restoring describes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def back_up(url: str, target: Path) -> None:
 
 
 def restore(url: str, source: Path) -> None:
-    """Bring the database back to what the file holds. No service may run on it."""
+    """Restore the database from a backup file. No service may be using it."""
     if url.startswith("sqlite"):
         path = _file(url)
         for leftover in (f"{path}-wal", f"{path}-shm"):
@@ -41,7 +41,7 @@ def restore(url: str, source: Path) -> None:
 async def _empty(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        # The dump holds its own schema and could not drop the partitions of this one.
+        # The dump recreates the schema, and `pg_restore --clean` could not drop the event partitions.
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""One address for several replicas: each new connection goes to the next one that takes it."""
+"""A round-robin TCP load balancer: each new connection goes to the next replica that accepts it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
-async def balanced(ports: Sequence[int]) -> AsyncIterator[str]:
-    """Forward TCP connections to loopback ports in turn. Gives the address of all of them."""
+async def balance(ports: Sequence[int]) -> AsyncIterator[str]:
+    """Forward TCP connections to loopback ports in turn. Yields the shared address."""
     turn = itertools.count()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -31,7 +31,7 @@ async def balanced(ports: Sequence[int]) -> AsyncIterator[str]:
         try:
             await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            pass  # the end of the test: Python 3.11 logs a stream's handler that is cancelled
+            pass  # the test ended; Python 3.11 would log a cancelled connection handler
         finally:
             for side in sides:
                 side.cancel()
@@ -53,4 +53,4 @@ async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> 
         while data := await source.read(65_536):
             sink.write(data)
             await sink.drain()
-        await asyncio.sleep(0.05)  # what goes the other way may still be on its way
+        await asyncio.sleep(0.05)  # let the other direction finish before the connection is aborted

@@ -1,7 +1,7 @@
-"""Statements compiled once for all databases of a test process, not once for each.
+"""Compile each SQL statement once per test process, not once per database.
 
-SQLAlchemy keeps what it has compiled with the engine, by dialect. A test has an engine of its own, and would
-compile about fifty statements before its first assertion: a quarter of its processor time.
+SQLAlchemy caches compiled statements per engine and dialect. Every test creates its own engine, and would
+compile about fifty statements before its first assertion: a quarter of its CPU time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Engine
 
 
 class _ByKindOfDialect(util.LRUCache[Any, Any]):
-    """Takes two dialects of one class for the same. All databases of a kind are of one version here."""
+    """Treats dialects of one class as equal: a test process uses one version of each database."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         return super().get((type(key[0]), *key[1:]), default)
@@ -25,7 +25,7 @@ class _ByKindOfDialect(util.LRUCache[Any, Any]):
 def share_compiled_statements() -> None:
     """Give every engine of this process the same cache."""
     shared = _ByKindOfDialect(5_000)
-    # Each engine sets one of its own, which is left.
+    # Each engine assigns a cache of its own; the setter ignores it.
     Engine._compiled_cache = property(  # type: ignore[assignment]
         lambda engine: shared, lambda engine, cache: None
     )

@@ -1,5 +1,4 @@
-"""Prints the processor time of a run and the seed of its order; with `--cpu-times N` also the tests that took
-most processor time."""
+"""Pytest plugin: print the CPU time and the seed of a run; with `--cpu-times N` also the most expensive tests."""
 
 from __future__ import annotations
 
@@ -15,19 +14,20 @@ import pytest
 
 TICK = os.sysconf("SC_CLK_TCK")
 OF_TESTS = "cpu_times"
-"""Under this name a process of pytest-xdist sends its figures to the process that prints them."""
+"""The key under which a worker process of pytest-xdist sends its figures to the controller."""
 
 
-def used() -> float:
-    """Processor seconds, user and system, of this process and of those children that it has waited for."""
+def cpu_seconds() -> float:
+    """CPU seconds, user and system, of this process and of the children it has waited for."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def used_by_descendants() -> float:
-    """Processor seconds of all living descendants, and of those that they have waited for; needs /proc.
+def descendants_cpu_seconds() -> float:
+    """CPU seconds of all running descendants and of the children they have waited for. Needs /proc.
 
-    Ended children move from here to `used()`, or to a parent's sum in here: the total of both only grows.
+    When a child ends, its time moves from here to the sum of the process that waits for it. So the total of
+    this function and `cpu_seconds` never decreases.
     """
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -37,7 +37,7 @@ def used_by_descendants() -> float:
     children: dict[int, list[int]] = defaultdict(list)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            # The second field, the name in brackets, may hold spaces.
+            # The second field, the name in brackets, may contain spaces.
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             pid = int(folder.name)
             children[int(fields[1])].append(pid)
@@ -51,7 +51,7 @@ def used_by_descendants() -> float:
 
 
 class CpuTimes:
-    """The plugin. In the processes of pytest-xdist it measures, in the one that prints it collects."""
+    """The plugin. Under pytest-xdist the workers measure, and the controller collects and prints."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -61,32 +61,32 @@ class CpuTimes:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Measure one test. What several tests share is in the time of the first of them."""
+        """Measure one test. The cost of a shared fixture counts for the first test that uses it."""
         if not self._most:
             return (yield)
-        self._before = self._before or used() + used_by_descendants()
+        self._before = self._before or cpu_seconds() + descendants_cpu_seconds()
         try:
             return (yield)
         finally:
-            now = used() + used_by_descendants()
+            now = cpu_seconds() + descendants_cpu_seconds()
             self._of_tests.append((now - self._before, item.nodeid))
             self._before = now
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Pass the figures on, if this is one of several processes."""
+        """In a worker of pytest-xdist: hand the figures to the controller."""
         output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
         if output is not None:
             output[OF_TESTS] = self._of_tests
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what one of several processes has measured."""
+        """In the controller: collect the figures of a worker."""
         self._of_tests += getattr(node, "workeroutput", {}).get(OF_TESTS, [])
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The processes of pytest-xdist have ended and were waited for: they are in the sum."""
+        """Print the figures. The workers of pytest-xdist have been waited for, so they are in the sum."""
         say = terminalreporter.write_line
         for seconds, nodeid in sorted(self._of_tests, reverse=True)[: self._most]:
             say(f"{seconds:8.2f} s of CPU  {nodeid}")
@@ -96,20 +96,20 @@ class CpuTimes:
                 by_file[nodeid.partition("::")[0]] += seconds
             for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._most]:
                 say(f"{seconds:8.2f} s of CPU  {name}")
-        say(f"{used():.0f} s of CPU in all, child processes included")
-        # pytest-randomly says it in the header, which `-q` leaves out.
+        say(f"{cpu_seconds():.0f} s of CPU in all, child processes included")
+        # pytest-randomly prints it in the header, which `-q` leaves out.
         if (seed := self._config.getoption("randomly_seed", None)) is not None:
-            say(f"in the order of --randomly-seed={seed}")
+            say(f"test order: --randomly-seed={seed}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--cpu-times`."""
+    """Add the option `--cpu-times`."""
     parser.addoption(
         "--cpu-times",
         type=int,
         default=0,
         metavar="N",
-        help="print the N tests, and the N files, that took most processor time, child processes included",
+        help="print the N tests, and the N files, that took most CPU time, child processes included",
     )
 
 

@@ -1,4 +1,4 @@
-"""A person of lines for tests, and prompts to ask them."""
+"""A scripted terminal dialogue for tests, and prompts to show in it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from askback.v1 import prompt_pb2 as pb
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
 
 
-class Said:
-    """A dialogue whose answers are known: what is asked and shown is in `text`."""
+class ScriptedDialogue:
+    """A dialogue that answers with given lines; everything it asks and shows is collected in `text`."""
 
     def __init__(self, *lines: str, texts: Iterable[str] = ()) -> None:
         self._out = io.StringIO()
@@ -31,10 +31,10 @@ class Said:
     columns = 80
 
     def start_question(self) -> None:
-        """Nothing is typed ahead here."""
+        """Nothing to discard: a script has no typeahead."""
 
     async def ask(self, question: str, *, secret: bool = False) -> str:
-        """The next line; EOFError when there is none."""
+        """Return the next line; raises EOFError when there is none."""
         self.writer.begin(question)
         if not self._lines:
             raise EOFError
@@ -43,15 +43,15 @@ class Said:
         return line
 
     async def write(self, question: str, text: str = "") -> str:
-        """Lines up to a single dot."""
+        """Return the lines up to a single dot."""
         return await write_by_lines(self, question, text)
 
     async def choose(self, question: str) -> str:
-        """The same: nothing is pasted."""
+        """Like `ask`: a script never pastes."""
         return await self.ask(question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
-        """The next text."""
+        """Return the next of `texts`."""
         return self._texts.pop(0)
 
     @property
@@ -61,7 +61,7 @@ class Said:
 
     @property
     def left(self) -> list[str]:
-        """Lines that nobody asked for."""
+        """The lines that were not used."""
         return self._lines
 
 
@@ -91,17 +91,17 @@ def asking(*questions: pb.Question, **more: Any) -> PromptInfo:
 
 
 def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Question:
-    """A question of one input."""
+    """A question with one input."""
     return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)
 
 
-async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
-    """The drafts that a dialogue sends."""
+async def drafts_of(info: PromptInfo, script: ScriptedDialogue, **options: Any) -> list[Draft]:
+    """Run a dialogue about a prompt. Returns the drafts that it sends."""
     drafts: list[Draft] = []
 
     async def send(draft: Draft) -> AnswerOutcome:
         drafts.append(draft)
-        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", info, False)
 
-    await settle(asked, said, send, **options)
+    await settle(info, script, send, **options)
     return drafts

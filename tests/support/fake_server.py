@@ -1,4 +1,4 @@
-"""A server whose side of every stream is written by the test: real gRPC on loopback, no logic."""
+"""A gRPC server on loopback without logic: the test plays the server's side of every stream."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FakeStream:
         self.closed = asyncio.Event()
 
     async def next(self, *bodies: str) -> Any:
-        """The next frame of one of these bodies (any but a heartbeat if none is named)."""
+        """The next frame with one of these bodies (by default: any except a heartbeat)."""
         while True:
             frame = await asyncio.wait_for(self._in.get(), 5)
             body = frame.WhichOneof("body")
@@ -40,25 +40,25 @@ class FakeStream:
                 return frame
 
     async def quiet(self, seconds: float = 0.1) -> list[Any]:
-        """What came within a time, heartbeats left out."""
+        """The frames that arrive within `seconds`, without heartbeats."""
         await asyncio.sleep(seconds)
         frames = [self._in.get_nowait() for _ in range(self._in.qsize())]
         return [frame for frame in frames if frame.WhichOneof("body") != "heartbeat"]
 
     def send(self, ref: int = 0, **body: Any) -> None:
-        """Say one thing."""
+        """Send one frame."""
         self.send_all((ref, body))
 
     def send_all(self, *frames: tuple[int, dict[str, Any]]) -> None:
-        """Say several things as one message."""
+        """Send several frames in one message."""
         self._out.put_nowait(self._message(frames=[self._frame(ref=ref, **body) for ref, body in frames]))
 
     def end(self, code: grpc.StatusCode | None = None, details: str = "") -> None:
-        """End the stream, in order or with a status."""
+        """End the stream, with OK or with the given status."""
         self._out.put_nowait((_END, code, details))
 
     async def serve(self) -> None:
-        """The handler: one task reads, this one writes."""
+        """Handle the call: a second task reads, this one writes."""
         reader = asyncio.create_task(self._read())
         try:
             while True:
@@ -97,7 +97,7 @@ _FILES = {"WorkerService": work, "HitlService": hitl, "JobService": jobs}
 
 
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Finds a method when it is called, so that a test may set it at any time."""
+    """Looks a method up on every call, so that a test may replace it at any time."""
 
     def __init__(self, server: FakeServer) -> None:
         self._server = server
@@ -106,7 +106,7 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         service, _, name = handler_call_details.method.strip("/").rpartition("/")
         service = service.rpartition(".")[2]
         if service not in _FILES:
-            return None  # no health checks: the client takes it for healthy
+            return None  # no health service: the client treats the server as healthy
         method = _FILES[service].DESCRIPTOR.services_by_name[service].methods_by_name[name]
         codec = {
             "request_deserializer": GetMessageClass(method.input_type).FromString,
@@ -133,8 +133,8 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
 
 class FakeServer:
-    """Askback's services: `work()` and `converse()` give streams; the test puts methods into `unary` and
-    `streams` by name."""
+    """Askback's services. `work()` and `converse()` return the streams that clients open; the test registers
+    other methods by name in `unary` and `streams`."""
 
     def __init__(self) -> None:
         self.unary: dict[str, Unary] = {}
@@ -146,18 +146,18 @@ class FakeServer:
 
     @property
     def target(self) -> str:
-        """Where it listens."""
+        """The server's address."""
         return f"127.0.0.1:{self.port}"
 
     async def start(self, port: int = 0) -> None:
-        """Listen, on the port of before if it is given."""
+        """Listen, on the given port or on any free one."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((_Methods(self),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()
 
     async def stop(self) -> None:
-        """Break everything off."""
+        """Stop immediately and cancel all calls."""
         if self._server is not None:
             server, self._server = self._server, None
             await server.stop(None)
@@ -171,7 +171,7 @@ class FakeServer:
         return await asyncio.wait_for(self.converse_streams.opened.get(), 5)
 
     async def no_stream(self, seconds: float = 0.2) -> bool:
-        """Whether nobody opens a stream within a time."""
+        """Whether no client opens a stream within `seconds`."""
         await asyncio.sleep(seconds)
         return self.work_streams.opened.empty() and self.converse_streams.opened.empty()
 
@@ -184,12 +184,12 @@ def span(seconds: float) -> Duration:
 
 
 def work_welcome(session: str = "s1", *, resumed: bool = False, **more: Any) -> dict[str, Any]:
-    """The body of a worker's welcome."""
+    """The body of the welcome for a worker."""
     more.setdefault("heartbeat_interval", span(5))
     return {"welcome": work.WorkWelcome(session_id=session, session_secret="secret", resumed=resumed, **more)}
 
 
 def converse_welcome(**more: Any) -> dict[str, Any]:
-    """The body of a console's welcome."""
+    """The body of the welcome for a console."""
     more.setdefault("heartbeat_interval", span(5))
     return {"welcome": hitl.ConverseWelcome(session_id="c1", max_in_flight=64, **more)}

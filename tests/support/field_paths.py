@@ -1,4 +1,4 @@
-"""Every text, list and map that a request can hold, found in the contract's descriptors."""
+"""Every string, list and map field of every request, found in the proto descriptors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
 @dataclass(frozen=True)
 class FieldPath:
-    """A field at its place in a request: the fields that lead to it, itself last."""
+    """A field of a request, as the chain of fields that leads to it."""
 
     method: str
     request: Descriptor
@@ -24,12 +24,12 @@ class FieldPath:
 
     @property
     def field(self) -> FieldDescriptor:
-        """The field itself."""
+        """The last field of the chain."""
         return self.fields[-1]
 
     @property
     def owner(self) -> str:
-        """The message that has the field."""
+        """The name of the message that declares the field."""
         owner = self.field.containing_type
         assert owner is not None
         return owner.name
@@ -38,7 +38,7 @@ class FieldPath:
         return ".".join([self.method, *(f.name for f in self.fields)])
 
     def message(self, value: Any) -> Any:
-        """A request with nothing but this field: a value, or for a list or map its entries."""
+        """A request in which only this field is set, to `value` (for a list or map: its entries)."""
         request = GetMessageClass(self.request)()
         here = request
         for field in self.fields[:-1]:
@@ -54,7 +54,7 @@ class FieldPath:
         return request
 
     def at(self) -> str:
-        """The path as a violation names it."""
+        """The path as it appears in a field violation."""
         parts = [f.name + ("[0]" if f.is_repeated else "") for f in self.fields[:-1]]
         return ".".join([*parts, self.field.name])
 
@@ -65,7 +65,7 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 def entries(field: FieldDescriptor, count: int, text: str = "x") -> Any:
-    """So many entries of a repeated or map field."""
+    """`count` entries for a repeated or map field."""
     if is_map(field):
         return {f"k{n}": text for n in range(count)}
     if field.message_type is not None:
@@ -74,7 +74,7 @@ def entries(field: FieldDescriptor, count: int, text: str = "x") -> Any:
 
 
 def field_paths() -> Iterator[FieldPath]:
-    """All of them, of every method."""
+    """The field paths of the requests of all methods."""
     for module in (job_service_pb2, worker_service_pb2, hitl_service_pb2, access_service_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:

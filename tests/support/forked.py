@@ -1,7 +1,8 @@
-"""Python programs as processes of their own that start at once.
+"""Run Python programs in processes that start quickly.
 
-They are forked from a process that has imported them (multiprocessing's fork server): importing takes more
-processor time than most of them need for all the rest. Where the start is under test it is the user's.
+They are forked from a process that has already imported their modules (multiprocessing's fork server):
+importing costs more CPU time than most of them need for everything else. Tests of the start itself run the
+installed program instead.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ MODULE = "tests.support.forked:module"
 IMPORTED = [
     "askback_server.transport.server",
     "tests.faults.replica",
-    "tests.faults.crowd",
+    "tests.faults.shared_process",
     "askback._worker.worker",
     "aiosqlite",
     "askback_server.metrics.exposition",
     "asyncpg",
-    "uvloop",  # what a server imports late
+    "uvloop",  # servers import it late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "context")),
     *(f"askback.terminal.{name}" for name in ("keyboard", "live", "writer", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
@@ -46,11 +47,10 @@ _context.set_forkserver_preload(IMPORTED)
 
 
 class Forked:
-    """A running program, in a session of its own. Its methods are those of `Popen`.
+    """A running program, the leader of its own session. Has the methods of `subprocess.Popen`.
 
-    `target` is the function that it is, as `module:name`; `arguments` its `sys.argv`.
-
-    The standard streams are file descriptors, which stay the caller's to close.
+    `target` is the function to run, as `module:name`; `arguments` becomes `sys.argv`.
+    The standard streams are file descriptors; the caller closes its own copies.
     """
 
     def __init__(
@@ -76,19 +76,19 @@ class Forked:
         assert self._process.pid is not None
         self.pid: int = self._process.pid
         self.sentinel = self._process.sentinel
-        """Readable when it has ended."""
+        """A file descriptor that becomes readable when the process ends."""
 
     @property
     def returncode(self) -> int | None:
-        """As after a `poll()`."""
+        """The same as `poll()`."""
         return self.poll()
 
     def poll(self) -> int | None:
-        """Its exit code (negative: the signal that ended it); None while it runs."""
+        """The exit code (negative: the signal that ended the process); None while it runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; the exit code. Raises TimeoutExpired."""
+        """Wait for the process to end and return its exit code. Raises TimeoutExpired."""
         self._process.join(timeout)
         code = self.poll()
         if code is None:
@@ -96,14 +96,14 @@ class Forked:
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it has not ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
-            # The fork server may have buried it, and its word of that be on its way.
+            # The fork server may have reaped the process already, with the exit code still in the pipe to us.
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -114,7 +114,7 @@ def _run(
     folder: str,
     streams: list[Connection[object, object]],
 ) -> None:
-    """In the new process: become the program."""
+    """Set the new process up and run the program."""
     os.setsid()
     os.chdir(folder)
     for number, stream in enumerate(streams):
@@ -124,7 +124,7 @@ def _run(
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable()
-    # Whoever runs the tests in the background may have it ignored.
+    # A shell that starts the tests in the background makes them ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
@@ -134,14 +134,14 @@ def _run(
 
 
 def server() -> int:
-    """What `python -m askback_server` does."""
+    """Run the server, like `python -m askback_server`."""
     from askback_server.__main__ import serve
 
     return serve({})
 
 
 def askback_at_terminal() -> None:
-    """`askback`, of which standard input is the terminal: Ctrl-C, typed, is a signal."""
+    """Run `askback` with standard input as its controlling terminal: a typed Ctrl-C becomes a signal."""
     from askback.cli import main
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -149,12 +149,12 @@ def askback_at_terminal() -> None:
 
 
 def module() -> None:
-    """What `python -m` does: the arguments are the module's name and its own."""
+    """Run a module, like `python -m`: the arguments are the module's name and its own arguments."""
     _, name, *arguments = sys.argv
     sys.argv = [name, *arguments]
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def end_fork_server() -> None:
-    """End the process that forks, if it runs, and wait for it: its time is then in that of this process."""
+    """End the fork server, if it runs, and wait for it, so that its CPU time counts for this process."""
     forkserver._forkserver._stop()  # type: ignore[attr-defined]

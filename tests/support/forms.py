@@ -1,4 +1,4 @@
-"""Small forms for tests, and what the service says about them."""
+"""Small forms for tests, and shortcuts to validate forms and answers."""
 
 import json
 from typing import Any

@@ -1,6 +1,6 @@
-"""Imported last by the fork server: what it has imported is never looked at by a garbage collection again.
+"""Imported last by the fork server: excludes everything imported so far from garbage collection.
 
-Each collection in each forked process would walk, and so copy, all of it.
+Otherwise each collection in each forked process would visit, and so copy, all of these pages.
 """
 
 import gc

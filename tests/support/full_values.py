@@ -1,4 +1,4 @@
-"""Jobs and prompts of which every field has a value that is not its default."""
+"""Jobs and prompts whose fields all differ from their defaults."""
 
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -42,11 +42,11 @@ EXACT = (
     '{ "z": 1, "a" : 9007199254740993, "m":[18446744073709551615, -9223372036854775808, 1.10e2],'
     ' "é":"\\u00e9" }'
 )
-"""Order, white space, numbers above 2^53 and escapes, byte for byte."""
+"""JSON whose key order, white space, large numbers and escapes must be kept byte for byte."""
 
 
 def full_job() -> Job:
-    """A job of which every field has a value that is not its default."""
+    """A job whose fields all differ from their defaults."""
     at = now()
     return new_job(
         namespace="tenant/7",
@@ -166,7 +166,7 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     )
 
 
-def differs(value: Any) -> bool:
-    """Whether every field of a dataclass has been given a value of its own."""
+def has_no_defaults(value: Any) -> bool:
+    """Whether every field of a dataclass has a value other than an empty one."""
     blank = {f.name for f in fields(value) if getattr(value, f.name) in ("", None, 0, False, {}, ())}
     return not blank

@@ -1,4 +1,4 @@
-"""A hostile HTTP/2 client: single frames over a socket, nothing that a gRPC library would correct."""
+"""A hostile HTTP/2 client: writes single frames to a socket, including ones a gRPC library would refuse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 def headers(path: bytes, *more: tuple[bytes, bytes]) -> bytes:
-    """A header block of a gRPC call, without compression."""
+    """The header block of a gRPC call, without compression."""
     fields = (
         (b":method", b"POST"),
         (b":scheme", b"http"),
@@ -34,12 +34,12 @@ def headers(path: bytes, *more: tuple[bytes, bytes]) -> bytes:
 
 
 def message(data: bytes, *, compressed: bool = False) -> bytes:
-    """A gRPC message with its prefix."""
+    """A gRPC message with its length prefix."""
     return bytes([compressed]) + struct.pack(">I", len(data)) + data
 
 
 class Connection:
-    """A connection whose incoming bytes are read by a thread, so that flow control never stops the server."""
+    """A connection. A thread reads all incoming bytes, so that flow control never stops the server."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -58,9 +58,9 @@ class Connection:
         self.socket.sendall(b"".join(frames))
 
     def reset_flood(self, path: bytes, seconds: float) -> int:
-        """Open and reset calls for so long. Returns how many."""
+        """Open and reset calls for `seconds`. Returns the number of calls."""
         block, stream, end = headers(path), 1, time.monotonic() + seconds
-        with contextlib.suppress(OSError):  # the server may hang up
+        with contextlib.suppress(OSError):  # the server may close the connection
             while time.monotonic() < end:
                 for _ in range(100):
                     self.socket.sendall(
@@ -71,7 +71,7 @@ class Connection:
         return stream // 2
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()

@@ -25,7 +25,7 @@ ADA = (("askback-user", "ada"), ("askback-groups", "ops, qa"))
 
 
 class Service(jobs_grpc.JobServiceServicer):
-    """Does what the request's id says."""
+    """Fails, waits or answers as the id in the request asks for."""
 
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
@@ -84,7 +84,7 @@ class Service(jobs_grpc.JobServiceServicer):
 
 
 async def talk(requests: Any, context: Any) -> None:
-    """A coroutine handler of a stream-stream call, as the service's own."""
+    """A stream-stream handler written as a coroutine, like those of the service."""
     while (message := await context.read()) is not EOF:
         if message.frames and message.frames[0].ref == 13:
             raise Draining("going down")
@@ -109,8 +109,8 @@ async def collect(requests: Any, context: Any) -> workers.WorkResponse:
     return answer
 
 
-class World:
-    """A server behind the interceptor, and a channel to it."""
+class InterceptedServer:
+    """A running server with the interceptor, and a channel to it."""
 
     def __init__(
         self,
@@ -141,7 +141,9 @@ class World:
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None, level: int = logging.INFO) -> AsyncIterator[World]:
+async def serving(
+    limits: Limits | None = None, level: int = logging.INFO
+) -> AsyncIterator[InterceptedServer]:
     interceptor = CallInterceptor(NoAuthentication(), limits or Limits(), unary_level=level)
     server = grpc.aio.server(interceptors=[interceptor])
     service = Service()  # type: ignore[abstract]
@@ -164,7 +166,7 @@ async def serving(limits: Limits | None = None, level: int = logging.INFO) -> As
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield World(server, channel, service, interceptor)
+        yield InterceptedServer(server, channel, service, interceptor)
     await server.stop(0)
 
 
@@ -184,13 +186,13 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return str(infos[0].reason)
 
 
-async def drained(call: Any) -> list[Any]:
+async def collect_messages(call: Any) -> list[Any]:
     """All messages of a stream."""
     return [message async for message in call]
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what must happen soon."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

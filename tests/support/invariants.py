@@ -1,4 +1,4 @@
-"""What must hold of every change of a job, and of every job (docs/design.md 10)."""
+"""The invariants of every change of a job, and of every stored job (docs/design.md 10)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BY: dict[type[c.Command[object]], Actor] = {
 
 
 def check_change(before: Aggregate, command: c.Command[object], change: Change, after: Aggregate) -> None:
-    """A change by itself, and what it makes of the aggregate before it."""
+    """Check a change by itself, and against the aggregates before and after it."""
     version = before.job.version if before.job else 0
     assert change.events, "nothing changes a job without an event"
     assert [e.seq for e in change.events] == list(range(version + 1, version + 1 + len(change.events)))
@@ -66,7 +66,7 @@ def _check_data(event: Event) -> None:
 
 
 def _check_steps(before: Aggregate, command: c.Command[object], change: Change) -> None:
-    """The states in the log follow the table, and whoever made the step may make it."""
+    """Each change of state in the log is a transition of the table, made by an actor who may make it."""
     state = before.job.state if before.job else change.events[0].state
     for event in change.events:
         if event.state is not state:
@@ -91,7 +91,7 @@ def _party(command: c.Command[object], event: Event) -> Actor:
 
 
 def _check_fence(before: Aggregate, command: c.Command[object], change: Change) -> None:
-    """No write by anybody but the holder, and none that the database does not judge again."""
+    """Only the holder writes, and the guard lets the database check the decision's conditions again."""
     guard, facts = change.guard, change.facts
     if isinstance(command, c.HolderCommand):
         assert before.job is not None
@@ -106,7 +106,7 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     timed = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_EXPIRED}
     timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
     deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
-    deadlines += _nudged(before, change)
+    deadlines += _nudge_times(before, change)
     deadlines += _job_ends(before, command, change)
     assert all(d is not None and d <= facts.now for d in deadlines)
     if isinstance(command, c.LeaseJob):
@@ -119,11 +119,11 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     assert guard.not_after == (ends[0] if ends else None)
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):
-        assert guard.session is not None, "going on at the holder depends on its session"
+        assert guard.session is not None, "resuming at the holder depends on its session"
 
 
-def _nudged(before: Aggregate, change: Change) -> list[datetime]:
-    """When the steps and reminders of this change were due, in the order of the log."""
+def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:
+    """The due times of the escalation steps and reminders of this change, in the order of the log."""
     times, nudges = [], {p.prompt_id: p.nudges for p in before.prompts.values()}
     for event in change.events:
         if event.type not in (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED):
@@ -133,7 +133,7 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
         assert now is not None
         assert event.actor == "system"
         if event.type is EventType.PROMPT_ESCALATED:
-            at, now = now.step_at, now.stepped(content)
+            at, now = now.step_at, now.after_step(content)
             assert data["step"] == now.steps
         else:
             at, now = now.remind_at, now.after_reminder(content, change.facts.now, change.facts.limits)
@@ -141,12 +141,12 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
         assert at is not None
         times.append(at)
         nudges[prompt_id] = now
-    assert sorted(times) == times, "in the order of their times"
+    assert sorted(times) == times, "events are in the order of their due times"
     return times
 
 
 def _job_ends(before: Aggregate, command: c.Command[object], change: Change) -> list[datetime | None]:
-    """When the job, or its attempt, was to end, if time has just ended it."""
+    """The deadlines of the job and of its attempt that ended one of them in this change."""
     times: list[datetime | None] = []
     for event in change.events:
         code = (event.data or {}).get("code", "")
@@ -228,20 +228,20 @@ def _check_job(old: Job, new: Job) -> None:
     assert new.rounds - old.rounds in (0, 1)
     assert (new.timeout, new.expires_at, new.run_timeout) == (old.timeout, old.expires_at, old.run_timeout)
     if new.attempt == old.attempt and JobState.RUNNING in (old.state, new.state) and not new.is_terminal:
-        assert _left(new) <= _left(old), "an attempt's time only becomes less"
+        assert _time_left(new) <= _time_left(old), "the time left to an attempt never grows"
     assert new.understanding_version >= old.understanding_version
     assert (new.job_id, new.created_at, new.input_json) == (old.job_id, old.created_at, old.input_json)
 
 
-def _left(job: Job) -> timedelta:
-    """What is left of the attempt's time, at the time of the job's last change."""
+def _time_left(job: Job) -> timedelta:
+    """The time that the attempt had left when the job last changed."""
     if job.run_until is not None:
         return max(job.run_until - job.updated_at, timedelta(0))
     return job.run_left if job.run_left is not None else job.run_timeout or timedelta(0)
 
 
 def check_aggregate(after: Aggregate, log: Sequence[Event]) -> None:
-    """An aggregate whose every prompt and submission is known, and its whole log."""
+    """Check a complete aggregate (all prompts, all submissions) against its complete log."""
     folded, job = fold(log), after.job
     if job is None:
         assert (log[-1].type, after) == (EventType.JOB_DELETED, Aggregate())
@@ -258,7 +258,9 @@ def check_aggregate(after: Aggregate, log: Sequence[Event]) -> None:
     assert job.open_prompts == len(still)
     blocking = len([p for p in still if p.content.blocking])
     runs_on = job.wake is not Wake.ALL and job.open_blocking == 0
-    assert job.open_blocking == blocking or runs_on, "all hold it, or none after the first answer"
+    assert job.open_blocking == blocking or runs_on, (
+        "every open blocking prompt blocks, or none after the first answer"
+    )
     _check_state(job)
     for prompt in prompts:
         _check_prompt(after, prompt)
@@ -274,7 +276,9 @@ def _check_state(job: Job) -> None:
     assert bool(job.session_id) == bool(job.holder) == bool(job.worker_id)
     assert (job.completed_at is not None) == (job.purge_at is not None) == ended
     assert not (ended and job.open_prompts)
-    assert job.session_id is not None or job.cancel_at is None, "a wish needs somebody to confirm it"
+    assert job.session_id is not None or job.cancel_at is None, (
+        "a cancellation request needs a holder to confirm it"
+    )
     assert job.cancel_at is None or job.cancel_requested_at is not None
     assert 1 <= job.attempt <= job.max_attempts
     assert (job.run_until is not None) == (state is JobState.RUNNING and job.run_timeout is not None)

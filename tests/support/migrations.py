@@ -1,4 +1,4 @@
-"""A second, made-up migration: the program of a later version, for tests of upgrades."""
+"""A second, made-up migration, which simulates a later version in tests of upgrades."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def use_second_migration(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let this process migrate like a later version, which has one more migration; `folder` holds it."""
+    """Make this process migrate like a later version with one more migration, written to `folder`."""
     (folder / "v0002_made_up.py").write_text(_TEXT)
     released = schema.scripts
     versions = Path(released().get_main_option("script_location") or "") / "versions"

@@ -1,4 +1,4 @@
-"""Between a PostgreSQL client and its server: does as a pooler or a broken network does."""
+"""A relay between a PostgreSQL client and its server that imitates a pooler or a broken network."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NOTIFICATION = b"A"
 class PgRelay:
     """Forwards connections to a server.
 
-    `mute` swallows notifications, as a pooler in transaction mode does; `frozen` stops all bytes, with
-    no connection closed, as a cut network does.
+    `mute` drops notifications, like a pooler in transaction mode; `freeze()` stops all traffic without
+    closing a connection, like a cut network.
     """
 
     def __init__(self, url: str) -> None:
@@ -27,21 +27,21 @@ class PgRelay:
         self.opened = 0
 
     def lead_to(self, url: str) -> None:
-        """Send new connections to the server of another URL; those that are open stay where they are."""
+        """Forward new connections to the server of another URL; open connections are not affected."""
         self._url = urlsplit(url)
 
     def freeze(self) -> None:
-        """From now on nothing passes."""
+        """Stop all traffic."""
         self._thaw.clear()
 
     def thaw(self) -> None:
-        """It passes again."""
+        """Let traffic pass again."""
         self._thaw.set()
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Listen; gives the URL of the same database through the relay."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        """Listen; yields the URL of the database through the relay."""
+        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         try:
             user, _, _ = self._url.netloc.rpartition("@")
@@ -51,22 +51,22 @@ class PgRelay:
             for task in tuple(self._tasks):
                 task.cancel()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         self.opened += 1
-        there = None
+        upstream = None
         try:
-            back, there = await asyncio.open_connection(self._url.hostname, self._url.port)
+            back, upstream = await asyncio.open_connection(self._url.hostname, self._url.port)
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._up(reader, there))
+                both.create_task(self._up(reader, upstream))
                 both.create_task(self._down(back, writer))
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             self._tasks.discard(task)
-            for end in (writer, there):
+            for end in (writer, upstream):
                 if end is not None:
                     end.close()
 
@@ -78,7 +78,7 @@ class PgRelay:
         raise ConnectionResetError
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The first answer may be the one byte that refuses TLS.
+        # The first reply may be the single byte that answers a TLS request.
         first = await reader.readexactly(1)
         if first in (b"N", b"S"):
             writer.write(first)

@@ -18,7 +18,7 @@ START_SECONDS = 10.0
 
 
 class PgBouncer:
-    """A pooler for one database URL, in a `pool_mode` (session or transaction), with more settings."""
+    """A pooler for one database URL. `pool_mode` is session or transaction; `more` are further settings."""
 
     def __init__(self, url: str, pool_mode: str, *more: str) -> None:
         program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
@@ -57,7 +57,7 @@ class PgBouncer:
         raise RuntimeError(f"PgBouncer did not start:\n{(self._folder / 'log').read_text()}")
 
     def stop(self) -> None:
-        """End it and remove its files."""
+        """Kill it and remove its files."""
         self._process.kill()
         self._process.wait()
         self._log.close()

@@ -25,18 +25,18 @@ from tests.support.postgres_binaries import Binaries, PostgresUnavailable, find_
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
-# Runs beside the server and waits for the end of its input, which comes when the test process dies in
-# a way that skips atexit (SIGKILL, os._exit): no server and no folder outlives its tests.
+# Runs beside the server and waits for the end of its input, which comes when the test process dies without
+# running its atexit handlers (SIGKILL, os._exit): no server and no folder outlives its tests.
 GUARD = 'read -r _; kill -QUIT "$0" 2>/dev/null; sleep 1; rm -rf "$1"'
 
 
 class PostgresServer:
-    """One server: the one `ASKBACK_TEST_DSN` names, else one of its own from the binaries found.
+    """One server: that of `ASKBACK_TEST_DSN`, else a new one started from the binaries found.
 
-    `source`: `auto`, `installed` or `wheel`; by default what `ASKBACK_TEST_PG` says, else `auto`. A named
-    kind of binaries beats the DSN, so that each way can be tested anywhere.
-    `fsync=False` trades safety against power loss, which no test can cause, for speed; and nothing is done
-    that no test asked for (a vacuum's transaction id holds up the feed).
+    `source` is `auto`, `installed` or `wheel`; the default is `ASKBACK_TEST_PG`, else `auto`. Only `auto`
+    uses the DSN, so that the other two can be tested everywhere.
+    `fsync=False` gives up safety against power loss, which no test can cause, for speed. It also turns
+    autovacuum off, whose transaction ids would delay the feed.
     """
 
     def __init__(self, *, fsync: bool = True, source: str | None = None) -> None:
@@ -49,9 +49,9 @@ class PostgresServer:
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Be ready for connections. After `crash()`: again on the same port and data.
+        """Start the server and wait for connections; after `crash()` on the same port and data.
 
-        Raises PostgresUnavailable when there is nothing to start.
+        Raises PostgresUnavailable when no binaries are found.
         """
         if self._process is not None or (self._dsn and self._root is None):
             return
@@ -69,7 +69,7 @@ class PostgresServer:
             raise
 
     def crash(self) -> None:
-        """End the server at once, without a checkpoint, and keep its data for the next `start()`."""
+        """Stop the server at once, without a checkpoint, and keep its data for the next `start()`."""
         if self._root is None:
             raise RuntimeError("only a server that was started here can be made to crash")
         if self._process is None:
@@ -87,7 +87,7 @@ class PostgresServer:
             self._guard = None
 
     def stop(self) -> None:
-        """End the server at once and remove its files. A server named by a DSN is left alone."""
+        """Stop the server at once and remove its files. Does nothing to a server that was given by a DSN."""
         if self._root is None:
             return
         self.crash()
@@ -96,9 +96,9 @@ class PostgresServer:
         atexit.unregister(self.stop)
 
     def standby(self) -> "PostgresServer":
-        """A server that follows this one, not started yet: it takes reads, until it is promoted.
+        """A hot standby of this server, not started yet: read-only until it is promoted.
 
-        From its start on, commits here are confirmed only once they are on its disk.
+        With `require_standby`, commits on this server wait until they are on the standby's disk.
         """
         if self._root is None or self._binaries is None:
             raise RuntimeError("only a server that was started here can have a standby")
@@ -126,7 +126,7 @@ class PostgresServer:
         return other
 
     def require_standby(self, required: bool) -> None:
-        """Whether a commit waits until the standby has it on its disk."""
+        """Set whether commits wait for the standby to flush them to its disk."""
         names = "standby" if required else ""
         self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         self.execute("SELECT pg_reload_conf()")
@@ -136,23 +136,23 @@ class PostgresServer:
         return self._url("postgresql+asyncpg", f"/{database}").geturl()
 
     def create_database(self, template: str | None = None) -> str:
-        """Create a database, empty or as a copy of `template` (which nobody may be connected to); its URL."""
+        """Create a database, empty or from `template` (which must have no connections). Returns its URL."""
         name = f"askback_test_{uuid.uuid4().hex[:16]}"
         self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
         return self.dsn(name)
 
     def rename_database(self, dsn: str) -> str:
-        """Give a database that nobody is connected to another name; its new URL."""
+        """Rename a database that has no connections. Returns its new URL."""
         name = f"askback_test_{uuid.uuid4().hex[:16]}"
         self.execute(f"ALTER DATABASE {urlsplit(dsn).path[1:]} RENAME TO {name}")
         return self.dsn(name)
 
     def drop_database(self, dsn: str) -> None:
-        """Drop the database of a URL that `create_database` returned, whoever is still connected."""
+        """Drop the database of a URL returned by `create_database`, closing its remaining connections."""
         self.execute(f"DROP DATABASE IF EXISTS {urlsplit(dsn).path[1:]} WITH (FORCE)")
 
     def execute(self, statement: str) -> Any:
-        """Run one statement as the administrator; the first value of its first row, if there is one."""
+        """Run one statement as the administrator. Returns the first value of the first row, if any."""
         return in_thread(_fetch_value(self._url("postgresql").geturl(), statement))
 
     def _url(self, scheme: str, path: str | None = None) -> SplitResult:
@@ -165,13 +165,13 @@ class PostgresServer:
         return self._root / "data"
 
     def _initialise(self, binaries: Binaries) -> None:
-        """Make the data folder, with programs that the server's user can reach."""
+        """Create the data folder, and copy the binaries if the server's user cannot reach them."""
         root = self._data.parent
         _give_away(root)
         if not _may_run(root, "test", "-w", str(root)):
             raise PostgresUnavailable(f"user nobody cannot reach {root}: set TMPDIR to a folder open to all")
         if not _may_run(root, str(binaries.bin / "postgres"), "--version"):
-            # For example: a virtual environment in a home folder that is closed to others.
+            # For example: a virtual environment in a private home folder.
             binaries = binaries.copy_to(root / "install")
             _give_away(root)
         self._binaries = binaries
@@ -193,7 +193,7 @@ class PostgresServer:
                     raise
 
     def _launch(self, port: int) -> None:
-        """Start the server on `port` and return when it takes connections."""
+        """Start the server on `port` and return when it accepts connections."""
         assert self._binaries is not None
         root = self._data.parent
         settings = {
@@ -211,7 +211,7 @@ class PostgresServer:
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (root / "log").open("wb") as log:
-            # A session of its own: Ctrl-C is for the tests, which then stop the server in their order.
+            # In a session of its own: Ctrl-C goes to the tests, which then stop the server in order.
             self._process = subprocess.Popen(
                 command,
                 cwd=root,
@@ -238,7 +238,7 @@ class PostgresServer:
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
             with suppress(OSError, asyncpg.PostgresError):
-                # Not just any server: another one may have taken the port between our look and our start.
+                # Another server may have taken the port between our probe and our start.
                 if self.execute("SHOW data_directory") == str(self._data):
                     return
             time.sleep(0.02)
@@ -256,7 +256,7 @@ async def _fetch_value(dsn: str, statement: str) -> Any:
 
 
 def in_thread(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run `work` to its end on a thread of its own: callable with and without a running event loop."""
+    """Run `work` to completion on a new thread: callable with and without a running event loop."""
     outcome: list[Any] = []
     failure: list[BaseException] = []
 
@@ -275,13 +275,13 @@ def in_thread(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without what would steer PostgreSQL's programs (PGDATA, PGPORT, …)."""
+    """The environment without variables that configure PostgreSQL's programs (PGDATA, PGPORT, …)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "LC_ALL": "C"}
 
 
 def _as_user() -> dict[str, Any]:
-    """Arguments for a subprocess: PostgreSQL refuses to run as root, so root runs it as nobody."""
+    """Arguments for a subprocess: PostgreSQL refuses to run as root, so root runs it as another user."""
     if os.getuid() != 0:
         return {}
     return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
@@ -291,9 +291,9 @@ def _give_away(root: Path) -> None:
     """Make the server's user the owner of everything below `root`."""
     if os.getuid() != 0:
         return
-    nobody = pwd.getpwnam("nobody")
+    account = pwd.getpwnam("nobody")
     for path in (root, *root.rglob("*")):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _may_run(folder: Path, *command: str) -> bool:

@@ -1,4 +1,4 @@
-"""PostgreSQL databases with Askback's tables, lent to one test after the other."""
+"""A pool of migrated PostgreSQL databases, reused by one test after the other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SELECT md5(string_agg(fact, '|' ORDER BY fact)) FROM (
      WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 ) AS facts (fact)
 """
-"""What a test may have changed of a database besides its rows, as one value."""
+"""A checksum of everything in a database that a test may change besides its rows."""
 
 QUIET = """
 SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
@@ -41,13 +41,13 @@ TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relis
 AND relnamespace = 'public'::regnamespace"
 SIZE = "SELECT pg_database_size(current_database())"
 GROWN = 8 * 1024 * 1024
-"""By so many bytes a database may grow: rows that were deleted stay, and must be passed by."""
+"""Bytes by which a database may grow before it is dropped: deleted rows stay in the files and slow reads."""
 SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
 
 
 @dataclass(frozen=True)
 class _Fresh:
-    """What a migrated database is before anybody has used it."""
+    """The state of a newly migrated database."""
 
     shape: str
     size: int
@@ -57,11 +57,11 @@ class _Fresh:
 
 
 class DatabasePool:
-    """Lends databases that look like copies of a template: what comes back is emptied and lent again.
+    """Lends databases that look like copies of a template. A returned database is emptied and lent again.
 
-    A copy costs PostgreSQL many times as much. Every borrower has a database name of its own, so that
-    nothing a test has left running can write into another test's database. What comes back with other tables
-    than it was lent with, or much larger, is dropped.
+    Emptying is many times cheaper than a new copy. A database gets a new name each time it is lent, so that a
+    leftover task of one test cannot write into the database of another. A returned database whose schema has
+    changed, or which has grown much larger, is dropped.
     """
 
     def __init__(self, server: PostgresServer, template: str) -> None:
@@ -71,7 +71,7 @@ class DatabasePool:
         self._fresh: _Fresh | None = None
 
     def lend(self) -> str:
-        """The URL of a database that has Askback's tables and what the migration has put into them."""
+        """The URL of a database with Askback's tables and the rows that the migration inserts."""
         if self._idle:
             return self._server.rename_database(self._idle.pop())
         url = self._server.create_database(template=self._template)
@@ -80,7 +80,7 @@ class DatabasePool:
         return url
 
     def take_back(self, url: str) -> None:
-        """End whoever is still connected, and make the database what it was."""
+        """Close the remaining connections and reset the database, or drop it if that is not possible."""
         assert self._fresh is not None
         if in_thread(_empty(url, self._fresh)):
             self._idle.append(url)
@@ -88,7 +88,7 @@ class DatabasePool:
             self._server.drop_database(url)
 
     def close(self) -> None:
-        """Drop all that is idle."""
+        """Drop the idle databases."""
         while self._idle:
             self._server.drop_database(self._idle.pop())
 
@@ -115,7 +115,7 @@ async def _look(url: str) -> _Fresh:
 
 
 async def _empty(url: str, fresh: _Fresh) -> bool:
-    """Whether it is what it was."""
+    """Reset the rows and sequences. Returns False if the database has another schema or is too large."""
     connection = await _connect(url)
     try:
         await connection.execute(QUIET)
@@ -124,7 +124,7 @@ async def _empty(url: str, fresh: _Fresh) -> bool:
         if await connection.fetchval(SIZE) > fresh.size + GROWN:
             return False
         async with connection.transaction():
-            await connection.execute("SET LOCAL session_replication_role = replica")  # in any order
+            await connection.execute("SET LOCAL session_replication_role = replica")  # ignores foreign keys
             await connection.execute(";".join(f"DELETE FROM {name}" for name in fresh.tables))
             for name, rows in fresh.rows.items():
                 await connection.copy_records_to_table(name, records=rows)

@@ -1,4 +1,4 @@
-"""Real processes on loopback for tests: started, killed, stopped, read, and ended by their pid."""
+"""Server, worker and client processes for tests, on loopback."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from tests.support.forked import ASKBACK, MODULE, SERVER, Forked
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 WITHIN = 30.0
-"""Seconds after which what has not come true is taken for broken. Never a measure of speed."""
+"""Seconds after which a wait fails. Generous: never a measure of speed."""
 
 
 async def eventually(
     condition: Callable[[], T | Awaitable[T]], what: str, *, within: float = WITHIN, every: float = 0.02
 ) -> T:
-    """Ask again and again until the answer is true, and return it.
+    """Poll until `condition` returns a true value, and return it.
 
-    An AssertionError, or a server that is not there, means: not yet. Raises AssertionError.
+    An AssertionError or Unavailable raised by `condition` means "not yet". Raises AssertionError after
+    `within` seconds.
     """
     end = time.monotonic() + within
     while True:
@@ -50,7 +51,7 @@ async def eventually(
 
 
 def quiet_port() -> int:
-    """A free loopback port below those that the system hands out: it stays free while nobody listens."""
+    """A free loopback port below the ephemeral range: no other process is given it while a server is down."""
     while True:
         with socket.socket() as probe:
             try:
@@ -62,7 +63,7 @@ def quiet_port() -> int:
 
 
 class Process:
-    """A child process, which may be started again after its end; each start has output files of its own."""
+    """A child process that can be started again after its end. Each start has its own output files."""
 
     def __init__(
         self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
@@ -76,10 +77,10 @@ class Process:
         self._starts = 0
         self._lines: list[dict[str, Any]] = []
         self._parsed: dict[int, int] = {}
-        """How many bytes of the output of each start are in `_lines`."""
+        """By start: the number of bytes of its output that have been parsed into `_lines`."""
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         assert not self.running, f"{self.name} runs already"
         self._starts += 1
         with self._file("out").open("wb") as out, self._file("log").open("wb") as log:
@@ -95,13 +96,13 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the last start."""
+        """The process id of the last start."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process has been started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
@@ -110,27 +111,27 @@ class Process:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL, and wait for its end. Repeatable."""
+        """Send SIGKILL and wait for the process to end. Repeatable."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
-    async def ended(self, within: float = WITHIN) -> int:
-        """Wait for its end; the exit code (negative: the signal)."""
+    async def wait_for_end(self, within: float = WITHIN) -> int:
+        """Wait for the process to end and return its exit code (negative: the signal)."""
         assert self._process is not None
         process = self._process
         await eventually(lambda: process.poll() is not None, f"{self.name} has ended", within=within)
         return process.wait()
 
     async def terminate(self) -> int:
-        """SIGTERM, and wait for its end; the exit code."""
+        """Send SIGTERM, wait for the process to end, and return its exit code."""
         self.signal(signal.SIGTERM)
-        return await self.ended()
+        return await self.wait_for_end()
 
     @property
-    def said(self) -> list[dict[str, Any]]:
-        """The JSON lines that it has written so far, in all its starts. A half line does not count."""
-        # Asked again and again while something is waited for: each line is parsed once.
+    def output_lines(self) -> list[dict[str, Any]]:
+        """The JSON lines written so far, in all starts, without an incomplete last line."""
+        # Callers poll this property: parse each line once.
         for start in range(1, self._starts + 1):
             with self._file("out", start).open("rb") as out:
                 out.seek(self._parsed.get(start, 0))
@@ -140,17 +141,17 @@ class Process:
         return [*self._lines]
 
     def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """The lines with this `event`, and these fields."""
+        """The JSON lines with this `event` and these fields."""
         return [
             line
-            for line in self.said
+            for line in self.output_lines
             if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
     async def says(
         self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any
     ) -> dict[str, Any]:
-        """Wait until it has said it so often; the newest such line."""
+        """Wait until it has written `count` lines with this event and these fields. Returns the newest."""
 
         def found() -> dict[str, Any] | None:
             lines = self.events(event, **fields)
@@ -164,16 +165,16 @@ class Process:
 
     @property
     def out(self) -> str:
-        """What its last start wrote to stdout."""
+        """The standard output of the last start."""
         return self._file("out").read_text(errors="replace")
 
     @property
     def log(self) -> str:
-        """What its last start wrote to stderr."""
+        """The standard error of the last start."""
         return self._file("log").read_text(errors="replace")
 
     def story(self, lines: int = 40) -> str:
-        """The end of all it wrote, for people."""
+        """The last lines of all output, for a failure message."""
         parts = []
         for start in range(1, self._starts + 1):
             for kind in ("out", "log"):
@@ -185,7 +186,7 @@ class Process:
 
 
 class Module(Process):
-    """A module of Askback's tests, run as `python -m` does, but forked."""
+    """A module of Askback's tests, run like `python -m` but forked."""
 
     def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
         with open(os.devnull, "rb") as nothing:
@@ -201,7 +202,7 @@ class Module(Process):
 
 
 class Askback(Process):
-    """`askback` with these words, forked."""
+    """The command `askback` with the given arguments, forked."""
 
     def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
         with open(os.devnull, "rb") as nothing:
@@ -217,7 +218,7 @@ class Askback(Process):
 
 
 class Server(Process):
-    """An Askback server on a port that it keeps over restarts."""
+    """An Askback server. It keeps its port when it is restarted."""
 
     def __init__(self, name: str, db: str, folder: Path, **settings: object) -> None:
         self.port = quiet_port()
@@ -247,16 +248,16 @@ class Server(Process):
 
     @property
     def target(self) -> str:
-        """Where it listens."""
+        """The server's address."""
         return f"127.0.0.1:{self.port}"
 
     async def serve(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the server and wait until it accepts calls."""
         self.start()
         await self.ready()
 
     async def ready(self) -> None:
-        """Wait until it takes calls."""
+        """Wait until the server accepts calls."""
 
         def ready() -> bool:
             if not self.running:
@@ -266,55 +267,55 @@ class Server(Process):
         await eventually(ready, f"{self.name} is ready", every=0.01)
 
     async def crash_and_serve(self) -> None:
-        """SIGKILL, then the same database and port again."""
+        """Send SIGKILL and restart with the same database and port."""
         self.kill()
         await self.serve()
 
 
-class Stage:
-    """All processes of one test. `end()` leaves none."""
+class Processes:
+    """All processes of one test. `end()` kills those that still run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._cast: list[Process] = []
+        self._processes: list[Process] = []
 
     def add(self, process: Process) -> None:
-        """Take a process in that is to be ended."""
-        self._cast.append(process)
+        """Add a process that `end()` shall kill."""
+        self._processes.append(process)
 
     async def server(self, db: str, *, name: str = "server", **settings: object) -> Server:
-        """A server that is ready."""
+        """Start a server and wait until it accepts calls."""
         server = Server(name, db, self.folder, **settings)
         self.add(server)
         await server.serve()
         return server
 
     def run(self, name: str, *command: str, **environment: str) -> Process:
-        """A program of this Python, started."""
+        """Start this Python with the given arguments."""
         return self.command(name, sys.executable, *command, **environment)
 
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> Process:
-        """A module of Askback's tests, started."""
-        return self._started(Module(name, [module, *arguments], self.folder, environment))
+        """Start a module of Askback's tests."""
+        return self._start(Module(name, [module, *arguments], self.folder, environment))
 
     def askback(self, name: str, *words: str, **environment: str) -> Process:
-        """`askback` with these words, started."""
-        return self._started(Askback(name, words, self.folder, environment))
+        """Start `askback` with the given arguments."""
+        return self._start(Askback(name, words, self.folder, environment))
 
     def command(self, name: str, *command: str, **environment: str) -> Process:
-        """Any program, started."""
-        return self._started(Process(name, command, self.folder, environment))
+        """Start any program."""
+        return self._start(Process(name, command, self.folder, environment))
 
-    def _started(self, process: Process) -> Process:
+    def _start(self, process: Process) -> Process:
         self.add(process)
         process.start()
         return process
 
     def end(self) -> None:
-        """Kill what still runs, stopped or not, by its pid."""
-        for process in self._cast:
+        """Kill the processes that still run, including suspended ones."""
+        for process in self._processes:
             process.kill()
 
     def story(self) -> str:
-        """The end of everybody's output, for people."""
-        return "\n".join(process.story() for process in self._cast)
+        """The last lines of the output of all processes, for a failure message."""
+        return "\n".join(process.story() for process in self._processes)

@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Envoy as processes, with the configurations that the documentation shows."""
+"""nginx, HAProxy and Envoy as processes, with the configurations from the documentation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PAGE = "docs/how-to/proxies.md"
 _FILES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "envoy": "envoy.yaml"}
 
 
-def documented(kind: str) -> str:
-    """The configuration of a proxy as the page shows it."""
+def documentation_config(kind: str) -> str:
+    """The configuration of a proxy from the documentation page."""
     blocks = blocks_of(PAGE, Path(ROOT, PAGE).read_text(encoding="utf-8"))
     [text] = [block.text for block in blocks if block.title == _FILES[kind]]
     return text
 
 
 class Proxy:
-    """One proxy before a server on loopback. Skips the test where the program is not installed."""
+    """A proxy in front of a server on loopback. Skips the test if the program is not installed."""
 
     def __init__(self, kind: str, folder: Path, server_port: int, *, idle: str = "60s") -> None:
-        """`idle` replaces the idle limits of the page's configuration."""
+        """`idle` replaces the idle timeouts of the documented configuration."""
         beside = Path(sys.executable).with_name(kind)
         self._program = shutil.which(kind) or shutil.which(kind, path="/usr/sbin:/sbin")
         if self._program is None and beside.exists():
@@ -41,7 +41,7 @@ class Proxy:
             absent(kind, f"{kind} is not installed")
         self.port = quiet_port()
         self.target = f"127.0.0.1:{self.port}"
-        text = documented(kind).replace("8443", str(self.port)).replace("50051", str(server_port))
+        text = documentation_config(kind).replace("8443", str(self.port)).replace("50051", str(server_port))
         text = re.sub(r"\b60s\b", idle, text)
         if kind == "nginx":
             temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -57,7 +57,7 @@ class Proxy:
             return subprocess.Popen(self._command(), stdout=output, stderr=output, start_new_session=True)
 
     async def start(self) -> None:
-        """Run it until it takes connections."""
+        """Start the proxy and wait until it accepts connections."""
         log = self._log
         process = self._process = self._run()
 
@@ -70,7 +70,7 @@ class Proxy:
         await eventually(takes_connections, f"{self._kind} listens")
 
     async def stop(self) -> None:
-        """Kill it with its children."""
+        """Kill the proxy and its children."""
         if self._process is not None:
             process, self._process = self._process, None
             os.killpg(process.pid, signal.SIGKILL)
@@ -79,10 +79,10 @@ class Proxy:
     def _command(self) -> list[str]:
         program, file = str(self._program), str(self._file)
         if self._kind == "nginx":
-            told = f"daemon off; pid {self._folder}/pid; error_log stderr;"
+            directives = f"daemon off; pid {self._folder}/pid; error_log stderr;"
             if os.geteuid() == 0:
-                told += " user root;"
-            return [program, "-p", str(self._folder), "-c", file, "-e", "stderr", "-g", told]
+                directives += " user root;"
+            return [program, "-p", str(self._folder), "-c", file, "-e", "stderr", "-g", directives]
         if self._kind == "haproxy":
             return [program, "-db", "-f", file]
         return [program, "-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]

@@ -1,4 +1,4 @@
-"""What a refused call or frame says, and waits that end after `SOON`."""
+"""Refusals: what a refused call or frame contains, and how to expect one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from askback.v1 import (
 )
 
 SOON = 30.0
-"""Seconds that anything may take at most."""
+"""Seconds after which a wait fails."""
 
 
 @dataclass
 class Refusal:
-    """What a status, or the error of a frame, says."""
+    """The content of a status, or of the error in a frame."""
 
     code: grpc.StatusCode
     message: str
@@ -34,7 +34,7 @@ class Refusal:
 
 
 def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
-    """The status of a call, with its details: exactly one ErrorInfo where there is any."""
+    """The status of a call with its details. Fails unless they contain exactly one ErrorInfo."""
     found = Refusal(error.code(), error.details() or "")
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     infos = 0
@@ -57,7 +57,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
 
 
 def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
-    """The same of a frame."""
+    """Like `refusal_of`, for the error in a frame."""
     assert error.reason.startswith("ERROR_REASON_"), "a FrameError without a reason"
     code = grpc.StatusCode[code_pb2.Code.Name(error.code)]
     delay = error.retry_delay.ToTimedelta().total_seconds() if error.HasField("retry_delay") else None
@@ -66,8 +66,8 @@ def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
     return Refusal(code, error.message, reason, dict(error.metadata), violations, delay)
 
 
-async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
-    """The call must fail like this; metadata is checked key by key."""
+async def expect_refusal(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
+    """Assert that the call fails with this code and reason; only the given metadata is compared."""
     try:
         async with asyncio.timeout(SOON):
             answer = await call
@@ -80,7 +80,7 @@ async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str)
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """The name of the code that a call ends with."""
+    """The name of the status code of a call."""
     try:
         async with asyncio.timeout(SOON):
             await call
@@ -90,7 +90,7 @@ async def outcome(call: Awaitable[Any]) -> str:
 
 
 def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
-    """The refusal is this one."""
+    """Assert that a refusal has this code, reason and metadata."""
     assert (found.code.name, found.reason) == (code, reason), found
     assert found.message
     assert {k: found.metadata.get(k) for k in metadata} == metadata
@@ -99,7 +99,7 @@ def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what must happen soon."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(SOON):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""What tests send, and the numbers of the states and decisions."""
+"""Contents and requests that tests send, and the values of states and decisions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def seconds(value: float) -> Duration:
 
 
 def confirm(title: str = "Go on?", **fields: Any) -> prompts.PromptContent:
-    """A prompt that only wants a decision: ACCEPT, REVISE with a comment, or REJECT."""
+    """A prompt that asks for a decision only: ACCEPT, REVISE with a comment, or REJECT."""
     fields.setdefault("kind", "confirm")
     fields.setdefault("blocking", True)
     return prompts.PromptContent(title=title, **fields)
 
 
 def form(title: str = "Which?", **fields: Any) -> prompts.PromptContent:
-    """A prompt with a required integer and a text."""
+    """A prompt with two questions: a required integer and a text."""
     questions = [
         prompts.Question(question_id="n", title="How many?", required=True, integer=prompts.IntegerInput()),
         prompts.Question(question_id="why", title="Why?", text=prompts.TextInput()),
@@ -40,12 +40,12 @@ def form(title: str = "Which?", **fields: Any) -> prompts.PromptContent:
 
 
 def audience(*users: str, groups: Sequence[str] = ()) -> prompts.Audience:
-    """Who may see it."""
+    """An audience of these users and groups."""
     return prompts.Audience(users=users, groups=groups)
 
 
 def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEPT, **fields: Any) -> Any:
-    """An answer to what is shown."""
+    """An answer to the given revision of a prompt."""
     fields.setdefault("revision", prompt.revision)
     return hitl.AnswerPromptRequest(
         prompt_id=prompt.prompt_id, answer_id=answer_id, decision=decision, **fields

@@ -1,4 +1,4 @@
-"""What a test needs from the machine: without it the test is skipped, or fails where it is required."""
+"""Skip a test that needs a program this machine lacks, or fail it where the program is required."""
 
 import os
 from typing import NoReturn
@@ -7,8 +7,7 @@ import pytest
 
 
 def absent(name: str, reason: str) -> NoReturn:
-    """End the test, because what `ASKBACK_REQUIRE` calls `name` is not there: skipped, or failed if the
-    variable, a list with commas, contains the name."""
+    """Skip the test because `name` is missing; fail it if `ASKBACK_REQUIRE` (comma-separated) lists it."""
     if name in os.environ.get("ASKBACK_REQUIRE", "").split(","):
         pytest.fail(f"ASKBACK_REQUIRE wants {name}: {reason}", pytrace=False)
     pytest.skip(reason)

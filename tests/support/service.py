@@ -1,7 +1,7 @@
-"""A whole replica in this process behind real gRPC, and raw stubs that talk to it.
+"""A whole replica in this process behind real gRPC, and raw stubs that call it.
 
-Nothing here waits without an end: unary calls and streams carry a gRPC deadline, and every wait for
-a frame gives up after `SOON`.
+Every wait is bounded: unary calls and streams carry a gRPC deadline, and waiting for a frame fails after
+`SOON`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class _Stub:
-    """A stub whose every call carries the caller's metadata and a deadline."""
+    """A stub that adds the caller's metadata and a deadline to every call."""
 
     def __init__(self, stub: Any, metadata: Metadata) -> None:
         self._stub = stub
@@ -49,7 +49,7 @@ class _Stub:
 
 
 class Caller:
-    """Raw stubs that speak for one principal."""
+    """Raw stubs that call as one principal."""
 
     def __init__(self, channel: grpc.aio.Channel, metadata: Metadata) -> None:
         self.jobs: Any = _Stub(job_service_pb2_grpc.JobServiceStub(channel), metadata)
@@ -58,8 +58,8 @@ class Caller:
         self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
 
 
-class World(Caller):
-    """A running service and its callers; by itself it calls as `ada`."""
+class ServiceWorld(Caller):
+    """A running service and its callers; its own stubs call as `ada`."""
 
     def __init__(self, service: Service, channel: grpc.aio.Channel) -> None:
         super().__init__(channel, (("askback-user", "ada"),))
@@ -68,37 +68,37 @@ class World(Caller):
         self._streams: list[Stream] = []
 
     def as_user(self, user: str, groups: str = "") -> Caller:
-        """Somebody, by name (authentication off)."""
+        """A caller with this user name (authentication is off)."""
         return Caller(self.channel, (("askback-user", user), ("askback-groups", groups)))
 
     def with_token(self, token: str) -> Caller:
-        """The owner of a token."""
+        """A caller that authenticates with a token."""
         return Caller(self.channel, (("authorization", f"Bearer {token}"),) if token else ())
 
     def console(self, caller: Caller | None = None) -> Console:
-        """A Converse stream."""
+        """Open a Converse stream."""
         stream = Console((caller or self).hitl.Converse())
         self._streams.append(stream)
         return stream
 
     def worker(self, caller: Caller | None = None) -> Worker:
-        """A Work stream."""
+        """Open a Work stream."""
         stream = Worker((caller or self).workers.Work())
         self._streams.append(stream)
         return stream
 
-    async def settled(self) -> None:
-        """Wait until the log of all that was committed so far has been read: then tokens are new."""
+    async def catch_up(self) -> None:
+        """Wait until the feed has read everything committed so far, so that resume tokens are up to date."""
         replica = self.service.replica
-        # Also what other transactions still hold back: those of other replicas, for example.
+        # Includes events that are held back by open transactions, for example those of other replicas.
         position, head = replica.feed.position, None
         while head != position:
             head = position
             _, position = await replica.log.after(head, 10_000, settled=False)
         await until(lambda: replica.feed.position >= head)
 
-    def stopped(self) -> None:
-        """The test has stopped the service itself."""
+    def mark_stopped(self) -> None:
+        """Note that the test has stopped the service itself: do not stop it again."""
 
         async def nothing() -> None:
             pass
@@ -106,38 +106,40 @@ class World(Caller):
         self.service.stop = nothing  # type: ignore[method-assign]
 
     async def close(self) -> None:
-        """End what the test left open."""
+        """Cancel the streams that the test left open."""
         for stream in self._streams:
             await stream.aclose()
 
     async def create(self, job_type: str = "t", **fields: Any) -> job_messages.Job:
-        """A new job."""
+        """Create a job."""
         created = await self.jobs.CreateJob(jobs.CreateJobRequest(job_type=job_type, **fields))
         job: job_messages.Job = created.job
         return job
 
-    async def asked(self, content: prompts.PromptContent | None = None, **fields: Any) -> prompts.Prompt:
-        """An open prompt of a job that has no worker."""
+    async def create_prompt(
+        self, content: prompts.PromptContent | None = None, **fields: Any
+    ) -> prompts.Prompt:
+        """Create a job that consists of one prompt, without a worker. Returns the prompt."""
         fields.setdefault("job_type", "t")
         request = jobs.CreateJobRequest(prompt=content or confirm(), **fields)
         prompt: prompts.Prompt = (await self.jobs.CreateJob(request)).prompt
         return prompt
 
     async def job(self, job_id: str) -> job_messages.Job:
-        """The job as the database has it."""
+        """The job as it is stored in the database."""
         request = jobs.GetJobRequest(job_id=job_id, consistency=jobs.CONSISTENCY_STRONG)
         job: job_messages.Job = (await self.jobs.GetJob(request)).job
         return job
 
     async def prompt(self, prompt_id: str) -> prompts.Prompt:
-        """The prompt as it is."""
+        """The current prompt."""
         prompt: prompts.Prompt = (
             await self.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=prompt_id))
         ).prompt
         return prompt
 
     async def lease(self, *job_types: str, wait: float = SOON, **fields: Any) -> workers.LeaseJobsResponse:
-        """Jobs for a worker without a stream."""
+        """Lease jobs for a worker without a stream."""
         fields.setdefault("worker_id", "w")
         request = workers.LeaseJobsRequest(job_types=job_types or ("t",), **fields)
         if wait:
@@ -145,26 +147,26 @@ class World(Caller):
         response: workers.LeaseJobsResponse = await self.workers.LeaseJobs(request)
         return response
 
-    async def held(self, job_type: str = "t", **fields: Any) -> workers.LeasedJob:
-        """A new job, leased by a worker without a stream."""
+    async def lease_new_job(self, job_type: str = "t", **fields: Any) -> workers.LeasedJob:
+        """Create a job and lease it for a worker without a stream."""
         job = await self.create(job_type, **fields)
         [leased] = (await self.lease(job_type)).jobs
         assert leased.job.job_id == job.job_id
         return leased
 
     async def ask(self, lease: workers.LeasedJob, key: str, content: Any = None, **fields: Any) -> Any:
-        """The job of a lease asks; returns the prompt."""
+        """Ask a prompt for the leased job. Returns the prompt."""
         request = workers.AskPromptRequest(
             job_id=lease.job.job_id, token=lease.token, key=key, content=content or confirm(), **fields
         )
         return (await self.workers.AskPrompt(request)).prompt
 
-    async def amended(self, lease: workers.LeasedJob, key: str, title: str, **fields: Any) -> Any:
-        """Other content under the key."""
+    async def amend(self, lease: workers.LeasedJob, key: str, title: str, **fields: Any) -> Any:
+        """Ask again under the same key, with another title."""
         return await self.ask(lease, key, confirm(title, **fields))
 
     async def state(self, job_id: str, wanted: int) -> job_messages.Job:
-        """Wait until the job is in a state."""
+        """Wait until the job is in the state `wanted`."""
         request = jobs.WatchJobRequest(job_id=job_id)
         call = self.jobs.WatchJob(request, timeout=SOON)
         async for message in call:
@@ -178,10 +180,10 @@ class World(Caller):
 
 
 @asynccontextmanager
-async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
-    """A replica on a free loopback port, and a channel to it.
+async def serving(db: str, **settings: Any) -> AsyncIterator[ServiceWorld]:
+    """Run a replica on a free loopback port, and open a channel to it.
 
-    A lease taken without a stream, which a test does not extend, lasts for longer than any test.
+    Leases of workers without a stream, which tests do not extend, outlast every test.
     """
     settings.setdefault("drain_grace", 0.3)
     settings.setdefault("lease_ttl", 600.0)
@@ -190,7 +192,7 @@ async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
     async with Service(config) as service:
         sizes = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=sizes) as channel:
-            world = World(service, channel)
+            world = ServiceWorld(service, channel)
             try:
                 yield world
             finally:

@@ -1,4 +1,4 @@
-"""`askback` as a shell runs it: a process of its own, its output and its exit code."""
+"""Run `askback` like a shell: as a process with output and an exit code."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.forked import Forked
 
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 WITHIN = 30.0
-"""Seconds after which a command is taken for hung. Never a measure of speed."""
+"""Seconds after which a wait fails. Generous: never a measure of speed."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
+class CommandResult:
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -30,18 +30,18 @@ class Done:
 
     @property
     def json(self) -> Any:
-        """The one object it printed."""
+        """The JSON object it printed; fails unless there is exactly one line."""
         [line] = self.out.splitlines()
         return json.loads(line)
 
     @property
     def lines(self) -> list[Any]:
-        """The objects it printed, one a line."""
+        """The JSON objects it printed, one per line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Running:
-    """A command that has not ended."""
+    """A running command."""
 
     def __init__(self, process: Forked, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
         self._process = process
@@ -49,34 +49,34 @@ class Running:
         self._read: dict[str, list[str]] = {"out": [], "err": []}
 
     async def says(self, words: str, *, on: str = "out") -> str:
-        """Read on until a line has these words; that line."""
+        """Read until a line contains these words. Returns the line."""
         read = self._read[on]
         async with asyncio.timeout(WITHIN):
             while line := (await self._streams[on].readline()).decode():
                 read.append(line)
                 if words in line:
                     return line
-        raise AssertionError(f"never said {words!r}: {read}")
+        raise AssertionError(f"never printed {words!r}: {read}")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the command."""
         self._process.send_signal(number)
 
-    async def done(self) -> Done:
-        """Wait for its end."""
+    async def result(self) -> CommandResult:
+        """Wait for the command to end."""
         async with asyncio.timeout(WITHIN):
             rest = await asyncio.gather(*(stream.read() for stream in self._streams.values()))
             code = await asyncio.to_thread(self._process.wait, WITHIN)
         out, err = ("".join(r) + more.decode() for r, more in zip(self._read.values(), rest, strict=True))
-        return Done(code, out, err)
+        return CommandResult(code, out, err)
 
     def kill(self) -> None:
-        """End it, if it has not ended."""
+        """Kill the command, unless it has ended."""
         self._process.kill()
 
 
 async def _reader(pipe: int) -> asyncio.StreamReader:
-    """Reads what comes out of a pipe, and closes it at its end."""
+    """A reader of a pipe; the pipe is closed at its end."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb")
@@ -85,7 +85,7 @@ async def _reader(pipe: int) -> asyncio.StreamReader:
 
 
 class Shell:
-    """Runs `askback` for one user, at one server. `end()` leaves no process."""
+    """Runs `askback` for one user and one server. `end()` kills the commands that still run."""
 
     def __init__(self, home: Path, target: str = "", **environment: str) -> None:
         self.home = home
@@ -101,7 +101,7 @@ class Shell:
         self._running: list[Running] = []
 
     async def start(self, *command: str, stdin: bytes | None = None, **environment: str) -> Running:
-        """Start `askback` with these words."""
+        """Start `askback` with the given arguments."""
         (its_input, feed), (out, its_out), (err, its_err) = os.pipe(), os.pipe(), os.pipe()
         process = Forked(
             forked.ASKBACK,
@@ -115,22 +115,24 @@ class Shell:
         for fd in (its_input, its_out, its_err):
             os.close(fd)
         with suppress(BrokenPipeError), os.fdopen(feed, "wb", buffering=0) as given:
-            given.write(stdin or b"")  # less than a pipe takes at once; or it ended without reading
+            given.write(
+                stdin or b""
+            )  # fits into the pipe's buffer; the command may have ended without reading
         running = Running(process, await _reader(out), await _reader(err))
         self._running.append(running)
         return running
 
-    async def run(self, *command: str, stdin: bytes | None = None, **environment: str) -> Done:
-        """Run `askback` with these words to its end."""
-        return await (await self.start(*command, stdin=stdin, **environment)).done()
+    async def run(self, *command: str, stdin: bytes | None = None, **environment: str) -> CommandResult:
+        """Run `askback` with the given arguments to its end."""
+        return await (await self.start(*command, stdin=stdin, **environment)).result()
 
-    async def ok(self, *command: str, **environment: str) -> Done:
-        """Run it; it must end well."""
+    async def ok(self, *command: str, **environment: str) -> CommandResult:
+        """Run it, and assert that it exits with 0."""
         done = await self.run(*command, stdin=None, **environment)
         assert done.code == 0, done
         return done
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill the commands that still run."""
         for running in self._running:
             running.kill()

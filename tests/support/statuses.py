@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 def with_reason(
     code: grpc.StatusCode, reason: str, context: Any, *details: Message, **metadata: str
 ) -> tuple[grpc.StatusCode, str]:
-    """Put the details into the call's trailers; returns what to abort it with."""
+    """Put the details into the call's trailers. Returns the code and message to abort the call with."""
     info = error_details_pb2.ErrorInfo(reason=reason, domain="askback.dev", metadata=metadata)
     packed = []
     for detail in (info, *details):

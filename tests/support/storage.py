@@ -1,4 +1,4 @@
-"""Rows for tests of the storage, and a replica's engine and feed over a real database."""
+"""Rows for storage tests, and a replica's engine and feed on a real database."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
 
 WITHIN = 30.0
-"""Seconds after which what has not come true is taken for broken. Never a measure of speed."""
+"""Seconds after which a wait fails. Generous: never a measure of speed."""
 LONG = timedelta(hours=1)
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Ask again and again until the answer, or what it is a promise of, is true. Raises AssertionError."""
+    """Poll until `condition`, awaited if need be, returns a true value. Raises AssertionError."""
     end = time.monotonic() + WITHIN
     while True:
         found = condition()
@@ -73,7 +73,7 @@ def now() -> datetime:
 
 
 def new_job(**fields: Any) -> Job:
-    """A job as it is after its creation."""
+    """A newly created job."""
     at = now()
     fields = {
         "job_id": uuid7(),
@@ -114,8 +114,8 @@ def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) ->
     return Prompt(**fields)
 
 
-def closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
-    """The same prompt, ended."""
+def as_closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
+    """The prompt, closed in `state`."""
     return replace(prompt, state=state, resolution=Resolution(state, "ann", now(), "enough"))
 
 
@@ -138,25 +138,25 @@ def submission(prompt: Prompt, answer_id: str = "a1", **fields: Any) -> Submissi
 
 
 def event(job: Job, type: EventType = EventType.JOB_UPDATED, **fields: Any) -> Event:
-    """The event that brought the job to its version."""
+    """The event of the job's current version."""
     fields = {"seq": job.version, "actor": "carl", "at": now(), "command_id": uuid7(), **fields}
     return Event(job_id=job.job_id, type=type, state=job.state, namespace=job.namespace, **fields)
 
 
 def creation(job: Job, *prompts: Prompt, **fields: Any) -> JobWrite:
-    """The write of a new job, with its prompts and its first event."""
+    """The write that creates a job with its prompts and its first event."""
     events = [event(job, EventType.JOB_CREATED)]
     return JobWrite(job, 0, new_prompts={p.prompt_id: p for p in prompts}, events=events, **fields)
 
 
 def step(job: Job, *, guard: Guard | None = None, deleted: bool = False, **fields: Any) -> JobWrite:
-    """The write of a job's next version, decided on `job`."""
+    """The write of the job's next version, based on `job`."""
     after = replace(job, **{"version": job.version + 1, "updated_at": now(), **fields})
     return JobWrite(after, job.version, guard or Guard(), events=[event(after)], deleted=deleted)
 
 
 def with_children(write: JobWrite) -> JobWrite:
-    """The same write with one child of every kind."""
+    """Add one child row of every kind to the write."""
     prompt = new_prompt(write.job, submissions=1)
     write.new_prompts[prompt.prompt_id] = prompt
     write.submissions.append(submission(prompt))
@@ -179,12 +179,12 @@ WAITERS = sa.text(
 
 
 async def waits_for_a_lock(database: Database) -> bool:
-    """Whether somebody waits for another one's lock in this PostgreSQL database."""
+    """Whether a connection waits for a lock in this PostgreSQL database."""
     return bool(await fetch(database, WAITERS))
 
 
 async def execute(database: Database, statement: Any) -> Any:
-    """Run a statement in a small transaction of its own."""
+    """Run a statement in its own transaction. Returns the number of rows."""
 
     def run(connection: sa.Connection) -> int:
         if isinstance(statement, str):
@@ -195,7 +195,7 @@ async def execute(database: Database, statement: Any) -> Any:
 
 
 async def counts(database: Database, job_id: str) -> tuple[int, ...]:
-    """How many rows the job has in each of CHILDREN."""
+    """The number of rows that the job has in each of CHILDREN."""
     found = []
     for table in CHILDREN:
         statement = sa.select(sa.func.count().label("n")).where(table.c.job_id == job_id)
@@ -210,8 +210,8 @@ async def get_job(database: Database, job_id: str) -> Job:
 
 
 async def whole(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
-    """Everything that is stored of a job, as it is at one version: what is written between the reads is read
-    again. A replica goes on to write what it has begun after a test has stopped what asked for it."""
+    """The stored aggregate of a job and its log at one version: if a write comes between the reads, read
+    again. (A replica finishes the writes it has begun even after the test has stopped their callers.)"""
     while True:
         job = await get_job(database, job_id)
         found = await _parts(database, job)
@@ -235,7 +235,7 @@ async def _parts(database: Database, job: Job) -> tuple[Aggregate, list[Event]]:
 
 
 async def check_job(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
-    """What must hold of a job's rows and its log together; gives both."""
+    """Check the invariants of a job's rows and its log. Returns both."""
     aggregate, events = await whole(database, job_id)
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     check_aggregate(aggregate, events)
@@ -243,7 +243,7 @@ async def check_job(database: Database, job_id: str) -> tuple[Aggregate, list[Ev
 
 
 async def expire_session(database: Database, session_id: str) -> None:
-    """Make a session's time run out."""
+    """Set a session's expiry to a time in the past."""
     past = now() - LONG
     changed = sa.update(tables.sessions).where(tables.sessions.c.session_id == session_id)
     assert await execute(database, changed.values(expires_at=past)) == 1
@@ -252,8 +252,8 @@ async def expire_session(database: Database, session_id: str) -> None:
 # --- a replica ---
 
 
-class Wrapped:
-    """A store that does as another does, except where a test says else."""
+class DelegatingStore:
+    """A store that delegates to another one and records the sizes of the batches written."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
@@ -267,8 +267,8 @@ class Wrapped:
         return await self._store.write(batch)
 
 
-class Gated(Wrapped):
-    """Writes wait while the gate is closed; `waiting` is set while one does."""
+class Gated(DelegatingStore):
+    """A store whose writes wait while the gate is closed; `waiting` is set while a write waits."""
 
     def __init__(self, store: JobStore) -> None:
         super().__init__(store)
@@ -286,7 +286,7 @@ class Gated(Wrapped):
 
 @dataclass
 class Node:
-    """One replica's engine, memory and feed. The feed is read when a test says so."""
+    """One replica's engine, hot jobs and feed. The feed is read only when a test calls for it."""
 
     database: Database
     engine: Engine
@@ -297,8 +297,8 @@ class Node:
     queries: Queries
     clock: DatabaseClock
     store: Any
-    told: list[Committed] = field(default_factory=list)
-    """All that a follower of the feed was told."""
+    received: list[Committed] = field(default_factory=list)
+    """Everything that a follower of the feed has received."""
 
     async def do(self, command: c.Command[object]) -> Any:
         return await self.engine.execute(command)
@@ -317,8 +317,8 @@ class Node:
         leased: Job = await self.do(command)
         return leased
 
-    async def held(self, **fields: Any) -> Job:
-        """A new job that WORKER holds."""
+    async def lease_new_job(self, **fields: Any) -> Job:
+        """Create a job and lease it to WORKER."""
         return await self.lease(await self.create(**fields), await self.session())
 
     def ask_command(self, job: Job, key: str = "a", content: PromptContent | None = None) -> c.AskPrompt:
@@ -331,8 +331,8 @@ class Node:
         return prompt
 
     async def waiting(self, content: PromptContent | None = None, **fields: Any) -> tuple[Job, Prompt]:
-        """A held job and its open prompt `a`."""
-        job = await self.held(**fields)
+        """A leased job and its open prompt `a`."""
+        job = await self.lease_new_job(**fields)
         return job, await self.ask(job, "a", content)
 
     def answer_command(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> c.AnswerPrompt:
@@ -360,7 +360,7 @@ class Node:
         return done
 
     async def catch_up(self) -> None:
-        """Read the log up to the newest event there is."""
+        """Read the log up to its newest event."""
         newest = sa.select(tables.events.c.xid, tables.events.c.id)
         newest = newest.order_by(tables.events.c.xid.desc(), tables.events.c.id.desc()).limit(1)
 
@@ -371,23 +371,23 @@ class Node:
 
         await until(there, "the feed reaches the newest event")
 
-    def prompts_told(self, prompt_id: str) -> list[PromptState]:
-        """The states in which followers were shown a prompt."""
-        return [p.state for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
+    def prompt_states(self, prompt_id: str) -> list[PromptState]:
+        """The states in which followers have received a prompt."""
+        return [p.state for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
 
-    def newest_told(self, prompt_id: str) -> Prompt:
-        """A prompt as a follower knows it that keeps the highest version, as all of them do."""
-        told = [p for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
-        return max(told, key=lambda p: p.version)
+    def newest_prompt(self, prompt_id: str) -> Prompt:
+        """A prompt in the highest version that followers have received (they keep the highest version)."""
+        versions = [p for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
+        return max(versions, key=lambda p: p.version)
 
 
 @asynccontextmanager
 async def awake(*nodes: Node) -> AsyncIterator[None]:
-    """Their feeds run, and they call each other."""
+    """Run the feeds of these nodes, with wake-ups between them."""
     tasks = [
         asyncio.create_task(work)
         for node in nodes
-        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.hear))
+        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.receive_hints))
     ]
     try:
         yield
@@ -408,7 +408,7 @@ async def node(
     poll: float = 0.01,
     **settings: Any,
 ) -> AsyncIterator[Node]:
-    """A replica whose engine runs."""
+    """Open a replica and run its engine."""
     database = await Database.open(url)
     try:
         clock = DatabaseClock(SystemClock())
@@ -423,7 +423,7 @@ async def node(
         )
         running = asyncio.create_task(engine.run())
         made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
-        feed.follow(made.told.append)
+        feed.follow(made.received.append)
         try:
             yield made
         finally:

@@ -15,16 +15,16 @@ from tests.support.refusals import SOON, Refusal, check, frame_refusal, refusal_
 
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 
-NOBODY_ID = "00000000-0000-7000-8000-000000000000"
-"""Spelt like an id, and nobody's."""
+ABSENT_ID = "00000000-0000-7000-8000-000000000000"
+"""A well-formed id that does not exist."""
 
 
 class Stream:
-    """One side of a stream: frames out, frames in, in the order in which they came."""
+    """The client's side of a stream: sends frames, and returns received frames in order."""
 
     request: type[Any]
     probe: Callable[[int], Any]
-    """A frame whose reply must be NOT_FOUND: a round trip."""
+    """A frame that the server must refuse with NOT_FOUND: used for a round trip."""
     pushed_by_time: frozenset[str] = frozenset({"heartbeat"})
 
     def __init__(self, call: Any) -> None:
@@ -36,7 +36,7 @@ class Stream:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        # A cancelled read would cancel the call, so one task reads and nobody waits for it with a timeout.
+        # A cancelled read would cancel the call, so one task reads, and timeouts apply to the queue only.
         try:
             async for message in self.call:
                 self.messages += 1
@@ -50,7 +50,7 @@ class Stream:
             self._in.put_nowait(None)
 
     async def send(self, *frames: Any) -> None:
-        """One message with these frames."""
+        """Send one message with these frames."""
         async with asyncio.timeout(SOON):
             await self.call.write(self.request(frames=frames))
 
@@ -65,7 +65,7 @@ class Stream:
         return found
 
     async def frame(self) -> Any:
-        """The next frame that is no heartbeat. Raises AioRpcError or EOFError at the end."""
+        """The next frame that is not a heartbeat. Raises AioRpcError or EOFError at the end."""
         while True:
             found = await self.any_frame()
             if found.WhichOneof("body") not in self.pushed_by_time:
@@ -73,7 +73,7 @@ class Stream:
             self.heartbeats.append(found.heartbeat)
 
     async def expect(self, body: str) -> Any:
-        """The next frame's body, which must be this one."""
+        """The body of the next frame, which must be of this kind."""
         frame = await self.frame()
         assert frame.WhichOneof("body") == body, frame
         return getattr(frame, body)
@@ -89,7 +89,7 @@ class Stream:
         return getattr(frame, name)
 
     async def ask_refused(self, code: str, reason: str, **body: Any) -> Refusal:
-        """Send one frame that must be refused."""
+        """Send one frame, and assert that it is refused with this code and reason."""
         ref = next(self._refs)
         await self.send(self._frame(ref, **body))
         frame = await self.frame()
@@ -100,7 +100,7 @@ class Stream:
         return found
 
     async def nothing_more(self) -> None:
-        """Whatever was committed before now has been told: a round trip brings its reply only."""
+        """Assert, with a round trip, that no event is pending: its reply must be the next frame."""
         ref = next(self._refs)
         await self.send(self._probe(ref))
         frame = await self.frame()
@@ -108,7 +108,7 @@ class Stream:
         assert self._in.empty() or self._in.qsize() == len(self.heartbeats_waiting()), self._in
 
     def heartbeats_waiting(self) -> list[Any]:
-        """Frames that came and were not read, heartbeats only."""
+        """The heartbeats among the received frames that have not been read."""
         waiting = list(self._in._queue)  # type: ignore[attr-defined]
         return [f for f in waiting if f is not None and f.WhichOneof("body") in self.pushed_by_time]
 
@@ -118,8 +118,8 @@ class Stream:
     def _probe(self, ref: int) -> Any:
         raise NotImplementedError
 
-    async def ended(self) -> Refusal | None:
-        """Wait for the end; the status if it was not OK."""
+    async def wait_for_end(self) -> Refusal | None:
+        """Wait for the end of the stream. Returns the status if it is not OK."""
         try:
             while True:
                 await self.frame()
@@ -129,12 +129,12 @@ class Stream:
             return refusal_of(error)
 
     async def no_more_requests(self) -> None:
-        """Half-close."""
+        """Half-close the stream."""
         async with asyncio.timeout(SOON):
             await self.call.done_writing()
 
     async def aclose(self) -> None:
-        """Break the stream off, as a crash would."""
+        """Cancel the stream, like a crash of the client."""
         self.call.cancel()
         self._reader.cancel()
         async with asyncio.timeout(SOON):
@@ -150,10 +150,10 @@ class Console(Stream):
         return hitl.ConverseClientFrame(ref=ref, **body)
 
     def _probe(self, ref: int) -> Any:
-        return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=NOBODY_ID))
+        return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=ABSENT_ID))
 
     async def hello(self, **hello: Any) -> Any:
-        """Say hello; returns the welcome."""
+        """Send a hello and return the welcome."""
         await self.send(hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello(**hello)))
         return await self.expect("welcome")
 
@@ -164,7 +164,7 @@ class Console(Stream):
         return getattr(event, kind)
 
     async def snapshot(self) -> tuple[list[Any], Any]:
-        """The prompts up to `caught_up`, and that."""
+        """Read prompts up to `caught_up`. Returns both."""
         shown = []
         while True:
             event = await self.expect("prompt_event")
@@ -177,7 +177,7 @@ class Console(Stream):
                     raise AssertionError(other)
 
     async def token(self) -> str:
-        """The token of a heartbeat that came after all that was told so far."""
+        """The resume token of a heartbeat sent after all events so far."""
         await self.nothing_more()
         seen = len(self.heartbeats)
         while len(self.heartbeats) < seen + 2:
@@ -187,7 +187,7 @@ class Console(Stream):
         return str(self.heartbeats[-1].resume_token)
 
     async def credit(self, count: int) -> None:
-        """Give credit."""
+        """Grant credit for `count` prompts."""
         await self.send(hitl.ConverseClientFrame(credit=hitl.ConverseCredit(prompts=count)))
 
 
@@ -202,10 +202,10 @@ class Worker(Stream):
         return workers.WorkClientFrame(ref=ref, **body)
 
     def _probe(self, ref: int) -> Any:
-        return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=NOBODY_ID))
+        return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=ABSENT_ID))
 
     async def hello(self, *job_types: str, **hello: Any) -> Any:
-        """Say hello; returns the welcome."""
+        """Send a hello and return the welcome."""
         hello.setdefault("worker_id", "w")
         body = workers.WorkHello(job_types=job_types or ("t",), **hello)
         await self.send(workers.WorkClientFrame(ref=1, hello=body))
@@ -213,10 +213,10 @@ class Worker(Stream):
         self.session_id, self.secret = welcome.session_id, welcome.session_secret
         return welcome
 
-    async def leased(self) -> Any:
-        """The next frame, which must be a job."""
+    async def next_job(self) -> Any:
+        """The leased job of the next frame, which must carry one."""
         return (await self.expect("job_leased")).leased_job
 
     async def lose(self) -> None:
-        """Crash, and stay away."""
+        """Crash without reconnecting."""
         await self.aclose()

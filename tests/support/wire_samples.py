@@ -1,4 +1,4 @@
-"""Messages and their domain twins with every field set."""
+"""Sample messages with every field set, and their domain objects."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

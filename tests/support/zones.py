@@ -1,4 +1,4 @@
-"""The zone of local time, set for a while."""
+"""Set the local time zone for a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CET = "CET-1CEST,M3.5.0,M10.5.0/3"
 
 @contextmanager
 def zone(name: str) -> Iterator[None]:
-    """Local time is that of this zone: `UTC`, `Asia/Tokyo`, or a rule such as `CET`."""
+    """Set the local time zone: `UTC`, `Asia/Tokyo`, or a rule such as `CET`."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = name
     time.tzset()

@@ -1,7 +1,7 @@
-"""What mypy and pyright infer of the SDK, in programs that each must find clean.
+"""The types that mypy and pyright infer for the SDK, checked with sample programs.
 
-A line that is wrong on purpose carries both checkers' own "ignore", and an ignore that is not needed
-is an error: so the programs say as well what must be refused.
+Lines with deliberate errors have an ignore comment for each checker. An unneeded ignore is an error, so the
+programs also check what must be refused.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 
 def mypy(folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    """mypy as a user runs it: strict, without our configuration."""
+    """Run mypy like a user: strict, without our configuration."""
     options = ["--strict", "--config-file=", f"--cache-dir={cache}", "--no-error-summary"]
     return _run([sys.executable, "-m", "mypy", *options, str(folder)])
 
 
 def pyright(folder: Path) -> subprocess.CompletedProcess[str]:
-    """pyright as a user runs it, strict."""
+    """Run pyright like a user, strict."""
     settings = {
         "typeCheckingMode": "strict",
         "enableTypeIgnoreComments": False,
@@ -49,8 +49,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pyright_there() -> None:
-    """pyright needs node, and an npm package that it fetches when it runs for the first time."""
+def require_pyright() -> None:
+    """Skip the test if pyright does not run: it needs node, and its first run downloads a package."""
     found = _run(["-m", "pyright", "--version"], python=True)
     if found.returncode != 0:
         absent("pyright", "pyright does not run here: " + (found.stderr.strip().splitlines() or ["?"])[-1])
@@ -58,7 +58,7 @@ def pyright_there() -> None:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder with the programs, and nothing of ours around them."""
+    """A copy of the programs in a folder outside the repository."""
     folder = tmp_path / "programs"
     folder.mkdir()
     for path in PROGRAMS.glob("*.py"):
@@ -66,26 +66,26 @@ def programs(tmp_path: Path) -> Path:
     return folder
 
 
-def spoilt(folder: Path, old: str, new: str) -> None:
-    """Change the one place that says `old`."""
+def replace_in(folder: Path, old: str, new: str) -> None:
+    """Replace the only occurrence of `old`."""
     [path] = [path for path in folder.glob("*.py") if old in path.read_text("utf-8")]
     path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
 
 
 @pytest.mark.slow
-def test_mypy_finds_every_program_clean(programs: Path, cache: Path) -> None:
+def test_mypy_finds_no_error_in_the_programs(programs: Path, cache: Path) -> None:
     found = mypy(programs, cache)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("pyright_there")
-def test_pyright_finds_every_program_clean(programs: Path) -> None:
+@pytest.mark.usefixtures("require_pyright")
+def test_pyright_finds_no_error_in_the_programs(programs: Path) -> None:
     found = pyright(programs)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-SPOILT = [
+MISTAKES = [
     ('Ruling, key="model", to=["group:desk"]), Ruling)', 'Ruling, key="model"), Policy)'),
     ("assert_type(await run.result(), float)", "assert_type(await run.result(), int)"),
     ('refund.start(order="A-17", days=41)', 'refund.start(order="A-17", days="41")'),
@@ -96,17 +96,17 @@ SPOILT = [
 
 
 @pytest.mark.slow
-def test_mypy_would_notice(programs: Path, cache: Path) -> None:
-    for old, new in SPOILT:
-        spoilt(programs, old, new)
+def test_mypy_finds_every_planted_mistake(programs: Path, cache: Path) -> None:
+    for old, new in MISTAKES:
+        replace_in(programs, old, new)
     found = mypy(programs, cache)
-    assert found.stdout.count("error:") == len(SPOILT), found.stdout
+    assert found.stdout.count("error:") == len(MISTAKES), found.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("pyright_there")
-def test_pyright_would_notice(programs: Path) -> None:
-    for old, new in SPOILT:
-        spoilt(programs, old, new)
+@pytest.mark.usefixtures("require_pyright")
+def test_pyright_finds_every_planted_mistake(programs: Path) -> None:
+    for old, new in MISTAKES:
+        replace_in(programs, old, new)
     found = pyright(programs)
-    assert found.stdout.count(" error:") == len(SPOILT), found.stdout
+    assert found.stdout.count(" error:") == len(MISTAKES), found.stdout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.fake_server import FakeServer
-from tests.support.worker_bench import Bench
+from tests.support.worker_harness import WorkerHarness
 
 # `make unit` takes a tenth of the examples, `make test` all. What needs more than the default names it as a
 # multiple of `settings.default.max_examples`, so that both follow.
@@ -23,14 +23,14 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 @pytest.fixture
-async def bench(server: FakeServer) -> AsyncIterator[Bench]:
-    bench = Bench(server)
-    yield bench
-    if bench.worker is not None:
-        closing = asyncio.create_task(bench.worker.aclose(drain_timeout=0))
+async def harness(server: FakeServer) -> AsyncIterator[WorkerHarness]:
+    harness = WorkerHarness(server)
+    yield harness
+    if harness.worker is not None:
+        closing = asyncio.create_task(harness.worker.aclose(drain_timeout=0))
         await asyncio.sleep(0)
         while not closing.done():
-            bench.stream.end()
+            harness.stream.end()
             await asyncio.wait((closing,), timeout=0.1)
     left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
     assert not left

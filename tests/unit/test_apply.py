@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from askback_server.domain.aggregate import Decided
+from askback_server.domain.aggregate import RuleResult
 from askback_server.domain.apply import RULES
 from askback_server.domain.commands import Command
 
@@ -15,7 +15,7 @@ from askback_server.domain.commands import Command
 def test_rule_takes_its_command_and_decides_the_declared_reply(kind: type[Command[object]]) -> None:
     hints = get_type_hints(RULES[kind])
     assert hints["command"] is kind
-    assert hints["return"] == Decided[declared_reply(kind)]  # type: ignore[misc]
+    assert hints["return"] == RuleResult[declared_reply(kind)]  # type: ignore[misc]
 
 
 def declared_reply(kind: Any) -> Any:

@@ -12,16 +12,16 @@ from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerStatus
-from askback_server.engine.presence import PresenceIndex, document, view_of
+from askback_server.engine.presence import PresenceIndex, decode_view, encode_view
 from askback_server.ports.queries import PromptFilter
-from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, World, question
+from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, JobWorld, question
 from tests.support.storage import new_job, new_prompt
 
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
-def held(*present: Principal) -> World:
-    world = World(present=present)
+def held(*present: Principal) -> JobWorld:
+    world = JobWorld(present=present)
     world.create()
     world.lease()
     return world
@@ -44,7 +44,7 @@ def test_where_somebody_is_there_nothing_is_said() -> None:
 
 
 def test_a_job_without_a_worker_asks_too() -> None:
-    world = World(present=(BOB,))
+    world = JobWorld(present=(BOB,))
     created = world.create(LAW)
     assert created.prompt is not None
     assert created.prompt.unattended_since == START
@@ -93,7 +93,7 @@ def test_an_end_takes_the_mark_away() -> None:
 
 
 def view(viewer: Principal = ANN, **fields: Any) -> str:
-    return document(PromptFilter("default", viewer, **fields))
+    return encode_view(PromptFilter("default", viewer, **fields))
 
 
 def has(texts: list[str], *, namespace: str = "default", job_type: str = "refund", **content: Any) -> bool:
@@ -148,15 +148,15 @@ def test_equal_views_are_counted() -> None:
     assert index.discard(view()) == "default"
     assert not index.has(prompt)
     assert len(index) == 0
-    assert not index._by
+    assert not index._by_audience
 
 
 def test_a_view_comes_back_from_its_document() -> None:
     filter = PromptFilter(
         "default", ANN, job_types=("b", "a"), kinds=("k",), labels={"x": "y"}, groups=("law",), job_id="j"
     )
-    found = view_of(document(filter))
-    assert document(found) == document(filter)
+    found = decode_view(encode_view(filter))
+    assert encode_view(found) == encode_view(filter)
     assert (found.job_types, dict(found.labels), found.job_id) == (("a", "b"), {"x": "y"}, "j")
     assert found.viewer is not None
     assert (found.viewer.subject, found.viewer.groups) == ("ann", ANN.groups)
@@ -165,9 +165,10 @@ def test_a_view_comes_back_from_its_document() -> None:
 def test_a_view_with_several_values_of_a_label_is_read_back() -> None:
     """Other replicas read it as text; one of the version before sees a value that no label has."""
     view = PromptFilter("default", ANN, labels={"a": "1"}, any_labels={"b": ("2", "3")})
-    assert view_of(document(view)) == PromptFilter(
-        "default", view_of(document(view)).viewer, labels={"a": "1"}, any_labels={"b": ("2", "3")}
+    assert decode_view(encode_view(view)) == PromptFilter(
+        "default", decode_view(encode_view(view)).viewer, labels={"a": "1"}, any_labels={"b": ("2", "3")}
     )
     assert (
-        document(PromptFilter("default", ANN, labels={"a": "1"})).count("[") == document(view).count("[") - 2
+        encode_view(PromptFilter("default", ANN, labels={"a": "1"})).count("[")
+        == encode_view(view).count("[") - 2
     )

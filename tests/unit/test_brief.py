@@ -10,7 +10,7 @@ import pytest
 from askback import errors
 from askback._client.prompt_calls import PromptPage
 from askback._client.verdict import verdict_of
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.jobs import Event, JobInfo
 from askback._model.prompts import AnswerInfo, AnswerOutcome, Content, PromptInfo, Resolution
 from askback._wire.status import make_error

@@ -50,13 +50,13 @@ def test_files_that_change_without_end_are_left_for_the_next_handshake(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = opened(folder)
-    look, stamps = Certificates._look, iter(range(1_000))
-    monkeypatch.setattr(Certificates, "_look", lambda self: ((next(stamps), 0, 0, 0),))
-    assert files._changed() is None
+    look, stamps = Certificates._current_stamp, iter(range(1_000))
+    monkeypatch.setattr(Certificates, "_current_stamp", lambda self: ((next(stamps), 0, 0, 0),))
+    assert files._reload() is None
     assert "changes while it is read" in caplog.text
-    monkeypatch.setattr(Certificates, "_look", look)
-    assert files._changed() is not None
-    assert files._changed() is None
+    monkeypatch.setattr(Certificates, "_current_stamp", look)
+    assert files._reload() is not None
+    assert files._reload() is None
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from askback.cli.connection import Connection, connection_options, flags_as_typed
+from askback.cli.connection import Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.profiles import config_file
 
 PROFILES = """

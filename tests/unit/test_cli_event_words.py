@@ -6,7 +6,7 @@ from typing import Any
 from askback._model.enums import JobState
 from askback._model.jobs import Event
 from askback._model.times import timestamp
-from askback.cli.job.event_words import JobStatus, event_record, event_words
+from askback.cli.event_words import JobStatus, event_record, event_words
 from askback.cli.record import record
 from askback.v1 import job_pb2, prompt_pb2
 

@@ -15,7 +15,7 @@ from askback._model.prompts import PromptInfo
 from askback._model.times import timestamp
 from askback._text.table import Column, lines
 from askback._text.text import columns
-from askback.cli.job import listing
+from askback.cli.job import job_table
 from askback.cli.output import Format, Output
 from askback.terminal.prompt_table import fit_screen, prompt_columns
 from askback.v1 import job_pb2
@@ -210,7 +210,7 @@ def test_job_ls(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return NOW
 
-    monkeypatch.setattr(listing, "datetime", Fixed)
-    text = printed(listing.columns(JOBS), width, capsys)
+    monkeypatch.setattr(job_table, "datetime", Fixed)
+    text = printed(job_table.columns(JOBS), width, capsys)
     assert all(columns(line) <= width for line in text.splitlines())
     same(f"job_ls_{width}", text)

@@ -73,7 +73,7 @@ def test_how_wide_a_terminal_shows_a_text(text: str, width: int, in_four: str) -
 
 
 def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
-    table = [Column("JOB", ["1", "22"], kept=True), Column("STATE", ["run\x1b[31m\nning", ""])]
+    table = [Column("JOB", ["1", "22"], important=True), Column("STATE", ["run\x1b[31m\nning", ""])]
     Output().table(table)
     assert capsys.readouterr().out == "JOB  STATE\n1    run<U+001B>[31m ning\n22\n"
     Output(quiet=True).table([Column("JOB", ["1"])])

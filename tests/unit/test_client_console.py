@@ -11,7 +11,7 @@ from askback import errors
 from askback._client.client import Client
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.enums import AnswerStatus
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2, stream_pb2

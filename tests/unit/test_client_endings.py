@@ -13,7 +13,7 @@ from askback._worker.runner import code_of, text_of
 from askback.v1 import stream_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.limits import Limits
-from tests.support.worker_bench import Bench
+from tests.support.worker_harness import WorkerHarness
 
 
 def refusal(code: int, reason: str) -> dict[str, Any]:
@@ -48,68 +48,72 @@ def circle() -> Any:
     [object(), Unwritable(), circle(), {"x": {1, object()}}, "lone \ud800", b"\xff\xfe", {"k": lambda: 0}],
     ids=["object", "raises", "circle", "nested", "surrogate", "bytes", "function"],
 )
-async def test_a_result_that_json_cannot_hold_fails_the_job_once(bench: Bench, result: Any) -> None:
+async def test_a_result_that_json_cannot_hold_fails_the_job_once(harness: WorkerHarness, result: Any) -> None:
     async def fn(job: Job) -> Any:
         return result
 
-    await bench.start(fn)
-    bench.lease()
-    failed = (await bench.ended()).fail_job
+    await harness.start(fn)
+    harness.lease()
+    failed = (await harness.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
     assert "cannot be written as JSON" in failed.failure.message
 
 
-async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stream(bench: Bench) -> None:
+async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stream(
+    harness: WorkerHarness,
+) -> None:
     async def fn(job: Job) -> Any:
         return "x" * (5 * 1024 * 1024)
 
-    await bench.start(fn)
-    bench.lease()
-    failed = (await bench.ended()).fail_job
+    await harness.start(fn)
+    harness.lease()
+    failed = (await harness.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
     assert "fit into one message" in failed.failure.message
-    assert bench.worker.connected
+    assert harness.worker.connected
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_refused_result_fails_the_job(bench: Bench, refused: dict[str, Any]) -> None:
+async def test_a_refused_result_fails_the_job(harness: WorkerHarness, refused: dict[str, Any]) -> None:
     async def fn(job: Job) -> Any:
         return 1
 
-    await bench.start(fn)
-    bench.lease()
-    bench.stream.send((await bench.stream.next("complete_job")).ref, **refused)
-    failed = (await bench.ended()).fail_job
+    await harness.start(fn)
+    harness.lease()
+    harness.stream.send((await harness.stream.next("complete_job")).ref, **refused)
+    failed = (await harness.wait_for_end()).fail_job
     assert failed.failure.code == ("InvalidResult" if refused is INVALID else "ResultRefused")
     assert failed.retryable is (refused is not INVALID)
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_refused_failure_releases_the_job(bench: Bench, refused: dict[str, Any]) -> None:
+async def test_a_refused_failure_releases_the_job(harness: WorkerHarness, refused: dict[str, Any]) -> None:
     async def fn(job: Job) -> Any:
         raise ValueError("bad")
 
-    await bench.start(fn)
-    bench.lease()
-    bench.stream.send((await bench.stream.next("fail_job")).ref, **refused)
-    assert (await bench.ended()).release_job.job_id == "j1"
+    await harness.start(fn)
+    harness.lease()
+    harness.stream.send((await harness.stream.next("fail_job")).ref, **refused)
+    assert (await harness.wait_for_end()).release_job.job_id == "j1"
 
 
 @pytest.mark.parametrize("reason", [*REFUSALS, "lost"])
-async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(bench: Bench, reason: str) -> None:
+async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(
+    harness: WorkerHarness, reason: str
+) -> None:
     """The server finds the difference and takes the job back."""
 
     async def fn(job: Job) -> Any:
         return 1
 
-    await bench.start(fn)
-    bench.lease()
+    await harness.start(fn)
+    harness.lease()
     refused = REFUSALS.get(reason, refusal(9, "LEASE_LOST"))
     for end in ("complete_job",) if reason == "lost" else ("complete_job", "fail_job", "release_job"):
-        bench.stream.send((await bench.stream.next(end)).ref, **refused)
-    await bench.holds(0)
-    assert bench.worker._wire is not None
-    beat = bench.worker._wire.heartbeat(leaving=False).heartbeat
+        harness.stream.send((await harness.stream.next(end)).ref, **refused)
+    await harness.wait_until_holding(0)
+    assert harness.worker._protocol is not None
+    beat = harness.worker._protocol.heartbeat(leaving=False).heartbeat
     assert (beat.received, beat.leases.count, beat.leases.digest) == (1, 0, 0)
 
 
@@ -143,7 +147,7 @@ class Mute(Exception):
     ids=lambda error: type(error).__name__[:10],
 )
 async def test_every_exception_becomes_a_failure_that_the_server_takes(
-    bench: Bench,
+    harness: WorkerHarness,
     error: Exception,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -154,9 +158,9 @@ async def test_every_exception_becomes_a_failure_that_the_server_takes(
     async def fn(job: Job) -> Any:
         raise error
 
-    await bench.start(fn)
-    bench.lease()
-    failure = (await bench.ended()).fail_job.failure
+    await harness.start(fn)
+    harness.lease()
+    failure = (await harness.wait_for_end()).fail_job.failure
     check = Checker(Limits())
     check.name("code", failure.code)
     check.text("message", failure.message, Limits().json_bytes)
@@ -170,13 +174,13 @@ def test_usual_names_and_messages_stay_as_they_are() -> None:
     assert text_of(ValueError("käse\nbrot")) == "käse\nbrot"
 
 
-async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) -> None:
+async def test_a_question_that_fits_into_no_message_fails_the_job(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         await job.confirm("Go?", key="go", body="x" * (5 * 1024 * 1024))
 
-    await bench.start(fn)
-    bench.lease()
-    failed = (await bench.ended()).fail_job
+    await harness.start(fn)
+    harness.lease()
+    failed = (await harness.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("MessageTooLarge", False)
     await asyncio.sleep(0)
-    assert bench.worker.connected
+    assert harness.worker.connected

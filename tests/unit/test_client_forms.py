@@ -20,7 +20,7 @@ from askback._worker.handler import InvalidInput, JobHandler
 from askback._worker.job import Job
 from askback._worker.progress_reports import progress_of
 from askback.v1 import prompt_pb2
-from askback_server.domain.json_schema import compiled_schema, schema_violations
+from askback_server.domain.json_schema import compile_schema, schema_violations
 
 
 class Policy(StrEnum):
@@ -108,7 +108,7 @@ def test_a_model_is_flat_and_keeps_its_order() -> None:
     ],
 )
 def test_the_server_takes_every_schema(type_: Any) -> None:
-    compiled_schema(type_form(type_, "Title?").schema_json)
+    compile_schema(type_form(type_, "Title?").schema_json)
 
 
 @pytest.mark.parametrize(

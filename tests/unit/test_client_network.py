@@ -173,7 +173,7 @@ def test_an_http_404_is_no_unknown_method() -> None:
 def test_a_method_that_was_known_gives_the_network_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     retries = Retries("WorkerService.Work", is_fatal)
-    retries.worked()
+    retries.reset()
     unknown = from_rpc(rpc_error(grpc.StatusCode.UNIMPLEMENTED))
     assert retries.pause(unknown) + retries.pause(unknown) >= 5
     with pytest.raises(errors.Unimplemented, match=r"WorkerService\.Work"):

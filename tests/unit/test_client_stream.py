@@ -8,10 +8,10 @@ import grpc
 import pytest
 
 from askback import errors
-from askback._console.console import ConverseWire
+from askback._console.console import ConverseProtocol
 from askback._wire import connection
 from askback._wire.channel import Endpoint
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import stream_pb2
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span
@@ -19,15 +19,17 @@ from tests.support.statuses import with_reason
 
 
 @pytest.fixture
-async def session(server: FakeServer) -> AsyncIterator[Session]:
-    session = Session(ConverseWire(pb.ConverseHello(credit=4)), Endpoint(server.target, user="ana"))
+async def session(server: FakeServer) -> AsyncIterator[ReconnectingStream]:
+    session = ReconnectingStream(
+        ConverseProtocol(pb.ConverseHello(credit=4)), Endpoint(server.target, user="ana")
+    )
     yield session
     await asyncio.wait_for(session.aclose(grace=0.2), 5)
     left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
     assert not left, f"tasks leaked: {left}"
 
 
-async def opened(server: FakeServer, session: Session, **welcome: Any) -> FakeStream:
+async def opened(server: FakeServer, session: ReconnectingStream, **welcome: Any) -> FakeStream:
     """A started session and the server's side of its stream."""
     starting = asyncio.create_task(session.start(5))
     stream = await server.converse()
@@ -48,7 +50,9 @@ def found(key: str) -> dict[str, Any]:
     return {"get_prompt": reply}
 
 
-async def test_replies_find_their_requests_in_any_order(server: FakeServer, session: Session) -> None:
+async def test_replies_find_their_requests_in_any_order(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await opened(server, session)
     assert stream.metadata["askback-user"] == "ana"
     one, two = session.submit(get("one")), session.submit(get("two"))
@@ -59,7 +63,7 @@ async def test_replies_find_their_requests_in_any_order(server: FakeServer, sess
     assert (await two).get_prompt.prompt.key == "two"
 
 
-async def test_what_waits_goes_as_one_message(server: FakeServer, session: Session) -> None:
+async def test_what_waits_goes_as_one_message(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session)
     for i in range(50):
         session.submit(get(str(i))).cancel() if i % 2 else session.submit(get(str(i)))
@@ -68,7 +72,9 @@ async def test_what_waits_goes_as_one_message(server: FakeServer, session: Sessi
     assert len(stream.messages) <= 3
 
 
-async def test_unanswered_frames_are_sent_again_after_a_break(server: FakeServer, session: Session) -> None:
+async def test_unanswered_frames_are_sent_again_after_a_break(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await opened(server, session)
     done, waiting = session.submit(get("done")), session.submit(get("waiting"))
     frame = await stream.next()
@@ -86,7 +92,7 @@ async def test_unanswered_frames_are_sent_again_after_a_break(server: FakeServer
     assert (await waiting).get_prompt.prompt.key == "waiting"
 
 
-async def test_a_restarted_server_is_found_again(server: FakeServer, session: Session) -> None:
+async def test_a_restarted_server_is_found_again(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
@@ -105,7 +111,7 @@ async def test_a_restarted_server_is_found_again(server: FakeServer, session: Se
     assert (await later).get_prompt.prompt.key == "b"
 
 
-async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: Session) -> None:
+async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session)
     early, late = session.submit(get("early")), session.submit(get("late"))
     one, two = await stream.next(), await stream.next()
@@ -130,7 +136,7 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
 
 
 async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
-    server: FakeServer, session: Session
+    server: FakeServer, session: ReconnectingStream
 ) -> None:
     """Another replica has taken the session over: the lease stands, the old stream holds it no more."""
     stream = await opened(server, session)
@@ -153,7 +159,7 @@ async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
         await after
 
 
-async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session: Session) -> None:
+async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session, heartbeat_interval=span(0.1))
     await stream.next("heartbeat")
     again = await server.converse()
@@ -161,7 +167,7 @@ async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session:
     await asyncio.wait_for(stream.closed.wait(), 2)
 
 
-async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: Session) -> None:
+async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session, heartbeat_interval=span(0.1))
     for _ in range(8):
         stream.send(heartbeat=pb.ConverseHeartbeat())
@@ -179,7 +185,7 @@ async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: Sess
     ],
 )
 async def test_a_definitive_refusal_stops_the_session(
-    server: FakeServer, session: Session, code: grpc.StatusCode, error: type[Exception]
+    server: FakeServer, session: ReconnectingStream, code: grpc.StatusCode, error: type[Exception]
 ) -> None:
     starting = asyncio.create_task(session.start(5))
     waiting = asyncio.create_task(asyncio.sleep(0))
@@ -193,7 +199,7 @@ async def test_a_definitive_refusal_stops_the_session(
     assert await server.no_stream()
 
 
-async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Session) -> None:
+async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
@@ -204,12 +210,12 @@ async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Ses
 
 
 async def test_nobody_there_ends_in_time() -> None:
-    session = Session(ConverseWire(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
+    session = ReconnectingStream(ConverseProtocol(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
     with pytest.raises(errors.CannotConnect, match=r"nothing listens on 127\.0\.0\.1:1"):
         await session.start(1)
 
 
-async def test_passing_errors_are_tried_again(server: FakeServer, session: Session) -> None:
+async def test_passing_errors_are_tried_again(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     frame = await stream.next()
@@ -222,7 +228,9 @@ async def test_passing_errors_are_tried_again(server: FakeServer, session: Sessi
     assert (await waiting).get_prompt.prompt.key == "a"
 
 
-async def test_other_errors_are_raised_with_all_they_say(server: FakeServer, session: Session) -> None:
+async def test_other_errors_are_raised_with_all_they_say(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     frame = await stream.next()
@@ -238,7 +246,9 @@ async def test_other_errors_are_raised_with_all_they_say(server: FakeServer, ses
     assert "key: is required" in str(caught.value)
 
 
-async def test_no_more_wait_for_replies_than_the_server_allows(server: FakeServer, session: Session) -> None:
+async def test_no_more_wait_for_replies_than_the_server_allows(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     starting = asyncio.create_task(session.start(5))
     stream = await server.converse()
     welcome = converse_welcome()
@@ -257,7 +267,7 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
     # Heartbeats this close are for their number; a machine that pauses for 30 ms must not end the stream.
     monkeypatch.setattr(connection, "MISSED", 100_000)
 
-    class Watched(ConverseWire):
+    class Watched(ConverseProtocol):
         writing = most = writes = 0
 
         def dial(self, channel: Any, metadata: Any) -> Any:
@@ -276,7 +286,7 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
             return call
 
     wire = Watched(pb.ConverseHello())
-    session = Session(wire, Endpoint(server.target))
+    session = ReconnectingStream(wire, Endpoint(server.target))
     stream = await opened(server, session, heartbeat_interval=span(0.01))
 
     async def one(i: int) -> None:
@@ -296,7 +306,9 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
     assert wire.most == 1
 
 
-async def test_closing_says_goodbye_and_fails_what_waits(server: FakeServer, session: Session) -> None:
+async def test_closing_says_goodbye_and_fails_what_waits(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     await stream.next()

@@ -11,8 +11,8 @@ import pytest
 
 from askback._worker.job import Job
 from askback._worker.lease import Lease, Stop, lease_mark
+from askback._worker.work_protocol import WorkProtocol
 from askback._worker.work_session import WorkSession
-from askback._worker.work_wire import WorkWire
 from askback.errors import SessionNotFound, Unavailable
 from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
@@ -20,7 +20,7 @@ from askback_server.sessions import lease_book
 from tests.support.fake_server import span, work_welcome
 from tests.support.refusals import until
 from tests.support.statuses import with_reason
-from tests.support.worker_bench import Bench
+from tests.support.worker_harness import WorkerHarness
 
 
 class Nobody:
@@ -36,7 +36,9 @@ class Rig:
     def __init__(self) -> None:
         self.said: list[pb.WorkClientFrame] = []
         self.taken: list[Lease] = []
-        self.wire = WorkWire(worker_id="w", namespace="default", job_types=["t"], capacity=2, take=self._take)
+        self.wire = WorkProtocol(
+            worker_id="w", namespace="default", job_types=["t"], capacity=2, take=self._take
+        )
 
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
         if leased.job.job_type != "t":
@@ -48,15 +50,15 @@ class Rig:
     def welcome(self, session: str, *, resumed: bool = False, lost: tuple[str, ...] = ()) -> WorkSession:
         self.wire.hello()
         body = work_welcome(session, resumed=resumed, lost_job_ids=lost, heartbeat_interval=span(2))
-        self.wire.welcomed(pb.WorkServerFrame(**body))
-        self.wire.opened(self.said.append)
+        self.wire.on_welcome(pb.WorkServerFrame(**body))
+        self.wire.on_open(self.said.append)
         assert self.wire.session is not None
         return self.wire.session
 
     def push(self, job_id: str, token: int = 1, job_type: str = "t", *, leaving: bool = False) -> None:
         leased = pb.LeasedJob(job=job_pb2.Job(job_id=job_id, job_type=job_type), token=token)
         frame = pb.WorkServerFrame(job_leased=pb.WorkJobLeased(leased_job=leased))
-        self.wire.pushed(frame, leaving=leaving)
+        self.wire.on_push(frame, leaving=leaving)
 
 
 @pytest.fixture
@@ -84,9 +86,9 @@ async def test_a_timer_of_one_session_never_acts_on_the_next(rig: Rig, timers: l
     rig.push("old")
     for what in order.split(", "):
         if what == "lost":
-            rig.wire.lost(0.0)
+            rig.wire.on_disconnect(0.0)
         else:
-            assert rig.wire.refused(SessionNotFound("gone"), first)
+            assert rig.wire.on_refusal(SessionNotFound("gone"), first)
     assert rig.taken[0].stopped is Stop.LOST
     second = rig.welcome("s2")
     rig.push("new")
@@ -103,7 +105,7 @@ async def test_a_late_refusal_of_an_old_session_does_not_touch_the_new_one(rig: 
     first = rig.welcome("s1")
     second = rig.welcome("s2")
     rig.push("j")
-    assert rig.wire.refused(SessionNotFound("gone"), first)
+    assert rig.wire.on_refusal(SessionNotFound("gone"), first)
     assert rig.wire.session is second
     assert rig.taken[0].stopped is None
 
@@ -117,7 +119,7 @@ async def test_a_session_that_ended_while_its_hello_was_on_the_way_goes_on_witho
     rig.wire.hello()
     first.end()
     body = work_welcome("s1", resumed=True)
-    rig.wire.welcomed(pb.WorkServerFrame(**body))
+    rig.wire.on_welcome(pb.WorkServerFrame(**body))
     beat = rig.wire.heartbeat(leaving=False).heartbeat
     assert (beat.received, beat.leases.count) == (0, 0)
     assert rig.wire.session is not first
@@ -130,7 +132,7 @@ async def test_a_loss_told_by_a_welcome_is_of_the_lease_that_the_hello_named(rig
     rig.wire.hello()
     rig.push("j", 2, leaving=True)  # on the stream that is being left, after the hello
     body = work_welcome("s1", resumed=True, lost_job_ids=["j"])
-    rig.wire.welcomed(pb.WorkServerFrame(**body))
+    rig.wire.on_welcome(pb.WorkServerFrame(**body))
     assert [lease.stopped for lease in rig.taken] == [Stop.LOST, None]
 
 
@@ -139,7 +141,7 @@ async def test_a_lost_lease_with_another_token_is_not_meant(rig: Rig) -> None:
     rig.push("j", 2)
     for token in (0, 1, 3):
         lost = pb.WorkLeaseLost(job_id="j", token=token)
-        rig.wire.pushed(pb.WorkServerFrame(lease_lost=lost), leaving=False)
+        rig.wire.on_push(pb.WorkServerFrame(lease_lost=lost), leaving=False)
     assert rig.taken[0].stopped is None
 
 
@@ -147,7 +149,7 @@ async def test_leases_last_as_long_as_the_servers_clock_can_allow(rig: Rig) -> N
     """The server extends a session up to half an interval after the last frame that it read."""
     session = rig.welcome("s1")  # heartbeats every 2 s
     spoken = asyncio.get_running_loop().time()
-    rig.wire.lost(spoken)
+    rig.wire.on_disconnect(spoken)
     assert session._expiry is not None
     assert session._expiry.when() == pytest.approx(spoken + 7.0)
     assert rig.welcome("s1", resumed=True) is session
@@ -162,10 +164,10 @@ async def test_the_digest_is_that_of_the_server(rig: Rig) -> None:
     rig.taken[0].ending = True
     rig.taken[1].stop(Stop.LOST)
     beat = rig.wire.heartbeat(leaving=False).heartbeat
-    wanted = lease_book.digest_of([("j2", 3)])
+    wanted = lease_book.digest_leases([("j2", 3)])
     assert (beat.received, beat.leases.count, beat.leases.digest) == (3, wanted.count, wanted.digest)
     # A lease whose end has no reply is listed, for the server may not have it yet.
-    rig.wire.pushed(pb.WorkServerFrame(leases_wanted=pb.WorkLeasesWanted()), leaving=False)
+    rig.wire.on_push(pb.WorkServerFrame(leases_wanted=pb.WorkLeasesWanted()), leaving=False)
     listed = rig.said[-1].held_leases
     assert [(job.job_id, job.token) for job in listed.leases] == [("j0", 1), ("j2", 3)]
     assert listed.received == 3
@@ -206,11 +208,11 @@ async def test_a_job_without_a_function_is_released(rig: Rig) -> None:
 async def test_an_outage_ends_nothing_but_the_stream(rig: Rig) -> None:
     session = rig.welcome("s1")
     rig.push("j")
-    assert not rig.wire.refused(Unavailable("away"), session)
+    assert not rig.wire.on_refusal(Unavailable("away"), session)
     assert rig.taken[0].stopped is None
 
 
-async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -> None:
+async def test_what_an_old_sessions_stream_still_says_is_dropped(harness: WorkerHarness) -> None:
     """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
     started: list[tuple[str, int]] = []
 
@@ -218,39 +220,39 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -
         started.append((job.job_id, job.token))
         await asyncio.sleep(60)
 
-    await bench.start(fn)
-    bench.lease(1, "old")
-    await bench.holds(1)
-    old = bench.stream
+    await harness.start(fn)
+    harness.lease(1, "old")
+    await harness.wait_until_holding(1)
+    old = harness.stream
     old.send(go_away=pb.WorkGoAway(reason="drain", after=span(5)))
-    refused = await bench.server.work()
+    refused = await harness.server.work()
     await refused.next("hello")
     refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
-    hello = await bench.reconnected(session="s2")
+    hello = await harness.next_hello(session="s2")
     assert hello.session_id == ""
-    bench.lease(1, "new")
-    await bench.stream.next("heartbeat")
+    harness.lease(1, "new")
+    await harness.stream.next("heartbeat")
     job = job_pb2.Job(job_id="stale", job_type="t")
     old.send(job_leased=pb.WorkJobLeased(leased_job=pb.LeasedJob(job=job, token=1)))
     old.send(cancel_requested=pb.WorkCancelRequested(job_id="new"))
     old.end()
     await asyncio.wait_for(old.closed.wait(), 5)
-    bench.lease(1, "last")
-    await bench.holds(2)
+    harness.lease(1, "last")
+    await harness.wait_until_holding(2)
     await until(lambda: ("last", 1) in started)
     assert started == [("old", 1), ("new", 1), ("last", 1)]
-    assert bench.worker.holding == 2
+    assert harness.worker.holding == 2
 
 
-async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench) -> None:
+async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(harness: WorkerHarness) -> None:
     """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
 
     async def fn(job: Job) -> int:
         time.sleep(1)  # noqa: ASYNC251  # the interval of heartbeats is 0.2 s, and three may be missed
         return 7
 
-    await bench.start(fn, welcome={"heartbeat_interval": span(0.2)})
-    stream = bench.stream
+    await harness.start(fn, welcome={"heartbeat_interval": span(0.2)})
+    stream = harness.stream
 
     async def beat() -> None:
         while True:
@@ -258,8 +260,8 @@ async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench)
             await asyncio.sleep(0.05)
 
     beating = asyncio.create_task(beat())
-    bench.lease()
-    assert await bench.result() == 7
+    harness.lease()
+    assert await harness.result() == 7
     assert not stream.closed.is_set()
-    assert bench.server.work_streams.opened.empty()
+    assert harness.server.work_streams.opened.empty()
     beating.cancel()

@@ -13,7 +13,7 @@ from askback import errors
 from askback._worker.job import Job
 from askback.v1 import prompt_pb2, stream_pb2
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.worker_bench import Bench, ended_as, resolved
+from tests.support.worker_harness import WorkerHarness, with_answer, with_end
 
 
 class Policy(StrEnum):
@@ -26,7 +26,7 @@ class Ruling(BaseModel):
     amount: float = Field(ge=0)
 
 
-async def test_ask_returns_the_model(bench: Bench) -> None:
+async def test_ask_returns_the_model(harness: WorkerHarness) -> None:
     async def fn(job: Job, order: str, days: int = 3) -> float:
         ruling = await job.ask(
             "How?", Ruling, key="ruling", to=["group:desk", "user:bob"], deadline=timedelta(hours=4)
@@ -35,9 +35,9 @@ async def test_ask_returns_the_model(bench: Bench) -> None:
         assert ruling.policy is Policy.GOODWILL
         return ruling.amount + days
 
-    await bench.start(fn)
-    bench.lease(input='{"order":"A-17","days":2}')
-    frame = await bench.stream.next()
+    await harness.start(fn)
+    harness.lease(input='{"order":"A-17","days":2}')
+    frame = await harness.stream.next()
     content = frame.ask_prompt.content
     assert list(json.loads(content.schema_json)["properties"]) == ["policy", "amount"]
     assert "$ref" not in content.schema_json
@@ -45,95 +45,95 @@ async def test_ask_returns_the_model(bench: Bench) -> None:
     assert content.timeout.ToTimedelta() == timedelta(hours=4)
     assert content.kind == "clarify"
     assert content.blocking
-    bench.answer(bench.asked(frame), "RESPOND", {"policy": "goodwill", "amount": 12.5})
-    ack = await bench.stream.next("acknowledge_prompts")
+    harness.answer(harness.accept_ask(frame), "RESPOND", {"policy": "goodwill", "amount": 12.5})
+    ack = await harness.stream.next("acknowledge_prompts")
     assert list(ack.acknowledge_prompts.prompt_ids) == ["p-ruling"]
-    assert await bench.result() == 14.5
+    assert await harness.result() == 14.5
 
 
-async def test_a_primitive_is_wrapped_and_comes_back_bare(bench: Bench) -> None:
+async def test_a_primitive_is_wrapped_and_comes_back_bare(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return [await job.ask("How many?", int, key="n"), await job.ask("Why?", key="w")]
 
-    await bench.start(fn)
-    bench.lease()
-    frame = await bench.stream.next()
+    await harness.start(fn)
+    harness.lease()
+    frame = await harness.stream.next()
     assert json.loads(frame.ask_prompt.content.schema_json)["properties"]["value"]["type"] == "integer"
-    bench.answer(bench.asked(frame), "RESPOND", {"value": 2**53 + 1})
-    frame = await bench.stream.next("ask_prompt")
-    bench.answer(bench.asked(frame), "RESPOND", {"value": "so"})
-    assert await bench.result() == [2**53 + 1, "so"]
+    harness.answer(harness.accept_ask(frame), "RESPOND", {"value": 2**53 + 1})
+    frame = await harness.stream.next("ask_prompt")
+    harness.answer(harness.accept_ask(frame), "RESPOND", {"value": "so"})
+    assert await harness.result() == [2**53 + 1, "so"]
 
 
-async def test_several_asks_at_once(bench: Bench) -> None:
+async def test_several_asks_at_once(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> list[int]:
         return await asyncio.gather(*(job.ask(f"{i}?", int, key=f"k{i}") for i in range(3)))
 
-    await bench.start(fn)
-    bench.lease()
-    prompts = [bench.asked(await bench.stream.next("ask_prompt")) for _ in range(3)]
+    await harness.start(fn)
+    harness.lease()
+    prompts = [harness.accept_ask(await harness.stream.next("ask_prompt")) for _ in range(3)]
     for i in (2, 0, 1):
-        bench.answer(prompts[i], "RESPOND", {"value": i * 10})
-    assert await bench.result() == [0, 10, 20]
+        harness.answer(prompts[i], "RESPOND", {"value": i * 10})
+    assert await harness.result() == [0, 10, 20]
 
 
 @pytest.mark.parametrize(("decision", "yes"), [("ACCEPT", True), ("REVISE", False), ("REJECT", False)])
-async def test_confirm_is_true_for_accept_only(bench: Bench, decision: str, yes: bool) -> None:
+async def test_confirm_is_true_for_accept_only(harness: WorkerHarness, decision: str, yes: bool) -> None:
     async def fn(job: Job) -> Any:
         found = await job.confirm("Pay?", key="pay", default=False, deadline=60)
         return [bool(found), found.decision, found.comment, found.by]
 
-    await bench.start(fn)
-    bench.lease()
-    frame = await bench.stream.next()
+    await harness.start(fn)
+    harness.lease()
+    frame = await harness.stream.next()
     content = frame.ask_prompt.content
     assert content.final_action == prompt_pb2.FINAL_ACTION_DEFAULT
     assert content.default_answer.decision == prompt_pb2.DECISION_REJECT
-    bench.answer(bench.asked(frame), decision, comment="so")
-    assert await bench.result() == [yes, decision, "so", "ana"]
+    harness.answer(harness.accept_ask(frame), decision, comment="so")
+    assert await harness.result() == [yes, decision, "so", "ana"]
 
 
-async def test_preview_gives_edited_and_untouched_texts(bench: Bench) -> None:
+async def test_preview_gives_edited_and_untouched_texts(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         found = await job.preview("Look", key="look", contents={"a": "old a", "b": "old b"})
         return [bool(found), found.text("a"), found.text("b"), found.edits]
 
-    await bench.start(fn)
-    bench.lease()
-    prompt = bench.asked(await bench.stream.next())
-    bench.answer(prompt, "EDIT", edits=[prompt_pb2.Edit(content_id="a", text="new a")])
-    assert await bench.result() == [True, "new a", "old b", {"a": "new a"}]
+    await harness.start(fn)
+    harness.lease()
+    prompt = harness.accept_ask(await harness.stream.next())
+    harness.answer(prompt, "EDIT", edits=[prompt_pb2.Edit(content_id="a", text="new a")])
+    assert await harness.result() == [True, "new a", "old b", {"a": "new a"}]
 
 
-async def test_the_answer_in_the_reply_or_before_it_counts(bench: Bench) -> None:
+async def test_the_answer_in_the_reply_or_before_it_counts(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return [bool(await job.confirm("1?", key="a")), bool(await job.confirm("2?", key="b"))]
 
-    await bench.start(fn)
-    bench.lease()
-    frame = await bench.stream.next("ask_prompt")
+    await harness.start(fn)
+    harness.lease()
+    frame = await harness.stream.next("ask_prompt")
     prompt = prompt_pb2.Prompt(prompt_id="p", job_id="j1", key="a", content=frame.ask_prompt.content)
-    bench.stream.send(frame.ref, ask_prompt=pb.AskPromptResponse(prompt=resolved(prompt, "ACCEPT")))
-    frame = await bench.stream.next("ask_prompt")
+    harness.stream.send(frame.ref, ask_prompt=pb.AskPromptResponse(prompt=with_answer(prompt, "ACCEPT")))
+    frame = await harness.stream.next("ask_prompt")
     prompt = prompt_pb2.Prompt(prompt_id="q", job_id="j1", key="b", content=frame.ask_prompt.content)
-    bench.answer(prompt, "ACCEPT")
-    bench.asked(frame)
-    assert await bench.result() == [True, True]
+    harness.answer(prompt, "ACCEPT")
+    harness.accept_ask(frame)
+    assert await harness.result() == [True, True]
 
 
-async def test_another_question_under_the_key_is_judged_by_the_server(bench: Bench) -> None:
+async def test_another_question_under_the_key_is_judged_by_the_server(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return bool(await job.confirm("Delete production?", key="go"))
 
-    await bench.start(fn)
+    await harness.start(fn)
     old = prompt_pb2.Prompt(prompt_id="p", job_id="j1", key="go")
     old.content.CopyFrom(prompt_pb2.PromptContent(kind="confirm", title="Delete staging?", blocking=True))
-    bench.lease(prompts=[resolved(old, "ACCEPT")])
-    frame = await bench.stream.next()
+    harness.lease(prompts=[with_answer(old, "ACCEPT")])
+    frame = await harness.stream.next()
     assert frame.WhichOneof("body") == "ask_prompt"
     error = stream_pb2.FrameError(code=6, reason="ERROR_REASON_ID_REUSED", message="another question")
-    bench.stream.send(frame.ref, error=error)
-    failed = (await bench.ended()).fail_job
+    harness.stream.send(frame.ref, error=error)
+    failed = (await harness.wait_for_end()).fail_job
     assert failed.failure.code == "QuestionChanged"
     assert "the title was 'Delete staging?', is 'Delete production?'" in failed.failure.message
     assert (failed.retryable, failed.keep_attempt) == (True, True)
@@ -147,35 +147,37 @@ async def test_another_question_under_the_key_is_judged_by_the_server(bench: Ben
         ("SUPERSEDED", errors.PromptCancelled),
     ],
 )
-async def test_a_question_without_an_answer_raises(bench: Bench, state: str, error: type[Exception]) -> None:
+async def test_a_question_without_an_answer_raises(
+    harness: WorkerHarness, state: str, error: type[Exception]
+) -> None:
     async def fn(job: Job) -> Any:
         with pytest.raises(error):
             await job.ask("How?", int, key="n")
         return await job.ask("How?", int, key="m", default=None, deadline=1) if state == "EXPIRED" else None
 
-    await bench.start(fn)
-    bench.lease()
-    prompt = bench.asked(await bench.stream.next())
-    bench.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=ended_as(prompt, state)))
+    await harness.start(fn)
+    harness.lease()
+    prompt = harness.accept_ask(await harness.stream.next())
+    harness.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=with_end(prompt, state)))
     if state == "EXPIRED":
-        prompt = bench.asked(await bench.stream.next("ask_prompt"))
-        bench.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=ended_as(prompt, state)))
-    assert await bench.result() is None
+        prompt = harness.accept_ask(await harness.stream.next("ask_prompt"))
+        harness.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=with_end(prompt, state)))
+    assert await harness.result() is None
 
 
-async def test_a_no_to_a_question_raises_and_says_why(bench: Bench) -> None:
+async def test_a_no_to_a_question_raises_and_says_why(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         with pytest.raises(errors.PromptDeclined) as caught:
             await job.ask("How?", int, key="n")
         return [caught.value.decision, caught.value.comment, caught.value.by]
 
-    await bench.start(fn)
-    bench.lease()
-    bench.answer(bench.asked(await bench.stream.next()), "DISMISS", comment="not mine")
-    assert await bench.result() == ["DISMISS", "not mine", "ana"]
+    await harness.start(fn)
+    harness.lease()
+    harness.answer(harness.accept_ask(await harness.stream.next()), "DISMISS", comment="not mine")
+    assert await harness.result() == ["DISMISS", "not mine", "ana"]
 
 
-async def test_of_questions_asked_at_once_a_no_ends_all(bench: Bench) -> None:
+async def test_of_questions_asked_at_once_a_no_ends_all(harness: WorkerHarness) -> None:
     """No task is left behind that waits for an answer for ever."""
     others: list[asyncio.Task[int]] = []
 
@@ -183,11 +185,11 @@ async def test_of_questions_asked_at_once_a_no_ends_all(bench: Bench) -> None:
         others.append(asyncio.create_task(job.ask("Other?", int, key="other")))
         return await asyncio.gather(job.ask("How?", int, key="n"), *others)
 
-    await bench.start(fn)
-    bench.lease()
-    prompts = [bench.asked(await bench.stream.next("ask_prompt")) for _ in range(2)]
-    bench.answer(next(p for p in prompts if p.key == "n"), "DISMISS", comment="not mine")
-    assert (await bench.ended()).fail_job.failure.code == "PromptDeclined"
-    await bench.holds(0)
+    await harness.start(fn)
+    harness.lease()
+    prompts = [harness.accept_ask(await harness.stream.next("ask_prompt")) for _ in range(2)]
+    harness.answer(next(p for p in prompts if p.key == "n"), "DISMISS", comment="not mine")
+    assert (await harness.wait_for_end()).fail_job.failure.code == "PromptDeclined"
+    await harness.wait_until_holding(0)
     await asyncio.wait(others, timeout=5)
     assert others[0].cancelled()

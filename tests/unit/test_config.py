@@ -13,7 +13,7 @@ import pytest
 from askback_server.__main__ import migrate, serve
 from askback_server.addresses import address
 from askback_server.config.options import serve_options
-from askback_server.config.settings import SETTINGS, Config, ConfigError, masked
+from askback_server.config.settings import SETTINGS, Config, ConfigError, mask_password
 from askback_server.config.sources import OF_CLIENTS, database_url, effective, load
 
 
@@ -199,7 +199,7 @@ def test_print_config_of_a_wrong_setting_is_refused_too(capsys: pytest.CaptureFi
     ],
 )
 def test_no_password_is_shown(url: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert masked(url) == shown
+    assert mask_password(url) == shown
     assert serve({"print_config": True, "db": url}) == 0
     assert tomllib.loads(capsys.readouterr().out)["db"] == shown
 
@@ -219,10 +219,10 @@ def test_each_setting_has_its_option_help_and_a_right_default() -> None:
     options = {option.name: option for option in serve_options()}
     assert set(options) == {*SETTINGS, "config", "print_config"}
     for name, setting in SETTINGS.items():
-        assert setting.takes(setting.default), name
+        assert setting.allows(setting.default), name
         assert setting.help.endswith("."), name
         assert options[name].default is None or not options[name].required
-    assert Config().checked() == Config()
+    assert Config().validate() == Config()
 
 
 def test_who_migrates_needs_only_the_database(file: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from askback_server.config.by_name import ended_retention, running_limits
+from askback_server.config.by_name import job_retention, running_limits
 from askback_server.config.settings import Config, ConfigError
 from askback_server.config.sources import effective, load
 
@@ -38,7 +38,7 @@ def test_a_wrong_limit_is_refused(text: str, says: str) -> None:
 
 
 def test_times_by_state_and_namespace() -> None:
-    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s,CANCELLED=1d12h")
+    found = job_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s,CANCELLED=1d12h")
     assert found == {
         "default": timedelta(days=30),
         "FAILED": timedelta(hours=12),
@@ -68,7 +68,7 @@ def test_times_by_state_and_namespace() -> None:
 )
 def test_a_wrong_time_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
-        ended_retention(text)
+        job_retention(text)
 
 
 def test_a_file_may_have_a_table(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback.v1 import prompt_pb2 as pb
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.content import FinalAction, PromptContent
 from askback_server.domain.documents import content_from_json, content_to_json
 from askback_server.domain.errors import InvalidField
@@ -41,7 +41,7 @@ def through_storage(value: PromptContent) -> PromptContent:
 def test_a_full_content_comes_back_as_it_was_sent() -> None:
     sent = full_content()
     value = content(sent, "content")
-    assert normalised(value, Limits(), None) == value
+    assert normalise(value, Limits(), None) == value
     assert without_output(rendered(through_storage(value))) == sent
 
 

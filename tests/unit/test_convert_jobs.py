@@ -18,8 +18,10 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, J
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import JobFilter
+from askback_server.sessions.work_frames import JobLeased
 from askback_server.transport.convert import jobs as convert
 from askback_server.transport.convert import values
+from askback_server.transport.convert.leases import leased_job_message
 from askback_server.transport.convert.prompts import prompt_message
 from askback_server.transport.convert.values import timestamp
 from tests.support.wire_samples import AT, CLOSED, OPEN
@@ -175,7 +177,7 @@ def test_a_deep_understanding_state() -> None:
 
 def test_a_leased_job() -> None:
     saved = Checkpoint("j", "step", "[1]", AT)
-    message = convert.leased_job_message(FULL, (CLOSED, OPEN), (saved,), more=True)
+    message = leased_job_message(JobLeased(FULL, (CLOSED, OPEN), (saved,), more=True))
     assert message == workers.LeasedJob(
         job=convert.job_message(FULL),
         token=FULL.token,
@@ -197,15 +199,14 @@ def test_a_filter() -> None:
     expected = JobFilter(
         "eu", (JobState.PENDING, JobState.COMPLETED), ("a",), ("u",), {"k": "v"}, at(1), at(2)
     )
-    assert convert.listed_jobs(service.ListJobsRequest(namespace="eu", filter=message), CLIENT) == expected
-    assert convert.watched_jobs(service.WatchJobsRequest(namespace="eu", filter=message), CLIENT) == expected
-    assert convert.listed_jobs(service.ListJobsRequest(), CLIENT) == JobFilter("default")
+    assert convert.job_filter(message, "eu", CLIENT) == expected
+    assert convert.job_filter(service.JobFilter(), "", CLIENT) == JobFilter("default")
     with pytest.raises(PermissionDenied):
-        convert.listed_jobs(service.ListJobsRequest(namespace="us"), CLIENT)
+        convert.job_filter(service.JobFilter(), "us", CLIENT)
     message.states[:] = [0]
     message.created_after.nanos = -1
     with pytest.raises(InvalidField) as refused:
-        convert.listed_jobs(service.ListJobsRequest(filter=message), CLIENT)
+        convert.job_filter(message, "", CLIENT)
     assert [v.field for v in refused.value.violations] == ["filter.states[0]", "filter.created_after"]
 
 

@@ -141,23 +141,23 @@ def test_a_prompt_is_named_by_its_id_or_by_job_and_key() -> None:
 
 def test_a_consoles_view_is_limited_to_its_viewer() -> None:
     message = hitl.PromptFilter(job_types=["a"], kinds=["b"], labels={"c": "d"}, groups=["e"])
-    view = convert.watched_prompts(message, "eu", CONSOLE)
+    view = convert.prompt_watch_filter(message, "eu", CONSOLE)
     assert view.viewer is CONSOLE
     assert (view.namespace, view.job_types, view.kinds) == ("eu", ("a",), ("b",))
     assert (view.labels, view.groups, view.job_id) == ({"c": "d"}, ("e",), "")
     assert view.states == (PromptState.PENDING,)
     with pytest.raises(InvalidField, match="states"):
-        convert.watched_prompts(hitl.PromptFilter(states=[1]), "", CONSOLE)
+        convert.prompt_watch_filter(hitl.PromptFilter(states=[1]), "", CONSOLE)
     with pytest.raises(PermissionDenied):
-        convert.watched_prompts(message, "", CLIENT)
+        convert.prompt_watch_filter(message, "", CLIENT)
     with pytest.raises(PermissionDenied):
-        convert.watched_prompts(message, "us", CONSOLE)
+        convert.prompt_watch_filter(message, "us", CONSOLE)
 
 
 def test_a_list_is_a_consoles_or_with_a_job_the_askers() -> None:
     def view(principal: Principal, **filter: object) -> object:
         request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(**filter))  # type: ignore[arg-type]
-        return convert.listed_prompts(request, principal)
+        return convert.prompt_list_filter(request, principal)
 
     job = uuid7()
     assert view(CONSOLE).viewer is CONSOLE  # type: ignore[attr-defined]

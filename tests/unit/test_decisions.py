@@ -13,7 +13,7 @@ from askback_server.domain.decisions import (
     Edit,
     check_options,
     default_options,
-    labelled,
+    fill_labels,
     validate_answer,
 )
 from askback_server.domain.forms import Form, FormLimits, IntegerInput, Question, Questions, SchemaForm
@@ -100,7 +100,7 @@ def test_faulty_options(options: list[DecisionOption], field: str) -> None:
 
 def test_missing_labels_are_filled_in() -> None:
     given = (DecisionOption(D.REJECT, "", True), DecisionOption(D.ACCEPT, "Ship it"))
-    assert labelled(given) == (DecisionOption(D.REJECT, "Reject", True), given[1])
+    assert fill_labels(given) == (DecisionOption(D.REJECT, "Reject", True), given[1])
 
 
 def test_a_decision_that_is_not_offered() -> None:

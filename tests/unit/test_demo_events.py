@@ -44,14 +44,14 @@ async def test_a_question_waits_for_what_came_before_it_and_holds_what_comes_lat
     said, run = Said(), Watched()
     events = JobEvents(said, run)  # type: ignore[arg-type]
     telling = asyncio.create_task(events.tell())
-    told = asyncio.create_task(events.told("p"))
+    told = asyncio.create_task(events.wait_for_prompt("p"))
     run.give("JOB_LEASED")
     await turns()
     assert not told.done(), "the question has not been asked yet, as far as the watch knows"
     run.give("PROMPT_ASKED", "p", title="Go?")
     await turns()
     assert told.done()
-    with events.held():
+    with events.hold():
         run.give("CHECKPOINT_SAVED")
         run.give("PROMPT_CANCELLED", "p")
         await turns()

@@ -137,7 +137,7 @@ def test_a_refused_answer_carries_its_verdict(status: AnswerStatus) -> None:
     wrong = (Violation("values_json/n", "must be at most 3"),) if status is AnswerStatus.INVALID else ()
     result = AnswerResult(status, "a-1", prompt, True, wrong)
     with pytest.raises(mapping.AnswerRefused) as refused:
-        mapping.taken_answer(result)
+        mapping.require_accepted(result)
     sent = mapping.to_status(refused.value)
     found = details(sent)
     code, reason = REFUSED[status]
@@ -153,7 +153,7 @@ def test_a_refused_answer_carries_its_verdict(status: AnswerStatus) -> None:
 def test_taken_answers_pass() -> None:
     for status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
         result = AnswerResult(status, "a", CLOSED)
-        assert mapping.taken_answer(result) is result
+        assert mapping.require_accepted(result) is result
 
 
 def test_an_unknown_error_is_told_by_its_id_only(caplog: pytest.LogCaptureFixture) -> None:

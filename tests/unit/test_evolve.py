@@ -13,9 +13,10 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.events import Event
 from askback_server.domain.evolve import evolve, fast_init, from_fields
-from askback_server.domain.jobs import Job, JobFields
+from askback_server.domain.job_values import JobFields, JobValues, UnderstandingValues
+from askback_server.domain.jobs import DeepUnderstanding, Job
 from askback_server.domain.prompts import Answer, Prompt, Submission
-from tests.support.aggregates import World
+from tests.support.aggregates import JobWorld
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def test_evolve_refuses_classes_that_it_would_copy_wrongly(value: Any) -> None:
 
 
 def test_change_refuses_names_that_are_no_fields_of_a_job() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     change = world.change
     assert change is not None
@@ -149,6 +150,12 @@ def test_change_refuses_names_that_are_no_fields_of_a_job() -> None:
     assert change.job is before
 
 
-def test_types_of_job_fields_are_those_of_the_job() -> None:
-    job, settable = get_type_hints(Job), get_type_hints(JobFields)
-    assert settable == {name: job[name] for name in settable}
+@pytest.mark.parametrize(
+    ("values", "of"),
+    [(JobFields, Job), (JobValues, Job), (UnderstandingValues, DeepUnderstanding)],
+    ids=lambda cls: cls.__name__,
+)
+def test_typed_values_have_the_types_of_the_fields(values: type, of: type) -> None:
+    fields, typed = get_type_hints(of), get_type_hints(values)
+    assert typed
+    assert typed == {name: fields[name] for name in typed}

@@ -1,6 +1,6 @@
 """The log alone: `fold` rebuilds a job's state from its events, and notices a log that is not whole.
 
-That it equals the aggregate after every change is checked by `World.do` in all tests of the rules.
+That it equals the aggregate after every change is checked by `JobWorld.do` in all tests of the rules.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import pytest
 
 from askback_server.domain.events import Event, EventType, Folded, fold
 from askback_server.domain.jobs import JobState
-from tests.support.aggregates import HOUR, S1, S2, World, question, waiting
+from tests.support.aggregates import HOUR, S1, S2, JobWorld, question, waiting
 
 
-def story() -> World:
+def story() -> JobWorld:
     """A retry, two prompts, a late answer, a result."""
     world = waiting()
     world.fail()

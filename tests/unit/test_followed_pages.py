@@ -19,9 +19,9 @@ from askback_server.ports.storage import Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
 from askback_server.sessions.jobs_follower import JobsFollower
+from askback_server.sessions.memory_budget import Account, MemoryBudget
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Account, Unsent
 from askback_server.sessions.watch import Watch
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ MARK = "a page of the test for followed pages"
 class Store:
     """Pages without an end. After each the principal has no room for another one."""
 
-    def __init__(self, unsent: Unsent) -> None:
+    def __init__(self, unsent: MemoryBudget) -> None:
         self._unsent = unsent
         self._pages = 0
 
@@ -90,7 +90,7 @@ async def turns() -> None:
 
 
 def around() -> tuple[Store, Account, list[Any]]:
-    unsent = Unsent(10**9, SHARE)
+    unsent = MemoryBudget(10**9, SHARE)
     store, nothing = Store(unsent), Nothing()
     return store, unsent.account("eve", print), [nothing, nothing, store, ResumeTokens(b"key", "epoch")]
 
@@ -113,12 +113,12 @@ async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
     follower.attach()
     if what == "what the console has":
         for n in range(600):
-            view._told[f"p{n}"] = 2
+            view._sent[f"p{n}"] = 2
     async with running(follower.follow("")):
         await turns()
-        assert kept() >= 10 or view.known
+        assert kept() >= 10 or view.sent_ids
         while view.take(100, ""):
-            follower.written()
+            follower.note_written()
         await turns()
         assert account._of._waiting, "it waits for room"
         assert kept() == 0

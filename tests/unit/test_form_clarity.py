@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from askback_server.domain.decisions import Decision, DecisionOption, check_options
-from askback_server.domain.form_clarity import check_schema, confusable
+from askback_server.domain.form_clarity import check_schema, find_confusable
 from askback_server.domain.forms import (
     FormLimits,
     MultiInput,
@@ -45,7 +45,7 @@ def refused(properties: dict[str, Any], **root: Any) -> list[str]:
 )
 def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]) -> None:
     """Whatever the case, the width, the spaces; of one, of several, in a schema, of decisions."""
-    assert list(confusable(names))
+    assert list(find_confusable(names))
     options = tuple(Option(value, title) for value, title in names)
     for input in (SingleInput(options), MultiInput(options)):
         with pytest.raises(BadFields) as bad:
@@ -61,7 +61,7 @@ def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]
     "names", [[("a", "A"), ("b", "B")], [("a", ""), ("A", "")], [("a", "a"), ("b", "")], []]
 )
 def test_choices_that_can_be_told_apart(names: list[tuple[str, str]]) -> None:
-    assert not list(confusable(names))
+    assert not list(find_confusable(names))
 
 
 @pytest.mark.parametrize(("accept", "reject"), [("Reject", "No"), ("reject ", ""), ("Same", "same")])

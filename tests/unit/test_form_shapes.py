@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from askback._model.json_text import dumps
-from askback.terminal.fields import Field, entries, flat
+from askback.terminal.fields import Field, flat
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
-from askback_server.domain.json_schema import compiled_schema, schema_violations
+from askback_server.domain.json_schema import compile_schema, schema_violations
 from askback_server.domain.json_text import BadFields
-from tests.forms import HERE, SHAPES, ZONE, asked, screen, type_form
+from tests.forms import HERE, SHAPES, ZONE, prompt_with, screen, type_form
 from tests.forms.types import TYPES
 
 NAMES = [shape["name"] for shape in SHAPES]
@@ -48,7 +49,7 @@ def test_the_server_takes_the_values(shape: dict[str, Any]) -> None:
     schema = dumps(shape["schema"])
     if shape["name"] == "recursive":  # no server takes it now; one may hold it from before
         return
-    compiled_schema(schema)
+    compile_schema(schema)
     assert not schema_violations(schema, loads(shape["values_json"]), "values_json")
     if shape["name"] != "secret":
         check_schema(schema)
@@ -70,7 +71,7 @@ INPUTS = [(shape, one) for shape in SHAPES for one in shape["inputs"]]
 
 @pytest.mark.parametrize(("shape", "one"), INPUTS, ids=[f"{s['name']}-{o['typed']}" for s, o in INPUTS])
 def test_one_line(shape: dict[str, Any], one: dict[str, Any]) -> None:
-    (entry,) = flat(entries(asked(shape)))
+    (entry,) = flat(entries(prompt_with(shape)))
     assert isinstance(entry, Field)
     if "refused" in one:
         with pytest.raises(ValueError) as refused:  # noqa: PT011

@@ -2,7 +2,7 @@
 
 import pytest
 
-from askback._text.handle import completed, handles, is_handle, is_id
+from askback._text.handle import completions, handles, is_handle, is_id
 
 A = "01a22406-1111-7111-8111-00001abcdef0"
 B = "01a22406-1111-7111-8111-00002abcdef0"
@@ -34,7 +34,7 @@ def test_what_can_be_one(text: str, handle: bool, whole: bool) -> None:
 
 
 def test_a_shell_completes_a_handle_or_the_whole_id() -> None:
-    assert completed([A, B, C], "") == {A: "1abcdef0", B: "2abcdef0", C: "ffffff"}
-    assert completed([A, B, C], "ff") == {C: "ffffff"}
-    assert completed([A, B], "01a2") == {A: A, B: B}
-    assert completed([A], "x") == {}
+    assert completions([A, B, C], "") == {A: "1abcdef0", B: "2abcdef0", C: "ffffff"}
+    assert completions([A, B, C], "ff") == {C: "ffffff"}
+    assert completions([A, B], "01a2") == {A: A, B: B}
+    assert completions([A], "x") == {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.content import DefaultAnswer, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import InvalidField
@@ -276,5 +276,5 @@ def test_a_default_answer_is_judged_at_once_or_refused() -> None:
         final_action=FinalAction.DEFAULT,
     )
     with pytest.raises(InvalidField) as caught:
-        normalised(content, Limits(), datetime.now(UTC))
+        normalise(content, Limits(), datetime.now(UTC))
     assert [v.field for v in caught.value.violations] == ["content.default_answer.values_json"]

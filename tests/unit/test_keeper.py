@@ -77,7 +77,7 @@ async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
     for name in ("heard", "silent"):
         keeper.keep(LiveSession(SessionRef(name, 1), lambda: None, lambda: None, datetime.now(UTC)))
     await keeper.beat()
-    keeper.heard(SessionRef("heard", 1))
+    keeper.note_heard(SessionRef("heard", 1))
     for name in ("heard", "silent"):
         keeper.forget(SessionRef(name, 1))
     store.away = True

@@ -10,7 +10,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
-from askback_server.metrics.collector import _bounded, _histogram
+from askback_server.metrics.collector import _histogram, _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
 from askback_server.ports.census import AGES
 from askback_server.ports.storage import Lost
@@ -49,8 +49,8 @@ def test_names_are_bounded() -> None:
     names = Names(2)
     assert [names.label(n) for n in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
     numbers = {("a", "1m"): 1.0, ("c", "1m"): 2.0, ("d", "1m"): 3.0, ("d", "5m"): 4.0}
-    assert _bounded(numbers, names) == {("a", "1m"): 1, ("other", "1m"): 5, ("other", "5m"): 4}
-    assert _bounded({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
+    assert _limit_labels(numbers, names) == {("a", "1m"): 1, ("other", "1m"): 5, ("other", "5m"): 4}
+    assert _limit_labels({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
 
 
 def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
@@ -58,7 +58,7 @@ def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
     for n in range(500):
         job = new_job(job_type=f"t{n}")
         asked = event(job, EventType.PROMPT_ASKED, data={"kind": f"k{n}"})
-        meter.committed([Committed(job, (), (event(job, EventType.JOB_CREATED), asked))])
+        meter.on_commit([Committed(job, (), (event(job, EventType.JOB_CREATED), asked))])
     assert sum(meter.created.values()) == sum(meter.asked.values()) == 500
     assert len(meter.created) == catalogue.MOST_TYPES + 1
     assert len(meter.asked) == catalogue.MOST_KINDS + 1
@@ -78,7 +78,7 @@ def test_outcomes_and_the_latency_of_peoples_answers() -> None:
     for kind, (type, state, seconds, source) in made.items():
         prompt = resolved(new_prompt(job, question(kind=kind)), state, seconds, source)
         bystander = new_prompt(job, question(kind="open"))
-        meter.committed([told(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))])
+        meter.on_commit([told(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))])
     assert meter.resolved == {
         ("human", "answered"): 1,
         ("default", "defaulted"): 1,
@@ -94,10 +94,10 @@ def test_a_resolution_is_counted_once_however_often_its_prompt_changes_later() -
     meter = Meter()
     job = new_job()
     prompt = resolved(new_prompt(job), PromptState.ANSWERED, 3, AnswerSource.HUMAN)
-    meter.committed(
+    meter.on_commit(
         [told(event(job, EventType.PROMPT_ANSWERED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
-    meter.committed(
+    meter.on_commit(
         [told(event(job, EventType.PROMPT_CONSUMED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
     assert sum(meter.resolved.values()) == 1
@@ -113,11 +113,11 @@ def test_ends_of_jobs_lost_leases_refused_answers() -> None:
         (JobState.PENDING, EventType.JOB_UPDATED),
     ):
         job = new_job(state=state)
-        meter.committed([Committed(job, (), (event(job, type),))])
+        meter.on_commit([Committed(job, (), (event(job, type),))])
     job = new_job()
     for status in ("INVALID", "STALE"):
-        meter.committed([told(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
-    meter.committed([told(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
+        meter.on_commit([told(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
+    meter.on_commit([told(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
     assert meter.ended == {("refund", s): 1 for s in ("COMPLETED", "FAILED", "CANCELLED")}
     assert meter.leases_lost == {"refund": 1}
     assert meter.refused == {"INVALID": 1, "STALE": 1, "CLOSED": 1}
@@ -126,10 +126,10 @@ def test_ends_of_jobs_lost_leases_refused_answers() -> None:
 def test_batches_and_writes() -> None:
     meter = Meter()
     for commands in (1, 3, 300):
-        meter.batch(commands)
-    meter.wrote(0.002, [])
-    meter.wrote(0.004, [Lost.VERSION, Lost.VERSION, Lost.SESSION])
-    meter.failed(3)
+        meter.on_batch(commands)
+    meter.on_write(0.002, [])
+    meter.on_write(0.004, [Lost.VERSION, Lost.VERSION, Lost.SESSION])
+    meter.on_failure(3)
     assert (sum(meter.batch_commands.counts), meter.batch_commands.total) == (3, 304)
     assert sum(meter.commit_seconds.counts) == 2
     assert meter.guards_lost == {"VERSION": 2, "SESSION": 1}

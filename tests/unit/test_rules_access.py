@@ -22,14 +22,14 @@ from askback_server.domain.errors import (
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import AnswerStatus
-from tests.support.aggregates import ADMIN, ANN, BOB, S2, STRANGER, World, question, waiting
+from tests.support.aggregates import ADMIN, ANN, BOB, S2, STRANGER, JobWorld, question, waiting
 
 ALL = frozenset(Role)
 PERSON = {"values": {"promoted": True}}
 
 # What each command of the API needs, as the proto files say. Admin may do all.
-ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]] = {
-    c.CreateJob: ({Role.CLIENT}, lambda w, who: World().create(principal=who)),
+ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], Any]]] = {
+    c.CreateJob: ({Role.CLIENT}, lambda w, who: JobWorld().create(principal=who)),
     c.UpdateJob: ({Role.CLIENT}, lambda w, who: w.on_job(c.UpdateJob, principal=who, **PERSON)),
     c.CancelJob: ({Role.CLIENT}, lambda w, who: w.on_job(c.CancelJob, principal=who)),
     c.DeleteJob: ({Role.CLIENT}, lambda w, who: (w.complete(), w.on_job(c.DeleteJob, principal=who))),
@@ -59,14 +59,14 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]
 INTERNAL = {c.DropLease, c.RunDue, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewPresence}
 
 
-def lease_as(world: World, who: Principal) -> Any:
+def lease_as(world: JobWorld, who: Principal) -> Any:
     world.complete()
-    fresh = World()
+    fresh = JobWorld()
     fresh.create()
     return fresh.lease(S2, who)
 
 
-def hold(world: World, who: Principal, kind: type[c.OnJob], **fields: Any) -> Any:
+def hold(world: JobWorld, who: Principal, kind: type[c.OnJob], **fields: Any) -> Any:
     """As the holder: the job is made to be held by this very principal."""
     assert world.aggregate.job is not None
     job = replace(world.aggregate.job, holder=who.subject)
@@ -103,7 +103,7 @@ def test_a_job_of_another_namespace_does_not_exist(kind: type[c.OnJob], role: Ro
     _, act = ROLES[kind]
     who = Principal("carl", ALL if role is None else frozenset({role}), ("elsewhere",))
     if kind is c.LeaseJob:
-        world = World()
+        world = JobWorld()
         world.create()
         with pytest.raises(JobNotFound):
             world.lease(S2, who)
@@ -120,18 +120,18 @@ def test_a_prompt_of_another_namespace_does_not_exist(kind: type[c.OnPrompt]) ->
 
 def test_a_namespace_that_is_not_ones_own_cannot_be_named() -> None:
     with pytest.raises(PermissionDenied) as refused:
-        World().create(namespace="elsewhere")
+        JobWorld().create(namespace="elsewhere")
     assert refused.value.metadata == {"needs": "namespace elsewhere"}
     two = Principal("carl", frozenset({Role.CLIENT}), ("first", "second"))
-    assert World().create(principal=two).job.namespace == "first"
-    assert World().create(principal=two, namespace="second").job.namespace == "second"
+    assert JobWorld().create(principal=two).job.namespace == "first"
+    assert JobWorld().create(principal=two, namespace="second").job.namespace == "second"
 
 
 def test_a_namespace_of_everybodys_is_a_name_too() -> None:
     for namespace in ("a\0b", "no spaces", "x" * 129, ""):
         with pytest.raises(InvalidField, match="namespace"):
-            World().create(principal=SYSTEM, namespace=namespace)
-    assert World().create(principal=SYSTEM, namespace="team/a").job.namespace == "team/a"
+            JobWorld().create(principal=SYSTEM, namespace=namespace)
+    assert JobWorld().create(principal=SYSTEM, namespace="team/a").job.namespace == "team/a"
 
 
 LAW = question(audience=Audience(groups=frozenset({"law", "tax"})))

@@ -31,7 +31,7 @@ from tests.support.aggregates import (
     S1,
     S2,
     SECOND,
-    World,
+    JobWorld,
     deadline,
     fields_of,
     question,
@@ -307,7 +307,7 @@ def test_withdrawing_a_prompt_lets_the_job_go_on() -> None:
 
 
 def test_a_prompt_that_was_answered_cannot_be_withdrawn() -> None:
-    world: World = waiting()
+    world: JobWorld = waiting()
     world.answer()
     with pytest.raises(PromptClosed) as refused:
         world.on_prompt(c.CancelPrompt)

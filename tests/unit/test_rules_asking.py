@@ -16,7 +16,8 @@ from askback_server.domain.events import EventType
 from askback_server.domain.forms import BooleanInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
-from tests.support.aggregates import HOUR, S1, S2, World, deadline, question, running, waiting
+from askback_server.domain.replies import JobVersion
+from tests.support.aggregates import HOUR, S1, S2, JobWorld, deadline, question, running, waiting
 
 
 def test_a_blocking_prompt_makes_the_job_wait_and_keeps_its_holder() -> None:
@@ -195,11 +196,11 @@ def test_receipts_are_kept_once() -> None:
     world = waiting()
     world.answer()
     prompt_id = world.prompt().prompt_id
-    version = world.on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id, prompt_id))
-    assert (world.prompt().consumed_at, world.job.version) == (world.now, version)
+    reply = world.on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id, prompt_id))
+    assert (world.prompt().consumed_at, JobVersion(world.job.version)) == (world.now, reply)
     assert world.events() == [EventType.PROMPT_CONSUMED]
     before = world.prompt()
-    assert world.tick(HOUR).on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id,)) == version
+    assert world.tick(HOUR).on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id,)) == reply
     assert (world.change, world.prompt()) == (None, before)
 
 
@@ -220,7 +221,7 @@ def test_asking_when_a_due_prompt_ends_the_job_says_that_the_lease_is_lost() -> 
 
 
 def test_asking_again_after_the_deadline_tells_that_nobody_answered() -> None:
-    world: World = waiting(deadline(FinalAction.EXPIRE))
+    world: JobWorld = waiting(deadline(FinalAction.EXPIRE))
     asked = world.tick(HOUR).ask("a", deadline(FinalAction.EXPIRE))
     assert asked.replayed
     assert (asked.prompt.state, world.state) == (PromptState.EXPIRED, JobState.RUNNING)

@@ -12,27 +12,27 @@ from askback_server.domain.errors import IllegalState, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import PromptState
-from tests.support.aggregates import HOUR, S1, SECOND, World, deadline, question, running, waiting
+from tests.support.aggregates import HOUR, S1, SECOND, JobWorld, deadline, question, running, waiting
 
 
-def pending() -> World:
-    world = World()
+def pending() -> JobWorld:
+    world = JobWorld()
     world.create()
     return world
 
 
-def parked() -> World:
+def parked() -> JobWorld:
     return waiting().release()
 
 
-def workerless() -> World:
-    world = World()
+def workerless() -> JobWorld:
+    world = JobWorld()
     world.create(question())
     return world
 
 
 @pytest.mark.parametrize("situation", [pending, parked, workerless])
-def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], World]) -> None:
+def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     job = world.cancel("not needed")
     assert (job.state, job.cancel_reason, job.completed_at) == (
@@ -49,7 +49,7 @@ def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], Wo
 
 
 @pytest.mark.parametrize("situation", [running, waiting])
-def test_the_cancel_of_a_held_job_is_a_wish(situation: Callable[[], World]) -> None:
+def test_the_cancel_of_a_held_job_is_a_wish(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     state = world.state
     job = world.cancel("not needed")
@@ -62,9 +62,9 @@ def test_the_cancel_of_a_held_job_is_a_wish(situation: Callable[[], World]) -> N
 
 
 @pytest.mark.parametrize("situation", [running, waiting])
-@pytest.mark.parametrize("confirm", [World.fail, World.release, World.lose])
+@pytest.mark.parametrize("confirm", [JobWorld.fail, JobWorld.release, JobWorld.lose])
 def test_the_holder_confirms_by_any_way_of_giving_the_job_up(
-    situation: Callable[[], World], confirm: Callable[[World], object]
+    situation: Callable[[], JobWorld], confirm: Callable[[JobWorld], object]
 ) -> None:
     world = situation()
     world.cancel("not needed")
@@ -75,7 +75,7 @@ def test_the_holder_confirms_by_any_way_of_giving_the_job_up(
 
 
 @pytest.mark.parametrize("situation", [running, waiting])
-def test_the_grace_ends_the_job_and_not_early(situation: Callable[[], World]) -> None:
+def test_the_grace_ends_the_job_and_not_early(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     world.cancel()
     end = world.job.cancel_at

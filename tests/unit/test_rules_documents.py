@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.content import (
     Audience,
     DefaultAnswer,
@@ -23,7 +23,7 @@ from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
-    appended,
+    append_to_array,
     content_from_json,
     content_to_json,
     resolution_from_json,
@@ -133,7 +133,7 @@ def test_every_content_comes_back(content: PromptContent) -> None:
 
 @pytest.mark.parametrize("form", [None, ALL_INPUTS, SchemaForm(SCHEMA)])
 def test_a_checked_content_comes_back(form: Form | None) -> None:
-    content = normalised(PromptContent("preview", "Go on?", form=form), Limits(), None)
+    content = normalise(PromptContent("preview", "Go on?", form=form), Limits(), None)
     assert content_from_json(content_to_json(content)) == content
 
 
@@ -200,6 +200,6 @@ def test_a_resolution_without_an_answer_comes_back(state: PromptState) -> None:
 
 
 def test_arrays_grow_without_being_written_anew() -> None:
-    one = appended(" [\n ] ", {"a": 'x"y', "v": '{ "n": 1.0 }'}, raw=("v",))
+    one = append_to_array(" [\n ] ", {"a": 'x"y', "v": '{ "n": 1.0 }'}, raw=("v",))
     assert one == '[{"a":"x\\"y","v":{ "n": 1.0 }}]'
-    assert appended(one, {"b": None}) == '[{"a":"x\\"y","v":{ "n": 1.0 }},{"b":null}]'
+    assert append_to_array(one, {"b": None}) == '[{"a":"x\\"y","v":{ "n": 1.0 }},{"b":null}]'

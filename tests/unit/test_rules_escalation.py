@@ -23,7 +23,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus, PromptState
-from tests.support.aggregates import ANN, BOB, HOUR, SECOND, World, fields_of, question, running, waiting
+from tests.support.aggregates import ANN, BOB, HOUR, SECOND, JobWorld, fields_of, question, running, waiting
 
 INSTANT = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
@@ -251,7 +251,7 @@ def test_missed_reminders_are_one() -> None:
 
 
 def test_reminders_come_to_an_end() -> None:
-    world = World(limits=Limits(reminders=2))
+    world = JobWorld(limits=Limits(reminders=2))
     world.create(pressed(reminders=Reminders(every=HOUR, after=HOUR)))
     for _ in range(2):
         world.tick(HOUR).expire()
@@ -290,7 +290,7 @@ def test_what_could_not_be_done_is_refused(content: PromptContent, fields: set[s
         world.ask("a", content)
     assert fields_of(refused.value) == {f"content.{field}" for field in fields}
     with pytest.raises(InvalidField) as refused:
-        World().create(content)
+        JobWorld().create(content)
     assert fields_of(refused.value) == {f"prompt.{field}" for field in fields}
 
 

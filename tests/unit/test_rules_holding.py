@@ -12,13 +12,14 @@ from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import IllegalState, InvalidField, LeaseLost, SessionNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import Failure, JobState, Progress
+from askback_server.domain.replies import JobVersion
 from tests.support.aggregates import (
     HOUR,
     OTHER_WORKER,
     S1,
     S2,
     SECOND,
-    World,
+    JobWorld,
     fields_of,
     question,
     running,
@@ -37,7 +38,7 @@ WRITES: list[tuple[type[c.HolderCommand], dict[str, Any]]] = [
 
 
 def test_a_lease_raises_the_token_and_depends_on_the_session() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     world.lease(S1)
     job = world.job
@@ -48,7 +49,7 @@ def test_a_lease_raises_the_token_and_depends_on_the_session() -> None:
 
 
 def test_nothing_is_leased_to_a_session_that_is_known_to_be_dead() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     world.dead.add(S1.session_id)
     with pytest.raises(SessionNotFound):
@@ -200,7 +201,7 @@ def test_a_result_ends_the_job_and_its_prompts_and_may_be_said_again() -> None:
 
 
 def test_a_job_without_a_worker_is_completed_by_nobody() -> None:
-    world = World()
+    world = JobWorld()
     world.create(question())
     with pytest.raises(LeaseLost):
         world.complete(token=0)
@@ -212,7 +213,7 @@ def test_a_job_without_a_worker_is_completed_by_nobody() -> None:
 def test_progress_is_derived_and_bounded() -> None:
     world = running()
     for given, percent in [(Progress(1, 4), 25.0), (Progress(9, 3), 100.0), (Progress(1, 4, 7.5), 7.5)]:
-        assert world.on_job(c.ReportProgress, progress=given) == world.job.version
+        assert world.on_job(c.ReportProgress, progress=given) == JobVersion(world.job.version)
         assert world.job.progress is not None
         assert world.job.progress.percent == percent
     wrong = Progress(-1, 2**53 + 1, float("nan"), "\0")
@@ -241,11 +242,11 @@ def test_a_failure_is_checked_like_everything_else() -> None:
 
 def test_a_checkpoint_is_kept_as_it_was_sent() -> None:
     world = running()
-    version = world.on_job(c.SaveCheckpoint, key="step 1", value_json='{ "n": 18446744073709551615 }')
+    reply = world.on_job(c.SaveCheckpoint, key="step 1", value_json='{ "n": 18446744073709551615 }')
     assert world.change is not None
     (saved,) = world.change.checkpoints
     assert (saved.key, saved.value_json) == ("step 1", '{ "n": 18446744073709551615 }')
-    assert (saved.created_at, world.job.version) == (world.now, version)
+    assert (saved.created_at, JobVersion(world.job.version)) == (world.now, reply)
     for fields in ({"key": "", "value_json": "1"}, {"key": "k", "value_json": ""}):
         with pytest.raises(InvalidField):
             world.on_job(c.SaveCheckpoint, **fields)

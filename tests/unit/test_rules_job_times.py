@@ -18,7 +18,7 @@ from tests.support.aggregates import (
     S1,
     S2,
     SECOND,
-    World,
+    JobWorld,
     deadline,
     fields_of,
     question,
@@ -30,7 +30,7 @@ INSTANT = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
 
 
-def failure(world: World) -> str:
+def failure(world: JobWorld) -> str:
     assert world.job.failure is not None
     return world.job.failure.code
 
@@ -40,7 +40,7 @@ def failure(world: World) -> str:
 
 @pytest.mark.parametrize("how", ["delay", "time"])
 def test_a_job_is_not_leased_before_its_start(how: str) -> None:
-    world = World()
+    world = JobWorld()
     starts = world.now + HOUR
     world.create(**({"start_delay": HOUR} if how == "delay" else {"start_at": starts}))
     assert (world.state, world.job.ready_at) == (JobState.PENDING, starts)
@@ -52,13 +52,13 @@ def test_a_job_is_not_leased_before_its_start(how: str) -> None:
 
 
 def test_a_start_that_has_passed_is_now() -> None:
-    world = World()
+    world = JobWorld()
     world.create(start_at=world.now - HOUR)
     assert world.job.ready_at == world.now
 
 
 def test_the_deadline_counts_from_the_start() -> None:
-    world = World()
+    world = JobWorld()
     world.create(start_delay=HOUR, timeout=2 * HOUR)
     assert world.job.expires_at == world.now + 3 * HOUR
 
@@ -67,7 +67,7 @@ def test_the_deadline_counts_from_the_start() -> None:
     "times", [{"start_delay": HOUR}, {"timeout": HOUR}, {"run_timeout": HOUR}], ids=lambda t: next(iter(t))
 )
 def test_times_are_part_of_the_request(times: dict[str, Any]) -> None:
-    world = World()
+    world = JobWorld()
     world.create(request_id="r", **times)
     assert world.create(request_id="r", **times).replayed
     for other in ({}, {name: span + SECOND for name, span in times.items()}):
@@ -77,7 +77,7 @@ def test_times_are_part_of_the_request(times: dict[str, Any]) -> None:
 
 def test_a_request_without_times_is_digested_as_ever() -> None:
     """Or a request that is repeated across an upgrade would be refused."""
-    world = World()
+    world = JobWorld()
     world.create(request_id="r")
     assert world.job.request_digest == "c6fa6b490860569dc4c7031afffe881d"
 
@@ -87,16 +87,16 @@ def test_a_request_without_times_is_digested_as_ever() -> None:
     [
         ({"start_delay": -SECOND}, False, {"start_delay"}),
         ({"start_delay": timedelta(days=367)}, False, {"start_delay"}),
-        ({"start_at": World().now + timedelta(days=367)}, False, {"start_time"}),
+        ({"start_at": JobWorld().now + timedelta(days=367)}, False, {"start_time"}),
         ({"timeout": timedelta(0)}, False, {"timeout"}),
         ({"run_timeout": timedelta(days=367)}, False, {"run_timeout"}),
         ({"start_delay": HOUR, "run_timeout": HOUR}, True, {"start_delay", "run_timeout"}),
-        ({"start_at": World().now}, True, {"start_time"}),
+        ({"start_at": JobWorld().now}, True, {"start_time"}),
     ],
 )
 def test_times_that_make_no_sense_are_refused(times: dict[str, Any], prompt: bool, fields: set[str]) -> None:
     with pytest.raises(InvalidField) as refused:
-        World().create(question() if prompt else None, **times)
+        JobWorld().create(question() if prompt else None, **times)
     assert fields_of(refused.value) == fields
 
 
@@ -105,7 +105,7 @@ def test_times_that_make_no_sense_are_refused(times: dict[str, Any], prompt: boo
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "PENDING_HITL", "parked", "workerless"])
 def test_the_deadline_ends_a_job_in_every_state(state: str) -> None:
-    world = World()
+    world = JobWorld()
     world.create(question() if state == "workerless" else None, timeout=HOUR)
     due = world.now + HOUR
     if state not in ("PENDING", "workerless"):

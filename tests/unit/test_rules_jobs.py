@@ -24,13 +24,13 @@ from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
 from askback_server.domain.retries import Keep, Retry
-from tests.support.aggregates import ADMIN, HOUR, World, fields_of, question, running, waiting
+from tests.support.aggregates import ADMIN, HOUR, JobWorld, fields_of, question, running, waiting
 
 DAY = timedelta(days=1)
 
 
 def test_a_new_job_is_pending_and_ready() -> None:
-    world = World()
+    world = JobWorld()
     reply = world.create(input_json='{ "n": 9007199254740993 }', labels={"a": "b"}, priority=3)
     job = reply.job
     assert (reply.prompt, reply.replayed, world.job) == (None, False, job)
@@ -40,14 +40,14 @@ def test_a_new_job_is_pending_and_ready() -> None:
 
 
 def test_an_admin_may_name_the_user() -> None:
-    assert World().create(principal=ADMIN, user_id="ulla").job.user_id == "ulla"
+    assert JobWorld().create(principal=ADMIN, user_id="ulla").job.user_id == "ulla"
     with pytest.raises(InvalidField) as refused:
-        World().create(user_id="ulla")
+        JobWorld().create(user_id="ulla")
     assert fields_of(refused.value) == {"user_id"}
 
 
 def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
-    world = World()
+    world = JobWorld()
     first = world.create(request_id="r", labels={"a": "1", "b": "2"}).job
     again = world.create(request_id="r", labels={"b": "2", "a": "1"})
     assert (again.job, again.replayed, world.change) == (first, True, None)
@@ -71,7 +71,7 @@ def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
     ],
 )
 def test_a_request_id_with_other_content_is_refused(other: dict[str, Any]) -> None:
-    world = World()
+    world = JobWorld()
     world.create(request_id="r", input_json="1")
     with pytest.raises(IdReused) as refused:
         world.create(**{"request_id": "r", "input_json": "1", **other})
@@ -83,7 +83,7 @@ def test_a_request_id_with_other_content_is_refused(other: dict[str, Any]) -> No
 
 
 def test_a_job_without_a_worker_waits_for_people_from_the_start() -> None:
-    world = World()
+    world = JobWorld()
     reply = world.create(question(blocking=False), request_id="r")
     assert (reply.job.state, reply.job.workerless) == (JobState.PENDING_HITL, True)
     assert reply.prompt == world.prompt("prompt")
@@ -95,7 +95,7 @@ def test_a_job_without_a_worker_waits_for_people_from_the_start() -> None:
 
 
 def test_the_answer_is_the_result_of_a_job_without_a_worker() -> None:
-    world = World()
+    world = JobWorld()
     world.create(question(kind="clarify", decisions=()))
     reply = world.answer("a1", "prompt", decision=Decision.RESPOND, comment="blue")
     assert reply.status is AnswerStatus.ACCEPTED
@@ -107,14 +107,14 @@ def test_the_answer_is_the_result_of_a_job_without_a_worker() -> None:
 
 
 def test_a_no_is_a_result_too() -> None:
-    world = World()
+    world = JobWorld()
     world.create(question())
     world.answer("a1", "prompt", decision=Decision.REJECT)
     assert world.state is JobState.COMPLETED
 
 
 def test_withdrawing_its_prompt_cancels_a_job_without_a_worker() -> None:
-    world = World()
+    world = JobWorld()
     world.create(question())
     world.on_prompt(c.CancelPrompt, "prompt")
     assert (world.state, world.job.result_json) == (JobState.CANCELLED, "")
@@ -124,7 +124,7 @@ def test_withdrawing_its_prompt_cancels_a_job_without_a_worker() -> None:
 
 def test_violations_name_the_fields_of_the_request() -> None:
     with pytest.raises(InvalidField) as refused:
-        World().create(
+        JobWorld().create(
             question("", priority=5000, parts=()),
             job_type="no type",
             priority=-1001,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from askback_server.domain import commands as c
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.documents import content_to_json
@@ -16,7 +16,7 @@ from askback_server.domain.errors import InvalidField, LimitExceeded
 from askback_server.domain.forms import IntegerInput, Question, Questions, SchemaForm
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus
-from tests.support.aggregates import HOUR, START, World, fields_of, question, running
+from tests.support.aggregates import HOUR, START, JobWorld, fields_of, question, running
 
 LIMITS = Limits()
 FORM = Questions((Question(question_id="n", title="?", required=True, input=IntegerInput()),))
@@ -24,7 +24,7 @@ FORM = Questions((Question(question_id="n", title="?", required=True, input=Inte
 
 def refused_fields(content: PromptContent) -> set[str]:
     try:
-        normalised(content, LIMITS, START)
+        normalise(content, LIMITS, START)
     except InvalidField as refused:
         return {f.removeprefix("content.") for f in fields_of(refused)}
     return set()
@@ -93,9 +93,9 @@ def test_contents(good: dict[str, Any], bad: dict[str, Any], field: str) -> None
 
 def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
     letters = LIMITS.content_bytes // 20
-    base = len(content_to_json(normalised(question(parts=many(20)), LIMITS, START))) - 20
+    base = len(content_to_json(normalise(question(parts=many(20)), LIMITS, START))) - 20
     fits = (*many(19, letters), Part("p19", text="x" * (LIMITS.content_bytes - 19 * letters - base)))
-    content = normalised(question(parts=fits), LIMITS, START)
+    content = normalise(question(parts=fits), LIMITS, START)
     assert len(content_to_json(content).encode()) == LIMITS.content_bytes
     assert refused_fields(question("Go on??", parts=fits)) == {"contents"}
     assert refused_fields(question(parts=fits, metadata_json="{}")) == {"contents"}
@@ -194,7 +194,7 @@ def test_the_number_of_checkpoints_is_bounded() -> None:
 def test_json_texts_are_bounded(size: int) -> None:
     text = '"' + "x" * (size - 2) + '"'
     for act in (
-        lambda: World().create(input_json=text),
+        lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
         lambda: running().on_job(c.SaveCheckpoint, key="k", value_json=text),
     ):
@@ -208,7 +208,7 @@ def test_json_texts_are_bounded(size: int) -> None:
 @pytest.mark.parametrize("text", ["{", '{"a":1,"a":2}', '"\\u0000"', "NaN", "1e999", "[" * 65 + "]" * 65])
 def test_json_texts_must_be_storable(text: str) -> None:
     for act in (
-        lambda: World().create(input_json=text),
+        lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
         lambda: running().on_job(c.SaveCheckpoint, key="k", value_json=text),
     ):

@@ -11,10 +11,10 @@ from askback_server.domain.commands import SessionRef
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
-from tests.support.aggregates import S1, S2, World, running, waiting
+from tests.support.aggregates import S1, S2, JobWorld, running, waiting
 
 
-def drop(world: World, *, received: bool, token: int | None = None, session: SessionRef = S1) -> World:
+def drop(world: JobWorld, *, received: bool, token: int | None = None, session: SessionRef = S1) -> JobWorld:
     token = world.job.token if token is None else token
     world.on_job(c.DropLease, token=token, session=session, received=received)
     return world
@@ -79,7 +79,7 @@ def test_an_expired_session_counts_no_attempt_for_what_was_not_received() -> Non
 
 
 def test_a_job_that_ends_every_worker_before_it_can_confirm_comes_to_an_end() -> None:
-    world = World()
+    world = JobWorld()
     world.limits = replace(Limits(), uncounted_leases=3)
     world.create(max_attempts=2)
     leases = 0
@@ -94,7 +94,7 @@ def test_a_job_that_ends_every_worker_before_it_can_confirm_comes_to_an_end() ->
 
 def test_leases_that_were_given_back_are_none_that_were_lost() -> None:
     """A job that people were asked about often, or whose question had changed for hours, had many leases."""
-    world = World()
+    world = JobWorld()
     world.limits = replace(Limits(), uncounted_leases=3)
     world.create(max_attempts=1)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Random commands on one job: whatever comes, in whatever order, the invariants of `World.do` hold."""
+"""Random commands on one job: whatever comes, in whatever order, the invariants of `JobWorld.do` hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import Failure, JobState, Progress
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt
-from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, STRANGER, WORKER, World
+from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, STRANGER, WORKER, JobWorld
 
 LIMITS = Limits(
     open_prompts_per_job=3,
@@ -70,7 +70,7 @@ def contents(draw: st.DrawFn) -> PromptContent:
 
 
 class OneJob(RuleBasedStateMachine):
-    """World holds the rules to the invariants; this class remembers what people were told.
+    """JobWorld holds the rules to the invariants; this class remembers what people were told.
 
     One rule chooses among all that can happen, because Hypothesis leaves whole rules out of a run, and
     a job that nobody leases is dull. Arguments mostly fit the state of things, for the same reason.
@@ -78,7 +78,7 @@ class OneJob(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = JobWorld()
         self.told: dict[tuple[str, str], AnswerResult] = {}
 
     def send(self, command: c.Command) -> Any:
@@ -109,7 +109,7 @@ class OneJob(RuleBasedStateMachine):
     def create(self, data: Any) -> None:
         workerless = data.draw(st.sampled_from([False, False, False, True]))
         prompt = data.draw(contents()) if workerless else None
-        self.world, self.told = World(limits=LIMITS), {}
+        self.world, self.told = JobWorld(limits=LIMITS), {}
         times = {
             "timeout": data.draw(st.sampled_from([None, None, 2 * LONG])),
             "run_timeout": data.draw(st.sampled_from([None, SHORT])) if prompt is None else None,
@@ -292,7 +292,7 @@ class OneJob(RuleBasedStateMachine):
         who = data.draw(st.sampled_from(PEOPLE))
         self.send(what(principal=who, ref=self.ref(self.pick(data).key)))
 
-    # --- what holds all the time, besides what World checks ---
+    # --- what holds all the time, besides what JobWorld checks ---
 
     @invariant()
     def whoever_was_told_accepted_has_the_resolution(self) -> None:

@@ -1,6 +1,6 @@
 """Every command in every situation of a job, against a table written from docs/design.md and the contract.
 
-`World.do` checks all invariants on the way, so a cell only says where the job goes.
+`JobWorld.do` checks all invariants on the way, so a cell only says where the job goes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from askback_server.domain.errors import (
     PromptNotFound,
 )
 from askback_server.domain.jobs import JobState, Progress
-from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, World, deadline, question
+from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, JobWorld, deadline, question
 
 A = deadline(FinalAction.EXPIRE)
 """The prompt `a` of all situations: it blocks unless the situation says otherwise, and ends after an hour."""
@@ -39,15 +39,15 @@ PRESSED = deadline(
 """The same as `a`, with a step and a reminder before its deadline."""
 
 
-def none(world: World) -> None:
+def none(world: JobWorld) -> None:
     """No job at all."""
 
 
-def pending(world: World) -> None:
+def pending(world: JobWorld) -> None:
     world.create(request_id="r")
 
 
-def backoff(world: World) -> None:
+def backoff(world: JobWorld) -> None:
     held(world)
     world.fail()
     world.answer("earlier", decision=Decision.REJECT)
@@ -55,102 +55,102 @@ def backoff(world: World) -> None:
     world.fail()
 
 
-def aside(world: World) -> None:
+def aside(world: JobWorld) -> None:
     """PENDING, with an open prompt that does not block."""
     run_aside(world)
     world.release()
 
 
-def run(world: World) -> None:
+def run(world: JobWorld) -> None:
     pending(world)
     world.lease()
 
 
-def run_aside(world: World) -> None:
+def run_aside(world: JobWorld) -> None:
     run(world)
     world.ask("a", ASIDE)
 
 
-def wish(world: World) -> None:
+def wish(world: JobWorld) -> None:
     """RUNNING, and somebody wants it cancelled."""
     run(world)
     world.cancel()
 
 
-def held(world: World) -> None:
+def held(world: JobWorld) -> None:
     """Waits for people and has a holder."""
     run(world)
     world.ask("a", A)
 
 
-def three(world: World) -> None:
+def three(world: JobWorld) -> None:
     """Waits for two blocking prompts; a third does not block."""
     held(world)
     world.ask("b", A)
     world.ask("c", ASIDE)
 
 
-def held_wish(world: World) -> None:
+def held_wish(world: JobWorld) -> None:
     held(world)
     world.cancel()
 
 
-def parked(world: World) -> None:
+def parked(world: JobWorld) -> None:
     """Waits for people; nobody holds it."""
     held(world)
     world.release()
 
 
-def dead(world: World) -> None:
+def dead(world: JobWorld) -> None:
     """Waits for people; its holder's session has expired and is not reaped yet."""
     held(world)
     world.dead.add(S1.session_id)
 
 
-def dead_wish(world: World) -> None:
+def dead_wish(world: JobWorld) -> None:
     held_wish(world)
     world.dead.add(S1.session_id)
 
 
-def alone(world: World) -> None:
+def alone(world: JobWorld) -> None:
     """It has no worker: the prompt's resolution will be its result."""
     world.create(A, request_id="r")
 
 
-def completed(world: World) -> None:
+def completed(world: JobWorld) -> None:
     held(world)
     world.complete()
 
 
-def failed(world: World) -> None:
+def failed(world: JobWorld) -> None:
     held(world)
     world.fail(retryable=False)
 
 
-def cancelled(world: World) -> None:
+def cancelled(world: JobWorld) -> None:
     parked(world)
     world.cancel()
 
 
-def settled(world: World) -> None:
+def settled(world: JobWorld) -> None:
     """It had no worker; its prompt was answered."""
     alone(world)
     world.answer("first", key="prompt")
 
 
-def stepping(world: World) -> None:
+def stepping(world: JobWorld) -> None:
     """As held; after half an hour others are asked too, and after forty minutes people are reminded."""
     run(world)
     world.ask("a", PRESSED)
 
 
-def timed(world: World) -> None:
+def timed(world: JobWorld) -> None:
     """As run; an attempt may take three quarters of an hour, and the job two hours."""
     world.create(request_id="r", timeout=2 * HOUR, run_timeout=HALF * 1.5)
     world.lease()
 
 
-SITUATIONS: list[Callable[[World], None]] = [
+SITUATIONS: list[Callable[[JobWorld], None]] = [
     none,
     pending,
     backoff,
@@ -174,68 +174,68 @@ SITUATIONS: list[Callable[[World], None]] = [
 ]
 
 
-def nobody_there(world: World) -> None:
+def nobody_there(world: JobWorld) -> None:
     world.present = ()
     world.on_job(c.ReviewPresence)
 
 
-def key_of_a(world: World) -> str:
+def key_of_a(world: JobWorld) -> str:
     return "prompt" if world.aggregate.job and world.job.workerless else "a"
 
 
-def later(by: timedelta, kind: type[c.OnJob]) -> Callable[[World], Any]:
+def later(by: timedelta, kind: type[c.OnJob]) -> Callable[[JobWorld], Any]:
     return lambda w: w.tick(by).on_job(kind)
 
 
-def person(kind: type[c.OnPrompt], **fields: Any) -> Callable[[World], Any]:
+def person(kind: type[c.OnPrompt], **fields: Any) -> Callable[[JobWorld], Any]:
     return lambda w: w.on_prompt(kind, key_of_a(w), **fields)
 
 
-def answer(**fields: Any) -> Callable[[World], Any]:
+def answer(**fields: Any) -> Callable[[JobWorld], Any]:
     return lambda w: w.answer("new", key_of_a(w), **fields)
 
 
-def create(world: World) -> Any:
+def create(world: JobWorld) -> Any:
     workerless = world.aggregate.job is not None and world.job.workerless
     return world.create(A if workerless else None, request_id="r")
 
 
-def lease(world: World) -> Any:
+def lease(world: JobWorld) -> Any:
     return world.on_job(c.LeaseJob, principal=WORKER, session=S2, worker_id="w")
 
 
-def ask(key: str, content: PromptContent, **fields: Any) -> Callable[[World], Any]:
+def ask(key: str, content: PromptContent, **fields: Any) -> Callable[[JobWorld], Any]:
     return lambda w: w.ask(key, content, **fields)
 
 
-def acknowledge(world: World) -> Any:
+def acknowledge(world: JobWorld) -> Any:
     done = tuple(p.prompt_id for p in world.aggregate.prompts.values() if not p.is_open)
     return world.on_job(c.AcknowledgePrompts, prompt_ids=done)
 
 
-def understand(**fields: Any) -> Callable[[World], Any]:
+def understand(**fields: Any) -> Callable[[JobWorld], Any]:
     fields = {"values": {"complete": True}, **fields}
     return lambda w: w.on_job(c.UpdateUnderstanding, **fields)
 
 
-def understand_as_worker(world: World) -> Any:
+def understand_as_worker(world: JobWorld) -> Any:
     token = world.aggregate.job.token if world.aggregate.job else 1
     return understand(principal=WORKER, token=token)(world)
 
 
-def drop(received: bool) -> Callable[[World], Any]:
-    def act(world: World) -> Any:
+def drop(received: bool) -> Callable[[JobWorld], Any]:
+    def act(world: JobWorld) -> Any:
         token = world.aggregate.job.token if world.aggregate.job else 1
         return world.on_job(c.DropLease, token=token, session=S1, received=received)
 
     return act
 
 
-def wrong_token(world: World) -> Any:
+def wrong_token(world: JobWorld) -> Any:
     return world.on_job(c.ReleaseJob, token=world.job.token + 1 if world.aggregate.job else 1)
 
 
-COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
+COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "create": (c.CreateJob, create),
     "create_other": (c.CreateJob, lambda w: w.create(request_id="r", priority=1)),
     "update": (c.UpdateJob, lambda w: w.on_job(c.UpdateJob, values={"priority": 5})),
@@ -360,8 +360,8 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_in_every_situation(name: str, situation: Callable[[World], None]) -> None:
-    world = World()
+def test_every_command_in_every_situation(name: str, situation: Callable[[JobWorld], None]) -> None:
+    world = JobWorld()
     situation(world)
     expected = ROWS[name][SITUATIONS.index(situation)]
     _, act = COMMANDS[name]

@@ -21,7 +21,7 @@ from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import PromptState
-from tests.support.aggregates import HOUR, SECOND, START, World, fields_of, question, running
+from tests.support.aggregates import HOUR, SECOND, START, JobWorld, fields_of, question, running
 
 LEAST = Limits().authorising_default_min
 FORM = Questions((Question(question_id="n", title="?", input=IntegerInput()),))
@@ -36,13 +36,13 @@ def default(decision: Decision, **times: Any) -> PromptContent:
     return question(kind=kind, form=FORM, final_action=FinalAction.DEFAULT, default_answer=answer, **times)
 
 
-def workerless(content: PromptContent) -> World:
-    world = World()
+def workerless(content: PromptContent) -> JobWorld:
+    world = JobWorld()
     world.create(content)
     return world
 
 
-def asked(content: PromptContent) -> World:
+def asked(content: PromptContent) -> JobWorld:
     world = running()
     world.ask(content=content)
     return world
@@ -103,7 +103,7 @@ def test_no_default_authorises_before_people_had_a_moment(way: str, decision: De
 
 
 def test_the_least_time_of_an_authorising_default_is_a_limit() -> None:
-    world = World(limits=Limits(authorising_default_min=HOUR))
+    world = JobWorld(limits=Limits(authorising_default_min=HOUR))
     with pytest.raises(InvalidField, match="at least 3600 s"):
         world.create(default(Decision.ACCEPT, timeout=HOUR - SECOND))
     world.create(default(Decision.ACCEPT, timeout=HOUR))
@@ -150,7 +150,7 @@ def test_asking_again_returns_the_prompt_and_its_answer_whatever_the_time_is(lat
 
 
 def test_asking_again_for_a_default_that_would_be_refused_today_returns_the_prompt() -> None:
-    world = World(limits=Limits(authorising_default_min=timedelta(milliseconds=1)))
+    world = JobWorld(limits=Limits(authorising_default_min=timedelta(milliseconds=1)))
     world.create()
     world.lease()
     world.ask(content=default(Decision.ACCEPT, timeout=SECOND / 5))
@@ -159,7 +159,7 @@ def test_asking_again_for_a_default_that_would_be_refused_today_returns_the_prom
 
 
 def test_the_same_request_returns_its_job_after_the_deadline() -> None:
-    world = World()
+    world = JobWorld()
     content = question(deadline=START + HOUR)
     made = world.create(content, request_id="r")
     world.tick(2 * HOUR).expire()
@@ -209,6 +209,6 @@ def test_a_closed_key_with_another_question_is_told_so_whatever_its_times() -> N
 
 def test_a_start_in_the_past_means_at_once() -> None:
     for past in (START - HOUR, START.replace(year=1)):
-        world = World()
+        world = JobWorld()
         world.create(start_at=past)
         assert world.job.ready_at == START

@@ -23,22 +23,22 @@ from askback_server.domain.retries import (
     KeptAnswer,
     KeptCheckpoint,
     Retry,
-    carried_pages,
-    kept_answer,
+    answer_to_keep,
+    carry_over_pages,
 )
 from askback_server.domain.retry_rules import plan_retry, repeat_job
-from tests.support.aggregates import ADMIN, ANN, HOUR, START, World, question, running, waiting
+from tests.support.aggregates import ADMIN, ANN, HOUR, START, JobWorld, question, running, waiting
 
 FORMER = START - timedelta(days=3)
 
 
-def retried(*answers: CarriedAnswer, **fields: Any) -> World:
+def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     """A job that WORKER holds, created with these answers of an earlier one."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
         for a in answers
     )
-    world = World()
+    world = JobWorld()
     world.create(retry=Retry("old", Keep.ALL, "first", kept, (KeptCheckpoint("charge", FORMER),)), **fields)
     world.aggregate = replace(world.aggregate, carried={a.key: a for a in answers})
     return world.lease()
@@ -117,12 +117,12 @@ def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, 
     assert resolution is not None
     assert resolution.answer is not None
     changed = replace(resolution, answer=replace(resolution.answer, decision=decision, source=source))
-    kept = kept_answer("a", "p", "old", changed)
+    kept = answer_to_keep("a", "p", "old", changed)
     wanted = source is AnswerSource.HUMAN and decision in (Decision.ACCEPT, Decision.EDIT, Decision.RESPOND)
     assert (kept is not None) is wanted
     if kept is not None:
         assert (kept.user_id, kept.at, kept.decision) == (ANN.subject, START, decision)
-    assert kept_answer("a", "p", "old", replace(resolution, answer=None)) is None
+    assert answer_to_keep("a", "p", "old", replace(resolution, answer=None)) is None
 
 
 def test_the_same_question_has_the_answer_at_once() -> None:
@@ -232,26 +232,26 @@ def test_the_log_lists_what_was_carried_over() -> None:
 
 def test_much_is_listed_in_pages() -> None:
     points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
-    pages = list(carried_pages(Retry("old", Keep.ALL, checkpoints=points)))
+    pages = list(carry_over_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
         (1, 3, PAGE),
         (2, 3, PAGE),
         (3, 3, 1),
     ]
     assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]
-    [empty] = carried_pages(Retry("old", Keep.ALL))
+    [empty] = carry_over_pages(Retry("old", Keep.ALL))
     assert (empty["page"], empty["pages"], empty["answers"], empty["checkpoints"]) == (1, 1, [], [])
 
 
 def test_nothing_lists_nothing() -> None:
-    world = World()
+    world = JobWorld()
     world.create(retry=Retry("old", Keep.NOTHING))
     assert world.events() == [EventType.JOB_CREATED]
     assert world.job.root_job_id == world.job.job_id
 
 
 def test_a_request_is_one_job_and_one_way_to_keep() -> None:
-    world = World()
+    world = JobWorld()
     made = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"a": "b"})
     again = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"changed": "since"})
     assert (again.replayed, again.job) == (True, made.job)

@@ -14,7 +14,7 @@ from askback_server.domain.errors import PromptClosed
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerSource, AnswerStatus, PromptState
-from tests.support.aggregates import HOUR, S1, SECOND, World, deadline, question, waiting
+from tests.support.aggregates import HOUR, S1, SECOND, JobWorld, deadline, question, waiting
 
 INSTANT = timedelta(microseconds=1)
 EXPIRE, DEFAULT, FAIL_JOB = FinalAction.EXPIRE, FinalAction.DEFAULT, FinalAction.FAIL_JOB
@@ -175,7 +175,7 @@ def test_another_prompts_answer_takes_a_due_one_along() -> None:
 
 @pytest.mark.parametrize("final", FinalAction)
 def test_the_deadline_of_a_job_without_a_worker_is_its_end(final: FinalAction) -> None:
-    world = World()
+    world = JobWorld()
     default = DefaultAnswer(Decision.REJECT) if final is DEFAULT else None
     world.create(replace(deadline(final), default_answer=default))
     world.tick(HOUR).expire()

@@ -21,7 +21,7 @@ from tests.support.aggregates import (
     S1,
     S2,
     WORKER,
-    World,
+    JobWorld,
     deadline,
     fields_of,
     question,
@@ -32,7 +32,7 @@ FORM = Questions((Question(question_id="n", title="How many?", input=IntegerInpu
 DEEP = question("What for?", kind="deep_understanding", form=FORM)
 
 
-def update(world: World, **fields: Any) -> DeepUnderstanding:
+def update(world: JobWorld, **fields: Any) -> DeepUnderstanding:
     state: DeepUnderstanding = world.on_job(c.UpdateUnderstanding, **fields)
     return state
 

@@ -12,13 +12,13 @@ from askback_server.domain.content import FinalAction
 from askback_server.domain.errors import IdReused, IllegalState, LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState, Wake
-from tests.support.aggregates import ANN, HOUR, S1, S2, SECOND, World, deadline, question, running, waiting
+from tests.support.aggregates import ANN, HOUR, S1, S2, SECOND, JobWorld, deadline, question, running, waiting
 
 MINUTE = timedelta(minutes=1)
 AWAITED = ("a", "b")
 
 
-def several(*keys: str, **fields: Any) -> World:
+def several(*keys: str, **fields: Any) -> JobWorld:
     """A held job that waits for these prompts, and goes on with the first."""
     world = running(**fields)
     for key in keys or AWAITED:
@@ -26,7 +26,7 @@ def several(*keys: str, **fields: Any) -> World:
     return world
 
 
-def release(world: World, *awaited: str, at_work: bool = False) -> World:
+def release(world: JobWorld, *awaited: str, at_work: bool = False) -> JobWorld:
     world.on_job(c.ReleaseJob, awaited=awaited, at_work=at_work)
     return world
 
@@ -189,7 +189,7 @@ def test_a_job_that_waits_cannot_be_leased() -> None:
 # --- attempts that are not counted ---
 
 
-def stalled(world: World) -> timedelta:
+def stalled(world: JobWorld) -> timedelta:
     """Fail so, and the delay."""
     job = world.fail(keep_attempt=True)
     assert job.ready_at is not None

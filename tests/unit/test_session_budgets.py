@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from askback_server.domain.errors import AskbackError
-from askback_server.sessions.turns import Turns
-from askback_server.sessions.unsent import SMALL, Account, Unsent
+from askback_server.sessions.fair_semaphore import FairSemaphore
+from askback_server.sessions.memory_budget import SMALL, Account, MemoryBudget
 
 K = 1024
 
 
-def account(unsent: Unsent, subject: str, dropped: list[Account] | None = None) -> Account:
+def account(unsent: MemoryBudget, subject: str, dropped: list[Account] | None = None) -> Account:
     def drop(_: AskbackError) -> None:
         if dropped is not None:
             dropped.append(found)
@@ -27,7 +27,7 @@ async def turns() -> None:
 
 def test_the_principal_with_the_most_loses_its_largest_stream() -> None:
     """A larger stream of a principal with less stays."""
-    unsent, dropped = Unsent(1_000, 1_000), list[Account]()
+    unsent, dropped = MemoryBudget(1_000, 1_000), list[Account]()
     ada = account(unsent, "ada", dropped)
     eve = [account(unsent, "eve", dropped) for _ in range(3)]
     ada.set(390)
@@ -47,7 +47,7 @@ def test_the_principal_with_the_most_loses_its_largest_stream() -> None:
 
 
 async def test_a_principal_waits_for_room_and_others_do_not() -> None:
-    unsent = Unsent(10_000 * K, 100 * K)
+    unsent = MemoryBudget(10_000 * K, 100 * K)
     full, second, third = (account(unsent, "eve") for _ in range(3))
     give_back = await full.reserve(90 * K)
     waiting = [asyncio.create_task(each.reserve(60 * K)) for each in (second, third)]
@@ -69,7 +69,7 @@ async def test_a_principal_waits_for_room_and_others_do_not() -> None:
 
 
 async def test_what_is_larger_than_a_share_has_room_when_nothing_else_is_kept() -> None:
-    unsent = Unsent(10_000 * K, 100 * K)
+    unsent = MemoryBudget(10_000 * K, 100 * K)
     async with account(unsent, "eve").room(900 * K):
         waiting = asyncio.create_task(account(unsent, "eve").reserve(900 * K))
         await turns()
@@ -79,7 +79,7 @@ async def test_what_is_larger_than_a_share_has_room_when_nothing_else_is_kept() 
 
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_stops_waiting_takes_no_room(granted: bool) -> None:
-    unsent = Unsent(10_000 * K, 100 * K)
+    unsent = MemoryBudget(10_000 * K, 100 * K)
     give_back = await account(unsent, "eve").reserve(90 * K)
     first = asyncio.create_task(account(unsent, "eve").reserve(80 * K))
     second = asyncio.create_task(account(unsent, "eve").reserve(20 * K))
@@ -95,10 +95,10 @@ async def test_who_stops_waiting_takes_no_room(granted: bool) -> None:
 
 
 async def test_principals_take_turns() -> None:
-    turns_, order = Turns(1), list[str]()
+    turns_, order = FairSemaphore(1), list[str]()
 
     async def one(subject: str) -> None:
-        async with turns_.of(subject):
+        async with turns_.slot(subject):
             order.append(subject)
             await asyncio.sleep(0)
 
@@ -111,9 +111,9 @@ async def test_principals_take_turns() -> None:
 
 
 async def test_a_turn_that_nobody_waits_for_any_more_is_passed_on() -> None:
-    turns_ = Turns(1)
-    async with turns_.of("eve"):
-        waiting = [asyncio.create_task(turns_.next("eve")) for _ in range(3)]
+    turns_ = FairSemaphore(1)
+    async with turns_.slot("eve"):
+        waiting = [asyncio.create_task(turns_.acquire_for_iteration("eve")) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from askback_server.domain.errors import Draining, LeaseLost, SessionNotFound
 from askback_server.domain.jobs import Job, JobState, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.progress import ProgressWriter
-from askback_server.sessions.unary_lease import UnaryTaker
+from askback_server.sessions.unary_consumer import UnaryConsumer
 
 WORKER = Principal("wanda", frozenset({Role.WORKER}))
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -40,17 +40,17 @@ class Engine:
 
 
 class Dispatcher:
-    """Holds one taker."""
+    """Holds one consumer."""
 
     def __init__(self) -> None:
-        self.takers: list[UnaryTaker] = []
+        self.consumers: list[UnaryConsumer] = []
 
-    def add(self, taker: UnaryTaker) -> None:
-        self.takers.append(taker)
+    def add(self, consumer: UnaryConsumer) -> None:
+        self.consumers.append(consumer)
 
-    def remove(self, taker: UnaryTaker) -> None:
-        if taker in self.takers:
-            self.takers.remove(taker)
+    def remove(self, consumer: UnaryConsumer) -> None:
+        if consumer in self.consumers:
+            self.consumers.remove(consumer)
 
 
 def report(done: int, milestone: bool = False) -> ReportProgress:
@@ -137,8 +137,8 @@ async def test_jobs_are_coalesced_apart() -> None:
     assert [c.job_id for c in engine.commands] == ["a", "b", "c"]
 
 
-def taker(most: int = 2) -> UnaryTaker:
-    return UnaryTaker(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
+def consumer(most: int = 2) -> UnaryConsumer:
+    return UnaryConsumer(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
 
 
 async def lives() -> None:
@@ -151,12 +151,12 @@ async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
 
     dispatcher: Any = Dispatcher()
     engine: Any = Engine()
-    one = taker()
+    one = consumer()
     async with asyncio.timeout(5):
         with pytest.raises(SessionNotFound):
             await one.collect(dispatcher, engine, 5, gone, 0.01)
-    assert not dispatcher.takers
-    one.leased(JOB)  # it was on its way
+    assert not dispatcher.consumers
+    one.accept_lease(JOB)  # it was on its way
     assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3)]
 
 
@@ -166,11 +166,11 @@ async def test_a_taker_that_hears_of_looks_all_the_time_still_extends_its_sessio
     async def extend() -> None:
         extended.set()
 
-    one = taker()
+    one = consumer()
     collecting = asyncio.ensure_future(one.collect(Dispatcher(), Engine(), 60, extend, 0.05))  # type: ignore[arg-type]
     async with asyncio.timeout(5):
         while not extended.is_set():
-            one.looked(one.job_types)
+            one.note_queues_read(one.job_types)
             await asyncio.sleep(0.001)
     collecting.cancel()
     await asyncio.wait([collecting])
@@ -178,39 +178,39 @@ async def test_a_taker_that_hears_of_looks_all_the_time_still_extends_its_sessio
 
 async def test_a_taker_waits_for_what_is_being_decided() -> None:
     dispatcher: Any = Dispatcher()
-    one = taker()
+    one = consumer()
     collecting = asyncio.ensure_future(one.collect(dispatcher, Engine(), 5, lives, 60))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     one.reserve(1)
     one.reserve(1)
     assert one.room() == 0
-    one.leased(JOB)
+    one.accept_lease(JOB)
     one.reserve(-1)
     await asyncio.sleep(0)
     assert not collecting.done()
     one.reserve(-1)
     async with asyncio.timeout(5):
         assert await collecting == [JOB]
-    assert not dispatcher.takers
+    assert not dispatcher.consumers
 
 
 @pytest.mark.parametrize("draining", [False, True])
 async def test_what_is_leased_for_a_caller_that_went_away_is_given_back(draining: bool) -> None:
     dispatcher: Any = Dispatcher()
     engine: Any = Engine()
-    one = taker()
+    one = consumer()
     collecting = asyncio.ensure_future(one.collect(dispatcher, engine, 5, lives, 60))
     await asyncio.sleep(0)
     one.reserve(1)
     one.reserve(1)
-    one.leased(JOB)
+    one.accept_lease(JOB)
     one.reserve(-1)
     if draining:
         engine.error = Draining("later")
     collecting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await collecting
-    one.leased(replace(JOB, job_id="late"))  # it was on its way
+    one.accept_lease(replace(JOB, job_id="late"))  # it was on its way
     one.reserve(-1)
     if not draining:
         assert [type(c) for c in engine.commands] == [ReleaseJob, ReleaseJob]

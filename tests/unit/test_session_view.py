@@ -154,7 +154,7 @@ def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: 
     world.seen.clear()
     for prompt in world.shown.values():  # the snapshot
         view.offer(prompt)
-    view.loaded()
+    view.finish_load()
     play(view, console, world, after)
     settle(view, console)
     assert console.has == world.shown
@@ -167,7 +167,7 @@ def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: 
 def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> None:
     world = World()
     first, console = PromptView(FILTER), Console()
-    first.loaded()
+    first.finish_load()
     play(first, console, world, before)
     settle(first, console)
     since = world.version
@@ -182,7 +182,7 @@ def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> 
     for prompt in world.now.values():
         if prompt.version > since:
             view.offer(prompt)
-    view.loaded(len(world.shown))
+    view.finish_load(len(world.shown))
     play(view, again, world, after)
     settle(view, again)
     assert again.has == world.shown
@@ -199,7 +199,7 @@ def test_a_reset_forgets_what_was_told_before(script: list) -> None:
     view.reset("too old")
     for prompt in world.shown.values():
         view.offer(prompt)
-    view.loaded()
+    view.finish_load()
     settle(view, console)
     assert console.has == world.shown
     assert console.caught_up == len(world.shown)
@@ -216,7 +216,7 @@ def test_nothing_is_told_before_it_is_known_whether_the_token_is_honoured() -> N
     honoured = PromptView(FILTER)
     honoured.resume()
     honoured.offer(image(1, 1))
-    honoured.loaded(1)
+    honoured.finish_load(1)
     assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
 
 
@@ -227,7 +227,7 @@ def test_a_resumed_console_is_told_how_many_are_open(ends: str) -> None:
     view.resume()
     if ends == "before":
         view.offer(image(1, 2, closed=True))
-    view.loaded(2 if ends == "before" else 3)
+    view.finish_load(2 if ends == "before" else 3)
     if ends == "after":
         view.offer(image(1, 2, closed=True))
     closed, caught_up = view.take(10, "")
@@ -249,7 +249,7 @@ def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
     view = PromptView(FILTER)
     for number in range(6_000):
         view.offer(image(number, 2, closed=True))
-    assert len(view._tombs) <= 4_096
+    assert len(view._tombstones) <= 4_096
     assert not view.has_news
 
 
@@ -258,13 +258,13 @@ def test_what_is_gone_with_its_job_is_taken_away() -> None:
     told, waiting, resolved = image(1, 1), image(2, 2), image(3, 3)
     for prompt in (told, resolved):
         view.offer(prompt)
-    view.loaded()
+    view.finish_load()
     view.take(10, "")
     view.offer(waiting)
     closed = image(3, 4, closed=True)
     view.offer(closed)
     for prompt in (told, waiting, closed, image(4, 4)):
-        view.lose(prompt.prompt_id, 9)
+        view.remove(prompt.prompt_id, 9)
     assert view.take(10, "") == [Closed(closed), Removed("p1", 9)]
     view.offer(replace(told, version=8))
     assert not view.has_news
@@ -292,18 +292,18 @@ def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> Non
 
     def read_again() -> None:
         if unread.pop():
-            known = view.known
+            known = view.sent_ids
             assert known is not None
             by_id = {p.prompt_id: p for p in world.now.values()}
             for prompt_id in known:
-                view.judge(by_id[prompt_id])
+                view.recheck(by_id[prompt_id])
             for prompt in world.shown.values():
                 view.offer(prompt)
             console.caught_up = None
-            view.loaded()
+            view.finish_load()
         unread.append(False)
 
-    view.loaded()
+    view.finish_load()
     for what, how in script:
         if what == "fall behind":
             view.fall_behind()
@@ -323,13 +323,13 @@ def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> Non
 def test_what_went_with_its_job_meanwhile_is_taken_away() -> None:
     view, console = PromptView(FILTER), Console()
     view.offer(image(1, 5))
-    view.loaded()
+    view.finish_load()
     settle(view, console)
-    view.lose("p1", 7)
+    view.remove("p1", 7)
     view.fall_behind()
-    assert view.known == ["p1"]
-    view.lose("p1")
-    view.loaded()
+    assert view.sent_ids == ["p1"]
+    view.remove("p1")
+    view.finish_load()
     console.caught_up = None
     settle(view, console)
     assert not console.has

@@ -75,7 +75,7 @@ def test_other_reasons(tmp_path: Path) -> None:
     for name in ("auth", "tls_client_ca"):
         more = {"tls_cert": str(file), "tls_key": str(file)} if name == "tls_client_ca" else {}
         with pytest.raises(ConfigError, match="Is a directory"):
-            Config(**{name: str(tmp_path)}, **more).checked()  # type: ignore[arg-type]
+            Config(**{name: str(tmp_path)}, **more).validate()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("which", ["", "-wal", "-shm", "-journal", ".lock", "folder"])
@@ -146,7 +146,7 @@ def test_addresses_that_cannot_be_listened_on() -> None:
 )
 def test_database_urls_as_people_have_them(given: str, used: str) -> None:
     assert driver_url(given) == used
-    assert Config(db=given).checked().db == used
+    assert Config(db=given).validate().db == used
 
 
 @pytest.mark.parametrize(
@@ -161,5 +161,5 @@ def test_database_urls_as_people_have_them(given: str, used: str) -> None:
 )
 def test_database_urls_that_are_refused(given: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as refused:
-        Config(db=given).checked()
+        Config(db=given).validate()
     assert "swordfish" not in str(refused.value)

@@ -10,14 +10,14 @@ import grpc
 import pytest
 
 from askback_server.domain.principals import Principal
-from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.structured_logs import JsonLines, TextLines, add_request_id
 from askback_server.transport.call_context import CURRENT, CallContext
 from askback_server.transport.call_ends import is_worth_a_line
 
 
 def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
     made = logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, message, args, None, extra=extra)
-    name_the_call(made)
+    add_request_id(made)
     return made
 
 

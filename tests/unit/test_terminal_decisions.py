@@ -15,7 +15,17 @@ from askback.terminal.wizard import settle
 from askback.terminal.words import now
 from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
-from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question, sent
+from tests.support.dialogue import (
+    ACCEPT,
+    EDIT,
+    REJECT,
+    RESPOND,
+    ScriptedDialogue,
+    asking,
+    drafts_of,
+    prompt,
+    question,
+)
 
 BOTH = ((ACCEPT, "Yes"), (EDIT, "Change"), (RESPOND, "Answer"), (REJECT, "No"))
 
@@ -23,14 +33,14 @@ BOTH = ((ACCEPT, "Yes"), (EDIT, "Change"), (RESPOND, "Answer"), (REJECT, "No"))
 @pytest.mark.parametrize("typed", ["x", "yy", "yes please", "Y E S", "ｙ", "y\ny", "1", "ja", "-", "ok"])
 async def test_an_unknown_word_asks_again(typed: str) -> None:
     for answers in (YES_OR_NO, NO_UNLESS_YES):
-        assert await pick(Said(typed, "Y"), "? ", answers)
+        assert await pick(ScriptedDialogue(typed, "Y"), "? ", answers)
     with pytest.raises(EOFError):
-        await pick(Said(typed), "? ", NO_UNLESS_YES)
+        await pick(ScriptedDialogue(typed), "? ", NO_UNLESS_YES)
 
 
 async def test_an_empty_line_is_never_a_yes() -> None:
-    assert not await pick(Said("", "y"), "? ", NO_UNLESS_YES)
-    assert not await pick(Said("", "n"), "? ", YES_OR_NO)
+    assert not await pick(ScriptedDialogue("", "y"), "? ", NO_UNLESS_YES)
+    assert not await pick(ScriptedDialogue("", "n"), "? ", YES_OR_NO)
 
 
 @pytest.mark.parametrize("choice", ["a", "e", ""])
@@ -39,11 +49,11 @@ async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
     contents = [pb.PromptPart(content_id="t", text="old", editable=True)]
     asked = prompt(decisions=BOTH, contents=contents)
     for reply in ("", "n"):
-        said = Said(choice, reply, "q")
-        assert await sent(asked, said, unseen=unseen) == []
+        said = ScriptedDialogue(choice, reply, "q")
+        assert await drafts_of(asked, said, unseen=unseen) == []
         assert unseen[0] in said.text
-    assert len(await sent(asked, Said(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
-    assert len(await sent(asked, Said("r", "no"), unseen=unseen)) == 1  # a no needs none
+    assert len(await drafts_of(asked, ScriptedDialogue(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
+    assert len(await drafts_of(asked, ScriptedDialogue("r", "no"), unseen=unseen)) == 1  # a no needs none
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
@@ -84,8 +94,8 @@ def test_what_no_terminal_shows_is_unseen(part: pb.PromptPart) -> None:
 
 async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
     hidden = "y" * 70 + " and delete everything"
-    said = Said("", "", "y")
-    (draft,) = await sent(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
+    said = ScriptedDialogue("", "", "y")
+    (draft,) = await drafts_of(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
     assert draft.values == {"q": hidden}
     assert said.text.count("and delete everything") == 2  # before it was taken, and before it was sent
 
@@ -97,11 +107,11 @@ async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
     typed = SavedInput()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("c why", "", "first", "second"), saved=typed)
-    said = Said("", "", "y")  # the decision to answer is kept too
-    (draft,) = await sent(TEXTS, said, saved=typed)
+        await drafts_of(TEXTS, ScriptedDialogue("c why", "", "first", "second"), saved=typed)
+    said = ScriptedDialogue("", "", "y")  # the decision to answer is kept too
+    (draft,) = await drafts_of(TEXTS, said, saved=typed)
     assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
-    written = Said()
+    written = ScriptedDialogue()
     typed.write(written.writer, TEXTS)
     assert "Title of a: first" in written.text
 
@@ -109,7 +119,7 @@ async def test_what_was_typed_is_offered_again() -> None:
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
     typed = SavedInput({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("", "", "4", "y"), saved=typed)
+    (draft,) = await drafts_of(number, ScriptedDialogue("", "", "4", "y"), saved=typed)
     assert draft.values == {"a": 4}
 
 
@@ -122,13 +132,13 @@ async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
             raise PromptClaimed("taken", metadata={"claimed_by": "bob"})
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", TEXTS, False)
 
-    said = Said("", "first", "", "y", "", "y")
+    said = ScriptedDialogue("", "first", "", "y", "", "y")
     await settle(TEXTS, said, send)
     assert drafts[0] == drafts[1]
     assert said.text.count("Title of a: first") == 2
     drafts.clear()
     with pytest.raises(PromptClaimed):
-        await settle(TEXTS, Said("", "first", "", "y", "n"), send)
+        await settle(TEXTS, ScriptedDialogue("", "first", "", "y", "n"), send)
 
 
 @pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
@@ -155,19 +165,19 @@ async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
         if word == label.casefold() and word in ("yes", "1"):
             continue  # a word of no key: it is what the asker calls it, and still confirmed
         with suppress(EOFError):
-            assert await sent(asked, Said(word, "y", "y")) == []
+            assert await drafts_of(asked, ScriptedDialogue(word, "y", "y")) == []
     with pytest.raises(EOFError):
-        await sent(asked, Said("a"))
-    assert len(await sent(asked, Said("a", "y"))) == 1
+        await drafts_of(asked, ScriptedDialogue("a"))
+    assert len(await drafts_of(asked, ScriptedDialogue("a", "y"))) == 1
 
 
 @pytest.mark.parametrize("keys", ["aa", "a a", "approve!", "A\nA", "a y", "ay", "aaaaaaaa", "rr", "\n", " "])
 async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
     asked = prompt(decisions=BOTH[:1] + BOTH[3:])
     with pytest.raises(EOFError):
-        await sent(asked, Said(keys))
+        await drafts_of(asked, ScriptedDialogue(keys))
     with pytest.raises(EOFError):
-        await sent(asked, Said("a", keys) if keys.strip() else Said(keys, keys))
+        await drafts_of(asked, ScriptedDialogue("a", keys) if keys.strip() else ScriptedDialogue(keys, keys))
 
 
 @pytest.mark.parametrize(
@@ -181,9 +191,9 @@ async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
 )  # fmt: skip
 async def test_a_label_does_not_pass_for_another_decision(label: str, shown: str) -> None:
     """In the menu, and in the question that confirms it."""
-    said = Said("a")
+    said = ScriptedDialogue("a")
     with pytest.raises(EOFError):
-        await sent(prompt(decisions=((ACCEPT, label),)), said)
+        await drafts_of(prompt(decisions=((ACCEPT, label),)), said)
     menu, _, question = said.text.strip().partition("\n")
     assert menu == shown
     name = shown.removeprefix("a ")

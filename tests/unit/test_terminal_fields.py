@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.choices import marks
-from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries, flat
+from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, flat
+from askback.terminal.prompt_form import entries
 from askback.terminal.schema_fields import of_schema
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for

@@ -64,7 +64,7 @@ def test_columns_are_those_of_the_terminal() -> None:
     """Wide letters take two: nothing slides into the next column, and a cut is where it should be."""
     assert columns("日本e\u0301") == 5
     assert one_line("日本語日本語", 7) == "日本語…"
-    table = [Column("NAME", ["日本", "a"], kept=True), Column("T", ["x", "y"], kept=True)]
+    table = [Column("NAME", ["日本", "a"], important=True), Column("T", ["x", "y"], important=True)]
     first, second, third = lines(table)
     assert columns(first[: first.index("T")]) == columns(second[: second.index("x")]) == third.index("y")
 

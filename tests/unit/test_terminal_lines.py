@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
 from askback.terminal.line_reader import LineReader

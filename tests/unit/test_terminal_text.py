@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo, Resolution
 from askback._text.table import lines
 from askback.terminal import words
@@ -79,10 +79,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def rich(asked: PromptInfo, monkeypatch: pytest.MonkeyPatch) -> str:
+def rich(asked: PromptInfo, monkeypatch: pytest.MonkeyPatch, width: int = 100) -> str:
     pytest.importorskip("rich", reason="rich draws; it is in the extra tui")
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.delenv("NO_COLOR", raising=False)
     out = Terminal()
     write_prompt(RichWriter(out), asked, NOW)
@@ -265,3 +265,18 @@ def test_a_form_is_listed_with_its_defaults() -> None:
     assert "  - o  Address [may be left out]\n    - o.x *  X [a whole number]\n" in full.getvalue()
     write_prompt(PlainWriter(brief), asked, words.now(), asking=True)
     assert "  To fill in: Currency [EUR], Note, Address\n" in brief.getvalue()
+
+
+def test_a_narrow_terminal_breaks_the_form_and_the_decisions_between_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = asking(
+        question("amount", required=True, integer=pb.IntegerInput(minimum=1, maximum=1_000_000)),
+        question("reason", text=pb.TextInput(default_value="the customer has sent the goods back, unopened")),
+    )
+    whole = [line.split() for line in plain(asked).splitlines() if line.startswith(("  - ", "  To decide"))]
+    drawn = re.sub(r"\x1b\[[0-9;]*m", "", rich(asked, monkeypatch, width=60))
+    form = drawn[drawn.index("  - amount") :]
+    assert max(map(len, form.splitlines())) <= 60
+    assert form.split() == [word for line in whole for word in line]
+    assert len(form.splitlines()) > len(whole)

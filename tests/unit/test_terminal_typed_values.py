@@ -8,10 +8,11 @@ import pytest
 from askback._model.enums import DecisionKind
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft
-from askback.terminal.fields import Field, entries
+from askback.terminal.fields import Field
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits, read
 from askback.v1 import prompt_pb2 as pb
-from tests.support.dialogue import Said, asking, prompt, question, sent
+from tests.support.dialogue import ScriptedDialogue, asking, drafts_of, prompt, question
 
 CITIES = question(
     "city",
@@ -76,12 +77,12 @@ EMPTY = [
 async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     asked = prompt(schema_json=json.dumps(schema))
     assert entries(asked) == ()
-    (draft,) = await sent(asked, Said("", "y"))
+    (draft,) = await drafts_of(asked, ScriptedDialogue("", "y"))
     assert draft == Draft(DecisionKind.RESPOND)
 
 
 async def test_any_object_may_be_none() -> None:
-    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("", "", "y"))
+    (draft,) = await drafts_of(prompt(schema_json='{"type": "object"}'), ScriptedDialogue("", "", "y"))
     assert draft.values == {}
     (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))
     assert isinstance(whole, Field)
@@ -106,7 +107,7 @@ async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], 
     (field,) = entries(asked)
     assert isinstance(field, Field)
     assert not fits(field, default)
-    said = Said("", "")
+    said = ScriptedDialogue("", "")
     with pytest.raises(EOFError):
-        await sent(asked, said)
+        await drafts_of(asked, said)
     assert "! must be given" in said.text

@@ -11,14 +11,26 @@ from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AnswerInvalid, Violation
 from askback.terminal.wizard import Draft, NotAnswered, settle
 from askback.v1 import prompt_pb2 as pb
-from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, REVISE, Said, asking, prompt, question
+from tests.support.dialogue import (
+    ACCEPT,
+    EDIT,
+    REJECT,
+    RESPOND,
+    REVISE,
+    ScriptedDialogue,
+    asking,
+    prompt,
+    question,
+)
 
 BOTH = ((RESPOND, "Answer"), (REJECT, "No"))
 N = question("n", required=True, integer=pb.IntegerInput(minimum=1, maximum=9))
 WHY = question("why", text=pb.TextInput(default_value="as ever"))
 
 
-async def run(asked: PromptInfo, said: Said, *refusals: dict[str, str], **options: Any) -> list[Draft]:
+async def run(
+    asked: PromptInfo, said: ScriptedDialogue, *refusals: dict[str, str], **options: Any
+) -> list[Draft]:
     """The drafts that are sent; each of the first ones is refused with these violations."""
     sent: list[Draft] = []
 
@@ -36,7 +48,7 @@ async def run(asked: PromptInfo, said: Said, *refusals: dict[str, str], **option
 
 
 async def test_a_form_field_by_field() -> None:
-    said = Said("c because", "", "0", "x", "", "3", "", "y")
+    said = ScriptedDialogue("c because", "", "0", "x", "", "3", "", "y")
     (draft,) = await run(asking(N, WHY, decisions=BOTH), said)
     assert draft.decision is DecisionKind.RESPOND
     assert draft.values == {"n": 3, "why": "as ever"}
@@ -61,7 +73,7 @@ async def test_a_form_field_by_field() -> None:
     ],
 )
 async def test_enter_default_and_nothing(asked: pb.Question, lines: list[str], values: Any) -> None:
-    (draft,) = await run(asking(asked), Said("", *lines))
+    (draft,) = await run(asking(asked), ScriptedDialogue("", *lines))
     assert draft.values == values
 
 
@@ -72,7 +84,7 @@ async def test_what_is_shown_of_a_choice() -> None:
     ]
     asked = question(single=pb.SingleInput(options=options, allow_other=True), rationale="we bill it")
     asked.help = "More\nabout it"
-    said = Said("", "first", "y")
+    said = ScriptedDialogue("", "first", "y")
     (draft,) = await run(asking(asked), said)
     assert draft.values == {"q": "a"}
     for line in (
@@ -86,27 +98,29 @@ async def test_what_is_shown_of_a_choice() -> None:
 
 
 async def test_once_more_keeps_what_was_typed_and_quit_sends_nothing() -> None:
-    (draft,) = await run(asking(N, WHY), Said("", "3", "x", "n", "", "", "y"))
+    (draft,) = await run(asking(N, WHY), ScriptedDialogue("", "3", "x", "n", "", "", "y"))
     assert draft.values == {"n": 3, "why": "x"}  # and the decision is not asked again
-    assert await run(asking(N, WHY), Said("", "3", "x", "q")) == []
+    assert await run(asking(N, WHY), ScriptedDialogue("", "3", "x", "q")) == []
     for word in ("s", "skip", "q", "quit"):
-        assert await run(asking(N), Said(word)) == []
+        assert await run(asking(N), ScriptedDialogue(word)) == []
 
 
 async def test_enter_decides_nothing() -> None:
-    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), Said("", "", "r", ""))
+    (draft,) = await run(
+        prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), ScriptedDialogue("", "", "r", "")
+    )
     assert draft == Draft(DecisionKind.REJECT)
-    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), Said("", "a", "", "a", "y"))
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), ScriptedDialogue("", "a", "", "a", "y"))
     assert draft == Draft(DecisionKind.ACCEPT)
 
 
 async def test_a_no_asks_for_no_values() -> None:
-    (draft,) = await run(asking(N, decisions=BOTH), Said("No", "too dear"))
+    (draft,) = await run(asking(N, decisions=BOTH), ScriptedDialogue("No", "too dear"))
     assert (draft.decision, draft.values, draft.comment) == (DecisionKind.REJECT, None, "too dear")
 
 
 async def test_only_what_was_refused_is_asked_again() -> None:
-    said = Said("", "3", "x", "c", "hm", "y", "4")
+    said = ScriptedDialogue("", "3", "x", "c", "hm", "y", "4")
     first, second = await run(asking(N, WHY), said, {"values_json/n": "must be even"})
     assert (first.values, second.values) == ({"n": 3, "why": "x"}, {"n": 4, "why": "x"})
     assert second.comment == "hm"
@@ -118,15 +132,15 @@ async def test_only_what_was_refused_is_asked_again() -> None:
 async def test_a_comment_that_must_be_there() -> None:
     asked = prompt()
     asked.proto.content.decisions.add(decision=pb.DECISION_REVISE, label="Again", comment_required=True)
-    (draft,) = await run(asked, Said("Again", "", " ", "shorter"))
+    (draft,) = await run(asked, ScriptedDialogue("Again", "", " ", "shorter"))
     assert draft == Draft(DecisionKind(DecisionKind.REVISE), comment="shorter")
-    _, mended = await run(prompt(), Said("", "y", "", "so"), {"comment": "is required"})
+    _, mended = await run(prompt(), ScriptedDialogue("", "y", "", "so"), {"comment": "is required"})
     assert mended.comment == "so"
 
 
 @pytest.mark.parametrize("field", ["decision", "values_json", "values_json/unknown", "something/new"])
 async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
-    said = Said("", "3", "x", "y", "", "5", "", "y")
+    said = ScriptedDialogue("", "3", "x", "y", "", "5", "", "y")
     _, second = await run(asking(N, WHY), said, {field: "no"})
     assert second.values == {"n": 5, "why": "x"}
 
@@ -134,7 +148,9 @@ async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
 async def test_a_path_with_odd_names_and_below_a_field() -> None:
     schema = {"type": "object", "properties": {"a/b~c": {"type": "array", "items": {"type": "string"}}}}
     asked = prompt(schema_json=json.dumps(schema))
-    _, second = await run(asked, Said("", "x, y", "y", "z", ""), {"values_json/a~1b~0c/1": "too long"})
+    _, second = await run(
+        asked, ScriptedDialogue("", "x, y", "y", "z", ""), {"values_json/a~1b~0c/1": "too long"}
+    )
     assert second.values == {"a/b~c": ["z"]}
 
 
@@ -142,18 +158,18 @@ async def test_groups() -> None:
     inner = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     properties = {"to": {**inner, "title": "Address"}, "n": {"type": "integer"}}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
-    (without,) = await run(asked, Said("", "", "3", "y"))
+    (without,) = await run(asked, ScriptedDialogue("", "", "3", "y"))
     assert without.values == {"n": 3}
-    (within,) = await run(asked, Said("", "y", "", "Bonn", "", "y"))
+    (within,) = await run(asked, ScriptedDialogue("", "y", "", "Bonn", "", "y"))
     assert within.values == {"to": {"city": "Bonn"}}
-    _, mended = await run(asked, Said("", "y", "Bonn", "", "y", "Ulm"), {"values_json/to": "no"})
+    _, mended = await run(asked, ScriptedDialogue("", "y", "Bonn", "", "y", "Ulm"), {"values_json/to": "no"})
     assert mended.values == {"to": {"city": "Ulm"}}
 
 
 async def test_required_null() -> None:
     part = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": {"f": part}, "required": ["f"]}))
-    (draft,) = await run(asked, Said("", "", "y"))
+    (draft,) = await run(asked, ScriptedDialogue("", "", "y"))
     assert draft.values == {"f": None}
 
 
@@ -164,15 +180,17 @@ async def test_edits_replace_only_what_changed() -> None:
         pb.PromptPart(content_id="c", text="fixed"),
     ]
     asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"), (REVISE, "Again")))
-    said = Said("e", "y", "y", "y", texts=["new\n", "same"])
+    said = ScriptedDialogue("e", "y", "y", "y", texts=["new\n", "same"])
     (draft,) = await run(asked, said)
     assert draft.edits == {"a": "new\n"}
     assert "unchanged" in said.text
     assert "A: +1 -1 lines" in said.text
     assert "    -old\n    +new\n" in said.text
-    assert await run(asked, Said("e", "n", "n", "q")) == []  # nothing was changed, so nothing is approved
+    assert (
+        await run(asked, ScriptedDialogue("e", "n", "n", "q")) == []
+    )  # nothing was changed, so nothing is approved
     _, again = await run(
-        asked, Said("e", "y", "n", "y", "e", "n", texts=["z", "x"]), {"edits": "must be shorter"}
+        asked, ScriptedDialogue("e", "y", "n", "y", "e", "n", texts=["z", "x"]), {"edits": "must be shorter"}
     )
     assert again.edits == {"a": "x"}
 
@@ -181,7 +199,7 @@ async def test_an_edit_that_is_changed_once_more_asks_no_decision_again() -> Non
     """The only text is edited at once; `n` goes back into the editor, and what was typed is there."""
     contents = [pb.PromptPart(content_id="a", title="notes", text="one\ntwo\n", editable=True)]
     asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"),))
-    said = Said("e", "n", "e", "y", texts=["one\n2\n", "one\n3\n4\n"])
+    said = ScriptedDialogue("e", "n", "e", "y", texts=["one\n2\n", "one\n3\n4\n"])
     (draft,) = await run(asked, said)
     assert draft.edits == {"a": "one\n3\n4\n"}
     assert said.text.count("Decide: ") == 1
@@ -191,7 +209,7 @@ async def test_an_edit_that_is_changed_once_more_asks_no_decision_again() -> Non
 
 async def test_given_decision_and_comment_are_not_asked() -> None:
     options = {"decision": DecisionKind.ACCEPT, "comment": "ok"}
-    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), Said("y"), **options)
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), ScriptedDialogue("y"), **options)
     assert draft == Draft(DecisionKind.ACCEPT, comment="ok")
 
 
@@ -200,5 +218,5 @@ async def test_the_end_of_the_input_sends_nothing(lines: list[str]) -> None:
     sent: list[Draft] = []
     send: Callable[..., Any] = sent.append
     with pytest.raises(EOFError):
-        await settle(asking(N, WHY), Said(*lines), send)
+        await settle(asking(N, WHY), ScriptedDialogue(*lines), send)
     assert not sent

@@ -7,7 +7,7 @@ import pytest
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions import images as images_module
 from askback_server.sessions.images import Images, ViewImages
-from askback_server.sessions.unsent import FRAME, Unsent
+from askback_server.sessions.memory_budget import FRAME, MemoryBudget
 
 
 class Image:
@@ -27,12 +27,14 @@ class View:
         self.behind = 0
         self.dropped = 0
         self.waiting: list[Image] = []
-        self.kept: ViewImages = images.of_view(Unsent(10**9, 10**9).account(subject, self._drop), self._fall)
+        self.kept: ViewImages = images.of_view(
+            MemoryBudget(10**9, 10**9).account(subject, self._drop), self._fall
+        )
 
     def _fall(self) -> None:
         self.behind += 1
         for image in self.waiting:
-            self.kept.let_go(image)
+            self.kept.release(image)
         self.waiting.clear()
 
     def _drop(self, error: AskbackError) -> None:

@@ -11,13 +11,13 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.frames import Reply, ServerFrame
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_message
 from askback_server.transport.convert.replies import response
-from askback_server.transport.frames_converse import converse_message
-from askback_server.transport.frames_work import work_message
+from askback_server.transport.frames_converse import write_converse_frame
+from askback_server.transport.frames_work import write_work_frame
 from askback_server.transport.wire import EncodeCache, varint, within
 from tests.support.wire_samples import AT, CLOSED, OPEN
 
@@ -48,7 +48,7 @@ REPLIES: list[tuple[type[Message], str, Any, dict[str, Any]]] = [
         {"prompt": PROMPT, "replayed": True},
     ),
     *(
-        (worker_service_pb2.WorkServerFrame, name, 12, {"version": 12})
+        (worker_service_pb2.WorkServerFrame, name, JobVersion(12), {"version": 12})
         for name in ("report_progress", "acknowledge_prompts", "save_checkpoint")
     ),
     *(
@@ -80,10 +80,11 @@ def test_every_reply_fits_its_response(
     kind = type(getattr(frame(), name))
     expected = kind(**fields)
     assert response(kind, reply) == expected
+    answer = ServerFrame(7, Reply(name, reply))
     if frame is hitl.ConverseServerFrame:
-        told: Any = hitl.ConverseResponse.FromString(converse_message(ServerFrame(7, Reply(name, reply))))
+        told: Any = hitl.ConverseResponse.FromString(write_converse_frame(answer))
     else:
-        told = worker_service_pb2.WorkResponse.FromString(work_message(ServerFrame(7, Reply(name, reply))))
+        told = worker_service_pb2.WorkResponse.FromString(write_work_frame(answer))
     assert list(told.frames) == [frame(ref=7, **{name: expected})]
 
 

@@ -1,1 +1,1 @@
-"""Conformance vectors of the two streams, and what runs them here."""
+"""Conformance vectors of the two streams, and their runner."""

@@ -1,4 +1,4 @@
-"""The jobs and prompts of a vector's JSON as the domain's values."""
+"""Convert the jobs and prompts of a vector's JSON into domain objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _time(message: Any, field: str) -> datetime | None:
 
 
 def prompt_of(document: dict[str, Any]) -> Prompt:
-    """The domain's prompt that a ProtoJSON Prompt is the picture of."""
+    """The domain's prompt for a ProtoJSON Prompt."""
     message = ParseDict(document, prompt_pb2.Prompt())
     resolution = None
     if message.HasField("resolution"):
@@ -77,7 +77,7 @@ def _nudges(message: Any) -> Nudges | None:
 
 
 def job_of(document: dict[str, Any]) -> Job:
-    """The domain's job that a ProtoJSON Job is the picture of."""
+    """The domain's job for a ProtoJSON Job."""
     message = ParseDict(document, job_pb2.Job())
     return Job(
         job_id=message.job_id,
@@ -92,6 +92,6 @@ def job_of(document: dict[str, Any]) -> Job:
         worker_id=message.worker_id,
         session_id="session" if message.worker_id else None,
         cancel_requested_at=_time(message, "cancel_request_time"),
-        # The contract has no field for the reason but that of the frame: vectors use this one.
+        # Only the frame has a field for the reason: vectors always use this one.
         cancel_reason="enough" if message.HasField("cancel_request_time") else "",
     )

@@ -1,4 +1,4 @@
-"""Runs a vector against ConverseCore or WorkCore, through the conversion that the wire uses."""
+"""Run a vector against ConverseCore or WorkCore, with the conversion used on the wire."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from askback_server.engine.committed import Committed
 from askback_server.sessions.converse_core import ConverseCore
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.lease_book import Held
-from askback_server.sessions.work import ENDS_LEASE
+from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
-from askback_server.transport import frames_work
 from askback_server.transport.errors import code_number, code_of
-from askback_server.transport.frames_converse import client_frame, converse_message
+from askback_server.transport.frames_converse import read_converse_frame, write_converse_frame
+from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from tests.vectors.documents import START, job_of, prompt_of
 
 HERE = Path(__file__).parent
@@ -34,18 +33,18 @@ ALL = 10_000
 
 
 def vectors(service: str) -> list[Path]:
-    """The files of a service."""
+    """The vector files of a service."""
     return [p for p in sorted(HERE.glob("*.json")) if read(p)["service"] == service]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A vector."""
+    """Read a vector."""
     vector: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return vector
 
 
 def run(path: Path) -> None:
-    """Every step of a vector. Raises AssertionError where the core says something else."""
+    """Run all steps of a vector. Raises AssertionError where the core's output differs."""
     vector = read(path)
     runner: Runner = {"converse": ConverseRunner, "work": WorkRunner}[vector["service"]](vector)
     for number, step in enumerate(vector["steps"], 1):
@@ -56,7 +55,7 @@ def run(path: Path) -> None:
 
 
 class Runner:
-    """What both services share."""
+    """The steps that both services share."""
 
     frame: type[Any]
 
@@ -78,24 +77,24 @@ class Runner:
         self.core: Any = None
 
     def step(self, step: dict[str, Any]) -> None:
-        """One step, by its first member."""
+        """Run one step, named by its first member."""
         name = next(iter(step))
         getattr(self, f"_{name}")(step.pop(name), **step)
 
     def convert(self, frame: Any) -> Any:
-        """A client's frame as the core takes it."""
+        """Convert a client's frame for the core."""
         raise NotImplementedError
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
-        """The core's frames as messages."""
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
+        """Convert the core's frames into messages."""
         raise NotImplementedError
 
     def take(self, limit: int) -> list[ServerFrame]:
-        """What the core says next."""
+        """Take the core's next frames."""
         raise NotImplementedError
 
     def do(self, ref: int, todo: Any) -> None:
-        """What the core wants to be done."""
+        """Do what the core has asked for."""
         raise NotImplementedError
 
     def _client(self, frames: list[dict[str, Any]]) -> None:
@@ -104,7 +103,7 @@ class Runner:
             try:
                 todo = self.core.receive(self.convert(frame))
             except InvalidField as error:
-                # As the transport does: fatal before the hello, a refused frame after it.
+                # Like the transport: fatal before the hello, a refused frame after it.
                 if self.core.stream.hello is None:
                     self.ended = error
                 else:
@@ -119,7 +118,7 @@ class Runner:
     def _server(self, expected: list[dict[str, Any]], limit: int = ALL) -> None:
         if self.core.stream.beat_due(self.now):
             self.beat()
-        frames = [MessageToDict(f) for f in self.told(self.take(limit))]
+        frames = [MessageToDict(f) for f in self.to_messages(self.take(limit))]
         for want, got in zip(expected, frames, strict=False):
             assert want.get("ref", "0") == got.get("ref", "0"), f"wanted {want}, got {got}"
             difference = differs(want, got)
@@ -127,7 +126,7 @@ class Runner:
         assert len(frames) == len(expected), f"{frames[len(expected) :] or expected[len(frames) :]}"
 
     def beat(self) -> None:
-        """A heartbeat is due."""
+        """Push a heartbeat."""
         raise NotImplementedError
 
     def _calls(self, expected: list[dict[str, Any]]) -> None:
@@ -146,17 +145,17 @@ class Runner:
         assert self.ended.reason == wanted["reason"], self.ended
 
     def reply(self, message: Any) -> bool:
-        """The end of a call. Returns whether it was done."""
+        """Complete a call. Returns whether it succeeded."""
         name = message.WhichOneof("body")
         if name == "error":
-            self.core.stream.failed(message.ref, error_of(message.error))
+            self.core.stream.fail_call(message.ref, error_of(message.error))
             return False
-        self.core.stream.replied(message.ref, name, getattr(message, name))
+        self.core.stream.reply(message.ref, name, getattr(message, name))
         return True
 
 
 class ConverseRunner(Runner):
-    """A console's conversation."""
+    """Runs vectors of the Converse stream."""
 
     frame = hitl.ConverseClientFrame
 
@@ -166,10 +165,10 @@ class ConverseRunner(Runner):
         self.position = "position"
 
     def convert(self, frame: Any) -> Any:
-        return client_frame(frame, self.viewer)
+        return read_converse_frame(frame, self.viewer)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [hitl.ConverseResponse.FromString(converse_message(f)) for f in frames]
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
+        parsed = [hitl.ConverseResponse.FromString(write_converse_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:
@@ -199,14 +198,14 @@ class ConverseRunner(Runner):
             view.resume()
             for prompt in found["resumed"]:
                 view.offer(prompt_of(prompt))
-            view.loaded(found["openPrompts"])
+            view.finish_load(found["openPrompts"])
             return
         if "reset" in found:
             view.resume()
             view.reset(found["reset"])
         for prompt in found["open"]:
             view.offer(prompt_of(prompt))
-        view.loaded()
+        view.finish_load()
 
     def _commit(self, changed: list[dict[str, Any]]) -> None:
         for prompt in changed:
@@ -214,7 +213,7 @@ class ConverseRunner(Runner):
 
 
 class WorkRunner(Runner):
-    """A worker's session."""
+    """Runs vectors of the Work stream."""
 
     frame = workers.WorkClientFrame
 
@@ -222,14 +221,14 @@ class WorkRunner(Runner):
         super().__init__(vector)
         self.core = WorkCore(self.limits, self.heartbeat)
         self._ref = 0
-        self._ending: dict[int, Held | None] = {}
-        self._not_run: list[Held] = []
+        self._ending: dict[int, HeldJob | None] = {}
+        self._not_run: list[HeldJob] = []
 
     def convert(self, frame: Any) -> Any:
-        return frames_work.client_frame(frame, self.viewer, self.limits)
+        return read_work_frame(frame, self.viewer, self.limits)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [workers.WorkResponse.FromString(frames_work.work_message(f)) for f in frames]
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
+        parsed = [workers.WorkResponse.FromString(write_work_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:
@@ -239,13 +238,13 @@ class WorkRunner(Runner):
     def do(self, ref: int, todo: Any) -> None:
         if isinstance(todo, WorkHello):
             self._ref = ref
-        elif isinstance(todo, Call) and todo.name in ENDS_LEASE:
-            self._ending[ref] = self.core.ending(todo.request.job_id, todo.request.token)
+        elif isinstance(todo, Call):
+            self._ending[ref] = self.core.ending(todo)
         elif isinstance(todo, NotRun):
             self._not_run += todo.leases
         elif isinstance(todo, Goodbye):
             for held in tuple(self.core.held.values()):
-                self.core.let_go(held)
+                self.core.forget(held)
 
     def beat(self) -> None:
         self.core.stream.push(Heartbeat(time=START))
@@ -257,7 +256,7 @@ class WorkRunner(Runner):
         if ending is not None:
             ending.ending = False
             if done:
-                self.core.let_go(ending)
+                self.core.forget(ending)
 
     def _open(self, welcome: dict[str, Any], held: list[dict[str, Any]] | None = None) -> None:
         message = ParseDict(welcome, workers.WorkWelcome())
@@ -291,7 +290,7 @@ class WorkRunner(Runner):
 
     def _takenBack(self, wanted: list[dict[str, Any]], seconds: float | None = None) -> None:
         if seconds is not None:
-            self._not_run += self.core.leases.take_back(self.now - seconds)
+            self._not_run += self.core.leases.mark_overdue(self.now - seconds)
         taken = [
             {"jobId": h.job.job_id, "token": str(h.job.token), "received": h.received} for h in self._not_run
         ]
@@ -299,7 +298,7 @@ class WorkRunner(Runner):
         self._not_run = []
 
     def _sessionMoved(self, _: bool) -> None:
-        self.core.move_on()
+        self.core.detach()
 
     def _commit(self, change: dict[str, Any]) -> None:
         job = job_of(change["job"])
@@ -318,7 +317,7 @@ class WorkRunner(Runner):
             for prompt_id in change.get("late", ())
         )
         prompts = tuple(prompt_of(p) for p in change.get("prompts", ()))
-        self.core.committed(Committed(job, prompts, events, change.get("deleted", False)))
+        self.core.apply_commit(Committed(job, prompts, events, change.get("deleted", False)))
 
     def _room(self, wanted: int) -> None:
         assert self.core.room() == wanted, self.core.room()
@@ -328,7 +327,7 @@ class WorkRunner(Runner):
 
 
 def differs(want: Any, got: Any, at: str = "") -> str:
-    """Where something that is wanted is not there; empty if all is."""
+    """The first difference between a wanted and an actual value; empty if there is none."""
     if want == "*":
         return "" if got else f"{at} is empty"
     if isinstance(want, dict):
@@ -352,7 +351,7 @@ def differs(want: Any, got: Any, at: str = "") -> str:
 
 
 def error_of(frame: Any) -> AskbackError:
-    """The domain's error that a FrameError came from."""
+    """The domain's error for a FrameError."""
     reason = frame.reason.removeprefix("ERROR_REASON_")
     found = next(
         cls

@@ -1,1 +1,1 @@
-"""The client: starts jobs, asks people, follows, steers and answers."""
+"""The client: starts, follows and changes jobs, asks people, and answers prompts."""

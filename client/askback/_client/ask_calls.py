@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AskOptions(TypedDict, total=False):
-    """What a question without a worker may say besides its title, form and default; see Client.ask."""
+    """The options of a question without a worker besides title, form and default; see Client.ask."""
 
     kind: str
     body: str
@@ -43,7 +43,7 @@ class AskOptions(TypedDict, total=False):
 
 
 class AskCalls(JobCalls):
-    """A job that is its own question."""
+    """Starts jobs without a worker: each consists of one question."""
 
     @overload
     async def ask(
@@ -95,16 +95,14 @@ class AskCalls(JobCalls):
         request_id: str | None = None,
         retention: timedelta | float | None = None,
     ) -> Run[Verdict[Any]]:
-        """Ask people without a worker: a job whose result is the Verdict on its question.
+        """Ask people without a worker: start a job whose result is the Verdict on its question.
 
             if await (await client.ask("Deploy?")).result(): ...
 
-        `form` is a type (that of the values of the verdict), a JSON Schema or a list of questions.
-        `default` is the decision (or True for ACCEPT, False for REJECT; with a form, the value) taken when
-        the deadline passes.
-        `escalate` says who is asked next when there is no answer yet, `remind` how often consoles remind
-        people.
-        Raises as `start`, and ValueError for arguments that contradict each other.
+        `form` is a type (the type of the verdict's values), a JSON Schema or a list of questions. `default`
+        is the decision (or True for ACCEPT, False for REJECT; with a form, the value) when the deadline
+        expires. `escalate` names whom to ask next without an answer, `remind` how often consoles remind
+        people. Raises as `start`, and ValueError for contradictory arguments.
         """
         shape = None if form is None else form_of(form, title)
         declared = None
@@ -136,5 +134,5 @@ class AskCalls(JobCalls):
                 metadata=metadata,
             )
         )
-        # The type stays in this process; elsewhere `client.run(job_id)` gives plain values.
-        return await self._created(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)
+        # Only this process knows the type; in another one `client.run(job_id)` returns plain values.
+        return await self._create_run(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)

@@ -1,4 +1,4 @@
-"""The client: starts jobs, asks, follows, steers and answers."""
+"""The client: starts, follows and changes jobs, asks people, and answers prompts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a client may be given besides its target; see Client."""
+    """The options of a client besides its target; see Client."""
 
     token: str | None
     user: str | None
@@ -34,11 +34,11 @@ class ClientOptions(TypedDict, total=False):
 
 
 entered: ContextVar[Client | None] = ContextVar("askback_entered_client", default=None)
-"""The client that was entered with `async with` around this code: job functions start on it."""
+"""The client of the innermost `async with Client(...)`: job functions start on it."""
 
 
-async def entered_client() -> Client:
-    """The client to start a job with. Raises RuntimeError if none was entered."""
+async def current_client() -> Client:
+    """The client of the innermost `async with Client(...)`. Raises RuntimeError if there is none."""
     client = entered.get()
     if client is None:
         raise RuntimeError("enter a client first: `async with Client(...)`, or name one: .using(client)")
@@ -52,20 +52,20 @@ class Client(AskCalls, PromptCalls):
             run = await client.start("refund", {"order": "A-17"})
             print(await run.result())
 
-    While it is entered, the job functions of a worker start on it too: `await refund.start(order="A-17")`.
+    Inside `async with`, the job functions of a worker start on it too: `await refund.start(order="A-17")`.
 
-    What is not given comes from the environment, under the command line's names: `ASKBACK_SERVER`,
-    `ASKBACK_TOKEN`, `ASKBACK_NAMESPACE`, `ASKBACK_CA` and so on (see the page for operators). `user` and
-    `groups` name the caller to a server without authentication; `tls` may be `Tls.from_files(ca, cert,
-    key)`, True for the public web's roots, or False. `deadline` bounds a call, retries
-    included, in seconds. The target is HOST, HOST:PORT (50051 by default) or one of gRPC's; ValueError for
-    what cannot be one. A server that was never reached and where nothing listens yet has
-    `connect_timeout` seconds to appear; settings that cannot work are refused at once.
-    Every method raises AskbackError of the class that fits (see askback.errors): Unavailable
-    (CannotConnect, with what to do, where there never was a connection), Unauthenticated and
-    PermissionDenied anywhere.
+    Arguments that are not given come from the environment variables that the command line reads too:
+    `ASKBACK_SERVER`, `ASKBACK_TOKEN`, `ASKBACK_NAMESPACE`, `ASKBACK_CA` and others (see the page for
+    operators). `user` and `groups` name the caller to a server without authentication; `tls` may be
+    `Tls.from_files(ca, cert, key)`, True for the roots of public authorities, or False. `deadline` bounds a
+    call in seconds, retries included. The target is HOST, HOST:PORT (50051 by default) or a target of gRPC;
+    a malformed one raises ValueError. A server that was never reached has `connect_timeout` seconds to
+    appear; settings that cannot work are refused at once.
 
-    A client may be made at import and used in any number of event loops, one after another or in threads.
+    Every method raises the most specific AskbackError (see askback.errors). Any method may raise Unavailable
+    (CannotConnect, with a remedy, if there never was a connection), Unauthenticated and PermissionDenied.
+
+    A client may be created at import and used in any number of event loops, one after another or in threads.
     It may be used after a fork unless it was connected before: then its methods raise RuntimeError.
     """
 
@@ -97,20 +97,20 @@ class Client(AskCalls, PromptCalls):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        # No token of the variable: a fixture may leave in another context than it entered in.
+        # No ContextVar token: a fixture may exit in another context than it was entered in.
         if entered.get() is self:
             entered.set(self._around)
         await self.aclose()
 
     async def whoami(self) -> Identity:
-        """Who the server says that this client is: name, namespaces, roles, groups, expiry.
+        """The identity of this client at the server: name, namespaces, roles, groups, expiry.
 
-        Any role may ask. Raises Unauthenticated, Unimplemented (an older server).
+        Any role may call it. Raises Unauthenticated, Unimplemented (an older server).
         """
         return Identity.from_proto(await self._calls.unary(self._calls.access.WhoAmI, access.WhoAmIRequest()))
 
     async def aclose(self) -> None:
-        """Close the connection. Repeatable."""
+        """Close the connection. May be called repeatedly."""
         await self._calls.aclose()
 
     def console(
@@ -128,16 +128,16 @@ class Client(AskCalls, PromptCalls):
         connect_timeout: float | None = 20.0,
         test: bool = False,
     ) -> Console:
-        """A live console for one person: `async with client.console() as desk`.
+        """A live console for one person: `async with client.console() as console`.
 
-        `user` and `groups` say who it is where that differs from the client's own (without authentication
-        only). `kinds`, `job_types`, `labels` (by name, a value or several of which one must be there),
-        `job_id` and `for_groups` (groups that the audience must name) narrow the view. `credit` is how
-        many prompts may be on their way before the program takes one; 0: the server paces. Entering it
-        raises CannotConnect at once, or when the client's own `connect_timeout` is over, where there is
-        no connection. A server that is slow has this `connect_timeout` (None: both wait without limit).
-        It raises what refuses the console for good, or Unavailable. `test` says that a test's scripted
-        human sits there: a server that is not in test mode takes nothing from it.
+        `user` and `groups` name the person if it is not the client's own user (without authentication only).
+        `kinds`, `job_types`, `labels` (by name, a value or several alternatives), `job_id` and `for_groups`
+        (groups that the audience must name) narrow the view. `credit` is the number of prompts that the
+        server sends before the program takes one; 0: it waits only while the client does not read. Entering
+        the console raises CannotConnect, at once or after the client's `connect_timeout`, if there is no
+        connection. A slow server has this `connect_timeout` (None: both wait without limit). It also raises
+        a final error of the server, or Unavailable. `test` marks the scripted human of a test: a server
+        outside test mode refuses its answers.
         """
         from askback._console.console import Console
 

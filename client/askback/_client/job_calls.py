@@ -1,4 +1,4 @@
-"""The part of the client that starts, follows and steers jobs."""
+"""The methods of the client that start, follow and change jobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class StartOptions(TypedDict, total=False):
-    """What a job may be given besides its input; see Client.start."""
+    """The options of a job besides its input; see Client.start."""
 
     request_id: str | None
     labels: Mapping[str, str] | None
@@ -48,7 +48,7 @@ class StartOptions(TypedDict, total=False):
 
 
 class JobCalls:
-    """JobService, with Python values in and out. Errors that any call may raise: see Client."""
+    """JobService with Python values. See Client for the errors that any method may raise."""
 
     def __init__(self, calls: Calls, namespace: str) -> None:
         self._calls = calls
@@ -77,15 +77,16 @@ class JobCalls:
         timeout: timedelta | float | None = None,
         run_timeout: timedelta | float | None = None,
     ) -> Run[Any]:
-        """Create a job with an input of anything that JSON can hold, and return its handle.
+        """Create a job with any JSON input, and return its handle.
 
-        The result comes back as the type `returns`; without it, as plain JSON values. `request_id` is
-        made if not given, so the call may be retried; give your own to make the job once across restarts
-        of your program. The job starts after `delay` (a span, or a datetime with a time zone; one that has
-        passed means at once), ends after `timeout` at the latest, people and attempts included, and may be
-        run for `run_timeout` by each attempt, people not included: then it fails with DEADLINE_EXCEEDED, or
-        the attempt with RUN_TIMEOUT. Raises InvalidArgument, InvalidTime, AlreadyExists for a `request_id`
-        that was used with other content, ResourceExhausted.
+        The result is converted to the type `returns`; without it, it consists of plain JSON values. A
+        `request_id` is generated if not given, so that the call can be retried; give your own to create the
+        job only once across restarts of your program. The job starts after `delay` (a duration, or a
+        datetime with a time zone; a past one means at once). `timeout` bounds the whole job, waiting for
+        people and all attempts included; it then fails with DEADLINE_EXCEEDED. `run_timeout` bounds each
+        attempt, waiting for people not included; the attempt then fails with RUN_TIMEOUT. Raises
+        InvalidArgument, InvalidTime, AlreadyExists for a `request_id` that was used with other content,
+        ResourceExhausted.
         """
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
         if isinstance(delay, datetime):
@@ -98,21 +99,22 @@ class JobCalls:
             request.run_timeout.CopyFrom(duration(run_timeout, "run_timeout"))
         if input is not None:
             request.input_json = dumps(input)
-        return await self._created(request, returns)
+        return await self._create_run(request, returns)
 
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
     def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
-        """The handle of a job that exists already; its result comes back as the type `returns`.
+        """The handle of an existing job; its result is converted to the type `returns`.
 
-        Of a job without a worker it is a Verdict, with plain values unless `returns` is `Verdict[TYPE]`.
+        The result of a job without a worker is a Verdict, with plain values unless `returns` is
+        `Verdict[TYPE]`.
         """
         return self._handle(job_id, None, returns)
 
     async def get(self, job_id: str, *, strong: bool = True) -> JobInfo:
-        """A job as it is; not `strong`: as a replica remembers it. Raises NotFound."""
+        """Read a job; without `strong` from a replica's memory, which may be out of date. Raises NotFound."""
         consistency = pb.CONSISTENCY_STRONG if strong else pb.CONSISTENCY_UNSPECIFIED
         request = pb.GetJobRequest(job_id=job_id, consistency=consistency)
         return JobInfo((await self._calls.unary(self._calls.jobs.GetJob, request)).job)
@@ -129,11 +131,10 @@ class JobCalls:
         id_suffix: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[JobInfo]:
-        """The jobs that match, newest first, page by page as they are taken.
+        """Yield the jobs that match, newest first; pages are read as they are needed.
 
-        `labels` has by name a value, or several of which the job must have one. `created_after` and
-        `created_before` have a time zone; `id_suffix` is the last 6 to 36 characters of
-        the id. Raises InvalidTime, InvalidArgument.
+        `labels` has a value by name, or several alternatives. `created_after` and `created_before` have a
+        time zone; `id_suffix` is the last 6 to 36 characters of the id. Raises InvalidTime, InvalidArgument.
         """
         request = pb.ListJobsRequest(
             namespace=self.namespace,
@@ -158,7 +159,7 @@ class JobCalls:
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> int:
-        """How many jobs match; the arguments and errors are those of `list`."""
+        """The number of jobs that match; arguments and errors are those of `list`."""
         request = pb.ListJobsRequest(
             namespace=self.namespace,
             filter=job_filter(states, job_types, user_ids, labels, created_after, created_before),
@@ -168,7 +169,7 @@ class JobCalls:
         return (await self._calls.unary(self._calls.jobs.ListJobs, request)).total_size
 
     async def cancel(self, job_id: str, reason: str = "") -> JobInfo:
-        """Cancel a job. A running job gets a request: its worker has 30 s to stop. Raises NotFound,
+        """Cancel a job. The worker of a running job is notified and has 30 s to stop. Raises NotFound,
         FailedPrecondition."""
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
@@ -177,13 +178,13 @@ class JobCalls:
     async def retry(
         self, job_id: str, *, keep: Keep | str | None = None, request_id: str | None = None
     ) -> Run[Any]:
-        """Start a new job like a finished one and return its handle.
+        """Start a new job that repeats a finished one, and return its handle.
 
-        `keep` ALL carries over its checkpoints and the answers that people gave by ACCEPT, EDIT or RESPOND:
-        the same question under the same key has them at once. NOTHING asks and does everything again. None:
-        ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one. Raises NotFound, FailedPrecondition if
-        the job has not ended, AlreadyExists for a `request_id` that was used with another job or `keep`,
-        ValueError for another `keep`.
+        `keep` ALL keeps its checkpoints and the answers with ACCEPT, EDIT or RESPOND: the same question
+        under the same key is answered at once. NOTHING starts from scratch. None means ALL for a FAILED job
+        and NOTHING for a COMPLETED or CANCELLED one. Raises NotFound, FailedPrecondition if the job has not
+        ended, AlreadyExists for a `request_id` that was used with another job or `keep`, ValueError for an
+        unknown `keep`.
         """
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)
         if keep is not None:
@@ -192,7 +193,7 @@ class JobCalls:
         return self.run(reply.job.job_id)
 
     async def delete(self, job_id: str) -> None:
-        """Delete a finished job with all it asked. Raises NotFound, FailedPrecondition."""
+        """Delete a finished job with its prompts. Raises NotFound, FailedPrecondition."""
         request = pb.DeleteJobRequest(job_id=job_id)
         await self._calls.unary(self._calls.jobs.DeleteJob, request, idempotent=False)
 
@@ -206,7 +207,7 @@ class JobCalls:
         retention: timedelta | float | None = None,
         expected_version: int = 0,
     ) -> JobInfo:
-        """Change what is given; labels are replaced whole. Raises NotFound, InvalidArgument, Aborted."""
+        """Change the given fields; `labels` replaces all. Raises NotFound, InvalidArgument, Aborted."""
         job = job_pb2.Job(job_id=job_id)
         paths: list[str] = []
         if labels is not None:
@@ -235,9 +236,9 @@ class JobCalls:
         user_ids: Iterable[str] = (),
         labels: LabelConditions | None = None,
     ) -> AsyncIterator[JobChange]:
-        """The jobs that match, then each one that changes, without end; resumes after a broken connection.
+        """Yield the jobs that match, then every change, without end; reconnects after a break.
 
-        It carries state, not history: a slow reader sees fewer, fresher jobs. `states` narrow the first
+        It carries state, not history: a slow reader gets fewer, fresher states. `states` narrows the first
         snapshot only. Raises InvalidArgument.
         """
         token = ""
@@ -263,7 +264,7 @@ class JobCalls:
             await asyncio.sleep(backoff.next())
 
     async def understanding(self, job_id: str) -> Understanding:
-        """A job's deep-understanding state; version 0 if none was written. Raises NotFound."""
+        """The deep-understanding state of a job; version 0 if none was written. Raises NotFound."""
         return await Understandings(self._calls).get(job_id)
 
     async def update_understanding(
@@ -295,7 +296,7 @@ class JobCalls:
             request.retention.CopyFrom(duration(retention, "retention"))
         return request
 
-    async def _created(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
+    async def _create_run(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
         reply = await self._calls.unary(self._calls.jobs.CreateJob, request)
         prompt = PromptInfo(reply.prompt) if reply.HasField("prompt") else None
         return self._handle(reply.job.job_id, prompt, returns)

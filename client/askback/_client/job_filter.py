@@ -1,4 +1,4 @@
-"""Which jobs: from the SDK's arguments to the contract's JobFilter."""
+"""Builds the contract's JobFilter from the SDK's arguments."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 
 LabelConditions = Mapping[str, str | Sequence[str]]
-"""By name: the value that a label must have, or several of which it must have one."""
+"""The required value of each label by name, or several alternatives."""
 
 
 def label_fields(labels: LabelConditions | None) -> dict[str, Any]:
-    """The fields of a filter that say which labels must be there: all of them, by name and value."""
+    """The label fields of a filter; all labels must match."""
     given = labels or {}
     several = {name: values for name, values in given.items() if not isinstance(values, str)}
     return {
@@ -34,7 +34,7 @@ def job_filter(
     created_before: datetime | None,
     id_suffix: str = "",
 ) -> pb.JobFilter:
-    """The filter. Raises ValueError for an unknown state, InvalidTime for a naive datetime."""
+    """Build the filter. Raises ValueError for an unknown state, InvalidTime for a naive datetime."""
     return pb.JobFilter(
         states=[job_pb2.JobState.Value(f"JOB_STATE_{JobState(state)}") for state in states],
         job_types=job_types,

@@ -1,4 +1,4 @@
-"""The part of the client that reads and answers prompts one by one."""
+"""The methods of the client that read and answer prompts by single calls."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from askback._client.job_filter import LabelConditions, label_fields
-from askback._console.desk import CaughtUp, Closing, Desk
+from askback._console.console_view import CaughtUp, Closing, ConsoleView
 from askback._model.answers import answer_request
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback._model.times import duration
 from askback._wire.backoff import Backoff
@@ -24,7 +24,7 @@ from askback.v1 import prompt_pb2
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PromptPage:
-    """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
+    """A page of prompts, and the total number that match. An empty token marks the last page."""
 
     prompts: tuple[PromptInfo, ...]
     total: int
@@ -35,13 +35,13 @@ class PromptPage:
 
 
 class PromptCalls:
-    """HitlService, call by call. For a live view see `Client.console`."""
+    """HitlService by single calls. For a live view see `Client.console`."""
 
     _calls: Calls
     namespace: str
 
     async def prompt(self, prompt_id: str = "", *, job_id: str = "", key: str = "") -> PromptInfo:
-        """A prompt by its id, or by job and key, in any state. Raises NotFound."""
+        """Read a prompt in any state, by its id, or by job and key. Raises NotFound."""
         request = pb.GetPromptRequest(prompt_id=prompt_id, job_id=job_id, key=key)
         return PromptInfo((await self._calls.unary(self._calls.hitl.GetPrompt, request)).prompt)
 
@@ -58,15 +58,15 @@ class PromptCalls:
         job_id_suffix: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
-        """The prompts that match (open ones if no states are given): by priority, deadline and age.
+        """Yield the prompts that match (open ones by default), ordered by priority, deadline and age.
 
-        `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and of its job's.
+        `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and the job's id.
         """
         token = ""
-        view = _view(kinds, job_types, labels, job_id, for_groups, states)
-        view.id_suffix, view.job_id_suffix = id_suffix, job_id_suffix
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
+        filter.id_suffix, filter.job_id_suffix = id_suffix, job_id_suffix
         while True:
-            page = await self._page(view, page_size, token)
+            page = await self._page(filter, page_size, token)
             for prompt in page.prompts:
                 yield prompt
             if not (token := page.next_page_token):
@@ -87,18 +87,18 @@ class PromptCalls:
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
-        """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument.
+        """One page of the prompts that `prompts` yields, and their total number. Raises InvalidArgument.
 
-        With `unattended` only open prompts for which no one who may answer has a console open; with `mine`
-        those that the caller has claimed or is named for; with `overdue` open ones that have escalated.
+        `unattended` selects open prompts that no connected person may answer, `mine` those that the caller
+        has claimed or is named for, `overdue` open ones that have escalated.
         """
-        view = _view(kinds, job_types, labels, job_id, for_groups, states)
-        view.unattended, view.mine, view.overdue = unattended, mine, overdue
-        return await self._page(view, page_size, page_token)
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
+        filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
+        return await self._page(filter, page_size, page_token)
 
-    async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:
+    async def _page(self, filter: pb.PromptFilter, size: int, token: str) -> PromptPage:
         request = pb.ListPromptsRequest(
-            namespace=self.namespace, filter=view, page_size=size, page_token=token
+            namespace=self.namespace, filter=filter, page_size=size, page_token=token
         )
         page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
         return PromptPage(tuple(map(PromptInfo, page.prompts)), page.total_size, page.next_page_token)
@@ -112,19 +112,19 @@ class PromptCalls:
         job_id: str = "",
         for_groups: Iterable[str] = (),
     ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
-        """The open prompts that match, then every change, without end; resumes after a broken connection.
+        """Yield the open prompts that match, then every change, without end; reconnects after a break.
 
-        It carries state, not history: the newest state of a prompt, never one that is closed, never an
-        older version. Raises InvalidArgument.
+        It carries state, not history: the newest state of a prompt, never a closed prompt, never an older
+        version. Raises InvalidArgument.
         """
         closings: deque[Closing] = deque()
-        desk = Desk(lambda prompts: None)
-        desk.listen(closings.append)
-        view = _view(kinds, job_types, labels, job_id, for_groups)
+        view = ConsoleView(lambda prompts: None)
+        view.listen(closings.append)
+        filter = _filter(kinds, job_types, labels, job_id, for_groups)
 
         def start() -> Any:
-            desk.new_stream()
-            request = pb.WatchPromptsRequest(namespace=self.namespace, filter=view, resume_token=desk.token)
+            view.new_stream()
+            request = pb.WatchPromptsRequest(namespace=self.namespace, filter=filter, resume_token=view.token)
             return self._calls.stream(lambda on: on.hitl.WatchPrompts, request)
 
         backoff = Backoff()
@@ -132,13 +132,13 @@ class PromptCalls:
             async for message in messages(self._calls, "HitlService.WatchPrompts", start):
                 backoff.reset()
                 for event in message.events:
-                    desk.apply(event)
+                    view.apply(event)
                 while closings:
                     yield closings.popleft()
-                while (taken := desk.take()) is not None:
-                    yield PromptInfo(taken.prompt)
+                while (delivery := view.take()) is not None:
+                    yield PromptInfo(delivery.prompt)
                 if any(event.HasField("caught_up") for event in message.events):
-                    yield CaughtUp(len(desk.open_ids))
+                    yield CaughtUp(len(view.open_ids))
             await asyncio.sleep(backoff.next())
 
     async def answer(
@@ -151,11 +151,11 @@ class PromptCalls:
         comment: str = "",
         answer_id: str | None = None,
     ) -> AnswerOutcome:
-        """Answer a prompt as it was shown; an id stands for the prompt as it is now.
+        """Answer a prompt at the revision that was shown; an id stands for the present revision.
 
-        `answer_id` is made if not given, so the call may be retried; give your own to answer once across
-        restarts of your program. Raises AnswerInvalid (with the violations; the prompt stays open),
-        PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound.
+        An `answer_id` is generated if not given, so that the call can be retried; give your own to answer
+        only once across restarts of your program. Raises AnswerInvalid (with the violations; the prompt
+        stays open), PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound.
         """
         shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
         request = answer_request(
@@ -165,31 +165,31 @@ class PromptCalls:
         return AnswerOutcome.from_proto(reply.result)
 
     async def claim(self, prompt_id: str, seconds: float | None = None) -> PromptInfo:
-        """Take an open prompt on. Raises NotFound, PromptClaimed, PromptClosed."""
+        """Claim an open prompt. Raises NotFound, PromptClaimed, PromptClosed."""
         request = pb.ClaimPromptRequest(prompt_id=prompt_id)
         if seconds is not None:
             request.duration.CopyFrom(duration(seconds, "seconds"))
         return PromptInfo((await self._calls.unary(self._calls.hitl.ClaimPrompt, request)).prompt)
 
     async def release(self, prompt_id: str) -> PromptInfo:
-        """Release a claim. Raises NotFound, PromptClaimed if it is another person's."""
+        """Release a claim. Raises NotFound, PromptClaimed for another person's claim."""
         request = pb.ReleasePromptRequest(prompt_id=prompt_id)
         return PromptInfo((await self._calls.unary(self._calls.hitl.ReleasePrompt, request)).prompt)
 
     async def cancel_prompt(self, prompt_id: str, reason: str = "") -> PromptInfo:
-        """Withdraw an open prompt; its job goes on. Raises NotFound, PromptClosed."""
+        """Withdraw an open prompt; its job continues. Raises NotFound, PromptClosed."""
         request = pb.CancelPromptRequest(prompt_id=prompt_id, reason=reason)
         return PromptInfo((await self._calls.unary(self._calls.hitl.CancelPrompt, request)).prompt)
 
     async def answers(self, prompt_id: str) -> AsyncIterator[tuple[AnswerInfo, AnswerStatus]]:
-        """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
+        """Yield every answer submitted to a prompt with its status, oldest first. Raises NotFound."""
         async for record in self.answer_records(prompt_id):
-            status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
+            status = member_of(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
             violations = tuple(Violation(v.field, v.description) for v in record.violations)
             yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
 
     async def answer_records(self, prompt_id: str) -> AsyncIterator[prompt_pb2.AnswerRecord]:
-        """The same as the contract's messages. Raises NotFound."""
+        """As `answers`, but yield the contract's messages. Raises NotFound."""
         request = pb.ListAnswersRequest(prompt_id=prompt_id)
         while True:
             page = await self._calls.unary(self._calls.hitl.ListAnswers, request)
@@ -200,7 +200,7 @@ class PromptCalls:
             request.page_token = page.next_page_token
 
 
-def _view(
+def _filter(
     kinds: Iterable[str],
     job_types: Iterable[str],
     labels: LabelConditions | None,

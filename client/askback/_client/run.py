@@ -1,4 +1,4 @@
-"""A job in the hands of the program that started it."""
+"""The handle of a job."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ ONLY_PROMPT = "prompt"
 
 
 class Run(Generic[R]):
-    """A handle on one job. It holds no state of its own: make as many as you like, in any process.
+    """A handle of one job. It is stateless: create any number of them, in any process.
 
-    `returns` is the type that the result comes back as; without it, as plain JSON values. A Run is no
-    answer: as a bool it raises TypeError.
+    The result is converted to the type `returns`; without it, it consists of plain JSON values. A Run has no
+    truth value: `bool(run)` raises TypeError, because a job is no answer.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Run(Generic[R]):
 
     @must_await("run.job")
     async def job(self) -> JobInfo:
-        """The job as it is now. Raises NotFound."""
+        """Read the job. Raises NotFound."""
         return await self._job()
 
     async def _job(self, *, patient: bool = False) -> JobInfo:
@@ -72,15 +72,15 @@ class Run(Generic[R]):
 
     @must_await("run.cancel")
     async def cancel(self, reason: str = "") -> JobInfo:
-        """Cancel the job. A running job gets a request: its worker has 30 s to stop. Raises
+        """Cancel the job. The worker of a running job is notified and has 30 s to stop. Raises
         FailedPrecondition if the job has ended."""
         request = pb.CancelJobRequest(job_id=self.job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
     async def watch(self, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
-        """Every event above `after_seq`, once and in order, then live ones; ends with the job.
+        """Yield every event after `after_seq`, once and in order, then live events, until the job ends.
 
-        Survives broken connections and restarts. Raises NotFound, Internal if the server leaves a gap.
+        Reconnects after breaks and restarts. Raises NotFound, Internal if the server leaves a gap.
         """
         last = after_seq
         backoff = Backoff()
@@ -101,8 +101,8 @@ class Run(Generic[R]):
                     yield event
                     if event.is_last:
                         return
-            # In order, but without a last event: the job ended at or before `after_seq`, or the
-            # server just wanted us to go.
+            # The stream ended without the job's last event: the job ended at or before `after_seq`, or the
+            # server shuts down.
             job = await self._job(patient=True)
             if job.state.is_terminal and job.version <= last:
                 return
@@ -110,18 +110,17 @@ class Run(Generic[R]):
 
     @must_await("run.result")
     async def result(self, timeout: timedelta | float | None = None) -> R:
-        """Wait for the end and return the result: what the job's function returned.
+        """Wait for the end of the job and return the result of its function.
 
-        Once the job was read, it waits through any number of broken connections and restarts. `timeout` (a
-        timedelta or seconds; None: without limit) bounds this wait and nothing else: TimeoutError is raised,
-        and the job goes on. Call `result` again to go on waiting, or `cancel` to end the job.
+        After the first read of the job, the wait survives any number of broken connections and restarts.
+        `timeout` (a timedelta or seconds; None: without limit) bounds this wait only: TimeoutError is raised,
+        and the job continues. Call `result` again to wait further, or `cancel` to end the job.
 
-        For a job without a worker the result is the Verdict on its question, in whatever way that ended;
-        with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled, NotFound,
-        TimeoutError, InvalidTime for a timeout that is no span, ValueError for a result that does not fit
-        the type that was expected, and TypeError for a job without a worker from which another type than a
-        Verdict was expected. Raises PermissionDenied if you may see the job's head only (see
-        JobInfo.head_only).
+        The result of a job without a worker is the Verdict on its question, also if that expired or was
+        withdrawn; with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled,
+        NotFound, TimeoutError, InvalidTime for an invalid timeout, ValueError for a result that does not fit
+        `returns`, TypeError for a job without a worker if `returns` is no Verdict, and PermissionDenied if
+        you may see the job's head only (see JobInfo.head_only).
         """
         if timeout is None:
             return await self._result()

@@ -1,6 +1,6 @@
-"""What an asking method returns before `await`: a coroutine that refuses to be a yes.
+"""Coroutines without a truth value, for the methods that ask people.
 
-Any object is true, so `if job.confirm(...)` without `await` would approve whatever people say.
+Any other coroutine is true, so `if job.confirm(...)` without `await` would always approve.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ T = TypeVar("T")
 
 
 class Unawaited(Coroutine[Any, Any, T]):
-    """A coroutine for `await`, tasks, `gather` and `wait_for`, as a bool a TypeError.
+    """A coroutine for `await`, tasks, `gather` and `wait_for` that raises TypeError as a bool.
 
-    A coroutine that is never awaited warns, as any other does; not if its use as a bool was refused, which
-    says so already.
+    A coroutine that is never awaited warns, as any other does, except after this TypeError.
     """
 
     __slots__ = ("__weakref__", "_coroutine", "_refused", "_spelling")
@@ -31,26 +30,26 @@ class Unawaited(Coroutine[Any, Any, T]):
 
     def __bool__(self) -> NoReturn:
         self._refused = True
-        said = self._spelling
-        raise TypeError(f"{said}(...) has no answer before it is awaited: write `await {said}(...)`")
+        call = self._spelling
+        raise TypeError(f"{call}(...) has no answer before it is awaited: write `await {call}(...)`")
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
-        """As of any coroutine."""
+        """Forward to the coroutine."""
         return self._coroutine.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """As of any coroutine."""
+        """Forward to the coroutine."""
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """As of any coroutine."""
+        """Forward to the coroutine."""
         self._coroutine.close()
 
     def __getattr__(self, name: str) -> Any:
-        """Name, frame and state of the coroutine: tasks show them."""
+        """Forward name, frame and state: tasks show them."""
         if name.startswith("cr_") or name in ("__name__", "__qualname__"):
             return getattr(self._coroutine, name)
         raise AttributeError(f"a call that was not awaited has no {name!r}; is an `await` missing?")
@@ -66,14 +65,14 @@ class Unawaited(Coroutine[Any, Any, T]):
 def must_await(
     spelling: str,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Unawaited[T]]]:
-    """Decorate an `async def` so that it returns an Unawaited; `spelling` is how callers write the call."""
+    """Decorate an `async def` to return an Unawaited; `spelling` is the call as users write it."""
 
     def decorate(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Unawaited[T]]:
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> Unawaited[T]:
             return Unawaited(function(*args, **kwargs), spelling)
 
-        # It counts as an `async def` for mocks and frameworks that look.
+        # Mark it as an `async def` for mocks and frameworks that check.
         if hasattr(inspect, "markcoroutinefunction"):
             inspect.markcoroutinefunction(call)
         else:

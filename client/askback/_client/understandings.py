@@ -1,4 +1,4 @@
-"""Reading and changing the deep-understanding state of a job."""
+"""Reads and changes the deep-understanding state of a job."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Understandings:
         self._calls = calls
 
     async def get(self, job_id: str) -> Understanding:
-        """The state of a job; version 0 if none was written. Raises NotFound."""
+        """Read the state of a job; version 0 if none was written. Raises NotFound."""
         request = pb.GetDeepUnderstandingRequest(job_id=job_id)
         reply = await self._calls.unary(self._calls.jobs.GetDeepUnderstanding, request)
         return Understanding.from_proto(reply.deep_understanding)

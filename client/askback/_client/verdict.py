@@ -1,4 +1,4 @@
-"""What people decided, in one class that is true only for a yes."""
+"""The result of a question, true only for ACCEPT and EDIT."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GIVING_VALUES = frozenset({DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKi
 
 
 def _refuse_json(verdict: object) -> NoReturn:
-    """Written as JSON it would be an object, which a reader would take for a yes."""
+    """Refuse JSON: a verdict would become an object, and most programs treat any object as true."""
     raise TypeError(
         "a Verdict cannot be written as JSON: return bool(verdict), verdict.decision or its values"
     )
@@ -43,34 +43,34 @@ def _refuse_json(verdict: object) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict(Generic[T_co]):
-    """How a question ended. It is true for ACCEPT and EDIT, and false for everything else.
+    """The result of a question. It is true for ACCEPT and EDIT, and false otherwise.
 
-    RESPOND gives values and authorises nothing, so it is false; so are a question that expired or was
-    withdrawn, and a decision that this version does not know. A default that the deadline took counts as
-    what it decides: check `by_default` before you report it as a person's answer.
+    RESPOND gives values and authorises nothing, so it is false. A question that expired or was withdrawn is
+    false too, as is a decision that this version does not know. The default of an expired deadline counts
+    like an answer: check `by_default` before you report it as a person's decision.
 
-    Two verdicts with the same content are equal; a verdict cannot be hashed. `verdict["decision"]` and the
-    other keys of the prompt's resolution (a job without a worker has it as its result) work as in a dict,
-    with `in`, `get`, `keys`, `items`, `len`, iteration and `dict(verdict)`: `state`, `actor`, `reason` and
-    `resolved_at`; of an answer also `answer_id`, `decision`, `comment`, `edits` (a list), `source`,
-    `user_id`, `revision`, `at` (a text), and `values` if there are some.
+    Verdicts with the same content are equal; they are not hashable. A verdict is also a read-only mapping of
+    the prompt's resolution, with `verdict["decision"]`, `in`, `get`, `keys`, `items`, `len`, iteration and
+    `dict(verdict)`: `state`, `actor`, `reason` and `resolved_at`; with an answer also `answer_id`,
+    `decision`, `comment`, `edits` (a list), `source`, `user_id`, `revision`, `at` (a text), and `values` if
+    there are any.
     """
 
     state: PromptState
-    """ANSWERED, EXPIRED, CANCELLED or SUPERSEDED. The methods of a job raise for all but the first."""
+    """ANSWERED, EXPIRED, CANCELLED or SUPERSEDED. The methods of a Job raise for all but ANSWERED."""
     decision: DecisionKind
     """UNSPECIFIED without an answer, and for a decision that this version does not know."""
     values: T_co
-    """The form's values, as its type; None where none came: without a form, and with a no."""
+    """The form's values, as its type; None without a form, and if the question was declined."""
     edits: dict[str, str]
-    """New texts by content id; only what was changed."""
+    """The new texts by content id; only changed ones."""
     comment: str
     by: str
-    """Who decided; empty when the deadline's default did, and without an answer."""
+    """The person who decided; empty for the deadline's default, and without an answer."""
     at: datetime | None
-    """When it was decided, or when the question ended without an answer."""
+    """The time of the decision, or of the end without an answer."""
     by_default: bool
-    """Nobody answered in time, and the default was taken."""
+    """Whether the deadline expired and its default was used."""
     prompt: PromptInfo = field(compare=False)
     __hash__ = None  # type: ignore[assignment]
     __pydantic_serializer__ = SchemaSerializer(
@@ -82,7 +82,7 @@ class Verdict(Generic[T_co]):
 
     @property
     def answered(self) -> bool:
-        """Whether a person gave values: a RESPOND, or a yes with values."""
+        """Whether a person gave values: a RESPOND, or an ACCEPT or EDIT with values."""
         answer = self.prompt.answered
         if answer is None or self.by_default or self.state is not PromptState.ANSWERED:
             return False
@@ -90,7 +90,7 @@ class Verdict(Generic[T_co]):
         return has_values and self.decision in GIVING_VALUES
 
     def text(self, content_id: str) -> str:
-        """A content as it was accepted: edited, or as it was shown. Raises KeyError."""
+        """The accepted text of a content: the edited one, else the one that was shown. Raises KeyError."""
         if content_id in self.edits:
             return self.edits[content_id]
         for content in self.prompt.contents:
@@ -132,7 +132,7 @@ class Verdict(Generic[T_co]):
 
 
 def verdict_of(prompt: PromptInfo, values: T, edits: dict[str, str] | None = None) -> Verdict[T]:
-    """The verdict on a closed prompt. `edits` are those of earlier rounds; the prompt's own win."""
+    """Build the verdict on a closed prompt. `edits` are of earlier rounds; the prompt's own override them."""
     answer, resolution = prompt.answered, prompt.resolution
     return Verdict(
         state=prompt.state,
@@ -148,7 +148,7 @@ def verdict_of(prompt: PromptInfo, values: T, edits: dict[str, str] | None = Non
 
 
 def values_of(prompt: PromptInfo, form: Form | None) -> Any:
-    """What was given with an answer, as the form's type (None: as plain values); None if nothing was.
+    """The values of the answer, converted to the form's type (`form` None: plain values); None without any.
 
     Raises ValueError for values that do not fit the type.
     """
@@ -171,7 +171,7 @@ def require_answer(prompt: PromptInfo) -> None:
 
 
 def refusal(prompt: PromptInfo) -> PromptDeclined:
-    """The error for an answer that gives no value."""
+    """The error for an answer that declines to give values."""
     answer = prompt.answered
     assert answer is not None
     who = "the default of its deadline" if answer.by_default else answer.by or "a person"

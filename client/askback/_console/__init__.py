@@ -1,1 +1,1 @@
-"""The live console: prompts as they come, and answers on the same stream."""
+"""The live console: receives prompts and sends answers on one stream."""

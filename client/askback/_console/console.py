@@ -1,4 +1,4 @@
-"""A live console: prompts as they come, and answers on the same stream."""
+"""A live console: receives prompts and sends answers on one stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import grpc
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing, Desk
+from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
 from askback._wire.contact import PATIENCE
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
@@ -24,8 +24,8 @@ from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 _log = logging.getLogger("askback.console")
 
 
-class ConverseWire:
-    """The console's side of the Converse stream."""
+class ConverseProtocol:
+    """The client side of the Converse stream."""
 
     name = "console"
     method = "HitlService.Converse"
@@ -36,10 +36,11 @@ class ConverseWire:
         self._put: Callable[[pb.ConverseClientFrame], None] | None = None
         self._freed = 0
         self.window = 64
-        self.desk = Desk(self._restore)
+        self.view = ConsoleView(self._restore)
         self.replica = ""
         self.watchers: list[Callable[[bool], None]] = []
-        self._told = True
+        self._connected = True
+        """The state that the watchers know."""
         self.test_mode = False
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
@@ -48,61 +49,61 @@ class ConverseWire:
         return stub.Converse(metadata=tuple(metadata))
 
     def pack(self, frames: Sequence[pb.ConverseClientFrame]) -> pb.ConverseRequest:
-        """The message that holds these frames."""
+        """Build the message that contains these frames."""
         return pb.ConverseRequest(frames=frames)
 
     def hello(self) -> pb.ConverseClientFrame:
-        """Opens the conversation where the last one ended."""
-        self._hello.resume_token = self.desk.token
+        """Build the hello, with the position of the previous stream."""
+        self._hello.resume_token = self.view.token
         return pb.ConverseClientFrame(hello=self._hello)
 
     def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
-        """A sign of life."""
+        """Build a heartbeat."""
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
     def goodbye(self) -> pb.ConverseClientFrame:
-        """The orderly end."""
+        """Build the last frame of an orderly end."""
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
-    def welcomed(self, frame: pb.ConverseServerFrame) -> float:
-        """Take the limits."""
+    def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
+        """Store the server's limits and prepare the view for a new stream."""
         welcome = frame.welcome
         self.window = welcome.max_in_flight or self.window
         self.replica = welcome.replica
         self.test_mode = welcome.test_mode
-        self.desk.new_stream()
+        self.view.new_stream()
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[pb.ConverseClientFrame], None]) -> None:
-        """From now on credit goes to this stream."""
+    def on_open(self, put: Callable[[pb.ConverseClientFrame], None]) -> None:
+        """Send credit to this stream from now on."""
         self._put = put
         freed, self._freed = self._freed, 0
         if freed:
             self._restore(freed)
         self._tell(True)
 
-    def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
-        """Take a change of the view, or a position."""
+    def on_push(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
+        """Apply a change of the view, or a new resume token."""
         match frame.WhichOneof("body"):
             case "prompt_event":
-                self.desk.apply(frame.prompt_event)
+                self.view.apply(frame.prompt_event)
             case "heartbeat":
-                self.desk.bookmark(frame.heartbeat.resume_token)
+                self.view.bookmark(frame.heartbeat.resume_token)
 
-    def refused(self, error: AskbackError, session: object) -> bool:
-        """Nothing of a console is lost with its stream."""
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
+        """Never reconnect after a final error: a console has no session to replace."""
         return False
 
-    def lost(self, spoken: float) -> None:
-        """Credit waits for the next stream, which begins with all of it."""
+    def on_disconnect(self, spoken: float) -> None:
+        """Stop sending credit: the next stream begins with the full credit."""
         self._put = None
-        self.desk.caught_up.clear()
+        self.view.caught_up.clear()
         self._tell(False)
 
     def _tell(self, connected: bool) -> None:
-        if connected != self._told:
-            self._told = connected
+        if connected != self._connected:
+            self._connected = connected
             for watcher in list(self.watchers):
                 watcher(connected)
 
@@ -116,12 +117,12 @@ class ConverseWire:
 
 
 class Console:
-    """One person's desk. Made by `Client.console`; use it with `async with`.
+    """A live view of one person's open prompts. Made by `Client.console`; use it with `async with`.
 
-        async for prompt in desk.prompts():
+        async for prompt in console.prompts():
             await prompt.approve(comment="checked")
 
-    It survives broken streams and restarts; answers are sent again until their result is known.
+    It reconnects after broken streams and restarts; answers are resent until their result is known.
     """
 
     def __init__(
@@ -149,9 +150,9 @@ class Console:
             None if connect_timeout is None else seconds(connect_timeout, "connect_timeout")
         )
         self._patience = patience
-        self._wire = ConverseWire(hello)
-        self._desk = self._wire.desk
-        self._session = Session(self._wire, endpoint)
+        self._protocol = ConverseProtocol(hello)
+        self._view = self._protocol.view
+        self._session = ReconnectingStream(self._protocol, endpoint)
 
     async def __aenter__(self) -> Console:
         timeout = self._connect_timeout
@@ -169,49 +170,49 @@ class Console:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave. Repeatable."""
+        """Close the console. May be called repeatedly."""
         await self._session.aclose()
 
     @property
     def connected(self) -> bool:
-        """Whether a stream is open now. Without one, prompts may be out of date and answers wait."""
+        """Whether a stream is open. Without one, prompts may be out of date and answers wait."""
         return self._session.connected
 
     @property
     def caught_up(self) -> asyncio.Event:
-        """Set while the view is complete: all that was open has been received.
+        """Set while the view is complete: every open prompt has been received.
 
-        With credit, that is after the program has taken what the credit holds back.
+        With credit, the server sends the rest only after the program has taken earlier prompts.
         """
-        return self._desk.caught_up
+        return self._view.caught_up
 
     @property
     def open_ids(self) -> list[str]:
-        """The ids of the prompts that are open in this view now, received ones only."""
-        return self._desk.open_ids
+        """The ids of the prompts that were received and are open in this view."""
+        return self._view.open_ids
 
     async def prompts(self) -> AsyncIterator[ConsolePrompt]:
-        """Open prompts as they come, and again when they change: the newest state, never a closed one.
+        """Yield each open prompt when it arrives, and again when it changes: the newest state, never a closed
+        one.
 
-        Several iterators share the prompts among them. Raises AskbackError when the server refuses the
-        console for good.
+        Several iterators share the prompts. Raises AskbackError for a final error of the server.
         """
         while True:
-            taken = self._desk.take()
-            if taken is None:
-                await self._or_failure(self._desk.arrived)
+            delivery = self._view.take()
+            if delivery is None:
+                await self._or_failure(self._view.arrived)
                 continue
             try:
-                yield ConsolePrompt(taken.prompt, self)
+                yield ConsolePrompt(delivery.prompt, self)
             finally:
-                self._desk.done(taken)
+                self._view.settle(delivery)
 
     def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
-        """As `prompts()`: `async for prompt in desk`."""
+        """As `prompts()`: `async for prompt in console`."""
         return self.prompts()
 
     async def closings(self) -> AsyncIterator[Closing]:
-        """What leaves the view from now on. Raises as `prompts`."""
+        """Yield each prompt that leaves the view from now on. Raises as `prompts`."""
         waiting: deque[Closing] = deque()
         arrived = asyncio.Event()
 
@@ -219,7 +220,7 @@ class Console:
             waiting.append(closing)
             arrived.set()
 
-        end = self._desk.listen(note)
+        end = self._view.listen(note)
         try:
             while True:
                 while waiting:
@@ -230,16 +231,17 @@ class Console:
             end()
 
     def on_closed(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
-        """Call `listener` with all that leaves the view; the returned function ends that."""
-        return self._desk.listen(listener)
+        """Call `listener` with each prompt that leaves the view. Returns a function that unsubscribes."""
+        return self._view.listen(listener)
 
     def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
-        """Call `watcher` with False when the stream is lost and True when there is one again.
+        """Call `watcher` with False when the stream breaks and with True when it is open again.
 
-        A move to another stream that the server asked for is no loss. The returned function ends it.
+        A move to another stream at the server's request is not reported. Returns a function that
+        unsubscribes.
         """
-        self._wire.watchers.append(watcher)
-        return lambda: self._wire.watchers.remove(watcher)
+        self._protocol.watchers.append(watcher)
+        return lambda: self._protocol.watchers.remove(watcher)
 
     async def request(self, **body: Any) -> Any:
         """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""
@@ -248,30 +250,30 @@ class Console:
         return getattr(reply, name)
 
     def check_mode(self) -> None:
-        """Raise FailedPrecondition if a scripted human sits at a server that people work with.
+        """Raise FailedPrecondition if a test's scripted human is connected to a server outside test mode.
 
-        The server refuses its answers too; one that is older than test mode would not.
+        Such a server refuses the answers too, but a server from before test mode would not.
         """
-        if self.test and not self._wire.test_mode:
+        if self.test and not self._protocol.test_mode:
             raise FailedPrecondition(
                 f"{self._endpoint.target} is not in test mode; a scripted human answers nothing there",
                 reason="ERROR_REASON_NOT_TEST_MODE",
             )
 
     def is_open(self, prompt_id: str) -> bool:
-        """Whether the prompt is in the view and, as far as is known, open."""
-        return self._desk.is_open(prompt_id)
+        """Whether the prompt is in the view and, as far as the console knows, open."""
+        return self._view.is_open(prompt_id)
 
     def note_closed(self, result: pb.AnswerResult) -> None:
-        """The result of an answer says that its prompt has ended; the event may come later."""
+        """Close the prompt if the result of an answer reports its end; the event may come later."""
         if result.prompt.HasField("resolution"):
             answer_id = result.prompt.resolution.answer.answer_id
-            self._desk.close(
+            self._view.close(
                 result.prompt.prompt_id, result.prompt.job_id, result.prompt.resolution, answer_id
             )
 
     async def _or_failure(self, event: asyncio.Event) -> None:
-        """Wait for an event. Raises the error that ends the session for good, if that comes first."""
+        """Wait for an event. Raises the error that ends the stream for good, if that comes first."""
         over = self._session.stopped
         if over is None:
             raise RuntimeError("enter the console first: async with client.console() as desk")

@@ -1,4 +1,4 @@
-"""A prompt on a console, with what a person can do to it."""
+"""A prompt on a console, with the methods that answer and claim it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Responder(Protocol):
 
 
 class ConsolePrompt(PromptInfo):
-    """A prompt as it was shown; an answer is about exactly this.
+    """A prompt as it was shown; an answer applies to exactly this revision.
 
-    Every verb that answers returns an AnswerOutcome, or raises AnswerInvalid (with the violations; the
-    prompt stays open), PromptStale (with the prompt as it is now), PromptClosed (with the resolution that
-    won), PromptClaimed, NotFound. An answer is sent again until its result is known; giving the same
-    answer once more after a cancelled wait goes on with the same `answer_id`.
+    Every method that answers returns an AnswerOutcome, or raises AnswerInvalid (with the violations; the
+    prompt stays open), PromptStale (with the present prompt), PromptClosed (with the resolution that won),
+    PromptClaimed, NotFound. An answer is resent until its result is known. If you cancel the wait and give
+    the same answer again, it keeps its `answer_id` and counts once.
     """
 
     def __init__(self, proto: prompt_pb2.Prompt, console: Responder) -> None:
@@ -49,44 +49,44 @@ class ConsolePrompt(PromptInfo):
 
     @property
     def still_open(self) -> bool:
-        """Whether it is open, as far as the console knows by now."""
+        """Whether the prompt is still open, as far as the console knows."""
         return self._console.is_open(self.prompt_id)
 
     async def approve(self, comment: str = "", *, values: Any = None) -> AnswerOutcome:
-        """ACCEPT."""
+        """Decide ACCEPT."""
         return await self.decide(DecisionKind.ACCEPT, values=values, comment=comment)
 
     async def answer(
         self, values: Any = None, /, *, comment: str | None = None, **named_values: Any
     ) -> AnswerOutcome:
-        """Give the values asked for: a mapping, a model, the value of the only field, or by name.
+        """Give the requested values: a mapping, a model, the value of the only field, or by name.
 
-        The decision is RESPOND where it is offered, else ACCEPT. A field named `comment` is meant by a
-        keyword only if the form has one; otherwise it is the answer's comment.
+        The decision is RESPOND where it is offered, else ACCEPT. The keyword `comment` is a value if the
+        form has a field of this name, else the answer's comment.
         """
-        said = comment or ""
+        text = comment or ""
         if comment is not None and "comment" in (self.schema or {}).get("properties", {}):
-            named_values["comment"], said = comment, ""
+            named_values["comment"], text = comment, ""
         if named_values:
             values = {**(values or {}), **named_values}
-        return await self.decide(giving_values(self), values=values, comment=said)
+        return await self.decide(giving_values(self), values=values, comment=text)
 
     async def edit(
         self, edits: Mapping[str, str] | None = None, *, values: Any = None, comment: str = ""
     ) -> AnswerOutcome:
-        """EDIT: accept with whole new texts by content id, or with values."""
+        """Decide EDIT: accept with complete new texts by content id, or with values."""
         return await self.decide(DecisionKind.EDIT, edits=edits, values=values, comment=comment)
 
     async def decline(self, reason: str = "") -> AnswerOutcome:
-        """REJECT, or DISMISS where a no is not offered."""
+        """Decide REJECT, or DISMISS where REJECT is not offered."""
         return await self.decide(saying_no(self), comment=reason)
 
     async def revise(self, comment: str) -> AnswerOutcome:
-        """REVISE: not so; do it again as the comment says."""
+        """Decide REVISE: have it done again as the comment says."""
         return await self.decide(DecisionKind.REVISE, comment=comment)
 
     async def dismiss(self, comment: str = "") -> AnswerOutcome:
-        """DISMISS: not answering this."""
+        """Decide DISMISS: do not answer the question."""
         return await self.decide(DecisionKind.DISMISS, comment=comment)
 
     async def decide(
@@ -97,7 +97,7 @@ class ConsolePrompt(PromptInfo):
         edits: Mapping[str, str] | None = None,
         comment: str = "",
     ) -> AnswerOutcome:
-        """Any decision. Raises ValueError for one that does not exist."""
+        """Give any decision. Raises ValueError for an unknown one."""
         request = answer_request(self, decision, values=values, edits=edits, comment=comment, answer_id="-")
         self._console.check_mode()
         request.test = self._console.test
@@ -111,7 +111,7 @@ class ConsolePrompt(PromptInfo):
         return AnswerOutcome.from_proto(reply.result)
 
     async def claim(self, seconds: float | None = None) -> PromptInfo:
-        """Take it on, for 10 minutes if not said otherwise. Raises PromptClaimed, PromptClosed, NotFound."""
+        """Claim the prompt, for 10 minutes by default. Raises PromptClaimed, PromptClosed, NotFound."""
         request = pb.ClaimPromptRequest(prompt_id=self.prompt_id)
         if seconds is not None:
             request.duration.CopyFrom(duration(seconds, "seconds"))
@@ -119,7 +119,7 @@ class ConsolePrompt(PromptInfo):
         return PromptInfo(reply.prompt)
 
     async def release(self) -> PromptInfo:
-        """Release the claim. Raises PromptClaimed if it is another person's, NotFound."""
+        """Release the claim. Raises PromptClaimed for another person's claim, NotFound."""
         request = pb.ReleasePromptRequest(prompt_id=self.prompt_id)
         reply: pb.ReleasePromptResponse = await self._console.request(release_prompt=request)
         return PromptInfo(reply.prompt)

@@ -1,4 +1,4 @@
-"""An answer on its way: from the SDK's arguments to the contract's request."""
+"""Builds the contract's AnswerPromptRequest from the SDK's arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer_request(
     comment: str = "",
     answer_id: str | None = None,
 ) -> pb.AnswerPromptRequest:
-    """The request that answers this prompt as it was shown.
+    """Build the request that answers this prompt at the revision that was shown.
 
     A plain value (not a mapping) goes to the form's only field. Raises ValueError for an unknown
     decision, or a plain value for a form with several fields.
@@ -58,7 +58,7 @@ def _as_object(prompt: PromptInfo, value: Any) -> Any:
 
 
 def giving_values(prompt: PromptInfo) -> DecisionKind:
-    """The decision that goes with values: RESPOND where it is offered, else ACCEPT or EDIT."""
+    """The decision that carries values: RESPOND where it is offered, else ACCEPT or EDIT."""
     offered = [option.decision for option in prompt.decisions]
     for decision in (DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKind.EDIT):
         if decision in offered:
@@ -67,7 +67,7 @@ def giving_values(prompt: PromptInfo) -> DecisionKind:
 
 
 def saying_no(prompt: PromptInfo) -> DecisionKind:
-    """The decision for a no: REJECT where it is offered, else DISMISS."""
+    """The negative decision: REJECT where it is offered, else DISMISS."""
     offered = [option.decision for option in prompt.decisions]
     if DecisionKind.REJECT not in offered and DecisionKind.DISMISS in offered:
         return DecisionKind.DISMISS

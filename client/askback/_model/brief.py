@@ -1,4 +1,4 @@
-"""Short forms of values for `repr`: what fits into a line of a log or a failing test."""
+"""Short forms of values for `repr`: they fit into one line of a log or of a failing test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from reprlib import Repr
 from typing import Any
 
 MOST = 48
-"""Characters of one value."""
+"""The most characters of one value."""
 
 _repr = Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = MOST

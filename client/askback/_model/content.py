@@ -1,4 +1,4 @@
-"""What is asked: from the SDK's arguments to the contract's PromptContent."""
+"""Builds the contract's PromptContent from the SDK's arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from askback.v1 import prompt_pb2 as pb
 
 
 class _Unset:
-    """No default was given (None is a default)."""
+    """The type of UNSET, which stands for no default: None is itself a default."""
 
     def __repr__(self) -> str:
         return "..."
@@ -28,15 +28,15 @@ class _Unset:
 UNSET: Final = _Unset()
 Unset = _Unset
 Deadline = timedelta | float | datetime
-"""How long people have: a timedelta, seconds, or a datetime with a time zone."""
+"""The time that people have: a timedelta, seconds, or a datetime with a time zone."""
 Contents = Iterable[Content] | Mapping[str, str]
-"""What there is to look at; a mapping is id to Markdown text."""
+"""The contents to show; a mapping is from content id to Markdown text."""
 Decisions = Iterable[Option | DecisionKind | str]
 Reminding = Remind | timedelta | float | None
 
 
 class Shown(TypedDict, total=False):
-    """What every question of a job may say besides its title, key, form, contents and default."""
+    """Options of every question of a job besides its title, key, form, contents and default."""
 
     kind: str
     """`clarify`, `confirm`, `preview`, `validate`, `deep_understanding`, `structure_fix`, or your own."""
@@ -48,32 +48,32 @@ class Shown(TypedDict, total=False):
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
     escalate: Iterable[After]
-    """Whom to ask in addition, or instead, when there is no answer yet: `[After(3600).to("group:leads")]`."""
+    """Whom to ask too, or instead, if there is no answer in time: `[After(3600).to("group:leads")]`."""
     remind: Reminding
     """How often consoles remind people while it is open: a span, or Remind for more."""
     decisions: Decisions
-    """What is offered; empty: the kind's own."""
+    """The decisions offered; empty: the defaults of the kind."""
     priority: int
     labels: Mapping[str, str] | None
     blocking: bool
-    """False: the job counts as running while it waits, and is never parked for it."""
+    """False: the job counts as running while it waits, and is never parked for this question."""
     metadata: Any
-    """For programs; anything that JSON can hold."""
+    """Data for programs: any JSON value."""
     supersedes: Iterable[str]
-    """Keys of open questions whose place this one takes."""
+    """Keys of open questions that this one supersedes."""
     same: bool
-    """True: an answer to this key stands though the wording has changed (else QuestionChanged)."""
+    """True: keep a stored answer of this key although the wording has changed (else QuestionChanged)."""
 
 
 class Asked(Shown, total=False):
-    """The same, and what there is to look at."""
+    """The options of Shown, and the contents to show."""
 
     contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """The answer that a passed deadline gives."""
+    """The answer that the server gives when the deadline expires."""
 
     decision: DecisionKind
     values_json: str = ""
@@ -99,11 +99,11 @@ def prompt_content(
     blocking: bool = True,
     metadata: Any = None,
 ) -> pb.PromptContent:
-    """The content of a prompt.
+    """Build the content of a prompt.
 
     `to` names `user:NAME` and `group:NAME`; empty: every console of the namespace. Raises ValueError
-    for another form of `to`, for a default without a deadline, and for an unknown decision, InvalidTime
-    for a time that is none.
+    for a malformed `to`, for a default without a deadline, and for an unknown decision; InvalidTime for an
+    invalid time or duration.
     """
     content = pb.PromptContent(
         kind=kind, title=title, body=body, priority=priority, labels=dict(labels or {}), blocking=blocking
@@ -121,7 +121,7 @@ def prompt_content(
         content.metadata_json = dumps(metadata)
     action = FinalAction(on_deadline)
     if isinstance(deadline, datetime):
-        # The server judges it: it alone knows whether this question exists already.
+        # The server checks it: a past deadline is valid if the question exists already.
         content.deadline.CopyFrom(timestamp(deadline, "deadline"))
     elif deadline is not None:
         content.timeout.CopyFrom(duration(deadline, "deadline"))
@@ -137,19 +137,19 @@ def prompt_content(
 
 
 CORRECTION = timedelta(minutes=1)
-"""How long people have at least to correct an answer, when the deadline is near or over."""
+"""The least time that people get to correct an answer when the deadline is near or has passed."""
 
 
 def time_to_correct(deadline: datetime) -> Duration:
-    """How long people have to give another answer to a question with this deadline."""
+    """The time that people get to correct an answer to a question with this deadline."""
     return duration(max(deadline - datetime.now(UTC), CORRECTION), "deadline")
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:
-    """Whether the server would surely take `asked` for the question that `known` is.
+    """Whether the server is certain to treat `asked` and `known` as the same question.
 
-    It fills in the kind's decisions where none are given, and leaves routing and time out of its
-    digest. False only means: let the server judge.
+    The server fills in the kind's decisions where none are given, and its digest leaves out routing and
+    deadlines. False does not mean that they differ: then ask the server.
     """
     return (
         asked.kind == known.kind

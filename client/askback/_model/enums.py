@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class DecisionKind(StrEnum):
-    """What a person may decide. Only ACCEPT and EDIT authorise."""
+    """A person's decision. Only ACCEPT and EDIT authorise."""
 
     ACCEPT = "ACCEPT"
     EDIT = "EDIT"
@@ -22,7 +22,7 @@ class DecisionKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job is in its life."""
+    """The state of a job."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -44,14 +44,14 @@ class JobState(StrEnum):
 
 
 class Keep(StrEnum):
-    """What a retried job has of the one it repeats: answers and checkpoints, or neither."""
+    """What a retry keeps of the job that it repeats: answers and checkpoints, or neither."""
 
     ALL = "ALL"
     NOTHING = "NOTHING"
 
 
 class PromptState(StrEnum):
-    """Where a prompt is in its life. All but PENDING are final."""
+    """The state of a prompt. All but PENDING are final."""
 
     PENDING = "PENDING"
     ANSWERED = "ANSWERED"
@@ -62,7 +62,7 @@ class PromptState(StrEnum):
 
 
 class AnswerStatus(StrEnum):
-    """What became of a submitted answer."""
+    """The outcome of a submitted answer."""
 
     ACCEPTED = "ACCEPTED"
     RECORDED = "RECORDED"
@@ -73,7 +73,7 @@ class AnswerStatus(StrEnum):
 
 
 class Authentication(StrEnum):
-    """How the server knows who calls; NONE: it takes the caller's word, on loopback only."""
+    """How the server authenticates callers. NONE: it trusts the name that they give, on loopback only."""
 
     TOKEN = "TOKEN"
     CERTIFICATE = "CERTIFICATE"
@@ -82,7 +82,7 @@ class Authentication(StrEnum):
 
 
 class FinalAction(StrEnum):
-    """What a passed deadline does when no default is given."""
+    """The effect of an expired deadline."""
 
     EXPIRE = "EXPIRE"
     DEFAULT = "DEFAULT"
@@ -94,14 +94,14 @@ _E = TypeVar("_E", bound=StrEnum)
 
 
 def word(enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> str:
-    """The name of a value without its prefix; UNSPECIFIED for one that a newer server made up."""
+    """The name of a value without its prefix; UNSPECIFIED for a value of a newer server."""
     try:
         return enum.Name(number).removeprefix(prefix)
     except ValueError:
         return "UNSPECIFIED"
 
 
-def named(cls: type[_E], enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> _E:
-    """The member of `cls` for a value of the contract."""
+def member_of(cls: type[_E], enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> _E:
+    """The member of `cls` for a value of the contract; UNSPECIFIED for one of a newer server."""
     name = word(enum, prefix, number)
     return cls(name if name in cls.__members__ else "UNSPECIFIED")

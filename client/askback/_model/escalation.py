@@ -1,4 +1,4 @@
-"""Who is asked next when there is no answer yet, and how often people are reminded."""
+"""Escalation steps and reminders of a question that has no answer yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class After:
     """A step of an escalation, taken after this time without an answer (a timedelta, or seconds).
 
     `escalate=[After(timedelta(hours=1)).to("group:leads"), After(14_400).to("user:ana", instead=True)]`. The
-    time counts from the asking. Answers to what was shown before the step stay valid.
+    time counts from the moment of asking. An answer that was begun before the step stays valid.
     """
 
     after: timedelta | float
@@ -24,18 +24,19 @@ class After:
     priority: int = 0
 
     def to(self, *names: str, instead: bool = False) -> After:
-        """Ask `user:NAME` and `group:NAME` too; with `instead` in place of all who were asked before.
+        """Ask `user:NAME` and `group:NAME` too, or with `instead` in place of the earlier audience.
 
-        A question for everyone stays for everyone, unless `instead`. `to(instead=True)` asks everyone.
+        A question to everyone stays a question to everyone, unless `instead`. `to(instead=True)` asks
+        everyone.
         """
         return replace(self, names=names, instead=instead)
 
     def raising(self, priority: int) -> After:
-        """The question's priority rises by so much."""
+        """Raise the question's priority by this number."""
         return replace(self, priority=priority)
 
     def to_proto(self) -> pb.EscalationStep:
-        """The contract's message. Raises InvalidTime, and ValueError for another form of a name."""
+        """The contract's message. Raises InvalidTime, and ValueError for a malformed name."""
         step = pb.EscalationStep(
             after=duration(self.after, "after"), replace=self.instead, raise_priority=self.priority
         )
@@ -47,8 +48,8 @@ class After:
 class Remind:
     """Consoles remind people `every` interval (a timedelta, or seconds) while the question is open.
 
-    The first time `after` so long, if that is another span; at most `times`, 0: as often as the server
-    allows.
+    `after` is the time until the first reminder, if it differs from `every`. `times` is the most reminders
+    to send; 0: as many as the server allows.
     """
 
     every: timedelta | float
@@ -64,7 +65,7 @@ class Remind:
 
 
 def address(audience: pb.Audience, to: Iterable[str]) -> None:
-    """Name `user:NAME` and `group:NAME`. Raises ValueError for another form."""
+    """Add `user:NAME` and `group:NAME` to the audience. Raises ValueError for a malformed name."""
     for name in to:
         what, _, who = name.partition(":")
         if what == "user" and who:

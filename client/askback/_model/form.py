@@ -1,4 +1,4 @@
-"""Forms: a Python type, a JSON Schema or a list of questions, and the way back from values to Python."""
+"""Forms: a Python type, a JSON Schema or a list of questions, and the conversion of their values."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pydantic_core import PydanticSerializationError
 from askback._model.form_schema import FormSchema, secret_in
 from askback._model.json_text import dumps, fit, loads, loads_spelled
 from askback._model.nonretryable import InvalidValue
-from askback._model.schema import NULLABLE, flattened, without_nulls
+from askback._model.schema import NULLABLE, flatten, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
-"""Under this name a primitive, an enum or a list travels: values are always an object."""
+"""The property that holds a primitive, an enum or a list: values are always a JSON object."""
 
 
 class Form(Protocol):
-    """What is to be filled in."""
+    """A form that people fill in."""
 
     def fill(self, content: pb.PromptContent) -> None:
         """Put the form into a prompt's content."""
 
     def parse(self, values_json: str) -> Any:
-        """What the worker's function gets for these values. Raises ValueError if they do not fit."""
+        """Convert values to what the worker's function receives. Raises ValueError if they do not fit."""
 
     def dump(self, value: Any) -> str:
-        """The values that stand for this Python value. Raises InvalidValue for one that does not fit."""
+        """Convert a Python value to the form's values. Raises InvalidValue for one that does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class TypeForm:
     schema_json: str
     wrapped: bool
     nullable: frozenset[str]
-    """Fields without a default that may be None: people leave them out."""
+    """Fields without a default that may be None: people leave them empty."""
 
     @classmethod
     def of(cls, type_: Any, title: str) -> TypeForm:
-        """The form of a type; `title` names the one field of a primitive.
+        """Build the form of a type; `title` is the title of the only field of a primitive.
 
         Raises TypeError for a type that has no form, such as a recursive one.
         """
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         try:
-            schema = flattened(adapter.json_schema(schema_generator=FormSchema))
+            schema = flatten(adapter.json_schema(schema_generator=FormSchema))
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
         if secret_in(schema):
@@ -79,7 +79,7 @@ class TypeForm:
             )
             if nullable:
                 schema["required"] = [name for name in schema["required"] if name not in nullable]
-        return cls(adapter, _text(_unmarked(schema)), wrapped, nullable)
+        return cls(adapter, _text(_drop_marks(schema)), wrapped, nullable)
 
     def fill(self, content: pb.PromptContent) -> None:
         """Put the schema into a prompt's content."""
@@ -95,11 +95,11 @@ class TypeForm:
         return fit(self.adapter, values)
 
     def dump(self, value: Any) -> str:
-        """The JSON object that stands for an instance, or for what makes one: a dict for a model, a text for
-        an enum. What is None is left out. Raises InvalidValue for what does not fit the type."""
+        """The JSON object of an instance, or of a value that pydantic converts to one: a dict for a model, a
+        text for an enum. None is left out. Raises InvalidValue for a value that does not fit the type."""
         try:
             plain = self._plain(value)
-        except PydanticSerializationError:  # no instance
+        except PydanticSerializationError:  # not an instance yet
             try:
                 plain = self._plain(self.adapter.validate_python(value))
             except ValidationError as error:
@@ -171,8 +171,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _unmarked(node: Any) -> Any:
-    """The schema without the marks that `flattened` leaves."""
+def _drop_marks(node: Any) -> Any:
+    """The schema without the NULLABLE marks of `flatten`."""
     if isinstance(node, dict):
-        return {key: _unmarked(value) for key, value in node.items() if key != NULLABLE}
-    return [_unmarked(item) for item in node] if isinstance(node, list) else node
+        return {key: _drop_marks(value) for key, value in node.items() if key != NULLABLE}
+    return [_drop_marks(item) for item in node] if isinstance(node, list) else node

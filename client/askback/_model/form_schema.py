@@ -1,4 +1,4 @@
-"""JSON Schemas of Python types as forms need them, where pydantic's are made for programs."""
+"""JSON Schemas of Python types for people's forms; pydantic's own schemas are made for programs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CLOCK = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?$"
 
 
 class FormSchema(GenerateJsonSchema):
-    """What differs from pydantic's own:
+    """A schema generator that differs from pydantic's in these points:
 
     - Docstrings of classes are for programmers and are left out; `Field(description=…)` is for people.
-    - The members of an enum have titles where they have a `label` (as Django's choices do), or where their
-      values say less than their names.
-    - A `time` needs no offset, a naive datetime has no form, and a Decimal is marked as one.
-    - None in a Literal may be left out, as None in a union.
+    - Members of an enum get titles if they have a `label` (as Django's choices do), or if their values say
+      less than their names.
+    - A `time` needs no offset, a naive datetime is refused, and a Decimal is marked as one.
+    - None in a Literal makes the field optional, as None in a union does.
     """
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
@@ -32,7 +32,7 @@ class FormSchema(GenerateJsonSchema):
         return found
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        """The values, with titles where they have some."""
+        """The values, with titles if there are any."""
         found = super().enum_schema(schema)
         titles = _titles(schema["members"])
         if titles:
@@ -58,20 +58,20 @@ class FormSchema(GenerateJsonSchema):
         return {"anyOf": [super().literal_schema({**schema, "expected": rest}), {"type": "null"}]}
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        """A number, or its digits as a text, which no program can lose."""
+        """A number, or a text with its digits: as a text it keeps them in every program."""
         found = super().decimal_schema(schema)
         for branch in found.get("anyOf", ()):
             if branch.get("type") == "string":
                 branch["format"] = "decimal"
-                branch.pop("pattern", None)  # it looks ahead, which not every engine can
+                branch.pop("pattern", None)  # it uses lookahead, which some regex engines lack
         return found
 
     def time_schema(self, schema: core_schema.TimeSchema) -> JsonSchemaValue:
-        """JSON Schema's own `time` wants an offset, which a time of day seldom has."""
+        """A time of day without an offset: the format `time` of JSON Schema requires one."""
         return {"type": "string", "format": "time-local", "pattern": _CLOCK}
 
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
-        """A point in time, with its offset. Raises TypeError for a datetime that must have none."""
+        """A point in time with its offset. Raises TypeError for a datetime type that forbids an offset."""
         if schema.get("tz_constraint") == "naive":
             raise TypeError(
                 "a datetime without a time zone is no point in time; use datetime or AwareDatetime"
@@ -80,15 +80,16 @@ class FormSchema(GenerateJsonSchema):
 
 
 def _titles(members: list[Any]) -> list[str]:
-    """A title for each member; an empty list if the values say it all."""
+    """A title for each member; an empty list if the values are clear enough, or the titles are ambiguous."""
     enums = [member for member in members if isinstance(member, Enum)]
     titles = [_title(member) for member in enums]
     if len(enums) != len(members) or not any(titles):
         return []
     values = [str(member.value).casefold() for member in enums]
-    told = [title.casefold() or value for title, value in zip(titles, values, strict=True)]
+    shown = [title.casefold() or value for title, value in zip(titles, values, strict=True)]
     clear = all(
-        title not in told[:n] + told[n + 1 :] + values[:n] + values[n + 1 :] for n, title in enumerate(told)
+        title not in shown[:n] + shown[n + 1 :] + values[:n] + values[n + 1 :]
+        for n, title in enumerate(shown)
     )
     return titles if clear else []
 
@@ -98,8 +99,8 @@ def _title(member: Enum) -> str:
     if isinstance(label, str):
         return label
     name = member.name.replace("_", " ").strip()
-    said = str(member.value).replace("_", " ").replace("-", " ").strip()
-    return "" if said.casefold() == name.casefold() else name.capitalize()
+    value = str(member.value).replace("_", " ").replace("-", " ").strip()
+    return "" if value.casefold() == name.casefold() else name.capitalize()
 
 
 def secret_in(schema: Any) -> bool:

@@ -1,11 +1,11 @@
-"""Who the server says that a client is."""
+"""The identity of a client as the server sees it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from askback._model.enums import Authentication, named
+from askback._model.enums import Authentication, member_of
 from askback._model.times import moment
 from askback.v1 import access_service_pb2 as pb
 
@@ -14,9 +14,9 @@ from askback.v1 import access_service_pb2 as pb
 class Identity:
     """The principal of a client, as `Client.whoami` returns it.
 
-    `namespaces` are those that the client may name; the first is its default. `roles` are `client`, `worker`,
-    `console` and `admin`, as far as it has them. `expires` is when the credentials expire, None if they do
-    not; compare it with `server_time`, the server's clock when it answered.
+    `namespaces` are those that the client may use; the first is its default. `roles` are those of `client`,
+    `worker`, `console` and `admin` that it has. `expires` is the time when the credentials expire, None if
+    they do not; compare it with `server_time`, the server's clock at the time of the answer.
     """
 
     subject: str
@@ -35,11 +35,11 @@ class Identity:
         return self.namespaces[0] if self.namespaces else ""
 
     def may_use(self, namespace: str) -> bool:
-        """Whether the client may name this namespace; an empty one is the default."""
+        """Whether the client may use this namespace; empty stands for the default."""
         return not namespace or self.all_namespaces or namespace in self.namespaces
 
     def has(self, role: str) -> bool:
-        """Whether the client may do what this role may do: an admin has every role."""
+        """Whether the client has this role; an admin has every role."""
         return self.admin or role in self.roles
 
     @classmethod
@@ -52,7 +52,7 @@ class Identity:
             tuple(response.roles),
             tuple(response.groups),
             response.admin,
-            named(Authentication, pb.Authentication, "AUTHENTICATION_", response.authentication),
+            member_of(Authentication, pb.Authentication, "AUTHENTICATION_", response.authentication),
             moment(response, "expire_time"),
             moment(response, "server_time"),
         )

@@ -1,9 +1,9 @@
-"""What a worker's function raises to fail its job for good.
+"""Errors in a job's function that fail the job for good.
 
-NonRetryable             raised by you: every attempt would end like this one
+NonRetryable             raised by you: every attempt would fail in the same way
 ├── DuplicateKey           one key for two questions, or two steps, in one run
-├── InvalidKey             a key that cannot be one
-├── InvalidStep            a step that cannot be made, or whose result does not fit
+├── InvalidKey             a malformed key
+├── InvalidStep            a step that cannot run, or whose result cannot be stored or converted
 ├── InvalidAnswer          a form's validators refused what people answered, three times
 └── InvalidValue           an argument that the SDK refuses; a ValueError too
     └── InvalidTime          a naive datetime, or a span that is not longer than 0 s
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class NonRetryable(Exception):
-    """Raise it, or a subclass, in a worker function: the job fails for good, whatever attempts are left.
+    """Raise it, or a subclass, in a job's function: the job fails for good, with no further attempts.
 
     `code` is the failure's code; the class's name if empty.
     """
@@ -24,7 +24,7 @@ class NonRetryable(Exception):
 
 
 class InvalidAnswer(NonRetryable):
-    """A validator of the worker's form refused what people answered, and asking again did not help."""
+    """A validator of the worker's form refused the answer, and asking again did not help."""
 
 
 class InvalidValue(NonRetryable, ValueError):
@@ -41,9 +41,9 @@ class InvalidTime(InvalidValue):
 class DuplicateKey(NonRetryable):
     """The function used one key for two questions, or for two steps, in one run. Nothing was sent.
 
-    A key is free again if its question or step raised without a result: a step whose function raised, a
-    question that was cancelled, or refused by the server. One that expired, was declined or was withdrawn
-    has its result, and needs another key to be asked again.
+    A key may be used again if its question or step ended without a result: a step whose function raised, a
+    question whose wait was cancelled or that the server refused. A question that expired, was declined or
+    was withdrawn has a result; use another key to ask it again.
     """
 
     def __init__(self, message: str = "", *, key: str = "") -> None:
@@ -52,13 +52,13 @@ class DuplicateKey(NonRetryable):
 
 
 class InvalidKey(NonRetryable):
-    """The key of a question or step is not text, is empty, or is too long. Nothing was done."""
+    """The key of a question or step is not a str, is empty, or is too long. Nothing was sent."""
 
 
 class InvalidStep(NonRetryable):
-    """A step cannot be made, or its result cannot be kept or does not fit the function's annotation.
+    """A step cannot run, or its result cannot be stored or does not fit the function's annotation.
 
-    What the function did is not repeated.
+    The function is not called again.
     """
 
 

@@ -1,4 +1,4 @@
-"""Prompts and their answers as a program sees them."""
+"""Prompts and their answers, as the SDK returns them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from askback._model import brief
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.json_text import loads
 from askback._model.times import moment
 from askback._model.violations import Violation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Content:
-    """Something to look at beside the prompt's body: a preview, a diff, a report.
+    """A document shown with the prompt's body: a preview, a diff, a report.
 
     Give `text` or `url`. `editable` lets a person replace the text (decision EDIT).
     """
@@ -52,7 +52,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A decision that a prompt offers; an empty label means the server's."""
+    """A decision that a prompt offers; an empty label stands for the server's."""
 
     decision: DecisionKind
     label: str = ""
@@ -69,9 +69,9 @@ class Option:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnswerInfo:
-    """What a person (or the default of a deadline, then `by_default`) decided.
+    """The answer of a person, or of the deadline's default (then `by_default` is true).
 
-    `values` is None where `values_json` is no JSON: an answer that was refused for it.
+    `values` is None if `values_json` is not JSON, in an answer that was refused for this reason.
     """
 
     answer_id: str
@@ -85,7 +85,7 @@ class AnswerInfo:
     by_default: bool
     values_json: str = ""
     violations: tuple[Violation, ...] = ()
-    """Why it was refused, of a submission that `Client.answers` lists."""
+    """Why the answer was refused; only in the list that `Client.answers` returns."""
     __repr__ = brief.repr_of_answer
 
     @classmethod
@@ -93,7 +93,7 @@ class AnswerInfo:
         """The answer that a message describes."""
         return cls(
             answer.answer_id,
-            named(DecisionKind, pb.Decision, "DECISION_", answer.decision),
+            member_of(DecisionKind, pb.Decision, "DECISION_", answer.decision),
             _values(answer.values_json),
             {edit.content_id: edit.text for edit in answer.edits},
             answer.comment,
@@ -114,7 +114,7 @@ def _values(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Resolution:
-    """How a prompt ended. There is exactly one, the same for every reader."""
+    """The end of a prompt. There is exactly one, the same for every reader."""
 
     state: PromptState
     answer: AnswerInfo | None
@@ -127,7 +127,7 @@ class Resolution:
     def from_proto(cls, resolution: pb.Resolution) -> Resolution:
         """The resolution that a message describes."""
         return cls(
-            named(PromptState, pb.PromptState, "PROMPT_STATE_", resolution.state),
+            member_of(PromptState, pb.PromptState, "PROMPT_STATE_", resolution.state),
             AnswerInfo.from_proto(resolution.answer) if resolution.HasField("answer") else None,
             resolution.actor,
             resolution.reason,
@@ -136,7 +136,7 @@ class Resolution:
 
 
 class PromptInfo:
-    """A prompt as it was when it was read. `proto` is the contract's message with everything."""
+    """A snapshot of a prompt. `proto` is the contract's message with every field."""
 
     def __init__(self, proto: pb.Prompt) -> None:
         self.proto = proto
@@ -151,7 +151,7 @@ class PromptInfo:
 
     @property
     def job_id(self) -> str:
-        """The job that asks."""
+        """The id of the job that asks."""
         return self.proto.job_id
 
     @property
@@ -161,37 +161,37 @@ class PromptInfo:
 
     @property
     def requested_by(self) -> str:
-        """The creator of the job that asks: on whose behalf you are asked."""
+        """The user who created the job, and on whose behalf you are asked."""
         return self.proto.requested_by
 
     @property
     def key(self) -> str:
-        """The asker's own name of the prompt."""
+        """The key that the job's function gave the prompt."""
         return self.proto.key
 
     @property
     def kind(self) -> str:
-        """`clarify`, `confirm`, `preview`, `validate`, or another."""
+        """`clarify`, `confirm`, `preview`, `validate`, or another kind."""
         return self.proto.content.kind
 
     @property
     def title(self) -> str:
-        """The question, one line."""
+        """The question, in one line."""
         return self.proto.content.title
 
     @property
     def body(self) -> str:
-        """More about it, Markdown."""
+        """The explanation of the question, in Markdown."""
         return self.proto.content.body
 
     @property
     def contents(self) -> tuple[Content, ...]:
-        """What there is to look at."""
+        """The contents to show."""
         return tuple(Content.from_proto(part) for part in self.proto.content.contents)
 
     @property
     def questions(self) -> Sequence[pb.Question]:
-        """The form's questions; empty if it has none or is given by a schema."""
+        """The form's questions; empty without a form, and for a form that is given by a schema."""
         return self.proto.content.questions.questions
 
     @property
@@ -203,10 +203,10 @@ class PromptInfo:
 
     @property
     def decisions(self) -> tuple[Option, ...]:
-        """What may be decided."""
+        """The decisions that the prompt offers."""
         return tuple(
             Option(
-                named(DecisionKind, pb.Decision, "DECISION_", option.decision),
+                member_of(DecisionKind, pb.Decision, "DECISION_", option.decision),
                 option.label,
                 option.comment_required,
             )
@@ -215,97 +215,97 @@ class PromptInfo:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Free marks."""
+        """Labels: free key-value pairs."""
         return dict(self.proto.content.labels)
 
     @property
     def priority(self) -> int:
-        """Higher is shown first."""
+        """The priority; prompts of a higher one are shown first."""
         return self.proto.content.priority
 
     @property
     def blocking(self) -> bool:
-        """Whether the job waits for it; if not, it goes on meanwhile."""
+        """Whether the job waits for the answer; if not, it continues meanwhile."""
         return self.proto.content.blocking
 
     @property
     def metadata(self) -> Any:
-        """What the asker gave along for programs, parsed; None if nothing."""
+        """The asker's data for programs, parsed; None if there is none."""
         text = self.proto.content.metadata_json
         return loads(text) if text else None
 
     @property
     def unattended_since(self) -> datetime | None:
-        """Since when no person who may answer has a console open; None if one has. A hint to escalate:
-        it may be some seconds late."""
+        """The time since which no person who may answer has had a console open; None if one has. A hint to
+        escalate: it may be some seconds late."""
         return moment(self.proto, "unattended_time")
 
     @property
     def revision(self) -> int:
-        """What was on the screen: goes with the answer."""
+        """The revision of the content that was shown; it is sent with the answer."""
         return self.proto.revision
 
     @property
     def version(self) -> int:
-        """Rises on every change."""
+        """Increases with every change."""
         return self.proto.version
 
     @property
     def state(self) -> PromptState:
-        """Where the prompt is in its life."""
-        return named(PromptState, pb.PromptState, "PROMPT_STATE_", self.proto.state)
+        """The state of the prompt."""
+        return member_of(PromptState, pb.PromptState, "PROMPT_STATE_", self.proto.state)
 
     @property
     def is_open(self) -> bool:
-        """Whether it could be answered when it was read."""
+        """Whether the prompt was open when it was read."""
         return self.state is PromptState.PENDING
 
     @property
     def claimed_by(self) -> str:
-        """The person who has claimed it; empty if it is not claimed."""
+        """The person who has claimed the prompt; empty if it is not claimed."""
         return self.proto.claimed_by
 
     @property
     def created_at(self) -> datetime | None:
-        """When it was asked."""
+        """The time at which the question was asked."""
         return moment(self.proto, "create_time")
 
     @property
     def expires_at(self) -> datetime | None:
-        """When its time runs out; None: never."""
+        """The deadline; None: there is none."""
         return moment(self.proto, "expire_time")
 
     @property
     def escalation_step(self) -> int:
-        """How many steps of its escalation have been taken."""
+        """The number of escalation steps taken so far."""
         return self.proto.escalation_step
 
     @property
     def escalates_at(self) -> datetime | None:
-        """When the next step is taken; None: there is none."""
+        """The time of the next escalation step; None: there is none."""
         return moment(self.proto, "next_escalation_time")
 
     @property
     def remind_count(self) -> int:
-        """How many reminders were sent. Notify people again when it rises."""
+        """The number of reminders so far. Notify people again when it increases."""
         return self.proto.remind_count
 
     @property
     def resolution(self) -> Resolution | None:
-        """How it ended; None while it is open."""
+        """The resolution; None while the prompt is open."""
         return Resolution.from_proto(self.proto.resolution) if self.proto.HasField("resolution") else None
 
     @property
     def answered(self) -> AnswerInfo | None:
-        """The answer that won, if one did."""
+        """The winning answer, if there is one."""
         resolution = self.resolution
         return resolution.answer if resolution else None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnswerOutcome:
-    """An answer that was taken: ACCEPTED, or RECORDED (kept, the prompt stays open). `replayed` says that the
-    same answer had been taken before."""
+    """The outcome of an answer: ACCEPTED, or RECORDED (stored; the prompt stays open). `replayed` is true if
+    the same answer had been accepted before."""
 
     status: AnswerStatus
     answer_id: str
@@ -316,5 +316,5 @@ class AnswerOutcome:
     @classmethod
     def from_proto(cls, result: hitl.AnswerResult) -> AnswerOutcome:
         """The outcome that a message describes."""
-        status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
+        status = member_of(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
         return cls(status, result.answer_id, PromptInfo(result.prompt), result.replayed)

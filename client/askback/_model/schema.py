@@ -1,4 +1,4 @@
-"""JSON Schemas from pydantic, made flat: consoles show fields, not references."""
+"""Flattens pydantic's JSON Schemas: consoles show fields, not references."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 _BY_NAME = ("patternProperties", "dependentSchemas")
 _DATA = ("const", "enum", "default", "examples")
 NULLABLE = "x-nullable"
-"""Marks what was a union with null. Left for the caller, who knows which fields must be there."""
+"""Marks a former union with null, for the caller that knows which fields are required."""
 
 
-def flattened(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema with every `$ref` written out and `… | null` reduced to `…`.
+def flatten(schema: dict[str, Any]) -> dict[str, Any]:
+    """Write out every `$ref`, and reduce `… | null` to `…`.
 
-    The order of properties is kept: it is the order in which people see them. A title or description
-    beside a reference replaces that of the target. Raises ValueError for a recursive schema.
+    Properties keep their order, because people see them in it. A title or description beside a reference
+    replaces that of the target. Raises ValueError for a recursive schema.
     """
     definitions = schema.get("$defs", {})
     flat = _flat({k: v for k, v in schema.items() if k != "$defs"}, definitions, ())
@@ -28,7 +28,7 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
     if not isinstance(node, dict):
         return node
     if "discriminator" in node and isinstance(node["discriminator"], dict):
-        # Its mapping names definitions, which are written out here.
+        # Its mapping refers to definitions, and these are written out.
         node = {**node, "discriminator": {"propertyName": node["discriminator"].get("propertyName")}}
     if "$ref" in node:
         name = str(node["$ref"]).removeprefix("#/$defs/")
@@ -57,9 +57,10 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, ...], *, must: bool) -> Any:
-    """A property. One without a title of its own is named after itself, not after its class.
+    """Flatten a property. Without a title of its own it is titled by its name, not by its class.
 
-    `must`: it has to be there, below the top of the form. Then its null stays, as nothing else stands for it.
+    `must`: the property is required, below the top level of the form. Then it keeps its null branch, because
+    None cannot be expressed by leaving the property out.
     """
     if must and isinstance(node, dict) and _without_null(node) is not None:
         own = {key: value for key, value in node.items() if key != "anyOf"}
@@ -74,7 +75,7 @@ def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, .
 
 
 def without_nulls(value: Any, schema: Any) -> Any:
-    """A JSON value without the nulls that its flattened schema does not know: they are left out."""
+    """Leave out the nulls of a JSON value that its flattened schema does not allow."""
     if isinstance(value, list):
         items = schema.get("items") if isinstance(schema, dict) else None
         return [without_nulls(item, items) for item in value]

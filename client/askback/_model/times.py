@@ -1,4 +1,4 @@
-"""Times and spans between Python and the contract, checked where they enter."""
+"""Checks times and durations and converts them between Python and the contract."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def moment(message: Message, field: str) -> datetime | None:
 
 
 def aware(when: datetime, name: str) -> datetime:
-    """The argument `name`, a datetime with a time zone, in UTC.
+    """Convert the argument `name`, a datetime with a time zone, to UTC.
 
-    Raises InvalidTime for a naive datetime (whose zone would be a guess) and for one that has no UTC,
-    TypeError for anything else.
+    Raises InvalidTime for a naive datetime (its zone would be a guess) and for one outside the years 1 to
+    9999 in UTC, TypeError for anything else.
     """
     if not isinstance(when, datetime):
         raise TypeError(f"{name}= takes a datetime with a time zone, not {when!r}")
@@ -42,10 +42,10 @@ def aware(when: datetime, name: str) -> datetime:
 
 
 def span(value: timedelta | float, name: str) -> timedelta:
-    """The argument `name`, a timedelta or a number of seconds, as a timedelta.
+    """Convert the argument `name`, a timedelta or a number of seconds, to a timedelta.
 
-    Raises InvalidTime for one that is not longer than 0 s, not a number, infinite or longer than 10,000
-    years, TypeError for anything else, True and False among it.
+    Raises InvalidTime unless it is longer than 0 s and at most 10,000 years, and for NaN; TypeError for
+    anything else, bool included.
     """
     if isinstance(value, timedelta):
         result = value
@@ -64,19 +64,19 @@ def span(value: timedelta | float, name: str) -> timedelta:
 
 
 def seconds(value: timedelta | float, name: str) -> float:
-    """The same in seconds, for a timer of this program."""
+    """As `span`, in seconds."""
     return span(value, name).total_seconds()
 
 
 def timestamp(when: datetime, name: str = "when") -> Timestamp:
-    """The argument `name`, an aware datetime, as a timestamp. Raises as `aware`."""
+    """Convert the argument `name`, an aware datetime, to a timestamp. Raises as `aware`."""
     stamp = Timestamp()
     stamp.FromDatetime(aware(when, name))
     return stamp
 
 
 def duration(value: timedelta | float, name: str) -> Duration:
-    """The argument `name`, a timedelta or a number of seconds, as a duration. Raises as `span`."""
+    """Convert the argument `name`, a timedelta or a number of seconds, to a duration. Raises as `span`."""
     result = Duration()
     result.FromTimedelta(span(value, name))
     return result

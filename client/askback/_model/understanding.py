@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from askback._model.jobs import parsed
+from askback._model.jobs import parse_json
 from askback.v1 import job_pb2
 
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a job has learnt of what its user needs. The server appends each `deep_understanding`
-    prompt to `questions_asked` and each answer to `answers`."""
+    """What a job knows about its user's needs. The server appends each `deep_understanding` prompt to
+    `questions_asked` and each answer to `answers`."""
 
     questions_asked: list[Any] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
@@ -27,9 +27,9 @@ class Understanding:
     def from_proto(cls, state: job_pb2.DeepUnderstanding) -> Understanding:
         """The state that a message describes."""
         return cls(
-            parsed(state.questions_asked_json) or [],
-            parsed(state.answers_json) or [],
-            parsed(state.research_performed_json) or [],
+            parse_json(state.questions_asked_json) or [],
+            parse_json(state.answers_json) or [],
+            parse_json(state.research_performed_json) or [],
             state.understanding_summary,
             state.user_problem,
             state.readiness_score,

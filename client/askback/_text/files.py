@@ -1,4 +1,4 @@
-"""Why a file cannot be used, in one line: its path, owner and mode, and who this process is."""
+"""Explains in one line why a file cannot be used: path, owner, mode, and the user of this process."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 
 def file_problem(path: str | os.PathLike[str], error: OSError, *, verb: str = "read") -> str:
-    """`PATH cannot be read: …`: the reason, and for a missing permission whose file it is.
+    """Return `PATH cannot be read: …` with the reason, and with the owner where a permission is missing.
 
-    The file or folder at fault may be one above `path`; then it is named too.
+    The cause may be a parent folder of `path`; then the text names that folder too.
     """
     return f"{os.fspath(path)} cannot be {verb}: {why(path, error)}"
 
 
 def file_error(path: str | os.PathLike[str], error: OSError) -> OSError:
     """An error of the same class whose text is `file_problem`."""
-    told = type(error)(file_problem(path, error))
-    told.errno = error.errno
-    return told
+    explained = type(error)(file_problem(path, error))
+    explained.errno = error.errno
+    return explained
 
 
 def ownership(path: str | os.PathLike[str]) -> str:
-    """`it belongs to ada (uid 1000), mode 0600, and this process runs as bob (uid 1001)`; empty if even
-    that cannot be seen."""
+    """`it belongs to ada (uid 1000), mode 0600, and this process runs as bob (uid 1001)`; empty if the
+    file's status cannot be read."""
     try:
         found = os.stat(path)
     except OSError:
@@ -36,7 +36,10 @@ def ownership(path: str | os.PathLike[str]) -> str:
 
 
 def unreadable(path: str | os.PathLike[str]) -> str:
-    """Why a file cannot be read, without its path; empty if it can. It is not opened: a pipe stays whole."""
+    """Why a file cannot be read, without its path; empty if it can.
+
+    The file is not opened, because opening a pipe would consume its content.
+    """
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -55,7 +58,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def why(path: str | os.PathLike[str], error: OSError) -> str:
-    """The reason alone, without the path: the system's words, and what they leave out."""
+    """The reason without the path: the system's text, with the missing folder or permission added."""
     found = Path(path).absolute()
     said = error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error)
     if error.errno == errno.ENOENT and not found.parent.exists():
@@ -64,12 +67,12 @@ def why(path: str | os.PathLike[str], error: OSError) -> str:
         file = next((p for p in reversed(found.parents) if p.is_file()), None)
         return f"{said}; {file} is a file" if file else said
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{said}{_denied(found)}"
+        return f"{said}{_explain_denial(found)}"
     return said
 
 
-def _denied(path: Path) -> str:
-    """The file or folder that a missing permission is about, and whose it is."""
+def _explain_denial(path: Path) -> str:
+    """The file or folder whose permission is missing, and its owner."""
     for folder in reversed(path.parents):
         if folder.is_dir() and not os.access(folder, os.X_OK):
             return f" at the folder {folder}; {ownership(folder)}"

@@ -1,6 +1,6 @@
-"""Handles: the end of an id, long enough to tell it from others, for people to read and type.
+"""Handles: short, unique ends of ids that people can read and type.
 
-Ids that were made at about the same time begin alike; their ends are random.
+Ids begin with a timestamp, so ids created at about the same time begin alike; their ends are random.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 SHORTEST = 6
-"""How many characters a handle has at least."""
+"""The least number of characters in a handle."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HANDLE = re.compile(rf"[0-9a-f-]{{{SHORTEST},35}}")
 
@@ -25,7 +25,7 @@ def is_handle(text: str) -> bool:
 
 
 def handles(ids: Iterable[str]) -> dict[str, str]:
-    """By id, the shortest end of at least six characters that no other of these ids has.
+    """Map each id to its shortest end, of at least six characters, that no other of these ids has.
 
     An id shorter than that is its own handle.
     """
@@ -44,8 +44,8 @@ def handles(ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def completed(ids: Iterable[str], incomplete: str) -> dict[str, str]:
-    """By id, what completes the text that was typed: the handle, or the whole id; ids that match only."""
+def completions(ids: Iterable[str], incomplete: str) -> dict[str, str]:
+    """Map each matching id to the completion of the typed text: its handle, else the whole id."""
     known = handles(ids)
     found = {one: handle for one, handle in known.items() if handle.startswith(incomplete)}
     if incomplete:

@@ -1,6 +1,6 @@
-"""Spans and times as people write and read them: `1d12h`, `in 3 h (18:05 CET)`, `2 d ago (27 Nov 18:05 CET)`.
+"""Durations and times for people: `1d12h`, `in 3 h (18:05 CET)`, `2 d ago (27 Nov 18:05 CET)`.
 
-`parse_span` is the only parser of spans: the command line's options and the server's settings use it.
+`parse_span` is the only parser of durations: the command line's options and the server's settings use it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ _MOST_SECONDS = 315_576_000_000
 
 
 def parse_span(text: str) -> timedelta:
-    """A span longer than nothing, with units: `90s`, `15m`, `4h`, `1d12h`, `2w`.
+    """Parse a positive duration with units: `90s`, `15m`, `4h`, `1d12h`, `2w`.
 
-    Raises ValueError, which says what would be right; a bare number is refused, because it may mean any
-    unit.
+    Raises ValueError whose text shows a correct value. A bare number is refused because its unit is unknown.
     """
     given = text.strip().lower()
     if _NUMBER.fullmatch(given):
@@ -40,7 +39,7 @@ def parse_span(text: str) -> timedelta:
 
 
 def span_words(span: timedelta) -> str:
-    """The span by its two largest units: `3 h 20 min`, `12 s`."""
+    """The duration in its two largest units: `3 h 20 min`, `12 s`."""
     seconds = max(0, round(span.total_seconds()))
     words = []
     for name, size in _SIZES:
@@ -51,7 +50,7 @@ def span_words(span: timedelta) -> str:
 
 
 def about(span: timedelta) -> str:
-    """The span by its largest unit, `3 h`; below two of them by its two largest, `1 h 20 min`."""
+    """The duration rounded to its largest unit, `3 h`; below two of that unit to the next, `1 h 20 min`."""
     seconds = max(0, round(span.total_seconds()))
     for name, size, finer in (("d", 86_400, 3600), ("h", 3600, 60), ("min", 60, 1)):
         near = round(seconds / finer) * finer
@@ -63,7 +62,7 @@ def about(span: timedelta) -> str:
 
 
 def when(moment: datetime | None, now: datetime, *, exact: bool = False) -> str:
-    """How every time is shown to people: how far it is, and the local time with its zone; empty for None.
+    """Format a time for people: the distance from now, and the local time with its zone; empty for None.
 
     `in 3 h (18:05 CET)`, `just now (15:05 CET)`, `2 d ago (27 Nov 18:05 CET)`, of another year
     `400 d ago (27 Nov 2025 18:05 CET)`; with `exact` `in 3 h (2026-11-27T18:05:03+01:00)`.
@@ -79,13 +78,13 @@ def when(moment: datetime | None, now: datetime, *, exact: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What `when` needs besides the time that is shown: what time it is, and whether to be exact."""
+    """The other arguments of `when`: the present time, and whether to be exact."""
 
     now: datetime
     exact: bool = False
 
     def when(self, moment: datetime | None) -> str:
-        """The time for people; see `when`."""
+        """Format a time for people; see the function `when`."""
         return when(moment, self.now, exact=self.exact)
 
 
@@ -95,7 +94,7 @@ def exact_time(moment: datetime) -> str:
 
 
 def _local_time(moment: datetime, now: datetime) -> str:
-    """The time of day with its zone; the date and the year where they are not those of now."""
+    """The time of day with its zone, after the date and year where they differ from today's."""
     local, today = moment.astimezone(), now.astimezone()
     day = f"{local.day} {_MONTHS[local.month - 1]} "
     if local.year != today.year:

@@ -1,4 +1,4 @@
-"""Tables for people: columns that fit the terminal, with what matters first."""
+"""Tables for people: columns that fit the terminal, the important ones first."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from askback._text.text import cut, one_line
 
 GAP = 2
 COMFORT = 32
-"""So wide the column of long texts stays, if its texts are that long, before another column is added."""
+"""Width that the column of long texts keeps, if its texts need it, before another column is added."""
 LEAST = 10
-"""So wide it stays in any case."""
+"""Width that the column of long texts keeps in any case."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column: its name, and a cell for each row.
 
-    `kept` columns come first when there is little room; one that does not fit is left out whole. The others
-    are left out when they say the same in every row, or nothing at all, and from the last one on when they do
-    not fit. At most one column is `wide`: it takes the room that the others leave, and what does not fit ends
-    in an ellipsis. `most` bounds any other. `telling` cells are worth a column even if they are all the same.
+    An `important` column gets its width first; one that does not fit is left out whole. Other columns are
+    left out if all their cells are equal or empty, and from the last one on if they do not fit. At most one
+    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit. `most`
+    limits the width of any other column. An `informative` column is shown even if all its cells are equal.
     """
 
     name: str
     cells: Sequence[object]
-    kept: bool = False
+    important: bool = False
     wide: bool = False
     most: int = 0
-    telling: bool = False
+    informative: bool = False
 
-    def says_something(self) -> bool:
-        """Whether a reader learns something from it."""
+    def is_informative(self) -> bool:
+        """Whether the column tells a reader anything."""
         different = set(self.cells)
         if different <= {"", "-"}:
             return False
-        return len(different) > 1 or len(self.cells) == 1 or self.telling
+        return len(different) > 1 or len(self.cells) == 1 or self.informative
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it is printed: its text, and the spaces after it."""
+    """A cell as it is printed: its text, and the spaces that follow it."""
 
     text: str
     padding: str = ""
 
 
 def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
-    """The rows, the names first, as cells that make lines of at most `width` columns; 0: of any width."""
-    found = [_Measured(column) for column in columns if column.kept or column.says_something()]
+    """Lay out the header and the rows in lines of at most `width` columns (0: unlimited)."""
+    found = [_Measured(column) for column in columns if column.important or column.is_informative()]
     if width:
         for one in found:
-            one.bound()
+            one.limit_width()
         found = _fitting(found, width)
     sizes = [one.size for one in found]
     rows = []
@@ -65,7 +65,7 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
 
 
 def lines(columns: Sequence[Column], width: int = 0) -> list[str]:
-    """The table as plain lines, the names first."""
+    """The table as plain lines, the header first."""
     return [plain(row, width) for row in layout(columns, width)]
 
 
@@ -75,32 +75,32 @@ def plain(row: Sequence[Cell], width: int = 0) -> str:
 
 
 class _Measured:
-    """A column with its cells as one-line texts, and how wide it is."""
+    """A column with its cells as one-line texts, and its width."""
 
     def __init__(self, column: Column) -> None:
         self.column = column
         self.texts = [column.name, *(one_line(cell) for cell in column.cells)]
         self.size = max(map(width_of, self.texts))
 
-    def bound(self) -> None:
-        """Make it no wider than it may be where there is little room."""
+    def limit_width(self) -> None:
+        """Apply the column's `most`."""
         if self.column.most:
             self.size = max(min(self.size, self.column.most), width_of(self.column.name))
 
 
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
-    """The columns that fit, the wide one as wide as the others allow."""
+    """The columns that fit; the wide one gets the width that the others leave."""
     wide = next((one for one in found if one.column.wide), None)
     comfort = min(wide.size, COMFORT) if wide is not None else 0
     least = min(wide.size, LEAST) if wide is not None else 0
     chosen = [wide] if wide is not None else []
     room = width + (0 if wide else GAP)
     for one in found:
-        if one.column.kept and one is not wide and (not chosen or room - one.size - GAP >= least):
+        if one.column.important and one is not wide and (not chosen or room - one.size - GAP >= least):
             chosen.append(one)
             room -= one.size + GAP
     for one in found:
-        if not (one.column.kept or one in chosen):
+        if not (one.column.important or one in chosen):
             if room - one.size - GAP < comfort:
                 break
             chosen.append(one)

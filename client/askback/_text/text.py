@@ -1,7 +1,7 @@
-"""Text that others wrote, made safe for a terminal: nothing in it acts, hides, or passes for something else.
+"""Makes text from other people safe for a terminal: no control sequences, hidden characters or look-alikes.
 
-What cannot be seen is shown as `<U+202E>`, and padding is counted: `<300 spaces>`. So two texts that look
-the same are the same, and no text pushes another off the screen.
+Invisible characters are shown as `<U+202E>` and long padding as `<300 spaces>`. So two texts that look the
+same are the same, and no text pushes another off the screen.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 MOST_SPACES = 16
-"""A longer run of spaces within a line is counted; a tab weighs four."""
+"""A longer run of spaces within a line is replaced by its length; a tab counts as four."""
 MOST_INDENT = 64
-"""The same for spaces that a line begins with."""
+"""The same limit for spaces at the beginning of a line."""
 MOST_MARKS = 4
-"""So many accents may stand on one letter, and so many odd spaces side by side."""
+"""At most this many accents on one letter, and this many unusual spaces in a row, are shown as they are."""
 MOST_EMPTY = 3
-"""So many empty lines in a row are shown as they are."""
+"""At most this many empty lines in a row are shown as they are."""
 _TAB = 4
 _IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff"
 )
-"""What Unicode calls ignorable, and what looks like nothing (braille blank, fillers, object
-marks), and what has no look of its own (private use)."""
+"""Characters that Unicode calls ignorable, that look blank (braille blank, fillers, object marks), or that
+have no defined appearance (private use)."""
 _HIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
 _SUSPECTS = re.compile(
     f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]|[^\x00-\u02ff\u3041-\ud7a3]"
 )
-"""Characters that are looked at one by one: most text has none."""
+"""Characters that need a check one by one; most text has none."""
 _BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n \t]")
 _EMPTY = re.compile(rf"(?:^[^\S\n]*\n){{{MOST_EMPTY + 1},}}", re.MULTILINE)
 _JOINERS = "\u200c\u200d"
@@ -39,23 +39,23 @@ _AS_EMOJI = "\ufe0f"
 _KEYCAP = "\u20e3"
 _UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 _EMOJI = ("\U0001f000", "\U0001fbff")
-"""Among these some are newer than this Python's tables."""
+"""The range of emoji; some are newer than this Python's Unicode tables."""
 _WORDS = re.compile(r"[^\W\d_]+")
 _MARKS = ("Mn", "Me")
 
 
 def clean(text: object) -> str:
-    """The text with everything that is not seen, or that moves other text, written out.
+    """Write out every character that is invisible or that moves other text.
 
-    Line breaks, tabs and honest spaces stay, and so does what scripts and emoji need: one accent on a
-    letter, a joiner between letters of scripts that join, a variation of a symbol.
+    Line breaks, tabs and ordinary spaces stay, and so do the characters that scripts and emoji need: an
+    accent on a letter, a joiner between letters of scripts that join, a variation selector after a symbol.
     """
-    found = _BLANKS.sub(_counted, visible(text))
+    found = _BLANKS.sub(_count_spaces, visible(text))
     return _EMPTY.sub(lambda run: f"<{run[0].count(chr(10))} empty lines>\n", found)
 
 
 def visible(text: object) -> str:
-    """The text cleaned, its padding left as it is: for text that was laid out already."""
+    """As `clean`, but keep padding: for text that has been laid out already."""
     found = str(text).replace("\r\n", "\n")
     if not _SUSPECTS.search(found):
         return found
@@ -63,32 +63,32 @@ def visible(text: object) -> str:
 
 
 def one_line(text: object, width: int = 0) -> str:
-    """The text cleaned and on one line; cut to `width` columns if that is not 0."""
+    """Clean the text and join it to one line of at most `width` columns (0: unlimited)."""
     return cut(" ".join(clean(text).split()), width)
 
 
 def clean_json(text: str) -> str:
-    """JSON text with what is not seen escaped: safe to look at, and the same value."""
+    """Escape invisible characters in JSON text; the value stays the same."""
 
-    def escaped(found: re.Match[str]) -> str:
+    def escape(found: re.Match[str]) -> str:
         units = found[0].encode("utf-16-be", "surrogatepass")
         return "".join(f"\\u{units[n : n + 2].hex()}" for n in range(0, len(units), 2))
 
-    return _HIDDEN.sub(escaped, text)
+    return _HIDDEN.sub(escape, text)
 
 
-def stripped(text: object) -> str:
-    """The text without what is not seen: a value for a script that must not act where it is printed."""
+def strip_hidden(text: object) -> str:
+    """Remove invisible characters: for values that a script may print to a terminal."""
     return _HIDDEN.sub("", str(text).replace("\r\n", "\n"))
 
 
 def columns(text: str) -> int:
-    """How wide a terminal shows one line of clean text."""
+    """The number of columns that a terminal needs for one line of clean text."""
     return sum(_widths(text))
 
 
 def cut(line: str, width: int) -> str:
-    """One line of clean text in at most `width` columns, an ellipsis where it was cut; 0: as it is."""
+    """Cut one line of clean text to `width` columns and end it with an ellipsis; 0: leave it as it is."""
     if not width or columns(line) <= width:
         return line
     room, kept = width - 1, ""
@@ -101,7 +101,7 @@ def cut(line: str, width: int) -> str:
 
 
 def _widths(text: str) -> Iterator[int]:
-    """How many columns each character adds to the line. A symbol that is shown as an emoji is wide."""
+    """The number of columns that each character adds. A symbol shown as an emoji is two wide."""
     before = 0
     for letter in text:
         width = _width(letter)
@@ -120,7 +120,7 @@ def _width(letter: str) -> int:
 
 
 def _letters(text: str) -> Iterable[str]:
-    """The text, each character that is not seen written out."""
+    """The text with each invisible character written out."""
     marks = ""
     for place, letter in enumerate(text):
         category = unicodedata.category(letter) if letter > "\x7f" else ""
@@ -130,7 +130,7 @@ def _letters(text: str) -> Iterable[str]:
         yield _accents(marks)
         marks = ""
         unknown = category in _UNPRINTABLE and not (category == "Cn" and _EMOJI[0] <= letter <= _EMOJI[1])
-        if letter in "\n\t" or not (unknown or _HIDDEN.match(letter)) or _needed(text, place):
+        if letter in "\n\t" or not (unknown or _HIDDEN.match(letter)) or _is_needed(text, place):
             yield letter
         else:
             yield f"<U+{ord(letter):04X}>"
@@ -143,8 +143,8 @@ def _accents(marks: str) -> str:
     return f"<{len(marks)} marks, U+{ord(marks[0]):04X} the first>"
 
 
-def _needed(text: str, place: int) -> bool:
-    """Whether an invisible character does what it is for."""
+def _is_needed(text: str, place: int) -> bool:
+    """Whether an invisible character has its intended effect at this place."""
     letter, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
     if letter in _VARIATIONS:
         return bool(before) and (
@@ -158,7 +158,7 @@ def _needed(text: str, place: int) -> bool:
 
 
 def _joins(letter: str) -> bool:
-    """Whether joiners mean something beside it: emoji, and scripts from Arabic to those of India."""
+    """Whether a joiner has an effect beside this letter: emoji, and scripts from Arabic to those of India."""
     return (
         letter in _VARIATIONS
         or unicodedata.category(letter) in ("So", "Sk")
@@ -167,7 +167,7 @@ def _joins(letter: str) -> bool:
 
 
 def _one_script(word: re.Match[str]) -> str:
-    """A word of Latin letters with Cyrillic ones among them, these written out: they only look alike."""
+    """Write out the Cyrillic letters of a word that also has Latin ones: the two look alike."""
     text = word[0]
     if not any("\u0400" <= letter <= "\u052f" for letter in text):
         return text
@@ -176,7 +176,7 @@ def _one_script(word: re.Match[str]) -> str:
     return "".join(f"<U+{ord(c):04X}>" if "\u0400" <= c <= "\u052f" else c for c in text)
 
 
-def _counted(run: re.Match[str]) -> str:
+def _count_spaces(run: re.Match[str]) -> str:
     blanks = run[0]
     start = run.start() == 0 or run.string[run.start() - 1] == "\n"
     most = MOST_INDENT if start else MOST_SPACES

@@ -1,1 +1,1 @@
-"""Connections: channels, unary calls with retries, and sessions over streams that break."""
+"""Connections: channels, unary calls with retries, and streams that reconnect."""

@@ -1,4 +1,4 @@
-"""The address of a server: what people write, and the target that gRPC takes."""
+"""Parses the address of a server as people write it into a target of gRPC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLE = "HOST:PORT, for example 127.0.0.1:50051"
 _RESOLVERS = frozenset(
     {"dns", "unix", "unix-abstract", "vsock", "ipv4", "ipv6", "xds", "google-c2p", "passthrough"}
 )
-"""Schemes that gRPC resolves itself."""
+"""Schemes that gRPC resolves."""
 _PLAIN = frozenset({"http", "grpc"})
 _SECURE = frozenset({"https", "grpcs"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -22,14 +22,14 @@ _HOST = re.compile(r"[^\s:/@\[\]?#,]+")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A checked address: gRPC's target, and what the scheme said about TLS (None: nothing)."""
+    """A valid address: gRPC's target, and whether the scheme requires TLS (None: it says nothing)."""
 
     target: str
     tls: bool | None = None
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine for sure: a loopback address, `localhost` or a Unix socket."""
+        """Whether it is certainly this machine: a loopback address, `localhost` or a Unix socket."""
         if self.target.startswith(("unix:", "unix-abstract:")):
             return True
         host = re.sub(r"^(dns:///|ipv[46]:)", "", self.target).rpartition(":")[0].strip("[]")
@@ -42,10 +42,10 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """The address of a server, from `HOST`, `HOST:PORT`, a URL without a path, or a target of gRPC's.
+    """Parse `HOST`, `HOST:PORT`, a URL without a path, or a target of gRPC.
 
     The port is 50051 if none is given. `http://` and `grpc://` mean no TLS, `https://` and `grpcs://`
-    mean TLS. Raises ValueError, which says what is wrong and never shows credentials.
+    mean TLS. Raises ValueError; its text never contains credentials.
     """
     text = text.strip()
     if matched := _SCHEME.fullmatch(text):
@@ -61,19 +61,19 @@ def parse_address(text: str) -> Address:
 
 
 def _target(scheme: str, rest: str) -> str:
-    """A target for one of gRPC's own resolvers; DNS names get the default port."""
+    """The target for one of gRPC's resolvers; DNS names get the default port."""
     if scheme != "dns":
         if not rest.strip("/"):
             raise ValueError(f"the address {scheme}:{rest} names nothing")
         return f"{scheme}:{rest}"
     server, slash, name = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
-    if rest.startswith("//") and not slash:  # dns://host means a name server to gRPC, and a host to people
+    if rest.startswith("//") and not slash:  # gRPC reads dns://host as a name server, people mean a host
         server, name = "", server
     return f"dns://{server}/{_host_and_port(name)}"
 
 
 def _host_and_port(text: str) -> str:
-    """`HOST:PORT` with the default port where there is none. Raises ValueError."""
+    """`HOST:PORT`, with the default port if none is given. Raises ValueError."""
     if "@" in text:
         raise ValueError("the address has credentials in it: give a token instead, and write " + EXAMPLE)
     if "?" in text or "#" in text:

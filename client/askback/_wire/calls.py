@@ -1,4 +1,4 @@
-"""Unary calls with a deadline, and with retries where a retry cannot do harm."""
+"""Unary calls with a deadline, and with retries where a retry is safe."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 DEADLINE = 30.0
-"""How long a call may take in all, retries included, in seconds."""
+"""Seconds that a call may take, retries included."""
 ATTEMPT = 10.0
-"""How long one attempt may take."""
+"""Seconds that one attempt may take."""
 _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL", "ERROR_REASON_DRAINING"})
-"""Reasons that promise that nothing was changed: even a call that is not idempotent may be repeated."""
+"""Reasons that promise that nothing was changed: even a call that is not idempotent may be retried."""
 
 
 SILENCE = 2.0
-"""Seconds without an answer after which a person should be told that a call is still being tried."""
+"""Seconds without a response after which to tell a person that a call is being retried."""
 OnSilence = Callable[[AskbackError | None, float], object]
-"""Takes the newest error (None: there was none yet) and how many seconds are left (infinite: no limit)."""
+"""Receives the newest error (None: there was none yet) and the seconds left (infinite: no limit)."""
 STREAMS_PER_CONNECTION = 50
-"""Server streams that one connection carries. A server allows at least 64 calls at once on a connection and
-makes the others wait without a word; what is left is for unary calls and the health check."""
+"""Server streams per connection. A server allows at least 64 concurrent calls on a connection and queues the
+others without a notice; the difference is for unary calls and the health check."""
 
 
 class _Connection:
-    """A channel with its stubs, and how many server streams are open on it."""
+    """A channel with its stubs, and the number of server streams open on it."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.channel = endpoint.open()
@@ -57,11 +57,11 @@ class _Connection:
 
 
 class Calls:
-    """The connections for unary calls and server streams: the first is opened when it is needed, more when
-    the server streams do not fit.
+    """The connections for unary calls and server streams: the first is opened on first use, more are opened
+    when the server streams need them.
 
-    A channel belongs to an event loop. In another loop there is a new one: after a second `asyncio.run`,
-    and in another thread. Only a fork is refused (see askback._wire.forking).
+    A channel belongs to one event loop. Another loop gets its own: after a second `asyncio.run`, and in
+    another thread. Only a fork is refused (see askback._wire.forking).
     """
 
     def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE, patience: float = PATIENCE) -> None:
@@ -69,12 +69,12 @@ class Calls:
         self.deadline = seconds(deadline, "deadline")
         self.patience = patience
         self.on_silence: OnSilence | None = None
-        """Called once for a call that has had no answer for SILENCE seconds and goes on being tried."""
+        """Called once for a call that has had no response for SILENCE seconds and is still being tried."""
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel of unary calls. Must be asked for in the loop that uses it."""
+        """The channel of unary calls. Read it in the loop that uses it."""
         return self._link.first.channel
 
     @property
@@ -105,18 +105,18 @@ class Calls:
         return link
 
     def stream(self, method: Callable[[_Connection], Callable[..., Any]], request: Any) -> Any:
-        """Start a server stream on a connection that has room for it.
+        """Start a server stream on a connection with a free place for it.
 
         `method` picks the method, for example `lambda on: on.jobs.WatchJob`. Returns the call.
         """
-        connection = self._link.with_room()
+        connection = self._link.pick()
         connection.streams += 1
 
-        def ended(_: Any) -> None:
+        def free_stream(_: Any) -> None:
             connection.streams -= 1
 
         call = method(connection)(request, metadata=self.endpoint.metadata())
-        call.add_done_callback(ended)
+        call.add_done_callback(free_stream)
         return call
 
     async def unary(
@@ -129,10 +129,10 @@ class Calls:
     ) -> R:
         """Call and return the response.
 
-        What passes (no server, the network in between, contention, a full queue) is retried with full
-        jitter until the deadline (`patient`: without a deadline), if the call is idempotent or the server
-        said that nothing was changed. Raises AskbackError; CannotConnect within seconds where there never
-        was a connection.
+        Transient errors (no server, the network, contention, a full queue) are retried with full jitter
+        until the deadline (`patient`: without a deadline), if the call is idempotent or the server reported
+        that nothing was changed. Raises AskbackError; CannotConnect within seconds if there never was a
+        connection.
         """
         loop = asyncio.get_running_loop()
         end = math.inf if patient else loop.time() + self.deadline
@@ -160,9 +160,9 @@ class Calls:
                 try:
                     pause = retries.pause(error)
                 except AskbackError as final:
-                    raise _told(final, retries.method) from None
+                    raise _final_error(final, retries.method) from None
                 if loop.time() + pause >= end:
-                    raise await self._given_up(error)
+                    raise await self._timeout_error(error)
                 await asyncio.sleep(pause)
         finally:
             silence.cancel()
@@ -170,14 +170,14 @@ class Calls:
     async def connect(
         self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
     ) -> None:
-        """Make the first connection in this loop, if there was none yet; as askback._wire.contact.connect."""
+        """Make the first connection of this loop; does nothing later. See askback._wire.contact.connect."""
         link = self._link
         if not link.connected:
             await connect(link.first.channel, self.endpoint, patience, waiting)
             link.connected = True
 
-    async def _given_up(self, error: AskbackError) -> AskbackError:
-        """What to raise when the time is over."""
+    async def _timeout_error(self, error: AskbackError) -> AskbackError:
+        """The error to raise when the deadline has passed."""
         if error.from_server:
             return error
         problem = await diagnose(self.endpoint)
@@ -189,10 +189,10 @@ class Calls:
         return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)
 
     async def aclose(self) -> None:
-        """Close the connections of this loop, and forget those of loops that have ended. Repeatable."""
+        """Close the connections of this loop, and forget those of closed loops. May be called repeatedly."""
         try:
             check_process()
-        except RuntimeError:  # what the parent has open is not ours to close
+        except RuntimeError:  # the connections belong to the parent process
             self._links.clear()
             return
         loop = asyncio.get_running_loop()
@@ -214,8 +214,8 @@ class _Link:
         self.connected = False
         """Whether there ever was a connection."""
 
-    def with_room(self) -> _Connection:
-        """A connection that can carry one more server stream."""
+    def pick(self) -> _Connection:
+        """A connection that can carry one more server stream; opens one if needed."""
         found = next((c for c in self._all if c.streams < STREAMS_PER_CONNECTION), None)
         if found is None:
             found = _Connection(self._endpoint)
@@ -223,7 +223,7 @@ class _Link:
         return found
 
     def forget(self) -> None:
-        """Say that the channels are closed: a fork does no harm any more."""
+        """Unregister the channels: a fork is safe again once they are closed."""
         for connection in self._all:
             forget_channel(connection.channel)
 
@@ -234,14 +234,14 @@ class _Link:
 
 
 def _name(method: Any) -> str:
-    """The method's name, as JobService.GetJob, of a stub's callable."""
+    """The name of a stub's method, for example JobService.GetJob."""
     path = getattr(method, "_method", b"")
     text = path.decode() if isinstance(path, bytes) else str(path)
     return text.rpartition(".")[2].replace("/", ".") or "the method"
 
 
-def _told(error: AskbackError, method: str) -> AskbackError:
-    """A final error; one of the network on a call that may not be repeated says that it is open."""
+def _final_error(error: AskbackError, method: str) -> AskbackError:
+    """The error to raise; a network error of a call that is not retried says that its outcome is unknown."""
     if error.from_server or type(error) not in (Unavailable, DeadlineExceeded):
         return error
     text = f"{error.message}; whether {method} was carried out is not known"

@@ -1,4 +1,4 @@
-"""Where the server is and how it is spoken to: the only place that sets gRPC options."""
+"""The endpoint of a server, and the options of its channels: no other module sets gRPC options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_RECEIVE_BYTES = 4 * 1024 * 1024
 MAX_SEND_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 512 * 1024
-"""How much one stream message gathers. A single larger frame goes alone."""
+"""The most bytes of frames that one stream message collects. A larger frame is sent alone."""
 
 
 @lru_cache(maxsize=1)
@@ -29,10 +29,10 @@ def _service_config() -> str:
 def channel_options() -> list[tuple[str, int | str]]:
     """The options of every channel.
 
-    `ping_timeout_ms` is there because the keepalive timeout alone is overridden by it; the bandwidth
-    probe is off because it lets megabytes pile up behind a reader that does not read. No two channels share
-    a subchannel: where they do and both check the server's health, grpc may crash the process when they
-    connect at once (HealthProducer::AddWatcher of the one before HealthProducer::Start of the other).
+    `ping_timeout_ms` is set because it overrides the keepalive timeout. The bandwidth probe is off because
+    it lets megabytes accumulate for a reader that has stopped reading. Channels share no subchannel: if two
+    channels share one and both check the server's health, grpc may crash the process when they connect at
+    the same time (HealthProducer::AddWatcher of one before HealthProducer::Start of the other).
     """
     return [
         ("grpc.keepalive_time_ms", 30_000),
@@ -62,15 +62,15 @@ ENVIRONMENT = (
     "ASKBACK_CERT",
     "ASKBACK_KEY",
 )
-"""What a program may leave to its environment, under the names that the command line has too."""
+"""Environment variables with the defaults of a client; the command line reads the same names."""
 
 File = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS by files' contents (PEM): the roots to trust (None: grpc's own, those of the public web) and,
-    for mTLS, the private key and the certificate chain."""
+    """TLS settings as PEM bytes: the trusted roots (None: grpc's own, for public authorities) and, for mTLS,
+    the private key and the certificate chain."""
 
     root_certificates: bytes | None = None
     private_key: bytes | None = field(default=None, repr=False)
@@ -78,10 +78,10 @@ class Tls:
 
     @classmethod
     def from_files(cls, ca: File | None = None, cert: File | None = None, key: File | None = None) -> Tls:
-        """TLS by PEM files: the roots, and for mTLS the certificate chain and its private key.
+        """Read TLS settings from PEM files: the roots, and for mTLS the certificate chain and its key.
 
         Raises OSError for a file that cannot be read (the text names path, owner and mode), ValueError for
-        one that is not PEM, and for a certificate without its key or the other way round.
+        a file that is not PEM, and for a certificate without its key or a key without its certificate.
         """
         if (cert is None) != (key is None):
             raise ValueError("mTLS needs both, cert= and key=")
@@ -98,12 +98,12 @@ def _pem(path: File | None) -> bytes | None:
 
 
 def _environment(name: str) -> str | None:
-    """A variable of ENVIRONMENT; None if it is not set, or empty."""
+    """The value of a variable of ENVIRONMENT; None if it is not set or empty."""
     return os.environ.get(f"ASKBACK_{name}") or None
 
 
 def default_namespace(namespace: str | None) -> str:
-    """The namespace that was given, else `ASKBACK_NAMESPACE`, else the caller's own."""
+    """The given namespace, else `ASKBACK_NAMESPACE`, else empty: the caller's default."""
     return (_environment("NAMESPACE") or "") if namespace is None else namespace
 
 
@@ -115,11 +115,11 @@ def _default_tls() -> Tls | None:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server and who speaks to it.
+    """The address of a server, and the caller's credentials.
 
-    `target` is HOST, HOST:PORT or a target of gRPC's (see askback._wire.address); kept as gRPC takes it.
-    `token` is a bearer token; without one, `user` and `groups` name the caller to a server that runs with
-    authentication off. Raises ValueError for an address or a token that cannot be one.
+    `target` is HOST, HOST:PORT or a target of gRPC (see askback._wire.address); it is stored as a target.
+    `token` is a bearer token; without one, `user` and `groups` name the caller to a server without
+    authentication. Raises ValueError for a malformed address or token.
     """
 
     target: str = DEFAULT_TARGET
@@ -136,7 +136,7 @@ class Endpoint:
         if address.tls and self.tls is None:
             object.__setattr__(self, "tls", Tls())
         if self.token is not None:
-            token = self.token.strip()  # a file's last line end
+            token = self.token.strip()  # a token from a file may end with a newline
             if not token.isascii() or not token.isprintable():
                 raise ValueError("the token has characters that no token has; look for line ends in it")
             object.__setattr__(self, "token", token)
@@ -151,10 +151,10 @@ class Endpoint:
         groups: Sequence[str] | None = None,
         tls: Tls | bool | None = None,
     ) -> Endpoint:
-        """What the arguments say, else the environment (see ENVIRONMENT), else this machine.
+        """Build an endpoint from the arguments, else from the environment (see ENVIRONMENT), else loopback.
 
-        `tls` True means the public web's roots, False no TLS. An endpoint is taken as it is. Raises
-        ValueError, and as Tls.from_files.
+        `tls` True means TLS with the roots of public authorities, False no TLS. An Endpoint as `target` is
+        returned as it is. Raises ValueError, and as Tls.from_files.
         """
         if isinstance(target, Endpoint):
             return target
@@ -170,7 +170,7 @@ class Endpoint:
         )
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What every call carries: the credentials."""
+        """The metadata of every call: the credentials."""
         pairs: list[tuple[str, str]] = []
         if self.token:
             pairs.append(("authorization", f"Bearer {self.token}"))
@@ -181,9 +181,11 @@ class Endpoint:
         return tuple(pairs)
 
     def open(self, *, only_healthy: bool = True) -> grpc.aio.Channel:
-        """A channel with a TCP connection of its own. Without `only_healthy` it also speaks to a server that
-        says it is not serving, to ask it why. Raises RuntimeError in a process that cannot use gRPC because
-        it was forked (see askback._wire.forking)."""
+        """Open a channel with its own TCP connection.
+
+        Without `only_healthy` it also sends calls to a server that reports that it is not serving. Raises
+        RuntimeError in a process that cannot use gRPC because it was forked (see askback._wire.forking).
+        """
         check_process()
         options = channel_options()
         if not only_healthy:

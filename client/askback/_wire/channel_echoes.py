@@ -1,4 +1,4 @@
-"""What gRPC reports in a loop that it was not meant for."""
+"""Ignores events of gRPC that arrive in the wrong event loop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception handler for a loop that is not the only one of its process.
+    """An exception handler for a loop in a process with several loops.
 
-    grpc.aio has one queue for all loops: an event for another loop, which may be closed, can end up in this
-    one. That is no error; all others are handled as usual.
+    grpc.aio has one queue for all loops: an event of another loop, which may be closed, can arrive in this
+    one. Ignore it, and handle all other exceptions as usual.
     """
     echo = isinstance(context.get("exception"), RuntimeError | BlockingIOError)
     if not (echo and "PollerCompletionQueue" in repr(context.get("handle"))):

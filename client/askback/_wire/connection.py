@@ -1,4 +1,4 @@
-"""One physical stream: one task reads, one task writes, and nothing else touches the call."""
+"""One bidirectional gRPC stream: one task reads, one task writes, and nothing else uses the call."""
 
 from __future__ import annotations
 
@@ -19,69 +19,71 @@ from askback.errors import AskbackError, Unavailable
 _log = logging.getLogger("askback.stream")
 
 OPEN_TIMEOUT = 20.0
-"""How long a server may take from the dial to its welcome, in seconds."""
+"""Seconds that a server may take from the start of the call to its welcome."""
 SILENCE = 15.0
-"""A stream sends a frame after so many seconds at the latest, in both directions."""
+"""The longest time, in seconds, without a frame in either direction."""
 _PUNCTUAL = 0.5
-"""A heartbeat that is this much later than planned, in seconds, was held up by the program itself."""
+"""A heartbeat that is late by more than this, in seconds, was delayed by this program's own event loop."""
 MISSED = 3
-"""After so many missed heartbeats the peer is taken for dead."""
+"""Missed heartbeats after which the peer counts as dead."""
 
 
-class Wire(Protocol):
-    """What differs between the streams: their frames, and who wants to know. `Any` is a frame."""
+class FrameProtocol(Protocol):
+    """The frames of one kind of stream, and its callbacks. `Any` stands for a frame."""
 
     name: str
     method: str
-    """As errors call it: `HitlService.Converse`."""
+    """The method's name in errors: `HitlService.Converse`."""
     window: int
-    """How many frames may wait for their replies."""
+    """The most frames that may wait for their replies."""
 
     @property
     def session(self) -> object:
-        """What the frames of a stream belong to; a stream of another session is stale."""
+        """The server session that the frames belong to; a stream of another session is stale."""
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
 
     def pack(self, frames: Sequence[Any]) -> Any:
-        """The message that holds these frames."""
+        """Build the message that contains these frames."""
 
     def hello(self) -> Any:
-        """The first frame, built for each connection."""
+        """Build the first frame of a connection."""
 
     def heartbeat(self, *, leaving: bool) -> Any:
-        """A sign of life; `leaving`: on a stream that is being left."""
+        """Build a heartbeat; `leaving`: for a stream that is about to be replaced."""
 
     def goodbye(self) -> Any:
-        """The orderly end."""
+        """Build the last frame of an orderly end."""
 
-    def welcomed(self, frame: Any) -> float:
-        """Take the reply to the hello; returns the heartbeat interval in seconds."""
+    def on_welcome(self, frame: Any) -> float:
+        """Handle the reply to the hello, and return the heartbeat interval in seconds."""
 
-    def opened(self, put: Callable[[Any], None]) -> None:
-        """The stream is the one in use now: `put` what must be said before all that waits."""
+    def on_open(self, put: Callable[[Any], None]) -> None:
+        """The stream is in use from now on. Send by `put` the frames that must precede all waiting ones."""
 
-    def pushed(self, frame: Any, *, leaving: bool) -> None:
-        """Take a frame that replies to nothing; `leaving`: from a stream that is being left."""
+    def on_push(self, frame: Any, *, leaving: bool) -> None:
+        """Handle a frame that is no reply; `leaving`: it comes from a stream that is about to be replaced."""
 
-    def refused(self, error: AskbackError, session: object) -> bool:
-        """A stream of this session ended like this: whether it makes sense to dial again all the same."""
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
+        """A stream of this session ended with `error`. Return True to reconnect even if it is final."""
 
-    def lost(self, spoken: float) -> None:
-        """There is no stream now; the last frame was sent at the loop time `spoken`."""
+    def on_disconnect(self, spoken: float) -> None:
+        """There is no stream any more; the last frame was sent at the loop time `spoken`."""
 
 
 class Connection:
-    """One stream, from dial to end.
+    """One stream, from its call to its end.
 
-    `ended` has its end: None for an orderly one, else the error. `leave` is set when the server asks
-    the client to move. `replies` takes every frame that replies to one of ours.
+    `ended` resolves to None after an orderly end, else to the error. `leave` is set when the server asks
+    the client to move to another stream. `replies` is called with every reply to one of our frames.
     """
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, replies: Callable[[Connection, Any], None]) -> None:
+    def __init__(
+        self, protocol: FrameProtocol, endpoint: Endpoint, replies: Callable[[Connection, Any], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self._wire = wire
+        self._protocol = protocol
         self._endpoint = endpoint
         self._replies = replies
         self._outbox: deque[Any] = deque()
@@ -99,15 +101,15 @@ class Connection:
         self.leave = asyncio.Event()
         self.leave_within = 0.0
         self.session: object = None
-        """The wire's session that this stream serves, or asked for."""
+        """The protocol's session that this stream serves or has requested."""
         self.spoken = loop.time()
         """When the last message was written, in loop time."""
         self.in_flight: set[int] = set()
 
     async def open(self, connect: Callable[[grpc.aio.Channel], Awaitable[None]] | None = None) -> None:
-        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open.
+        """Start the call, send the hello and wait for the welcome.
 
-        `connect` is awaited before, for the channel's connection.
+        `connect` is awaited first, to connect the channel. Raises AskbackError and then leaves nothing open.
         """
         self._channel = self._endpoint.open()
         if connect is not None:
@@ -116,12 +118,12 @@ class Connection:
             except BaseException:
                 await self.abandon()
                 raise
-        self._call = self._wire.dial(self._channel, self._endpoint.metadata())
-        self.session = self._wire.session
-        self.put(self._wire.hello())
+        self._call = self._protocol.dial(self._channel, self._endpoint.metadata())
+        self.session = self._protocol.session
+        self.put(self._protocol.hello())
         self._tasks = [
-            asyncio.create_task(self._write(), name=f"askback {self._wire.name} writer"),
-            asyncio.create_task(self._read(), name=f"askback {self._wire.name} reader"),
+            asyncio.create_task(self._write(), name=f"askback {self._protocol.name} writer"),
+            asyncio.create_task(self._read(), name=f"askback {self._protocol.name} reader"),
         ]
         try:
             await asyncio.wait(
@@ -138,14 +140,14 @@ class Connection:
             raise
 
     def put(self, frame: Any) -> None:
-        """Send a frame: with everything else that waits, as one message."""
+        """Send a frame, in one message with all other waiting frames."""
         self._outbox.append(frame)
         self._wake.set()
 
     async def close(self, *, goodbye: bool, grace: float) -> None:
-        """Send what waits, half-close, and leave the server `grace` seconds to end the stream."""
+        """Send the waiting frames, half-close, and give the server `grace` seconds to end the stream."""
         if goodbye and not self.ended.done():
-            self.put(self._wire.goodbye())
+            self.put(self._protocol.goodbye())
         self._half_close = True
         self._wake.set()
         try:
@@ -154,7 +156,7 @@ class Connection:
             await self.abandon()
 
     async def abandon(self) -> None:
-        """End the stream now and give everything back. Repeatable."""
+        """End the stream at once and release its resources. May be called repeatedly."""
         if self._pulse is not None:
             self._pulse.cancel()
         if self._call is not None:
@@ -178,14 +180,14 @@ class Connection:
                     try:
                         self._take(frame)
                     except Exception:
-                        _log.exception("%s: a frame could not be handled", self._wire.name)
+                        _log.exception("%s: a frame could not be handled", self._protocol.name)
         except grpc.aio.AioRpcError as error:
             end = from_rpc(error)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # The call was cancelled under the reader: by the writer, or by the missing heartbeats.
+            # The call was cancelled, not this task: by the writer, or after missed heartbeats.
             end = self._given_up or Unavailable("the stream was given up")
         finally:
             if self._pulse is not None:
@@ -197,20 +199,20 @@ class Connection:
         body = frame.WhichOneof("body")
         if body == "go_away":
             self.leave_within = frame.go_away.after.ToTimedelta().total_seconds()
-            _log.debug("%s: asked to move: %s", self._wire.name, frame.go_away.reason)
+            _log.debug("%s: asked to move: %s", self._protocol.name, frame.go_away.reason)
             self.leave.set()
         elif body == "welcome":
             if not self._welcome.done():
-                self._interval = self._wire.welcomed(frame)
-                self.session = self._wire.session
+                self._interval = self._protocol.on_welcome(frame)
+                self.session = self._protocol.session
                 self._welcome.set_result(None)
                 self._beat()
         elif not self._welcome.done() and body == "error":
             self._give_up(from_frame(frame.error))
         elif frame.ref:
             self._replies(self, frame)
-        elif self.session is self._wire.session:
-            self._wire.pushed(frame, leaving=self.leave.is_set())
+        elif self.session is self._protocol.session:
+            self._protocol.on_push(frame, leaving=self.leave.is_set())
 
     async def _write(self) -> None:
         try:
@@ -218,7 +220,7 @@ class Connection:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._outbox:
-                    await self._call.write(self._wire.pack(self._batch()))
+                    await self._call.write(self._protocol.pack(self._batch()))
                     self.spoken = asyncio.get_running_loop().time()
                 if self._half_close:
                     await self._call.done_writing()
@@ -226,8 +228,8 @@ class Connection:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            # grpc raises several classes here, private ones among them; the reader learns the cause.
-            _log.debug("%s: cannot write: %s", self._wire.name, error)
+            # grpc raises several classes here, some of them private; the reader gets the cause.
+            _log.debug("%s: cannot write: %s", self._protocol.name, error)
             self._call.cancel()
 
     def _batch(self) -> list[Any]:
@@ -239,20 +241,20 @@ class Connection:
         return batch
 
     def _beat(self) -> None:
-        """Send a heartbeat, look for the peer's, and come again."""
+        """Send a heartbeat, check the peer's, and schedule the next call."""
         loop = asyncio.get_running_loop()
         if self._interval <= 0:
             return
         if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
-            # While this loop was blocked nothing was read: that is not the server's silence.
+            # This loop was blocked and read nothing meanwhile: do not count that as the server's silence.
             self._heard += late
         if loop.time() - self._heard > MISSED * self._interval:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:
-            self.put(self._wire.heartbeat(leaving=self.leave.is_set()))
-        # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
-        # so rarely that a proxy takes the stream for idle.
+            self.put(self._protocol.heartbeat(leaving=self.leave.is_set()))
+        # Earlier than the interval, so that a heartbeat that is delayed in the network is still in time; and
+        # often enough that no proxy considers the stream idle.
         self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)
 
     def _give_up(self, error: AskbackError) -> None:

@@ -1,4 +1,4 @@
-"""The first connection of a channel: made, or refused in words, within a second or two."""
+"""Makes the first connection of a channel, or explains within a second or two why it fails."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from askback._wire.diagnosis import diagnose
 from askback.errors import CannotConnect
 
 PATIENCE = 5.0
-"""How long a program waits for a server that it never reached, in seconds: both may be starting."""
+"""Seconds that a program waits for a server that it never reached: both may be starting."""
 HASTE = 1.5
-"""How long a command of a person does."""
+"""The same for a command that a person has typed."""
 _LOOK = 1.0
-"""After so many seconds without a connection we look for the cause."""
+"""Seconds without a connection after which we diagnose the cause."""
 _PAUSE = 0.2
 
 
@@ -26,10 +26,10 @@ async def connect(
     patience: float | None = PATIENCE,
     waiting: Callable[[CannotConnect], object] = lambda problem: None,
 ) -> None:
-    """Wait until the channel has a connection, or a server is there that will say itself what is wrong.
+    """Wait until the channel is connected, or until a server answers that will report its own errors.
 
-    What waiting may help with (nothing listens, an unknown name) is waited for: for `patience` seconds
-    (None: without limit), while `waiting` is called with the cause. Raises CannotConnect.
+    For a cause that may pass (nothing listens, an unknown name) this waits up to `patience` seconds (None:
+    without limit) and calls `waiting` with the cause. Raises CannotConnect.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -46,7 +46,7 @@ async def connect(
 
 
 async def _is_ready(channel: grpc.aio.Channel, within: float) -> bool:
-    """Whether the channel is connected; False as soon as a try has failed, and after `within` seconds."""
+    """Whether the channel connects; False as soon as an attempt has failed, and after `within` seconds."""
     state = channel.get_state(try_to_connect=True)
     try:
         async with asyncio.timeout(within):

@@ -1,7 +1,7 @@
-"""Why there is no connection to a server, in words: looked at with plain sockets, not read from gRPC's text.
+"""Explains why there is no connection to a server, by trying it with plain sockets.
 
-gRPC says `Socket closed` where a port speaks TLS and `WRONG_VERSION_NUMBER` where it does not. Here the
-name is resolved, the port is connected to, and TLS and HTTP/2 are begun, up to the step that fails.
+gRPC's own texts do not help: `Socket closed` for a port that speaks TLS, `WRONG_VERSION_NUMBER` for one that
+does not. This module resolves the name, connects, and begins TLS and HTTP/2, up to the step that fails.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from askback._wire.channel import Endpoint, Tls
 from askback.errors import CannotConnect
 
 STEP = 1.0
-"""Seconds that a name, a connection, a handshake and a first byte may take, each."""
+"""Seconds that each step may take: name, connection, handshake, first byte."""
 _ADDRESSES = 4
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-"""What every HTTP/2 client begins with, and empty settings."""
+"""The HTTP/2 connection preface and an empty SETTINGS frame."""
 _SETTINGS = 4
 _ALERT = b"\x15\x03"
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21, 24, 27})
@@ -33,7 +33,7 @@ _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 
 
 async def diagnose(endpoint: Endpoint) -> CannotConnect | None:
-    """What keeps us from the server; None if an HTTP/2 server answers, or it cannot be seen from here.
+    """The obstacle to a connection; None if an HTTP/2 server answers, or if the cause cannot be determined.
 
     Takes a few seconds at most, and leaves nothing open.
     """
@@ -43,19 +43,19 @@ async def diagnose(endpoint: Endpoint) -> CannotConnect | None:
     found = [await _look(endpoint, place) for place in places[:_ADDRESSES]]
     if not found or None in found:
         return None
-    # Of several addresses the one that answers wrongly says more than one that does not answer.
+    # Of several addresses prefer one that answers wrongly: it tells more than one that does not answer.
     return next((problem for problem in found if problem and not problem.passing), found[0])
 
 
 async def _places(endpoint: Endpoint) -> list[Any] | CannotConnect:
-    """Where to connect to: `(host, port)` or the path of a socket. Empty for what only gRPC can resolve."""
+    """The places to connect to: `(host, port)` or a socket's path. Empty if only gRPC can resolve them."""
     scheme, colon, rest = endpoint.target.partition(":")
     if scheme == "unix" and colon:
         return [unquote(rest.removeprefix("//"))]
     if scheme in ("ipv4", "ipv6") and not rest.isdecimal():
         return [_split(part) for part in rest.split(",") if part.rpartition(":")[2].isdecimal()]
     if scheme == "dns" and rest.startswith("//") and not rest.startswith("///"):
-        return []  # a name server of its own
+        return []  # the target names its own DNS server
     if scheme in ("unix-abstract", "vsock", "xds", "google-c2p", "passthrough") or _proxy():
         return []
     host, port = _split(endpoint.shown)
@@ -78,7 +78,7 @@ def _split(text: str) -> tuple[str, int]:
 
 
 def _proxy() -> bool:
-    """Whether gRPC goes through a proxy of the environment: then our own socket would prove nothing."""
+    """Whether gRPC uses a proxy of the environment: then a direct connection would prove nothing."""
     return any(os.environ.get(name) for name in _PROXIES)
 
 
@@ -156,7 +156,7 @@ async def _look_secure(name: str, place: Any, tls: Tls) -> CannotConnect | None:
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
-    """What gRPC makes of the same files. Raises ValueError for files that cannot be used."""
+    """The same TLS settings for the ssl module. Raises ValueError for files that cannot be used."""
     roots = tls.root_certificates
     try:
         context = ssl.create_default_context(cadata=roots.decode("ascii", "replace") if roots else None)
@@ -164,7 +164,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
         raise ValueError("the file given as --ca holds no certificate in PEM") from None
     context.set_alpn_protocols(["h2"])
     if tls.certificate_chain is not None:
-        # ssl takes them from files only.
+        # The ssl module accepts them from files only.
         with TemporaryDirectory() as folder:
             cert, key = Path(folder, "cert"), Path(folder, "key")
             cert.write_bytes(tls.certificate_chain)
@@ -181,8 +181,8 @@ def _context(tls: Tls) -> ssl.SSLContext:
 
 
 async def _first_bytes(place: Any, context: ssl.SSLContext | None, host: str | None = None) -> Any:
-    """What the server says to an HTTP/2 client, up to 64 bytes; empty if it closes or says nothing. None if
-    TLS was made without HTTP/2. Raises OSError, TimeoutError, ssl.SSLError."""
+    """The server's first bytes to an HTTP/2 client, up to 64; empty if it closes or sends nothing. None if
+    TLS was established without HTTP/2. Raises OSError, TimeoutError, ssl.SSLError."""
     async with asyncio.timeout(2 * STEP):
         reader, writer = await _connect(place, context, host)
     try:
@@ -212,7 +212,7 @@ async def _connect(place: Any, context: ssl.SSLContext | None, host: str | None)
 
 
 async def _speaks_tls(place: Any) -> bool:
-    """Whether a server that did not answer a plain client answers one that begins TLS."""
+    """Whether a server that did not answer without TLS answers a TLS handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -220,7 +220,7 @@ async def _speaks_tls(place: Any) -> bool:
         async with asyncio.timeout(2 * STEP):
             _, writer = await _connect(place, context, "localhost")
     except (OSError, TimeoutError) as error:
-        # An alert is TLS too.
+        # A server that sends a TLS alert speaks TLS.
         return "ALERT" in str(getattr(error, "reason", "") or "")
     writer.transport.abort()
     return True
@@ -231,7 +231,7 @@ def _is_http2(answer: bytes | None) -> bool:
 
 
 def _other(name: str, answer: bytes) -> CannotConnect:
-    if answer.startswith((b"HTTP/1", b"<")):  # without a status line: HTTP/0.9, and a page at once
+    if answer.startswith((b"HTTP/1", b"<")):  # HTTP/0.9 has no status line and sends the page at once
         text = f"{name} is an HTTP/1.1 server, not an Askback: check the port, or the proxy's HTTP/2 setting"
         return CannotConnect(text, passing=False)
     if answer:

@@ -1,4 +1,4 @@
-"""Server streams that go on after a break."""
+"""Server streams that reconnect."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from askback.errors import AskbackError
 
 
 async def messages(calls: Calls, method: str, start: Callable[[], Any]) -> AsyncIterator[Any]:
-    """The messages of a server stream, opened again with full jitter whenever it breaks, without limit.
+    """Yield the messages of a server stream; reconnect with full jitter whenever it breaks, without limit.
 
-    `start` makes the call from where the reader is; `method` is what errors call it. Ends when a stream
-    ends in order. Raises AskbackError when the server refuses for good.
+    `start` makes the call from the reader's present position; `method` is its name in errors. Ends when a
+    stream ends without an error. Raises AskbackError for a final error of the server.
     """
     retries = Retries(method, _is_final)
     outage = Outage(method, calls.endpoint.shown)
-    # Its first connection is made in words. Later the network may do what it likes.
-    await calls.connect(None, outage.began)
+    # Explain a failure of the first connection only; later failures may be a passing problem of the network.
+    await calls.connect(None, outage.begin)
     while True:
         call = start()
         try:
             while (message := await call.read()) is not EOF:
-                retries.worked()
-                outage.ended()
+                retries.reset()
+                outage.end()
                 yield message
             return
         except grpc.aio.AioRpcError as rpc:
             error = from_rpc(rpc)
             pause = retries.pause(error)
-            outage.began(error)
+            outage.begin(error)
         finally:
             call.cancel()
         await sleep(pause)

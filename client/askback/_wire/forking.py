@@ -1,7 +1,7 @@
-"""gRPC does not survive a fork: a child may not use it while its parent had a channel open.
+"""gRPC does not survive a fork: a child must not use it if its parent had a channel open.
 
 gunicorn with `--preload`, Celery's prefork pool and multiprocessing's `fork` start method all fork. A client
-that was only made is fine, for it opens its channel when it is first used.
+that has not been used yet is safe, because it opens its channel on first use.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from weakref import WeakSet
 import grpc
 
 _open: WeakSet[grpc.aio.Channel] = WeakSet()
-"""The channels of this process that were not closed."""
+"""The open channels of this process."""
 _inherited: list[grpc.aio.Channel] = []
-"""Channels that were open at the fork. They are kept: to destroy one in the child may hang or abort it."""
+"""Channels that were open at the fork. Keep them: destroying one in the child may hang or abort it."""
 _used = False
 """Whether this process ever opened a channel."""
 _in_use = False
-"""Whether gRPC was in use at this process's last fork, or at the one that made it."""
+"""Whether gRPC was in use at the last fork of this process, or at the fork that created it."""
 _unusable = False
-"""Whether this process was forked then."""
+"""Whether this process is the child of such a fork."""
 
 
 def note_channel(channel: grpc.aio.Channel) -> grpc.aio.Channel:
-    """Remember an open channel, and return it."""
+    """Register an open channel, and return it."""
     global _used
     _used = True
     _open.add(channel)
@@ -34,12 +34,12 @@ def note_channel(channel: grpc.aio.Channel) -> grpc.aio.Channel:
 
 
 def forget_channel(channel: grpc.aio.Channel) -> None:
-    """The channel was closed: a fork does no harm any more."""
+    """Unregister a closed channel: a fork is safe again."""
     _open.discard(channel)
 
 
 def check_process() -> None:
-    """Raise RuntimeError in a process that was forked while its parent used gRPC."""
+    """Raise RuntimeError in a process whose parent used gRPC at the fork."""
     if _unusable:
         raise RuntimeError(
             f"process {os.getpid()} was forked while an askback client, worker or console of its parent was "
@@ -50,8 +50,10 @@ def check_process() -> None:
 
 
 def _is_polling() -> bool:
-    """Whether the thread runs that grpc.aio has while any of its channels or servers exists. gRPC's own
-    handlers of a fork do nothing then, and the child hangs at its first call."""
+    """Whether grpc.aio's polling thread runs, as it does while any channel or server of grpc.aio exists.
+
+    gRPC's own fork handlers do nothing in that case, and the child hangs at its first call.
+    """
     targets = (getattr(thread, "_target", None) for thread in threading.enumerate())
     return any(type(getattr(t, "__self__", None)).__name__ == "PollerCompletionQueue" for t in targets)
 
@@ -59,8 +61,8 @@ def _is_polling() -> bool:
 def _before_fork() -> None:
     global _in_use
     if not _open and _is_polling():
-        gc.collect()  # a closed channel in a cycle holds the thread
-    # Without gRPC's own handlers its threads are lost in the child, whatever was closed.
+        gc.collect()  # a closed channel in a reference cycle keeps the thread alive
+    # Without gRPC's own fork handlers the child lacks gRPC's threads, even if all channels were closed.
     bare = _used and os.environ.get("GRPC_ENABLE_FORK_SUPPORT") in ("0", "false")
     _in_use = bool(_open) or _is_polling() or bare
 

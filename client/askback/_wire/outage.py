@@ -1,4 +1,4 @@
-"""Tells the log that the server is away, once, and that it is back."""
+"""Logs once that the server is unreachable, and once that it is back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _log = logging.getLogger("askback.stream")
 
 
 class Outage:
-    """The state of one stream, as the log knows it.
+    """The outage of one stream, for the log.
 
-    A stream that is cut and opened again at the first try, as happens behind a proxy, is one line at INFO.
-    When that try fails too, the server is away: one warning, and another one when it is back.
+    A stream that breaks and reconnects at the first attempt, as happens behind a proxy, is logged once at
+    INFO. If that attempt fails too, the server is unreachable: one warning, and another when it is back.
     """
 
     def __init__(self, name: str, target: str) -> None:
@@ -24,8 +24,8 @@ class Outage:
         self._cause = ""
         self._warned = False
 
-    def began(self, error: AskbackError) -> None:
-        """There is no stream, because of `error`. Call it after every try that failed."""
+    def begin(self, error: AskbackError) -> None:
+        """The stream is broken because of `error`. Call this after every failed attempt."""
         if self._since is None:
             self._since, self._cause = time.monotonic(), error.message
         elif not self._warned:
@@ -33,8 +33,8 @@ class Outage:
             text = "%s: no connection to the server %s, trying again until there is one: %s"
             _log.warning(text, self._name, self._target, error.message)
 
-    def ended(self) -> None:
-        """There is a stream."""
+    def end(self) -> None:
+        """The stream is open again."""
         if self._since is None:
             return
         away = time.monotonic() - self._since

@@ -1,4 +1,4 @@
-"""Frames that are larger than a message may be: sent again and again, they would end every stream."""
+"""Refuses frames over the size limit: resent after each reconnect, they would break every stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from askback._wire.channel import MAX_BATCH_BYTES, MAX_SEND_BYTES
 from askback.errors import MessageTooLarge
 
 _ROOM = 1024
-"""Bytes of a message around its only frame, its ref included."""
+"""Bytes that a message needs in addition to its only frame."""
 
 
 class Waiting(Protocol):
@@ -21,7 +21,7 @@ class Waiting(Protocol):
 
 
 def size_problem(frame: Any) -> MessageTooLarge | None:
-    """Why a frame cannot be sent at all; None if it can."""
+    """The error for a frame that is too large to be sent; None if it fits."""
     size = frame.ByteSize()
     if size <= MAX_SEND_BYTES - _ROOM:
         return None
@@ -32,9 +32,9 @@ def size_problem(frame: Any) -> MessageTooLarge | None:
 
 
 def give_back(waiting: Iterable[Waiting | None], error: MessageTooLarge) -> bool:
-    """Fail those frames that went in a message of their own, which something on the way did not let pass.
+    """Fail the frames that were sent in their own message, which a proxy or the server refused as too large.
 
-    False if there are none: then the error is not about one of them.
+    Returns False if there are none: then another message caused the error.
     """
     large = [item for item in waiting if item and item.frame.ByteSize() > MAX_BATCH_BYTES]
     for item in large:

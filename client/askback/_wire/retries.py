@@ -1,4 +1,4 @@
-"""When to try a call again, and when its error is final."""
+"""Decides when to retry a call, and which errors are final."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from askback._wire.backoff import Backoff
 from askback.errors import AskbackError, Unimplemented
 
 UNKNOWN_TRIES = 3
-"""So many times in a row a method may be unknown: one of several replicas may be older than the others."""
+"""UNIMPLEMENTED errors in a row that make it final: one of several replicas may be older than the others."""
 _UNKNOWN_PAUSES = (1.0, 4.0)
-"""Seconds between them where the method was known before: then the network is the likely cause."""
+"""Seconds between those attempts if the method worked before: then the network is the likely cause."""
 
 
 @dataclass(slots=True)
 class Retries:
-    """The tries of one method at one server, in a row.
+    """The retries of one method at one server.
 
-    `is_final` says which errors end them; an unknown method ends them after UNKNOWN_TRIES.
+    `is_final` decides which errors are final; UNIMPLEMENTED is final after UNKNOWN_TRIES.
     """
 
     method: str
     is_final: Callable[[AskbackError], bool]
     backoff: Backoff = field(default_factory=Backoff)
     known: bool = False
-    """Whether the server has answered this method before."""
+    """Whether the method has worked before."""
     _unknown: int = 0
 
     def pause(self, error: AskbackError, *, elsewhere: bool = False) -> float:
-        """Seconds to wait before the next try, with full jitter. Raises the error if it is final.
+        """The seconds to wait before the next attempt, with full jitter. Raises the error if it is final.
 
-        `elsewhere`: the next try may meet another replica, and need not wait for what this one asks for.
+        `elsewhere`: the next attempt may reach another replica, so ignore the wait that this one requested.
         """
         at_least = 0.0 if elsewhere else error.retry_after or 0.0
         if isinstance(error, Unimplemented):
@@ -48,8 +48,8 @@ class Retries:
             raise error
         return self.backoff.next(at_least)
 
-    def worked(self) -> None:
-        """There was an answer: the next failure is a first one."""
+    def reset(self) -> None:
+        """Note a success: the next failure counts as the first."""
         self.known = True
         self._unknown = 0
         self.backoff.reset()

@@ -1,4 +1,4 @@
-"""From gRPC statuses and error frames to the exception tree."""
+"""Converts gRPC statuses and error frames to exceptions of askback.errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
 }
 DOMAIN = "askback.dev"
-"""The domain of our ErrorInfo."""
+"""The domain of Askback's ErrorInfo."""
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -57,7 +57,7 @@ def make_error(
     retry_after: float | None = None,
     result: hitl.AnswerResult | None = None,
 ) -> AskbackError:
-    """The service's error of the most telling class: by reason, else by code, else AskbackError itself."""
+    """Build an error of the service, in its most specific class: by reason, else by code."""
     cls = _BY_REASON.get(reason) or _BY_CODE.get(code) or AskbackError
     error = cls(
         message,
@@ -78,7 +78,7 @@ _DETAILS_KEY = "grpc-status-details-bin"
 
 
 def _details(error: grpc.aio.AioRpcError) -> Iterable[Any]:
-    """The details of a call's status. A status that cannot be read, or that has another code, has none."""
+    """The details of a call's status; empty if it cannot be parsed or has another code than the call."""
     for key, value in cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ()):
         if key == _DETAILS_KEY and isinstance(value, bytes):
             try:
@@ -90,11 +90,11 @@ def _details(error: grpc.aio.AioRpcError) -> Iterable[Any]:
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
-    """The error that a failed call stands for. Details that cannot be read are left out.
+    """Convert the error of a failed call. Details that cannot be parsed are left out.
 
-    A status without our ErrorInfo was not made by our server. This decides alone, whatever the code: such
-    an error says nothing about the request (`from_server` is false), and it becomes Unavailable, except
-    for a deadline, a message over the size limit and a method that is not known.
+    A status without Askback's ErrorInfo comes from the network or a proxy, whatever its code: it says
+    nothing about the request (`from_server` is false). It becomes Unavailable, except for an expired
+    deadline, a message over the size limit and an unknown method.
     """
     code = error.code().name
     ours, reason, metadata = False, "", dict[str, str]()
@@ -131,11 +131,11 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
     )
 
 
-# Of grpc's C core, grpc-go and grpc-java; 413 is a proxy's.
+# Texts of grpc's C core, grpc-go and grpc-java; 413 comes from proxies.
 _TOO_LARGE = re.compile(
     r"message (is )?(larger|bigger) than|message exceeds maximum|header with status: 413", re.IGNORECASE
 )
-# What the C core says of connections, and what that means. The first that is found counts.
+# Texts of the C core about connections, and their meaning. The first match counts.
 _BROKEN = tuple(
     (re.compile(found, re.IGNORECASE), words)
     for found, words in (
@@ -159,7 +159,7 @@ _HTTP = re.compile(r"header with status: (\d{3})|HTTP status code[^\d]*(\d{3})",
 
 
 def _from_network(code: str, details: str) -> AskbackError:
-    """The error of a status that something between this program and the server made."""
+    """The error for a status that the network or a proxy produced."""
     text = " ".join(details.split())[:300]
     http = _HTTP.search(text)
     if _TOO_LARGE.search(text):
@@ -173,13 +173,13 @@ def _from_network(code: str, details: str) -> AskbackError:
     if http is not None:
         text = f"a proxy or another server answered in its place with HTTP {http[1] or http[2]}"
     elif words := next((words for found, words in _BROKEN if found.search(text)), ""):
-        # gRPC's own text lists every address and system call.
+        # gRPC's own text, with every address and system call, goes to the metadata.
         return errors.Unavailable(words, metadata={"grpc_code": code, "grpc_text": text})
     return errors.Unavailable(text or code, metadata={"grpc_code": code})
 
 
 def from_frame(error: stream_pb2.FrameError) -> AskbackError:
-    """The error of one frame of a stream."""
+    """Convert an error frame of a stream."""
     return make_error(
         _CODES.get(error.code, "UNKNOWN"),
         error.reason,
@@ -212,7 +212,7 @@ _REFUSED = {
 
 
 def from_result(result: hitl.AnswerResult) -> AskbackError | None:
-    """What the unary AnswerPrompt would have raised for this verdict; None if the answer was taken."""
+    """The error that the unary AnswerPrompt would raise for this result; None if the answer was accepted."""
     refused = _REFUSED.get(result.status)
     if refused is None:
         return None
@@ -248,15 +248,14 @@ _FATAL = frozenset(
 
 
 def is_transient(error: AskbackError) -> bool:
-    """Whether the same idempotent request may well succeed a little later."""
+    """Whether a retry of an idempotent request is likely to succeed."""
     if not error.from_server:
         return not is_fatal(error)
     return error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
 
 
 def is_fatal(error: AskbackError) -> bool:
-    """Whether a stream that ended like this would end alike when it is opened again. One that the server ends
-    with a time for the next try would not."""
+    """Whether a reconnected stream would fail in the same way. An error with `retry_after` is not fatal."""
     if not error.from_server:
         misplaced = isinstance(error, errors.CannotConnect) and not error.passing
         return misplaced or isinstance(error, errors.MessageTooLarge)

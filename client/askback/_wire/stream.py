@@ -1,4 +1,4 @@
-"""A session over streams that come and go: what was sent is answered, whatever breaks in between."""
+"""A stream that reconnects: every request gets its reply, whatever breaks in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import grpc
 
 from askback._wire.backoff import Backoff
 from askback._wire.channel import Endpoint
-from askback._wire.connection import Connection, Wire
+from askback._wire.connection import Connection, FrameProtocol
 from askback._wire.contact import connect
 from askback._wire.forking import check_process
 from askback._wire.outage import Outage
@@ -25,13 +25,13 @@ from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, Mes
 _log = logging.getLogger("askback.stream")
 
 SETTLED = 1.0
-"""A stream that lived so many seconds was a good one: the next failure is a first one."""
+"""Seconds after which a connection counts as a success: the next failure is the first again."""
 MOVE_GRACE = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A frame that waits for its reply; it is sent again on every new stream until then."""
+    """A frame that waits for its reply; it is resent on every new connection until then."""
 
     frame: Any
     future: asyncio.Future[Any]
@@ -39,16 +39,15 @@ class _Pending:
     resting: asyncio.TimerHandle | None = None
 
 
-class Session:
-    """Keeps one stream open and every request alive until its reply.
+class ReconnectingStream:
+    """Keeps one connection open, and resends every request until its reply.
 
-    Everything sent by `request` must be idempotent: it is sent again after a reconnect, and after an
-    error that passes (a full queue, contention, a server that shuts down). All methods belong to the
-    loop in which `start` was awaited.
+    Requests must be idempotent: they are resent after a reconnect and after a transient error (a full
+    queue, contention, a server that shuts down). Call all methods in the loop that awaited `start`.
     """
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, *, backoff_cap: float = 5.0) -> None:
-        self._wire = wire
+    def __init__(self, protocol: FrameProtocol, endpoint: Endpoint, *, backoff_cap: float = 5.0) -> None:
+        self._protocol = protocol
         self._endpoint = endpoint
         self._backoff_cap = backoff_cap
         self._current: Connection | None = None
@@ -58,8 +57,8 @@ class Session:
         self._supervisor: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
-        self._retries = Retries(wire.method, is_fatal, Backoff(cap=backoff_cap))
-        self._outage = Outage(wire.name, endpoint.shown)
+        self._retries = Retries(protocol.method, is_fatal, Backoff(cap=backoff_cap))
+        self._outage = Outage(protocol.name, endpoint.shown)
         self._patience: float | None = None
         self._problem: CannotConnect | None = None
         self._closing = False
@@ -67,27 +66,27 @@ class Session:
 
     @property
     def connected(self) -> bool:
-        """Whether a stream is open now."""
+        """Whether a connection is open."""
         return self._current is not None and not self._current.ended.done()
 
     @property
     def stopped(self) -> asyncio.Task[None] | None:
-        """Ends when the session is over for good (`failure` says why)."""
+        """The supervising task; it ends when no further connection will be made (`failure` has the cause)."""
         return self._supervisor
 
     async def start(self, timeout: float | None = None, *, patience: float | None = None) -> None:
-        """Open the first stream, trying for `timeout` seconds (None: without limit). A server that cannot be
-        connected to has `patience` seconds of them to appear (None: all of them).
+        """Open the first connection within `timeout` seconds (None: without limit).
 
-        Raises CannotConnect with the cause, AskbackError if the server refuses for good, Unavailable when
-        the time is over, RuntimeError after a fork and for a second start.
+        A server that cannot be reached at all has `patience` of these seconds to appear (None: all). Raises
+        CannotConnect with the cause, AskbackError for a final error of the server, Unavailable after the
+        timeout, RuntimeError after a fork and for a second start.
         """
         check_process()
         if self._supervisor is not None:
             raise RuntimeError("a console or worker session is started once; make another one")
         self._patience = patience
         self._started = asyncio.get_running_loop().create_future()
-        self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
+        self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._protocol.name} session")
         done, _ = await asyncio.wait(
             (self._started, self._supervisor), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
@@ -100,7 +99,7 @@ class Session:
             )
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
-        """Send a frame and return the future of its reply, or of the AskbackError that refused it."""
+        """Send a frame and return the future of its reply; an error reply sets an AskbackError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.failure is not None or self._closing:
             future.set_exception(self.failure or Unavailable("the session is closed"))
@@ -121,14 +120,14 @@ class Session:
         return await self.submit(frame)
 
     def send(self, frame: Any) -> bool:
-        """Send a frame that wants no reply; False if there is no stream, and then it is not sent."""
+        """Send a frame that has no reply. Returns False, and sends nothing, if no connection is open."""
         if self._current is None or self._current.ended.done():
             return False
         self._current.put(frame)
         return True
 
     async def aclose(self, *, goodbye: bool = True, grace: float = 3.0) -> None:
-        """Leave in order and end every task. What still waits gets Unavailable. Repeatable."""
+        """Close in order and end every task; waiting requests get Unavailable. May be called repeatedly."""
         self._closing = True
         try:
             if self._supervisor is not None:
@@ -145,13 +144,13 @@ class Session:
         try:
             await self._keep_open()
         except Exception as error:
-            _log.exception("%s: the session broke", self._wire.name)
+            _log.exception("%s: the session broke", self._protocol.name)
             self._fail(Internal(f"the client's session broke: {error!r}"))
 
     async def _keep_open(self) -> None:
         leaving: Connection | None = None
         while True:
-            connection = Connection(self._wire, self._endpoint, self._replied)
+            connection = Connection(self._protocol, self._endpoint, self._on_reply)
             try:
                 await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
@@ -163,14 +162,14 @@ class Session:
                 continue
             opened = asyncio.get_running_loop().time()
             self._retries.known = True
-            self._outage.ended()
+            self._outage.end()
             self._switch(connection)
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
             await first_of(connection.leave.wait(), end_of(connection.ended))
             if asyncio.get_running_loop().time() - opened > SETTLED:
-                self._retries.worked()
+                self._retries.reset()
             if not connection.ended.done():
                 leaving = connection
                 continue
@@ -180,7 +179,7 @@ class Session:
             sent = map(self._pending.get, connection.in_flight)
             end = None if isinstance(end, MessageTooLarge) and give_back(sent, end) else end
             end = end or Unavailable("the server closed the stream")
-            # What the replica that is left asks for does not bind the next one, which may take us at once.
+            # The replica that we leave may request a wait; the next one may accept us at once.
             pause = self._pause_after(end, connection, elsewhere=True)
             if pause is None:
                 return
@@ -189,7 +188,7 @@ class Session:
     async def _connect(self, channel: grpc.aio.Channel) -> None:
         def waiting(problem: CannotConnect) -> None:
             self._problem = problem
-            self._outage.began(problem)
+            self._outage.begin(problem)
 
         try:
             await connect(channel, self._endpoint, self._patience, waiting)
@@ -200,20 +199,20 @@ class Session:
     def _pause_after(
         self, error: AskbackError, connection: Connection, *, elsewhere: bool = False
     ) -> float | None:
-        """How long to wait before the next stream; None if there is none, because the error is final."""
+        """Seconds to wait before the next connection; None if the error is final."""
         if self.failure is not None:
             return None
         try:
-            again = self._wire.refused(error, connection.session)
+            again = self._protocol.on_refusal(error, connection.session)
             pause = self._retries.backoff.next() if again else self._retries.pause(error, elsewhere=elsewhere)
         except AskbackError as final:
             self._fail(final)
             return None
-        self._outage.began(error)
+        self._outage.begin(error)
         return pause
 
     async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
-        """Wait; True, at once, if the stream that is to be left has ended before there is a new one."""
+        """Wait; return True, at once, if the old connection ends before there is a new one."""
         if leaving is None:
             await asyncio.sleep(seconds)
             return False
@@ -225,24 +224,24 @@ class Session:
         return True
 
     def _switch(self, connection: Connection) -> None:
-        """From now on this is the stream; whatever has no reply yet is sent on it, in order."""
+        """Use this connection from now on; resend on it, in order, all requests without a reply."""
         self._current = connection
         self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resting is None))
         if self._started is not None and not self._started.done():
             self._started.set_result(None)
-        self._wire.opened(connection.put)
+        self._protocol.on_open(connection.put)
         self._pump()
 
     def _lose(self, connection: Connection) -> None:
         if self._current is connection:
             self._current = None
-            self._wire.lost(connection.spoken)
+            self._protocol.on_disconnect(connection.spoken)
 
     def _retire(self, connection: Connection) -> None:
-        """Let the old stream finish in the background; its late replies still count."""
+        """Let the old connection finish in the background; its late replies still count."""
         grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
         task = asyncio.create_task(
-            connection.close(goodbye=False, grace=grace), name=f"askback {self._wire.name} leaving"
+            connection.close(goodbye=False, grace=grace), name=f"askback {self._protocol.name} leaving"
         )
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -251,20 +250,20 @@ class Session:
         connection = self._current
         if connection is None or connection.ended.done():
             return
-        while self._unsent and len(connection.in_flight) < self._wire.window:
+        while self._unsent and len(connection.in_flight) < self._protocol.window:
             ref = self._unsent.popleft()
             if (item := self._pending.get(ref)) is not None:
                 connection.in_flight.add(ref)
                 connection.put(item.frame)
 
-    def _replied(self, connection: Connection, frame: Any) -> None:
+    def _on_reply(self, connection: Connection, frame: Any) -> None:
         connection.in_flight.discard(frame.ref)
         item = self._pending.get(frame.ref)
         if item is not None and not item.future.done():
             if frame.WhichOneof("body") == "error":
                 error = from_frame(frame.error)
                 if is_transient(error) or self._is_of_the_past(connection, error):
-                    if connection is self._current:  # else it goes with all the others on the next stream
+                    if connection is self._current:  # else it is resent with all others on the next one
                         self._rest(frame.ref, item, error)
                 else:
                     item.future.set_exception(error)
@@ -273,18 +272,18 @@ class Session:
         self._pump()
 
     def _is_of_the_past(self, connection: Connection, error: AskbackError) -> bool:
-        """Whether only the stream has lost what it asks for: the next one has taken the session over, and
-        there the same request stands."""
+        """Whether the lease was lost only for this connection: the next one has taken over the session, and
+        the same request is valid there."""
         left = connection is not self._current or connection.leave.is_set()
         return left and isinstance(error, LeaseLost)
 
     def _rest(self, ref: int, item: _Pending, error: AskbackError) -> None:
-        """Send it again after a while, on the stream that is then open."""
+        """Resend the request after a backoff, on the connection that is open then."""
         if item.resting is None:
             pause = item.backoff.next(error.retry_after or 0.0)
-            item.resting = asyncio.get_running_loop().call_later(pause, self._rested, ref)
+            item.resting = asyncio.get_running_loop().call_later(pause, self._resend, ref)
 
-    def _rested(self, ref: int) -> None:
+    def _resend(self, ref: int) -> None:
         if (item := self._pending.get(ref)) is not None:
             item.resting = None
             self._unsent.append(ref)
@@ -298,11 +297,11 @@ class Session:
     def _fail(self, error: AskbackError) -> None:
         self.failure = error
         self._current = None
-        self._wire.lost(asyncio.get_running_loop().time())
+        self._protocol.on_disconnect(asyncio.get_running_loop().time())
         self._drop_all(error)
 
     def _drop_all(self, error: AskbackError) -> None:
         for item in list(self._pending.values()):
             if not item.future.done():
                 item.future.set_exception(error)
-                item.future.exception()  # whoever waits sees it; nobody waiting is no fault
+                item.future.exception()  # mark it as retrieved: asyncio need not warn if no caller waits

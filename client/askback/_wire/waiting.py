@@ -1,4 +1,4 @@
-"""Waiting for the first of several things."""
+"""Waits for the first of several awaitables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 async def end_of(future: asyncio.Future[Any]) -> None:
-    """Wait until a future is done, and raise none of its errors."""
+    """Wait until a future is done, without raising its exception."""
     await asyncio.wait((future,))
 
 
 async def first_of(*waits: Awaitable[Any]) -> None:
-    """Wait until one of them is over, and end the others."""
+    """Wait until one of them is done, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""A worker: takes jobs of the types it has functions for, and runs them."""
+"""The worker: leases jobs of the types that it has functions for, and runs them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from askback._client.client import Client, entered, entered_client
+from askback._client.client import Client, current_client, entered
 from askback._client.understandings import Understandings
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint, Tls, default_namespace
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback._worker.default_log import log_to_stderr_by_default
 from askback._worker.handler import JobHandler
 from askback._worker.job import Job
@@ -24,7 +24,7 @@ from askback._worker.job_function import check_job_type
 from askback._worker.lease import Lease, Stop
 from askback._worker.loop_watch import LoopWatch
 from askback._worker.runner import run_job
-from askback._worker.work_wire import WorkWire
+from askback._worker.work_protocol import WorkProtocol
 from askback.errors import AskbackError
 from askback.v1 import worker_service_pb2 as pb
 
@@ -35,10 +35,10 @@ R = TypeVar("R")
 
 
 class ClientSource(Protocol):
-    """Brings a worker and its server together before a job starts (see askback.testing)."""
+    """Connects a worker to its server before a job starts (see askback.testing)."""
 
     async def client_for(self, worker: Worker) -> Client:
-        """The client to start a job with, now that `worker` runs."""
+        """Run `worker`, and return the client to start a job with."""
 
 
 client_source: ClientSource | None = None
@@ -55,13 +55,13 @@ class Worker:
 
         asyncio.run(worker.run())
 
-    `capacity` is how many jobs it holds at once, those that wait for people not counted. `park_after`
-    is how many seconds a job may do nothing but wait for people before its coroutine is dropped (None:
-    never). `drain_timeout` is how long running jobs have when the worker stops. What is not given of
-    target, token, namespace and TLS comes from the environment, as for Client.
+    `capacity` is the most jobs that it leases at a time, jobs that wait for people not counted. `park_after`
+    is the number of seconds that a job may only wait for people before its coroutine is dropped (None:
+    never). `drain_timeout` is the time that running jobs get when the worker stops. Target, token, namespace
+    and TLS come from the environment if they are not given, as for Client.
 
-    A job's function may start other jobs, at the worker's server; with a `request_id` of its own it starts
-    them once, however often it is run: `await other.using(request_id=f"{job.job_id}/other").start(...)`.
+    A job function may start other jobs, at the worker's server. With a fixed `request_id` it starts them
+    once, however often it is run: `await other.using(request_id=f"{job.job_id}/other").start(...)`.
     """
 
     def __init__(
@@ -87,20 +87,20 @@ class Worker:
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
         self._runs: dict[Lease, asyncio.Task[None]] = {}
         self._client: Client | None = None
-        self._wire: WorkWire | None = None
-        self._session: Session | None = None
+        self._protocol: WorkProtocol | None = None
+        self._session: ReconnectingStream | None = None
         self._watch: LoopWatch | None = None
 
     def job(self, job_type: str) -> Callable[[Callable[Concatenate[Job, P], Awaitable[R]]], JobHandler[P, R]]:
         """Register an async function `(job: Job, **input)` for a job type.
 
-        The input's fields become its arguments, converted to their annotations; its return value
+        The fields of the input become its arguments, converted to their annotations; its return value
         becomes the job's result. An exception fails the attempt; NonRetryable, InvalidArgument and an
         unanswered question fail the job for good.
 
-        Raises TypeError, with what to write instead, for a function that is not async or does not take the
-        job, and without a job type; ValueError for a job type that the server would refuse or that has a
-        function already; RuntimeError while the worker runs: the server has been told its types.
+        Raises TypeError, whose text shows what to write instead, for a function that is not async or does
+        not accept the job, and without a job type; ValueError for a job type that the server would refuse or
+        that has a function already; RuntimeError while the worker runs: the server knows its types already.
         """
         check_job_type(job_type)
 
@@ -129,17 +129,17 @@ class Worker:
         groups: Sequence[str] | None = None,
         tls: Tls | bool | None = None,
     ) -> Worker:
-        """A worker with the same functions and settings at another server; neither knows of the other."""
+        """An independent worker with the same functions and settings at another server."""
         other = copy.copy(self)
         other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         other._handlers = dict(self._handlers)
         other._runs = {}
-        other._client = other._wire = other._session = other._watch = None
+        other._client = other._protocol = other._session = other._watch = None
         return other
 
     @property
     def connected(self) -> bool:
-        """Whether a stream to the server is open now."""
+        """Whether a stream to the server is open."""
         return self._session is not None and self._session.connected
 
     @property
@@ -149,15 +149,15 @@ class Worker:
 
     @property
     def holding(self) -> int:
-        """How many jobs it holds now, those that wait for people counted."""
+        """The number of jobs that it holds, including jobs that wait for people."""
         return len(self._runs)
 
     async def start(self, timeout: float | None = None) -> None:
-        """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
+        """Connect within `timeout` seconds (None: without limit) and begin to lease jobs.
 
-        Raises ValueError without a registered function, TypeError for one with a parameter that no JSON
-        value fits, CannotConnect for settings that cannot work (a server that does not listen yet is
-        waited for), AskbackError if the server refuses for good, RuntimeError after a fork.
+        Raises ValueError without a registered function, TypeError for a function with a parameter that no
+        JSON value fits, CannotConnect for settings that cannot work (it waits for a server that does not
+        listen yet), AskbackError for a final error of the server, RuntimeError after a fork.
         """
         limit = None if timeout is None else seconds(timeout, "timeout")
         if not self._handlers:
@@ -167,14 +167,14 @@ class Worker:
         for handler in self._handlers.values():
             handler.prepare()
         self._client = Client(self._endpoint, namespace=self.namespace)
-        self._wire = WorkWire(
+        self._protocol = WorkProtocol(
             worker_id=self.worker_id,
             namespace=self.namespace,
             job_types=list(self._handlers),
             capacity=self.capacity,
             take=self._take,
         )
-        self._session = Session(self._wire, self._endpoint)
+        self._session = ReconnectingStream(self._protocol, self._endpoint)
         self._watch = LoopWatch((handler.__name__, handler.function) for handler in self.jobs)
         self._watch.start()
         try:
@@ -186,10 +186,10 @@ class Worker:
         _log.info("connected to %s as %s, runs %s", self._endpoint.shown, self.worker_id, runs)
 
     async def run(self, *, handle_signals: bool = True) -> None:
-        """Work until cancelled, or until SIGTERM or SIGINT, and then drain.
+        """Run until cancelled, or until SIGTERM or SIGINT, and then drain.
 
-        In a program without logging its log goes to stderr, from INFO on. Raises AskbackError if the server
-        refuses for good.
+        In a program without a logging configuration the log goes to stderr, from INFO on. Raises AskbackError
+        for a final error of the server.
         """
         log_to_stderr_by_default()
         loop = asyncio.get_running_loop()
@@ -197,7 +197,7 @@ class Worker:
         handled: list[int] = []
         if handle_signals:
             for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-                # Only the main thread's loop may have signal handlers.
+                # Only the loop of the main thread may have signal handlers.
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                     loop.add_signal_handler(number, asked.set)
                     handled.append(number)
@@ -225,10 +225,10 @@ class Worker:
                 loop.remove_signal_handler(number)
 
     async def aclose(self, *, drain_timeout: float | None = None) -> None:
-        """Stop taking jobs, let those that run reach a stopping point, give the others back, and leave.
+        """Drain and disconnect: lease no more jobs, wait for running ones, and release the rest.
 
-        A job that only waits for people is given back at once. `drain_timeout` is in seconds; 0: all of
-        them at once. Repeatable.
+        Running jobs have `drain_timeout` seconds to end; 0 releases all at once. A job that only waits for
+        people is released at once. May be called repeatedly.
         """
         timeout = self.drain_timeout
         if drain_timeout is not None:
@@ -237,7 +237,7 @@ class Worker:
                 if drain_timeout == 0 and drain_timeout is not False
                 else seconds(drain_timeout, "drain_timeout")
             )
-        session, wire = self._session, self._wire
+        session, wire = self._session, self._protocol
         if session is None or wire is None:
             return
         wire.capacity = 0
@@ -255,10 +255,10 @@ class Worker:
                 self._watch.stop()
             if self._client is not None:
                 await self._client.aclose()
-            self._session = self._wire = self._client = self._watch = None
+            self._session = self._protocol = self._client = self._watch = None
 
     async def _find_client(self) -> Client:
-        return await client_source.client_for(self) if client_source is not None else await entered_client()
+        return await client_source.client_for(self) if client_source is not None else await current_client()
 
     async def _drain(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -267,7 +267,7 @@ class Worker:
             for lease in self._runs:
                 if lease.waits:
                     lease.stop(Stop.DRAIN)
-            # Short looks: a job may begin to wait at any moment.
+            # Poll often: a job may begin to wait at any moment.
             await asyncio.wait(self._runs.values(), timeout=min(0.05, max(0.0, end - loop.time())))
         for lease in self._runs:
             lease.stop(Stop.DRAIN)
@@ -282,9 +282,9 @@ class Worker:
         await self.aclose()
 
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
-        """Run a job that the server pushed; `before` is an older lease of the same job."""
+        """Start a job that the server pushed; `before` is an older lease of the same job."""
         handler = self._handlers.get(leased.job.job_type)
-        if self._session is None or self._wire is None or self._client is None or handler is None:
+        if self._session is None or self._protocol is None or self._client is None or handler is None:
             return None
         lease = Lease(leased, self._session, self.park_after)
         job = Job(lease, Understandings(self._client._calls))
@@ -300,16 +300,16 @@ class Worker:
             if ahead is not None:
                 await asyncio.wait((ahead,))
             if lease.stopped is not Stop.LOST:
-                # This task's own context: what the function starts goes to the worker's server.
+                # In the context of this task: jobs that the function starts go to the worker's server.
                 entered.set(self._client)
                 await run_job(lease, job, handler)
         except AskbackError as error:
-            # The heartbeat's digest leaves the job out from now on, and the server takes it back.
+            # The heartbeat's digest leaves the job out from now on, so the server reclaims it.
             _log.error("job %s: the server did not take its end: %s", lease.job_id, error)
         except Exception:
             _log.exception("job %s: its end could not be told", lease.job_id)
         finally:
             lease.close()
             self._runs.pop(lease, None)
-            if self._wire is not None:
-                self._wire.drop(lease)
+            if self._protocol is not None:
+                self._protocol.drop(lease)

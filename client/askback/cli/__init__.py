@@ -1,13 +1,14 @@
 """The command line: `askback`.
 
-Subcommands are named here with their help and imported when they run, so that `--help` and completion
-import neither grpc nor pydantic nor rich. Modules of this package follow the same rule: at import they
-may load click and the standard library's cheap parts; what a command works with it imports in its body.
+The table here has the name and the help of each subcommand, whose module is imported when it runs: `--help`
+and completion import neither grpc nor pydantic nor rich. For the same reason a module of this package
+imports at its top only click and cheap parts of the standard library; a command imports the rest in its
+body.
 
-    lazy        the group that knows its commands by name only
-    connection  where the server is and who speaks: options, environment, profile file
+    lazy        the group that imports a command when it runs
+    connection  the server and the caller: options, environment, profile file
     output      what is printed: text for people, `--json` for programs
-    exits       exit codes, and what each error is worth
+    exits       exit codes, and the code for each error
     context     `client_command`: makes an async function a command that talks to a server
 """
 
@@ -52,7 +53,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0  done; yes                    5  no; the job failed or was cancelled
-  1  unexpected error             6  nobody answered in time
+  1  unexpected error             6  no answer in time
   2  wrong usage or input         7  the server cannot be reached
   3  not found                    8  not authenticated or not permitted
   4  conflict; already answered   130  interrupted"""

@@ -1,4 +1,4 @@
-"""The commands by which a prompt is answered, for the person who may do it."""
+"""The command lines that answer a prompt, to be shown to people."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from askback._text.text import one_line
 from askback.cli.connection import Connection
 
 HANDLE = 8
-"""Characters of an id's end that name a prompt to another person: few to type, and hardly ever ambiguous."""
+"""The number of characters of a handle for another person: quick to type, and rarely ambiguous."""
 
 
 def answer_words(prompt: PromptInfo, name: str) -> list[str]:
-    """What is typed behind `askback`: `inbox approve NAME` or `inbox answer NAME`, and the no."""
+    """The arguments of `askback`: `inbox approve NAME` or `inbox answer NAME`, and `inbox reject NAME`."""
     offered = {option.decision for option in prompt.decisions}
     fills_in = prompt.schema is not None or DecisionKind.ACCEPT not in offered
     verbs = ["answer" if fills_in else "approve"]
@@ -24,9 +24,10 @@ def answer_words(prompt: PromptInfo, name: str) -> list[str]:
 
 
 def commands_here(prompt: PromptInfo, connection: Connection) -> list[str]:
-    """The commands for the person at this shell, with the options that were typed.
+    """The commands for the person at this shell, with the options that they typed.
 
-    Where the server does not authenticate and this person may not answer, they name one who may.
+    If the server does not authenticate and this person may not answer, the commands name a person or a group
+    that may.
     """
     audience = prompt.proto.content.audience
     is_asked = connection.user in audience.users or set(connection.groups) & set(audience.groups)
@@ -35,15 +36,15 @@ def commands_here(prompt: PromptInfo, connection: Connection) -> list[str]:
 
 
 def commands_elsewhere(prompt: PromptInfo, connection: Connection) -> list[str]:
-    """The commands for another person: with what reaches the server, and nothing of the asker's own."""
+    """The commands for another person: with the options for the server, without those for the identity."""
     flags = connection.reaching_flags + _answerer(prompt, connection)
     return [f"askback {words}{flags}" for words in answer_words(prompt, prompt.prompt_id[-HANDLE:])]
 
 
 def _answerer(prompt: PromptInfo, connection: Connection) -> str:
-    """The option by which a person who may answer names themselves to a server without authentication.
+    """The option that names a person or group that may answer, for a server without authentication.
 
-    Empty where a token or a certificate says who calls, and where everyone may answer.
+    Empty if a token or a certificate identifies the caller, and if everyone may answer.
     """
     audience = prompt.proto.content.audience
     if connection.token or connection.cert:

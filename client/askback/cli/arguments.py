@@ -1,4 +1,4 @@
-"""What a person typed for a field of a request: `prompt.title` is TITLE, `filter.labels` is --label."""
+"""The argument or option behind a field of a request: `prompt.title` is TITLE, `filter.labels` is --label."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from askback.cli.usage import parameter_name
 from askback.errors import AskbackError, Violation
 
 _WRAPPERS = frozenset({"prompt", "content", "filter", "job", "frames"})
-"""Messages that only hold the fields; the command line has no word for them."""
+"""Messages that only contain fields; no argument or option stands for them."""
 _PARAMETERS = {
     "audience": "to",
     "default_answer": "default",
@@ -29,20 +29,20 @@ _PARAMETERS = {
     "user_ids": "owners",
     "values_json": "values",
 }
-"""By field: the parameter of a command that sets it, where their names differ."""
+"""By field: the parameter that sets it, where the names differ."""
 _SEGMENT = re.compile(r"[^.\[/]+")
 
 
 def violations_as_typed(error: AskbackError, parameters: Iterable[click.Parameter]) -> list[Violation]:
-    """The error's violations, each field by the name of the argument or option that set it."""
+    """The error's violations, with the argument or option that set the field in place of the field."""
     names = {parameter.name or "": parameter_name(parameter) for parameter in parameters}
     return [Violation(_parameter_for(v.field, names), v.description) for v in error.violations]
 
 
 def _parameter_for(path: str, names: Mapping[str, str]) -> str:
-    """The argument or option behind a field; the path itself where none is.
+    """The argument or option behind a field; the path itself if there is none.
 
-    A field within the values of a form follows the option that has them: `--default amount`.
+    A field within the values of a form is named after the option that sets them: `--default amount`.
     """
     path, _, within = path.partition("values_json/")
     if within:

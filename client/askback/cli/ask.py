@@ -124,7 +124,7 @@ def question(
     label_pairs: tuple[str, ...],
     **rest: Any,
 ) -> dict[str, Any]:
-    """The arguments of `Client.ask` for these options. Raises click.UsageError."""
+    """The arguments of the SDK's `ask` for these options. Raises click.UsageError."""
     from askback._model.content import prompt_content
     from askback._model.escalation import After
     from askback.cli.ask_default import default_answer, parse_choices
@@ -167,7 +167,7 @@ def question(
 
 
 def _choice(title: str, offered: Mapping[str, str]) -> Any:
-    """The form's only question: one of several options, by value with their titles."""
+    """The form's only question, a choice; `offered` has the titles by value."""
     from askback._model.form import VALUE
     from askback.v1 import prompt_pb2 as pb
 
@@ -180,7 +180,7 @@ def _choice(title: str, offered: Mapping[str, str]) -> Any:
 
 
 async def _wait_for_answer(context: CommandContext, run: Run) -> int:
-    """Wait for the end of the question, print the answer, return the exit code."""
+    """Wait for the end of the prompt, print the answer and return the exit code."""
     from contextlib import suppress
     from datetime import UTC, datetime
 
@@ -199,7 +199,7 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
         ("to answer", "to say no"), commands_elsewhere(run.prompt, context.connection), strict=False
     ):
         context.out.note(f"  {what + ':':<11}{command}")
-    with suppress(JobCancelled, JobFailed):  # the prompt says more
+    with suppress(JobCancelled, JobFailed):  # the prompt has more details
         await run.result()
     prompt = await context.client.prompt(run.prompt.prompt_id)
     assert prompt.resolution is not None
@@ -216,10 +216,10 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
 
 
 def answer_text(prompt: PromptInfo) -> str | None:
-    """What a script wants of an answer: the chosen value, the values as JSON, or the text; else None."""
+    """The part of an answer for scripts: the chosen value, the values as JSON, or the text; else None."""
     from askback._model.enums import DecisionKind
     from askback._model.form import VALUE
-    from askback._text.text import stripped
+    from askback._text.text import strip_hidden
     from askback.cli.words import json_words
 
     answer = prompt.answered
@@ -227,14 +227,14 @@ def answer_text(prompt: PromptInfo) -> str | None:
         return None
     if answer.values is not None:
         chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
-        return stripped(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
-    return stripped(answer.comment) if answer.decision is DecisionKind.RESPOND else None
+        return strip_hidden(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
+    return strip_hidden(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 
 async def _report_interrupt(
     context: CommandContext, run: Run | None, request_id: str, *, cancel: bool
 ) -> None:
-    """Say what becomes of the question, or withdraw it."""
+    """Withdraw the question with `cancel`; else say that it stays open, and how to continue."""
     out, connection = context.out, context.connection
     if run is None:
         again = f"the same command with --request-id {request_id} takes it up"

@@ -1,4 +1,4 @@
-"""What `askback ask` offers, and the answer that it declares for a deadline that passes."""
+"""The choices of `askback ask`, and the default answer for its deadline."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 
 def parse_choices(choices: Sequence[str]) -> dict[str, str]:
-    """Values and titles of `--choice VALUE[=TITLE]`; a title is empty where none is given.
+    """The titles by value of `--choice VALUE[=TITLE]`; a missing title is empty.
 
-    A single one without a title may list all of them: `a,b,c`. Raises click.UsageError.
+    A single option without a title may list several values: `a,b,c`. Raises click.UsageError.
     """
     if len(choices) == 1 and "=" not in choices[0]:
         choices = choices[0].split(",")
@@ -28,10 +28,10 @@ def parse_choices(choices: Sequence[str]) -> dict[str, str]:
 
 
 def default_answer(text: str, kind: str, offered: Mapping[str, str] | None, form: str | None) -> Any:
-    """What `Client.ask` takes as `default` for `--default TEXT`. Raises click.UsageError.
+    """The `default` argument of the SDK's `ask` for `--default TEXT`. Raises click.UsageError.
 
-    One of the choices that are `offered`, the `form`'s values as a JSON object (or @FILE), free text for a
-    clarify question without either, else yes or no.
+    The text is one of the `offered` choices, the values of the `form` as a JSON object (or @FILE), any text
+    for a clarify prompt without choices and form, else yes or no.
     """
     from askback._model.content import Default
     from askback._model.enums import DecisionKind
@@ -54,7 +54,7 @@ def default_answer(text: str, kind: str, offered: Mapping[str, str] | None, form
 
 
 def _values(text: str) -> dict[str, Any]:
-    """The form's values that a default has."""
+    """Parse the form's values of a default."""
     from askback.cli.job_input import parse_json, read_source
 
     try:

@@ -1,7 +1,7 @@
-"""What a shell completes for options and arguments: values with descriptions, asked of the server, briefly.
+"""Completion candidates for options and arguments, from the server: values with descriptions.
 
-Every function takes click's (context, parameter, incomplete) and returns nothing on any error: the command
-itself will say what is wrong.
+Every completion function takes click's (context, parameter, incomplete) and returns no candidates on an
+error: the command itself reports it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WAIT = 1.0
-"""Seconds that a server has; a shell cannot wait longer."""
+"""The timeout of a call in seconds: a person waits for the shell."""
 SOME = 100
-"""How many jobs or prompts are looked at."""
+"""The maximum number of jobs or prompts that are read."""
 KINDS = {
     "confirm": "yes or no",
     "clarify": "values, or an answer in words",
@@ -37,7 +37,7 @@ KINDS = {
 def ask_server(
     ctx: click.Context, call: Callable[[grpc.aio.Channel, Connection, Any], Awaitable[T]]
 ) -> T | None:
-    """What the server of the command's options answers to `call(channel, connection, metadata)`."""
+    """Run `call(channel, connection, metadata)` against the command's server; None on an error."""
     import asyncio
     import os
 
@@ -59,14 +59,14 @@ def ask_server(
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The service's kinds, and others that open prompts have."""
+    """The kinds of the service, and other kinds of open prompts."""
     found = dict.fromkeys(KINDS, "") | _count("open", (p.content.kind for p in urgent_prompts(ctx)))
     about = {kind: ", ".join(filter(None, (KINDS.get(kind, ""), count))) for kind, count in found.items()}
     return _items(about, incomplete)
 
 
 def job_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Types of the newest jobs; for a console, which cannot list jobs, those that ask it something."""
+    """Types of the newest jobs; for a console, which may not list jobs, of the jobs with open prompts."""
     found = _count(f"of the newest {SOME} jobs", (job.job_type for job in newest_jobs(ctx)))
     return _items(found or _prompt_types(ctx), incomplete)
 
@@ -77,7 +77,7 @@ def asking_types(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 def owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Who has created the newest jobs."""
+    """Owners of the newest jobs."""
     return _items(_count(f"of the newest {SOME} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete)
 
 
@@ -94,20 +94,20 @@ def prompt_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 
 def audience_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Groups that open prompts are for."""
+    """Groups in the audiences of open prompts."""
     names = (name for prompt in urgent_prompts(ctx) for name in prompt.content.audience.groups)
     return _items(_count("open", names), incomplete)
 
 
 def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The namespaces that the caller may name."""
+    """The namespaces that the caller may use."""
     from askback.v1 import access_service_pb2 as pb
     from askback.v1.access_service_pb2_grpc import AccessServiceStub
 
     async def call(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> pb.WhoAmIResponse:
         return await AccessServiceStub(channel).WhoAmI(pb.WhoAmIRequest(), metadata=metadata)
 
-    ctx.params["namespace"] = None  # what is being typed is no namespace yet
+    ctx.params["namespace"] = None  # the incomplete word is not a namespace
     reply = ask_server(ctx, call)
     names = list(reply.namespaces) if reply is not None else []
     return _items({name: "" if number else "the default" for number, name in enumerate(names)}, incomplete)
@@ -129,8 +129,10 @@ def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 
 def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.Job]:
-    """The newest jobs, in these states (numbers of the contract) if any; none for a caller that may not list
-    them."""
+    """The newest jobs, if `states` is given only in these states (numbers of the contract).
+
+    Empty for a caller that may not list jobs.
+    """
     from askback.v1 import job_pb2
     from askback.v1 import job_service_pb2 as pb
     from askback.v1.job_service_pb2_grpc import JobServiceStub
@@ -144,7 +146,7 @@ def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.
 
 
 def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
-    """The most urgent open prompts that the caller sees."""
+    """The most urgent open prompts that the caller may see."""
     from askback.v1 import hitl_service_pb2 as pb
     from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
@@ -162,7 +164,7 @@ def _prompt_types(ctx: click.Context) -> dict[str, str]:
 
 
 def _count(what: str, values: Iterable[str]) -> dict[str, str]:
-    """Each value, the most frequent first, with `3 open`."""
+    """Each value with its count in words, such as `3 open`, the most frequent first."""
     return {value: f"{count} {what}" for value, count in Counter(filter(None, values)).most_common()}
 
 

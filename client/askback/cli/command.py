@@ -1,4 +1,4 @@
-"""The class of the subcommands: help in sections, what a command has of its own first.
+"""The class of the subcommands, whose help has the command's own options first:
 
 @click.command(cls=Command)
 @client_command
@@ -13,13 +13,13 @@ CONNECTION = "Connection options"
 
 
 class SharedOption(click.Option):
-    """An option that many commands have: help lists it in a section of its own, after the command's."""
+    """An option that many commands share; help lists it in a section after the command's own options."""
 
     section = CONNECTION
 
 
 class Command(click.Command):
-    """A command whose help has one section for its own options and one for the connection's."""
+    """A command whose help has a section for its own options and one for the connection options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options into the help, section by section."""

@@ -1,4 +1,4 @@
-"""`askback completion SHELL`, and what a shell is told about job ids."""
+"""`askback completion SHELL`, and the completion of job ids."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def any_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[CompletionItem]:
-    """The newest jobs in these states (numbers of the contract), with type and state."""
-    from askback._text.handle import completed
+    """Handles of the newest jobs in these states (numbers of the contract), with type and state."""
+    from askback._text.handle import completions
     from askback._text.text import one_line
     from askback.cli.candidates import newest_jobs
     from askback.v1 import job_pb2
 
     found = newest_jobs(ctx, states)
-    matching = completed((job.job_id for job in found), incomplete)
+    matching = completions((job.job_id for job in found), incomplete)
     return [
         CompletionItem(
             matching[job.job_id],

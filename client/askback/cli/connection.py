@@ -1,67 +1,21 @@
-"""Where the server is and who speaks: options, else the environment, else a profile, else this machine."""
+"""The server and the caller's identity: from options, else the environment, a profile, this machine."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.cli.candidates import audience_groups, namespaces, profiles
-from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
-from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
     from askback._client.client import Client
     from askback._wire.calls import OnSilence
     from askback._wire.channel import Endpoint, Tls
-
-
-def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where the server is and who speaks."""
-    options = [
-        _option(
-            "server", "The port is 50051 if none is given. [default: 127.0.0.1:50051]", metavar="HOST[:PORT]"
-        ),
-        _option("token", "Bearer token; better in ASKBACK_TOKEN or a profile."),
-        _option(
-            "user",
-            "Your name for a server without authentication. [default: on this machine, $USER]",
-        ),
-        _option(
-            "group",
-            "One of your groups, for a server without authentication.",
-            name="groups",
-            multiple=True,
-            shell_complete=audience_groups,
-        ),
-        _option("namespace", "The tenant. [default: yours]", shell_complete=namespaces),
-        _option("tls", "Speak TLS.", is_flag=True, default=None),
-        _option("ca", "Trust these roots (PEM). Implies --tls.", metavar="FILE"),
-        _option("cert", "Client certificate (PEM), for mTLS.", metavar="FILE"),
-        _option("key", "Its private key (PEM).", metavar="FILE"),
-        _option("profile", "A profile of ~/.config/askback/config.toml.", shell_complete=profiles),
-        _option(
-            "timeout",
-            "How long one call may take, retries included: 500ms, 30s. [default: 10s]",
-            type=Seconds(),
-            default=10.0,
-            metavar="SPAN",
-        ),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _option(flag: str, text: str, *, name: str = "", **settings: Any) -> Callable[..., Any]:
-    """An option that is also read from ASKBACK_<FLAG> in the environment."""
-    names = (f"--{flag}", name or flag)
-    return click.option(*names, cls=SharedOption, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
 
 
 CONNECTION_OPTIONS = (
@@ -81,7 +35,7 @@ CONNECTION_OPTIONS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """A server and who speaks to it, from options, environment and profile."""
+    """A server and the caller's identity, from options, environment and profile."""
 
     server: str = DEFAULT_SERVER
     token: str | None = field(default=None, repr=False)
@@ -95,11 +49,11 @@ class Connection:
     profile: str | None = None
     timeout: float = 10.0
     flags: str = ""
-    """The options that were typed, without the token: what makes a command that we suggest work."""
+    """The connection options as they were typed, without the token; they are added to suggested commands."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any], flags: str = "") -> Connection:
-        """From the values of `connection_options`. Raises click.UsageError."""
+        """Build a connection from the values of `connection_options`. Raises click.UsageError."""
         given = {name: options[name] for name in CONNECTION_OPTIONS if options.get(name) not in (None, ())}
         found = {**profile_settings(given), **given, "flags": flags}
         if not any(found.get(name) for name in ("user", "token", "cert")):
@@ -107,7 +61,7 @@ class Connection:
         return cls(**found)
 
     def tls_files(self) -> Tls | bool:
-        """What the SDK takes as `tls`. Raises click.UsageError for a file that cannot be used."""
+        """The value of the SDK's `tls` argument. Raises click.UsageError for a file that cannot be used."""
         if bool(self.cert) != bool(self.key):
             raise click.UsageError("--cert and --key go together")
         if not (self.tls or self.ca or self.cert):
@@ -117,10 +71,10 @@ class Connection:
         return Tls(_read(self.ca, "--ca"), _read(self.key, "--key"), _read(self.cert, "--cert"))
 
     def endpoint(self) -> Endpoint:
-        """The SDK's endpoint. Raises click.UsageError for an address or a token that cannot be one."""
+        """The SDK's endpoint. Raises click.UsageError for an invalid address or token."""
         from askback._wire.channel import Endpoint
 
-        # An address may say TLS by its scheme; one that says nothing has none.
+        # The scheme of an address can request TLS; an address without a scheme does not.
         tls = self.tls_files() or (None if "://" in self.server else False)
         try:
             return Endpoint.resolve(
@@ -130,9 +84,9 @@ class Connection:
             raise click.UsageError(str(error)) from None
 
     def client(self, on_silence: OnSilence | None = None) -> Client:
-        """A client of the SDK; enter it with `async with`. Raises as `endpoint`.
+        """A client of the SDK, to be entered with `async with`. Raises what `endpoint` raises.
 
-        `on_silence` is called for a call that goes on being tried without an answer: see askback._wire.calls.
+        `on_silence` is called while a call is retried without an answer, see `askback._wire.calls`.
         """
         from askback._client.client import Client
         from askback._wire.contact import HASTE
@@ -140,16 +94,16 @@ class Connection:
         client = Client(
             self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE
         )
-        client._calls.on_silence = on_silence  # a program is told by its errors, and needs no such thing
+        client._calls.on_silence = on_silence  # not public: a program learns the same from its errors
         return client
 
     def command(self, words: str) -> str:
-        """A command line that a person can type, with the options that reach the same server."""
+        """A command line for the person, with the options that reach the same server."""
         return f"askback {words}{self.flags}"
 
     @property
     def reaching_flags(self) -> str:
-        """The options that reach this server from anywhere, in whatever way it is known here."""
+        """The options that reach this server from another shell, even if a profile or a variable set them."""
         words: list[str] = []
         for name, default in (("server", DEFAULT_SERVER), ("ca", None), ("namespace", "")):
             if (value := getattr(self, name)) != default:
@@ -160,22 +114,23 @@ class Connection:
 
 
 def _login_name(server: str) -> str | None:
-    """The name in `USER`, to be sent to a server on this machine, so that its audit names a person.
+    """The login name, sent to a server on this machine so that its audit names a person.
 
-    None for another server, which must be told a name on purpose, and for a name that no call can carry.
+    None for a server on another machine, where the person must give a name explicitly, and for a name that
+    cannot be sent in metadata.
     """
     from askback._wire.address import parse_address
 
     name = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
     try:
         here = parse_address(server).is_loopback
-    except ValueError:  # refused when it is used
+    except ValueError:  # `endpoint` reports it
         here = False
     return name if here and name.isascii() and name.isprintable() and name.strip() else None
 
 
 def flags_as_typed(ctx: click.Context) -> str:
-    """The connection's options as they were typed, but for the token."""
+    """The connection options as they were typed, without the token and the timeout."""
     from click.core import ParameterSource
 
     words: list[str] = []

@@ -1,4 +1,4 @@
-"""Files as contents of a prompt."""
+"""Turns files into contents of a prompt."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TYPES = {
 
 
 def content_of(path: str, number: int, editable: bool) -> Content:
-    """The file as something to look at. Raises click.UsageError if it is not text.
+    """The file as a content. Raises click.UsageError if it is not text.
 
-    Its id is the file's name as far as ids go, behind `number` if it is to begin otherwise.
+    The content id is the file name with invalid characters replaced; `file-NUMBER-` is put in front of a
+    name that does not begin with a letter.
     """
     file = Path(path)
     text = read_text(path, "--contents")

@@ -1,4 +1,4 @@
-"""One run of a command that talks to a server: from its options to its exit code."""
+"""Runs a command that talks to a server, from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -15,12 +15,8 @@ import click
 
 from askback._text.text import clean
 from askback.cli.arguments import violations_as_typed
-from askback.cli.connection import (
-    CONNECTION_OPTIONS,
-    Connection,
-    connection_options,
-    flags_as_typed,
-)
+from askback.cli.connection import CONNECTION_OPTIONS, Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
 from askback.errors import (
@@ -40,14 +36,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What a command works with."""
+    """The objects that a command works with: the client, the output, the connection."""
 
     client: Client
     out: Output
     connection: Connection
 
     def terminal(self, *, plain: bool = False) -> Terminal:
-        """What asks the person at the terminal. Raises click.UsageError without a terminal."""
+        """The terminal, which asks the person. Raises click.UsageError without a terminal."""
         from askback.terminal.terminal import NoKeyboard, Terminal
         from askback.terminal.writer import writer_for
 
@@ -60,9 +56,9 @@ class CommandContext:
 def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:
     """Make an async function a command's callback: `async def show(context, job_id) -> int | None`.
 
-    Adds the options of the connection and of the output and calls it with a CommandContext before its own
-    parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
-    exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
+    Adds the connection and output options, and calls the function with a CommandContext before its own
+    parameters. The function returns the exit code (None: 0). An AskbackError is printed and becomes an exit
+    code (see `askback.cli.exits`). Ctrl-C and SIGTERM cancel the function and exit with 130.
 
         @click.command(cls=Command)
         @click.argument("job_id")
@@ -85,7 +81,7 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
 def _run(
     function: Callable[..., Awaitable[int | None]], connection: Connection, out: Output, own: dict[str, Any]
 ) -> int:
-    # The C core writes to stderr, over what is drawn; set before grpc is imported.
+    # The C core would write to stderr, over the drawn screen. Must be set before grpc is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
     import signal
@@ -93,7 +89,7 @@ def _run(
     async def run() -> int | None:
         task = asyncio.current_task()
         assert task is not None
-        with suppress(NotImplementedError):  # no such handlers on Windows
+        with suppress(NotImplementedError):  # Windows has no signal handlers of the loop
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
         def tell(error: AskbackError | None, left: float) -> None:
@@ -107,7 +103,7 @@ def _run(
     except AskbackError as error:
         report(out, error, connection)
         return exit_of(error)
-    except UnicodeEncodeError:  # arguments of another encoding than the locale's
+    except UnicodeEncodeError:  # arguments in another encoding than the locale's
         out.error("there is text that is not UTF-8; set a UTF-8 locale, for example LANG=C.UTF-8")
         return Exit.USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -115,16 +111,16 @@ def _run(
 
 
 def _still_trying(out: Output, server: str, error: AskbackError | None, left: float) -> None:
-    """Say that a call is being tried again, and why, to a person who would see nothing for long."""
+    """Say that a call is being retried, and why, so that the person does not wait without a sign."""
     why = f": {error.message}" if error is not None else ""
     until = f" for {left:.0f} s more" if math.isfinite(left) else ""
     out.note(f"no answer from {server} yet{why}; trying{until}, Ctrl-C ends it")
 
 
 def report(out: Output, error: AskbackError, connection: Connection) -> None:
-    """Print an error on stderr, with what to do about it.
+    """Print an error on stderr, with advice.
 
-    A job's own failure is a result of the command, so it is told without the command's name in front.
+    The failure of a job is a result of the command, so it is printed without the command's name in front.
     """
     code = exit_of(error)
     if out.as_json:
@@ -137,7 +133,7 @@ def report(out: Output, error: AskbackError, connection: Connection) -> None:
 
 
 def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]:
-    """The error line by line. Wrong fields are named as they were typed, and not repeated in a summary."""
+    """The lines of the error. Violations name the arguments that were typed, and replace the summary."""
     click_context = click.get_current_context(silent=True)
     if isinstance(error, InvalidArgument) and error.violations:
         parameters = click_context.command.get_params(click_context) if click_context is not None else ()
@@ -153,7 +149,7 @@ def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]
 
 
 def _ending(error: JobFailed | JobCancelled) -> str:
-    """How a job ended without a result: `job X failed: ValueError: …`."""
+    """The end of a job without a result: `job X failed: ValueError: …`."""
     if isinstance(error, JobCancelled):
         return error.message.replace("the job", f"job {error.job_id}", 1)
     kind = f"{error.failure_code}: " if error.failure_code and error.failure_code != error.message else ""

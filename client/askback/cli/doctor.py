@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.connection import Connection, connection_options, flags_as_typed
+from askback.cli.connection import Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.exits import Exit
 from askback.cli.output import Output, output_options
 
@@ -63,13 +64,14 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
 
 
 def _show(out: Output, finding: Finding) -> None:
-    if out.as_record:
-        record = {"check": finding.check, "level": str(finding.level), "message": finding.message}
-        if out.as_json:
-            out.json({**record, **({"todo": finding.todo} if finding.todo else {})})
-        elif not out.quiet or finding.level != "ok":
-            out.tsv([*record.values(), finding.todo])
-    elif not out.quiet or finding.level != "ok":
+    record = {"check": finding.check, "level": str(finding.level), "message": finding.message}
+    if out.as_json:
+        out.json({**record, **({"todo": finding.todo} if finding.todo else {})})
+    elif out.quiet and finding.level == "ok":
+        return
+    elif out.as_tsv:
+        out.tsv([*record.values(), finding.todo])
+    else:
         level = out.style(f"{finding.level:<4}", fg=_COLOURS[finding.level])
         out.line(f"{level}  {out.style(f'{finding.check:<14}', bold=True)}  {out.style(finding.message)}")
         if finding.todo:

@@ -1,4 +1,4 @@
-"""Exit codes: what a shell script can tell apart."""
+"""Exit codes, by which shell scripts distinguish outcomes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Exit(IntEnum):
     NO = 5
     """A no: rejected, declined, withdrawn; the job failed or was cancelled."""
     NO_ANSWER = 6
-    """Nobody answered in time; also where a default then said no."""
+    """No answer in time; also if the default then said no."""
     UNAVAILABLE = 7
     """The server cannot be reached, or does not take calls now."""
     DENIED = 8
@@ -50,10 +50,10 @@ _EXIT_CODES: tuple[tuple[type[AskbackError], Exit], ...] = (
 
 
 def exit_of(error: AskbackError) -> Exit:
-    """The exit code that says what went wrong.
+    """The exit code for an error.
 
-    An answer that came after a prompt's deadline is NO_ANSWER, not CONFLICT; a full queue is UNAVAILABLE,
-    a limit of the service USAGE.
+    An answer after the prompt's deadline is NO_ANSWER, not CONFLICT. Of the two kinds of ResourceExhausted a
+    full queue is UNAVAILABLE, and a limit of the service is USAGE.
     """
     if isinstance(error, errors.PromptClosed) and error.metadata.get("state", "").endswith("EXPIRED"):
         return Exit.NO_ANSWER

@@ -1,7 +1,7 @@
-"""Why a job does not go on: who may answer what until when, what happened so far, and what to type.
+"""Explains what a job waits for: who may answer, until when, what happened so far, which command to type.
 
-Everything is gathered as one JSON object, which `askback explain --json` prints; `lines` is the same
-for people.
+`explain_job` collects it in a JSON object, which `askback explain --json` prints; `lines` formats it for
+people.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from askback._model.enums import AnswerStatus, FinalAction, JobState, named
+from askback._model.enums import AnswerStatus, FinalAction, JobState, member_of
 from askback._model.jobs import Event, JobInfo
 from askback._model.prompts import AnswerInfo, PromptInfo
 from askback._model.times import moment, timestamp
@@ -18,7 +18,7 @@ from askback._text.spans import Times, span_words
 from askback._text.text import one_line
 from askback.cli.answer_commands import commands_here
 from askback.cli.connection import Connection
-from askback.cli.job.event_words import event_words
+from askback.cli.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
 from askback.v1 import prompt_pb2 as pb
@@ -37,7 +37,7 @@ def explain_job(
     connection: Connection,
     times: Times,
 ) -> dict[str, Any]:
-    """The explanation of a job with its open prompts, each with its submissions."""
+    """The explanation of a job. `asked` has its open prompts, each with the answers submitted so far."""
     prompts = [
         _prompt(
             prompt, submissions, [e for e in events if e.prompt_id == prompt.prompt_id], connection, times
@@ -56,13 +56,13 @@ def explain_job(
 
 
 def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The questions whose default was taken at their deadline, oldest first, as records for `--json`."""
+    """The prompts that their deadline's default has answered, oldest first, as JSON objects."""
     return [
         {
             "promptId": event.prompt_id,
             "time": timestamp(event.at).ToJsonString() if event.at else "",
             "decision": str(event.data.get("decision", "")),
-            "words": f"{event_words(event)}; nobody answered in time",
+            "words": f"{event_words(event)}; no answer in time",
         }
         for event in events
         if event.type == "PROMPT_ANSWERED" and event.data.get("source") == "TIMEOUT_DEFAULT"
@@ -70,7 +70,7 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
-    """What the job waits for, to follow its name; `changed` is when its last event was."""
+    """What the job waits for, to follow its name; `changed` is the time of its last event."""
     lasted = span_words(times.now - changed) if changed else ""
     since = f" for {lasted}" if lasted else ""
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
@@ -160,7 +160,7 @@ def _claim(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
 
 
 def _escalation(prompt: PromptInfo, times: Times) -> list[dict[str, Any]]:
-    """The steps that are to come, soonest first: when, and who is asked then."""
+    """The escalation steps in the future, the next one first: the time, and the people asked then."""
     steps, at = prompt.proto.content.escalation[prompt.escalation_step :], prompt.escalates_at
     coming: list[dict[str, Any]] = []
     if at is None:
@@ -200,7 +200,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     if at is None:
         return None
     content = prompt.proto.content
-    action = named(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
+    action = member_of(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
     match action:
         case FinalAction.DEFAULT:
             default = AnswerInfo.from_proto(
@@ -215,7 +215,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
         case FinalAction.FAIL_JOB:
             what = "the question expires and the job fails"
         case _:
-            what = "the question expires and the job learns that nobody answered"
+            what = "the question expires and the job learns that there was no answer"
     return {
         "time": timestamp(at).ToJsonString(),
         "action": str(action),
@@ -224,13 +224,13 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
 
 
 def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str, Any]]:
-    """What happened to the prompt, oldest first; answers with what they said."""
+    """The history of the prompt, oldest first, with the contents of its answers."""
     by_id = {answer.answer_id: (answer, status) for answer, status in submissions}
-    told = []
+    history = []
     for event in events:
         submitted = by_id.get(str(event.data.get("answer_id", "")))
         words = event_words(event) if submitted is None else _submission(*submitted)
-        told.append(
+        history.append(
             {
                 "time": timestamp(event.at).ToJsonString() if event.at else "",
                 "type": event.type,
@@ -238,30 +238,30 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
                 "words": words,
             }
         )
-    return told
+    return history
 
 
 def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
-    said = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
+    text = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
     if answer.values is not None:
-        said += f" {json_words(answer.values_json)}"
+        text += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
-        return said
+        return text
     faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
-    return f"{said} and was refused ({status}): {faults or _WHY.get(status, '')}"
+    return f"{text} and was refused ({status}): {faults or _WHY.get(status, '')}"
 
 
 def lines(
     explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo], times: Times
 ) -> list[str]:
-    """The explanation for people, line by line."""
-    told = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
+    """The lines of the explanation for people."""
+    rows = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
     for prompt, found in zip(prompts, explanation["prompts"], strict=True):
         named = f" ({one_line(prompt.key)})" if prompt.key else ""
         waits = "" if prompt.proto.content.blocking else ", the job goes on meanwhile"
-        told += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
+        rows += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
         claim, deadline, missed = found["claim"], found["deadline"], found["unattended"]
-        rows = fields(
+        facts = fields(
             [
                 ("who can answer", found["canAnswer"]["words"]),
                 *([("unattended", missed["words"])] if missed else []),
@@ -271,19 +271,19 @@ def lines(
                 ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
             ]
         )
-        told += [f"   {row}" for row in rows]
-        told.append("   so far")
-        told += [f"     {_stamp(step, times)}: {step['words']}" for step in found["history"]]
-        told.append("   to answer it")
-        told += [f"     {command}" for command in found["commands"]]
+        rows += [f"   {row}" for row in facts]
+        rows.append("   so far")
+        rows += [f"     {_stamp(step, times)}: {step['words']}" for step in found["history"]]
+        rows.append("   to answer it")
+        rows += [f"     {command}" for command in found["commands"]]
     if explanation["byDefault"]:
-        told += ["", "answered by default"]
-        told += [f"  {_stamp(step, times)}: {step['words']}" for step in explanation["byDefault"]]
+        rows += ["", "answered by default"]
+        rows += [f"  {_stamp(step, times)}: {step['words']}" for step in explanation["byDefault"]]
     if explanation["commands"]:
         retry = job.state.is_terminal
-        told += ["", "to do it again" if retry else "to follow it"]
-        told += [f"  {command}" for command in explanation["commands"]]
-    return told
+        rows += ["", "to do it again" if retry else "to follow it"]
+        rows += [f"  {command}" for command in explanation["commands"]]
+    return rows
 
 
 def _stamp(step: dict[str, Any], times: Times) -> str:

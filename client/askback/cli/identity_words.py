@@ -1,4 +1,4 @@
-"""Who the server says that the caller is, for people and for programs."""
+"""The caller's identity as the server reports it, for people and for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KNOWN_BY = {
 
 
 def identity_rows(identity: Identity, times: Times) -> list[tuple[str, str]]:
-    """Names and values, one for each line of `askback whoami`."""
+    """Names and values, one pair for each line of `askback whoami`."""
     namespaces = list(identity.namespaces) + ["all others"] * identity.all_namespaces
     return [
         ("subject", one_line(identity.subject)),
@@ -32,13 +32,13 @@ def identity_rows(identity: Identity, times: Times) -> list[tuple[str, str]]:
 
 
 def identity_sentence(identity: Identity, times: Times) -> str:
-    """The same in one line, for `askback doctor`."""
+    """The identity in one line, for `askback doctor`."""
     (_, subject), (_, known_by), *rest = identity_rows(identity, times)
     return f"{subject} (by {known_by}); " + "; ".join(f"{name} {value}" for name, value in rest)
 
 
 def identity_record(identity: Identity) -> dict[str, Any]:
-    """The same as a JSON object, named as the contract's WhoAmIResponse."""
+    """The identity as a JSON object, with the names of the contract's WhoAmIResponse."""
     found: dict[str, Any] = {
         "subject": identity.subject,
         "authentication": str(identity.authentication),

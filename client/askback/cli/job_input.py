@@ -1,4 +1,4 @@
-"""A job's input as it is typed: JSON, a file, stdin, or pairs."""
+"""Reads the input of a job from the command line: JSON, a file, stdin, or NAME=VALUE pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import click
 
 
 def read_source(source: str, option: str) -> str:
-    """Text of an option: `-` is stdin, `@FILE` a file, anything else itself. Raises click.UsageError."""
+    """The text that an option names: `-` is stdin, `@FILE` a file, anything else the text itself.
+
+    Raises click.UsageError.
+    """
     if source == "-":
         try:
             return sys.stdin.read()
@@ -20,7 +23,7 @@ def read_source(source: str, option: str) -> str:
 
 
 def read_text(path: str, option: str) -> str:
-    """The text of a file. Raises click.UsageError, which names the file as it was typed."""
+    """The text of a file. Raises click.UsageError, with the file name as it was typed."""
     from askback._text.files import read_file
 
     if not path:
@@ -34,7 +37,7 @@ def read_text(path: str, option: str) -> str:
 
 
 def parse_json(text: str, what: str) -> Any:
-    """The value of JSON text, without what Python allows besides. Raises click.UsageError."""
+    """Parse JSON text strictly, without Python's extensions such as NaN. Raises click.UsageError."""
     from askback._model.json_text import loads_spelled
 
     try:
@@ -44,9 +47,9 @@ def parse_json(text: str, what: str) -> Any:
 
 
 def job_input(source: str | None, pairs: Sequence[str]) -> Any:
-    """The input of a job: `source` (see read_source), with `pairs` put over it.
+    """The input of a job: `source` (see `read_source`), with `pairs` merged over it.
 
-    `name=text` sets a text, `name:=json` anything else. None for no input. Raises click.UsageError.
+    `name=text` sets a text, `name:=json` any other value. None for no input. Raises click.UsageError.
     """
     value = None if source is None else parse_json(read_source(source, "--input"), "--input")
     if not pairs:
@@ -71,7 +74,7 @@ def labels(pairs: Sequence[str], option: str = "--label") -> dict[str, str]:
 
 
 def label_conditions(pairs: Sequence[str]) -> dict[str, list[str]]:
-    """`--label NAME=VALUE` options that filter: by name, the values of which a label must have one.
+    """`--label NAME=VALUE` options of a filter: the allowed values of each label, by its name.
 
     Raises click.UsageError.
     """

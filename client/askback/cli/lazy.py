@@ -1,4 +1,4 @@
-"""A group that knows its commands by name and help, and imports one when it is run."""
+"""A click group that has the names and the help of its commands, and imports a command when it runs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import click
 from click.shell_completion import CompletionItem
 
 Lazy = Mapping[str, tuple[str, str]]
-"""By command name: where it is, as `module:attribute`, and its help in one line."""
+"""By command name: its place, as `module:attribute`, and its help in one line."""
 
 
 class LazyGroup(click.Group):
-    """A click group whose help and completion need nothing of its commands."""
+    """A click group whose help and completion do not import its commands."""
 
     def __init__(self, *args: Any, lazy: Lazy, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """The names of the commands, in the order of the table."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now; None if there is none of this name."""
+        """Import the command with this name; None if there is none."""
         if cmd_name not in self.lazy:
             return None
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, but an unknown name is answered with the nearest known one."""
+        """Like click's method, but the error for an unknown name suggests a known one."""
         if args[0] not in self.lazy and not args[0].startswith("-") and not ctx.resilient_parsing:
             from askback.cli.usage import unknown_command
 
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def _subcommands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
-        """The commands of the groups in this one: their name, and their path from here."""
+        """The name of each command in a nested group, and its path from this group."""
         for name in self.lazy:
             group = self.get_command(ctx, name)
             if isinstance(group, LazyGroup):
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names with their help, and the group's own options."""
+        """The names of the commands with their help, and the group's own options."""
         names = [
             CompletionItem(name, help=text)
             for name, (_, text) in self.lazy.items()
@@ -69,12 +69,12 @@ class LazyGroup(click.Group):
 
 
 class Program(LazyGroup):
-    """The outermost group: what click raises ends it in our words and with our exit codes."""
+    """The outermost group, which reports click's errors in Askback's format and exit codes."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        """Run and exit. Wrong usage is told in a line or two on stderr and exits 2; Ctrl-C exits 130.
+        """Run the command and exit: with 2 and a line or two on stderr for wrong usage, with 130 for Ctrl-C.
 
-        With `standalone_mode=False` it is click's own.
+        With `standalone_mode=False` it behaves like click's method.
         """
         if not settings.pop("standalone_mode", True):
             return super().main(*args, **{**settings, "standalone_mode": False})

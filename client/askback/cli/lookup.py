@@ -1,4 +1,4 @@
-"""Jobs and prompts as people name them: by the whole id, by a handle (its end), or as JOB/KEY."""
+"""Finds jobs and prompts by the names that people type: an id, a handle (the end of an id), or JOB/KEY."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST = 10
-"""How many candidates are listed when a handle fits several."""
+"""The maximum number of candidates that are listed for an ambiguous handle."""
 
 
 class Ambiguous(InvalidArgument):
-    """A handle fits several jobs or prompts. `metadata["candidates"]` has their ids, with commas."""
+    """A handle fits several jobs or prompts. `metadata["candidates"]` has their ids, separated by commas."""
 
 
 async def job_id_of(client: Client, name: str) -> str:
-    """The id of the job that a person named by id or handle.
+    """The id of the job with this id or handle.
 
-    An id is returned as it is: the call that uses it says whether the job exists. Raises NotFound,
-    Ambiguous, InvalidArgument for a handle that is too short.
+    An id is returned without a look-up: the call that uses it fails if the job does not exist. Raises
+    NotFound, Ambiguous, InvalidArgument for a handle that is too short.
     """
     typed = name.strip().lower()
     if is_id(typed) or not _may_be_handle("job", typed):
@@ -41,7 +41,7 @@ async def job_id_of(client: Client, name: str) -> str:
 
 
 async def prompt_of(client: Client, name: str) -> PromptInfo:
-    """The prompt that a person named by id, by handle, or as JOB/KEY with the id or handle of its job.
+    """The prompt with this id, this handle, or the name JOB/KEY, where JOB is the id or handle of its job.
 
     Raises NotFound, Ambiguous, InvalidArgument for a handle that is too short.
     """
@@ -58,15 +58,15 @@ async def prompt_of(client: Client, name: str) -> PromptInfo:
 
 
 def may_name_prompt(name: str) -> bool:
-    """Whether the text has the form of an id, a handle (even one that is too short), or JOB/KEY."""
+    """Whether the text looks like an id, a handle (even one that is too short), or JOB/KEY."""
     typed = name.strip().lower()
     return "/" in name or is_id(typed) or all(letter in "0123456789abcdef-" for letter in typed)
 
 
 async def asking_job_of(client: Client, name: str) -> str:
-    """The id of the job that a person named as in `job_id_of`, or by one of its prompts as in `prompt_of`.
+    """The id of the job with this name, or of the job that asks the prompt with this name.
 
-    Raises what those raise.
+    Names are those of `job_id_of` and `prompt_of`. Raises what these raise.
     """
     if "/" in name:
         return (await prompt_of(client, name)).job_id
@@ -81,7 +81,7 @@ async def asking_job_of(client: Client, name: str) -> str:
 
 
 async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
-    """The jobs with such an id that asked the caller something: for a console, which cannot list jobs."""
+    """Types by job id of the jobs that asked the caller: for a console, which may not list jobs."""
     found: dict[str, str] = {}
     async for prompt in client.prompts(job_id_suffix=suffix, states=_every_state(), page_size=MOST + 1):
         found[prompt.job_id] = prompt.job_type
@@ -91,7 +91,7 @@ async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
 
 
 async def _some(matching: AsyncIterator[T]) -> AsyncIterator[T]:
-    """The first ones, enough to see that there are too many."""
+    """The first items, one more than can be listed."""
     count = 0
     async for one in matching:
         yield one
@@ -111,7 +111,7 @@ def _may_be_handle(what: str, typed: str) -> bool:
 
 
 def _only(what: str, suffix: str, found: Mapping[str, str]) -> str:
-    """The one id that was found. Raises NotFound, Ambiguous."""
+    """The only id that was found. Raises NotFound, Ambiguous."""
     if len(found) == 1:
         return next(iter(found))
     if not found:

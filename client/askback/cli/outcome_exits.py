@@ -1,4 +1,4 @@
-"""How a job ended, as an exit code."""
+"""Exit codes for the outcome of a job or a prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _YES = (DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND)
 def job_exit(job: JobInfo) -> Exit:
     """DONE for a completed job, NO for a failed or cancelled one.
 
-    The result of a job without a worker is what people said: it is worth what `answer_exit` says.
+    The result of a job without a worker is the answer of a person, with the exit codes of `answer_exit`.
     """
     if job.state is not JobState.COMPLETED:
         return Exit.NO
@@ -27,8 +27,8 @@ def job_exit(job: JobInfo) -> Exit:
 def answer_exit(prompt: PromptInfo) -> Exit:
     """The exit code of an answered or expired prompt: DONE for a yes or a value, NO for a person's no.
 
-    NO_ANSWER for a prompt that expired and for a default that said no, so that scripts can tell silence from
-    a refusal. A default that said yes is DONE.
+    NO_ANSWER for an expired prompt and for a default that means no, so that scripts can distinguish silence
+    from a refusal. A default that means yes is DONE.
     """
     answer = prompt.answered
     if answer is None:

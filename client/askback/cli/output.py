@@ -1,7 +1,7 @@
-"""What a command prints: text and tables for people, JSON and tab-separated lines for programs.
+"""Prints text and tables for people, JSON and tab-separated lines for programs.
 
-Results go to stdout, notes and errors to stderr. All text passes `clean`: nothing that came from others
-can move the cursor, colour the screen or turn a line around.
+Results go to stdout, notes and errors to stderr. All text passes `clean`: foreign text cannot move the
+cursor, colour the screen or reverse a line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How lists and records are printed."""
+    """The format of lists and records."""
 
     TABLE = "table"
     JSON = "json"
@@ -60,9 +60,9 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Output:
-    """Where a command's results and notes go.
+    """Prints a command's results and notes.
 
-    `form` None is what suits stdout: a table on a terminal, else tab-separated lines.
+    Without a `form` stdout decides: a table on a terminal, else tab-separated lines.
     """
 
     def __init__(self, form: Format | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
@@ -75,27 +75,27 @@ class Output:
 
     @property
     def as_json(self) -> bool:
-        """Whether a program reads JSON."""
+        """Whether JSON was requested."""
         return self.form is Format.JSON
 
     @property
     def as_tsv(self) -> bool:
-        """Whether lists are lines with tabs between their fields: asked for, or stdout is no terminal."""
+        """Whether lists are tab-separated lines: requested, or stdout is not a terminal."""
         return self.form is Format.TSV or (self.form is None and not self.is_terminal)
 
     @property
     def as_record(self) -> bool:
-        """Whether one thing that is shown is printed by `record`: JSON or tsv was asked for."""
+        """Whether a single item is printed by `record`: JSON or tsv was requested."""
         return self.form in (Format.JSON, Format.TSV)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks at stdout."""
+        """Whether stdout is a terminal."""
         return sys.stdout.isatty()
 
     @property
     def width(self) -> int:
-        """How wide a line may be; 0 if no terminal bounds it."""
+        """The maximum width of a line; 0 for no limit."""
         if self.is_terminal:
             return shutil.get_terminal_size().columns
         columns = os.environ.get("COLUMNS", "")
@@ -103,7 +103,7 @@ class Output:
 
     @property
     def is_rich(self) -> bool:
-        """Whether to draw: for people, on a terminal, with rich installed."""
+        """Whether to render with rich: for people, on a terminal, if rich is installed."""
         if self.as_record or not self.is_terminal or os.environ.get("TERM") == "dumb":
             return False
         from importlib.util import find_spec
@@ -117,20 +117,20 @@ class Output:
         return not (plain or os.environ.get("NO_COLOR"))
 
     def style(self, text: str, **style: Any) -> str:
-        """The text cleaned, and in colour (see click.style) where a terminal shows it."""
+        """The clean text, with colours (see click.style) if the terminal shows them."""
         return self._colour(clean(text), **style)
 
     def _colour(self, text: str, **style: Any) -> str:
         return click.style(text, **style) if self.is_coloured else text
 
     def json(self, record: Mapping[str, Any]) -> None:
-        """One object on one line of stdout."""
+        """Print one object on one line of stdout."""
         click.echo(as_json(record))
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """One thing that is shown to a program: an object, or for tsv a line NAME<tab>VALUE for each member.
+        """Print a single item for a program: a JSON object, or for tsv a line NAME<tab>VALUE for each member.
 
-        A value that is not a text is JSON.
+        In tsv a value that is not a text is JSON.
         """
         if self.as_json:
             self.json(record)
@@ -139,22 +139,22 @@ class Output:
             self.tsv([name, value if isinstance(value, str) else as_json(value)])
 
     def tsv(self, cells: Sequence[object]) -> None:
-        """One line of fields with tabs between them: no padding, no colour, nothing cut."""
+        """Print one tab-separated line: no padding, no colour, nothing cut."""
         click.echo("\t".join(one_line(cell) for cell in cells))
 
     def line(self, text: str = "") -> None:
-        """A line of the result for people. Foreign text in it must have passed `clean` or `style`."""
+        """Print a line of the result for people. Foreign text in it must have passed `clean` or `style`."""
         click.echo(text)
 
     def note(self, text: str) -> None:
-        """A line for people on stderr; not with --quiet or --json."""
+        """Print a line for people on stderr, unless --quiet or --json is given."""
         if not (self.quiet or self.as_json):
             click.echo(clean(text), err=True)
 
     def fields(self, pairs: Sequence[tuple[str, str]], indent: str = "") -> None:
-        """Lines of names and values for people; what is empty is left out.
+        """Print names and values for people, without the empty ones.
 
-        Aligned on a terminal, else with a tab in between. Values must have passed `clean`.
+        They are aligned on a terminal, else separated by a tab. Values must have passed `clean`.
         """
         shown = [(name, value) for name, value in pairs if value]
         if self.as_tsv:
@@ -166,9 +166,9 @@ class Output:
             self.line(f"{indent}{self._colour(name.ljust(width), dim=True)}  {value}")
 
     def table(self, columns: Sequence[Column]) -> None:
-        """Columns under their names, as many as fit; see askback._text.table. Nothing without a row.
+        """Print the columns that fit, under their names (see `askback._text.table`); nothing without a row.
 
-        With --verbose nothing is cut and nothing is left out because it does not fit.
+        With --verbose no cell is cut and no column is left out.
         """
         from askback._text.table import layout, plain
 
@@ -182,14 +182,14 @@ class Output:
             self.line(plain(row, width))
 
     def error(self, message: str, **record: Any) -> None:
-        """What went wrong, on stderr: a line for people, or with --json `{"error": {"message": …}}`."""
+        """Print an error on stderr: a line for people, or with --json `{"error": {"message": …}}`."""
         if self.as_json:
             click.echo(as_json({"error": {"message": message, **record}}), err=True)
         else:
             click.echo(f"askback: {clean(message)}", err=True)
 
     def report_interrupt(self, message: str, **record: Any) -> None:
-        """What Ctrl-C left behind, on stderr whatever the options: nobody can ask for it later."""
+        """Print what Ctrl-C left behind on stderr, also with --quiet: it cannot be requested later."""
         if self.as_json:
             click.echo(as_json({"interrupted": {"message": message.splitlines()[0], **record}}), err=True)
         else:
@@ -197,7 +197,7 @@ class Output:
 
 
 def as_json(record: Any) -> str:
-    """A JSON value as one line that a terminal shows without harm."""
+    """A JSON value on one line, safe for a terminal."""
     from askback._model.json_text import dumps
 
     return clean_json(dumps(record, spaced=True))

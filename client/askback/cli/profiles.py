@@ -1,8 +1,8 @@
-"""The configuration file of the command line: profiles, each a server and who speaks to it.
+"""The configuration file of the command line: profiles, each with a server and the caller's identity.
 
-It is `askback/config.toml` under XDG_CONFIG_HOME (`~/.config`):
+The file is `askback/config.toml` under XDG_CONFIG_HOME (`~/.config`):
 
-    profile = "work"              # the one that is used if none is named
+    profile = "work"              # the default profile
 
     [profiles.work]
     server = "askback.example:443"
@@ -27,15 +27,15 @@ _FILES = ("ca", "cert", "key")
 
 
 def config_file() -> Path:
-    """Where profiles are."""
+    """The path of the configuration file."""
     home = os.environ.get("XDG_CONFIG_HOME")
     return (Path(home) if home else Path.home() / ".config") / "askback" / "config.toml"
 
 
 def profile_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the profile that is named, or is the file's own choice.
+    """The settings of the profile that `given` names, or of the file's default profile.
 
-    The file's own choice stands back where another server is named: its token is for its server only.
+    The default profile is ignored if `given` names another server: its token is for its own server only.
     """
     path, name = config_file(), given.get("profile")
     if name is None and not path.is_file():
@@ -54,7 +54,7 @@ def profile_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
-    """The profiles of a file, and the name of the one it chooses. Raises click.UsageError."""
+    """The profiles of a file, and the name of its default profile, if any. Raises click.UsageError."""
     import tomllib
 
     try:
@@ -92,7 +92,7 @@ def _fits(key: str, value: object) -> bool:
 
 
 def _resolve_paths(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with files beside the configuration file, and groups as a tuple."""
+    """The settings with file names relative to the configuration file, and groups as a tuple."""
     placed = {
         key: str(path.parent / Path(value).expanduser()) if key in _FILES else value
         for key, value in settings.items()

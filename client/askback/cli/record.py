@@ -1,9 +1,9 @@
-"""The contract's messages as JSON objects for `--json`: stable names, nothing to unpack twice.
+"""Messages of the contract as JSON objects for `--json`.
 
-As ProtoJSON (camelCase names, RFC 3339 times, durations as "3.5s", empty fields left out), but for
-what a script would stumble over: enums are without their prefix (`PENDING`), 64-bit integers are
-numbers, and a field of JSON text stands parsed under its name without `Json` (`input`, `values`), its
-numbers with every digit. An answer that the deadline's default gave has `"byDefault": true`.
+The format is ProtoJSON (camelCase names, RFC 3339 times, durations as "3.5s", without empty fields) with
+changes that make scripts simpler: enums have no prefix (`PENDING`), 64-bit integers are numbers, and a
+field of JSON text is parsed, under its name without `Json` (`input`, `values`), with all digits of its
+numbers. An answer that the deadline's default gave has `"byDefault": true`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def record(message: Message) -> dict[str, Any]:
         elif field.type == FieldDescriptor.TYPE_STRING and field.name.endswith("_json"):
             try:
                 found[field.camelcase_name.removesuffix("Json")] = loads_spelled(value)
-            except (ValueError, RecursionError):  # of an answer that was refused for it
+            except (ValueError, RecursionError):  # an answer that was refused because of this text
                 found[field.camelcase_name] = value
         elif not isinstance(value, Message | str | bytes | int | float):
             found[field.camelcase_name] = [_plain(field, item) for item in value]
@@ -49,5 +49,5 @@ def _plain(field: FieldDescriptor, value: Any) -> Any:
 
 
 def _prefix(enum: str) -> str:
-    """JOB_STATE_ for JobState."""
+    """The prefix of an enum's values: JOB_STATE_ for JobState."""
     return "".join(f"_{c}" if c.isupper() else c.upper() for c in enum).removeprefix("_") + "_"

@@ -1,4 +1,4 @@
-"""Commands that need no client: they run the service, prepare it, or look whether it is there."""
+"""Commands that need no client: they run the service, prepare its database, or check its health."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def service_module(module: str = "__main__") -> Any:
-    """A module of the service, its entrance by default, if it is installed."""
+    """Import a module of the service, by default its entry point.
+
+    Raises click.ClickException if the service is not installed.
+    """
     try:
         return importlib.import_module(f"askback_server.{module}")
     except ModuleNotFoundError as error:
@@ -27,7 +30,7 @@ def service_module(module: str = "__main__") -> Any:
 
 
 class _Serve(click.Command):
-    """Its options are the service's settings, read from the service's own table when they are needed."""
+    """A command whose options are the service's settings, read from the service's table when needed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The settings' options, and --help."""
@@ -38,7 +41,7 @@ class _Serve(click.Command):
 def serve(**flags: Any) -> None:
     """Run the service. Every setting is also read from ASKBACK_<NAME> in the environment, and from the
     file that --config names; flags win over the environment, and that over the file."""
-    # Read when grpc is imported. Its own lines fit no log format, and repeat while something is wrong.
+    # grpc reads this when it is imported. Its own log lines fit no format, and repeat while a fault lasts.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(service_module().serve(flags))
 
@@ -114,11 +117,11 @@ def health(server: str, timeout: float, wait: float | None, tls: bool, **files: 
 
 
 _AGAIN = 0.1
-"""Seconds between two questions of `health --wait`."""
+"""Seconds between two checks of `health --wait`."""
 
 
 def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> click.ClickException | None:
-    """The error of a server that is not ready; None if it is. `timeout` in seconds."""
+    """The error for a server that is not ready; None if it is ready. `timeout` is in seconds."""
     import grpc
 
     from askback.cli.exits import Exit
@@ -143,18 +146,18 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
             from askback._wire.diagnosis import diagnose
 
             problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
-            told = click.ClickException(
+            failure = click.ClickException(
                 problem.message if problem else f"{server} {_silence(error, timeout)}"
             )
-            told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
-            return told
+            failure.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
+            return failure
     if answer != b"\x08\x01":
         return click.ClickException(f"{server} is not ready: it is starting or draining")
     return None
 
 
 def _silence(error: Any, timeout: float) -> str:
-    """What a server does that takes the connection and does not say whether it is ready."""
+    """The message for a server that accepts the connection but does not report its health."""
     import grpc
 
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -1,4 +1,4 @@
-"""Click's completion for bash and fish, with descriptions where it leaves them out or cuts them."""
+"""Completion for bash and fish: click's, with the descriptions that click omits or cuts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from click.shell_completion import BashComplete, FishComplete, ShellComplete, ad
 from askback._text.text import columns, cut, one_line
 
 _LISTING = "63"
-"""bash's COMP_TYPE when Tab was pressed again and the candidates are listed: nothing is inserted then."""
+"""bash's COMP_TYPE for the second Tab, which lists the candidates and inserts nothing."""
 _DESCRIPTION = 60
 _QUOTED = (
     ("COMP_CWORD=$COMP_CWORD", "COMP_CWORD=$COMP_CWORD COMP_TYPE=$COMP_TYPE"),
@@ -18,18 +18,18 @@ _QUOTED = (
     ("COMPREPLY+=($value)", 'COMPREPLY+=("$value")'),
     ("    done\n", '    done <<< "$response"\n'),
 )
-"""Changes of click's script for bash: nothing in a description is a pattern for file names."""
+"""Changes of click's script for bash, so that bash does not expand patterns in descriptions."""
 
 
 class DescribingBash(BashComplete):
-    """In a list of candidates, each has its description beside it; what is inserted is the value alone."""
+    """Shows descriptions in the list of candidates; only the value is inserted."""
 
     source_template = BashComplete.source_template
     for _old, _new in _QUOTED:
         source_template = source_template.replace(_old, _new)
 
     def complete(self) -> str:
-        """The candidates, one a line."""
+        """The candidates, one per line."""
         if os.environ.get("COMP_TYPE") != _LISTING:
             return super().complete()
         found = self.get_completions(*self.get_completion_args())
@@ -45,13 +45,16 @@ class DescribingBash(BashComplete):
 
 
 class DescribingFish(FishComplete):
-    """Descriptions are whole: only the first comma of a line separates."""
+    """Shows descriptions with commas: only the first comma of a line is a separator."""
 
     source_template = FishComplete.source_template.replace('string split ","', 'string split -m 1 ","')
 
 
 def completion_class(shell: str) -> type[ShellComplete]:
-    """The class for a shell, registered with click: what the shell's script calls later finds it too."""
+    """Register the classes of this module with click, and return the one for a shell.
+
+    The calls that the shell's script makes later need the registration too.
+    """
     from click.shell_completion import get_completion_class
 
     add_completion_class(DescribingBash)

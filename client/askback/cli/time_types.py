@@ -1,4 +1,4 @@
-"""Times as people type them: options that take a span (`4h`) or a point in time."""
+"""Click parameter types for times: a span (`4h`), a point in time, an escalation step."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from askback._text.spans import parse_span
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """A span longer than nothing, with units: `90s`, `15m`, `4h`, `1d12h`."""
+    """A span greater than zero, with units: `90s`, `15m`, `4h`, `1d12h`."""
 
     name = "span"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The span."""
+        """Parse the span."""
         if isinstance(value, timedelta):
             return value
         try:
@@ -31,7 +31,7 @@ class Seconds(Span):
     LEAST = timedelta(milliseconds=100)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The seconds, a float."""
+        """Parse the span into seconds, a float."""
         if isinstance(value, float):
             return value
         span = super().convert(value, param, ctx)
@@ -41,14 +41,14 @@ class Seconds(Span):
 
 
 class EscalationStep(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """What comes after a span: `1h=group:leads,user:ana`."""
+    """A step of an escalation, a span and names: `1h=group:leads,user:ana`."""
 
     name = "step"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[timedelta, tuple[str, ...]]:
-        """The span, and the names."""
+        """Parse the span and the names."""
         if isinstance(value, tuple):
             return value
         span, _, names = str(value).partition("=")
@@ -58,13 +58,13 @@ class EscalationStep(click.ParamType):  # type: ignore[type-arg]  # generic sinc
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """A point in time with its zone, `2026-11-25T08:00+01:00` or `…T07:00Z`, or a span: so long ago."""
+    """A point in time with its zone, `2026-11-25T08:00+01:00` or `…T07:00Z`, or a span before now."""
 
     name = "time"
     span_is = "so long ago"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The point in time, aware."""
+        """Parse the point in time into an aware datetime."""
         if isinstance(value, datetime):
             return value
         text = str(value).strip()
@@ -101,12 +101,12 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 class Later(Moment):
-    """A point in time to come, with its zone, or a span: so long from now."""
+    """A point in time in the future, with its zone, or a span from now."""
 
     span_is = "so long from now"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The point in time, aware."""
+        """Parse the point in time into an aware datetime."""
         moment = super().convert(value, param, ctx)
         if moment <= datetime.now(UTC):
             self.fail(f"{value!r} has passed", param, ctx)

@@ -1,4 +1,4 @@
-"""Wrong usage, told in one line, with what would be right in a second one."""
+"""Messages about wrong usage: one line for the error, a second one for the way out."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def show_usage_error(error: click.ClickException) -> None:
 def unknown_command(
     context: click.Context, name: str, known: Iterable[str], nested: Mapping[str, str]
 ) -> str:
-    """What to say where a group has no such command.
+    """The message for an unknown command of a group, with a suggestion.
 
-    `nested` are the commands of the groups below it, by their name: `ls` to `inbox ls`.
+    `nested` has the paths of the commands in the groups below it by name, such as `ls`: `inbox ls`.
     """
     path = context.command_path
     near = [f"{path} {found}" for found in close(name, known)]
@@ -42,7 +42,7 @@ def unknown_command(
 
 
 def close(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that were most likely meant, the likeliest first: at most 2."""
+    """At most two of the known words that resemble the word, the most likely one first."""
     from difflib import get_close_matches
 
     known = list(known)
@@ -83,12 +83,12 @@ def _message(error: click.ClickException) -> str:
 
 
 def _value(message: str) -> str:
-    """The value that click's text begins with: `'x' is not a valid integer.`, `-1 is not in the range …`."""
+    """The value at the start of click's message, such as `'x' is not a valid integer.`."""
     return message.partition(" is not ")[0]
 
 
 def _number_words(kind: Any) -> str:
-    """What a numeric option takes: `a whole number from 1 to 10`."""
+    """The values that a numeric option accepts: `a whole number from 1 to 10`."""
     noun = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     low, high = getattr(kind, "min", None), getattr(kind, "max", None)
     if low is not None and high is not None:
@@ -105,7 +105,7 @@ def _options(context: click.Context | None) -> list[str]:
 
 
 def _name(parameter: click.Parameter, context: click.Context | None) -> str:
-    """What a person calls a parameter: `--kind`, `TITLE`, or the environment variable it came from."""
+    """The name of a parameter for people: `--kind`, `TITLE`, or the environment variable that set it."""
     if context is not None and parameter.name is not None:
         source = context.get_parameter_source(parameter.name)
         if source is ParameterSource.ENVIRONMENT and isinstance(parameter.envvar, str):
@@ -114,7 +114,7 @@ def _name(parameter: click.Parameter, context: click.Context | None) -> str:
 
 
 def parameter_name(parameter: click.Parameter) -> str:
-    """What a person types for a parameter: `--kind` or `TITLE`."""
+    """The name of a parameter on the command line: `--kind` or `TITLE`."""
     if isinstance(parameter, click.Argument):
         return parameter.human_readable_name.strip("[]").removesuffix("...")
     return next((option for option in parameter.opts if option.startswith("--")), parameter.opts[0])

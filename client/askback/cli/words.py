@@ -1,4 +1,4 @@
-"""What jobs, prompts and answers are called when people read of them."""
+"""Jobs, prompts and answers in words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DECISIONS = {
 
 
 def decision_words(decision: DecisionKind) -> str:
-    """`yes`, `no`, …"""
+    """A decision in words: `yes`, `no`, …"""
     return _DECISIONS.get(decision, str(decision))
 
 
@@ -53,25 +53,25 @@ def resolution_words(resolution: Resolution) -> str:
 
 
 def audience_words(prompt: PromptInfo) -> str:
-    """Who may answer: `user ana, group release`, or everyone."""
+    """The people who may answer: `user ana, group release`, or everyone."""
     audience = prompt.proto.content.audience
     named = names_words(audience.users, audience.groups)
     return named or f"everyone with the console role in {one_line(prompt.proto.namespace)}"
 
 
 def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
-    """`user ana, group release`; empty if no one is named."""
+    """Users and groups in words: `user ana, group release`; empty for none."""
     named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
     return ", ".join(named)
 
 
 def json_words(text: str) -> str:
-    """JSON text (null for no text) on one line, safe to look at, its numbers as they were written."""
+    """JSON text (null for no text) on one line, safe for a terminal, its numbers as they were written."""
     return clean_json(dumps(loads_spelled(text or "null"), spaced=True))
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Lines of names and values, aligned; what is empty is left out."""
+    """Aligned lines of names and values, without the empty ones."""
     shown = [(name, value) for name, value in pairs if value]
     width = max((len(name) for name, _ in shown), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in shown]

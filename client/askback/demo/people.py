@@ -1,4 +1,4 @@
-"""Who answers in the demo: a person at the terminal, or a script if there is no terminal."""
+"""The person of the demo: someone at the terminal, or a script if there is no terminal."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Scripted:
         self._answers = story.answers
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Answer by the prompt's key; what is refused is answered again with the next line."""
+        """Answer by the prompt's key; after a refusal try the next answer of the script."""
         if prompt.key not in self._answers:
             self._narrator.say(self._name, f"leaves it open: {prompt.title}")
             return
         for line in self._answers[prompt.key]:
-            self._narrator.say(self._name, _spoken(line))
+            self._narrator.say(self._name, _describe(line))
             try:
                 outcome = await prompt.decide(
                     line.decision, values=line.values, edits=line.edits, comment=line.comment
@@ -62,7 +62,7 @@ class Scripted:
 
 
 class AtTerminal:
-    """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
+    """Asks the person who started the demo. Ctrl-C or the end of the input ends the demo."""
 
     def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
@@ -70,7 +70,7 @@ class AtTerminal:
         self._terminal = Terminal(narrator.writer)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Show the prompt and ask, until an answer is taken or comes too late."""
+        """Show the prompt and ask, until an answer is accepted or comes too late."""
         while True:
             try:
                 with self._narrator.listening():
@@ -89,11 +89,11 @@ class AtTerminal:
             self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
 
 
-def _spoken(line: Line) -> str:
-    """What the person does, in words: `approves: checked the ledger`."""
+def _describe(line: Line) -> str:
+    """Describe the person's answer in words: `approves: checked the ledger`."""
     values = line.values or {}
     parts = [
-        _shown(value) if set(values) == {VALUE} else f"{name} = {_shown(value)}"
+        _format(value) if set(values) == {VALUE} else f"{name} = {_format(value)}"
         for name, value in values.items()
     ]
     if line.edits is not None:
@@ -104,5 +104,5 @@ def _spoken(line: Line) -> str:
     return f"{does}: {', '.join(parts)}" if parts else does
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

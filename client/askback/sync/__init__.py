@@ -7,14 +7,13 @@
             ...
 
 Client, Run, Console and ConsolePrompt have the names, arguments, results and errors of those of `askback`;
-everything else here is what `askback` has under the same name. Workers run jobs in an event loop and are
-not here.
+all other names are the same objects as in `askback`. There is no Worker: workers need an event loop.
 """
 
 from askback._client.prompt_calls import PromptPage as PromptPage
 from askback._client.verdict import Verdict as Verdict
-from askback._console.desk import CaughtUp as CaughtUp
-from askback._console.desk import Closing as Closing
+from askback._console.console_view import CaughtUp as CaughtUp
+from askback._console.console_view import Closing as Closing
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication
 from askback._model.enums import DecisionKind as DecisionKind

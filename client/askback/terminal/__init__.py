@@ -30,5 +30,5 @@ Prompts:
     prompt_answerer  answers them
     live             the live console: commands, and notices about what arrives
 
-Text from others is cleaned (`askback.text`) in exactly one place: where it is written (`writer`).
+Text from others is cleaned (`askback._text.text`) in exactly one place: where it is written (`writer`).
 """

@@ -9,8 +9,9 @@ from typing import Any
 
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import Entry, Group, Items, Variants, entries
+from askback.terminal.fields import Entry, Group, Items, Variants
 from askback.terminal.keys import name_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits
 from askback.terminal.value_text import text_for
 from askback.terminal.writer import Writer

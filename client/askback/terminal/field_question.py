@@ -42,7 +42,7 @@ async def ask_value(dialogue: Dialogue, field: Field, preset: Any, indent: str) 
                 return await _read_lines(dialogue, field, text, indent)
             return "" if field.kind is Kind.TEXT and text == '""' else read(field, text)
         except ValueError as error:
-            dialogue.writer.line(f"{indent}! {error}", "warning")
+            dialogue.writer.wrap(f"{indent}! {error}", "warning", f"{indent}  ")
 
 
 def _question(dialogue: Dialogue, field: Field, preset: Any, indent: str) -> str:
@@ -80,6 +80,6 @@ async def _read_lines(dialogue: Dialogue, field: Field, first: str, indent: str)
                 return read(field, "\n".join(lines))
             read(one, "\n".join([*lines, text]))
         except ValueError as error:
-            dialogue.writer.line(f"{indent}! {error}", "warning")
+            dialogue.writer.wrap(f"{indent}! {error}", "warning", f"{indent}  ")
         else:
             lines.append(text)

@@ -178,14 +178,14 @@ class _Keys(Vt100Input):
 
 def burst(keys: Sequence[KeyPress]) -> list[KeyPress]:
     """The keys of one burst, as one paste if it has more than one line. Ctrl-C always stays a key."""
-    kept = list(keys)
-    if (stop := next((key for key in kept if key.key == Keys.ControlC), None)) is not None:
+    remaining = list(keys)
+    if (stop := next((key for key in remaining if key.key == Keys.ControlC), None)) is not None:
         return [stop]
-    if [key.key for key in kept[-2:]] == list(_ENTER):
-        kept.pop()  # some terminals send both for one Enter
-    if not any(key.key in _ENTER for key in kept[:-1]):
-        return kept
-    text = "".join(key.data for key in kept if not key.data.startswith("\x1b"))
+    if [key.key for key in remaining[-2:]] == list(_ENTER):
+        remaining.pop()  # some terminals send both for one Enter
+    if not any(key.key in _ENTER for key in remaining[:-1]):
+        return remaining
+    text = "".join(key.data for key in remaining if not key.data.startswith("\x1b"))
     return [KeyPress(Keys.BracketedPaste, text)]
 
 

@@ -14,11 +14,11 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
-from askback.terminal.fields import entries
 from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_answerer import PromptAnswerer
+from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_table import fit_screen
 from askback.terminal.prompt_text import write_prompt
@@ -153,7 +153,7 @@ class LiveConsole:
         if isinstance(error, AskbackError):
             write_refusal(self._writer, error, words.now())
         else:
-            self._writer.line(f"! {error.args[0] if error.args else error}", "error")
+            self._writer.wrap(f"! {error.args[0] if error.args else error}", "error", "  ")
 
     async def _help(self, rest: str) -> None:
         self._writer.raw(f"{HELP}\n")  # trusted text: `block` would replace the runs of spaces

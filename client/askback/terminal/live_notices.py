@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from askback._console.console import Console
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback.terminal import words
 from askback.terminal.prompt_answerer import PromptAnswerer
 from askback.terminal.prompt_list import PromptList

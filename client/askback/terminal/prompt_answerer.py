@@ -14,10 +14,10 @@ from askback.errors import AskbackError
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import SavedInput
-from askback.terminal.fields import entries
 from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_work import tell_changed
 from askback.terminal.short_questions import confirm_unseen

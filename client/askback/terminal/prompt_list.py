@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import is_handle
 from askback.terminal.words import leaving

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback._model.enums import AnswerStatus, named
+from askback._model.enums import AnswerStatus, member_of
 from askback._model.prompts import AnswerInfo, Content, PromptInfo
 from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
-from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
@@ -61,7 +62,7 @@ def write_prompt(
     for name, value in _facts(prompt, at, exact):
         writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
     for warning in warnings:
-        writer.line(f"  {'! note':<12}{warning}", "warning")
+        writer.wrap(f"  {'! note':<12}{warning}", "warning", " " * 14)
     if prompt.resolution is not None:
         writer.line(f"  {'ended':<12}{words.ending(prompt.resolution, at, exact=exact)}", "warning")
         if prompt.answered is not None:
@@ -74,7 +75,7 @@ def write_prompt(
     form = entries(prompt)
     if form and asking and prompt.is_open:
         writer.line()
-        writer.line(f"  To fill in: {', '.join(map(_title_with_default, form))}")
+        writer.wrap(f"  To fill in: {', '.join(map(_title_with_default, form))}", indent="    ")
     elif form:
         writer.line()
         writer.line("  To fill in", "title")
@@ -87,7 +88,7 @@ def write_prompt(
             f"{', with a comment' if option.comment_required else ''})"
             for option in prompt.decisions
         )
-        writer.line(f"  To decide: {', '.join(offered)}")
+        writer.wrap(f"  To decide: {', '.join(offered)}", indent="    ")
     return tuple(unseen)
 
 
@@ -97,16 +98,19 @@ def _write_entry_line(
     """Write one entry in the list of fields to fill in, with the entries of a group below it."""
     need = " *" if entry.required and not entry.nullable else ""
     if isinstance(entry, Group) and not entry.sequence:
-        writer.line(f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}")
+        head = f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}"
+        writer.wrap(head, indent=f"{indent}    ")
         for item in entry.fields:
             _write_entry_line(writer, item, full, unseen, indent + "  ")
         return
-    said = _in_brackets(hint_of(entry), _omission(entry))
-    writer.line(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{said}")
+    details = _in_brackets(hint_of(entry), _omission(entry))
+    below = f"{indent}    "
+    writer.wrap(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{details}", indent=below)
     if isinstance(entry, Variants):
-        writer.line(f"{indent}    one of: {', '.join(variant.title for variant in entry.variants)}", "quiet")
+        titles = ", ".join(variant.title for variant in entry.variants)
+        writer.wrap(f"{below}one of: {titles}", "quiet", below)
     elif isinstance(entry, Field) and entry.choices and entry.kind is not Kind.PAIRS:
-        writer.line(f"{indent}    {_choices_line(entry, full)}", "quiet")
+        writer.wrap(f"{below}{_choices_line(entry, full)}", "quiet", below)
         if not full and len(entry.choices) > MOST_CHOICES:
             unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
 
@@ -125,8 +129,8 @@ def _omission(entry: Entry) -> str:
 
 
 def _in_brackets(*parts: str) -> str:
-    said = "; ".join(part for part in parts if part)
-    return f" [{said}]" if said else ""
+    details = "; ".join(part for part in parts if part)
+    return f" [{details}]" if details else ""
 
 
 def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
@@ -201,8 +205,8 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
     if entry.title:
         writer.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
-        said = hint[2:-1]
-        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+        details = hint[2:-1]
+        for part in [details] if len(indent) + len(details) <= _NARROW else details.split("; "):
             writer.line(f"{indent}{part}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     writer.block(help, "quiet", f"{indent}| ")
@@ -232,10 +236,10 @@ def _choices_line(item: Field, full: bool) -> str:
 
 def write_submission(writer: Writer, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
     """Write one submitted answer with the server's verdict and its violations."""
-    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    status = member_of(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
     write_answer(writer, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
     for violation in record.violations:
-        writer.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
+        writer.wrap(f"    ! {field_of(violation.field)}: {violation.description}", "warning", " " * 6)
 
 
 def write_answer(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from askback._client.client import Client
-from askback._console.desk import CaughtUp, Closing
+from askback._console.console_view import CaughtUp, Closing
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError, PromptClosed, PromptStale
 from askback.terminal import words

@@ -25,7 +25,7 @@ async def pick(dialogue: Dialogue, question: str, answers: Mapping[str, T]) -> T
         if word in answers:
             return answers[word]
         known = ", ".join(name for name in answers if name)
-        dialogue.writer.line(f"! type one of: {known}", "warning")
+        dialogue.writer.wrap(f"! type one of: {known}", "warning", "  ")
 
 
 async def confirm_unseen(dialogue: Dialogue, unseen: Sequence[str]) -> bool:

@@ -88,7 +88,7 @@ class Terminal:
         self._question: str | None = None
         self._started = False
         self._in_editor = False
-        self._held: list[tuple[str, str]] = []
+        self._pending_notices: list[tuple[str, str]] = []
 
     @property
     def is_terminal(self) -> bool:
@@ -183,7 +183,7 @@ class Terminal:
     def notice(self, text: str, style: str = "") -> None:
         """Write a line while a question is open: above the question, or after the editor has ended."""
         if self._in_editor:
-            self._held.append((text, style))
+            self._pending_notices.append((text, style))
         elif self._keyboard is not None:
             self._keyboard.above(lambda: self.writer.line(text, style))
         else:
@@ -220,8 +220,8 @@ class Terminal:
                     raise
             finally:
                 self._in_editor = False
-                held, self._held = self._held, []
-                for line, style in held:
+                notices, self._pending_notices = self._pending_notices, []
+                for line, style in notices:
                     self.notice(line, style)
             if code:
                 raise OSError(f"{editor[0]} ended with {code}")

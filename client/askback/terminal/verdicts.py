@@ -58,7 +58,7 @@ def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
     if asks := asks_now(error):
         writer.line(f"  {asks}", "warning")
     for violation in error.violations:
-        writer.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
+        writer.wrap(f"  ! {field_of(violation.field)}: {violation.description}", "warning", "    ")
 
 
 def asks_now(error: AskbackError) -> str:

@@ -13,9 +13,9 @@ from askback._model.prompts import AnswerOutcome, Option, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
-from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller
 from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, confirm_unseen, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refusal_words, write_refusal
@@ -88,7 +88,7 @@ async def settle(
             write_refusal(dialogue.writer, error, now())
             draft = await wizard.mend(draft, error.violations)
         except PromptClaimed as error:
-            dialogue.writer.line(f"! {refusal_words(error, now())}. What you typed is kept:", "warning")
+            dialogue.writer.wrap(f"! {refusal_words(error, now())}. What you typed is kept:", "warning", "  ")
             write_draft(dialogue.writer, prompt, draft)
             if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                 raise

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback._console.desk import Closing
-from askback._model.enums import DecisionKind, FinalAction, PromptState, named
+from askback._console.console_view import Closing
+from askback._model.enums import DecisionKind, FinalAction, PromptState, member_of
 from askback._model.prompts import PromptInfo, Resolution
 from askback._text.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
@@ -48,10 +48,10 @@ def deadline(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
     if prompt.expires_at is None:
         return "none: it waits until it is answered"
     content = prompt.proto.content
-    action = named(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
+    action = member_of(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
     if action is FinalAction.DEFAULT:
         default = content.default_answer
-        what = named(DecisionKind, pb.Decision, "DECISION_", default.decision)
+        what = member_of(DecisionKind, pb.Decision, "DECISION_", default.decision)
         then = f"then the default is taken: {what} {default.values_json}".rstrip()
     elif action is FinalAction.FAIL_JOB:
         then = "then the job fails"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
-from askback._text.text import clean, visible
+from askback._text.text import clean, columns, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +35,9 @@ class Writer(Protocol):
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line; line ends in the text become spaces."""
+
+    def wrap(self, text: str, style: str = "", indent: str = "") -> None:
+        """Write one line, broken between words if the screen is narrower; further lines have the indent."""
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
         """Write a text of several lines."""
@@ -67,6 +71,10 @@ class PlainWriter:
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line."""
         self._write(flat(text) + "\n")
+
+    def wrap(self, text: str, style: str = "", indent: str = "") -> None:
+        """Write one line: there is no screen whose width is known."""
+        self.line(text, style)
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
         """Write a text of several lines."""
@@ -113,6 +121,11 @@ class RichWriter:
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line."""
         self._print(flat(text), style)
+
+    def wrap(self, text: str, style: str = "", indent: str = "") -> None:
+        """Write one line, broken between words if the screen is narrower; further lines have the indent."""
+        for line in _break_words(flat(text), self._console.width, indent):
+            self._print(line, style)
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
         """Write a text of several lines."""
@@ -203,6 +216,19 @@ class _Cleaned:
             for segment in line:
                 yield Segment(visible(segment.text), segment.style)
             yield Segment.line()
+
+
+def _break_words(text: str, width: int, indent: str) -> Iterator[str]:
+    """The text in lines of at most `width` columns; only a word that is longer than a line exceeds it."""
+    line = ""
+    for number, word in enumerate(text.split(" ")):
+        longer = f"{line} {word}" if number else word
+        if line.strip() and columns(longer) > width:
+            yield line
+            line = indent + word
+        else:
+            line = longer
+    yield line
 
 
 def flat(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A job with what a decision needs of its prompts, and the change that a decision makes of it."""
+"""The aggregate that rules decide on (a job with its prompts), and the change that a command makes."""
 
 from __future__ import annotations
 
@@ -6,45 +6,47 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, Protocol, Unpack
+from typing import Generic, Protocol, Unpack
 
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import evolve, from_fields
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobFields
+from askback_server.domain.job_values import JobFields
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.json_text import Json
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
 _OBJECT = 1_000
-"""Bytes that a job, a prompt or an answer takes in memory besides its texts."""
+"""Estimated bytes of a job, a prompt or an answer in memory, without its texts."""
 ANY_EPOCH = 0
-"""In a SessionRef: whichever stream has the session."""
+"""In a SessionRef: any epoch of the session."""
 
 
-def somebody_is_there(_: Prompt) -> bool:
-    """Where nobody looks who is there, nobody is missed."""
+def assume_attended(_: Prompt) -> bool:
+    """Without presence tracking every prompt counts as attended."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a decision may know besides the aggregate.
-
-    `now` is an estimate of the database's clock; the guards of the write check it.
-    `dead_sessions` are those that a guard has found not to live: with epoch 0 whoever holds them,
-    else for the stream of that epoch (another one may have resumed the session).
-    `attended` says whether somebody who may answer a prompt is there.
-    """
+    """What a rule may read besides the aggregate and the command."""
 
     now: datetime
+    """An estimate of the database's clock. Rules that depend on it guard the write by it."""
     limits: Limits
     new_id: Callable[[], str]
+    """Makes an id (UUIDv7)."""
     command_id: str
+    """Marks the events of one command; a write whose outcome is unknown is found by it."""
     dead_sessions: frozenset[SessionRef] = frozenset()
-    attended: Callable[[Prompt], bool] = somebody_is_there
+    """Sessions whose guard has failed in this batch. With `ANY_EPOCH` the session has expired; else the
+    stream of that epoch has lost it, and another stream may have resumed it."""
+    attended: Callable[[Prompt], bool] = assume_attended
+    """Whether a person who may answer the prompt is present."""
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""
@@ -52,28 +54,32 @@ class Facts:
         return bool(dead) and (session in dead or SessionRef(session.session_id, ANY_EPOCH) in dead)
 
 
-@dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Aggregate:
-    """A job, its open prompts, and those closed ones, submissions and understanding that are known.
+    """A job with its open prompts, and those other rows that were loaded for a command.
 
-    Maps are never changed in place. `job` is None for a job that does not exist (yet).
+    Its maps are never changed in place: a change makes new ones.
     """
 
     job: Job | None = None
+    """None if the job does not exist (yet)."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
+    """By id: all open ones, and closed ones that were loaded."""
     submissions: Mapping[tuple[str, str], Submission] = field(default_factory=dict)
+    """By prompt id and answer id, as far as loaded."""
     understanding: DeepUnderstanding | None = None
+    """None if it was not loaded or never written."""
     carried: Mapping[str, CarriedAnswer] = field(default_factory=dict)
-    """By key: those answers of earlier jobs of the chain that are known."""
+    """By key: answers of earlier jobs of the chain, as far as loaded."""
 
-    def existing(self, job_id: str, principal: Principal) -> Job:
-        """The job, if the principal may know of it. Raises JobNotFound."""
+    def require_job(self, job_id: str, principal: Principal) -> Job:
+        """The job. Raises JobNotFound if there is none, or the principal may not use its namespace."""
         if self.job is None or not principal.may_use(self.job.namespace):
             raise JobNotFound(job_id)
         return self.job
 
     def find(self, ref: PromptRef) -> Prompt | None:
-        """A prompt by its id or its key, among those that are known."""
+        """A loaded prompt by its id, or by its key; else None."""
         if ref.prompt_id:
             return self.prompts.get(ref.prompt_id)
         prompt_id = self.keys.get(ref.key)
@@ -86,7 +92,7 @@ class Aggregate:
 
     @cached_property
     def size(self) -> int:
-        """Roughly how many bytes it takes in memory. A change carries it on (`Change.result`)."""
+        """Estimated bytes in memory. `Change.result` derives it from the previous one and the change."""
         if self.job is None:
             return 0
         answers = [
@@ -103,18 +109,18 @@ class Aggregate:
 
     @property
     def knows_all_prompts(self) -> bool:
-        """Whether a prompt that is not here does not exist."""
+        """Whether a prompt that is not loaded does not exist."""
         return self.job is None or len(self.prompts) == self.job.rounds
 
     def knows_all_submissions(self, prompt: Prompt) -> bool:
-        """Whether a submission to the prompt that is not here does not exist."""
+        """Whether a submission to the prompt that is not loaded does not exist."""
         if not prompt.submissions:
             return True
         return sum(1 for pid, _ in self.submissions if pid == prompt.prompt_id) == prompt.submissions
 
 
 def _open_of(prompts: dict[str, Prompt], count: int) -> list[Prompt]:
-    """The `count` open ones among the prompts; the newest come last, so the search starts there."""
+    """The `count` open ones among the prompts, by round. The search starts at the newest, which come last."""
     found: list[Prompt] = []
     if count:
         for prompt in reversed(prompts.values()):
@@ -142,8 +148,8 @@ class Guard:
     """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
     under a concurrency limit (the end of the turn)."""
 
-    def merged(self, other: Guard) -> Guard:
-        """Both."""
+    def merge(self, other: Guard) -> Guard:
+        """A guard with the conditions of both. Of two epochs of one session the specific one wins."""
         if self is NO_GUARD or self is other:
             return other
         if other is NO_GUARD:
@@ -160,7 +166,7 @@ NO_GUARD = Guard()
 
 
 class Change:
-    """What one command makes of an aggregate; grows while its rule runs.
+    """The changes of one command to an aggregate, collected while its rule runs.
 
     Every event takes the next seq, and the job's version is the seq of its last event.
     """
@@ -201,26 +207,26 @@ class Change:
         self.job = evolve(self.job, **values)
 
     def prompt(self, prompt_id: str) -> Prompt:
-        """A prompt as it is within this change."""
+        """The newest image of a prompt within this change."""
         return self.prompts.get(prompt_id) or self.aggregate.prompts[prompt_id]
 
     @property
     def open(self) -> list[Prompt]:
-        """The prompts that are open within this change, by round."""
+        """The prompts that are open after the change so far, by round."""
         if not self.prompts:
             return self.aggregate.open
         return _open_of({**self.aggregate.prompts, **self.prompts}, self.job.open_prompts)
 
     def put(self, prompt: Prompt) -> Prompt:
-        """A new image of a prompt; call `event` first: the prompt's version is its seq."""
+        """Add a new image of a prompt. Call `record` first: the event's seq becomes the prompt's version."""
         prompt = evolve(prompt, version=self.job.version, updated_at=self.facts.now)
         self.prompts[prompt.prompt_id] = prompt
         return prompt
 
-    def event(
-        self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Any] | None = None
+    def record(
+        self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Json] | None = None
     ) -> int:
-        """Write to the log, with the job's state as it is now: move the job first. Returns the seq."""
+        """Add an event with the job's current state, so move the job first. Returns the event's seq."""
         seq = self.job.version + 1
         self.job = evolve(self.job, version=seq, updated_at=self.facts.now)
         self.events.append(
@@ -245,12 +251,12 @@ class Change:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> None:
-        """Make the write depend on more than the version."""
+        """Add conditions to the guard of the write, besides the job's version."""
         if session or not_before or not_after:
-            self.guard = self.guard.merged(Guard(session, not_before, not_after))
+            self.guard = self.guard.merge(Guard(session, not_before, not_after))
 
     def result(self) -> Aggregate:
-        """The aggregate after the change; an empty one if the job is gone."""
+        """The aggregate after the change; an empty one if the job was deleted."""
         if self.deleted:
             return Aggregate()
         base = self.aggregate
@@ -260,8 +266,8 @@ class Change:
             prompts = prompts | self.prompts
             keys = {**keys, **asked} if asked else keys
         if self.submissions:
-            made_now = {(s.prompt_id, s.answer.answer_id): s for s in self.submissions}
-            submissions = {**submissions, **made_now}
+            added = {(s.prompt_id, s.answer.answer_id): s for s in self.submissions}
+            submissions = {**submissions, **added}
         after = {"job": self.job, "prompts": prompts, "submissions": submissions, "keys": keys}
         after |= {"understanding": self.understanding or base.understanding, "carried": base.carried}
         if base.job is not None:
@@ -269,7 +275,7 @@ class Change:
         return from_fields(Aggregate, after)
 
     def _growth(self, base: Aggregate) -> int:
-        """How many bytes the change adds. A job may have many prompts, and a change has few."""
+        """How many bytes the change adds. Measures the few changed prompts instead of all of the job's."""
         growth = _texts(self.job) - _texts(base.job)
         if self.understanding is not None:
             growth += _texts(self.understanding) - _texts(base.understanding)
@@ -288,7 +294,7 @@ class _Sized(Protocol):
 
 
 def _texts(sized: _Sized | None) -> int:
-    """What texts take in memory: twice, because most are also kept as documents."""
+    """Estimated bytes of texts in memory: doubled, because most also exist in a cached document."""
     return 0 if sized is None else 2 * sized.size
 
 
@@ -298,8 +304,8 @@ def _prompt_size(prompt: Prompt) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided(Generic[R]):
-    """The outcome of a rule."""
+class RuleResult(Generic[R]):
+    """The result of a rule: a reply, and the change that it depends on."""
 
     reply: R | AskbackError
     """An error here is raised to the caller after the change is committed."""

@@ -1,6 +1,6 @@
-"""The one entrance to the rules: (aggregate, command, facts) -> a reply and a change, or an error.
+"""The entry point of the rules: (aggregate, command, facts) -> a reply and a change, or an error.
 
-Pure. Nothing else in the program decides what may happen to a job.
+Rules are pure functions, and no other code decides what may happen to a job.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 from askback_server.domain import asking_rules, job_rules, lost_leases, presence, prompt_rules, worker_rules
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, Decided, Facts
+from askback_server.domain.aggregate import Aggregate, Facts, RuleResult
 
-Rule = Callable[[Aggregate, Any, Facts], Decided[Any]]
+Rule = Callable[[Aggregate, Any, Facts], RuleResult[Any]]
 """Takes one class of command and decides the reply that the class declares. Python cannot relate a
 dictionary's key to its value, hence `Any`: tests/unit/test_apply.py compares their annotations."""
 
@@ -43,7 +43,7 @@ RULES: dict[type[c.Command[object]], Rule] = {
 }
 
 
-def apply(aggregate: Aggregate, command: c.Command[c.R], facts: Facts) -> Decided[c.R]:
+def apply(aggregate: Aggregate, command: c.Command[c.R], facts: Facts) -> RuleResult[c.R]:
     """Decide a command.
 
     Raises a subclass of AskbackError if the command is refused, and Unjudged if an answer's values must be

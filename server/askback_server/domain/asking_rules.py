@@ -1,14 +1,14 @@
-"""Asking people: a new prompt, the one that exists, an amended one, or one that was answered before."""
+"""AskPrompt: open a prompt, return the existing one, amend it, or reuse the answer of an earlier job."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
-from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
+from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
-from askback_server.domain.due import take_due
+from askback_server.domain.due import run_overdue
 from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -19,57 +19,61 @@ from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
-from askback_server.domain.rewording import amend, note_rewording, reworded
+from askback_server.domain.rewording import accept_rewording, amend, note_rewording
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.waiting import open_blocking, wait_again
-from askback_server.domain.worker_rules import held
+from askback_server.domain.worker_rules import begin_holder_change
 
 _SUPERSEDED = "another prompt of the job took its place"
 
 
-def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided[PromptAsked]:
-    """A new prompt; or the one of this key, as it is or amended."""
-    change = held(aggregate, command, facts)
+def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleResult[PromptAsked]:
+    """Open a prompt under a key.
+
+    If the key has a prompt: an equal digest returns it unchanged; other content amends it while it is open,
+    and is refused (or accepted as a rewording, with `same`) once it is closed.
+    """
+    change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
     check.key("key", command.key)
     check.done()
     known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
     carried = aggregate.carried.get(command.key) if known is None else None
     is_new = known is None and carried is None
-    content = normalised(command.content, facts.limits, facts.now if is_new else None)
-    take_due(change)
+    content = normalise(command.content, facts.limits, facts.now if is_new else None)
+    run_overdue(change)
     if known is not None:
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest:
             if known.is_open and content.blocking and change.job.session_id is not None:
                 wait_again(change)
-            return Decided(PromptAsked(known, replayed=True), change if change.events else None)
+            return RuleResult(PromptAsked(known, replayed=True), change if change.events else None)
     if change.job.session_id is None:
-        # A deadline that was due has just ended the job, or its attempt.
-        return Decided(LeaseLost(command.job_id, command.token), change)
+        # `run_overdue` has just ended the job or its attempt: a deadline had passed.
+        return RuleResult(LeaseLost(command.job_id, command.token), change)
     if known is not None:
         if not known.is_open:
-            return Decided(*reworded(change, known, command, content))
-        content = normalised(content, facts.limits, facts.now).timed(facts.now)
-        return Decided(PromptAsked(amend(change, known, content)), change)
+            return RuleResult(*accept_rewording(change, known, command, content))
+        content = normalise(content, facts.limits, facts.now).resolve_deadline(facts.now)
+        return RuleResult(PromptAsked(amend(change, known, content)), change)
     if carried is not None and (command.same or carried.digest == content.digest):
         _supersede(change, command)
-        return Decided(PromptAsked(_answered_before(change, content, carried)), change)
+        return RuleResult(PromptAsked(_reuse_answer(change, content, carried)), change)
     if carried is not None:
-        content = normalised(content, facts.limits, facts.now)
+        content = normalise(content, facts.limits, facts.now)
     _supersede(change, command)
     if command.wakes and change.job.wake is Wake.ALL:
         change.set(wake=Wake.ANY)
-    prompt = open_prompt(change, command.key, content.timed(facts.now))
-    return Decided(PromptAsked(prompt), change)
+    prompt = open_prompt(change, command.key, content.resolve_deadline(facts.now))
+    return RuleResult(PromptAsked(prompt), change)
 
 
-def _answered_before(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
-    """The prompt with the answer that a person gave to the same question in an earlier job of the chain.
+def _reuse_answer(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
+    """Open a prompt and close it with the answer that a person gave in an earlier job of the chain.
 
-    Its times are not judged, and nobody is called: it is closed in the same commit.
+    Its times are not checked and people are not notified, because it is closed in the same commit.
     """
-    prompt = _opened(change, carried.key, content.untimed())
+    prompt = _create_prompt(change, carried.key, content.without_times())
     answer = replace(carried.answer, revision=prompt.revision)
     prompt = close_prompt(
         change,
@@ -95,12 +99,12 @@ def _supersede(change: Change, command: AskPrompt) -> None:
             raise PromptNotFound(job_id=command.job_id, key=key)
         old = change.prompt(old.prompt_id)
         if old.is_open:
-            # Without the new prompt's key: the audience of the old one may not see the new one.
-            close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, go_on=False)
+            # The reason does not name the new prompt: the audience of the old one may not see it.
+            close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, resume_job=False)
 
 
 def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round. `content` is normalised and timed. Raises LimitExceeded."""
+    """Open the job's next prompt. `content` is normalised and has no `deadline`. Raises LimitExceeded."""
     job, limits = change.job, change.facts.limits
     if job.open_prompts >= limits.open_prompts_per_job:
         raise LimitExceeded(
@@ -108,11 +112,11 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="open_prompts_per_job",
             value=limits.open_prompts_per_job,
         )
-    return change.put(mark_presence(change, _opened(change, key, content)))
+    return change.put(mark_presence(change, _create_prompt(change, key, content)))
 
 
-def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round with its event; to be put, or closed, by the caller. Raises LimitExceeded."""
+def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
+    """Make the next prompt and record its event. The caller puts or closes it. Raises LimitExceeded."""
     job, facts, limits = change.job, change.facts, change.facts.limits
     if job.rounds >= limits.prompts_per_job:
         raise LimitExceeded(
@@ -148,7 +152,7 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
     )
     if content.kind == UNDERSTANDING:
         note_question(change, prompt)
-    change.event(
+    change.record(
         EventType.PROMPT_ASKED,
         prompt.prompt_id,
         {
@@ -167,5 +171,5 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
 def _after_asking(change: Change) -> JobTrigger:
     if change.job.open_blocking:
         return JobTrigger.WAIT
-    # The new prompt took the place of the last blocking one and does not block.
+    # The new prompt does not block, and may have superseded the last one that did.
     return JobTrigger.RESUME if change.job.state is JobState.PENDING_HITL else JobTrigger.WRITE

@@ -1,6 +1,6 @@
-"""The door: refuses what a database cannot store, what passes a limit, and what makes no sense.
+"""Validation of requests: text that the database cannot store, limits, and contradictory fields.
 
-Every function raises InvalidField with all violations it finds, before anything changes.
+The rules validate before they change anything, and raise one InvalidField with all violations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
-from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, labelled
+from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.forms import Unjudged, check_form
 from askback_server.domain.json_text import Violation, check_text, is_plain, parse_json
@@ -32,7 +32,7 @@ class Checker(Violations):
         self.limits = limits
 
     def text(self, field: str, value: str, max_bytes: int, *, required: bool = False) -> None:
-        """Plain text that a database can store, of bounded size."""
+        """Check a text: storable by a database, of bounded size."""
         if not value:
             if required:
                 self.bad(field, "is required")
@@ -41,7 +41,7 @@ class Checker(Violations):
             self.run(lambda: check_text(value, field=field, max_bytes=max_bytes))
 
     def name(self, field: str, value: str, *, required: bool = True) -> None:
-        """A job type, namespace or id: letters, digits, `_`, `.`, `-`, `/`."""
+        """Check a job type, namespace or id: letters, digits, underscore, dot, hyphen, slash."""
         if not value:
             if required:
                 self.bad(field, "is required")
@@ -53,11 +53,11 @@ class Checker(Violations):
             )
 
     def key(self, field: str, value: str, *, required: bool = True) -> None:
-        """An idempotency id or key: any text of bounded length."""
+        """Check an idempotency id or key: any text of bounded size."""
         self.text(field, value, self.limits.key_chars, required=required)
 
     def json(self, field: str, value: str, *, required: bool = False) -> None:
-        """A JSON text; empty means none."""
+        """Check a JSON text; empty means none."""
         if value:
             size, depth = self.limits.json_bytes, self.limits.json_depth
             self.run(lambda: parse_json(value, field=field, max_bytes=size, max_depth=depth))
@@ -65,14 +65,14 @@ class Checker(Violations):
             self.bad(field, "is required")
 
     def number(self, field: str, value: float, low: float, high: float) -> None:
-        """A number within bounds; also refuses NaN."""
+        """Check that a number is within bounds; NaN is not."""
         if not low <= value <= high:
             self.bad(field, f"must be between {low} and {high}")
 
     def span(
         self, field: str, value: timedelta | None, high: timedelta, low: timedelta | None = None
     ) -> None:
-        """A duration longer than 0 s and within bounds, if given."""
+        """Check that a duration, if given, is positive and within bounds."""
         if value is None or not self.positive(field, value):
             return
         if low is not None and value < low:
@@ -81,7 +81,7 @@ class Checker(Violations):
             self.bad(field, f"must be at most {high.total_seconds():.10g} s ({high.days} days)")
 
     def labels(self, field: str, labels: Mapping[str, str]) -> None:
-        """Free marks: few, short, storable."""
+        """Check the number of labels, and each name and value."""
         if len(labels) > self.limits.labels:
             self.bad(field, f"has {len(labels)} entries; at most {self.limits.labels} are allowed")
             return
@@ -90,7 +90,7 @@ class Checker(Violations):
             self.text(f"{field}[{key[:40]!r}]", value, self.limits.label_chars)
 
     def edits(self, field: str, edits: Sequence[Edit]) -> None:
-        """Replacements that a database can store; whether the prompt allows them is judged later."""
+        """Check that edits are storable; `validate_answer` checks later whether the prompt allows them."""
         if len(edits) > self.limits.parts:
             self.bad(field, f"has {len(edits)} entries; at most {self.limits.parts} are allowed")
             return
@@ -99,14 +99,16 @@ class Checker(Violations):
             self.text(f"{field}[{i}].text", edit.text, self.limits.content_bytes)
 
 
-def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:
-    """The content checked, with the kind's decisions filled in.
+def normalise(
+    content: PromptContent, limits: Limits, now: datetime | None, *, prefix: str = "content."
+) -> PromptContent:
+    """Validate a content and fill in the decisions of its kind. `prefix` starts the paths of violations.
 
-    `now` is when people would be asked; None leaves the times unchecked: whoever asks again gets the
-    prompt that exists, and its answer, whatever the time is by then. Raises InvalidField with every
-    violation found.
+    `now` is when people are asked. None leaves the times unchecked, for a prompt that exists: a job that
+    asks again after a restart gets that prompt, also when its `deadline` has passed meanwhile. Raises
+    InvalidField.
     """
-    check = Checker(limits, "content.")
+    check = Checker(limits, prefix)
     if not content.kind:
         check.bad("kind", "is required: clarify, confirm, preview, or one of your own")
     elif len(content.kind) > limits.name_chars or not _KIND.match(content.kind):
@@ -133,13 +135,13 @@ def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> 
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
     if content.decisions:
-        options = labelled(content.decisions)
+        options = fill_labels(content.decisions)
         check.run(lambda: check_options(options, limits.forms))
     else:
-        # Not for a bad kind: the options are cached by kind.
+        # Not for an invalid kind, because `default_options` caches by kind.
         options = () if check.found else default_options(content.kind, form is not None)
     if content.decisions != options:
-        content = content.offering(options)
+        content = content.with_decisions(options)
     _check_default(check, content)
     check.done()
     size = len(content_to_json(content).encode())
@@ -182,7 +184,7 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
 
 
 def _check_escalation(check: Checker, content: PromptContent) -> None:
-    """Refuse a step that would do nothing: it is a mistake that shows only hours later."""
+    """Check the steps. A step without effect is refused: the mistake would show only hours later."""
     steps, limits = content.escalation, check.limits
     if len(steps) > limits.escalation_steps:
         check.bad("escalation", f"has {len(steps)} steps; at most {limits.escalation_steps} are allowed")
@@ -194,7 +196,7 @@ def _check_escalation(check: Checker, content: PromptContent) -> None:
         if not (step.replace or step.to.users or step.to.groups or step.raise_priority):
             check.bad(f"{at}.to", "is required, unless the step replaces the audience or raises the priority")
         _check_audience(check, f"{at}.to", step.to)
-        asked = step.to if step.replace else asked.joined(step.to)
+        asked = step.to if step.replace else asked.union(step.to)
         if len(asked.users) + len(asked.groups) > limits.audience:
             check.bad(
                 f"{at}.to", f"makes the audience more than the {limits.audience} names that are allowed"
@@ -202,7 +204,7 @@ def _check_escalation(check: Checker, content: PromptContent) -> None:
 
 
 def _check_times(check: Checker, content: PromptContent, now: datetime) -> None:
-    """Judge every time of a prompt that would be opened, or amended, `now`."""
+    """Check every time of a prompt that is opened or amended at `now`."""
     limits, field = check.limits, "timeout"
     timeout = content.timeout
     if content.deadline is not None:
@@ -244,7 +246,10 @@ def _check_before_end(check: Checker, field: str, after: timedelta, timeout: tim
 
 
 def _check_default(check: Checker, content: PromptContent) -> None:
-    """A default that could not be given as an answer would be a deadline that cannot fire."""
+    """Check that the final action has what it needs, and that a default is a valid answer.
+
+    An invalid default would be a deadline that cannot be executed.
+    """
     default = content.default_answer
     endless = content.timeout is None and content.deadline is None
     if content.final_action is FinalAction.FAIL_JOB and endless:

@@ -1,25 +1,26 @@
-"""The input types with options. Their three methods are explained in `question_inputs`."""
+"""The input types with options; `question_inputs.py` explains their three methods."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from askback_server.domain.form_clarity import confusable
+from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.input_rules import (
     Fault,
     FormLimits,
     count_faults,
-    counted,
-    optional,
-    outside,
+    count_phrase,
+    is_outside,
     text_faults,
+    without_none,
 )
-from askback_server.domain.json_schema import listed
+from askback_server.domain.json_schema import join_choices
+from askback_server.domain.json_text import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice: the value the job gets, and what a person sees (the value itself when untitled)."""
+    """One choice: the value that the job gets, and the title that a person sees (the value if empty)."""
 
     value: str
     title: str = ""
@@ -29,7 +30,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class SingleInput:
-    """One of the options, or with `allow_other` any text that is not empty."""
+    """One of the options, or with `allow_other` any other text that is not empty."""
 
     oneof: ClassVar[str] = "single"
     options: tuple[Option, ...]
@@ -39,10 +40,10 @@ class SingleInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return _option_faults(self.options, limits)
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         key = "anyOf" if self.allow_other else "oneOf"
         choices = _choices(self.options, self.allow_other)
-        return {"type": "string", key: choices} | optional(default=self.default)
+        return {"type": "string", key: choices} | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         if isinstance(value, str):
@@ -55,7 +56,7 @@ class SingleInput:
 
 @dataclass(frozen=True, slots=True)
 class MultiInput:
-    """Any of the options, each at most once. A required question wants one unless `min_items` says else."""
+    """Any of the options, each at most once. A required question without `min_items` needs at least one."""
 
     oneof: ClassVar[str] = "multi"
     options: tuple[Option, ...]
@@ -70,10 +71,10 @@ class MultiInput:
         if self.min_items is not None and self.min_items > len(self.options) and not self.allow_other:
             yield ("min_items", "must not be larger than the number of options")
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         items = {"type": "string", "anyOf": _choices(self.options, self.allow_other)}
-        bounds = optional(minItems=self._least(required), maxItems=self.max_items)
-        default = optional(default=list(self.default) or None)
+        bounds = without_none(minItems=self._least(required), maxItems=self.max_items)
+        default = without_none(default=list(self.default) or None)
         return {"type": "array", "items": items, "uniqueItems": True} | bounds | default
 
     def problem(self, value: object, required: bool) -> str | None:
@@ -87,26 +88,28 @@ class MultiInput:
         if len(set(value)) != len(value):
             return "must not have the same choice twice"
         least = self._least(required)
-        if outside(len(value), least, self.max_items):
-            return "must have " + counted(least, self.max_items, "choice")
+        if is_outside(len(value), least, self.max_items):
+            return "must have " + count_phrase(least, self.max_items, "choice")
         return None
 
     def _least(self, required: bool) -> int | None:
         return 1 if self.min_items is None and required else self.min_items
 
 
-def _choices(options: tuple[Option, ...], allow_other: bool) -> list[dict[str, Any]]:
-    """Titled choices in the form of MCP's SEP-1330."""
+def _choices(options: tuple[Option, ...], allow_other: bool) -> list[JsonObject]:
+    """Choices with titles, written as MCP's SEP-1330 does."""
     choices = [
         {"const": option.value, "title": option.title or option.value}
-        | optional(description=option.description or None)
+        | without_none(description=option.description or None)
         for option in options
     ]
     return [*choices, {"type": "string", "minLength": 1, "title": "Other"}] if allow_other else choices
 
 
 def _values(options: tuple[Option, ...], allow_other: bool) -> str:
-    return listed(tuple(option.value for option in options)) + (", or another text" if allow_other else "")
+    return join_choices(tuple(option.value for option in options)) + (
+        ", or another text" if allow_other else ""
+    )
 
 
 def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[Fault]:
@@ -115,7 +118,7 @@ def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[
     if len(options) > limits.max_options:
         yield ("options", f"has {len(options)} options; at most {limits.max_options} are allowed")
         return
-    for index, other in confusable([(option.value, option.title) for option in options]):
+    for index, other in find_confusable([(option.value, option.title) for option in options]):
         reason = f"is the value or the title of options[{other}] too: people could not tell them apart"
         yield (f"options[{index}].title", reason)
     seen: set[str] = set()

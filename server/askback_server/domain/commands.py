@@ -1,7 +1,7 @@
-"""Everything that may change a job, as data.
+"""Commands: requests to change one job, as data.
 
-A command names one aggregate (a job with its prompts) by its `target`, and is applied to it by
-`apply.py`. Who may send it is checked there, where it is applied, and not only at the door.
+A command names one aggregate (a job with its prompts): by the job's id (`OnJob`), by a prompt (`OnPrompt`),
+or as a new job. `apply.py` finds its rule, and the rule checks the principal's role and access.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.forms import Judgement
+from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
-from askback_server.domain.replies import JobCreated, PromptAsked
+from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRef:
-    """A worker session as one replica holds it; an older epoch's writes are refused."""
+    """A worker session and the epoch of one of its streams. Writes of an older epoch are refused."""
 
     session_id: str
     epoch: int
@@ -39,29 +40,28 @@ class PromptRef:
 
 
 R = TypeVar("R", covariant=True)
-"""The reply to a command. Covariant, so that `Command[object]` is any command."""
 
 _ROW = 500
+"""Estimated bytes of a command's write, without its texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Generic[R]):
-    """Base of all commands. `R` is the type of the reply: `class ClaimPrompt(OnPrompt[Prompt])`."""
+    """Base of all commands. `R` is the type of the reply; `Command[object]` is any command."""
 
     principal: Principal
-
     URGENT = False
-    """Whether the reserved part of the queue is open to it: answers, system work."""
+    """Whether it may use the reserved part of the command queue: answers, and the service's own commands."""
 
     @property
     def size(self) -> int:
-        """Roughly how many bytes it writes; bounds a batch."""
+        """About how many bytes it writes; bounds a batch."""
         return _ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateJob(Command[JobCreated]):
-    """A new job; with `prompt` one without a worker."""
+    """Create a job; with `prompt` one without a worker. `retry` repeats an ended job (`retry_rules.py`)."""
 
     namespace: str
     job_type: str
@@ -96,55 +96,56 @@ class OnJob(Command[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateJob(OnJob[Job]):
-    """New values of some fields: labels, priority, promoted, retention."""
+    """Set fields of a job."""
 
-    values: Mapping[str, Any]
+    values: JobValues
     expected_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelJob(OnJob[Job]):
-    """An end, or the wish for one."""
+    """Cancel a job, or ask its holder to stop."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteJob(OnJob[None]):
-    """The removal of a terminal job."""
+    """Delete a job in a terminal state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateUnderstanding(OnJob[DeepUnderstanding]):
-    """New values of some fields of the deep-understanding state."""
+    """Set fields of the deep-understanding state."""
 
-    values: Mapping[str, Any]
+    values: UnderstandingValues
     expected_version: int = 0
     token: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseJob(OnJob[Job]):
-    """A worker takes the job. `not_after` is the end of the turn at a queue with a limit. `again`: nobody
-    knows whether an earlier try was written; if it was, the session holds the job, and has it."""
+    """Give a job to a worker."""
 
     session: SessionRef
     worker_id: str
     not_after: datetime | None = None
+    """The end of the queue lock under which the job was chosen; None if its queue has no limit."""
     again: bool = False
+    """Retries after an unknown outcome: if the first attempt was committed, reply with the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolderCommand(OnJob[R]):
-    """A write by the job's holder. `session` is known on a stream; unary calls send the token only."""
+    """A write by the job's holder. A stream knows its `session`; unary calls send the token only."""
 
     token: int
     session: SessionRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportProgress(HolderCommand[int]):
-    """How far the job is."""
+class ReportProgress(HolderCommand[JobVersion]):
+    """Report progress."""
 
     progress: Progress
     milestone: bool = False
@@ -152,15 +153,16 @@ class ReportProgress(HolderCommand[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskPrompt(HolderCommand[PromptAsked]):
-    """A question to people, idempotent by its key."""
+    """Ask people a question, idempotent by `key`."""
 
     key: str
     content: PromptContent
     supersedes: tuple[str, ...] = ()
+    """Keys of prompts of the job that the new one replaces."""
     same: bool = False
-    """Other content under a closed prompt's key is the same question: its resolution stands."""
+    """Content other than the closed prompt's is the same question in other words: keep its resolution."""
     wakes: bool = False
-    """The function may go on when this prompt alone is resolved."""
+    """The job may run again when this prompt is resolved, though others are open."""
 
     @property
     def size(self) -> int:
@@ -169,15 +171,15 @@ class AskPrompt(HolderCommand[PromptAsked]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgePrompts(HolderCommand[int]):
-    """The worker has these resolutions."""
+class AcknowledgePrompts(HolderCommand[JobVersion]):
+    """Confirm that the worker has these resolutions."""
 
     prompt_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaveCheckpoint(HolderCommand[int]):
-    """The result of a step."""
+class SaveCheckpoint(HolderCommand[JobVersion]):
+    """Save the result of a step."""
 
     key: str
     value_json: str
@@ -190,7 +192,7 @@ class SaveCheckpoint(HolderCommand[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteJob(HolderCommand[Job]):
-    """A result."""
+    """End the job with a result."""
 
     result_json: str = ""
 
@@ -202,23 +204,23 @@ class CompleteJob(HolderCommand[Job]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailJob(HolderCommand[Job]):
-    """A failure of the attempt."""
+    """End the attempt with a failure."""
 
     failure: Failure
     retryable: bool = False
     retry_delay: timedelta | None = None
     keep_attempt: bool = False
-    """Not the attempt is at fault but the worker's version: it is not counted."""
+    """The worker's version is at fault: repeat the same attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseJob(HolderCommand[Job]):
-    """The holder gives the job up without a failure."""
+    """Give the job back without a failure."""
 
     awaited: tuple[str, ...] = ()
-    """Keys of the prompts that its function waits for."""
+    """Keys of the prompts that the job's function waits for."""
     at_work: bool = False
-    """Its function did not only wait."""
+    """The function was working and not only waiting for prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,13 +228,12 @@ class OnPrompt(Command[R]):
     """A command on one prompt."""
 
     ref: PromptRef
-
     URGENT = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPrompt(OnPrompt[AnswerResult]):
-    """What a person decided, idempotent by `answer_id`."""
+    """Answer a prompt, idempotent by `answer_id`."""
 
     answer_id: str
     revision: int
@@ -242,7 +243,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     comment: str = ""
     source: AnswerSource = AnswerSource.HUMAN
     judgement: Judgement | None = None
-    """Of its values, where judging them takes too long for a decision."""
+    """The result of `judge_values` for these values, if judging them takes too long for the event loop."""
 
     @property
     def size(self) -> int:
@@ -253,72 +254,67 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimPrompt(OnPrompt[Prompt]):
-    """A person takes the prompt on."""
+    """Claim a prompt for a person, or extend the claim."""
 
     duration: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasePrompt(OnPrompt[Prompt]):
-    """A person gives the claim back."""
+    """Release a claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPrompt(OnPrompt[Prompt]):
-    """The asker's side withdraws the prompt."""
+    """Withdraw a prompt: by a client or a worker."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunDue(OnJob[datetime | None]):
-    """A timer found that something of the job is due: a step, a reminder, a deadline."""
+class SystemCommand(OnJob[R]):
+    """A command that the service itself sends."""
 
     principal: Principal = SYSTEM
     URGENT = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoseSession(OnJob[None]):
-    """The reaper found that the job's session is gone. `unreceived` is the job's version if its worker never
-    received the lease and nothing was written since; 0 if it did, or never says."""
+class RunDue(SystemCommand[datetime | None]):
+    """Sent by a timer: an escalation step, a reminder or a deadline of the job is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseSession(SystemCommand[None]):
+    """Sent by the keeper: the session that holds the job has expired."""
 
     session_id: str
     unreceived: int = 0
-    principal: Principal = SYSTEM
-    URGENT = True
+    """The job's version if the worker has not confirmed the lease and nothing was written since; else 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropLease(OnJob[None]):
-    """The session lives and holds the job, but its worker says that it does not run it. `received`: whether
-    it ever did."""
+class DropLease(SystemCommand[None]):
+    """Sent for a live session whose worker reports that it does not run the job."""
 
     token: int
     session: SessionRef
     received: bool
-    principal: Principal = SYSTEM
-    URGENT = True
+    """Whether the worker had confirmed the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewPresence(OnJob[None]):
-    """People came or went: somebody may be there for an open prompt of the job, or nobody any more."""
+class ReviewPresence(SystemCommand[None]):
+    """Sent when consoles connected or disconnected: review which open prompts of the job are attended."""
 
-    principal: Principal = SYSTEM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndGrace(OnJob[datetime | None]):
-    """A timer found that the grace of a cancel wish is over."""
-
-    principal: Principal = SYSTEM
-    URGENT = True
+    URGENT = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeJob(OnJob[None]):
-    """The sweep found that the job's retention is over."""
+class EndGrace(SystemCommand[datetime | None]):
+    """Sent by a timer: the grace of a cancel request is over."""
 
-    principal: Principal = SYSTEM
-    URGENT = True
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeJob(SystemCommand[None]):
+    """Sent by the sweep: the job's retention is over."""

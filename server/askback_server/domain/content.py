@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -16,12 +15,12 @@ from askback_server.domain.decisions import Decision, DecisionOption, Edit, vali
 from askback_server.domain.evolve import evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
 from askback_server.domain.forms import Form, Judgement, SchemaForm
-from askback_server.domain.json_text import Violation
+from askback_server.domain.json_text import Json, Violation
 from askback_server.domain.limits import Limits
 
 
 class FinalAction(StrEnum):
-    """What a passed deadline does."""
+    """What happens to a prompt at its deadline."""
 
     EXPIRE = "EXPIRE"
     DEFAULT = "DEFAULT"
@@ -30,7 +29,7 @@ class FinalAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something to look at: text, or a URL that is only ever a link."""
+    """Something to look at: a text, or a URL. The service never fetches the URL."""
 
     content_id: str
     title: str = ""
@@ -42,19 +41,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may see and answer. Empty means everybody in the namespace."""
+    """The users and groups that may see a prompt and answer it. Empty: all of the namespace."""
 
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
 
     def includes(self, subject: str, groups: frozenset[str]) -> bool:
-        """Whether a person with these groups is meant."""
+        """Whether a person with these groups belongs to it."""
         if not self.users and not self.groups:
             return True
         return subject in self.users or not self.groups.isdisjoint(groups)
 
-    def joined(self, others: Audience) -> Audience:
-        """These people and the others. Everybody stays everybody."""
+    def union(self, others: Audience) -> Audience:
+        """This audience and the others'; an empty (unrestricted) one stays empty."""
         if not self.users and not self.groups:
             return self
         return Audience(self.users | others.users, self.groups | others.groups)
@@ -62,32 +61,31 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class EscalationStep:
-    """Whom a prompt turns to when nobody has answered it `after` so long, counted from its asking.
-
-    `to` comes in addition, or in place of all who were asked before (`replace`; empty: everybody).
-    """
+    """Extends or replaces the audience of a prompt that is not answered in time."""
 
     after: timedelta
+    """Counted from when the prompt was asked."""
     to: Audience = Audience()
+    """Added to the audience, or with `replace` the new one (empty: all of the namespace)."""
     replace: bool = False
     raise_priority: int = 0
+    """Added to the prompt's priority."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reminders:
-    """Consoles are told again of an open prompt: first `after`, then `every` so long.
-
-    `most` 0: as often as the limits allow.
-    """
+    """When consoles are sent an open prompt again."""
 
     every: timedelta
     after: timedelta
+    """The time of the first reminder, counted from when the prompt was asked."""
     most: int = 0
+    """How many; 0: as many as the limits allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultAnswer:
-    """The answer that FinalAction.DEFAULT gives."""
+    """The answer that is given at the deadline with FinalAction.DEFAULT."""
 
     decision: Decision
     values_json: str = ""
@@ -95,9 +93,9 @@ class DefaultAnswer:
 
 
 @fast_init
-@dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
+@dataclass(frozen=True)  # no slots: see evolve.py
 class PromptContent:
-    """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
+    """One question to people. Empty `decisions` are filled in by `normalise`, with those of the kind."""
 
     kind: str
     title: str
@@ -116,11 +114,11 @@ class PromptContent:
     escalation: tuple[EscalationStep, ...] = ()
     reminders: Reminders | None = None
     deadline: datetime | None = None
-    """In place of `timeout`, until `timed`: a stored content never has one."""
+    """In place of `timeout`; `resolve_deadline` replaces it, so a stored content has none."""
 
     @cached_property
     def size(self) -> int:
-        """Roughly how many bytes it is. A job in memory is measured at each write, with all its prompts."""
+        """About how many bytes its texts take. Cached: a job in memory is measured at each write."""
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
         schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
         return len(self.body) + len(self.metadata_json) + parts + schema
@@ -129,18 +127,18 @@ class PromptContent:
         """The offered option of a decision, or None."""
         return next((o for o in self.decisions if o.decision == decision), None)
 
-    def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
-        """The same with other decisions, and without what was derived of these."""
+    def with_decisions(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
+        """A copy with other decisions."""
         return evolve(self, decisions=decisions)
 
-    def timed(self, now: datetime) -> PromptContent:
-        """The content of a prompt that is asked now: its deadline, if it has one, as a timeout."""
+    def resolve_deadline(self, now: datetime) -> PromptContent:
+        """A copy for a prompt that is asked at `now`: with a timeout in place of the deadline."""
         if self.deadline is None:
             return self
         return evolve(self, timeout=self.deadline - now, deadline=None)
 
-    def untimed(self) -> PromptContent:
-        """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
+    def without_times(self) -> PromptContent:
+        """A copy without times and final action, for a prompt that is closed in the same commit."""
         return evolve(
             self,
             timeout=None,
@@ -151,8 +149,8 @@ class PromptContent:
             default_answer=None,
         )
 
-    def turned_to(self, audience: Audience, priority: int) -> PromptContent:
-        """The same for other people and with another priority; its digest is the same."""
+    def route_to(self, audience: Audience, priority: int) -> PromptContent:
+        """A copy with another audience and priority; its digest is the same."""
         if audience == self.audience and priority == self.priority:
             return self
         return evolve(self, audience=audience, priority=priority)
@@ -166,7 +164,7 @@ class PromptContent:
         limits: Limits,
         judgement: Judgement | None = None,
     ) -> tuple[Violation, ...]:
-        """What is wrong with an answer's content, field by field; empty if nothing is. Raises Unjudged."""
+        """The violations of an answer to this content; empty if it is valid. Raises Unjudged."""
         return validate_answer(
             options=self.decisions,
             form=self.form,
@@ -180,7 +178,7 @@ class PromptContent:
         )
 
     @cached_property
-    def form_document(self) -> Mapping[str, Any] | None:
+    def form_document(self) -> Mapping[str, Json] | None:
         """The form as JSON values; None without a form."""
         return form_to_doc(self.form) if self.form is not None else None
 

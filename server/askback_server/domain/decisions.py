@@ -1,17 +1,17 @@
-"""Decisions: what a person may do with a prompt, and whether an answer is one of those things."""
+"""Decisions: which ones a prompt offers, and whether an answer is valid."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
-from askback_server.domain.form_clarity import confusable
+from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.forms import Form, FormLimits, Judgement, validate_values
-from askback_server.domain.json_text import BadFields, Violation, capped, check_text, is_plain
+from askback_server.domain.json_text import BadFields, Violation, cap_violations, check_text, is_plain
 
 
 class Decision(StrEnum):
-    """The answers a prompt may offer. A missing decision is none of them: it authorises nothing."""
+    """The decisions that a prompt may offer. None is a default: an answer without one authorises nothing."""
 
     ACCEPT = "ACCEPT"
     EDIT = "EDIT"
@@ -33,7 +33,7 @@ DEFAULT_LABELS: Mapping[Decision, str] = {
     Decision.DISMISS: "Dismiss",
 }
 
-# Per kind, in the order shown; a label replaces the default one where the kind has a better word.
+# By kind, in the order shown. A label that is not empty replaces the default label of the decision.
 _KINDS: Mapping[str, Mapping[Decision, str]] = {
     "clarify": {Decision.RESPOND: "", Decision.DISMISS: ""},
     "confirm": {Decision.ACCEPT: "Confirm", Decision.REVISE: "", Decision.REJECT: ""},
@@ -65,10 +65,10 @@ class Edit:
 
 @lru_cache(maxsize=256)
 def default_options(kind: str, has_form: bool) -> tuple[DecisionOption, ...]:
-    """What a prompt of this kind offers when the asker does not say.
+    """The options of a prompt of this kind whose asker names none.
 
-    REVISE needs a comment, because nobody can revise without being told what; so does RESPOND when
-    there is no form, because the comment is then the whole response.
+    REVISE requires a comment that says what to revise. RESPOND requires one if there is no form, because the
+    comment is then the whole response.
     """
     table = _KINDS.get(kind, _OTHER_WITH_FORM if has_form else _OTHER_WITHOUT_FORM)
     return tuple(
@@ -81,8 +81,8 @@ def default_options(kind: str, has_form: bool) -> tuple[DecisionOption, ...]:
     )
 
 
-def labelled(options: Iterable[DecisionOption]) -> tuple[DecisionOption, ...]:
-    """The same options, with the default label where the asker gave none."""
+def fill_labels(options: Iterable[DecisionOption]) -> tuple[DecisionOption, ...]:
+    """The options, with the default label where the asker gave none."""
     return tuple(
         option if option.label else replace(option, label=DEFAULT_LABELS[option.decision])
         for option in options
@@ -92,7 +92,7 @@ def labelled(options: Iterable[DecisionOption]) -> tuple[DecisionOption, ...]:
 def check_options(
     options: Sequence[DecisionOption], limits: FormLimits | None = None, *, field: str = "decisions"
 ) -> None:
-    """Raise BadFields unless the options are at least one, with different decisions and sound labels."""
+    """Raise BadFields unless there is an option, no decision is offered twice, and the labels are valid."""
     found = tuple(_option_faults(options, limits or FormLimits(), field))
     if found:
         raise BadFields(found)
@@ -101,8 +101,8 @@ def check_options(
 def _option_faults(options: Sequence[DecisionOption], limits: FormLimits, field: str) -> Iterator[Violation]:
     if not options:
         yield Violation(field, "must have at least one decision")
-    offered = {option.decision: option.label for option in options}  # a second time is told below
-    for index, other in confusable([*offered.items()]):
+    offered = {option.decision: option.label for option in options}  # duplicates are reported below
+    for index, other in find_confusable([*offered.items()]):
         reason = f"is the decision or the label of {field}[{other}] too: people could not tell them apart"
         yield Violation(f"{field}[{index}].label", reason)
     seen: set[Decision] = set()
@@ -127,7 +127,7 @@ def validate_answer(
     limits: FormLimits,
     judgement: Judgement | None = None,
 ) -> tuple[Violation, ...]:
-    """What is wrong with an answer to a prompt; empty when it can be accepted.
+    """The violations of an answer to a prompt; empty if it can be accepted.
 
     `editable` maps the id of each of the prompt's contents to whether it may be edited. Raises Unjudged
     (see `validate_values`).
@@ -147,7 +147,7 @@ def validate_answer(
             found.append(Violation("edits", f"must hold {what}: EDIT changes something"))
     elif not _is_empty(values_json):
         found.append(Violation("values_json", f"must be empty with {decision}"))
-    return capped(found)
+    return cap_violations(found)
 
 
 def _is_empty(values_json: str) -> bool:

@@ -1,8 +1,8 @@
-"""Prompt contents and resolutions as the JSON documents in which they are stored.
+"""Prompt contents, answers and resolutions as the JSON documents in which they are stored.
 
-The order of keys and 64-bit integers survive (docs/design.md 8). A text that was promised back "exactly as
-sent" is either a JSON string (schemas, metadata) or stands first in its document, so that it can be
-cut out again without being parsed and written anew (the values of an answer).
+The order of keys and 64-bit integers survive (docs/design.md 8). JSON texts that must come back unchanged are
+either stored as a string (schemas, metadata), or stand first in their document, so that they can be cut out
+without parsing and serialising them (the values of an answer).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic_core import from_json, to_json
 
@@ -26,10 +25,11 @@ from askback_server.domain.content import (
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
+from askback_server.domain.json_text import Json, JsonObject
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
 _VALUES = '{"values":'
-"""How the document of an answer with values begins: their text can be cut out again as it was sent."""
+"""The beginning of the document of an answer with values."""
 
 
 def dump(value: object) -> str:
@@ -39,8 +39,8 @@ def dump(value: object) -> str:
 
 @cached_on_argument
 def content_to_json(content: PromptContent) -> str:
-    """The `prompt_data` document; keys at their default are left out."""
-    doc: dict[str, Any] = {"kind": content.kind, "title": content.title}
+    """The `prompt_data` document; fields at their default are left out."""
+    doc: JsonObject = {"kind": content.kind, "title": content.title}
     if content.body:
         doc["body"] = content.body
     if content.parts:
@@ -103,7 +103,7 @@ def content_from_json(text: str) -> PromptContent:
     )
 
 
-def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(doc: Mapping[str, Json]) -> JsonObject:
     return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
 
 
@@ -112,12 +112,12 @@ def audience_to_doc(audience: Audience) -> dict[str, list[str]]:
     return {"users": sorted(audience.users), "groups": sorted(audience.groups)}
 
 
-def _audience_from_doc(doc: Mapping[str, Any]) -> Audience:
+def _audience_from_doc(doc: Mapping[str, Json]) -> Audience:
     return Audience(frozenset(doc["users"]), frozenset(doc["groups"]))
 
 
-def _step_to_doc(step: EscalationStep) -> dict[str, Any]:
-    doc: dict[str, Any] = {"after_s": step.after.total_seconds(), **audience_to_doc(step.to)}
+def _step_to_doc(step: EscalationStep) -> JsonObject:
+    doc: JsonObject = {"after_s": step.after.total_seconds(), **audience_to_doc(step.to)}
     if step.replace:
         doc["replace"] = True
     if step.raise_priority:
@@ -125,7 +125,7 @@ def _step_to_doc(step: EscalationStep) -> dict[str, Any]:
     return doc
 
 
-def _step_from_doc(doc: Mapping[str, Any]) -> EscalationStep:
+def _step_from_doc(doc: Mapping[str, Json]) -> EscalationStep:
     return EscalationStep(
         timedelta(seconds=doc["after_s"]),
         _audience_from_doc(doc),
@@ -134,7 +134,7 @@ def _step_from_doc(doc: Mapping[str, Any]) -> EscalationStep:
     )
 
 
-def _reminders_to_doc(reminders: Reminders) -> dict[str, Any]:
+def _reminders_to_doc(reminders: Reminders) -> JsonObject:
     return {
         "every_s": reminders.every.total_seconds(),
         "after_s": reminders.after.total_seconds(),
@@ -142,15 +142,15 @@ def _reminders_to_doc(reminders: Reminders) -> dict[str, Any]:
     }
 
 
-def _reminders_from_doc(doc: Mapping[str, Any]) -> Reminders:
+def _reminders_from_doc(doc: Mapping[str, Json]) -> Reminders:
     return Reminders(timedelta(seconds=doc["every_s"]), timedelta(seconds=doc["after_s"]), doc["most"])
 
 
 @cached_on_argument
 def answer_to_json(answer: Answer) -> str:
-    """The document of an answer; its `values` are the text that was sent, unchanged.
+    """The document of an answer; `values` is the text that was sent, unchanged.
 
-    Refused answers are stored too, and their values need not be JSON: those are a string, `values_text`.
+    Refused answers are stored too: if their values are not JSON, they become a string, `values_text`.
     """
     doc = {
         "answer_id": answer.answer_id,
@@ -171,7 +171,7 @@ def answer_to_json(answer: Answer) -> str:
     return f"{_VALUES}{answer.values_json},{dump(doc)[1:]}"
 
 
-def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
+def answer_from_json(text: str) -> tuple[Answer, JsonObject]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
     values = doc.get("values_text", "")
@@ -219,8 +219,8 @@ def resolution_from_json(text: str) -> Resolution:
     )
 
 
-def appended(array_json: str, item: Mapping[str, Any], *, raw: Sequence[str] = ()) -> str:
-    """A JSON array text with one more object; values named in `raw` are JSON texts already."""
+def append_to_array(array_json: str, item: Mapping[str, Json], *, raw: Sequence[str] = ()) -> str:
+    """A JSON array text with one more object. The values whose keys are in `raw` are JSON texts already."""
     parts = [f"{dump(k)}:{v if k in raw else dump(v)}" for k, v in item.items()]
     inner = array_json.strip()[1:-1].strip()
     return f"[{inner + ',' if inner else ''}{{{','.join(parts)}}}]"

@@ -1,6 +1,6 @@
-"""What time does to a job: its own deadlines, and the steps, reminders and deadlines of its prompts.
+"""Actions at a time: the deadlines of a job, and the escalation, reminders and deadlines of its prompts.
 
-Never early: whatever is done here depends on the database's clock.
+They never happen early: each guards the write by the database's clock.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from askback_server.domain.documents import audience_to_doc
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
-from askback_server.domain.life import cancel_now, close_prompt, fail_now, try_again
+from askback_server.domain.life import cancel_now, close_prompt, fail_now, retry_attempt
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt
 from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_prompt_state
 
 
-def take_due(change: Change) -> None:
-    """Do what is due, in the order of the times: it counts when a timer was late, or nobody was up."""
+def run_overdue(change: Change) -> None:
+    """Run all actions that are due, in the order of their times.
+
+    Several are due after a timer was late, or while no replica was running. Commands that depend on times run
+    them first, so that an answer cannot overtake a deadline that has passed.
+    """
     now = change.facts.now
     due = [(at, p.round, p.prompt_id) for p in change.open if (at := p.due_at) is not None and at <= now]
     if (at := change.job.due_at) is not None and at <= now:
@@ -31,28 +35,31 @@ def take_due(change: Change) -> None:
     actor, change.actor = change.actor, "system"
     while due and not change.job.is_terminal:
         at, place, prompt_id = heapq.heappop(due)
-        following = _take_job(change, at) if not prompt_id else _take(change, change.prompt(prompt_id), at)
+        if prompt_id:
+            following = _run_prompt_action(change, change.prompt(prompt_id), at)
+        else:
+            following = _run_job_deadline(change, at)
         if following is not None and following <= now:
             heapq.heappush(due, (following, place, prompt_id))
     change.actor = actor
 
 
 _LAST = 1 << 31
-"""At the same time, prompts come before their job."""
+"""In place of a prompt's round: sorts the job after its prompts if their times are equal."""
 
 
 def next_due(change: Change) -> datetime | None:
-    """When time next does something to the job."""
+    """The time of the next action on the job or its open prompts; None if there is none."""
     times = [at for p in change.open if (at := p.due_at) is not None]
     if (at := change.job.due_at) is not None:
         times.append(at)
     return min(times, default=None)
 
 
-def _take_job(change: Change, at: datetime) -> datetime | None:
+def _run_job_deadline(change: Change, at: datetime) -> datetime | None:
     job = change.job
     if job.due_at != at:
-        return job.due_at  # what was due before has moved the job
+        return job.due_at  # an earlier action has changed the deadline
     change.require(not_before=at)
     if job.cancel_requested_at is not None:
         cancel_now(change)
@@ -66,7 +73,7 @@ def _take_job(change: Change, at: datetime) -> datetime | None:
         if job.attempt >= job.max_attempts:
             fail_now(change, JobTrigger.FAIL, failure)
         else:
-            try_again(change, JobTrigger.OVERRUN, EventType.JOB_RETRIED, failure, None)
+            retry_attempt(change, JobTrigger.OVERRUN, EventType.JOB_RETRIED, failure, None)
     return change.job.due_at
 
 
@@ -74,12 +81,12 @@ def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():g} s"
 
 
-def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
-    """Do what is due of an open prompt. Returns when it is due next."""
+def _run_prompt_action(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
+    """Run the action that is due on an open prompt. Returns the time of its next one."""
     nudges = prompt.nudges
     change.require(not_before=at)
     if prompt.expires_at == at or nudges is None:
-        _end(change, prompt)
+        _take_final_action(change, prompt)
     elif nudges.step_at == at:
         _escalate(change, prompt)
     else:
@@ -89,15 +96,15 @@ def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
 
 
 def _escalate(change: Change, prompt: Prompt) -> None:
-    """The next step. It ends a claim: who had taken the prompt on may still answer, and others too."""
+    """Take the next escalation step. It ends a claim, so that all of the new audience may answer."""
     nudges, content = prompt.nudges, prompt.content
     assert nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.ESCALATE)
     step = content.escalation[nudges.steps]
-    audience = step.to if step.replace else content.audience.joined(step.to)
+    audience = step.to if step.replace else content.audience.union(step.to)
     priority = min(content.priority + step.raise_priority, change.facts.limits.priority)
-    nudges = nudges.stepped(content)
-    change.event(
+    nudges = nudges.after_step(content)
+    change.record(
         EventType.PROMPT_ESCALATED,
         prompt.prompt_id,
         {
@@ -109,7 +116,7 @@ def _escalate(change: Change, prompt: Prompt) -> None:
             "priority": priority,
         },
     )
-    content = content.turned_to(audience, priority)
+    content = content.route_to(audience, priority)
     change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
 
 
@@ -117,7 +124,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
     assert prompt.nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.REMIND)
     nudges = prompt.nudges.after_reminder(prompt.content, change.facts.now, change.facts.limits)
-    change.event(
+    change.record(
         EventType.PROMPT_REMINDED,
         prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "count": nudges.reminded},
@@ -125,8 +132,8 @@ def _remind(change: Change, prompt: Prompt) -> None:
     change.put(evolve(prompt, nudges=nudges))
 
 
-def _end(change: Change, prompt: Prompt) -> None:
-    """The final action (docs/design.md 3)."""
+def _take_final_action(change: Change, prompt: Prompt) -> None:
+    """Close the prompt by its final action (docs/design.md 3)."""
     default = prompt.content.default_answer
     if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
         answer = Answer(
@@ -142,11 +149,11 @@ def _end(change: Change, prompt: Prompt) -> None:
         )
         close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
     elif prompt.content.final_action is FinalAction.FAIL_JOB:
-        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY, go_on=False)
+        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED, resume_job=False)
         failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
         fail_now(change, JobTrigger.FAIL, failure)
     else:
-        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY)
+        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED)
 
 
-_NOBODY = "nobody answered in time"
+_EXPIRED = "nobody answered in time"

@@ -1,4 +1,4 @@
-"""Everything that can be wrong, as one tree.
+"""The errors that callers see, as one tree.
 
     AskbackError
     ├── InvalidArgument        the request itself: nothing was changed
@@ -9,7 +9,7 @@
     │   ├── JobNotFound, PromptNotFound, SessionNotFound, ServiceNotFound
     ├── AlreadyExists
     │   └── IdReused             an id or key with other content than before
-    ├── FailedPrecondition     the state of things: do not retry as is
+    ├── FailedPrecondition     the current state does not allow it: do not retry unchanged
     │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
     ├── Aborted                another call changed it first: read again, then retry
     │   ├── VersionMismatch, Contention
@@ -20,8 +20,8 @@
     │   ├── Draining, StorageUnavailable
     └── UnknownMethod          the caller is newer than this server
 
-Each class has a `reason`, which is the wire's `ERROR_REASON_<reason>`, and carries the values it
-speaks of in `metadata`. The mapping to gRPC codes is in `transport/errors.py`, and only there.
+Each class has a `reason`, which is `ERROR_REASON_<reason>` on the wire, and the values of its message in
+`metadata`. Only `transport/errors.py` maps the classes to gRPC codes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from askback_server.domain.json_text import Violation
 
 
 class AskbackError(Exception):
-    """Base of every error that a caller is meant to see.
+    """Base of all errors that are sent to callers.
 
-    `message` says what to do; `metadata` holds the values it speaks of; `retry_after` is in
-    seconds where a retry makes sense.
+    `message` says what to do and `metadata` has its values. `retry_after` is in seconds; None if a retry
+    does not help.
     """
 
     reason: ClassVar[str] = "INTERNAL"
@@ -49,11 +49,11 @@ class AskbackError(Exception):
 
 
 class InvalidArgument(AskbackError):
-    """The request is wrong whatever the state of things is."""
+    """The request itself is invalid, independent of any state."""
 
 
 class InvalidField(InvalidArgument):
-    """Fields are missing or wrong; `violations` says which and why."""
+    """Fields are missing or invalid; `violations` says which and why."""
 
     reason = "INVALID_FIELD"
 
@@ -65,24 +65,24 @@ class InvalidField(InvalidArgument):
 
     @classmethod
     def of(cls, field: str, description: str) -> InvalidField:
-        """One field."""
+        """The error of one field."""
         return cls((Violation(field, description),))
 
 
 class BadPageToken(InvalidArgument):
-    """The page token is not ours, or belongs to another query."""
+    """The page token was not made by this service, or belongs to another query."""
 
     reason = "BAD_PAGE_TOKEN"
 
 
 class BadHello(InvalidArgument):
-    """The stream's hello is missing, late or repeated."""
+    """The hello of a stream is missing, late or repeated."""
 
     reason = "BAD_HELLO"
 
 
 class NoHello(BadHello):
-    """The stream's hello did not come in time. A client on a slow network may try again."""
+    """The hello of a stream did not arrive in time. A client on a slow network may retry."""
 
     retry_after = 1.0
 
@@ -91,11 +91,11 @@ class NoHello(BadHello):
 
 
 class NotFound(AskbackError):
-    """It does not exist, or the caller may not see it."""
+    """The object does not exist, or the caller may not see it."""
 
 
 class JobNotFound(NotFound):
-    """No such job in a namespace the caller may see."""
+    """There is no such job in a namespace that the caller may use."""
 
     reason = "JOB_NOT_FOUND"
 
@@ -104,7 +104,7 @@ class JobNotFound(NotFound):
 
 
 class PromptNotFound(NotFound):
-    """No such prompt that the caller may see."""
+    """There is no such prompt, or the caller may not see it."""
 
     reason = "PROMPT_NOT_FOUND"
 
@@ -114,7 +114,7 @@ class PromptNotFound(NotFound):
 
 
 class SessionNotFound(NotFound):
-    """The worker session expired, never was, or has another secret."""
+    """The worker session expired, never existed, or has another secret."""
 
     reason = "SESSION_NOT_FOUND"
 
@@ -123,7 +123,7 @@ class SessionNotFound(NotFound):
 
 
 class ServiceNotFound(NotFound):
-    """A health check of a service that there is not."""
+    """A health check names an unknown service."""
 
     reason = "SERVICE_NOT_FOUND"
 
@@ -132,11 +132,11 @@ class ServiceNotFound(NotFound):
 
 
 class AlreadyExists(AskbackError):
-    """Something else has that name."""
+    """The name is in use."""
 
 
 class IdReused(AlreadyExists):
-    """An idempotency id or key came again with other content."""
+    """An idempotency id or key was sent again with other content."""
 
     reason = "ID_REUSED"
 
@@ -150,11 +150,11 @@ class IdReused(AlreadyExists):
 
 
 class FailedPrecondition(AskbackError):
-    """The state of things does not allow it."""
+    """The current state does not allow the request."""
 
 
 class IllegalState(FailedPrecondition):
-    """The transition table has no such step."""
+    """The transition table does not allow it in this state."""
 
     reason = "ILLEGAL_STATE"
 
@@ -163,7 +163,7 @@ class IllegalState(FailedPrecondition):
 
 
 class LeaseLost(FailedPrecondition):
-    """The token is not the job's newest, or its session is gone."""
+    """The fencing token is not the newest, or the worker session does not hold the job."""
 
     reason = "LEASE_LOST"
 
@@ -176,7 +176,7 @@ class LeaseLost(FailedPrecondition):
 
 
 class PromptClaimed(FailedPrecondition):
-    """Somebody else has claimed the prompt."""
+    """Another person has claimed the prompt."""
 
     reason = "PROMPT_CLAIMED"
 
@@ -189,7 +189,7 @@ class PromptClaimed(FailedPrecondition):
 
 
 class PromptClosed(FailedPrecondition):
-    """The prompt has its resolution already."""
+    """The prompt already has a resolution."""
 
     reason = "PROMPT_CLOSED"
 
@@ -198,7 +198,7 @@ class PromptClosed(FailedPrecondition):
 
 
 class NotTestMode(FailedPrecondition):
-    """A scripted human's answer came to a server that people work with. Nothing was stored."""
+    """The answer of a scripted human reached a server that is not in test mode. Nothing was stored."""
 
     reason = "NOT_TEST_MODE"
 
@@ -210,7 +210,7 @@ class NotTestMode(FailedPrecondition):
 
 
 class Aborted(AskbackError):
-    """Somebody else was faster."""
+    """Another call changed the object first."""
 
 
 class VersionMismatch(Aborted):
@@ -225,37 +225,37 @@ class VersionMismatch(Aborted):
 
 
 class Contention(Aborted):
-    """Too many others changed the same job at once. Nothing was changed."""
+    """Other commands changed the same job each time this one was tried. Nothing was changed."""
 
     reason = "CONTENTION"
     retry_after = 0.05
 
 
 class SessionMoved(Contention):
-    """Another stream of the worker has taken its session over; what came by this one was not done."""
+    """Another stream of the worker has resumed its session. Nothing was changed."""
 
     def __init__(self) -> None:
         super().__init__("another stream of this worker has its session now; send it again on that one")
 
 
 class Unauthenticated(AskbackError):
-    """No credentials, or wrong ones."""
+    """Credentials are missing or invalid."""
 
     reason = "UNAUTHENTICATED"
 
 
 class PermissionDenied(AskbackError):
-    """The role or the namespace does not allow it."""
+    """The caller's role does not allow it, or the namespace is not the caller's."""
 
     reason = "PERMISSION_DENIED"
 
 
 class ResourceExhausted(AskbackError):
-    """Too much of something."""
+    """A limit or a queue is exhausted."""
 
 
 class LimitExceeded(ResourceExhausted):
-    """A limit of the service."""
+    """A limit of the service is reached; `limit` names it."""
 
     reason = "LIMIT_EXCEEDED"
 
@@ -266,7 +266,7 @@ class LimitExceeded(ResourceExhausted):
 
 
 class TooManyInFlight(LimitExceeded):
-    """The stream has as many frames without a reply as it may have. It passes with the next reply."""
+    """The stream has too many frames without a reply. The next reply makes room."""
 
     retry_after = 0.2
 
@@ -276,14 +276,14 @@ class TooManyInFlight(LimitExceeded):
 
 
 class QueueFull(ResourceExhausted):
-    """Too much waits to be written. Nothing was changed."""
+    """Too many commands wait to be written. Nothing was changed."""
 
     reason = "QUEUE_FULL"
     retry_after = 0.2
 
 
 class Unavailable(AskbackError):
-    """Not now, or not here."""
+    """The replica cannot serve the call now; another one may."""
 
     retry_after = 0.5
 
@@ -301,7 +301,10 @@ class StorageUnavailable(Unavailable):
 
 
 class OutcomeUnknown(StorageUnavailable):
-    """The database went away while this was written. It may have been done; sent again it is done once."""
+    """The connection to the database was lost during the write, which may have been committed.
+
+    A retry with the same ids is executed at most once.
+    """
 
     def __init__(self) -> None:
         super().__init__("the database went away while this was written; send it again with the same ids")

@@ -1,4 +1,4 @@
-"""What happened, as it is written to the log."""
+"""Events: the log of each job."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import JobState
+from askback_server.domain.json_text import Json
 
 
 class EventType(StrEnum):
-    """The kinds of events; who causes them is in `transitions.py`."""
+    """The types of events; docs/states.md explains them."""
 
     JOB_CREATED = "JOB_CREATED"
     JOB_LEASED = "JOB_LEASED"
@@ -52,23 +52,28 @@ class EventType(StrEnum):
 @fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Event:
-    """One committed change. `seq` is 1..n per job without a gap; `data` has JSON values only."""
+    """One committed change of a job or one of its prompts."""
 
     job_id: str
     seq: int
+    """1, 2, 3 … in each job, without a gap."""
     type: EventType
     actor: str
+    """The principal, worker or `system` that caused it."""
     at: datetime
     state: JobState
+    """The job's state after the event."""
     namespace: str
     command_id: str
+    """Of the command that wrote it."""
     prompt_id: str | None = None
-    data: Mapping[str, Any] | None = None
+    data: Mapping[str, Json] | None = None
+    """JSON values only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What the log alone says of a job."""
+    """A job as rebuilt from its events."""
 
     state: JobState | None = None
     version: int = 0
@@ -77,7 +82,7 @@ class Folded:
     prompts: tuple[tuple[str, str], ...] = ()
     """(prompt_id, state) in the order in which they were asked."""
     nudges: tuple[tuple[str, int, int], ...] = ()
-    """(prompt_id, steps, reminders) of those that were escalated or reminded of, likewise."""
+    """(prompt_id, steps, reminders) of those that were escalated or reminded, in the same order."""
 
 
 _PROMPT_STATE = {
@@ -115,6 +120,6 @@ def fold(events: Iterable[Event]) -> Folded:
             steps, reminders = nudges.get(event.prompt_id, (0, 0))
             nudges[event.prompt_id] = (data.get("step", steps), data.get("count", reminders))
         elif event.type is EventType.PROMPT_AMENDED:
-            nudges.pop(event.prompt_id or "", None)  # asked anew
+            nudges.pop(event.prompt_id or "", None)  # escalation and reminders start again
     nudged = tuple((p, *nudges[p]) for p in prompts if p in nudges)
     return Folded(state, version, attempt, token, tuple(prompts.items()), nudged)

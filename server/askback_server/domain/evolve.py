@@ -4,6 +4,8 @@ Constructors and copies write the instance dictionary in one step, where `datacl
 `dataclasses.replace` set one frozen field after the other. They are for frozen dataclasses without slots
 and without `__post_init__`; `evolve` refuses others. The dictionary may also hold cached values (of a
 `cached_property`, or of a function marked with `cached_on_argument`); `evolve` does not copy those.
+
+Field values are `Any` here, because the functions serve all classes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How much each text and each list of a request may hold: one table.
+"""The size limits of all texts and lists of requests, as one table.
 
-The door refuses by it (`transport/field_limits.py`) before anything else is done with a message, and
-`docs/reference/limits.md` is made from it. A test walks the contract's descriptors and fails for a text,
+`transport/field_limits.py` checks each message against it before any other processing, and
+`docs/reference/limits.md` is generated from it. A test walks the contract's descriptors and fails for a text,
 list or map without an entry. Entries name attributes of `Limits`; texts are measured in bytes of UTF-8.
 """
 
@@ -15,7 +15,7 @@ from askback_server.domain.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class FieldLimit:
-    """The limits of one field, by their names in `Limits` (`forms.NAME` for those of forms)."""
+    """The limits of one field, by their names in `Limits` (with the prefix `forms.` in `FormLimits`)."""
 
     entries: str = ""
     """How many entries a repeated or map field may have; empty for a single value."""
@@ -26,7 +26,7 @@ class FieldLimit:
 
 
 def limit_value(limits: Limits, name: str) -> int:
-    """The number of a limit that a table entry names."""
+    """The value of a limit by its name in the table."""
     value: object = limits
     for part in name.split("."):
         value = getattr(value, part)

@@ -1,44 +1,43 @@
-"""Forms that mislead: choices that cannot be told apart, suggested values that would be refused, secrets."""
+"""Finds forms that mislead people: choices that look alike, defaults that would be refused, secrets."""
 
 import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import jsonschema_rs
 
-from askback_server.domain.json_schema import compiled_schema
-from askback_server.domain.json_text import BadFields, Violation, pointer
+from askback_server.domain.json_schema import compile_schema
+from askback_server.domain.json_text import BadFields, Json, JsonObject, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _FORMS_DEPTH = 8
-"""So many objects one within the other are looked into for defaults: no console suggests deeper ones."""
+"""How many levels of nested objects are searched for defaults; consoles show no deeper ones."""
 _MOST_ERRORS = 100
 _MOST_COST = 100_000
-"""Cost of the schema times the number of its defaults: beyond that they are not judged here."""
+"""Cost of the schema times the number of its defaults: above it they are not checked."""
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 
 Name = tuple[str, str]
-"""Of one choice: its value as text, and its title; no title means the value."""
+"""A choice: its value as text, and its title (empty: the value is shown)."""
 
 
-def like(text: str) -> str:
-    """What people take for the same text: case, width, spaces and invisible characters do not count."""
+def comparable(text: str) -> str:
+    """The text without differences that people overlook: case, width, spaces, invisible characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn")).split())
 
 
-def confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
-    """Pairs of choices of which one has a title that is the other's value or title: (which, the other)."""
+def find_confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
+    """Pairs of indexes (a, b) where the title of choice a looks like the value or title of choice b."""
     values: dict[str, list[int]] = {}
     for index, (value, _) in enumerate(names):
-        values.setdefault(like(value), []).append(index)
+        values.setdefault(comparable(value), []).append(index)
     titles: dict[str, int] = {}
     for index, (_, title) in enumerate(names):
         if not title:
             continue
-        known = like(title)
+        known = comparable(title)
         other = next((i for i in values.get(known, ()) if i != index), titles.get(known))
         if other is not None:
             yield index, other
@@ -46,9 +45,9 @@ def confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
 
 
 def check_schema(schema_json: str) -> None:
-    """Raise BadFields on `schema_json` for choices or defaults that mislead, and for secrets.
+    """Raise BadFields on `schema_json` for misleading choices or defaults, and for fields for secrets.
 
-    The schema has compiled.
+    Call `compile_schema` first: an invalid schema is not handled here.
     """
     schema = json.loads(schema_json)
     found = [*_choices(schema, ()), *_defaults(schema, schema_json), *_secrets(schema, ())]
@@ -56,13 +55,13 @@ def check_schema(schema_json: str) -> None:
         raise BadFields(tuple(Violation("schema_json", f"at {where}: {why}") for where, why in found))
 
 
-def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _choices(node: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _choices(item, (*path, str(index)))
     if not isinstance(node, dict):
         return
-    for index, other in confusable(_names(node)):
+    for index, other in find_confusable(_names(node)):
         yield (
             pointer(*path),
             f"choice {index + 1} has a title that is the value or title of choice {other + 1}",
@@ -72,8 +71,8 @@ def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _choices(value, (*path, key))
 
 
-def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Fields that promise to keep a secret, which no answer does: it is stored in plain and shown."""
+def _secrets(node: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Fields that ask for a secret: answers are stored in plain text and shown."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _secrets(item, (*path, str(index)))
@@ -90,8 +89,8 @@ def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _secrets(value, (*path, key))
 
 
-def _names(node: dict[str, Any]) -> list[Name]:
-    """The choices that a schema offers: titled constants, or values with names beside them."""
+def _names(node: JsonObject) -> list[Name]:
+    """The choices that a schema offers: constants with titles, or `enum` with `enumNames`."""
     for key in ("oneOf", "anyOf"):
         branches = node.get(key)
         titled = (
@@ -107,21 +106,21 @@ def _names(node: dict[str, Any]) -> list[Name]:
     return []
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _title(value: Any) -> str:
+def _title(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, str]]:
-    """Defaults that their own schemas refuse, each judged in its place."""
-    found: dict[tuple[str, ...], Any] = {}
+def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]:
+    """Defaults that do not match the schema of their field."""
+    found: dict[tuple[str, ...], Json] = {}
     _collect(schema, (), found)
-    if not found or compiled_schema(schema_json).cost * len(found) > _MOST_COST:
+    if not found or compile_schema(schema_json).cost * len(found) > _MOST_COST:
         return
-    # Of the whole only what says where a field's schema is: the form as such need not be filled in.
+    # Only the keywords that locate the schema of a field: a form of defaults alone need not be complete.
     only = ("$schema", "$defs", "definitions", "properties", "$id")
     bare = {key: value for key, value in schema.items() if key in only}
     validator = jsonschema_rs.validator_for(
@@ -129,7 +128,7 @@ def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, s
     )
     for depth in range(1, _FORMS_DEPTH + 1):
         paths = {path for path in found if len(path) == depth}
-        instance: dict[str, Any] = {}
+        instance: JsonObject = {}
         for path in paths:
             node = instance
             for name in path[:-1]:
@@ -142,7 +141,7 @@ def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, s
                 paths.discard(path[:depth])
 
 
-def _collect(node: Any, path: tuple[str, ...], found: dict[tuple[str, ...], Any]) -> None:
+def _collect(node: Json, path: tuple[str, ...], found: dict[tuple[str, ...], Json]) -> None:
     properties = node.get("properties") if isinstance(node, dict) else None
     if not isinstance(properties, dict) or len(path) == _FORMS_DEPTH:
         return

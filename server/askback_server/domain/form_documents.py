@@ -1,9 +1,8 @@
-"""Forms as JSON values: part of a content's document and of its digest."""
+"""Forms as JSON values: part of the document of a content, and of its digest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from askback_server.domain.evolve import fields_of
 from askback_server.domain.forms import (
@@ -21,6 +20,7 @@ from askback_server.domain.forms import (
     SingleInput,
     TextInput,
 )
+from askback_server.domain.json_text import Json, JsonObject
 
 _INPUTS: Mapping[str, type[Input]] = {
     cls.oneof: cls
@@ -28,28 +28,28 @@ _INPUTS: Mapping[str, type[Input]] = {
 }
 
 
-def form_to_doc(form: Form) -> dict[str, Any]:
+def form_to_doc(form: Form) -> JsonObject:
     """The form with all its fields, also those at their default."""
     if isinstance(form, Questions):
         return {"questions": [_question_to_doc(q) for q in form.questions]}
     return {"schema_json": form.schema_json}
 
 
-def form_from_doc(doc: Mapping[str, Any]) -> Form:
+def form_from_doc(doc: Mapping[str, Json]) -> Form:
     """The form of which `form_to_doc` made these values."""
     if "schema_json" in doc:
         return SchemaForm(doc["schema_json"])
     return Questions(tuple(_question_from_doc(q) for q in doc["questions"]))
 
 
-def _question_to_doc(question: Question) -> dict[str, Any]:
+def _question_to_doc(question: Question) -> JsonObject:
     given = fields_of(question.input)
     if "options" in given:
         given["options"] = [fields_of(option) for option in given["options"]]
     return {**fields_of(question), "input": {"type": question.input.oneof, **given}}
 
 
-def _question_from_doc(doc: Mapping[str, Any]) -> Question:
+def _question_from_doc(doc: Mapping[str, Json]) -> Question:
     fields = dict(doc["input"])
     cls = _INPUTS[fields.pop("type")]
     if "options" in fields:

@@ -1,14 +1,13 @@
-"""Forms: what a prompt asks people to fill in, and whether an answer's values fill it in.
+"""Forms: the values that a prompt asks for, and the validation of an answer's values.
 
-A form is a list of questions or a JSON Schema; None is no form. Questions are judged by their own
-code, which is fast and says what is allowed; a schema by `json_schema`. A default is only ever a
-suggestion on the console: a missing value is never filled in here.
+A form is a list of questions or a JSON Schema; None is no form. Questions have their own validation, which
+is fast and says what is allowed; `json_schema.py` validates by a schema. A default is only a suggestion on
+the console: the server never fills in a missing value.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -18,10 +17,18 @@ from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
     MAX_WORK,
     QUICK_WORK,
-    compiled_schema,
+    compile_schema,
     schema_violations,
 )
-from askback_server.domain.json_text import BadFields, Violation, capped, check_text, parse_json, pointer
+from askback_server.domain.json_text import (
+    BadFields,
+    JsonObject,
+    Violation,
+    cap_violations,
+    check_text,
+    parse_json,
+    pointer,
+)
 from askback_server.domain.question_inputs import (
     BooleanInput,
     DateInput,
@@ -61,7 +68,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One field of a form. `rationale` says why the job wants to know."""
+    """One field of a form. `rationale` tells people why the job asks."""
 
     question_id: str
     title: str
@@ -73,14 +80,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """A form written as questions, shown in this order."""
+    """A form as a list of questions, shown in this order."""
 
     questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaForm:
-    """A form written as a JSON Schema of an object (draft 2020-12 unless it names another)."""
+    """A form as the JSON Schema of an object (draft 2020-12 unless it names another)."""
 
     schema_json: str
 
@@ -89,7 +96,7 @@ Form = Questions | SchemaForm
 
 
 def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> None:
-    """Raise BadFields unless people can answer this form; `prefix` goes before each field's path."""
+    """Raise BadFields unless the form is valid; `prefix` is put before each field's path."""
     match form:
         case Questions(questions):
             found = tuple(Violation(prefix + field, reason) for field, reason in _faults(questions, limits))
@@ -98,14 +105,14 @@ def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> No
         case SchemaForm(schema_json):
             try:
                 check_text(schema_json, field="schema_json", max_bytes=limits.max_schema_bytes)
-                compiled_schema(schema_json)
+                compile_schema(schema_json)
                 check_schema(schema_json)
             except BadFields as bad:
                 raise BadFields(Violation(prefix + v.field, v.description) for v in bad.violations) from None
 
 
 def derive_schema(form: Questions) -> str:
-    """The questions as a JSON Schema, in their order: output for clients that render schemas."""
+    """The questions as a JSON Schema, in their order, for clients that render schemas."""
     schema = {
         "$schema": _DIALECT,
         "type": "object",
@@ -118,7 +125,7 @@ def derive_schema(form: Questions) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is wrong with these values of this form, found where it could take its time."""
+    """The violations of values of a form, found by `judge_values` outside the event loop."""
 
     form: Form
     values_json: str
@@ -126,7 +133,7 @@ class Judgement:
 
 
 class Unjudged(Exception):
-    """Judging these values may take long: have it done with `judge_values`, elsewhere, and decide again."""
+    """Judging these values may take long: call `judge_values` in another process, then decide again."""
 
     def __init__(self, form: Form, values_json: str, max_bytes: int) -> None:
         super().__init__("judging these values may take long")
@@ -138,14 +145,14 @@ class Unjudged(Exception):
 def validate_values(
     form: Form | None, values_json: str, *, max_bytes: int, judgement: Judgement | None = None
 ) -> tuple[Violation, ...]:
-    """What is wrong with the values of an answer; empty when they are valid. Empty text counts as {}.
+    """The violations of an answer's values; empty if they are valid. An empty text counts as {}.
 
-    Takes some milliseconds at most: what may take longer raises Unjudged, unless `judgement` is of this
-    very form and these values.
+    Takes some milliseconds at most. Raises Unjudged if it may take longer, unless `judgement` is the result
+    for the same form and values.
     """
     if judgement is not None and judgement.form == form and judgement.values_json == values_json:
         return judgement.violations
-    found = _judged(form, values_json, "values_json", max_bytes, quick=True)
+    found = _judge(form, values_json, "values_json", max_bytes, quick=True)
     if found is None:
         assert form is not None
         raise Unjudged(form, values_json, max_bytes)
@@ -153,21 +160,21 @@ def validate_values(
 
 
 def judge_values(form: Form | None, values_json: str, *, max_bytes: int) -> tuple[Violation, ...]:
-    """The same, however long it takes."""
-    found = _judged(form, values_json, "values_json", max_bytes, quick=False)
+    """The violations of values, as by `validate_values`, without a limit of time."""
+    found = _judge(form, values_json, "values_json", max_bytes, quick=False)
     assert found is not None
     return found
 
 
-def _judged(
+def _judge(
     form: Form | None, values_json: str, field: str, max_bytes: int, *, quick: bool
 ) -> tuple[Violation, ...] | None:
-    """None if it may take long, and that is not wanted."""
+    """The violations; None if finding them may take long and `quick` is set."""
     if form is None and values_json in ("", "{}"):
         return ()
     if isinstance(form, SchemaForm) and len(values_json) <= max_bytes:
         try:
-            schema = compiled_schema(form.schema_json)
+            schema = compile_schema(form.schema_json)
         except BadFields as bad:
             return bad.violations
         if schema.work(values_json) > MAX_WORK:
@@ -185,15 +192,15 @@ def _judged(
             return (Violation(field, "must be empty: this prompt has no form"),) if values else ()
         case SchemaForm(schema_json):
             found = schema_violations(schema_json, values, field, quick=quick)
-            return None if found is None else capped(found)
+            return None if found is None else cap_violations(found)
         case Questions(questions):
             if quick and _pattern_work(questions, values) > QUICK_WORK:
                 return None
-            return capped(_problems(questions, values, field))
+            return cap_violations(_problems(questions, values, field))
 
 
-def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> int:
-    """What matching the patterns of text questions may cost; nothing else of a question grows like that."""
+def _pattern_work(questions: tuple[Question, ...], values: JsonObject) -> int:
+    """The estimated cost of matching the patterns of text questions. Other checks of questions are cheap."""
     work = 0
     for question in questions:
         if isinstance(question.input, TextInput) and question.input.pattern:
@@ -202,7 +209,7 @@ def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> in
     return work
 
 
-def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: str) -> Iterator[Violation]:
+def _problems(questions: tuple[Question, ...], values: JsonObject, field: str) -> Iterator[Violation]:
     answered = 0
     for question in questions:
         if question.question_id in values:
@@ -219,7 +226,7 @@ def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: st
                 yield Violation(field + pointer(name), "is not a question of this form")
 
 
-def _property(question: Question) -> dict[str, Any]:
+def _property(question: Question) -> JsonObject:
     head = {"title": question.title}
     description = "\n\n".join(text for text in (question.help, question.rationale) if text)
     if description:
@@ -257,7 +264,7 @@ def _faults(questions: tuple[Question, ...], limits: FormLimits) -> Iterator[tup
 
 
 def _input_faults(question: Question, limits: FormLimits) -> Iterator[tuple[str, str]]:
-    """The faults of the input, or, when its rules are sound, those of its default under them."""
+    """The faults of an input; if it has none, those of its default."""
     sound = True
     for fault in question.input.faults(limits):
         sound = False

@@ -1,31 +1,33 @@
-"""What the input types of a question share: limits, ranges, and the words for them."""
+"""Shared by the input types of questions: limits, checks of ranges, and the phrases for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from askback_server.domain.json_text import BadFields, check_text, is_plain
+from askback_server.domain.json_text import BadFields, Json, JsonObject, check_text, is_plain
 
-# What is wrong with a question: (path below the question, description).
+Ordered = TypeVar("Ordered", float, str)
+
 Fault = tuple[str, str]
+"""A violation of a question: (path below the question, description)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """How large a form, an answer and their parts may be; bytes are UTF-8."""
+    """Size limits of forms and answers; bytes are of UTF-8."""
 
     max_questions: int = 50
-    """Of one form."""
+    """Per form."""
     max_options: int = 200
-    """Of one question."""
+    """Per question."""
     max_title_bytes: int = 1_024
     max_text_bytes: int = 16_384
-    """A question's help or rationale, and the value of a text question."""
+    """Help and rationale of a question, and the value of a text question."""
     max_value_bytes: int = 256
-    """An option's value, and a value that is not among the options."""
+    """The value of an option, and another text in its place."""
     max_pattern_chars: int = 256
     max_schema_bytes: int = 65_536
-    """A form given as a JSON Schema."""
+    """A form that is a JSON Schema."""
     max_values_bytes: int = 262_144
     """All values of one answer."""
     max_comment_bytes: int = 16_384
@@ -35,15 +37,15 @@ class FormLimits:
     """A decision's label."""
 
 
-def optional(**keywords: Any) -> dict[str, Any]:
+def without_none(**keywords: Json) -> JsonObject:
     return {key: value for key, value in keywords.items() if value is not None}
 
 
-def outside(value: Any, low: Any, high: Any) -> bool:
+def is_outside(value: Ordered, low: Ordered | None, high: Ordered | None) -> bool:
     return (low is not None and value < low) or (high is not None and value > high)
 
 
-def suffix(low: object, high: object) -> str:
+def range_phrase(low: object, high: object) -> str:
     if low is not None and high is not None:
         return f" between {low} and {high}"
     if low is not None:
@@ -51,7 +53,7 @@ def suffix(low: object, high: object) -> str:
     return "" if high is None else f" of at most {high}"
 
 
-def counted(low: int | None, high: int | None, noun: str) -> str:
+def count_phrase(low: int | None, high: int | None, noun: str) -> str:
     last = high if high is not None else low
     plural = noun if last == 1 else noun + "s"
     if low and high is not None:
@@ -67,13 +69,13 @@ def count_faults(low: int | None, high: int | None, low_name: str, high_name: st
     yield from bound_faults(low, high, low_name, high_name)
 
 
-def bound_faults(low: Any, high: Any, low_name: str, high_name: str) -> Iterator[Fault]:
+def bound_faults(low: Ordered | None, high: Ordered | None, low_name: str, high_name: str) -> Iterator[Fault]:
     if low is not None and high is not None and low > high:
         yield (low_name, f"must not be larger than {high_name}")
 
 
 def text_faults(text: str, path: str, max_bytes: int) -> Iterator[Fault]:
-    """`check_text` as faults, for questions that collect all of theirs."""
+    """The violations of `check_text`, as faults."""
     if is_plain(text, max_bytes):
         return
     try:

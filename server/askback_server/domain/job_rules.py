@@ -1,15 +1,15 @@
-"""What clients and the sweep may do to a job."""
+"""Rules of the commands that clients and the service itself send for a job."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Literal
 
-from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.asking_rules import open_prompt
-from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import (
     CancelJob,
     CreateJob,
@@ -22,9 +22,10 @@ from askback_server.domain.commands import (
 )
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, dump
-from askback_server.domain.due import next_due, take_due
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
+from askback_server.domain.due import next_due, run_overdue
+from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import DeepUnderstanding, Job, JobState
 from askback_server.domain.life import (
     cancel_now,
@@ -35,24 +36,24 @@ from askback_server.domain.life import (
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
-from askback_server.domain.retries import Keep, carried_pages
+from askback_server.domain.retries import Keep, carry_over_pages
 from askback_server.domain.transitions import JobTrigger
 
 _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""
 
 
-def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decided[JobCreated]:
-    """A new job, or the one that the same request made before."""
+def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleResult[JobCreated]:
+    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
-    content = _checked(command, namespace, facts, is_new=aggregate.job is None)
+    content = _check_create(command, namespace, facts, is_new=aggregate.job is None)
     digest = _request_digest(command, namespace, content)
     if aggregate.job is not None:
         if aggregate.job.request_digest != digest:
             raise IdReused("request_id", command.request_id, job_id=aggregate.job.job_id)
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
-        return Decided(JobCreated(aggregate.job, first if content else None, replayed=True))
+        return RuleResult(JobCreated(aggregate.job, first if content else None, replayed=True))
     now, retry = facts.now, command.retry
     starts = max(now, command.start_at or now + (command.start_delay or timedelta(0)))
     job = Job(
@@ -81,21 +82,23 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
         workerless=content is not None,
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    made = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    created = {"job_type": job.job_type, "attempt": 1, "token": 0}
     if retry is None:
-        change.event(EventType.JOB_CREATED, None, made)
+        change.record(EventType.JOB_CREATED, None, created)
     else:
         change.retry = retry
-        change.event(EventType.JOB_CREATED, None, {**made, "retried_from": retry.job_id, "keep": retry.keep})
-        for page in carried_pages(retry) if retry.keep is Keep.ALL else ():
-            change.event(EventType.JOB_CARRIED_OVER, None, page)
+        change.record(
+            EventType.JOB_CREATED, None, {**created, "retried_from": retry.job_id, "keep": retry.keep}
+        )
+        for page in carry_over_pages(retry) if retry.keep is Keep.ALL else ():
+            change.record(EventType.JOB_CARRIED_OVER, None, page)
     prompt: Prompt | None = None
     if content is not None:
-        prompt = open_prompt(change, _FIRST_PROMPT, content.timed(now))
-    return Decided(JobCreated(change.job, prompt), change)
+        prompt = open_prompt(change, _FIRST_PROMPT, content.resolve_deadline(now))
+    return RuleResult(JobCreated(change.job, prompt), change)
 
 
-def _checked(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) -> PromptContent | None:
+def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) -> PromptContent | None:
     limits, now = facts.limits, facts.now
     check = Checker(limits)
     check.name("namespace", namespace)
@@ -124,23 +127,19 @@ def _checked(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) 
             )
     content = None
     if command.prompt is not None:
-        try:
-            asked_at = now if is_new else None
-            content = replace(normalised(command.prompt, limits, asked_at), blocking=True)
-        except InvalidField as error:
-            fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
-            check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
+        asked_at = now if is_new else None
+        content = check.read(normalise, command.prompt, limits, asked_at, prefix="prompt.")
     check.done()
-    return content
+    return content if content is None else evolve(content, blocking=True)
 
 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
     if not command.request_id:
         return ""
     if (retry := command.retry) is not None:
-        # Labels and the like of the old job may have changed since the first call with this id.
+        # Not the fields copied from the old job: its labels may have changed since the first call.
         return _digest_of(["retry", namespace, retry.job_id, retry.keep])
-    said = [
+    fields = [
         namespace,
         command.job_type,
         command.user_id,
@@ -154,20 +153,20 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     ]
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
-        said.append(times)
-    return _digest_of(said)
+        fields.append(times)
+    return _digest_of(fields)
 
 
-def _digest_of(said: list[Any]) -> str:
-    return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
+def _digest_of(fields: list[object]) -> str:
+    return hashlib.sha256(dump(fields).encode()).hexdigest()[:32]
 
 
-def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decided[Job]:
-    """New labels, priority, promoted, retention."""
+def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleResult[Job]:
+    """Set labels, priority, promoted or retention. Raises VersionMismatch."""
     command.principal.require(Role.CLIENT)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     _check_version(command.expected_version, job.version)
-    values: dict[str, Any] = dict(command.values)
+    values = command.values
     check = Checker(facts.limits, "job.")
     if "labels" in values:
         check.labels("labels", values["labels"])
@@ -177,14 +176,14 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decide
         check.span("retention", values["retention"], facts.limits.retention_max)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
+    change.set(**values)
     if "retention" in values and job.completed_at is not None:
         keep = values["retention"]
         if keep is None:
-            keep = facts.limits.keep(job.namespace, job.state)
-        values["purge_at"] = job.completed_at + keep
-    change.set(**values)
-    change.event(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
-    return Decided(change.job, change)
+            keep = facts.limits.retention_of(job.namespace, job.state)
+        change.set(purge_at=job.completed_at + keep)
+    change.record(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
+    return RuleResult(change.job, change)
 
 
 def _check_version(expected: int, version: int) -> None:
@@ -192,30 +191,30 @@ def _check_version(expected: int, version: int) -> None:
         raise VersionMismatch(expected, version)
 
 
-def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decided[Job]:
-    """At once if nobody holds the job, else a wish with a grace."""
+def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> RuleResult[Job]:
+    """Cancel the job, or ask its holder to stop within a grace. Repeatable."""
     command.principal.require(Role.CLIENT)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     check = Checker(facts.limits)
     check.text("reason", command.reason, facts.limits.reason_chars)
     check.done()
     if job.state is JobState.CANCELLED or (job.cancel_requested_at and not job.is_terminal):
-        return Decided(job)
+        return RuleResult(job)
     change = Change(aggregate, facts, command.principal.subject)
     change.set(cancel_reason=command.reason, cancelled_by=command.principal.subject)
     if job.session_id is None:
         cancel_now(change)
     else:
-        move(change, JobTrigger.CANCEL_WISH)
+        move(change, JobTrigger.CANCEL_REQUEST)
         change.set(cancel_requested_at=facts.now, cancel_at=facts.now + facts.limits.cancel_grace)
-        change.event(EventType.JOB_CANCEL_REQUESTED, None, {"reason": command.reason})
-    return Decided(change.job, change)
+        change.record(EventType.JOB_CANCEL_REQUESTED, None, {"reason": command.reason})
+    return RuleResult(change.job, change)
 
 
-def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decided[None]:
-    """Only what has ended may go."""
+def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleResult[None]:
+    """Delete an ended job. Raises IllegalState."""
     command.principal.require(Role.CLIENT)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     if not job.is_terminal:
         raise IllegalState(
             f"a job in {job.state} cannot be deleted; cancel it first",
@@ -223,39 +222,47 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decide
             event="DELETE",
             job_id=job.job_id,
         )
-    return _deleted(aggregate, facts, command.principal.subject)
+    return _delete(aggregate, facts, command.principal.subject)
 
 
-def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> Decided[None]:
-    """The end of a finished job's retention; guarded by the database's clock."""
+def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> RuleResult[None]:
+    """Delete an ended job whose retention is over by the database's clock; else do nothing."""
     job = aggregate.job
     if job is None or job.purge_at is None or job.purge_at > facts.now:
-        return Decided(None)
-    decided = _deleted(aggregate, facts, command.principal.subject)
+        return RuleResult(None)
+    decided = _delete(aggregate, facts, command.principal.subject)
     assert decided.change is not None
     decided.change.require(not_before=job.purge_at)
     return decided
 
 
-def _deleted(aggregate: Aggregate, facts: Facts, actor: str) -> Decided[None]:
+def _delete(aggregate: Aggregate, facts: Facts, actor: str) -> RuleResult[None]:
     change = Change(aggregate, facts, actor)
-    change.event(EventType.JOB_DELETED)
+    change.record(EventType.JOB_DELETED)
     change.deleted = True
-    return Decided(None, change)
+    return RuleResult(None, change)
 
 
-_ARRAYS = ("questions_asked_json", "answers_json", "research_performed_json")
+_ARRAYS: tuple[Literal["questions_asked_json", "answers_json", "research_performed_json"], ...] = (
+    "questions_asked_json",
+    "answers_json",
+    "research_performed_json",
+)
+_TEXTS: tuple[Literal["understanding_summary", "user_problem"], ...] = (
+    "understanding_summary",
+    "user_problem",
+)
 
 
 def update_understanding(
     aggregate: Aggregate, command: UpdateUnderstanding, facts: Facts
-) -> Decided[DeepUnderstanding]:
-    """New values of the deep-understanding state, under the worker's token if one is sent."""
+) -> RuleResult[DeepUnderstanding]:
+    """Set fields of the deep-understanding state. Needs the newest fencing token from a worker."""
     command.principal.require(Role.CLIENT, Role.WORKER)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     session = None
     if command.token or not command.principal.has(Role.CLIENT):
-        # Needed from a pure worker: without the fence a dead attempt could overwrite a live one.
+        # Without the fence a lost attempt could overwrite the current one. Clients need no token.
         session = fence(job, command.principal, command.token, None, facts)
     if job.is_terminal:
         raise IllegalState(
@@ -272,34 +279,34 @@ def update_understanding(
             check.json(name, command.values[name], required=True)
             if not check.found and not command.values[name].strip().startswith("["):
                 check.bad(name, "must be a JSON array")
-    for name in ("understanding_summary", "user_problem"):
-        check.text(name, command.values.get(name, ""), facts.limits.json_bytes)
+    for text in _TEXTS:
+        check.text(text, command.values.get(text, ""), facts.limits.json_bytes)
     check.number("readiness_score", command.values.get("readiness_score", 0.0), 0.0, 1.0)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
     change.require(session=session)
-    state = write_understanding(change, replace(current, **dict(command.values)))
-    change.event(EventType.UNDERSTANDING_UPDATED, None, {"version": state.version})
-    return Decided(state, change)
+    state = write_understanding(change, replace(current, **command.values))
+    change.record(EventType.UNDERSTANDING_UPDATED, None, {"version": state.version})
+    return RuleResult(state, change)
 
 
-def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> Decided[datetime | None]:
-    """A timer's call: what is due is done. The reply is when time next does something to the job."""
+def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> RuleResult[datetime | None]:
+    """Run the actions that are due. Replies with the time of the next one, or None."""
     if aggregate.job is None:
-        return Decided(None)
+        return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)
-    take_due(change)
-    return Decided(next_due(change), change if change.events else None)
+    run_overdue(change)
+    return RuleResult(next_due(change), change if change.events else None)
 
 
-def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided[datetime | None]:
-    """The holder did not confirm the cancel in time."""
+def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> RuleResult[datetime | None]:
+    """Cancel the job if its holder did not stop in time. Replies with the end of the grace while it lasts."""
     job = aggregate.job
     if job is None or job.is_terminal or job.cancel_at is None:
-        return Decided(None)
+        return RuleResult(None)
     if job.cancel_at > facts.now:
-        return Decided(job.cancel_at)
+        return RuleResult(job.cancel_at)
     change = Change(aggregate, facts, command.principal.subject)
     change.require(not_before=job.cancel_at)
     cancel_now(change)
-    return Decided(None, change)
+    return RuleResult(None, change)

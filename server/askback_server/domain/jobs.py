@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypedDict
 
 
 class JobState(StrEnum):
@@ -72,11 +71,11 @@ class Job:
     state: JobState
     """Changed by transitions only (`life.move`)."""
     created_at: datetime
-    """Fixed."""
+    """When it was created; fixed."""
     updated_at: datetime
     """When the newest event was written."""
     input_json: str = ""
-    """JSON text of the creator, stored unchanged; empty if none was given. Fixed."""
+    """The creator's JSON text, stored unchanged; empty if there is none. Fixed."""
     result_json: str = ""
     """Set at completion: the worker's JSON text, or its prompt's resolution if the job has no worker."""
     failure: Failure | None = None
@@ -101,8 +100,8 @@ class Job:
     open_blocking: int = 0
     """The open prompts that it waits for: all that block, or none while it runs on after the first answer."""
     wake: Wake = Wake.ALL
-    """Set to ANY by a prompt with `wakes` or a release that names what it awaits; DUE while the holder may
-    be at work on an answer; back to ANY when the job runs again."""
+    """Set to ANY by a prompt with `wakes`, or by a release with `awaited` keys; to DUE while the holder may
+    be at work on an answer; and back to ANY when the job runs again."""
     version: int = 0
     """The seq of the newest event. Rises with every event; writes are guarded by it."""
     token: int = 0
@@ -184,44 +183,6 @@ class Job:
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.state in TERMINAL
-
-
-class JobFields(TypedDict, total=False):
-    """The fields of a job that a rule may set: the arguments of `Change.set`.
-
-    The others are fixed when the job is created, or written with each event (`version`, `updated_at`).
-    """
-
-    state: JobState
-    result_json: str
-    failure: Failure | None
-    progress: Progress | None
-    priority: int
-    labels: Mapping[str, str]
-    promoted: bool
-    attempt: int
-    rounds: int
-    open_prompts: int
-    open_blocking: int
-    wake: Wake
-    token: int
-    ready_at: datetime | None
-    session_id: str | None
-    worker_id: str
-    holder: str
-    completed_at: datetime | None
-    cancel_requested_at: datetime | None
-    cancel_at: datetime | None
-    cancel_reason: str
-    cancelled_by: str
-    retention: timedelta | None
-    purge_at: datetime | None
-    checkpoints: int
-    understanding_version: int
-    run_until: datetime | None
-    run_left: timedelta | None
-    stalled_at: datetime | None
-    unreceived: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
-"""JSON Schema documents from users: checked once, compiled once, and never a danger to the process.
+"""JSON Schemas from users: checked and compiled once, and validated within bounded time.
 
-Three things could hang or leak the service and are refused: a reference that leaves the document, a
-regular expression that backtracks (only the linear-time engine is used), and references that fan out
-or recurse. The last is measured: each doubling `$ref` doubles the time of every validation, and listing
-the errors of a recursive schema may double it with each level of the value (42 s at a depth of 18).
+Three constructs could hang the service or leak from it, and are refused: references to other documents,
+regular expressions that backtrack (only the linear-time engine is used), and references that recurse or fan
+out. Fan-out doubles the time of every validation with each doubling `$ref`; listing the errors of a
+recursive schema may double it with each level of the value (measured: 42 s at a depth of 18).
 
-`unevaluatedProperties` and `unevaluatedItems` look at what is below them a second time, so each level of
-them more than doubles the time of those inside (measured: 66 s at 22 levels): they count three times.
+`unevaluatedProperties` and `unevaluatedItems` visit the keywords below them a second time, so nested ones
+more than double the time with each level (measured: 66 s at 22 levels). They count three times.
 
-Listing errors is also where a sound schema is expensive: each failed branch of an `anyOf` keeps a copy of
-the value (measured: 99 s for 100 branches over a list of 80,000). So errors are listed only while schema
-times value is small; beyond that the refusal does not say where.
+Listing the errors of a valid schema can be expensive too: each failed branch of an `anyOf` keeps a copy of
+the value (measured: 99 s for 100 branches and a list of 80,000). So errors are listed only if the schema's
+cost times the value's weight is small; otherwise the violation does not say where the value is wrong.
 
-The validator holds the interpreter while it runs. How long that may be is estimated first (`is_quick`), and
-what may be long is not done here but in a process of its own (`engine/judges.py`).
+The validator holds the GIL while it runs. `is_quick` estimates the time first; validations that may be slow
+run in a child process (`engine/judges.py`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from askback_server.domain.json_text import MAX_VIOLATIONS, BadFields, Violation, parse_json, pointer
+from askback_server.domain.json_text import (
+    MAX_VIOLATIONS,
+    BadFields,
+    JsonObject,
+    Violation,
+    parse_json,
+    pointer,
+)
 from askback_server.domain.schema_cost import DIVISION, Survey, bad_schema, weight
 
 DIALECTS = (
@@ -39,15 +45,16 @@ DIALECTS = (
     "http://json-schema.org/draft-06/schema",
 )
 MAX_WORK = 200_000_000
-"""The most that is tried at all: parts of a schema times values, some 0.6 seconds."""
+"""The most expensive validation that is tried: parts of the schema times values, about 0.6 s."""
 QUICK_WORK = 2_000_000
-"""What is done at once: some milliseconds."""
-# Cost of the schema times weight of the value: at most about a second of listing errors.
+"""The most expensive validation in the event loop: some milliseconds."""
 _MAX_LISTING = 100_000
+"""The schema's cost times the value's weight: at most about a second of listing errors."""
 _QUICK_LISTING = 5_000
+"""In the same unit, in the event loop."""
 _UNLIMITED = 1 << 30
 _LONG_NUMBER = re.compile(r"\d{30}|\d[eE][+-]?\d{2}")
-"""A number whose division takes longer the more digits it has."""
+"""A number with enough digits to make `multipleOf` slow."""
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 
 _TYPES = {
@@ -61,15 +68,15 @@ _TYPES = {
 }
 
 
-def listed(values: tuple[str, ...]) -> str:
-    """A list of choices that stays readable when it is long."""
+def join_choices(values: tuple[str, ...]) -> str:
+    """The choices as one text, shortened after the tenth."""
     text = ", ".join(value if len(value) <= 40 else value[:39] + "…" for value in values[:10])
     return text if len(values) <= 10 else f"{text} and {len(values) - 10} more"
 
 
 @lru_cache(maxsize=256)
 def text_pattern(pattern: str) -> jsonschema_rs.Validator | None:
-    """A matcher of strings (anywhere in the string, like JSON Schema), or None for a bad pattern."""
+    """A matcher that searches a string for the pattern, as JSON Schema does; None for an invalid pattern."""
     try:
         return jsonschema_rs.Draft202012Validator(
             {"type": "string", "pattern": pattern}, pattern_options=_REGEX, offline=True
@@ -80,22 +87,23 @@ def text_pattern(pattern: str) -> jsonschema_rs.Validator | None:
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """A validator, and its cost: roughly how many subschemas judging one value may visit."""
+    """A validator, and the estimated cost of a validation."""
 
     validator: jsonschema_rs.Validator
     cost: int
+    """About how many subschemas may be visited for one value."""
     divisions: int = 0
-    """How many `multipleOf` and bounds that are fractions one value may meet."""
+    """How many `multipleOf` and fractional bounds may be checked for one value."""
     per_character: int = 0
-    """What its regular expressions, formats and the like may cost for each character of a value."""
+    """The cost of its regular expressions, formats and similar keywords for each character of a value."""
 
     def work(self, values_json: str) -> int:
-        """The estimate that `MAX_WORK` bounds, from the text alone: parts times values."""
+        """The estimated parts times values, from the text alone; `MAX_WORK` bounds it."""
         count = values_json.count
         return self.cost * (1 + count(",") + count(":") + count("[") + count("{"))
 
     def is_quick(self, values_json: str) -> bool:
-        """Whether judging the values surely takes some milliseconds at most."""
+        """Whether validating the values takes some milliseconds at most."""
         work = self.work(values_json)
         divided = work // self.cost
         if self.divisions and _LONG_NUMBER.search(values_json):
@@ -105,8 +113,8 @@ class CompiledSchema:
 
 
 @lru_cache(maxsize=128)
-def compiled_schema(schema_json: str) -> CompiledSchema:
-    """The schema of a form, ready to judge values, or BadFields on `schema_json` with the reason."""
+def compile_schema(schema_json: str) -> CompiledSchema:
+    """Check and compile the schema of a form; cached. Raises BadFields on `schema_json`."""
     schema = parse_json(schema_json, field="schema_json", max_bytes=_UNLIMITED)
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise bad_schema('must be a JSON Schema whose "type" is "object"')
@@ -128,14 +136,11 @@ def compiled_schema(schema_json: str) -> CompiledSchema:
 
 
 def schema_violations(
-    schema_json: str, value: dict[str, Any], field: str, *, quick: bool = False
+    schema_json: str, value: JsonObject, field: str, *, quick: bool = False
 ) -> tuple[Violation, ...] | None:
-    """What is wrong with a value; the list is built only when there is something wrong.
-
-    None if building it may take long and `quick` is set.
-    """
+    """The violations of a value; None if listing them may take long and `quick` is set."""
     try:
-        schema = compiled_schema(schema_json)
+        schema = compile_schema(schema_json)
     except BadFields as bad:
         return bad.violations
     if schema.validator.is_valid(value):
@@ -146,10 +151,10 @@ def schema_violations(
     if quick and work > _QUICK_LISTING:
         return None
     errors = islice(schema.validator.iter_errors(value), MAX_VIOLATIONS)
-    return tuple(violation for error in errors for violation in _described(error, field))
+    return tuple(violation for error in errors for violation in _describe(error, field))
 
 
-def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:
+def _describe(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:
     at = field + pointer(*error.instance_path)
     match error.kind:
         case Kind.Required(name):
@@ -160,11 +165,13 @@ def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Vio
         case Kind.Type(types):
             yield Violation(at, "must be " + " or ".join(_TYPES.get(name, name) for name in types))
         case Kind.Enum(options):
-            yield Violation(at, "must be one of: " + listed(tuple(_plain(option) for option in options)))
+            yield Violation(
+                at, "must be one of: " + join_choices(tuple(_plain(option) for option in options))
+            )
         case Kind.Constant(expected):
             yield Violation(at, "must be " + _plain(expected))
         case Kind.OneOfNotValid(branches) | Kind.AnyOf(branches) if constants := _constants(branches):
-            yield Violation(at, "must be one of: " + listed(constants))
+            yield Violation(at, "must be one of: " + join_choices(constants))
         case Kind.FalseSchema():
             unknown = error.schema_path[-1:] == ["additionalProperties"]
             yield Violation(at, "has fields that are not in this form" if unknown else "is not allowed")
@@ -175,7 +182,7 @@ def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Vio
 
 
 def _constants(branches: list[list[jsonschema_rs.ValidationError]]) -> tuple[str, ...]:
-    """The choices, when every branch is one constant (a titled choice); else nothing."""
+    """The choices, if every branch is one constant; else empty."""
     kinds = [branch[0].kind if len(branch) == 1 else None for branch in branches]
     constants = tuple(_plain(kind.expected_value) for kind in kinds if isinstance(kind, Kind.Constant))
     return constants if len(constants) == len(branches) else ()

@@ -1,7 +1,7 @@
-"""JSON and plain text at the door: refuse what a database, or another language, cannot hold.
+"""Validation of JSON and plain text: refuses values that a database or another language cannot hold.
 
-The caller stores the original text, never a re-serialised one, so key order and 64-bit integers stay
-as they were written. What is parsed here only serves to judge it.
+Callers store the original text and not a re-serialised one, so that key order and 64-bit integers survive.
+The parsed value only serves to validate it.
 """
 
 import json
@@ -10,16 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+Json = Any
+"""A JSON value. `Any`, because a recursive type would need a cast wherever a value is read by its schema."""
+JsonObject = dict[str, Json]
+
 MAX_KEY_CHARS = 1024
 MAX_NUMBER_CHARS = 400
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**64 - 1
-# Violations travel in gRPC trailers, which clients cap at 8 KiB.
 MAX_VIOLATIONS = 20
+"""Violations are sent in gRPC trailers, which clients limit to 8 KiB."""
 _MAX_DESCRIPTION_CHARS = 300
 _MAX_FIELD_CHARS = 200
 
-# Possessive and content with an unclosed string, so that no input makes it go back.
+# Possessive quantifiers, and the closing quote is optional, so that no input makes it backtrack.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS = re.compile(r"[\[\]{}]")
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -27,40 +31,40 @@ _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field of a request and what is wrong with it, in words for the person who sent it."""
+    """A field of a request, and what is wrong with it in words for the caller."""
 
     field: str
     description: str
 
 
 class BadFields(ValueError):
-    """The request breaks a rule in one or more fields."""
+    """One or more fields of a request are invalid."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations: tuple[Violation, ...] = capped(violations)
+        self.violations: tuple[Violation, ...] = cap_violations(violations)
         super().__init__("; ".join(f"{v.field} {v.description}" for v in self.violations))
 
     @classmethod
     def one(cls, field: str, description: str) -> "BadFields":
-        """The common case of a single violation."""
+        """The error of one field."""
         return cls((Violation(field, description),))
 
 
 class _Refused(Exception):
-    """Raised by the decoder's hooks, which do not know the field."""
+    """Raised by the hooks of the JSON decoder, which do not know the field."""
 
 
-def capped(violations: Iterable[Violation]) -> tuple[Violation, ...]:
-    """At most MAX_VIOLATIONS, each short enough for a trailer; the last one says how many were left out."""
+def cap_violations(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """At most MAX_VIOLATIONS of them, shortened for a trailer; the last one counts those left out."""
     found = tuple(violations)
-    kept = tuple(_shortened(v) for v in found[:MAX_VIOLATIONS])
+    kept = tuple(_shorten(v) for v in found[:MAX_VIOLATIONS])
     if len(found) > MAX_VIOLATIONS:
         more = len(found) - MAX_VIOLATIONS + 1
         kept = (*kept[:-1], Violation(kept[-1].field, f"is wrong, and so are {more - 1} more fields"))
     return kept
 
 
-def _shortened(violation: Violation) -> Violation:
+def _shorten(violation: Violation) -> Violation:
     field, description = violation.field, violation.description
     if len(field) <= _MAX_FIELD_CHARS and len(description) <= _MAX_DESCRIPTION_CHARS:
         return violation
@@ -71,8 +75,8 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def shown(text: str) -> str:
-    """A name from hostile input, quoted, short and always encodable as UTF-8."""
+def quote(text: str) -> str:
+    """A name from untrusted input for a message: quoted, shortened, and encodable as UTF-8."""
     return json.dumps(_cut(text, 64), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
@@ -82,19 +86,19 @@ def pointer(*parts: str | int) -> str:
 
 
 def is_plain(text: str, max_bytes: int) -> bool:
-    """Whether a text surely passes `check_text`: short, and printable, so without NUL and surrogates."""
+    """A fast check: True if `check_text` would pass. Printable texts have no NUL and no surrogates."""
     return len(text) * 4 <= max_bytes and text.isprintable()
 
 
 def check_text(text: str, *, field: str, max_bytes: int) -> None:
-    """Refuse NUL, lone surrogates and more than `max_bytes` of UTF-8 in a plain string."""
+    """Raise BadFields for NUL, a lone surrogate, or more than `max_bytes` of UTF-8."""
     _check_encoding(text, field, max_bytes)
     if "\0" in text:
         raise BadFields.one(field, "must not contain the character NUL (U+0000)")
 
 
-def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) -> Any:
-    """The value of an RFC 8259 document, or BadFields with the reason."""
+def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) -> Json:
+    """Parse an RFC 8259 document. Raises BadFields with the reason."""
     _check_encoding(text, field, max_bytes)
     if text.count("[") + text.count("{") > max_depth and _deeper_than(text, max_depth):
         raise BadFields.one(field, f"is nested deeper than {max_depth} levels")
@@ -107,7 +111,7 @@ def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) ->
         raise BadFields.one(field, f"is not valid JSON: {error.msg} ({where})") from None
     except RecursionError:
         raise BadFields.one(field, "is nested too deeply") from None
-    # A raw NUL is a control character, which the decoder refuses; only an escape can bring one in.
+    # The decoder refuses a raw NUL, as every control character; only an escape can contain one.
     if "\\u" in text and _SUSPECT_ESCAPE.search(text):
         _check_strings(value, field)
     return value
@@ -134,8 +138,8 @@ def _deeper_than(text: str, max_depth: int) -> bool:
     return False
 
 
-def _check_strings(value: Any, field: str) -> None:
-    """Escapes are only harmful after decoding: a pair of them is one good character."""
+def _check_strings(value: Json, field: str) -> None:
+    """Check all decoded strings of a value: a surrogate escape is valid in a pair and invalid alone."""
     pending = [value]
     while pending:
         item = pending.pop()
@@ -163,17 +167,17 @@ def _float(digits: str) -> float:
     return number
 
 
-def _constant(name: str) -> Any:
+def _constant(name: str) -> Json:
     raise _Refused(f"is not valid JSON: {name} is not a number")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Json]]) -> JsonObject:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Refused(f"has the key {shown(key)} twice in one object")
+                raise _Refused(f"has the key {quote(key)} twice in one object")
             seen.add(key)
     if members and max(map(len, members)) > MAX_KEY_CHARS:
         raise _Refused(f"has a key of more than {MAX_KEY_CHARS} characters")

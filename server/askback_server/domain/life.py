@@ -1,4 +1,4 @@
-"""Steps that several commands share: the fence, waiting for people, going on, ending."""
+"""Steps that several rules share: fencing, closing prompts, resuming, retrying and ending jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from askback_server.domain.aggregate import ANY_EPOCH, Change, Facts
 from askback_server.domain.commands import SessionRef
-from askback_server.domain.documents import appended, resolution_to_json
+from askback_server.domain.documents import append_to_array, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -34,7 +34,7 @@ _CLOSING = {
 
 
 def fence(job: Job, principal: Principal, token: int, session: SessionRef | None, facts: Facts) -> SessionRef:
-    """The session that a holder's write depends on. Raises LeaseLost for anybody but the holder."""
+    """The session by which a holder's write must be guarded. Raises LeaseLost for all other callers."""
     asked = session or SessionRef(job.session_id or "", ANY_EPOCH)
     if (
         job.session_id is None
@@ -48,7 +48,7 @@ def fence(job: Job, principal: Principal, token: int, session: SessionRef | None
 
 
 def move(change: Change, trigger: JobTrigger) -> JobState:
-    """Take a step of the job's machine. Raises IllegalState."""
+    """Change the job's state by its transition table. Raises IllegalState."""
     before = change.job.state
     state = next_job_state(change.job.job_id, before, trigger)
     if state is not before:
@@ -59,7 +59,7 @@ def move(change: Change, trigger: JobTrigger) -> JobState:
 
 
 def _turn_run_clock(change: Change, before: JobState) -> None:
-    """The clock of the attempt runs while the job is RUNNING, and only then."""
+    """Start or stop the clock of `run_timeout`, which runs only while the job is RUNNING."""
     job, now = change.job, change.facts.now
     if job.state is JobState.RUNNING:
         left = job.run_timeout if job.run_left is None else job.run_left
@@ -77,18 +77,19 @@ def close_prompt(
     reason: str = "",
     answer: Answer | None = None,
     carried_from: str = "",
-    go_on: bool = True,
+    resume_job: bool = True,
 ) -> Prompt:
-    """End an open prompt; with `go_on`, the step that this makes of the job is in the same event.
+    """Close an open prompt and record its event.
 
-    `carried_from` is the job in which the answer was given, if that is another: then its author resolved
-    the prompt, though somebody else's command does.
+    With `resume_job` the job continues if this resolution allows it; its new state is in the same event.
+    `carried_from` is the earlier job in which the answer was given: then the resolution's actor is the author
+    of the answer and not the sender of the command.
     """
     state = next_prompt_state(prompt.prompt_id, prompt.state, trigger)
     job = change.job
     change.set(
         open_prompts=job.open_prompts - 1,
-        # 0 stays 0: the job runs on after another answer, and waits for none of them.
+        # It may be 0 already: the job runs again after the first answer and waits for no prompt.
         open_blocking=max(0, job.open_blocking - (1 if prompt.content.blocking else 0)),
     )
     actor = answer.user_id if carried_from and answer is not None else change.actor
@@ -97,9 +98,9 @@ def close_prompt(
         prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None, unattended_since=None
     )
     if prompt.nudges is not None:
-        closed = evolve(closed, nudges=prompt.nudges.ended())
-    if go_on:
-        _go_on(change, closed)
+        closed = evolve(closed, nudges=prompt.nudges.after_end())
+    if resume_job:
+        _resume_job(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
     if answer is not None:
         data |= {"answer_id": answer.answer_id, "decision": answer.decision, "source": answer.source}
@@ -107,53 +108,54 @@ def close_prompt(
             data |= {"carried_from": carried_from, "by": answer.user_id}
         if prompt.content.kind == UNDERSTANDING:
             _note_answer(change, prompt, answer)
-    change.event(_CLOSING[trigger], prompt.prompt_id, data)
+    change.record(_CLOSING[trigger], prompt.prompt_id, data)
     closed = change.put(closed)
-    if go_on and change.job.workerless and change.job.is_terminal:
+    if resume_job and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
-        change.event(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
-    elif go_on and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
-        # Somebody wished for its cancel, and the holder that should confirm it is dead.
+        change.record(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
+    elif resume_job and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
+        # A cancel was requested, and the holder that should confirm it has lost its session.
         cancel_now(change)
     return closed
 
 
-def _go_on(change: Change, closed: Prompt) -> None:
-    """When no blocking prompt is open any more, the job leaves PENDING_HITL.
+def _resume_job(change: Change, closed: Prompt) -> None:
+    """Move the job out of PENDING_HITL if no blocking prompt is open.
 
-    It is RUNNING at its holder if that lives, by the database's clock: the write is guarded by the
-    session, and a guard that fails decides again with the session among the dead.
+    It becomes RUNNING if its holder's session is alive, else PENDING. The write finds out: it is guarded by
+    the session, and if that guard fails the command is decided again with the session in
+    `Facts.dead_sessions`.
     """
     job = change.job
     if job.state is not JobState.PENDING_HITL:
         return
     if job.open_blocking:
-        _go_on_with_one(change, closed)
+        _resume_after_first(change, closed)
     elif job.workerless:
-        _settle(change, closed)
+        _complete_by_resolution(change, closed)
     elif job.session_id is not None and not change.facts.is_dead(SessionRef(job.session_id, ANY_EPOCH)):
         move(change, JobTrigger.RESUME)
         change.require(session=SessionRef(job.session_id, ANY_EPOCH))
         if job.wake is Wake.DUE:
             change.set(wake=Wake.ANY)
     elif job.cancel_requested_at is None:
-        run_again(change)
+        requeue(change)
 
 
-def _go_on_with_one(change: Change, closed: Prompt) -> None:
-    """One of several prompts was resolved, and the function may go on with it."""
+def _resume_after_first(change: Change, closed: Prompt) -> None:
+    """Make the job run again if it may continue with the first of several resolutions."""
     job = change.job
     if job.wake is Wake.ALL or not closed.content.blocking:
         return
     if job.session_id is not None:
         change.set(wake=Wake.DUE)
     elif job.cancel_requested_at is None:
-        run_again(change)
+        requeue(change)
 
 
-def run_again(change: Change) -> None:
-    """PENDING, from PENDING_HITL. Prompts that are open stay so, and hold the job again when it asks for them
-    again."""
+def requeue(change: Change) -> None:
+    """Move the job from PENDING_HITL to PENDING. Its open prompts stay open, and block it again when its
+    function asks for them again."""
     move(change, JobTrigger.REQUEUE)
     drop_holder(change)
     if change.job.open_blocking:
@@ -163,8 +165,8 @@ def run_again(change: Change) -> None:
     change.set(ready_at=max(change.facts.now, change.job.ready_at or change.facts.now))
 
 
-def _settle(change: Change, closed: Prompt) -> None:
-    """The resolution of its prompt is the result of a job without a worker."""
+def _complete_by_resolution(change: Change, closed: Prompt) -> None:
+    """End a job without a worker: the resolution of its prompt is its result."""
     assert closed.resolution is not None
     if closed.state is PromptState.CANCELLED:
         _finish(change, JobTrigger.CANCEL)
@@ -174,7 +176,7 @@ def _settle(change: Change, closed: Prompt) -> None:
 
 
 def drop_holder(change: Change) -> None:
-    """Nobody holds the job any more."""
+    """Clear the holder of the job."""
     change.set(session_id=None, worker_id="", holder="")
 
 
@@ -182,7 +184,9 @@ def _finish(change: Change, trigger: JobTrigger) -> None:
     move(change, trigger)
     drop_holder(change)
     now, job = change.facts.now, change.job
-    keep = change.facts.limits.keep(job.namespace, job.state) if job.retention is None else job.retention
+    keep = (
+        change.facts.limits.retention_of(job.namespace, job.state) if job.retention is None else job.retention
+    )
     change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None, run_left=None)
 
 
@@ -194,46 +198,49 @@ _ENDS = {
 
 
 def end_job(change: Change, trigger: JobTrigger, event: EventType, data: Mapping[str, object]) -> None:
-    """Reach a terminal state. Open prompts end with the job, and the job's own event is the last."""
+    """Move the job to a terminal state. Its open prompts are cancelled first; its own event is the last."""
     still_open = change.open
     _finish(change, trigger)
     for prompt in still_open:
-        close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], go_on=False)
-    change.event(event, None, data)
+        close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], resume_job=False)
+    change.record(event, None, data)
 
 
 def cancel_now(change: Change) -> None:
-    """The job ends as CANCELLED."""
+    """End the job as CANCELLED."""
     reason = {"reason": change.job.cancel_reason} if change.job.cancel_reason else {}
     end_job(change, JobTrigger.CANCEL, EventType.JOB_CANCELLED, reason)
 
 
 def fail_now(change: Change, trigger: JobTrigger, failure: Failure) -> None:
-    """The job ends as FAILED."""
+    """End the job as FAILED."""
     change.set(failure=failure)
     end_job(change, trigger, EventType.JOB_FAILED, {"code": failure.code, "message": failure.message[:500]})
 
 
-def try_again(
+def retry_attempt(
     change: Change, trigger: JobTrigger, event: EventType, failure: Failure, delay: timedelta | None
 ) -> None:
-    """Another attempt: PENDING after a backoff, or PENDING_HITL while blocking prompts are open.
+    """Start the next attempt: PENDING after a backoff, or PENDING_HITL while blocking prompts are open.
 
-    Open prompts stay open: people may be typing, and the next attempt asks by the same keys.
+    Open prompts stay open: people may be working on them, and the next attempt asks with the same keys.
+    `delay` replaces the backoff.
     """
     limits, failed = change.facts.limits, change.job.attempt
     if delay is None:
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
-    _run_later(change, trigger, failure, delay)
+    _schedule_run(change, trigger, failure, delay)
     change.set(attempt=failed + 1, run_left=None)
-    change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
+    change.record(
+        event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]}
+    )
 
 
 def stall(change: Change, failure: Failure) -> None:
-    """The same attempt again, or FAILED when that has gone on for too long.
+    """Repeat the attempt without counting it, or fail the job after `Limits.stall_max`.
 
-    The delay is the time since the first such failure, so it doubles. That time is kept with the job:
-    no restart, of a worker or of ours, begins it again.
+    The delay equals the time since the first such failure, so it doubles. The time of the first failure is
+    stored with the job: a restart of the worker or of the service does not reset the delay.
     """
     limits, now = change.facts.limits, change.facts.now
     since = change.job.stalled_at or now
@@ -243,15 +250,15 @@ def stall(change: Change, failure: Failure) -> None:
         fail_now(change, JobTrigger.FAIL, replace(failure, message=message))
         return
     delay = min(max(now - since, limits.backoff_base), limits.backoff_max)
-    _run_later(change, JobTrigger.RETRY, failure, delay)
+    _schedule_run(change, JobTrigger.RETRY, failure, delay)
     change.set(stalled_at=since)
     data = {"attempt": change.job.attempt, "code": failure.code, "message": failure.message[:500]}
-    change.event(EventType.JOB_RETRIED, None, {**data, "counted": False})
+    change.record(EventType.JOB_RETRIED, None, {**data, "counted": False})
 
 
-def _run_later(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
+def _schedule_run(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
     if change.job.state is JobState.PENDING_HITL and change.job.wake is Wake.DUE:
-        run_again(change)  # it did not only wait
+        requeue(change)  # the holder may have been working and not only waiting
     else:
         move(change, trigger)
         drop_holder(change)
@@ -260,11 +267,11 @@ def _run_later(change: Change, trigger: JobTrigger, failure: Failure, delay: tim
 
 
 def note_question(change: Change, prompt: Prompt) -> None:
-    """Keep the deep-understanding state in step with a question that was asked."""
+    """Add a question to the deep-understanding state."""
     state = _understanding(change)
     item = {"prompt_id": prompt.prompt_id, "round": prompt.round, "title": prompt.content.title}
     write_understanding(
-        change, replace(state, questions_asked_json=appended(state.questions_asked_json, item))
+        change, replace(state, questions_asked_json=append_to_array(state.questions_asked_json, item))
     )
 
 
@@ -277,7 +284,7 @@ def _note_answer(change: Change, prompt: Prompt, answer: Answer) -> None:
         "values": answer.values_json or "null",
         "comment": answer.comment,
     }
-    array = appended(state.answers_json, item, raw=("values",))
+    array = append_to_array(state.answers_json, item, raw=("values",))
     write_understanding(change, replace(state, answers_json=array))
 
 
@@ -287,7 +294,7 @@ def _understanding(change: Change) -> DeepUnderstanding:
 
 
 def write_understanding(change: Change, state: DeepUnderstanding) -> DeepUnderstanding:
-    """A new image of the deep-understanding state, one version up."""
+    """Add a new image of the deep-understanding state, with the next version."""
     state = replace(state, version=state.version + 1, updated_at=change.facts.now)
     change.understanding = state
     change.set(understanding_version=state.version)

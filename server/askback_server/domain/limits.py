@@ -1,4 +1,4 @@
-"""Every limit of the service, with its default, in one place."""
+"""All limits of the service, with their defaults."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from askback_server.domain.forms import FormLimits
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one caller may ask for. Sizes are bytes of UTF-8, counts are counts."""
+    """The limits of requests, jobs, prompts, streams and calls. All sizes are bytes of UTF-8."""
 
     json_bytes: int = 256 * 1024
     """One JSON text: input, result, values, checkpoint, metadata, schema."""
     json_depth: int = 64
-    """Objects and arrays in one another."""
+    """Levels of nested objects and arrays."""
     content_bytes: int = 512 * 1024
     """A whole prompt: body, parts and form together."""
     title_chars: int = 500
     """A prompt's title."""
     reason_chars: int = 1_000
-    """Why something is cancelled."""
+    """The reason for a cancel."""
     name_chars: int = 128
     """Job types, kinds, namespaces, worker and console ids."""
     key_chars: int = 200
     """request_id, answer_id, prompt and checkpoint keys."""
     labels: int = 32
-    """Of a job, and of a prompt."""
+    """Per job, and per prompt."""
     label_chars: int = 128
     """A label's name, and its value."""
     audience: int = 100
@@ -40,7 +40,7 @@ class Limits:
     url_bytes: int = 2_048
     """The link of a content."""
     pattern_bytes: int = 1_024
-    """A text question's regular expression; `max_pattern_chars` of it."""
+    """The regular expression of a text question; `FormLimits.max_pattern_chars` limits its characters."""
     progress_bytes: int = 4_000
     """A progress message."""
     filter_values: int = 100
@@ -68,76 +68,78 @@ class Limits:
     max_attempts: int = 100
     default_attempts: int = 3
     uncounted_leases: int = 100
-    """How many leases of a job that no worker received are no attempts; every further one is."""
+    """How many leases of a job that no worker received are not counted as attempts; further ones are."""
     page_size: int = 500
     """Items of one page of a list."""
     default_page_size: int = 50
     page_bytes: int = 900 * 1024
-    """No answer of ours passes 1 MiB: other languages' clients refuse 4 MiB, and a page must leave
-    room for its frame."""
+    """Keeps responses below 1 MiB: gRPC clients refuse 4 MiB by default, and a page needs room for its
+    frame."""
     deadline_min: timedelta = timedelta(milliseconds=100)
     deadline_max: timedelta = timedelta(days=366)
-    """A prompt without a deadline does not expire."""
+    """The longest deadline. A prompt may have none; then it does not expire."""
     authorising_default_min: timedelta = timedelta(seconds=1)
-    """The least time that people have before a default of ACCEPT or EDIT is taken."""
+    """The shortest timeout of a prompt whose default answer is ACCEPT or EDIT."""
     escalation_steps: int = 10
-    """Of one prompt."""
+    """Per prompt."""
     reminders: int = 1_000
-    """Of one prompt; as many where the asker names no number."""
+    """Per prompt, and the default if the asker names no number."""
     reminder_min: timedelta = timedelta(seconds=1)
-    """Between two reminders."""
+    """The shortest time between two reminders."""
     claim_default: timedelta = timedelta(minutes=10)
     claim_max: timedelta = timedelta(days=1)
     cancel_grace: timedelta = timedelta(seconds=30)
-    """How long a worker has to confirm a cancel."""
+    """How long a worker has to confirm a cancel request."""
     retention_default: timedelta = timedelta(days=30)
-    """How long a job is kept after its end, if neither its creator nor `retention` says else."""
+    """How long an ended job is kept, unless its creator or `retention` says otherwise."""
     retention: Mapping[str, timedelta] = field(default_factory=dict)
-    """The same by `STATE` or `NAMESPACE:STATE`, a state being `default` too; a setting."""
+    """How long ended jobs are kept, by `STATE` or `NAMESPACE:STATE`; the state `default` stands for all."""
     retention_max: timedelta = timedelta(days=3660)
     backoff_base: timedelta = timedelta(seconds=1)
     backoff_max: timedelta = timedelta(minutes=5)
-    """Between two attempts of a job; it doubles from the base."""
+    """The longest backoff between two attempts of a job. It doubles from `backoff_base`."""
     stall_max: timedelta = timedelta(hours=24)
-    """How long a job is tried again without counting its attempts."""
+    """How long an attempt is repeated without being counted."""
     wait_max: timedelta = timedelta(seconds=60)
-    """The longest unary long poll."""
+    """The longest wait of a unary long poll."""
     capacity: int = 1_000
     """Jobs held by one worker session."""
     lease_jobs: int = 100
-    """Jobs of one LeaseJobs call."""
+    """Jobs per LeaseJobs call."""
     in_flight: int = 64
-    """Frames of one stream that wait for their replies."""
+    """Frames of one stream without a reply."""
     credit: int = 10_000
-    """Prompts on their way to one console."""
+    """The largest credit of one console: prompts that the server may send before it waits for more."""
     hello: timedelta = timedelta(seconds=5)
-    """Until a stream must have said hello; then it ends."""
+    """A stream without a hello is closed after this time."""
     unread: timedelta = timedelta(seconds=20)
-    """How long one message to a client may wait to be read; then its stream ends."""
+    """A stream is closed if its client does not read a message for this time."""
     unsent_frames: int = 256
-    """Replies of one stream that are not written yet. Above that nothing more is read from it."""
+    """Unwritten replies of one stream. Above it the stream is not read."""
     unsent_bytes: int = 1024 * 1024
-    """The same in bytes, replies and the requests that wait for theirs together."""
+    """Bytes of one stream's unwritten replies and of its requests without a reply. Above it the stream is
+    not read."""
     unsent_bytes_in_all: int = 128 * 1024 * 1024
-    """The same of all streams of a replica; and once more what the transport is writing. Above that the
-    principal with the most loses its stream with the most."""
+    """As `unsent_bytes`, for all streams of a replica; counted apart, also the bytes that the transport is
+    writing. Above it the largest stream of the principal with the most bytes is closed."""
     view_bytes_in_all: int = 32 * 1024 * 1024
-    """Changes that views of a replica keep until they can tell them, each counted once however many keep it.
-    Above that the views of the principal with the most forget them, and read them again."""
+    """Unsent changes of all views of a replica; a change that several views keep counts once. Above it the
+    views of the principal with the most bytes drop theirs and read them again from the database."""
     received_bytes_in_all: int = 64 * 1024 * 1024
-    """Messages of streams that are in memory because their frames wait for their turn or for room, of all
-    streams of a replica. Above that the principal with the most loses its stream with the most."""
+    """Received messages of all streams of a replica whose frames wait to be processed. Above it the largest
+    stream of the principal with the most bytes is closed."""
     unsent_bytes_per_principal: int = 16 * 1024 * 1024
-    """The same of one principal, whose streams wait for room above that."""
+    """The share of one principal of each of the two limits above (unsent and received). Above it the
+    principal's streams wait for room."""
     streams: int = 20_000
     """Open streams of one replica, LeaseJobs and AwaitPrompt calls that wait included."""
     streams_per_principal: int = 10_000
-    """The same of one principal."""
+    """Open streams per principal."""
     calls: int = 2_000
-    """Unary calls that one replica serves at once. Calls of workers that end or extend a lease, and answers,
-    are not refused by it."""
+    """Unary calls that one replica serves at once. Answers, and calls of workers that end or extend a lease,
+    are never refused by it."""
     calls_per_principal: int = 1_000
-    """The same of one principal."""
+    """Unary calls per principal."""
     health_streams: int = 20_000
     """Open Watch calls of the health check, which need no token."""
     health_streams_per_connection: int = 64
@@ -145,12 +147,12 @@ class Limits:
     """Open calls of server reflection, which need no token."""
     reflection_streams_per_connection: int = 16
     view_loads: int = 8
-    """Views of consoles that one replica reads from the database at once."""
+    """Console views that one replica reads from the database at once."""
     forms: FormLimits = field(default_factory=FormLimits)
-    """Questions, options, values, comments."""
+    """Limits of questions, options, values and comments."""
 
-    def keep(self, namespace: str, state: str) -> timedelta:
-        """How long a job that ended in this state is kept: what is said most closely holds."""
+    def retention_of(self, namespace: str, state: str) -> timedelta:
+        """How long a job that ended in this state is kept. The most specific setting applies."""
         for name in (f"{namespace}:{state}", f"{namespace}:default", state, "default"):
             if name in self.retention:
                 return self.retention[name]

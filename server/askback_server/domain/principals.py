@@ -1,4 +1,4 @@
-"""Who calls, and what they may see and do."""
+"""Authenticated callers, and their permissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from askback_server.domain.errors import PermissionDenied
 
 
 class Role(StrEnum):
-    """What a principal is for."""
+    """The roles of principals."""
 
     CLIENT = "client"
     WORKER = "worker"
@@ -19,20 +19,19 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller.
-
-    `namespaces` are the tenants it may use; the first is its default. `groups` decide, with
-    `subject`, which prompts it may see as a console.
-    """
+    """An authenticated caller."""
 
     subject: str
+    """Its unique name."""
     roles: frozenset[Role] = frozenset()
     namespaces: tuple[str, ...] = ("default",)
+    """The tenants that it may use (`*`: all). The first is its default."""
     groups: frozenset[str] = field(default_factory=frozenset)
+    """With `subject`, they decide which prompts it may see as a console."""
 
     @property
     def is_admin(self) -> bool:
-        """Whether every prompt and job of its namespaces is open to it."""
+        """Whether it may see and change all prompts and jobs of its namespaces."""
         return Role.ADMIN in self.roles
 
     def has(self, *roles: Role) -> bool:
@@ -46,9 +45,9 @@ class Principal:
             raise PermissionDenied(f"this call needs the role {needs}", needs=needs)
 
     def namespace(self, asked: str) -> str:
-        """The namespace meant by a request: `asked`, or the default if empty.
+        """The namespace of a request: `asked`, or the default if empty.
 
-        Raises PermissionDenied for one that it may not use.
+        Raises PermissionDenied if the principal may not use it.
         """
         if not asked:
             return self.namespaces[0]
@@ -60,9 +59,9 @@ class Principal:
         return asked
 
     def may_use(self, namespace: str) -> bool:
-        """Whether the namespace is one of its own (`*` in a token file means all)."""
+        """Whether it may use the namespace."""
         return namespace in self.namespaces or "*" in self.namespaces
 
 
 SYSTEM = Principal("system", frozenset({Role.ADMIN}), ("*",))
-"""Timers, sweep and lease keeping act as this."""
+"""The principal of commands that the service itself sends."""

@@ -1,4 +1,4 @@
-"""What a prompt and an answer are."""
+"""Prompts, answers and resolutions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from askback_server.domain.principals import Principal, Role
 
 
 class PromptState(StrEnum):
-    """Where a prompt is in its life; all but PENDING are terminal."""
+    """The states of a prompt; all but PENDING are terminal."""
 
     PENDING = "PENDING"
     ANSWERED = "ANSWERED"
@@ -29,7 +29,7 @@ class PromptState(StrEnum):
 
 
 class AnswerSource(StrEnum):
-    """Who gave an answer."""
+    """Where an answer comes from."""
 
     HUMAN = "HUMAN"
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
@@ -37,7 +37,7 @@ class AnswerSource(StrEnum):
 
 
 class AnswerStatus(StrEnum):
-    """What became of a submission."""
+    """The verdict on a submitted answer."""
 
     ACCEPTED = "ACCEPTED"
     RECORDED = "RECORDED"
@@ -47,9 +47,9 @@ class AnswerStatus(StrEnum):
 
 
 @fast_init
-@dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Answer:
-    """What somebody decided. `values_json` is kept exactly as sent; empty if none."""
+    """A decision on a prompt. `values_json` is stored as it was sent; empty if there are no values."""
 
     answer_id: str
     decision: Decision
@@ -63,13 +63,13 @@ class Answer:
 
     @cached_property
     def size(self) -> int:
-        """Roughly how many bytes its texts are."""
+        """About how many bytes its texts take."""
         return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
 
     @property
     def digest(self) -> str:
-        """Of what was submitted and by whom, the time apart: equal answers have equal digests."""
-        said = [
+        """A digest of the answer and its author, without the time: equal answers have equal digests."""
+        parts = [
             self.user_id,
             self.revision,
             self.decision,
@@ -78,8 +78,8 @@ class Answer:
             self.comment,
         ]
         if self.source is not AnswerSource.HUMAN:
-            said.append(self.source)
-        return hashlib.sha256(to_json(said)).hexdigest()[:32]
+            parts.append(self.source)
+        return hashlib.sha256(to_json(parts)).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Prompt:
     digest: str
     """The content's digest. Changed by an amendment; `AskPrompt` with an equal one is the same question."""
     created_at: datetime
-    """Fixed."""
+    """When it was asked; fixed."""
     updated_at: datetime
     """When it last changed (`Change.put`)."""
     expires_at: datetime | None = None
@@ -153,14 +153,14 @@ class Prompt:
 
     @property
     def due_at(self) -> datetime | None:
-        """When time next does something to it: a step, a reminder, or its end. None: never."""
+        """The time of its next escalation step, reminder or deadline; None if there is none."""
         if self.nudges is None or self.nudges.next_at is None:
             return self.expires_at
         return min(self.nudges.next_at, self.expires_at or self.nudges.next_at)
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether somebody who was asked before may not see it any more."""
+        """Whether a person who saw it may have lost access: by an amendment or a replacing step."""
         if self.revision > 1:
             return True
         steps = self.content.escalation[: self.nudges.steps] if self.nudges is not None else ()
@@ -172,7 +172,7 @@ class Prompt:
         return self.state is PromptState.PENDING
 
     def claimant(self, now: datetime) -> str:
-        """Who holds a claim that has not run out; empty if nobody."""
+        """The person with a claim that has not expired; empty if there is none."""
         return self.claimed_by if self.claimed_until is not None and self.claimed_until > now else ""
 
     def is_for(self, principal: Principal) -> bool:
@@ -182,7 +182,7 @@ class Prompt:
         return principal.is_admin or self.content.audience.includes(principal.subject, principal.groups)
 
     def is_visible_to(self, principal: Principal) -> bool:
-        """Whether the principal may read it: as a console, or as the asker's side."""
+        """Whether the principal may read it: as a client or worker, or as a console of its audience."""
         if not principal.may_use(self.namespace):
             return False
         if principal.has(Role.CLIENT, Role.WORKER):
@@ -193,16 +193,16 @@ class Prompt:
 @fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Submission:
-    """One submitted answer and its verdict, kept for the audit."""
+    """One submitted answer and its verdict, stored for the audit."""
 
     prompt_id: str
     job_id: str
     answer: Answer
     status: AnswerStatus
     digest: str
-    """Of what was submitted and by whom: an equal answer_id must come with an equal digest."""
+    """`Answer.digest`: the same `answer_id` with another digest is refused."""
     seq: int
-    """The job event that recorded it; orders the audit."""
+    """The seq of the job event that recorded it; orders the audit."""
     violations: tuple[Violation, ...] = ()
 
 

@@ -1,15 +1,17 @@
-"""The input types of a question. Each knows its own rules, its JSON Schema, and what is wrong with a value.
+"""The input types of questions. Each has three methods:
 
-`faults` judges the question itself, `schema` describes it, `problem` judges one value: in words that
-follow the field's name, or None when the value is good. `schema` and `problem` must agree: a test
-compares them on generated questions.
+    faults    the violations of the question itself
+    schema    the JSON Schema of its values
+    problem   the violation of one value, as words that follow the field's name; None if the value is valid
+
+`schema` and `problem` must agree: a test compares them on generated questions.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, TypeGuard
+from typing import ClassVar, TypeGuard
 
 from askback_server.domain.choice_inputs import MultiInput, SingleInput
 from askback_server.domain.input_rules import (
@@ -17,13 +19,14 @@ from askback_server.domain.input_rules import (
     FormLimits,
     bound_faults,
     count_faults,
-    counted,
-    optional,
-    outside,
-    suffix,
+    count_phrase,
+    is_outside,
+    range_phrase,
     text_faults,
+    without_none,
 )
 from askback_server.domain.json_schema import text_pattern
+from askback_server.domain.json_text import JsonObject
 
 _INT64 = (-(2**63), 2**63 - 1)
 
@@ -38,8 +41,8 @@ class BooleanInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return iter(())
 
-    def schema(self, required: bool) -> dict[str, Any]:
-        return {"type": "boolean"} | optional(default=self.default)
+    def schema(self, required: bool) -> JsonObject:
+        return {"type": "boolean"} | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
@@ -47,7 +50,7 @@ class BooleanInput:
 
 @dataclass(frozen=True, slots=True)
 class TextInput:
-    """Text, lengths in characters; a required question wants at least one unless min_length is set."""
+    """A text; lengths are in characters. A required question without `min_length` needs at least one."""
 
     oneof: ClassVar[str] = "text"
     default: str | None = None
@@ -67,17 +70,17 @@ class TextInput:
                 "is not a regular expression of the linear kind (RE2: no look-around), or too large",
             )
 
-    def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minLength=self._least(required), maxLength=self.max_length)
-        rest = optional(pattern=self.pattern or None, default=self.default)
+    def schema(self, required: bool) -> JsonObject:
+        bounds = without_none(minLength=self._least(required), maxLength=self.max_length)
+        rest = without_none(pattern=self.pattern or None, default=self.default)
         return {"type": "string"} | bounds | rest
 
     def problem(self, value: object, required: bool) -> str | None:
         if not isinstance(value, str):
             return "must be text"
         least = self._least(required)
-        if outside(len(value), least, self.max_length):
-            return "must have " + counted(least, self.max_length, "character")
+        if is_outside(len(value), least, self.max_length):
+            return "must have " + count_phrase(least, self.max_length, "character")
         if self.pattern:
             matcher = text_pattern(self.pattern)
             if matcher is None or not matcher.is_valid(value):
@@ -90,7 +93,7 @@ class TextInput:
 
 @dataclass(frozen=True, slots=True)
 class IntegerInput:
-    """A whole number of 64 bits with sign; 3.0 counts as one, as in JSON Schema."""
+    """A signed 64-bit integer. As in JSON Schema, 3.0 is an integer."""
 
     oneof: ClassVar[str] = "integer"
     default: int | None = None
@@ -100,16 +103,16 @@ class IntegerInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minimum=self.minimum, maximum=self.maximum)
-        return {"type": "integer", "format": "int64"} | bounds | optional(default=self.default)
+    def schema(self, required: bool) -> JsonObject:
+        bounds = without_none(minimum=self.minimum, maximum=self.maximum)
+        return {"type": "integer", "format": "int64"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         if not _is_number(value) or not (isinstance(value, int) or value.is_integer()):
-            return "must be an integer" + suffix(self.minimum, self.maximum)
-        if outside(value, self.minimum, self.maximum):
-            return "must be an integer" + suffix(self.minimum, self.maximum)
-        return "must be an integer of 64 bits" if outside(value, *_INT64) else None
+            return "must be an integer" + range_phrase(self.minimum, self.maximum)
+        if is_outside(value, self.minimum, self.maximum):
+            return "must be an integer" + range_phrase(self.minimum, self.maximum)
+        return "must be an integer of 64 bits" if is_outside(value, *_INT64) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +132,19 @@ class NumberInput:
                 return
         yield from bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minimum=self.minimum, maximum=self.maximum)
-        return {"type": "number"} | bounds | optional(default=self.default)
+    def schema(self, required: bool) -> JsonObject:
+        bounds = without_none(minimum=self.minimum, maximum=self.maximum)
+        return {"type": "number"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
-        if not _is_number(value) or outside(value, self.minimum, self.maximum):
-            return "must be a number" + suffix(self.minimum, self.maximum)
+        if not _is_number(value) or is_outside(value, self.minimum, self.maximum):
+            return "must be a number" + range_phrase(self.minimum, self.maximum)
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class DateInput:
-    """A calendar date, written YYYY-MM-DD; empty bounds are no bounds."""
+    """A calendar date, written YYYY-MM-DD. An empty bound is no bound."""
 
     oneof: ClassVar[str] = "date"
     default: str | None = None
@@ -155,15 +158,17 @@ class DateInput:
                 return
         yield from bound_faults(self.minimum or None, self.maximum or None, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
-        """Bounds of dates are not in JSON Schema itself; these are the keywords Ajv made common."""
-        bounds = optional(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
-        return {"type": "string", "format": "date"} | bounds | optional(default=self.default)
+    def schema(self, required: bool) -> JsonObject:
+        """JSON Schema has no bounds for dates; these are the widely used keywords of Ajv."""
+        bounds = without_none(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
+        return {"type": "string", "format": "date"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
-        # ISO dates of four-digit years order like their text.
-        if not _is_date(value) or outside(value, self.minimum or None, self.maximum or None):
-            return "must be a date written YYYY-MM-DD" + suffix(self.minimum or None, self.maximum or None)
+        # ISO dates with four-digit years sort like their texts.
+        if not _is_date(value) or is_outside(value, self.minimum or None, self.maximum or None):
+            return "must be a date written YYYY-MM-DD" + range_phrase(
+                self.minimum or None, self.maximum or None
+            )
         return None
 
 
@@ -175,7 +180,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _is_date(value: object) -> TypeGuard[str]:
-    # fromisoformat alone also takes 20240131 and 2024-W05-3.
+    # `date.fromisoformat` also accepts 20240131 and 2024-W05-3.
     if not isinstance(value, str) or len(value) != 10 or value[4] != "-" or value[7] != "-":
         return False
     try:

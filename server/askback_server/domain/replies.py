@@ -1,4 +1,4 @@
-"""What commands are answered with, where it is more than a job or a prompt."""
+"""Replies to commands that are more than a job or a prompt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from askback_server.domain.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class JobCreated:
-    """The new job, or the one that was there."""
+    """The new job; or with `replayed` the one that the same request created before."""
 
     job: Job
     prompt: Prompt | None = None
@@ -19,7 +19,14 @@ class JobCreated:
 
 @dataclass(frozen=True, slots=True)
 class PromptAsked:
-    """The prompt, new or as it is by now."""
+    """The prompt; with `replayed` it existed before and the command did not change its content."""
 
     prompt: Prompt
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobVersion:
+    """The version of the job after the command."""
+
+    version: int

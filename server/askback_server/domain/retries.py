@@ -1,4 +1,4 @@
-"""What a job that repeats an ended one keeps of it."""
+"""The answers and checkpoints that a retried job carries over from the job that it repeats."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from askback_server.domain.decisions import CARRIES_VALUES, Decision
+from askback_server.domain.json_text import Json
 from askback_server.domain.prompts import Answer, AnswerSource, Resolution
 
 PAGE = 100
-"""Answers and checkpoints in one event: no event may pass the size of a message."""
+"""Answers and checkpoints per event, so that each event fits into a message."""
 
 
 class Keep(StrEnum):
-    """What is carried over: answers and checkpoints, or neither."""
+    """Whether answers and checkpoints are carried over."""
 
     ALL = "ALL"
     NOTHING = "NOTHING"
@@ -24,7 +24,7 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """An answer to carry over: its author and date, and the prompt and job in which it was given."""
+    """An answer to carry over, with its author and time, and the prompt and job in which it was given."""
 
     key: str
     prompt_id: str
@@ -44,7 +44,7 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a new job repeats the ended job `job_id`. An empty `root_job_id` starts a chain of its own."""
+    """How a new job repeats the ended job `job_id`. An empty `root_job_id` starts a new chain."""
 
     job_id: str
     keep: Keep
@@ -55,25 +55,25 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class CarriedAnswer:
-    """An answer that a job has of an earlier job of its chain, for a question with this key and digest."""
+    """An answer of an earlier job of the chain, for the question with this key and digest."""
 
     key: str
     digest: str
     job_id: str
-    """The job in which the person gave it."""
+    """The job in which it was given."""
     answer: Answer
 
 
-def kept_answer(key: str, prompt_id: str, job_id: str, resolution: Resolution) -> KeptAnswer | None:
-    """The answer by which a prompt was resolved, if a person gave it and it is no refusal; else None."""
+def answer_to_keep(key: str, prompt_id: str, job_id: str, resolution: Resolution) -> KeptAnswer | None:
+    """The answer of a resolution, if a person gave it and its decision carries values; else None."""
     answer = resolution.answer
     if answer is None or answer.source is not AnswerSource.HUMAN or answer.decision not in CARRIES_VALUES:
         return None
     return KeptAnswer(key, prompt_id, job_id, answer.decision, answer.user_id, answer.created_at)
 
 
-def carried_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
-    """The data of the events that list what is carried over: at least one, each of bounded size."""
+def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Json]]:
+    """The data of the JOB_CARRIED_OVER events: at least one, each of bounded size."""
     answers = [
         (
             "answers",
@@ -82,20 +82,20 @@ def carried_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
         for a in retry.answers
     ]
     checkpoints = [("checkpoints", {"key": c.key, "at": _text(c.at)}) for c in retry.checkpoints]
-    items: list[tuple[str, Mapping[str, Any]]] = [*answers, *checkpoints]
+    items: list[tuple[str, Mapping[str, Json]]] = [*answers, *checkpoints]
     pages = max(1, -(-len(items) // PAGE))
     for page in range(pages):
-        listed = items[page * PAGE : (page + 1) * PAGE]
+        on_page = items[page * PAGE : (page + 1) * PAGE]
         yield {
             "retried_from": retry.job_id,
             "page": page + 1,
             "pages": pages,
-            "answers": _of(listed, "answers"),
-            "checkpoints": _of(listed, "checkpoints"),
+            "answers": _of(on_page, "answers"),
+            "checkpoints": _of(on_page, "checkpoints"),
         }
 
 
-def _of(items: Iterable[tuple[str, Mapping[str, Any]]], kind: str) -> list[Mapping[str, Any]]:
+def _of(items: Iterable[tuple[str, Mapping[str, Json]]], kind: str) -> list[Mapping[str, Json]]:
     return [item for what, item in items if what == kind]
 
 

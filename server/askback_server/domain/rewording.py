@@ -1,4 +1,4 @@
-"""Other content under the key of a prompt that exists: it amends an open one."""
+"""AskPrompt with other content under an existing key: amends an open prompt, or rewords a closed one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import open_blocking
 
 
-def reworded(
+def accept_rewording(
     change: Change, known: Prompt, command: AskPrompt, content: PromptContent
 ) -> tuple[PromptAsked, Change | None]:
-    """Other content under the key of a closed prompt. Raises IdReused unless it is the same question."""
+    """Keep the resolution of a closed prompt for other content, if the command marks it as the same question.
+
+    Returns the reply and the change of a `RuleResult`. Raises IdReused without the mark.
+    """
     if not command.same:
         message = (
             f"the key {command.key!r} belongs to a prompt that is {known.state} and was another question, "
@@ -37,8 +40,8 @@ def reworded(
 
 
 def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) -> None:
-    """Write the event that a resolution stands for other words; both are digests."""
-    change.event(
+    """Record that the resolution of the digest `answered` is kept for the digest `asked`."""
+    change.record(
         EventType.PROMPT_REWORDED,
         prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "digest": answered, "asked_digest": asked},
@@ -46,7 +49,7 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 
 
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
-    """Other content under the key of an open prompt: answers to the old revision become STALE."""
+    """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
@@ -56,7 +59,7 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
     revision = known.revision + 1
-    change.event(
+    change.record(
         EventType.PROMPT_AMENDED,
         known.prompt_id,
         {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},

@@ -1,4 +1,4 @@
-"""Fits lists into a number of bytes."""
+"""Lists that fit into a number of bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 def fit_bytes(items: Iterable[T], size: Callable[[T], int], room: int, *, at_least: int = 0) -> list[T]:
     """The first items that together take at most `room` bytes by their `size`, or the first `at_least`.
 
-    Pages pass 1: an item that is larger than a page is a page of its own, so that paging always ends.
+    Pages pass `at_least=1`: an item that is larger than a page is alone on one, so that paging always ends.
     """
     fitting: list[T] = []
     for item in items:

@@ -1,6 +1,6 @@
-"""The two state machines: (state, trigger) -> state, and who may pull the trigger.
+"""The state machines of jobs and prompts: (state, trigger) -> state, and which actors may cause it.
 
-Nothing else in the program decides a transition. `docs/states.md` is generated from these tables.
+No other code decides a transition. `docs/states.md` is generated from these tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from askback_server.domain.prompts import PromptState
 
 
 class Actor(StrEnum):
-    """Who causes a step."""
+    """Who causes a transition."""
 
     CLIENT = "client"
     WORKER = "worker"
@@ -23,7 +23,7 @@ class Actor(StrEnum):
 
 
 class JobTrigger(StrEnum):
-    """What moves a job."""
+    """The triggers of job transitions."""
 
     LEASE = "LEASE"
     WRITE = "WRITE"
@@ -39,11 +39,11 @@ class JobTrigger(StrEnum):
     COMPLETE = "COMPLETE"
     FAIL = "FAIL"
     CANCEL = "CANCEL"
-    CANCEL_WISH = "CANCEL_WISH"
+    CANCEL_REQUEST = "CANCEL_REQUEST"
 
 
 class PromptTrigger(StrEnum):
-    """What moves a prompt."""
+    """The triggers of prompt transitions."""
 
     AMEND = "AMEND"
     CLAIM = "CLAIM"
@@ -60,7 +60,7 @@ class PromptTrigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where a trigger leads, who may pull it, and what it means."""
+    """A row of a table: the new state, the actors that may cause it, and its meaning in docs/states.md."""
 
     to: JobState | PromptState
     by: tuple[Actor, ...]
@@ -69,24 +69,28 @@ class Transition:
 
 JOB_TRANSITIONS: dict[tuple[JobState, JobTrigger], Transition] = {
     (JobState.PENDING, JobTrigger.LEASE): Transition(
-        JobState.RUNNING, (Actor.WORKER,), "a worker takes the job; the token rises"
+        JobState.RUNNING, (Actor.WORKER,), "a worker leases the job; the fencing token rises"
     ),
     (JobState.PENDING, JobTrigger.CANCEL): Transition(
-        JobState.CANCELLED, (Actor.CLIENT,), "cancelled; no worker holds it"
+        JobState.CANCELLED, (Actor.CLIENT,), "the client cancels it; no worker holds it"
     ),
     (JobState.PENDING, JobTrigger.FAIL): Transition(
-        JobState.FAILED, (Actor.SYSTEM,), "its deadline, or the FAIL_JOB of a prompt that does not block"
+        JobState.FAILED,
+        (Actor.SYSTEM,),
+        "its deadline passed, or a non-blocking prompt with FAIL_JOB expired",
     ),
     (JobState.RUNNING, JobTrigger.WRITE): Transition(
-        JobState.RUNNING, (Actor.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"
+        JobState.RUNNING,
+        (Actor.WORKER,),
+        "the holder reports progress, saves a checkpoint, asks without blocking, or acknowledges",
     ),
     (JobState.RUNNING, JobTrigger.WAIT): Transition(
-        JobState.PENDING_HITL, (Actor.WORKER,), "a blocking prompt was asked"
+        JobState.PENDING_HITL, (Actor.WORKER,), "the holder asks a blocking prompt"
     ),
     (JobState.RUNNING, JobTrigger.RELEASE): Transition(
         JobState.PENDING,
         (Actor.WORKER, Actor.SYSTEM),
-        "given up without a failure, or never received by the worker",
+        "the holder gives it back without a failure, or never received it",
     ),
     (JobState.RUNNING, JobTrigger.LOSE): Transition(
         JobState.PENDING,
@@ -94,105 +98,121 @@ JOB_TRANSITIONS: dict[tuple[JobState, JobTrigger], Transition] = {
         "the session expired, or its worker does not run the job; attempts are left",
     ),
     (JobState.RUNNING, JobTrigger.EXHAUST): Transition(
-        JobState.FAILED, (Actor.SYSTEM,), "the same in the last attempt"
+        JobState.FAILED,
+        (Actor.SYSTEM,),
+        "the session expired, or its worker does not run the job; it was the last attempt",
     ),
     (JobState.RUNNING, JobTrigger.RETRY): Transition(
-        JobState.PENDING, (Actor.WORKER,), "a retryable failure; attempts are left"
+        JobState.PENDING, (Actor.WORKER,), "the attempt failed with a retryable failure; attempts are left"
     ),
     (JobState.RUNNING, JobTrigger.OVERRUN): Transition(
-        JobState.PENDING, (Actor.SYSTEM,), "the attempt's run time is over; attempts are left"
+        JobState.PENDING, (Actor.SYSTEM,), "the attempt exceeded its run timeout; attempts are left"
     ),
-    (JobState.RUNNING, JobTrigger.COMPLETE): Transition(JobState.COMPLETED, (Actor.WORKER,), "a result"),
+    (JobState.RUNNING, JobTrigger.COMPLETE): Transition(
+        JobState.COMPLETED, (Actor.WORKER,), "the holder sends the result"
+    ),
     (JobState.RUNNING, JobTrigger.FAIL): Transition(
-        JobState.FAILED, (Actor.WORKER, Actor.SYSTEM), "a failure, a deadline, or a prompt's FAIL_JOB"
+        JobState.FAILED,
+        (Actor.WORKER, Actor.SYSTEM),
+        "the attempt failed for good, a deadline passed, or a prompt with FAIL_JOB expired",
     ),
-    (JobState.RUNNING, JobTrigger.CANCEL_WISH): Transition(
+    (JobState.RUNNING, JobTrigger.CANCEL_REQUEST): Transition(
         JobState.RUNNING, (Actor.CLIENT,), "the holder is asked to stop"
     ),
     (JobState.RUNNING, JobTrigger.CANCEL): Transition(
-        JobState.CANCELLED, (Actor.WORKER, Actor.SYSTEM), "the holder confirmed, or the grace ended"
+        JobState.CANCELLED, (Actor.WORKER, Actor.SYSTEM), "the holder confirms the cancel, or the grace ended"
     ),
     (JobState.PENDING_HITL, JobTrigger.WRITE): Transition(
-        JobState.PENDING_HITL, (Actor.WORKER,), "the holder goes on writing, which includes asking"
+        JobState.PENDING_HITL,
+        (Actor.WORKER,),
+        "the holder writes while the job waits, for example asks a non-blocking prompt",
     ),
     (JobState.PENDING_HITL, JobTrigger.WAIT): Transition(
-        JobState.PENDING_HITL, (Actor.WORKER,), "another blocking prompt was asked"
+        JobState.PENDING_HITL, (Actor.WORKER,), "the holder asks another blocking prompt"
     ),
     (JobState.PENDING_HITL, JobTrigger.RESUME): Transition(
-        JobState.RUNNING, tuple(Actor), "no blocking prompt is open; its holder lives"
+        JobState.RUNNING, tuple(Actor), "no blocking prompt is open any more; its holder's session is alive"
     ),
     (JobState.PENDING_HITL, JobTrigger.REQUEUE): Transition(
         JobState.PENDING,
         tuple(Actor),
-        "no worker holds it; no blocking prompt is open, or the first answer suffices",
+        "no worker holds it; no blocking prompt is open any more, or the first answer is enough",
     ),
     (JobState.PENDING_HITL, JobTrigger.SETTLE): Transition(
         JobState.COMPLETED,
         (Actor.PERSON, Actor.SYSTEM),
-        "a job without a worker: the resolution is the result",
+        "the job has no worker; the resolution of its prompt is its result",
     ),
     (JobState.PENDING_HITL, JobTrigger.RELEASE): Transition(
-        JobState.PENDING_HITL, (Actor.WORKER,), "parked: waits for people without a worker"
+        JobState.PENDING_HITL, (Actor.WORKER,), "the holder parks it: it waits for people without a worker"
     ),
     (JobState.PENDING_HITL, JobTrigger.LOSE): Transition(
-        JobState.PENDING_HITL, (Actor.SYSTEM,), "the session expired; no attempt is counted"
+        JobState.PENDING_HITL, (Actor.SYSTEM,), "the session expired; the attempt is not counted"
     ),
     (JobState.PENDING_HITL, JobTrigger.RETRY): Transition(
-        JobState.PENDING_HITL, (Actor.WORKER,), "a retryable failure; open prompts stay open"
+        JobState.PENDING_HITL,
+        (Actor.WORKER,),
+        "the attempt failed with a retryable failure; open prompts stay open",
     ),
     (JobState.PENDING_HITL, JobTrigger.COMPLETE): Transition(
-        JobState.COMPLETED, (Actor.WORKER,), "a result; open prompts end"
+        JobState.COMPLETED, (Actor.WORKER,), "the holder sends the result; open prompts are cancelled"
     ),
     (JobState.PENDING_HITL, JobTrigger.FAIL): Transition(
-        JobState.FAILED, (Actor.WORKER, Actor.SYSTEM), "a failure, the deadline, or a prompt's FAIL_JOB"
+        JobState.FAILED,
+        (Actor.WORKER, Actor.SYSTEM),
+        "the attempt failed for good, the deadline passed, or a prompt with FAIL_JOB expired",
     ),
-    (JobState.PENDING_HITL, JobTrigger.CANCEL_WISH): Transition(
+    (JobState.PENDING_HITL, JobTrigger.CANCEL_REQUEST): Transition(
         JobState.PENDING_HITL, (Actor.CLIENT,), "the holder is asked to stop"
     ),
     (JobState.PENDING_HITL, JobTrigger.CANCEL): Transition(
-        JobState.CANCELLED, tuple(Actor), "no worker holds it, or its worker stopped, or the grace ended"
+        JobState.CANCELLED,
+        tuple(Actor),
+        "it is cancelled and no worker holds it, the holder confirms the cancel, or the grace ended",
     ),
 }
 
 PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
     (PromptState.PENDING, PromptTrigger.AMEND): Transition(
-        PromptState.PENDING, (Actor.WORKER,), "other content under the same key; the revision rises"
+        PromptState.PENDING,
+        (Actor.WORKER,),
+        "the job asks with other content under the same key; the revision rises",
     ),
     (PromptState.PENDING, PromptTrigger.CLAIM): Transition(
-        PromptState.PENDING, (Actor.PERSON,), "a person takes it on"
+        PromptState.PENDING, (Actor.PERSON,), "a person claims it"
     ),
     (PromptState.PENDING, PromptTrigger.UNCLAIM): Transition(
-        PromptState.PENDING, (Actor.PERSON,), "the claim is given back"
+        PromptState.PENDING, (Actor.PERSON,), "the claim is released"
     ),
     (PromptState.PENDING, PromptTrigger.ESCALATE): Transition(
-        PromptState.PENDING, (Actor.SYSTEM,), "a step of its escalation: others are asked too, or instead"
+        PromptState.PENDING, (Actor.SYSTEM,), "an escalation step: more people are asked, or others instead"
     ),
     (PromptState.PENDING, PromptTrigger.REMIND): Transition(
-        PromptState.PENDING, (Actor.SYSTEM,), "consoles are told of it again"
+        PromptState.PENDING, (Actor.SYSTEM,), "a reminder: consoles are sent the prompt again"
     ),
     (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
-        PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer, kept for the audit"
+        PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer; it is stored for the audit"
     ),
     (PromptState.PENDING, PromptTrigger.ANSWER): Transition(
         PromptState.ANSWERED, (Actor.PERSON,), "the first valid answer"
     ),
     (PromptState.PENDING, PromptTrigger.DEFAULT): Transition(
-        PromptState.ANSWERED, (Actor.SYSTEM,), "the deadline took the stated default"
+        PromptState.ANSWERED, (Actor.SYSTEM,), "the deadline passed; the default answer applies"
     ),
     (PromptState.PENDING, PromptTrigger.EXPIRE): Transition(
-        PromptState.EXPIRED, (Actor.SYSTEM,), "nobody answered in time"
+        PromptState.EXPIRED, (Actor.SYSTEM,), "the deadline passed without an answer"
     ),
     (PromptState.PENDING, PromptTrigger.CANCEL): Transition(
-        PromptState.CANCELLED, tuple(Actor), "withdrawn, or the job ended"
+        PromptState.CANCELLED, tuple(Actor), "it was withdrawn, or its job ended"
     ),
     (PromptState.PENDING, PromptTrigger.SUPERSEDE): Transition(
-        PromptState.SUPERSEDED, (Actor.WORKER,), "another prompt took its place"
+        PromptState.SUPERSEDED, (Actor.WORKER,), "the job replaced it by another prompt"
     ),
 }
 
 
 def next_job_state(job_id: str, state: JobState, trigger: JobTrigger) -> JobState:
-    """Where a job goes. Raises IllegalState, naming state and trigger."""
+    """The new state of a job. Raises IllegalState, which names the state and the trigger."""
     transition = JOB_TRANSITIONS.get((state, trigger))
     if transition is None:
         raise IllegalState(
@@ -203,7 +223,7 @@ def next_job_state(job_id: str, state: JobState, trigger: JobTrigger) -> JobStat
 
 
 def next_prompt_state(prompt_id: str, state: PromptState, trigger: PromptTrigger) -> PromptState:
-    """Where a prompt goes. Raises PromptClosed: every state but PENDING is terminal."""
+    """The new state of a prompt. Raises PromptClosed: every state but PENDING is terminal."""
     transition = PROMPT_TRANSITIONS.get((state, trigger))
     if transition is None:
         raise PromptClosed(prompt_id, state)

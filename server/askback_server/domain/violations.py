@@ -1,4 +1,4 @@
-"""Collects what is wrong with a request, so that one error reports all of it."""
+"""Collects the violations of a request, so that one error reports all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Violations:
-    """The violations found so far; `done` raises them together. Field paths are noted below `prefix`."""
+    """The violations found so far; `done` raises them together. Their paths start with `prefix`."""
 
     __slots__ = ("found", "prefix")
 
@@ -23,18 +23,18 @@ class Violations:
         self.found: list[Violation] = []
 
     def bad(self, field: str, description: str) -> None:
-        """Note a violation."""
+        """Add a violation."""
         self.found.append(Violation(self.prefix + field, description))
 
     def run(self, check: Callable[[], object]) -> None:
-        """Note what a check of `json_text` or `forms` finds."""
+        """Run a check of `json_text` or `forms`, and add the violations of its BadFields."""
         try:
             check()
         except BadFields as error:
             self.found.extend(Violation(self.prefix + v.field, v.description) for v in error.violations)
 
     def read(self, read: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
-        """What `read` returns. If it raises InvalidField, note its violations as they are and return None."""
+        """Return the result of `read`. If it raises InvalidField, add its violations and return None."""
         try:
             return read(*args, **options)
         except InvalidField as error:
@@ -42,12 +42,12 @@ class Violations:
             return None
 
     def storable(self, field: str, values: Iterable[str]) -> None:
-        """Note a text with NUL: databases cannot store it, and cannot even be asked for it."""
+        """Add a violation if a text contains NUL: databases cannot store it, nor take it as a parameter."""
         if any("\0" in value for value in values):
             self.bad(field, "must not contain the NUL character")
 
     def positive(self, field: str, value: timedelta) -> bool:
-        """Whether a duration is longer than 0 s. Notes a violation if not."""
+        """Whether a duration is longer than 0 s; if not, adds a violation."""
         if value > timedelta(0):
             return True
         self.bad(field, "must be longer than 0 s; leave it unset for none")

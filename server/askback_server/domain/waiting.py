@@ -1,4 +1,4 @@
-"""A job that waits for several prompts, and may go on with the first that is resolved."""
+"""Jobs that wait for several prompts, and may continue when the first one is resolved."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from askback_server.domain.transitions import JobTrigger
 
 
 def open_blocking(change: Change) -> int:
-    """How many open prompts block, those included that hold nothing since the job ran on."""
+    """The number of open blocking prompts, including those that the job does not wait for at the moment."""
     if change.job.wake is Wake.ALL:
         return change.job.open_blocking
     return sum(1 for prompt in change.open if prompt.content.blocking)
 
 
 def wait_again(change: Change) -> None:
-    """The job runs after one of several answers, and asks again for a prompt that is open: all that block
-    hold it again."""
+    """Block a job that was resumed by one of several answers, and asks again for a prompt that is open.
+
+    All open blocking prompts block it again.
+    """
     if change.job.state is JobState.RUNNING and (blocking := open_blocking(change)):
-        # The run began with an answer: its holder may be at work on it.
+        # This run was started by an answer, and the holder may be working on it.
         change.set(open_blocking=blocking, wake=Wake.DUE)
         move(change, JobTrigger.WAIT)
-        change.event(EventType.JOB_WAITS)
+        change.record(EventType.JOB_WAITS)
 
 
-def may_go_on(change: Change, command: ReleaseJob) -> bool:
-    """Whether the function of a released job did not only wait for open prompts, or may not have."""
+def can_continue(change: Change, command: ReleaseJob) -> bool:
+    """Whether a released job must run again at once: its function may have more to do than wait."""
     if command.at_work or not command.awaited:
         return command.at_work or change.job.wake is Wake.DUE
-    # An answer that it waits for may have crossed the release.
+    # An awaited prompt may have been resolved while the release was on its way.
     still_open = {prompt.key for prompt in change.open}
     return not still_open.issuperset(command.awaited)

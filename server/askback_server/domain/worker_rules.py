@@ -1,10 +1,10 @@
-"""What the holder of a job may do to it. All of it needs the newest token and a live session."""
+"""Rules of the commands of workers. All but LeaseJob need the newest fencing token and a live session."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.checks import Checker
 from askback_server.domain.commands import (
     AcknowledgePrompts,
@@ -32,23 +32,27 @@ from askback_server.domain.life import (
     fail_now,
     fence,
     move,
-    run_again,
+    requeue,
+    retry_attempt,
     stall,
-    try_again,
 )
 from askback_server.domain.principals import Role
+from askback_server.domain.replies import JobVersion
 from askback_server.domain.transitions import JobTrigger
-from askback_server.domain.waiting import may_go_on
+from askback_server.domain.waiting import can_continue
 
 
-def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided[Job]:
-    """The token rises; the write is guarded by the new holder's session."""
+def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> RuleResult[Job]:
+    """Give the job to a worker under a new fencing token. The write is guarded by the worker's session.
+
+    Raises IllegalState, SessionNotFound.
+    """
     command.principal.require(Role.WORKER)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     if facts.is_dead(command.session):
         raise SessionNotFound(command.session.session_id)
     if command.again and job.session_id == command.session.session_id:
-        return Decided(job)
+        return RuleResult(job)
     if job.ready_at is not None and job.ready_at > facts.now:
         raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)
     if command.not_after is not None and command.not_after <= facts.now:
@@ -63,27 +67,30 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided[
         holder=command.principal.subject,
     )
     change.require(session=command.session, not_before=job.ready_at, not_after=command.not_after)
-    change.event(
+    change.record(
         EventType.JOB_LEASED,
         None,
         {"token": job.token + 1, "attempt": job.attempt, "worker_id": command.worker_id},
     )
-    return Decided(change.job, change)
+    return RuleResult(change.job, change)
 
 
-def held(aggregate: Aggregate, command: HolderCommand[object], facts: Facts) -> Change:
-    """The start of every holder's write. Raises JobNotFound or LeaseLost."""
+def begin_holder_change(aggregate: Aggregate, command: HolderCommand[object], facts: Facts) -> Change:
+    """Check the holder's fencing token, and start a change that is guarded by its session.
+
+    Raises JobNotFound, LeaseLost.
+    """
     command.principal.require(Role.WORKER)
-    job = aggregate.existing(command.job_id, command.principal)
+    job = aggregate.require_job(command.job_id, command.principal)
     session = fence(job, command.principal, command.token, command.session, facts)
     change = Change(aggregate, facts, job.worker_id)
     change.require(session=session)
     return change
 
 
-def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided[int]:
-    """How far the job is; percent is derived where the worker leaves it 0."""
-    change = held(aggregate, command, facts)
+def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> RuleResult[JobVersion]:
+    """Store progress. `percent` is computed from `done` and `total` if the worker leaves it 0."""
+    change = begin_holder_change(aggregate, command, facts)
     progress = command.progress
     check = Checker(facts.limits, "progress.")
     check.number("done", progress.done, 0, 2**53)
@@ -95,7 +102,7 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
         progress = replace(progress, percent=min(100.0, 100.0 * progress.done / progress.total))
     move(change, JobTrigger.WRITE)
     change.set(progress=progress)
-    change.event(
+    change.record(
         EventType.JOB_PROGRESSED,
         None,
         {
@@ -106,12 +113,14 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
             "milestone": command.milestone,
         },
     )
-    return Decided(change.job.version, change)
+    return RuleResult(JobVersion(change.job.version), change)
 
 
-def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided[int]:
-    """The worker has these resolutions; what it confirmed before stays as it is."""
-    change = held(aggregate, command, facts)
+def acknowledge_prompts(
+    aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts
+) -> RuleResult[JobVersion]:
+    """Mark resolutions as received by the worker. Repeatable. Raises PromptNotFound, IllegalState."""
+    change = begin_holder_change(aggregate, command, facts)
     for prompt_id in command.prompt_ids:
         prompt = aggregate.prompts.get(prompt_id)
         if prompt is None or prompt.job_id != command.job_id:
@@ -124,14 +133,14 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
                 prompt_id=prompt_id,
             )
         if prompt.consumed_at is None and prompt_id not in change.prompts:
-            change.event(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
+            change.record(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
             change.put(evolve(prompt, consumed_at=facts.now))
-    return Decided(change.job.version, change if change.events else None)
+    return RuleResult(JobVersion(change.job.version), change if change.events else None)
 
 
-def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided[int]:
-    """The result of a step, for whoever runs the job next."""
-    change = held(aggregate, command, facts)
+def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> RuleResult[JobVersion]:
+    """Save the result of a step for later attempts. Raises LimitExceeded."""
+    change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
     check.key("key", command.key)
     check.json("value_json", command.value_json, required=True)
@@ -145,28 +154,28 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
     move(change, JobTrigger.WRITE)
     change.set(checkpoints=change.job.checkpoints + 1)
     change.checkpoints.append(Checkpoint(command.job_id, command.key, command.value_json, facts.now))
-    change.event(EventType.CHECKPOINT_SAVED, None, {"key": command.key})
-    return Decided(change.job.version, change)
+    change.record(EventType.CHECKPOINT_SAVED, None, {"key": command.key})
+    return RuleResult(JobVersion(change.job.version), change)
 
 
-def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided[Job]:
-    """A result. The one who completed the job may say so again."""
+def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> RuleResult[Job]:
+    """End the job with a result. Repeatable with the token that completed it."""
     job = aggregate.job
     if job is not None and job.state is JobState.COMPLETED and job.token == command.token > 0:
         command.principal.require(Role.WORKER)
-        return Decided(aggregate.existing(command.job_id, command.principal))
-    change = held(aggregate, command, facts)
+        return RuleResult(aggregate.require_job(command.job_id, command.principal))
+    change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
     check.json("result_json", command.result_json)
     check.done()
     change.set(result_json=command.result_json)
     end_job(change, JobTrigger.COMPLETE, EventType.JOB_COMPLETED, {})
-    return Decided(change.job, change)
+    return RuleResult(change.job, change)
 
 
-def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided[Job]:
-    """A failure: again, for good, or the confirmation of a cancel."""
-    change = held(aggregate, command, facts)
+def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> RuleResult[Job]:
+    """End the attempt: the job is retried, fails, or is cancelled if that was requested."""
+    change = begin_holder_change(aggregate, command, facts)
     failure = command.failure
     check = Checker(facts.limits)
     check.name("failure.code", failure.code or "FAILED")
@@ -181,25 +190,25 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided[Jo
     elif command.retryable and command.keep_attempt:
         stall(change, failure)
     elif command.retryable and job.attempt < job.max_attempts:
-        try_again(change, JobTrigger.RETRY, EventType.JOB_RETRIED, failure, command.retry_delay)
+        retry_attempt(change, JobTrigger.RETRY, EventType.JOB_RETRIED, failure, command.retry_delay)
     else:
         fail_now(change, JobTrigger.FAIL, failure)
-    return Decided(change.job, change)
+    return RuleResult(change.job, change)
 
 
-def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Decided[Job]:
-    """Given up without a failure: parked, PENDING again, or the confirmation of a cancel."""
-    change = held(aggregate, command, facts)
+def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> RuleResult[Job]:
+    """Give the job back: it is parked, PENDING again, or cancelled if that was requested."""
+    change = begin_holder_change(aggregate, command, facts)
     if change.job.cancel_requested_at is not None:
         cancel_now(change)
-        return Decided(change.job, change)
-    if change.job.state is JobState.PENDING_HITL and may_go_on(change, command):
-        run_again(change)
+        return RuleResult(change.job, change)
+    if change.job.state is JobState.PENDING_HITL and can_continue(change, command):
+        requeue(change)
     else:
         state = move(change, JobTrigger.RELEASE)
         drop_holder(change)
         change.set(ready_at=facts.now if state is JobState.PENDING else None)
     if command.awaited:
         change.set(wake=Wake.ANY)
-    change.event(EventType.JOB_RELEASED, None, {"parked": change.job.state is JobState.PENDING_HITL})
-    return Decided(change.job, change)
+    change.record(EventType.JOB_RELEASED, None, {"parked": change.job.state is JobState.PENDING_HITL})
+    return RuleResult(change.job, change)

@@ -1,1 +1,2 @@
-"""Commands -> group commit -> replies; leases and dispatch; timers and sweep; hot jobs."""
+"""The write path: commands, group commit, replies. Also dispatch, timers, sessions, cleanup and the job
+cache."""

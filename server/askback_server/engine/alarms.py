@@ -1,4 +1,4 @@
-"""Many times at which somebody wants to look, and one alarm."""
+"""Calls a function soon after each of many points in time, with one timer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from askback_server.ports.clock import Alarm, DatabaseClock
 
 MOST = 100_000
-"""Times kept. Whoever has more looks again and again anyway."""
+"""Maximum number of pending times. Further ones are dropped: the caller also polls."""
 AFTER = timedelta(milliseconds=10)
-"""So much later than asked for: our estimate of the database's clock may be a little ahead of it."""
+"""Added to each time, because our estimate of the database's clock may be slightly ahead of it."""
 
 
 class Alarms:
-    """Calls `look` soon after each of the times that were noted."""
+    """A heap of times and one timer for the earliest. Calls `look` soon after each."""
 
     def __init__(self, clock: DatabaseClock, look: Callable[[], None]) -> None:
         self._clock = clock
@@ -28,7 +28,7 @@ class Alarms:
         return len(self._heap)
 
     def note(self, when: datetime) -> None:
-        """Look soon after `when` too."""
+        """Add a time. A time that is already pending is added once."""
         if when in self._noted or len(self._heap) >= MOST:
             return
         self._noted.add(when)
@@ -49,7 +49,7 @@ class Alarms:
         self._set_alarm()
 
     def close(self) -> None:
-        """Call nobody any more."""
+        """Cancel the timer."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

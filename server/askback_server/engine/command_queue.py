@@ -1,4 +1,4 @@
-"""The commands that wait to be decided: bounded in number and in bytes."""
+"""The queue of commands before the engine: bounded in number and in bytes, fair between principals."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from askback_server.engine.grouping import Item
 
 QUEUE = 8192
 QUEUE_BYTES = 128 * 1024 * 1024
-"""The same in bytes of what the commands carry."""
+"""Capacity in bytes of the queued commands."""
 OPEN_TO_ALL = 0.75
-"""The share of the queue that any command may fill; the rest is for answers and system work."""
+"""Share of the queue open to every command. The rest is reserved for answers and system work (`URGENT`)."""
 OPEN_TO_ONE = 0.6
-"""The part of that which one principal may fill, even with answers; the rest is for the others."""
+"""Share of that which a single principal may fill, even with answers."""
 
 
 class CommandQueue:
-    """First in, first out for each principal; principals take turns."""
+    """First in, first out per principal; principals take turns."""
 
     def __init__(self, capacity: int = QUEUE) -> None:
         self._capacity = capacity
         self._first: deque[Item] = deque()
-        """What was put back."""
+        """Items put back by `put_back`; they come before all others."""
         self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
-        """By principal; whose turn it is comes first."""
+        """By principal. The first key is served next."""
         self._counts: Counter[str] = Counter()
-        """Commands by principal."""
+        """Queued commands per principal."""
         self._sizes: Counter[str] = Counter()
         self._length = 0
         self.bytes = 0
-        """What the commands carry."""
+        """Total size of the queued commands."""
 
     def __len__(self) -> int:
         return self._length
@@ -42,7 +42,7 @@ class CommandQueue:
         return chain(self._first, *self._waiting.values())
 
     def has_room(self, command: c.Command[object]) -> bool:
-        """Whether one more command may wait."""
+        """Whether the command fits: within the queue's share, and within its principal's."""
         share = 1.0 if command.URGENT else OPEN_TO_ALL
         most, most_bytes = self._capacity * share, QUEUE_BYTES * share
         if len(self) >= most or self.bytes >= most_bytes:
@@ -53,18 +53,18 @@ class CommandQueue:
         return self._counts[subject] < most * OPEN_TO_ONE and self._sizes[subject] < most_bytes * OPEN_TO_ONE
 
     def append(self, item: Item) -> None:
-        """Let a command wait behind all others of its principal."""
+        """Append a command to its principal's queue."""
         self._waiting.setdefault(item.command.principal.subject, deque()).append(item)
         self._count(item, 1)
 
     def put_back(self, items: Sequence[Item]) -> None:
-        """Let commands that were taken wait before all others, in their order."""
+        """Put taken commands back at the head of the queue, in their order."""
         self._first.extendleft(reversed(items))
         for item in items:
             self._count(item, 1)
 
     def take(self, most: int, most_bytes: int) -> list[Item]:
-        """The first commands: at most so many, and no more once they carry so many bytes."""
+        """Take up to `most` commands, stopping once they reach `most_bytes`."""
         items: list[Item] = []
         size = 0
         while len(items) < most and size < most_bytes and (self._first or self._waiting):

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from askback_server.engine.committed import Committed
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 REMEMBERED = 100_000
 """Jobs whose last delivered version is remembered; the least recently delivered is forgotten first."""
@@ -93,6 +93,6 @@ class CommitBus:
                 try:
                     follow(item)
                 except Exception:
-                    log.exception(
+                    _log.exception(
                         "a follower of job %s failed", item.job.job_id, extra={"job_id": item.job.job_id}
                     )

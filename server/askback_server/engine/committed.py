@@ -1,4 +1,4 @@
-"""What became true: handed from the engine, or read by the feed, to everybody who follows."""
+"""A committed change, as the engine publishes it or the feed reads it from the log."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from askback_server.domain.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A job as it is after a commit, and the prompts that changed.
+    """A job after a commit, with the prompts that the commit changed.
 
-    `events` are those of this commit; empty if it was learnt from the feed, where readers fill the
-    gap in `seq` by reading. Of a job that another replica deleted no more than its id, namespace and
-    version may be known: then its `job_type` is empty.
+    `events` are the events of this commit. They are empty if the change was read by the feed; a follower that
+    needs every event reads the gap in `seq` from the database. For a job that another replica deleted, only
+    id, namespace and version may be known: then `job_type` is empty.
     """
 
     job: Job
@@ -23,13 +23,13 @@ class Committed:
     events: tuple[Event, ...] = ()
     deleted: bool = False
     learnt_late: frozenset[str] = frozenset()
-    """Without events: the prompts that had a late answer."""
+    """Set when `events` is empty: the prompts that received a late answer."""
     lost: frozenset[str] = frozenset()
-    """Of a deleted job: prompts that changed before, and nobody was told how."""
+    """Set for a deleted job: prompts that changed shortly before and whose last change was not delivered."""
 
     @property
     def late(self) -> frozenset[str]:
-        """The prompts that had a late answer."""
+        """The prompts that received a late answer in this commit."""
         if not self.events:
             return self.learnt_late
         return frozenset(e.prompt_id for e in self.events if e.type is EventType.ANSWER_LATE and e.prompt_id)

@@ -1,8 +1,12 @@
-"""Limits on how many jobs of a queue run at once, over all replicas.
+"""Limits the number of running jobs per queue, over all replicas.
 
-A lease is made only in a turn (ports/queue_locks.py) that has counted the running jobs. Jobs that wait for
-people do not count, and an answer never waits: it may bring one more to run than the limit says, and then
-nothing is leased until there is room again.
+A queue is a namespace and a job type. To lease from a queue with a limit, a replica first takes the queue's
+lock (`ports/queue_locks.py`), which returns the number of running jobs counted under the lock. It leases at
+most the difference to the limit and releases the lock. Each of these leases is guarded by the end of the
+lock, so a delayed write of an expired lock has no effect.
+
+Jobs that wait for people do not count as running. An answer is never delayed by a limit: it may return one
+job more to RUNNING than the limit allows. Then nothing is leased until the count is below the limit again.
 """
 
 from __future__ import annotations
@@ -19,82 +23,85 @@ from askback_server.ports.queue_locks import QueueLocks
 QueueKey = tuple[str, str]
 """A namespace and a job type."""
 
-LASTS = 5.0
-"""Seconds of a turn; it is given back as soon as its leases are decided."""
-TAKEN = timedelta(seconds=0.05)
-"""Until a turn is tried again that was another replica's."""
-FULL = timedelta(seconds=1)
-"""Until a full queue is counted again, if no commit says before that it has room."""
+LOCK_SECONDS = 5.0
+"""Maximum seconds that a lock is held; normally it is released as soon as its leases are decided."""
+RETRY_LOCK = timedelta(seconds=0.05)
+"""Wait before retrying a lock that another replica holds."""
+RECOUNT = timedelta(seconds=1)
+"""Wait before counting a full queue again, unless a commit reports room earlier."""
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """So many leases may be tried, until a time."""
+class Allowance:
+    """The number of leases that may be tried under a lock, and the time at which the lock ends."""
 
-    free: int
+    count: int
     until: datetime
 
 
 class Concurrency:
-    """The limits, and this replica's turns at the queues that have one."""
+    """The configured limits, and the locks that this replica holds or tries to take."""
 
     def __init__(self, limits: Mapping[str, int], locks: QueueLocks, clock: DatabaseClock) -> None:
-        """`limits` are by `TYPE` or `NAMESPACE:TYPE`; the second wins, and a namespace counts alone."""
+        """`limits` maps `TYPE` or `NAMESPACE:TYPE` to a number; the latter takes precedence. Each namespace
+        is counted separately, also under a `TYPE` key."""
         self._limits = limits
         self._locks = locks
         self._clock = clock
         self._closed: dict[QueueKey, datetime] = {}
-        """Queues that are not to be looked at until a time: full, or another replica's turn."""
-        self._mine: set[QueueKey] = set()
-        """Queues at which this replica has a turn, or tries to get one."""
-        self._stirred: set[QueueKey] = set()
-        """Of those, where a job has stopped running meanwhile, which the count may not have seen."""
+        """Queues not to be scanned until a time: they are full, or another replica holds the lock."""
+        self._locked_here: set[QueueKey] = set()
+        """Queues whose lock this replica holds or is taking."""
+        self._room_made: set[QueueKey] = set()
+        """Those of `_locked_here` where a job stopped running meanwhile; the count under the lock may have
+        missed it."""
 
     def limit(self, queue: QueueKey) -> int | None:
-        """How many of its jobs may run at once; None without a limit."""
+        """The limit of a queue; None if it has none."""
         found = self._limits.get(f"{queue[0]}:{queue[1]}")
         return found if found is not None else self._limits.get(queue[1])
 
     def is_open(self, queue: QueueKey) -> bool:
-        """Whether looking for jobs of the queue makes sense now."""
+        """Whether the queue may be scanned now."""
         until = self._closed.get(queue)
-        return queue not in self._mine and (until is None or until <= self._clock.now())
+        return queue not in self._locked_here and (until is None or until <= self._clock.now())
 
-    def made_room(self, job: Job) -> bool:
-        """Whether a commit's job may have made room: it was leased once, and does not run now."""
+    def note_commit(self, job: Job) -> bool:
+        """Take note of a committed job. Returns True if it reopens a full queue: the job had a lease and does
+        not run any more."""
         queue = job.namespace, job.job_type
         if not job.token or job.state is JobState.RUNNING or self.limit(queue) is None:
             return False
-        if queue in self._mine:
-            self._stirred.add(queue)
+        if queue in self._locked_here:
+            self._room_made.add(queue)
         return self._closed.pop(queue, None) is not None
 
-    def opens(self, queue: QueueKey) -> datetime | None:
-        """When it is worth looking at a closed queue again."""
+    def reopens_at(self, queue: QueueKey) -> datetime | None:
+        """The time at which a closed queue is worth a scan again; None if it is open."""
         return self._closed.get(queue)
 
     @asynccontextmanager
-    async def turn(self, queue: QueueKey, most: int) -> AsyncIterator[Places | None]:
-        """A turn at leasing up to `most` jobs of the queue. None if there is no place, or another replica
-        has the turn. Raises StorageUnavailable."""
+    async def lock_queue(self, queue: QueueKey, most: int) -> AsyncIterator[Allowance | None]:
+        """Hold the queue's lock while leasing up to `most` jobs. Yields None if the queue is full, or if
+        another replica holds the lock. Raises StorageUnavailable."""
         limit = self.limit(queue)
         assert limit is not None
-        self._mine.add(queue)
+        self._locked_here.add(queue)
         try:
-            lock = await self._locks.acquire(*queue, limit, LASTS)
+            lock = await self._locks.acquire(*queue, limit, LOCK_SECONDS)
             if lock is None:
-                self._closed[queue] = self._clock.now() + TAKEN
+                self._closed[queue] = self._clock.now() + RETRY_LOCK
                 yield None
                 return
             try:
                 free = min(most, limit - lock.running)
                 if free < most:
-                    self._closed[queue] = self._clock.now() + FULL
-                yield Places(free, lock.until) if free > 0 else None
+                    self._closed[queue] = self._clock.now() + RECOUNT
+                yield Allowance(free, lock.until) if free > 0 else None
             finally:
                 await self._locks.release(lock)
         finally:
-            self._mine.discard(queue)
-            if queue in self._stirred:
-                self._stirred.discard(queue)
+            self._locked_here.discard(queue)
+            if queue in self._room_made:
+                self._room_made.discard(queue)
                 self._closed.pop(queue, None)

@@ -1,12 +1,12 @@
-"""Commands -> group commit -> replies. The one road by which anything changes (docs/design.md 4).
+"""Commands -> group commit -> replies: the single write path (docs/design.md 4).
 
-    decide    every command that waits, on its aggregate, in memory
-    write     all of it as one durable, guarded, set-based write
-    settle    losers of a guard decide again on what is then true
-    reply     after the commit; then publish
+    decide    each waiting command on its aggregate, in memory
+    write     all decisions as one durable, guarded, set-based write
+    settle    decide again, on fresh data, the commands whose guard failed
+    reply     after the commit; then publish the changes
 
-No delay is added when idle: a lone command goes at once. Under load a batch is what queued up
-during the last commit.
+No delay is added when idle: a lone command is written at once. Under load a batch contains what was queued
+during the previous commit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import somebody_is_there
+from askback_server.domain.aggregate import assume_attended
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -39,24 +39,24 @@ from askback_server.engine.grouping import Group, Item, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.judges import Judges
 from askback_server.engine.needs import covers
-from askback_server.engine.observer import Observer, Unobserved
+from askback_server.engine.observer import NullObserver, Observer
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 R = TypeVar("R")
 
 BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
-"""After how much of a batch's commands others may run."""
+"""Bytes of decided commands after which the engine yields to the event loop."""
 TRIES = 3
-"""How often a lost guard is decided again."""
+"""How often a command is decided again after a failed guard."""
 
 
 class Engine:
-    """Takes commands, gives replies. `run()` is its only writer."""
+    """Executes commands. `run()` is the only writer of job data in this process."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Engine:
         queue: int = QUEUE,
         observer: Observer | None = None,
         judges: Judges | None = None,
-        attended: Callable[[Prompt], bool] = somebody_is_there,
+        attended: Callable[[Prompt], bool] = assume_attended,
     ) -> None:
         """`attended` tells whether a console shows a prompt to one of its reviewers."""
         self._store = store
@@ -79,7 +79,7 @@ class Engine:
         self.hot = hot
         self._publish = publish
         self._batch_commands = batch_commands
-        self._observer = observer or Unobserved()
+        self._observer = observer or NullObserver()
         self._queue = CommandQueue(queue)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -90,16 +90,16 @@ class Engine:
         self._attended = attended
 
     async def execute(self, command: c.Command[R]) -> R:
-        """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
-        Draining, Contention, StorageUnavailable.
+        """Submit a command and wait for its reply.
 
-        A caller that goes away (is cancelled) does not withdraw its command.
+        Raises what the rules raise, and QueueFull, Draining, Contention, StorageUnavailable. Cancelling the
+        caller does not withdraw the command.
         """
-        # Cancelling the caller cancels its future only: the command stays where it is.
+        # Cancelling the caller cancels only its future: the command stays in the queue.
         return await self.submit(command)
 
     def submit(self, command: c.Command[R]) -> asyncio.Future[R]:
-        """Queue a command. The future has the reply, after the commit."""
+        """Queue a command. The future gets the reply after the commit. Raises QueueFull, Draining."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
         if not self._queue.has_room(command):
@@ -111,43 +111,43 @@ class Engine:
         return reply
 
     async def run(self) -> None:
-        """Write batches until cancelled. A batch that fails fails its own commands only."""
+        """Write batches until cancelled. A failed batch fails only its own commands."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 items = self._queue.take(self._batch_commands, BATCH_BYTES)
-                self._observer.batch(len(items))
+                self._observer.on_batch(len(items))
                 try:
                     await self._process(items)
                 except Exception as error:
                     if isinstance(error, AskbackError):
-                        log.warning("a batch of %d commands was not written: %s", len(items), error)
+                        _log.warning("a batch of %d commands was not written: %s", len(items), error)
                     else:
-                        log.exception("a batch of %d commands failed", len(items))
-                    self._observer.failed(len(items))
+                        _log.exception("a batch of %d commands failed", len(items))
+                    self._observer.on_failure(len(items))
                     for item in items:
                         item.fail(error)
             if not self._judges.busy:
                 self._idle.set()
 
     def close(self) -> None:
-        """End what runs beside the loop."""
+        """Stop the process that judges large answers."""
         self._judges.close()
 
     async def drain(self) -> None:
-        """Refuse new commands, then wait until all that waits is written and replied to."""
+        """Refuse new commands, then wait until all queued ones are written and replied to."""
         self._draining = True
         await self._idle.wait()
 
     @property
     def idle(self) -> bool:
-        """Whether all that was submitted has been written and replied to."""
+        """Whether every submitted command has been written and replied to."""
         return self._idle.is_set()
 
     @property
     def waiting(self) -> int:
-        """How many commands wait."""
+        """The number of queued commands."""
         return len(self._queue)
 
     async def _process(self, items: Sequence[Item]) -> None:
@@ -170,18 +170,18 @@ class Engine:
             done: list[Committed] = []
             for group in groups:
                 if not group.is_proven:
-                    again.append(self._anew(group))
+                    again.append(self._retry_reread(group))
                 elif group.write is not None and (why := lost.get(group.write.job.job_id)):
-                    retry = self._lost(group, why)
+                    retry = self._retry_lost(group, why)
                     if retry is not None:
                         again.append(retry)
                 else:
                     self._settle(group, done)
-            # Replies are set first: their receivers run only after this task gives way, when the
-            # publication below has reached the sessions' outboxes too.
+            # Set the replies first: their receivers run only when this task yields, and by then the
+            # publication below has reached the outboxes of the sessions too.
             if done:
                 self._publish(done)
-                self._observer.committed(done)
+                self._observer.on_commit(done)
             groups = again
 
     async def _write(self, groups: Sequence[Group]) -> dict[str, Lost]:
@@ -189,18 +189,18 @@ class Engine:
         try:
             written = await self._store.write([g.write for g in groups if g.write is not None])
         except UnknownOutcome as error:
-            # Nothing may be believed of these jobs until they are read again.
+            # The cached state of these jobs may be wrong until they are read again.
             for group in groups:
                 if group.write is not None:
                     self.hot.drop(group.write.job.job_id)
             raise OutcomeUnknown from error
         self._clock.compare(asked, written.now)
-        self._observer.wrote(perf_counter() - started, written.lost.values())
+        self._observer.on_write(perf_counter() - started, written.lost.values())
         return written.lost
 
     def _settle(self, group: Group, done: list[Committed]) -> None:
         if group.write is not None:
-            committed = group.committed()
+            committed = group.to_committed()
             done.append(committed)
             if committed.deleted:
                 self.hot.drop(committed.job.job_id)
@@ -214,20 +214,20 @@ class Engine:
         self._queue.put_back(group.deferred)
         for item, namespace, unjudged in group.unjudged:
             subject = item.command.principal.subject
-            self._judges.start(subject, namespace, unjudged, partial(self._judged, item))
+            self._judges.start(subject, namespace, unjudged, partial(self._resubmit, item))
 
     async def _give_way(self, item: Item) -> None:
-        """Let others run after so many bytes of commands: a batch of large ones must not hold the loop.
+        """Yield after YIELD_BYTES of decided commands: a batch of large ones must not block the event loop.
 
-        By size, not by the clock: what a seed decides (tests/simulate) must not depend on the machine.
+        Counted in bytes, not seconds, so that simulated runs (tests/simulate) depend on their seed only.
         """
         self._decided += item.command.size
         if self._decided >= YIELD_BYTES:
             self._decided = 0
             await asyncio.sleep(0)
 
-    def _judged(self, item: Item, found: Judgement | Exception) -> None:
-        """Decide an answer again, now that its values have been judged."""
+    def _resubmit(self, item: Item, found: Judgement | Exception) -> None:
+        """Queue an answer again once its values have been judged."""
         if isinstance(found, Exception):
             item.fail(found)
         else:
@@ -236,22 +236,22 @@ class Engine:
             self._queue.append(item)
         self._wake.set()
 
-    def _anew(self, group: Group) -> Group:
-        """The same commands on what the database says: a memory alone refuses nobody."""
+    def _retry_reread(self, group: Group) -> Group:
+        """A retry on data read from the database: a refusal must not rest on the cache alone."""
         return Group(group.wanted, group.items, reread=True)
 
-    def _lost(self, group: Group, why: Lost) -> Group | None:
-        """A lost guard: read again and decide again, a few times."""
+    def _retry_lost(self, group: Group, why: Lost) -> Group | None:
+        """Handle a failed guard: fail what cannot succeed, and return a retry of the rest, if any."""
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)
-        # Those whose guard could not stand beside the others' have not been tried.
+        # Deferred items had a guard that conflicts with this write's: they have not been tried yet.
         self._queue.put_back(group.deferred)
         items = []
         session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:
             item.tries += 1
             if why is Lost.MOVED and getattr(item.command, "session", None) == session:
-                # Its worker holds the job still, by another stream, and says it again there.
+                # The worker still holds the job, over a newer stream, and sends the command again there.
                 item.fail(SessionMoved())
             elif item.tries > TRIES:
                 item.fail(Contention("others changed the job at the same time; send it again"))
@@ -265,9 +265,9 @@ class Engine:
         return retry
 
     async def _isolate(self, items: Sequence[Item], error: BadData) -> None:
-        """The culprit alone gets the error: halves, down to one."""
+        """Find the command whose data the database refuses, by halving the batch, and fail only that one."""
         if len(items) == 1:
-            log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
+            _log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
             items[0].fail(InvalidArgument("the database cannot store this; check texts and numbers"))
             return
         middle = len(items) // 2
@@ -279,7 +279,7 @@ class Engine:
         return (prompt.job_id, prompt.prompt_id) if prompt is not None else ("", "")
 
     async def _fill(self, groups: Sequence[Group]) -> None:
-        """Give each group its aggregate: from memory if that covers it, else read in one go."""
+        """Give each group its aggregate: from the cache if that covers what is needed, else by one read."""
         missing = []
         for group in groups:
             wanted = group.wanted
@@ -291,7 +291,7 @@ class Engine:
             if wanted.job_id or (wanted.request and group.reread):
                 missing.append(group)
             else:
-                # A new job: whether its request_id exists is found out by the write itself.
+                # A new job. Whether its request_id exists already is found out by the write.
                 group.fresh = not wanted.request
         if missing:
             loaded = await self._store.load([g.wanted for g in missing])

@@ -1,7 +1,7 @@
-"""One line of log for each business event: who asked, answered, cancelled or ended what.
+"""Writes one log line per business event: who asked, answered, cancelled or ended what.
 
-Lines name jobs and prompts by their ids, keys and kinds. They never hold a title, an answer's values, edits
-or comment, a reason, or the text of a failure.
+Lines name jobs and prompts by id, key and kind. They never contain a title, an answer's values, edits or
+comment, a reason, or the text of a failure.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from askback_server.domain.events import Event, EventType
 from askback_server.engine.committed import Committed
-from askback_server.engine.observer import Unobserved
+from askback_server.engine.observer import NullObserver
 
-log = logging.getLogger("askback.events")
+_log = logging.getLogger("askback.server.events")
 
 _WORDS = {
     EventType.JOB_CREATED: "job created",
@@ -36,7 +36,7 @@ _WORDS = {
     EventType.ANSWER_REFUSED: "answer refused",
     EventType.ANSWER_LATE: "answer came too late",
 }
-"""What is not in here (leases, progress, checkpoints, reminders) is the engine's own business."""
+"""Events that are not listed (leases, progress, checkpoints, reminders) are internal and not logged."""
 
 _DATA = (
     "decision",
@@ -49,22 +49,24 @@ _DATA = (
     "retried_from",
     "carried_from",
 )
-"""What a line takes from an event's data. Everything else there may be somebody's text."""
+"""Fields copied from an event's data. All others may contain users' text."""
 
 
-class EventLog(Unobserved):
-    """Writes the lines, after the commit, at the replica that made it: each event once."""
+class EventLog(NullObserver):
+    """Writes the lines after the commit, at the replica that made it: each event is logged once."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """This replica has made this true."""
-        if not log.isEnabledFor(logging.INFO):
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """See Observer."""
+        if not _log.isEnabledFor(logging.INFO):
             return
         for item in batch:
             for event in item.events:
                 if words := _WORDS.get(event.type):
-                    # Not log.info: it looks for the caller's line, which is always this one.
+                    # Not `_log.info`, which looks up the caller's line: it would always be this one.
                     fields = _fields(item, event)
-                    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, words, (), None, extra=fields))
+                    _log.handle(
+                        _log.makeRecord(_log.name, logging.INFO, "", 0, words, (), None, extra=fields)
+                    )
 
 
 def _fields(item: Committed, event: Event) -> dict[str, object]:

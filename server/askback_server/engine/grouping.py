@@ -1,4 +1,4 @@
-"""The commands of one batch on one job: decided one after the other, folded to one guarded write."""
+"""Groups the commands of a batch by job, decides them in order, and folds them into one guarded write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, Change, Facts, somebody_is_there
+from askback_server.domain.aggregate import Aggregate, Change, Facts, assume_attended
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
 from askback_server.domain.errors import AskbackError
@@ -26,7 +26,7 @@ _NOTHING = Aggregate()
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A command that waits for its reply."""
+    """A queued command and the future of its reply."""
 
     command: Command[object]
     reply: asyncio.Future[Any]
@@ -35,46 +35,50 @@ class Item:
     tries: int = 0
 
     def fail(self, error: BaseException) -> None:
-        """Its caller gets the error.
+        """Pass an error to the caller.
 
-        What is none of ours is a bug: the door logs it with an id and answers INTERNAL, so that it is not
-        sent again and again.
+        An exception that is not an AskbackError is a bug. The transport logs it with an id and replies
+        INTERNAL, so that clients do not retry it.
         """
         if not self.reply.done():
             self.reply.set_exception(error)
-            self.reply.exception()  # a caller that went away leaves its error unseen: no news for the log
+            self.reply.exception()  # mark as retrieved: the caller may be gone
 
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """All commands of a batch on one aggregate."""
+    """All commands of a batch on one aggregate, and the outcome of deciding them."""
 
     wanted: Wanted
     items: list[Item] = field(default_factory=list)
     aggregate: Aggregate = _NOTHING
     fresh: bool = False
-    """Read from the database for this batch: what writes nothing may be decided on it."""
+    """Whether the aggregate was read from the database for this batch. A decision without a write needs that:
+    nothing else would notice that the cache was stale."""
     replies: list[tuple[Item, object, AskbackError | None]] = field(default_factory=list)
     unjudged: list[tuple[Item, str, Unjudged]] = field(default_factory=list)
-    """Items that are decided again when the values of their answers have been judged, and the namespace."""
+    """Answers to decide again once their values have been judged, with the job's namespace."""
     deferred: list[Item] = field(default_factory=list)
-    """Items whose guard cannot stand beside the others': they come first in the next batch."""
+    """Items whose guard conflicts with this write's. They come first in the next batch."""
     write: JobWrite | None = None
     after: Aggregate = _NOTHING
     dead_sessions: frozenset[SessionRef] = frozenset()
-    """Sessions that a guard has found expired."""
+    """Sessions known to have expired, from guards that failed."""
     reread: bool = False
     """Read the aggregate from the database, even if it is in memory."""
 
     @property
     def is_proven(self) -> bool:
-        """Whether the decisions hold without a doubt, once the write (if any) is made."""
+        """Whether the decisions are safe to reply: proven by the write's guard, or made on fresh data."""
         return self.write is not None or self.fresh
 
     def decide(
-        self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = somebody_is_there
+        self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = assume_attended
     ) -> Iterator[Item]:
-        """Apply the commands in their order, and name each before; a refused one changes nothing."""
+        """Decide the commands in order. A refused command changes nothing.
+
+        Yields each item before it is decided, so that the caller can give way to other tasks.
+        """
         self.replies, self.deferred, self.unjudged, self.write = [], [], [], None
         self.after = self.aggregate
         for place, item in enumerate(self.items):
@@ -106,17 +110,17 @@ class Group:
         other = change.guard.session
         if self.write is not None and self.write.deleted:
             return True
-        # Another epoch of the same session is another guard: one of the two holders has lost it.
+        # Two epochs of one session conflict as well: one of the two streams has lost the session.
         return mine is not None and other is not None and mine != other
 
     def _fold(self, change: Change) -> None:
-        """One final image per row, one guard, every event."""
+        """Merge a change into the write: one final image per row, one guard, every event."""
         write = self.write
         if write is None:
             base = self.aggregate.job
             write = self.write = JobWrite(change.job, base.version if base else 0)
         write.job = change.job
-        write.guard = write.guard.merged(change.guard)
+        write.guard = write.guard.merge(change.guard)
         for prompt_id, prompt in change.prompts.items():
             before = self.aggregate.prompts.get(prompt_id)
             if before is None:
@@ -131,8 +135,8 @@ class Group:
         write.events += change.events
         write.deleted = change.deleted
 
-    def committed(self) -> Committed:
-        """What its write made true."""
+    def to_committed(self) -> Committed:
+        """The committed change of its write."""
         assert self.write is not None
         write = self.write
         changed = [prompt for prompt, _ in write.changed_prompts.values()]
@@ -143,7 +147,8 @@ class Group:
 async def group_by_job(
     items: Iterable[Item], locate: Callable[[c.PromptRef], Awaitable[tuple[str, str]]]
 ) -> list[Group]:
-    """The commands of a batch by aggregate; `locate` gives a prompt's job and id, empty if there is none."""
+    """Group a batch by aggregate. `locate` returns job id and prompt id of a prompt, empty if it does not
+    exist."""
     groups: dict[str | tuple[str, str], Group] = {}
     for item in items:
         command = item.command

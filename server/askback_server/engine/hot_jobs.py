@@ -1,7 +1,7 @@
-"""Jobs in flight, in memory: read first, the database behind it as the truth (docs/design.md 5).
+"""A cache of the jobs in flight (docs/design.md 5).
 
-Filled by commits and by reads, kept coherent by the feed. A stale entry can only cost a retry: every
-write is guarded by the version, and what writes nothing is not decided on an entry alone.
+It is filled by commits and reads, and kept coherent by the feed. A stale entry can only cost a retry: every
+write is guarded by the job's version, and a decision without a write is not made on a cached entry alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from askback_server.domain.prompts import Prompt
 
 MOST_BYTES = 256 * 1024 * 1024
 KEEP_CLOSED = 32
-"""Closed prompts kept of one job; a job that asks for weeks must not fill the memory."""
+"""Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
 
 
 def _unknown(_: str) -> int:
@@ -25,7 +25,7 @@ def _unknown(_: str) -> int:
 
 
 class HotJobs:
-    """Aggregates by job id: bounded in number and in bytes, least recently used first out, with a time to
+    """Aggregates by job id, bounded in number and bytes, with least-recently-used eviction and a time to
     live."""
 
     def __init__(
@@ -37,20 +37,20 @@ class HotJobs:
         ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
-        """`newest` gives the newest version of a job that was delivered to followers, 0 if none is known. A
-        read that another replica's commit has overtaken is older than that, and is not kept."""
+        """`newest` returns the newest version of a job that was delivered to followers, 0 if none is known. A
+        read older than that was overtaken by another replica's commit, and is not cached."""
         self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
         self._most_bytes = most_bytes
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[Aggregate, float, int]] = OrderedDict()
-        """What is known, until when it is trusted, and its size."""
+        """Aggregate, monotonic time until which it is valid, and size."""
         self.bytes = 0
-        """Roughly what all of it takes."""
+        """Approximate size of all entries."""
         self._by_prompt: dict[str, str] = {}
         self.hits = self.misses = 0
-        """How often `get` knew a job, and did not."""
+        """Cache hits and misses of `get`."""
         self._live = True
 
     def __len__(self) -> int:
@@ -58,19 +58,19 @@ class HotJobs:
 
     @property
     def is_live(self) -> bool:
-        """False while the memory is suspended."""
+        """Whether entries are served; False after `suspend`."""
         return self._live
 
     def suspend(self) -> None:
-        """Serve nothing until `resume`: the feed is down, so entries may be out of date."""
+        """Serve nothing until `resume`: the feed is down, so entries may be stale."""
         self._live = False
 
     def resume(self) -> None:
-        """Serve entries again: the feed has brought what was missed."""
+        """Serve entries again: the feed has caught up."""
         self._live = True
 
     def get(self, job_id: str) -> Aggregate | None:
-        """What is known of a job, if it is known and the feed is live."""
+        """A cached job, if the cache is live and the entry has not expired."""
         entry = self._entries.get(job_id) if self._live else None
         if entry is None or entry[1] < self._monotonic():
             self.misses += 1
@@ -80,12 +80,12 @@ class HotJobs:
         return entry[0]
 
     def peek(self, job_id: str) -> Aggregate | None:
-        """What is kept of a job, be it trusted now or not; for the feed, which makes it so."""
+        """A cached entry even while the cache is suspended; for the feed, which repairs entries."""
         entry = self._entries.get(job_id)
         return entry[0] if entry is not None else None
 
     def locate(self, ref: PromptRef) -> Prompt | None:
-        """A prompt by its id, or by job and key, if it is known."""
+        """Find a cached prompt by its id, or by job and key."""
         job_id = self._by_prompt.get(ref.prompt_id) if ref.prompt_id else ref.job_id
         if not job_id:
             self.misses += 1
@@ -94,7 +94,8 @@ class HotJobs:
         return aggregate.find(ref) if aggregate is not None else None
 
     def put(self, aggregate: Aggregate) -> Aggregate:
-        """Keep what is newer; equal versions know what either knows. Returns all that is known of it."""
+        """Cache an aggregate unless a newer version is cached. Equal versions are merged. Returns the merged
+        aggregate."""
         job = aggregate.job
         if job is None or job.version < self._newest(job.job_id):
             return aggregate
@@ -102,10 +103,10 @@ class HotJobs:
         if known is not None and known[0].job is not None:
             if known[0].job.version > job.version:
                 return aggregate
-            # Of an older version nothing is carried over: a closed prompt may have got a late answer.
+            # Carry nothing over from an older version: a closed prompt may have received a late answer since.
             if known[0].job.version == job.version:
-                aggregate = self._joined(known[0], aggregate)
-        kept = self._trimmed(aggregate)
+                aggregate = self._join(known[0], aggregate)
+        kept = self._trim(aggregate)
         size = kept.size
         self.bytes += size - (known[2] if known is not None else 0)
         self._entries[job.job_id] = (kept, self._monotonic() + self._ttl, size)
@@ -120,19 +121,20 @@ class HotJobs:
         return aggregate
 
     def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
-        """Another replica has changed a job. `changed` are those of its prompts that changed above the
-        seq `after`, read no earlier than the job; None if there may be others.
+        """Apply another replica's change of a job.
 
-        What is not known whole is dropped, and read when it is needed.
+        `changed` are its prompts that changed after the seq `after`, read no earlier than the job; `after` is
+        None if further ones may have changed. An entry that cannot be completed is dropped, and read again
+        when it is needed.
         """
-        # Looked at even when the memory is not live: after an outage this brings what it has missed.
+        # Done even while the cache is suspended: after an outage this brings what it has missed.
         entry = self._entries.get(job.job_id)
         known = entry[0] if entry is not None else Aggregate()
         version = known.job.version if known.job is not None else 0
         if version >= job.version:
             return
         if after is not None and all(p.version <= job.version for p in changed):
-            # The job's own counters tell whether anything is missing.
+            # The job's counter of open prompts shows whether one is missing.
             before = known if version >= after else Aggregate()
             prompts = {**before.prompts, **{p.prompt_id: p for p in changed}}
             if sum(p.is_open for p in prompts.values()) == job.open_prompts:
@@ -141,7 +143,7 @@ class HotJobs:
         self.drop(job.job_id)
 
     @staticmethod
-    def _joined(old: Aggregate, new: Aggregate) -> Aggregate:
+    def _join(old: Aggregate, new: Aggregate) -> Aggregate:
         if old.prompts is new.prompts and old.submissions is new.submissions:
             return new
         missing = [p for pid, p in old.prompts.items() if pid not in new.prompts and not p.is_open]
@@ -151,7 +153,7 @@ class HotJobs:
             submissions = {**old.submissions, **submissions}
         return replace(new, prompts=prompts, submissions=submissions)
 
-    def _trimmed(self, aggregate: Aggregate) -> Aggregate:
+    def _trim(self, aggregate: Aggregate) -> Aggregate:
         if len(aggregate.prompts) <= KEEP_CLOSED * 2:
             return aggregate
         closed = sorted((p for p in aggregate.prompts.values() if not p.is_open), key=lambda p: p.round)
@@ -163,7 +165,7 @@ class HotJobs:
         )
 
     def drop(self, job_id: str) -> None:
-        """Forget a job: it was deleted, or somebody found the entry to be stale."""
+        """Drop a job: it was deleted, or its entry is stale."""
         entry = self._entries.pop(job_id, None)
         if entry is not None:
             self.bytes -= entry[2]
@@ -171,7 +173,7 @@ class HotJobs:
                 self._by_prompt.pop(prompt_id, None)
 
     def sweep(self) -> int:
-        """Drop what has outlived its time. Returns how many."""
+        """Drop expired entries. Returns how many."""
         now = self._monotonic()
         old = [job_id for job_id, (_, until, _size) in self._entries.items() if until < now]
         for job_id in old:

@@ -1,7 +1,7 @@
-"""The process that judges large answers: questions on stdin, violations on stdout, until stdin ends.
+"""The child process that validates large answers: requests on stdin, violations on stdout, until stdin ends.
 
-A message is its length in four bytes, then a pickle. Both ends are this release's own code, and what is
-pickled are plain values of `domain/forms.py`.
+A message is its length in four bytes, followed by a pickle. Pickle is safe here: both ends run the same code,
+and only plain values of `domain/forms.py` are sent.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from askback_server.domain.forms import judge_values
 LENGTH = struct.Struct("!I")
 
 
-def packed(value: object) -> bytes:
-    """A message."""
+def pack(value: object) -> bytes:
+    """Encode a message."""
     body = pickle.dumps(value)
     return LENGTH.pack(len(body)) + body
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer (form, values_json, max_bytes) with violations. The first message says that it is ready."""
-    answers.write(packed(()))
+    """Validate requests of (form, values_json, max_bytes). The first message, empty, reports readiness."""
+    answers.write(pack(()))
     answers.flush()
     while head := questions.read(LENGTH.size):
         form, values_json, max_bytes = pickle.loads(questions.read(*LENGTH.unpack(head)))
-        answers.write(packed(judge_values(form, values_json, max_bytes=max_bytes)))
+        answers.write(pack(judge_values(form, values_json, max_bytes=max_bytes)))
         answers.flush()
 
 

@@ -1,9 +1,9 @@
-"""Judges large answers in a process of its own, one after the other, principals and namespaces in turn.
+"""Validates large answers in a child process, one at a time, principals and namespaces in turn.
 
-The JSON Schema validator holds the interpreter while it runs: in a thread it would stop the event loop all
-the same. A judgement has a deadline; what passes it is refused and its process replaced. How much may wait
-is bounded, in all and for one principal and one namespace. Where others fill the queue, the principal with
-the most in it gives way.
+The JSON Schema validator holds the GIL while it runs, so a thread would block the event loop too. Each
+validation has a deadline; an answer that exceeds it is refused and the process replaced. The queue is
+bounded, in total and per principal and namespace. If it is full, the principal with the most entries loses
+its newest one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from askback_server.domain.errors import LimitExceeded, QueueFull
 from askback_server.domain.forms import Judgement, Unjudged
 from askback_server.domain.json_text import Violation
 from askback_server.engine import judge_process
-from askback_server.engine.judge_process import LENGTH, packed
+from askback_server.engine.judge_process import LENGTH, pack
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 DEADLINE = 5.0
-"""Seconds that one judgement may take."""
+"""Seconds per validation."""
 START = 60.0
-"""Seconds that the process may take to start."""
+"""Seconds for the process to start."""
 WAITING = 64
-"""Judgements that wait, all together."""
+"""Maximum number of waiting validations."""
 WAITING_OF_ONE = 8
-"""Those of one principal, and those of one namespace."""
+"""Maximum per principal, and per namespace."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,25 +44,25 @@ class _Waiting:
 
 
 class Judges:
-    """Takes what `validate_values` would not do itself."""
+    """Validates the answers that `validate_values` leaves to it (`Unjudged`)."""
 
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._waiting: list[_Waiting] = []
-        """The first is the next whose turn it is."""
+        """In the order in which they are served."""
         self._process: asyncio.subprocess.Process | None = None
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def busy(self) -> bool:
-        """Whether anything that was started has not been told."""
+        """Whether a started validation has not been reported yet."""
         return bool(self._tasks)
 
     def start(
         self, subject: str, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]
     ) -> None:
-        """Judge an answer of a principal in a namespace, and tell what came of it."""
+        """Validate an answer in the background and report the outcome to `tell`."""
 
         async def work() -> None:
             try:
@@ -78,7 +78,7 @@ class Judges:
         self._tasks.add(task)
 
     async def judge(self, subject: str, namespace: str, asked: Unjudged) -> tuple[Violation, ...]:
-        """What is wrong with the values. Raises QueueFull, and LimitExceeded at the deadline."""
+        """Validate an answer. Returns its violations. Raises QueueFull, and LimitExceeded at the deadline."""
         if sum(w.subject == subject for w in self._waiting) >= WAITING_OF_ONE:
             raise _full()
         self._make_room(subject, [w for w in self._waiting if w.namespace == namespace], WAITING_OF_ONE)
@@ -90,8 +90,8 @@ class Judges:
         return await reply
 
     def _make_room(self, subject: str, among: list[_Waiting], most: int) -> None:
-        """Refuse the newest of the principal that has the most `among` these, if they are too many for one
-        more. Raises QueueFull if it would then have less than this principal."""
+        """If the queue is full, refuse the newest entry of the principal with the most entries in `among`.
+        Raises QueueFull if that principal would then have fewer than this one."""
         if len(among) < most:
             return
         counts = Counter(w.subject for w in among)
@@ -104,7 +104,7 @@ class Judges:
             loser.reply.set_exception(_full())
 
     def close(self) -> None:
-        """End the process; what waits is not judged any more."""
+        """End the process. Waiting answers are not validated any more."""
         for task in (*self._tasks, *([self._work] if self._work is not None else [])):
             task.cancel()
         self._kill()
@@ -113,7 +113,7 @@ class Judges:
         while self._waiting:
             last = self._waiting.pop(0)
             asked, reply = last.asked, last.reply
-            # The others' turn is first; `sort` keeps the order of those that are equal.
+            # Other principals and namespaces come first; `sort` is stable.
             self._waiting.sort(key=lambda w: (w.subject == last.subject, w.namespace == last.namespace))
             if reply.done():
                 continue
@@ -121,12 +121,12 @@ class Judges:
                 found = await self._judge_one(asked)
             except Exception as error:
                 reply.set_exception(error)
-                reply.exception()  # a caller that went away leaves its error unseen
+                reply.exception()  # mark as retrieved: the caller may be gone
             else:
                 reply.set_result(found)
 
     async def _judge_one(self, asked: Unjudged) -> tuple[Violation, ...]:
-        question = packed((asked.form, asked.values_json, asked.max_bytes))
+        question = pack((asked.form, asked.values_json, asked.max_bytes))
         try:
             process = await self._running()
             async with asyncio.timeout(self._deadline):
@@ -136,7 +136,7 @@ class Judges:
                 return await _message(process)
         except TimeoutError:
             self._kill()
-            log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
+            _log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
             raise LimitExceeded(
                 "the values take too long to check against the form; send fewer or shorter ones",
                 limit="judging_seconds",
@@ -144,14 +144,14 @@ class Judges:
             ) from None
         except (OSError, EOFError, asyncio.IncompleteReadError) as error:
             self._kill()
-            log.warning("the process that checks large answers ended: %r", error)
+            _log.warning("the process that checks large answers ended: %r", error)
             raise QueueFull("the answer could not be checked now; send it again a little later") from error
         except asyncio.CancelledError:
             self._kill()
             raise
 
     async def _running(self) -> asyncio.subprocess.Process:
-        """The process, started where there is none."""
+        """The running process; started if there is none."""
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -1,4 +1,4 @@
-"""Which parts of an aggregate a command needs, and whether they are known."""
+"""Which parts of an aggregate a command needs, and whether an aggregate has them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from askback_server.ports.storage import Wanted
 
 
 def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -> None:
-    """Note what a command needs; `prompt_id` is that of a command on a prompt."""
+    """Add what a command needs; `prompt_id` is that of a command on a prompt."""
     if isinstance(command, c.AskPrompt):
         wanted.keys.add(command.key)
         wanted.keys.update(command.supersedes)
@@ -22,7 +22,7 @@ def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -
 
 
 def covers(aggregate: Aggregate, wanted: Wanted) -> bool:
-    """Whether everything wanted is known, or known not to exist."""
+    """Whether the aggregate has everything wanted, or shows that it does not exist."""
     job = aggregate.job
     if job is None:
         return False

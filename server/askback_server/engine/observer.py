@@ -1,4 +1,5 @@
-"""Who is told how the engine does: one call for a batch, one for its write, one for what became true."""
+"""Receives measurements of the engine: per batch, per write, per commit. Used for metrics and the
+event log."""
 
 from __future__ import annotations
 
@@ -10,60 +11,60 @@ from askback_server.ports.storage import Lost
 
 
 class Observer(Protocol):
-    """Called in the loop, in the engine's own time: must be quick, must not raise."""
+    """Called in the event loop, within the engine's time: must be fast and must not raise."""
 
-    def batch(self, commands: int) -> None:
-        """The engine has taken so many commands at once."""
+    def on_batch(self, commands: int) -> None:
+        """The engine has taken a batch of commands."""
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
-        """A durable write has ended after so long; the guards that were lost in it."""
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """A write has ended, with the guards that failed in it."""
 
-    def failed(self, commands: int) -> None:
-        """A batch of so many commands came to nothing: the database, or a bug."""
+    def on_failure(self, commands: int) -> None:
+        """A batch failed as a whole, because of the database or a bug."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """This replica has made this true."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """A batch was committed by this replica."""
 
 
-class Unobserved:
-    """Nobody is told."""
+class NullObserver:
+    """Ignores everything; also a base class for observers of some events."""
 
-    def batch(self, commands: int) -> None:
-        """No."""
+    def on_batch(self, commands: int) -> None:
+        """Do nothing."""
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
-        """No."""
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """Do nothing."""
 
-    def failed(self, commands: int) -> None:
-        """No."""
+    def on_failure(self, commands: int) -> None:
+        """Do nothing."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """No."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """Do nothing."""
 
 
 class Observers:
-    """Tells several observers, in their order."""
+    """Calls several observers in order."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def batch(self, commands: int) -> None:
-        """As Observer.batch, to each."""
+    def on_batch(self, commands: int) -> None:
+        """See Observer."""
         for observer in self._observers:
-            observer.batch(commands)
+            observer.on_batch(commands)
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
-        """As Observer.wrote, to each."""
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """See Observer."""
         lost = list(lost)
         for observer in self._observers:
-            observer.wrote(seconds, lost)
+            observer.on_write(seconds, lost)
 
-    def failed(self, commands: int) -> None:
-        """As Observer.failed, to each."""
+    def on_failure(self, commands: int) -> None:
+        """See Observer."""
         for observer in self._observers:
-            observer.failed(commands)
+            observer.on_failure(commands)
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """As Observer.committed, to each."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """See Observer."""
         for observer in self._observers:
-            observer.committed(batch)
+            observer.on_commit(batch)

@@ -1,4 +1,4 @@
-"""A coroutine that does something again and again, survives errors, and stops when cancelled."""
+"""Repeats a coroutine until cancelled, and survives its errors."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable
 
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 
 async def every(interval: float, work: Callable[[], Awaitable[object]], name: str) -> None:
-    """Do `work` at once and then every `interval` seconds, counted from its end.
+    """Run `work` at once, and again `interval` seconds after each end.
 
-    An error is logged and the next turn comes; cancelling the task ends it.
+    Errors are logged and do not end the loop; cancelling the task does.
     """
     while True:
         try:
             await work()
         except StorageUnavailable as error:
-            log.warning("%s: %s", name, error)
+            _log.warning("%s: %s", name, error)
         except Exception:
-            log.exception("%s failed; next try in %g s", name, interval)
+            _log.exception("%s failed; next try in %g s", name, interval)
         await asyncio.sleep(interval)

@@ -1,9 +1,13 @@
-"""Which open prompts nobody is there for, by what the consoles of all replicas look at.
+"""Tracks which open prompts have a reviewer present, by the views of the consoles at all replicas.
 
-The question is asked for every prompt, so it is answered from memory: an index of the consoles here and,
-a moment later, elsewhere. What it says when a prompt is asked is part of that very write. When people
-come or go the prompts concerned are looked at again, by commands like everything else. Presence is a
-hint: a mark may be some seconds late, in either direction.
+The protocol. A prompt counts as attended while some console shows it to one of its reviewers. Each replica
+publishes the views of its consoles in one row with a time to live, and reads the rows of the others every
+INTERVAL seconds. The rules ask for every prompt whether it is attended, so the answer comes from an index in
+memory, and is written with the very command that asks the prompt. When consoles come or leave, the affected
+prompts are reviewed by commands (`ReviewPresence`).
+
+Presence is a hint: the mark of a prompt may be some seconds late in either direction. A console that leaves
+counts for LINGER seconds more, so that a reconnect marks nothing.
 """
 
 from __future__ import annotations
@@ -25,24 +29,24 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queries import PromptFilter
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 LINGER = 10.0
-"""Seconds for which somebody who has gone is not missed: a console that reconnects was there. For as
-long after its start a replica misses nobody, for consoles must find it first."""
-TURN = 2.0
-"""Seconds between two looks at the consoles of other replicas."""
+"""Seconds for which a console that left still counts as present: it may reconnect. For as long after its own
+start a replica marks nothing, because consoles must find it first."""
+INTERVAL = 2.0
+"""Seconds between two exchanges with the other replicas."""
 TTL = 15.0
-"""Seconds after which a replica that says nothing has no consoles any more."""
+"""Seconds after which the consoles of a silent replica do not count any more."""
 PAGE = 100
-"""Prompts looked at in one go when people came or went, with a pause after each."""
+"""Prompts reviewed at once, with a pause after each page."""
 PAUSE = 0.05
-MOST_GONE = 1_000
-"""Prompts looked at when somebody has gone: the most urgent of the namespace."""
+REVIEW_LIMIT = 1_000
+"""Maximum number of prompts reviewed when a console has left: the most urgent of the namespace."""
 
 
-def document(view: PromptFilter) -> str:
-    """A console's view as text: equal views are one."""
+def encode_view(view: PromptFilter) -> str:
+    """A view as text; equal views have equal texts."""
     viewer = view.viewer
     assert viewer is not None
     return json.dumps(
@@ -59,8 +63,8 @@ def document(view: PromptFilter) -> str:
     )
 
 
-def view_of(text: str) -> PromptFilter:
-    """The view of a document. Its viewer sees what is addressed to it, whatever its roles."""
+def decode_view(text: str) -> PromptFilter:
+    """Parse the text of a view. Its viewer has the role CONSOLE only: other roles make no one a reviewer."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
     viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}
@@ -71,16 +75,16 @@ def view_of(text: str) -> PromptFilter:
 
 
 def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:
-    """The labels of a view: a text where one value is wanted, a list where one of several is.
+    """The labels of a view: a string where one value is wanted, a list where one of several is.
 
-    In one list, so that a replica of the version before reads the document too.
+    Both are in one list, so that a replica of the previous version can read the text too.
     """
     several = sorted((name, sorted(values)) for name, values in view.any_labels.items())
     return [*sorted(view.labels.items()), *several]
 
 
 class PresenceIndex:
-    """Views of consoles, counted, and found by whom a prompt is addressed to.
+    """The views of consoles, counted, and indexed by the audience they can see.
 
     Until `settle` is called every prompt counts as attended: after a start, consoles need time to connect.
     """
@@ -88,32 +92,32 @@ class PresenceIndex:
     def __init__(self) -> None:
         self._settled = False
         self._count: Counter[str] = Counter()
-        self._by: dict[tuple[str, str, str], dict[str, PromptFilter]] = {}
+        self._by_audience: dict[tuple[str, str, str], dict[str, PromptFilter]] = {}
 
     def __len__(self) -> int:
         return len(self._count)
 
     def add(self, text: str) -> str:
-        """Count a view. The namespace if it is a new one, else empty."""
+        """Add a view. Returns its namespace if there was no equal view, else an empty string."""
         self._count[text] += 1
         if self._count[text] > 1:
             return ""
-        view = view_of(text)
-        for place in _places(view):
-            self._by.setdefault(place, {})[text] = view
+        view = decode_view(text)
+        for key in _audience_keys(view):
+            self._by_audience.setdefault(key, {})[text] = view
         return view.namespace
 
     def discard(self, text: str) -> str:
-        """Count a view no more. The namespace if it was the last like it, else empty."""
+        """Remove a view. Returns its namespace if it was the last equal view, else an empty string."""
         self._count[text] -= 1
         if self._count[text] > 0:
             return ""
         del self._count[text]
-        view = view_of(text)
-        for place in _places(view):
-            self._by[place].pop(text, None)
-            if not self._by[place]:
-                del self._by[place]
+        view = decode_view(text)
+        for key in _audience_keys(view):
+            self._by_audience[key].pop(text, None)
+            if not self._by_audience[key]:
+                del self._by_audience[key]
         return view.namespace
 
     @property
@@ -122,28 +126,28 @@ class PresenceIndex:
         return self._settled
 
     def settle(self) -> None:
-        """From now on a prompt that no console shows to a reviewer counts as unattended."""
+        """From now on prompts without a present reviewer count as unattended."""
         self._settled = True
 
     def is_attended(self, prompt: Prompt) -> bool:
-        """Whether a console here or at another replica shows the prompt to one of its reviewers."""
+        """Whether some console shows the prompt to one of its reviewers."""
         return not self._settled or self.has(prompt)
 
     def has(self, prompt: Prompt) -> bool:
-        """Whether one of the views shows the prompt to somebody it is addressed to.
+        """Whether one of the views shows the prompt to one of its reviewers.
 
-        An admin sees every prompt, and is nobody's audience for that: whoever is asked by name or
-        group is not there because somebody looks after the service.
+        An admin sees every prompt, but is not a reviewer for that reason: a prompt for certain users or
+        groups is not attended because an admin watches the service.
         """
         audience, namespace = prompt.content.audience, prompt.namespace
-        places = [(namespace, "user", user) for user in audience.users]
-        places += [(namespace, "group", group) for group in audience.groups]
-        if not places:
-            places = [(namespace, "any", "")]
-        return any(view.matches(prompt) for p in places for view in self._by.get(p, {}).values())
+        keys = [(namespace, "user", user) for user in audience.users]
+        keys += [(namespace, "group", group) for group in audience.groups]
+        if not keys:
+            keys = [(namespace, "any", "")]
+        return any(view.matches(prompt) for key in keys for view in self._by_audience.get(key, {}).values())
 
 
-def _places(view: PromptFilter) -> Iterable[tuple[str, str, str]]:
+def _audience_keys(view: PromptFilter) -> Iterable[tuple[str, str, str]]:
     assert view.viewer is not None
     yield view.namespace, "any", ""
     yield view.namespace, "user", view.viewer.subject
@@ -152,59 +156,60 @@ def _places(view: PromptFilter) -> Iterable[tuple[str, str, str]]:
 
 
 class PresenceTracker:
-    """Keeps the index, tells the other replicas, and has prompts looked at again."""
+    """Keeps the index up to date, publishes the views of this replica, and reviews affected prompts."""
 
     def __init__(self, store: PresenceStore, engine: Engine, index: PresenceIndex) -> None:
-        """The engine asks `index` when it decides, so the index is made before both."""
+        """The engine is given the same `index`, which is therefore made before both."""
         self._store = store
         self._engine = engine
         self._id = uuid7()
         self._index = index
-        self._mine: Counter[str] = Counter()
+        self._own_views: Counter[str] = Counter()
         self._version = 0
         self._published = 0
         self._others: dict[str, tuple[int, Sequence[str]]] = {}
-        self._came: set[str] = set()
-        self._gone: set[str] = set()
-        """Namespaces whose prompts are to be looked at again."""
+        self._arrived: set[str] = set()
+        self._left: set[str] = set()
+        """Namespaces whose prompts must be reviewed because consoles came, or left."""
         self._changed = asyncio.Event()
-        self._seen: set[str] = set()
-        """Namespaces of prompts asked while nobody was missed."""
+        self._asked_early: set[str] = set()
+        """Namespaces of prompts that were asked before the index was settled."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """Note where prompts were asked before anybody could be missed, and where somebody came or went
-        while this replica wrote what it knew before: the look that this caused may have been too early."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """Note namespaces to review: those with open prompts while the index is not settled, and those where
+        consoles came or left while this replica wrote a mark, because the review this caused may have been
+        too early."""
         if not self._index.is_settled:
-            self._seen.update(item.job.namespace for item in batch if item.job.open_prompts)
+            self._asked_early.update(item.job.namespace for item in batch if item.job.open_prompts)
             return
         for item in batch:
             for prompt in item.prompts if item.events else ():
                 marked = prompt.unattended_since is not None
                 if prompt.is_open and self._index.has(prompt) is marked:
-                    self._note(item.job.namespace, self._came if marked else self._gone)
+                    self._note_namespace(item.job.namespace, self._arrived if marked else self._left)
 
     def enter(self, view: PromptFilter) -> Callable[[], None]:
-        """A console is there. Returns what to call when its stream has ended."""
-        text = document(view)
-        self._mine[text] += 1
-        self._note(self._index.add(text), self._came, own=True)
+        """Add a console's view. Returns the function to call when its stream has ended."""
+        text = encode_view(view)
+        self._own_views[text] += 1
+        self._note_namespace(self._index.add(text), self._arrived, own=True)
         left = False
 
         def leave() -> None:
             nonlocal left
             if not left:
                 left = True
-                asyncio.get_running_loop().call_later(LINGER, self._leave, text)
+                asyncio.get_running_loop().call_later(LINGER, self._remove_view, text)
 
         return leave
 
-    def _leave(self, text: str) -> None:
-        self._mine[text] -= 1
-        if not self._mine[text]:
-            del self._mine[text]
-        self._note(self._index.discard(text), self._gone, own=True)
+    def _remove_view(self, text: str) -> None:
+        self._own_views[text] -= 1
+        if not self._own_views[text]:
+            del self._own_views[text]
+        self._note_namespace(self._index.discard(text), self._left, own=True)
 
-    def _note(self, namespace: str, where: set[str], *, own: bool = False) -> None:
+    def _note_namespace(self, namespace: str, where: set[str], *, own: bool = False) -> None:
         if own:
             self._version += 1
         if namespace:
@@ -212,22 +217,22 @@ class PresenceTracker:
             self._changed.set()
 
     async def run(self) -> None:
-        """Tell, hear and look until cancelled."""
+        """Exchange views and review prompts until cancelled."""
         ready = asyncio.get_running_loop().call_later(LINGER, self._settle)
         try:
-            await every(0.0, self._turn, "presence")
+            await every(0.0, self._tick, "presence")
         finally:
             ready.cancel()
 
     def _settle(self) -> None:
         self._index.settle()
-        self._gone |= self._seen
-        self._seen.clear()
+        self._left |= self._asked_early
+        self._asked_early.clear()
         self._changed.set()
 
-    async def _turn(self) -> None:
+    async def _tick(self) -> None:
         try:
-            async with asyncio.timeout(TURN):
+            async with asyncio.timeout(INTERVAL):
                 await self._changed.wait()
         except TimeoutError:
             pass
@@ -235,15 +240,15 @@ class PresenceTracker:
         try:
             await self.exchange()
         except BaseException:
-            await asyncio.sleep(TURN)  # the database is away: do not spin
+            await asyncio.sleep(INTERVAL)  # the database may be unavailable: do not spin
             raise
         await self.review()
 
     async def exchange(self) -> None:
-        """Tell the other replicas of the consoles here, and hear of theirs. Raises StorageUnavailable."""
+        """Publish the views of this replica and read those of the others. Raises StorageUnavailable."""
         version = self._version
         if version != self._published or not await self._store.extend(self._id, TTL):
-            await self._store.publish(self._id, version, tuple(self._mine), TTL)
+            await self._store.publish(self._id, version, tuple(self._own_views), TTL)
             self._published = version
         versions = {i: v for i, v in (await self._store.versions()).items() if i != self._id}
         news = [i for i, v in versions.items() if self._others.get(i, (-1, ()))[0] != v]
@@ -254,28 +259,28 @@ class PresenceTracker:
             if replica_id in found:
                 self._others[replica_id] = found[replica_id]
             now = found[replica_id][1] if replica_id in found else ()
-            # Those that stay are added first: they are never gone in between.
+            # Add before removing, so that a view in both never disappears in between.
             for text in now:
-                self._note(self._index.add(text), self._came)
+                self._note_namespace(self._index.add(text), self._arrived)
             for text in before:
-                self._note(self._index.discard(text), self._gone)
+                self._note_namespace(self._index.discard(text), self._left)
 
     async def review(self) -> None:
-        """Look at the prompts of namespaces where somebody came or went. Raises StorageUnavailable."""
-        while self._came:
-            namespace = self._came.pop()
+        """Review the prompts of namespaces where consoles came or left. Raises StorageUnavailable."""
+        while self._arrived:
+            namespace = self._arrived.pop()
             after = ""
-            while marked := await self._store.unattended(namespace, after, PAGE):
-                await self._look_at(p for p in marked if self._index.is_attended(p))
+            while marked := await self._store.list_unattended(namespace, after, PAGE):
+                await self._review_prompts(p for p in marked if self._index.is_attended(p))
                 after = marked[-1].prompt_id
-        while self._gone and self._index.is_settled:
-            namespace = self._gone.pop()
-            open_prompts = await self._store.attended(namespace, MOST_GONE)
+        while self._left and self._index.is_settled:
+            namespace = self._left.pop()
+            open_prompts = await self._store.list_attended(namespace, REVIEW_LIMIT)
             missed = [p for p in open_prompts if not self._index.is_attended(p)]
             for at in range(0, len(missed), PAGE):
-                await self._look_at(missed[at : at + PAGE])
+                await self._review_prompts(missed[at : at + PAGE])
 
-    async def _look_at(self, prompts: Iterable[Prompt]) -> None:
+    async def _review_prompts(self, prompts: Iterable[Prompt]) -> None:
         jobs = sorted({p.job_id for p in prompts})
         done = await asyncio.gather(
             *(self._engine.execute(ReviewPresence(job_id=job_id)) for job_id in jobs),
@@ -283,7 +288,7 @@ class PresenceTracker:
         )
         for job_id, error in zip(jobs, done, strict=True):
             if isinstance(error, AskbackError):
-                log.warning("prompts of job %s were not looked at: %s", job_id, error)
+                _log.warning("presence of prompts of job %s was not reviewed: %s", job_id, error)
             elif isinstance(error, BaseException):
                 raise error
         await asyncio.sleep(PAUSE if jobs else 0)

@@ -1,9 +1,9 @@
-"""Reads with permissions: hot jobs first, the database behind them as the truth."""
+"""Reads with permission checks, from the cache if possible, else from the database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
@@ -16,19 +16,19 @@ from askback_server.ports.storage import JobStore, Wanted
 
 
 @dataclass(frozen=True, slots=True)
-class SeenJob:
+class VisibleJob:
     """A job as a principal may see it."""
 
     job: Job
     open_prompts: list[Prompt]
-    """The open prompts that the principal may see, by round."""
+    """The open prompts visible to the principal, by round."""
     asked: int | None = None
-    """None for the asker's side, which sees the whole job. For a console, which sees the job's head only,
-    how many of its prompts it may see, closed ones included; at least 1."""
+    """None for a client or worker, which sees the whole job. For a console, which sees the job's head only:
+    the number of visible prompts, including closed ones; at least 1."""
 
 
 class Queries:
-    """What may be read, by whom. What one may not see is not found."""
+    """Reads for a principal. What the principal may not see is reported as not found."""
 
     def __init__(self, store: JobStore, hot: HotJobs) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class Queries:
     async def job_with_prompts(
         self, job_id: str, principal: Principal, *, strong: bool = False
     ) -> tuple[Job, list[Prompt]]:
-        """A job and its open prompts that the principal may see, by round. Raises JobNotFound."""
+        """A job and its open prompts visible to the principal, by round. Raises JobNotFound."""
         aggregate = None if strong else self._hot.get(job_id)
         if aggregate is None:
             [aggregate] = await self._store.load([Wanted(job_id=job_id)])
@@ -51,47 +51,61 @@ class Queries:
             raise JobNotFound(job_id)
         return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
 
-    async def seen_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> SeenJob:
-        """A job as the principal may see it: whole for a client or worker, its head for a console that may
-        see one of its prompts. Raises JobNotFound, for other consoles too."""
+    async def within_namespace(self, filter: PromptFilter, principal: Principal) -> PromptFilter:
+        """The filter with the namespace of the job that it names. Raises JobNotFound.
+
+        A console gets an empty namespace for an unknown job: the list is empty then, as it is for a job
+        without prompts for this console.
+        """
+        try:
+            namespace = (await self.job(filter.job_id, principal)).namespace
+        except JobNotFound:
+            if filter.viewer is None:
+                raise
+            namespace = ""
+        return replace(filter, namespace=namespace)
+
+    async def visible_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> VisibleJob:
+        """A job as the principal may see it: the whole job for a client or worker, the head for a console
+        that may see one of its prompts. Raises JobNotFound, also for other consoles."""
         job, prompts = await self.job_with_prompts(job_id, principal, strong=strong)
         if principal.has(Role.CLIENT, Role.WORKER):
-            return SeenJob(job, prompts)
-        asked = await self.prompts_seen(job, principal)
+            return VisibleJob(job, prompts)
+        asked = await self.count_visible_prompts(job, principal)
         if not asked:
             raise JobNotFound(job_id)
-        return SeenJob(job, prompts, asked)
+        return VisibleJob(job, prompts, asked)
 
-    async def prompts_seen(self, job: Job, principal: Principal) -> int:
-        """How many prompts of a job, in any state, the principal may see as a console."""
+    async def count_visible_prompts(self, job: Job, principal: Principal) -> int:
+        """The number of a job's prompts, in any state, that the principal may see as a console."""
         every = PromptFilter(job.namespace, principal, job_id=job.job_id, states=tuple(PromptState))
         return (await self._store.list_prompts(every, 1, None, 1)).total
 
     async def prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """Prompts by id, in any state, whoever may see them; those that exist."""
+        """Existing prompts by id, in any state, without permission checks."""
         return await self._store.get_prompts(prompt_ids)
 
     async def prompt(self, ref: PromptRef, principal: Principal) -> Prompt:
         """A prompt, in any state. Raises PromptNotFound."""
         prompt = self._hot.locate(ref) or await self._store.find_prompt(ref)
         if prompt is None or not prompt.is_visible_to(principal):
-            raise PromptNotFound(**{k: v for k, v in _named(ref).items() if v})
+            raise PromptNotFound(**{k: v for k, v in _fields_of(ref).items() if v})
         return prompt
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
-        """A job's deep-understanding state; an empty one if none was written. Raises JobNotFound.
+        """A job's deep-understanding state; empty if none was written. Raises JobNotFound.
 
-        It holds what was asked and answered, so a console reads it only if it may see every prompt of the
-        job; else the job does not exist for it.
+        The state contains what was asked and answered, so a console may read it only if it may see every
+        prompt of the job.
         """
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         job = await self.job(job_id, principal)
         if not principal.has(Role.CLIENT, Role.WORKER):
-            seen = await self.prompts_seen(job, principal)
-            if not seen or seen < await self.prompts_seen(job, SYSTEM):
+            seen = await self.count_visible_prompts(job, principal)
+            if not seen or seen < await self.count_visible_prompts(job, SYSTEM):
                 raise JobNotFound(job_id)
         return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
 
 
-def _named(ref: PromptRef) -> dict[str, str]:
+def _fields_of(ref: PromptRef) -> dict[str, str]:
     return {"prompt_id": ref.prompt_id, "job_id": ref.job_id, "key": ref.key}

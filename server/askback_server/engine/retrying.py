@@ -24,6 +24,9 @@ async def prepare_retry(
     old = await queries.job(job_id, principal, strong=True)
     retry = plan_retry(old, keep)
     if retry.keep is Keep.ALL:
-        answers, checkpoints = await store.kept_answers(job_id), await store.kept_checkpoints(job_id)
+        answers, checkpoints = (
+            await store.list_kept_answers(job_id),
+            await store.list_kept_checkpoints(job_id),
+        )
         retry = replace(retry, answers=tuple(answers), checkpoints=tuple(checkpoints))
     return repeat_job(old, retry, principal, request_id)

@@ -1,4 +1,4 @@
-"""Where replicas begin in a queue whose first jobs several of them want."""
+"""Spreads replicas over the head of a queue, so that they do not race for the same jobs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections import deque
 from askback_server.engine.concurrency import QueueKey
 
 LEAST = 8
-"""The least of further candidates that a replica chooses among after another was quicker."""
+"""Minimum number of extra candidates to choose among after losing a lease race."""
 
 
 class Spread:
-    """Remembers, by queue, among how many more jobs the next looks begin. `most`: never more than these.
+    """For each queue, how many extra candidates the next scan reads; at most `most`.
 
-    The number doubles with every lease that another replica got first, and halves with every look.
+    The number doubles with every lease race lost to another replica, and halves with every scan.
     """
 
     def __init__(self, most: int) -> None:
@@ -22,15 +22,16 @@ class Spread:
         self._more: dict[QueueKey, int] = {}
 
     def more(self, queue: QueueKey) -> int:
-        """How many jobs to read besides those that are wanted."""
+        """The number of candidates to read in addition to those wanted."""
         return self._more.get(queue, 0)
 
     def widen(self, queue: QueueKey) -> None:
-        """Another replica was quicker at a job of the queue."""
+        """Another replica got a job of the queue first."""
         self._more[queue] = min(max(LEAST, 2 * self.more(queue)), self._most)
 
     def step_aside(self, queue: QueueKey, line: deque[str], wanted: int) -> None:
-        """Rotate the line of job ids, so that `wanted` of them are taken from somewhere else."""
+        """Rotate the candidates by a random offset, so that the `wanted` first ones are not the head of the
+        queue."""
         spread = self._more.pop(queue, 0)
         if spread:
             line.rotate(-random.randrange(min(spread, max(0, len(line) - wanted)) + 1))

@@ -1,7 +1,6 @@
-"""The periodic cleanup: retention, the memory's time to live, old days of the log.
+"""The periodic cleanup: retention of ended jobs, expired cache entries, old partitions of the event log.
 
-What is exact (deadlines) has timers; what is urgent (dead sessions) has its keeper. The sweep is the
-broom.
+Deadlines are handled by timers and expired sessions by the keeper; the sweep does the rest.
 """
 
 from __future__ import annotations
@@ -20,22 +19,24 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 PURGE = 20
-"""Jobs deleted in one batch: small enough that nobody waits for it."""
+"""Jobs deleted per batch: small enough not to delay other commands."""
 REST = 2.0
-"""For so many times as long as a batch took the sweep rests: the rest of the time is other people's."""
-TURN = 60.0
-"""Seconds of a turn at deleting; a replica that is killed in one keeps the others from it for as long."""
+"""After each batch the sweep sleeps this many times as long as the batch took, to leave the database to
+others."""
+LOCK_SECONDS = 60.0
+"""Maximum seconds that one replica holds the lock for deleting. A replica that is killed blocks the others
+for as long."""
 QUEUE = ("", "purge")
-"""Names the turn; a namespace is never empty."""
+"""The name of that lock: no queue has it, because a namespace is never empty."""
 KEEP_TOKENS = timedelta(days=7)
-"""How long a resume token is honoured at least."""
+"""Minimum time for which a resume token is honoured."""
 
 
 class Sweep:
-    """`run()` sweeps every `interval` seconds; `sweep()` does it once."""
+    """Sweeps every `interval` seconds."""
 
     def __init__(
         self,
@@ -54,41 +55,41 @@ class Sweep:
         self._locks = locks
 
     async def run(self) -> None:
-        """Sweep until cancelled; an error is logged and the next turn comes."""
+        """Sweep until cancelled. Errors are logged."""
         await every(self._interval, self.sweep, "sweep")
 
     async def sweep(self) -> None:
-        """Once through everything."""
+        """Sweep once."""
         self._hot.sweep()
         await self._queue.make_room()
         purged = await self._purge()
         dropped = await self._queue.drop_events(self._clock.now() - KEEP_TOKENS)
         if purged or dropped:
-            log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
+            _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
     async def _purge(self) -> int:
-        """Delete what has been kept for long enough, in small batches with rests; one replica at a time."""
+        """Delete jobs whose retention is over, in small batches with pauses; one replica at a time."""
         total = 0
         more = True
         while more:
-            lock = await self._locks.acquire(*QUEUE, 1, TURN)
+            lock = await self._locks.acquire(*QUEUE, 1, LOCK_SECONDS)
             if lock is None:
                 break
             try:
-                ends = monotonic() + TURN / 2
-                in_turn = True
-                while more and in_turn:
-                    done, more = await self._purge_some()
+                ends = monotonic() + LOCK_SECONDS / 2
+                has_time = True
+                while more and has_time:
+                    done, more = await self._purge_batch()
                     total += done
-                    in_turn = monotonic() < ends
+                    has_time = monotonic() < ends
             finally:
                 await self._locks.release(lock)
         return total
 
-    async def _purge_some(self) -> tuple[int, bool]:
-        """One batch and the rest after it: how many went, and whether there may be more."""
+    async def _purge_batch(self) -> tuple[int, bool]:
+        """Delete one batch, then pause. Returns how many jobs were deleted, and whether there may be more."""
         started = monotonic()
-        ids = await self._queue.expired(PURGE)
+        ids = await self._queue.list_expired(PURGE)
         done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
         more = len(ids) == PURGE and done > 0
         if more:
@@ -99,6 +100,6 @@ class Sweep:
         try:
             await self._engine.execute(PurgeJob(job_id=job_id))
         except AskbackError as error:
-            log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

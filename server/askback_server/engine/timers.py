@@ -1,11 +1,12 @@
-"""Exact timers: escalation steps, reminders and deadlines, and the ends of cancel graces.
+"""Timers for escalation steps, reminders, deadlines, and the end of cancel graces.
 
-A timer only makes somebody look: the command it sends is judged by the rules and guarded by the
-database's clock, so a timer that fires early, late, twice or on two replicas does no harm.
+The protocol. A timer does not decide anything. When it fires it sends a command (`RunDue` or `EndGrace`),
+which the rules judge by the state of the job and which is guarded by the database's clock. So a timer that
+fires early, late, twice or at two replicas does no harm.
 
-Every replica knows every near deadline, whoever made it. Commits and the feed bring them at once; and
-a look at the database, twice in a second, finds what neither has told: deadlines of before a restart,
-those that were far away, and those that a replica made which died before the feed could say so.
+Every replica knows every near deadline, whichever replica set it. Commits and the feed report new ones at
+once. A query every POLL seconds finds the rest: deadlines from before a restart, those that were beyond the
+horizon, and those set by a replica that died before the feed could report them.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from askback_server.engine.engine import Engine
 from askback_server.ports.clock import Alarm, DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
-LOOK = 0.5
-"""Seconds between two looks."""
+POLL = 0.5
+"""Seconds between two queries for deadlines."""
 AHEAD = timedelta(seconds=1.5)
-"""How far a look reaches: to the one after the next, so that what it finds is fired on time."""
+"""How far ahead a query looks: beyond the next query, so that what it finds fires on time."""
 MOST = 5_000
-"""How many deadlines are read at once."""
-AGAIN = timedelta(seconds=0.5)
-"""After a deadline could not be written, for example while the database was away."""
+"""Maximum number of deadlines read per query."""
+RETRY_DELAY = timedelta(seconds=0.5)
+"""Wait before retrying a deadline whose command failed, for example while the database was unavailable."""
 
 
 class Timers:
-    """A heap of (when, what, job id), filled by commits and by `load`.
+    """A heap of (when, kind, job id), filled by commits and by `load`.
 
-    Of what commits bring, that within `horizon` is kept; looking finds the rest when it is near.
+    Commits add only deadlines within `horizon`; `load` finds later ones when they are near.
     """
 
     def __init__(self, engine: Engine, queue: WorkQueue, clock: DatabaseClock, horizon: timedelta) -> None:
@@ -48,17 +49,18 @@ class Timers:
         self._clock = clock
         self._horizon = horizon
         self._heap: list[tuple[datetime, str, str]] = []
-        self._known: set[tuple[datetime, str, str]] = set()
+        self._pending: set[tuple[datetime, str, str]] = set()
         self._due = asyncio.Event()
         self._alarm: Alarm | None = None
-        self._firing: dict[tuple[str, str], asyncio.Task[datetime | None]] = {}
-        """By (what, job id). Such a job needs no other timer: the reply says when to come again."""
+        self._running: dict[tuple[str, str], asyncio.Task[datetime | None]] = {}
+        """Running commands by (kind, job id). A job needs no second timer meanwhile: the reply names its next
+        deadline."""
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """Note the deadlines that a commit made."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """Add the deadlines of committed jobs and prompts."""
         until = self._clock.now() + self._horizon
         for item in batch:
             job = item.job
@@ -73,43 +75,43 @@ class Timers:
                     self._add(at, "due", prompt.job_id)
 
     async def load(self) -> None:
-        """Read what is due soon by the database's clock, and what that clock says."""
+        """Read what is due soon by the database's clock, and adjust our estimate of that clock."""
         asked = self._clock.now()
-        now, found = await self._queue.due(AHEAD, MOST)
+        now, found = await self._queue.list_due(AHEAD, MOST)
         self._clock.compare(asked, now)
-        for when, what, job_id in found:
-            self._add(when, what, job_id)
+        for when, kind, job_id in found:
+            self._add(when, kind, job_id)
         if len(found) == MOST:
-            # There is more: read on when these have fired.
+            # There are more: read on when these have fired.
             self._add(found[-1][0], "load", "")
 
-    def _add(self, when: datetime, what: str, job_id: str) -> None:
-        entry = (when, what, job_id)
-        if entry in self._known:
+    def _add(self, when: datetime, kind: str, job_id: str) -> None:
+        entry = (when, kind, job_id)
+        if entry in self._pending:
             return
-        if (what, job_id) in self._firing and when <= self._clock.now():
+        if (kind, job_id) in self._running and when <= self._clock.now():
             return
-        self._known.add(entry)
+        self._pending.add(entry)
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:
             self._set_alarm()
 
     def _set_alarm(self) -> None:
-        """Be woken for the soonest."""
+        """Set the alarm for the earliest entry."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = self._clock.call_at(self._heap[0][0], self._due.set) if self._heap else None
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is due, or being fired."""
-        return not self._firing and not (self._heap and self._heap[0][0] <= self._clock.now())
+        """Whether nothing is due or firing."""
+        return not self._running and not (self._heap and self._heap[0][0] <= self._clock.now())
 
     async def run(self) -> None:
-        """Fire what is due until cancelled."""
+        """Fire due timers until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_looking())
+                tasks.create_task(self._poll())
                 while True:
                     self._due.clear()
                     self._fire_due()
@@ -118,49 +120,49 @@ class Timers:
         finally:
             if self._alarm is not None:
                 self._alarm.cancel()
-            for task in self._firing.values():
+            for task in self._running.values():
                 task.cancel()
 
-    async def _keep_looking(self) -> None:
+    async def _poll(self) -> None:
         while True:
             try:
                 await self.load()
             except StorageUnavailable:
-                pass  # the feed says it
+                pass  # the feed logs it
             except Exception:
-                log.exception("looking for deadlines failed")
-            await asyncio.sleep(LOOK)
+                _log.exception("reading deadlines failed")
+            await asyncio.sleep(POLL)
 
     def _fire_due(self) -> None:
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
-            self._known.discard(entry)
-            _, what, job_id = entry
-            if (what, job_id) not in self._firing:
-                task = asyncio.create_task(self._fire(what, job_id))
-                self._firing[what, job_id] = task
-                task.add_done_callback(partial(self._fired, what, job_id))
+            self._pending.discard(entry)
+            _, kind, job_id = entry
+            if (kind, job_id) not in self._running:
+                task = asyncio.create_task(self._fire(kind, job_id))
+                self._running[kind, job_id] = task
+                task.add_done_callback(partial(self._on_fired, kind, job_id))
 
-    def _fired(self, what: str, job_id: str, task: asyncio.Task[datetime | None]) -> None:
-        del self._firing[what, job_id]
+    def _on_fired(self, kind: str, job_id: str, task: asyncio.Task[datetime | None]) -> None:
+        del self._running[kind, job_id]
         if not task.cancelled() and (again := task.result()) is not None:
-            self._add(again, what, job_id)
+            self._add(again, kind, job_id)
 
-    async def _fire(self, what: str, job_id: str) -> datetime | None:
-        """Send the command. Returns when to come again."""
+    async def _fire(self, kind: str, job_id: str) -> datetime | None:
+        """Send the command. Returns the time of the job's next timer of this kind, if any."""
         soon = timedelta(milliseconds=1)
         try:
-            if what == "load":
+            if kind == "load":
                 await self.load()
                 return None
-            command = c.EndGrace(job_id=job_id) if what == "cancel" else c.RunDue(job_id=job_id)
+            command = c.EndGrace(job_id=job_id) if kind == "cancel" else c.RunDue(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
-            return self._clock.now() + AGAIN
+            _log.warning("a timer of job %s could not run: %s", job_id, error, extra={"job_id": job_id})
+            return self._clock.now() + RETRY_DELAY
         except Exception:
-            log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
+            _log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
             return None
-        # Our clock was ahead of the database's, or something else of the job is next.
+        # A later time means that our clock was ahead of the database's, or that the job has another deadline.
         return max(later, self._clock.now() + soon) if isinstance(later, datetime) else None

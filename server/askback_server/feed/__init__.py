@@ -1,1 +1,1 @@
-"""Following committed changes, and fanning them out."""
+"""Follows committed changes of all replicas, and signs resume tokens."""

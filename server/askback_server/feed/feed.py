@@ -1,9 +1,14 @@
-"""Committed changes, to everybody who follows them.
+"""Delivers committed changes to the followers of this replica.
 
-Three ways lead here. The local shortcut: the engine of this replica hands over what it has just
-committed. The calls of other replicas: the jobs that they name are read at once, ahead of the log. And
-the log, read from the database in a safe order: it brings whatever other writers committed, called out
-or not, and it alone moves the position that resume tokens name.
+Changes arrive in three ways:
+
+- This replica's engine publishes what it has just committed.
+- Other replicas send hints after a commit (`ports/wakeups.py`). A hinted job is read at once if it is
+  followed here, ahead of the log.
+- The event log is polled, in an order in which nothing can appear later before a position that was read. It
+  brings what every writer committed, hinted or not, and it alone advances the position in resume tokens.
+
+Hints only make delivery faster. If one is lost, the next poll brings the change at most POLL seconds later.
 """
 
 from __future__ import annotations
@@ -25,24 +30,24 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
 from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
 POLL = 0.5
-"""Seconds between two reads of the log."""
+"""Seconds between two polls of the log."""
 READ = 5_000
-"""Events read at once."""
-HINTED = 10_000
-"""Jobs of which hints are kept; beyond that the log is read."""
+"""Events read per query."""
+MAX_HINTS = 10_000
+"""Maximum number of hinted jobs that wait to be read; beyond it the log is read instead."""
 _NEVER = datetime.fromtimestamp(0, UTC)
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class LostHistory(Exception):
-    """The database is not the one that was read before."""
+    """The database has lost commits that this replica has already read."""
 
 
 class Feed:
-    """Fan-out of commits, and the position behind them."""
+    """Feeds the commit bus, and keeps the position up to which the log was delivered."""
 
     def __init__(
         self,
@@ -65,51 +70,50 @@ class Feed:
         self.wakeups = wakeups or NoWakeups()
         self._poll = poll
         self._hints: dict[str, tuple[int, int]] = {}
-        """Jobs that others have changed and that are to be read at once: from which seq to which."""
-        self._look = asyncio.Event()
+        """Hinted jobs to read: from which seq (exclusive) to which."""
+        self._wake = asyncio.Event()
         self._due = False
-        """Whether the log is to be read without waiting for the poll."""
+        """Whether to read the log now instead of at the next poll."""
         self._positions: set[Callable[[Position], None]] = set()
         self._gaps: dict[str, int] = {}
-        """Jobs that were delivered ahead of the log: a local commit on top of another replica's, or a job
-        read newer than its event. Until the log has brought this seq, the prompts that it names are
-        delivered although the job's version is not new."""
+        """Jobs that were delivered ahead of the log, with the seq up to which events may be missing: a local
+        commit on top of another replica's, or a job read newer than its event. Until the log reaches this
+        seq, prompts that it names are delivered even though the job's version is not new."""
         self.position = Position()
-        """All up to here has been delivered to the followers."""
+        """Everything up to this position has been delivered."""
         self.epoch = ""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
-        """Follow every job. Returns the way to stop."""
+        """Follow every job. Returns a function that stops it."""
         return self._bus.follow(follower)
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
-        """Follow one job. Returns the way to stop."""
+        """Follow one job. Returns a function that stops it."""
         return self._bus.follow_job(job_id, follower)
 
-    def follow_position(self, moved: Callable[[Position], None]) -> Callable[[], None]:
-        """Hear of new positions. Returns the way to stop."""
-        self._positions.add(moved)
-        return lambda: self._positions.discard(moved)
+    def follow_position(self, advanced: Callable[[Position], None]) -> Callable[[], None]:
+        """Follow the position. Returns a function that stops it."""
+        self._positions.add(advanced)
+        return lambda: self._positions.discard(advanced)
 
     def publish(self, batch: Sequence[Committed]) -> None:
-        """Deliver this replica's commits, unless something newer of the same job was delivered, and call
-        the other replicas."""
-        self._bus.deliver([item for item in batch if self._is_news(item)])
+        """Deliver commits of this replica, except versions that are not new, and send hints to the others."""
+        self._bus.deliver([item for item in batch if self._note_news(item)])
         self.wakeups.send(
             Hint(item.job.job_id, item.events[0].seq - 1, item.job.version) for item in batch if item.events
         )
 
-    def hear(self, hints: Sequence[Hint]) -> None:
-        """Another replica has committed this; of no hints, that it has committed something."""
-        if not hints or len(self._hints) + len(hints) > HINTED:
+    def receive_hints(self, hints: Sequence[Hint]) -> None:
+        """Take hints of another replica. An empty list says only that it has committed something."""
+        if not hints or len(self._hints) + len(hints) > MAX_HINTS:
             self._due = True
         else:
             for hint in hints:
-                self._hint(hint)
+                self._take_hint(hint)
         if self._due or self._hints:
-            self._look.set()
+            self._wake.set()
 
-    def _hint(self, hint: Hint) -> None:
+    def _take_hint(self, hint: Hint) -> None:
         job_id = hint.job_id
         if self._bus.version_of(job_id) >= hint.seq and job_id not in self._gaps:
             return
@@ -117,12 +121,13 @@ class Feed:
             before = self._hints.get(job_id, (hint.after, 0))
             self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
             return
-        # Where nobody waits for it, the log is soon enough, and brings more at once.
+        # No one here follows the job: the log is soon enough, and reads more at once. Drop a stale cache
+        # entry.
         known = self._hot.peek(job_id)
         if known is not None and known.job is not None and known.job.version < hint.seq:
             self._hot.drop(job_id)
 
-    def _is_news(self, item: Committed) -> bool:
+    def _note_news(self, item: Committed) -> bool:
         job_id, version = item.job.job_id, item.job.version
         known = self._bus.version_of(job_id)
         if known >= version:
@@ -133,28 +138,32 @@ class Feed:
         return True
 
     def _note_gap(self, job_id: str, before: int) -> None:
-        """What comes next begins after a seq: is anything between it and what was delivered?"""
+        """Note a gap between the last delivered version and the seq `before`, after which the next change
+        begins."""
         if before > self._bus.version_of(job_id):
             self._gaps[job_id] = max(before, self._gaps.get(job_id, 0))
 
     async def start(self) -> None:
-        """Find the place to follow from. Raises StorageUnavailable."""
+        """Read the position to start from. Raises StorageUnavailable."""
         self.epoch = await self._log.epoch()
         self.position = await self._log.head()
 
     async def run(self) -> None:
-        """Read the log, and what others call out, until cancelled. While it cannot be read, the memory is
-        not trusted. Raises LostHistory."""
+        """Read hinted jobs and the log until cancelled.
+
+        While the log cannot be read, the job cache is suspended. After each outage the position must still be
+        in the log's past, else commits were lost. Raises LostHistory.
+        """
         clock = asyncio.get_running_loop().time
         polled = clock() - self._poll
         while True:
             try:
                 await self._read_hinted()
-                if not self._hot.is_live and not await self._log.knows(self.position):
+                if not self._hot.is_live and not await self._log.has_position(self.position):
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
-                        "that was behind, or a restore): what it knows may be wrong, and it must start anew"
+                        "that was behind, or a restore): what it knows may be wrong, and it must restart"
                     )
                 if self._due or clock() >= polled + self._poll:
                     self._due = False
@@ -166,25 +175,26 @@ class Feed:
                 raise
             except StorageUnavailable as error:
                 if self._hot.is_live:
-                    log.warning("the feed is down: %s", error)
+                    _log.warning("the feed is down: %s", error)
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             except Exception:
-                log.exception("reading the feed failed")
+                _log.exception("reading the feed failed")
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             if not self._due and not self._hints:
-                self._look.clear()
+                self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    # Not wait_for: before Python 3.12 it swallows a cancel that meets the wake-up.
+                    # `wait_for` is avoided: before Python 3.12 it swallows a cancellation that coincides with
+                    # the wake-up.
                     async with asyncio.timeout_at(polled + self._poll):
-                        await self._look.wait()
+                        await self._wake.wait()
 
     async def _read_hinted(self) -> None:
-        """Deliver the jobs that other replicas have called out.
+        """Deliver the hinted jobs.
 
-        The events say which prompts have changed, also those above the log's horizon: a job's own are
-        visible without a gap, because one commit waits for the other on the job's row.
+        The events tell which prompts changed, including events above the log's horizon: those of a single job
+        are visible without a gap, because its writers wait for each other on the job's row.
         """
         while self._hints:
             hints, self._hints = self._hints, {}
@@ -201,7 +211,7 @@ class Feed:
             await self._deliver(unseen, {job.job_id: job for job in jobs}, marks)
 
     async def read(self) -> bool:
-        """Deliver what the log has after the position. Returns whether there may be more."""
+        """Deliver the changes after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, READ)
         unseen = [c for c in changed if self._bus.version_of(c.job_id) < c.seq or c.job_id in self._gaps]
         if unseen:
@@ -209,12 +219,12 @@ class Feed:
             for change in unseen:
                 if self._gaps.get(change.job_id, change.seq + 1) <= change.seq:
                     del self._gaps[change.job_id]
-        moved = position != self.position
-        if moved:
+        advanced = position != self.position
+        if advanced:
             self.position = position
             for follower in tuple(self._positions):
                 follower(position)
-        return moved and len(changed) > READ // 10
+        return advanced and len(changed) > READ // 10
 
     async def _jobs_of(self, unseen: Sequence[Changed]) -> dict[str, Job]:
         return {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
@@ -222,8 +232,8 @@ class Feed:
     async def _deliver(
         self, unseen: Sequence[Changed], jobs: Mapping[str, Job], marks: Mapping[str, int] = _NOTHING
     ) -> None:
-        """Tell of jobs that somebody else changed, as they are now. Of those in `marks` the changes are all
-        that were made above a seq."""
+        """Deliver other replicas' changes, as the jobs are now. For jobs in `marks` the changes are complete
+        above that seq."""
         ids: Iterable[str] = (p for c in unseen for p in c.prompt_ids)
         prompts: dict[str, list[Prompt]] = {}
         for prompt in await self._jobs.get_prompts(ids):
@@ -232,10 +242,10 @@ class Feed:
         for change in unseen:
             job = jobs.get(change.job_id)
             if job is None:
-                batch.append(self._deleted(change))
+                batch.append(self._to_deletion(change))
                 continue
             if self._bus.version_of(job.job_id) > job.version:
-                # A local commit came while this was read, and followers skip an older job.
+                # A local commit was delivered while this was read, and followers skip older versions.
                 overtaken.append(change)
                 continue
             self._bus.note_version(job.job_id, job.version)
@@ -249,14 +259,14 @@ class Feed:
         if overtaken:
             await self._deliver(overtaken, await self._jobs_of(overtaken))
 
-    def _deleted(self, change: Changed) -> Committed:
-        """The end of a job whose row is gone; what is known of it is told with it."""
+    def _to_deletion(self, change: Changed) -> Committed:
+        """The deletion of a job, with what the cache knows of it."""
         known = self._hot.peek(change.job_id)
         self._hot.drop(change.job_id)
         self._bus.note_version(change.job_id, change.seq)
         if known is not None and known.job is not None:
             return Committed(replace(known.job, version=change.seq), deleted=True, lost=change.prompt_ids)
-        nobody = Job(
+        deleted = Job(
             job_id=change.job_id,
             namespace=change.namespace,
             job_type="",
@@ -266,4 +276,4 @@ class Feed:
             created_at=_NEVER,
             updated_at=_NEVER,
         )
-        return Committed(nobody, deleted=True, lost=change.prompt_ids)
+        return Committed(deleted, deleted=True, lost=change.prompt_ids)

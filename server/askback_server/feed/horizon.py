@@ -1,7 +1,8 @@
-"""Watches how far the log can be read: one long transaction, in any database of the cluster, holds it back.
+"""Warns when a long transaction holds the feed back.
 
-Nothing is lost then, and calls between replicas go on ahead of it; but resume tokens stand still, and
-what is not called out waits. People should know who does it.
+The log can be read in order only up to the oldest running transaction, in any database of the cluster. While
+one runs for long, nothing is lost and hints still work, but resume tokens do not advance, and changes without
+a hint are delayed. The warning names the transaction.
 """
 
 from __future__ import annotations
@@ -12,48 +13,48 @@ import logging
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import FeedStore, Holder
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
-LOOK = 2.0
-"""Seconds between two looks."""
+POLL = 2.0
+"""Seconds between two checks."""
 ALARM = 5.0
-"""Seconds of lag that are too long."""
+"""Seconds of lag after which to warn."""
 REMIND = 300.0
-"""Seconds after which an alarm that goes on is given again."""
+"""Seconds after which to repeat the warning."""
 
 
 class HorizonWatch:
-    """`lag` is the age in seconds of the oldest commit that the log does not give yet."""
+    """Checks the lag: `lag` is the age in seconds of the oldest commit that the log does not deliver yet."""
 
     def __init__(self, store: FeedStore) -> None:
         self._store = store
-        self._told_at = 0.0
-        """The lag at which people were told last; 0 when all is well."""
+        self._warned_at = 0.0
+        """The lag at the last warning; 0 if there is none."""
         self.lag = 0.0
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             try:
-                await self.look()
+                await self.check()
             except StorageUnavailable:
-                self.lag = 0.0  # nothing can be said; that it is down others say
+                self.lag = 0.0  # unknown; the feed logs that the database is down
             except Exception:
-                log.exception("looking at the feed's horizon failed")
-            await asyncio.sleep(LOOK)
+                _log.exception("reading the lag of the feed failed")
+            await asyncio.sleep(POLL)
 
-    async def look(self) -> None:
-        """Look once, and say what is to be said. Raises StorageUnavailable."""
-        self.lag = await self._store.held_back()
+    async def check(self) -> None:
+        """Check once, and log a warning or its end. Raises StorageUnavailable."""
+        self.lag = await self._store.settle_lag()
         if self.lag > ALARM:
-            if not self._told_at or self.lag > self._told_at + REMIND:
-                self._told_at = self.lag
-                self._tell(await self._store.holder())
-        elif self._told_at:
-            self._told_at = 0.0
-            log.info("the feed goes on: nothing holds it back any more")
+            if not self._warned_at or self.lag > self._warned_at + REMIND:
+                self._warned_at = self.lag
+                self._warn(await self._store.holder())
+        elif self._warned_at:
+            self._warned_at = 0.0
+            _log.info("the feed has caught up: no transaction holds it back")
 
-    def _tell(self, holder: Holder | None) -> None:
+    def _warn(self, holder: Holder | None) -> None:
         named: dict[str, object] = {"lag": round(self.lag, 1)}
         if holder is None:
             who = "it has just ended"
@@ -64,5 +65,5 @@ class HorizonWatch:
             age = "how old is hidden from this role" if holder.age is None else f"{holder.age:.0f} s old"
             who = f"it is that of process {holder.pid} ({name}, {holder.user}), {age}"
             named["pid"] = holder.pid
-        text = "commits of %.0f s ago cannot be read in order yet, for an older transaction runs: %s"
-        log.warning(text, self.lag, who, extra=named)
+        text = "commits of %.0f s ago cannot be read in order yet: an older transaction is running; %s"
+        _log.warning(text, self.lag, who, extra=named)

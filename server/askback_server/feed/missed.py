@@ -1,4 +1,4 @@
-"""What a follower has missed since the position of its resume token."""
+"""Reads what a follower has missed since the position of its resume token."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from askback_server.feed.tokens import Refusal
 from askback_server.ports.storage import Changed, FeedStore, Position
 
 PAGE = 2_000
-"""Events read at once."""
+"""Events read per query."""
 CATCH_UP = 20_000
-"""Events read for a resume; beyond that a snapshot is cheaper."""
+"""Maximum number of events read for a resume; beyond it a snapshot is cheaper."""
 TOO_MUCH = "too much changed since the resume token"
 
 
-async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
-    """All that was committed after a position, or why that cannot be said.
+async def read_missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
+    """Read everything committed after a position, or return why that is impossible.
 
-    Call it once the feed is followed. What is not settled yet is in it too: it may have been delivered
-    before the follower came, by this replica's own commit or another's call, and the log, which brings
-    it once more when it is settled, is then no news to anybody. What commits while this reads is
-    delivered, for the follower is there.
+    Call it after following the feed: what commits while this reads is then delivered. Unsettled events are
+    included. They may have been delivered before the follower came, as this replica's own commit or by a
+    hint, and the log does not deliver them a second time.
     """
     refusal = await refusal_of(log, position)
     if refusal is not None:
@@ -34,9 +33,9 @@ async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
 
 
 async def refusal_of(log: FeedStore, position: Position) -> Refusal | None:
-    """Why what was committed after a position cannot be said; None if it can."""
+    """Why the changes after a position cannot be read; None if they can."""
     if position < await log.tail():
         return Refusal("the resume token is older than the log")
-    if not await log.knows(position):
+    if not await log.has_position(position):
         return Refusal("the resume token names what this database does not have", history_lost=True)
     return None

@@ -1,4 +1,4 @@
-"""Resume tokens: a feed position, its epoch and the view it belongs to, signed."""
+"""Resume tokens: a feed position, its epoch, and the view it belongs to, signed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Refusal:
     reason: str
     """For people."""
     history_lost: bool = False
-    """The database no longer has what the token's holder has seen: it was restored, or failed over to a
-    server that was behind."""
+    """The database does not have what the token's holder has seen: it was restored, or failed over to a
+    standby that lagged behind."""
 
 
 class ResumeTokens:
-    """Makes and reads tokens. They are opaque to clients and hold nothing secret."""
+    """Issues and verifies tokens. They are opaque to clients and contain no secrets."""
 
     def __init__(self, key: bytes, epoch: str) -> None:
         self._key = key
         self._epoch = epoch
 
     def make(self, position: Position, view: str) -> str:
-        """A token for a view (a digest of principal and filter) at a position."""
+        """Issue a token for a view (a digest of principal and filter) at a position."""
         body = f"{self._epoch}.{position.xid}.{position.id}.{position.mark}"
         return base64.urlsafe_b64encode(self._mac(body, view) + body.encode()).decode().rstrip("=")
 
@@ -39,7 +39,7 @@ class ResumeTokens:
         return hmac.new(self._key, f"{view}|{body}".encode(), hashlib.sha256).digest()[:_MAC]
 
     def read(self, token: str, view: str) -> Position | Refusal:
-        """The position, or why the token cannot be honoured."""
+        """Verify a token. Returns its position, or why it cannot be honoured."""
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             mac, body = raw[:_MAC], raw[_MAC:].decode()
@@ -54,6 +54,6 @@ class ResumeTokens:
         return position
 
 
-def view_digest(*parts: object) -> str:
-    """A digest of what makes a view: principal, namespace, filter."""
+def hash_parts(*parts: object) -> str:
+    """A digest of what identifies a view: principal, namespace, filter."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""What Prometheus is told: the catalogue, the counting, the collecting, the port. Nothing else knows it."""
+"""Metrics for Prometheus: the catalogue, the counters, the collector and the HTTP port."""

@@ -1,6 +1,6 @@
-"""Every metric: its name, kind, labels and meaning, and how the numbers of several replicas go together.
+"""Every metric: its name, kind, labels and meaning, and how to aggregate it over replicas.
 
-What is exposed, what docs/reference/metrics.md says and what alerts may name all come from here.
+The exposition, docs/reference/metrics.md and the check of the alerts are derived from this list.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Prometheus's kinds."""
+    """The kinds of Prometheus metrics."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -18,14 +18,15 @@ class Kind(StrEnum):
 
 
 class Across(StrEnum):
-    """How to put the numbers of several replicas together."""
+    """How to aggregate a metric over replicas."""
 
     SUM = "sum"
-    """Each replica tells of itself: the sum is the service's."""
+    """Each replica counts its own part: sum them."""
     MAX = "max"
-    """Each replica tells the same of the whole database: take the maximum, a sum counts it once a replica."""
+    """Each replica reports the whole database: take the maximum, because a sum would count it once per
+    replica."""
     EACH = "each"
-    """It says something of one replica, and nothing when put together."""
+    """Meaningful for one replica only; do not aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +215,10 @@ BUILD_INFO = Metric(
 )
 
 CATALOGUE: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
-"""All of them, in the order in which people are shown them."""
+"""All metrics, in the order of the documentation."""
 
 AGE_CLASSES = ("1m", "5m", "1h", "1d", "7d", "older")
-"""Of OPEN_PROMPTS; their bounds are those of ports/census.py."""
+"""Values of the label `age` of OPEN_PROMPTS; their bounds are in ports/census.py."""
 
 MOST_KINDS, MOST_TYPES = 20, 50
-"""Prompt kinds and job types that have labels of their own. The rest goes together as `other`."""
+"""Most prompt kinds, and most job types, with their own label value. All others share `other`."""

@@ -1,6 +1,6 @@
-"""Collects a replica's numbers when Prometheus asks.
+"""Collect the metrics of a replica when Prometheus scrapes it.
 
-Prometheus's library asks in a thread of its own; everything is read in the event loop, where it lives.
+The library of Prometheus calls from its own thread; all values are read in the event loop that changes them.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from askback_server.ports.census import Census, CensusStore
 from askback_server.sessions.replica import Replica
 from askback_server.transport.server import Server
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.metrics")
 
 FRESH = 5.0
-"""Seconds for which what was counted in the database is told again: however many ask, it is asked once."""
+"""Seconds for which database counts are reused, however many scrapers there are."""
 MOST_ROWS = 100_000
-"""Rows of one table that are counted at the most."""
+"""Most rows counted per table."""
 WITHIN = 5.0
-"""Seconds that the database has to answer."""
+"""Timeout of the database counts in seconds."""
 READ_WITHIN = 10.0
-"""Seconds that the loop has to turn to the reading and to end it."""
+"""Timeout in seconds for the event loop to start and finish a collection."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What the database said."""
+class DatabaseCounts:
+    """The counts of one query of the database; without `census` if it failed."""
 
     at: float
     census: Census | None = None
@@ -52,7 +52,7 @@ class Look:
 
 
 class ReplicaCollector(Collector):
-    """All metrics of one replica. Made in the loop that runs it."""
+    """All metrics of one replica. Create it in the event loop of the replica."""
 
     def __init__(self, replica: Replica, server: Server, census: CensusStore, meter: Meter) -> None:
         self._loop = asyncio.get_running_loop()
@@ -61,42 +61,42 @@ class ReplicaCollector(Collector):
         self._census = census
         self._meter = meter
         self._counting = asyncio.Lock()
-        self._look = Look(float("-inf"))
+        self._counts = DatabaseCounts(float("-inf"))
         self._version = version("askback")
 
     def collect(self) -> Iterable[Family]:
-        """The families, read in the loop; none if it does not turn to them. Called in a thread."""
+        """All metric families; none if the event loop is too busy. Called from another thread."""
         reading = asyncio.run_coroutine_threadsafe(self._read(monotonic()), self._loop)
         try:
             return reading.result(READ_WITHIN)
         except TimeoutError:
             reading.cancel()
-            log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
+            _log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
             return ()
 
     async def _read(self, asked: float) -> list[Family]:
         lag = monotonic() - asked
-        look = await self._looked()
-        return [*self._own(lag), *self._counted(), *self._stored(look)]
+        counts = await self._read_database()
+        return [*self._replica_families(lag), *self._meter_families(), *self._database_families(counts)]
 
-    async def _looked(self) -> Look:
+    async def _read_database(self) -> DatabaseCounts:
         async with self._counting:
-            if monotonic() - self._look.at >= FRESH:
+            if monotonic() - self._counts.at >= FRESH:
                 try:
                     async with asyncio.timeout(WITHIN):
                         census = await self._census.take(MOST_ROWS)
                         behind = await self._census.behind(self._replica.feed.position)
-                    self._look = Look(monotonic(), census, behind)
+                    self._counts = DatabaseCounts(monotonic(), census, behind)
                 except (StorageUnavailable, TimeoutError) as error:
-                    log.warning("the database is not counted: %s", str(error) or "it does not answer")
-                    self._look = Look(monotonic())
+                    _log.warning("the database is not counted: %s", str(error) or "it does not answer")
+                    self._counts = DatabaseCounts(monotonic())
                 except Exception:
-                    log.exception("counting in the database failed")
-                    self._look = Look(monotonic())
-            return self._look
+                    _log.exception("counting in the database failed")
+                    self._counts = DatabaseCounts(monotonic())
+            return self._counts
 
-    def _own(self, lag: float) -> Iterator[Family]:
-        """What the replica is now."""
+    def _replica_families(self, lag: float) -> Iterator[Family]:
+        """The current state of the replica."""
         hot, calls = self._replica.engine.hot, self._server.calls
         yield _gauge(c.READY, float(self._server.ready))
         yield _gauge(c.QUEUE_COMMANDS, self._replica.engine.waiting)
@@ -112,8 +112,8 @@ class ReplicaCollector(Collector):
         yield _gauges(c.DATABASE_CONNECTIONS, {(state,): n for state, n in pool.items()})
         yield _gauges(c.BUILD_INFO, {(self._version, self._replica.replica): 1})
 
-    def _counted(self) -> Iterator[Family]:
-        """What has happened here since the start."""
+    def _meter_families(self) -> Iterator[Family]:
+        """Counters of this replica since its start."""
         meter = self._meter
         yield _histogram(c.BATCH_COMMANDS, {(): meter.batch_commands})
         yield _histogram(c.COMMIT_SECONDS, {(): meter.commit_seconds})
@@ -127,13 +127,13 @@ class ReplicaCollector(Collector):
         yield _counter(c.JOBS_ENDED, meter.ended)
         yield _counter(c.LEASES_LOST, _single(meter.leases_lost))
 
-    def _stored(self, look: Look) -> Iterator[Family]:
-        """What the database holds, whoever put it there; nothing but that it is down, when it is."""
-        yield _gauge(c.DATABASE_UP, float(look.census is not None))
-        if look.census is None:
+    def _database_families(self, counts: DatabaseCounts) -> Iterator[Family]:
+        """Counts of the whole database; only DATABASE_UP while it is unavailable."""
+        yield _gauge(c.DATABASE_UP, float(counts.census is not None))
+        if counts.census is None:
             return
-        census, kinds, types = look.census, self._meter.kinds, self._meter.job_types
-        yield _gauge(c.FEED_LAG, look.feed_lag)
+        census, kinds, types = counts.census, self._meter.kinds, self._meter.job_types
+        yield _gauge(c.FEED_LAG, counts.feed_lag)
         yield _gauge(c.WORKER_SESSIONS, census.sessions)
         yield _gauge(c.COUNTS_PARTIAL, float(census.partial))
         ages: Numbers = {
@@ -141,25 +141,25 @@ class ReplicaCollector(Collector):
             for of in census.prompts
             for age, n in zip(c.AGE_CLASSES, of.by_age, strict=True)
         }
-        yield _gauges(c.OPEN_PROMPTS, _bounded(ages, kinds))
+        yield _gauges(c.OPEN_PROMPTS, _limit_labels(ages, kinds))
         missed: Numbers = {(of.kind,): of.unattended for of in census.prompts}
-        yield _gauges(c.UNATTENDED_PROMPTS, _bounded(missed, kinds))
+        yield _gauges(c.UNATTENDED_PROMPTS, _limit_labels(missed, kinds))
         waited: Numbers = {(of.kind,): of.oldest for of in census.prompts}
-        yield _gauges(c.OLDEST_PROMPT, _bounded(waited, kinds, max))
-        yield _gauges(c.JOBS_RUNNABLE, _bounded({(r.job_type,): r.jobs for r in census.runnable}, types))
+        yield _gauges(c.OLDEST_PROMPT, _limit_labels(waited, kinds, max))
+        yield _gauges(c.JOBS_RUNNABLE, _limit_labels({(r.job_type,): r.jobs for r in census.runnable}, types))
         oldest: Numbers = {(r.job_type,): r.oldest for r in census.runnable}
-        yield _gauges(c.OLDEST_RUNNABLE, _bounded(oldest, types, max))
-        yield _gauges(c.JOBS_HELD, _bounded(_single(census.held), types))
+        yield _gauges(c.OLDEST_RUNNABLE, _limit_labels(oldest, types, max))
+        yield _gauges(c.JOBS_HELD, _limit_labels(_single(census.held), types))
 
 
 Numbers = Mapping[tuple[str, ...], float]
-"""By the values of the labels."""
+"""Values by label values."""
 
 
-def _bounded(
+def _limit_labels(
     found: Numbers, names: Names, join: Callable[[float, float], float] = lambda a, b: a + b
 ) -> Numbers:
-    """The first label's values bounded; those that become one are joined."""
+    """Bound the values of the first label; numbers whose labels become equal are combined by `join`."""
     joined: dict[tuple[str, ...], float] = {}
     for (name, *rest), number in found.items():
         labels = (names.label(name), *rest)
@@ -172,7 +172,7 @@ def _single(found: Mapping[str, float]) -> Numbers:
 
 
 def _method(path: str) -> str:
-    """`/askback.v1.JobService/CreateJob` is `JobService/CreateJob`: one package, so shorter labels."""
+    """Strip the package: `/askback.v1.JobService/CreateJob` becomes `JobService/CreateJob`."""
     return path.removeprefix("/askback.v1.")
 
 

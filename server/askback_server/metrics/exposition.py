@@ -1,4 +1,4 @@
-"""The port that Prometheus reads."""
+"""The HTTP port for Prometheus."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from askback_server.listening import cannot_listen
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0
-"""Seconds until a connection is accepted again after descriptors or memory ran out."""
+"""Pause in seconds before accepting connections again after descriptors or memory ran out."""
 
 
 def _pausing(accept: Callable[[], Any]) -> Callable[[], Any]:
-    """Accept connections, but not in a busy loop while there is nothing left to accept them with."""
+    """Accept connections, without a busy loop while descriptors or memory are exhausted."""
 
     def get_request() -> Any:
         try:
@@ -34,10 +34,10 @@ def _pausing(accept: Callable[[], Any]) -> Callable[[], Any]:
 
 
 class Exposition:
-    """Plain HTTP in a thread of its own, from its making until `close`."""
+    """An HTTP server in its own thread, from construction to `close`."""
 
     def __init__(self, listen: str, collector: Collector) -> None:
-        """Listen on a `host:port`; port 0 takes a free one. Raises CannotListen."""
+        """Listen on `host:port`; port 0 uses a free port. Raises CannotListen."""
         host, port = address(listen)
         self.collector = collector
         registry = CollectorRegistry()
@@ -51,7 +51,7 @@ class Exposition:
         self.port: int = self._server.server_port
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop listening and end the thread."""
         await asyncio.to_thread(self._server.shutdown)
         self._server.server_close()
         await asyncio.to_thread(self._thread.join)

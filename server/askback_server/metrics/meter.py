@@ -1,4 +1,4 @@
-"""Counts what the engine does, in plain numbers: quick to add to, and read only when somebody asks."""
+"""Count what the engine does, in plain numbers that are cheap to update and read on demand."""
 
 from __future__ import annotations
 
@@ -25,32 +25,34 @@ _REFUSED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
 
 
 class Histogram:
-    """How often a value fell into which bucket, and the sum of all."""
+    """A histogram: counts per bucket, and the sum of all values."""
 
     __slots__ = ("bounds", "counts", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
-        """By bucket, each alone; the last is above all bounds."""
+        """Counts per bucket, not cumulative; the last bucket is above all bounds."""
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Add a value to its bucket."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
 
 class Names:
-    """The first so many names stand for themselves, and all others for `other`: callers choose kinds and
-    job types, and must not be able to fill a database of metrics."""
+    """Label values for names chosen by callers: the first names keep their own, all others become `other`.
+
+    So callers cannot create an unbounded number of time series.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: set[str] = set()
 
     def label(self, name: str) -> str:
-        """The name, or `other`."""
+        """The label value of a name: itself, or `other`."""
         if name not in self._known:
             if len(self._known) >= self._most:
                 return OTHER
@@ -59,7 +61,7 @@ class Names:
 
 
 class Meter:
-    """The engine's observer. All counts are since the start of this replica."""
+    """The observer of the engine. All counts are since the start of this replica."""
 
     def __init__(self) -> None:
         self.kinds = Names(catalogue.MOST_KINDS)
@@ -76,22 +78,22 @@ class Meter:
         self.ended: Counter[tuple[str, ...]] = Counter()
         self.leases_lost: Counter[str] = Counter()
 
-    def batch(self, commands: int) -> None:
-        """The engine has taken so many commands at once."""
+    def on_batch(self, commands: int) -> None:
+        """Count a batch of `commands` commands."""
         self.batch_commands.observe(commands)
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
-        """A durable write has ended."""
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """Count a durable write and its duration."""
         self.commit_seconds.observe(seconds)
         for reason in lost:
             self.guards_lost[reason.value] += 1
 
-    def failed(self, commands: int) -> None:
-        """A batch came to nothing."""
+    def on_failure(self, commands: int) -> None:
+        """Count a batch that failed."""
         self.batches_failed += 1
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """Count what happened to jobs and prompts: each event once, at the replica that wrote it."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """Count the events of jobs and prompts: each once, at the replica that wrote it."""
         for item in batch:
             for event in item.events:
                 kind = event.type

@@ -1,1 +1,1 @@
-"""What the engine, feed and sessions need of the world outside, as Protocols."""
+"""Protocols that storage implements, and values that cross that boundary."""

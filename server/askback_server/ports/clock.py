@@ -1,4 +1,4 @@
-"""Time and names, as the engine gets them."""
+"""Clocks, alarms and ids."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Protocol
 
 
 class Alarm(Protocol):
-    """A call that will be made at its time."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """It will not be made. Repeatable."""
+        """Cancel the call. Idempotent."""
 
 
 class Clock(Protocol):
-    """A source of time. Tests put their own in its place; nothing else is ever mocked."""
+    """A source of time. Tests replace it; nothing else is mocked."""
 
     def now(self) -> datetime:
         """The wall clock, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back: how long things really take."""
+        """Monotonic seconds: how long things really take."""
 
     def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
-        """Call `callback` in this loop when the wall clock says `when`, soon if that has passed."""
+        """Call `callback` in this event loop at `when` by the wall clock; soon if that has passed."""
 
 
 class SystemClock:
@@ -39,20 +39,20 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Monotonic seconds."""
         return time.monotonic()
 
     def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
-        """Call `callback` in this loop when the wall clock says `when`."""
+        """Call `callback` in this event loop at `when` by the wall clock."""
         delay = (when - self.now()).total_seconds()
         return asyncio.get_running_loop().call_later(max(0.0, delay), callback)
 
 
 class DatabaseClock:
-    """The engine's estimate of the database's clock: a local clock and an offset.
+    """The engine's estimate of the database's clock: the local clock and an offset.
 
-    The guards of each write are judged by the database itself; this estimate only has to be good
-    enough to decide on, and every write's reply sharpens it (docs/design.md 4.3).
+    Guards are checked by the database with its own clock. The estimate only has to be good enough for
+    decisions, and every reply of a write improves it (docs/design.md 4.3).
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -60,17 +60,18 @@ class DatabaseClock:
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
-        """What the database's clock says by now, as far as is known."""
+        """The estimated time of the database."""
         return self._clock.now() + self._offset
 
     def observe(self, database_now: datetime) -> None:
-        """The database has just said that this is its time."""
+        """Set the offset: this is the database's time right now."""
         self._offset = database_now - self._clock.now()
 
     def compare(self, asked: datetime, database_now: datetime) -> None:
-        """The database said this some time between `asked` and now, both by this clock.
+        """Correct the offset by a reading of the database's clock, taken between `asked` and now by this
+        clock.
 
-        What agrees with that changes nothing: an answer that took long must not set the clock back.
+        A reading within that interval changes nothing: a slow reply must not set the clock back.
         """
         if database_now < asked:
             self._offset -= asked - database_now
@@ -78,12 +79,12 @@ class DatabaseClock:
             self._offset += database_now - now
 
     def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
-        """Call `callback` when the database's clock should say `when`."""
+        """Call `callback` at `when` by the database's clock."""
         return self._clock.call_at(when - self._offset, callback)
 
 
 _noise: list[str] = []
-"""Random hex digits from the system, drawn many at a time. Only popped from, so safe between threads."""
+"""Random hex digits, drawn many at a time. Only popped from, so safe between threads."""
 
 
 def _draw() -> str:
@@ -112,10 +113,10 @@ _SUFFIX = re.compile(r"[0-9a-f-]{6,36}")
 
 
 def is_suffix(text: str) -> bool:
-    """Whether the text is long enough, and spelt, to be the end of one of our ids."""
+    """Whether the text can be the end of an id: long enough, and of the right characters."""
     return _SUFFIX.fullmatch(text) is not None
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is spelt like one of our ids: a lower-case UUID."""
+    """Whether the text has the form of an id: a lower-case UUID."""
     return _ID.fullmatch(text) is not None

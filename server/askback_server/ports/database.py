@@ -1,4 +1,4 @@
-"""A database, opened: all that Askback keeps in it."""
+"""The storage of a replica: one opened database."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Protocol
 from askback_server.ports.census import CensusStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
-from askback_server.ports.storage import FeedStore, JobStore, SessionStore, WorkQueue
+from askback_server.ports.storage import FeedStore, JobStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
+from askback_server.ports.worker_sessions import SessionStore
 
 
 class Storage(Protocol):
-    """A database, opened."""
+    """An opened database."""
 
     @property
     def jobs(self) -> JobStore:
-        """Jobs with all that hangs on them."""
+        """Jobs with their prompts, answers, checkpoints and events."""
 
     @property
     def queue(self) -> WorkQueue:
-        """What timers, dispatch and sweep look for."""
+        """Queries of timers, dispatch and sweep."""
 
     @property
     def sessions(self) -> SessionStore:
@@ -29,29 +30,29 @@ class Storage(Protocol):
 
     @property
     def queue_locks(self) -> QueueLocks:
-        """Who may lease jobs of queues with a limit."""
+        """Locks on queues with a limit."""
 
     @property
     def presence(self) -> PresenceStore:
-        """Who is there."""
+        """The views of the consoles at each replica."""
 
     @property
     def feed(self) -> FeedStore:
-        """The log of all jobs."""
+        """The event log of all jobs."""
 
     @property
     def census(self) -> CensusStore:
-        """Counting for those who watch over the service."""
+        """Counts for metrics."""
 
     @property
     def wakeups(self) -> Wakeups:
-        """Calls between the replicas of this database."""
+        """Hints between the replicas of this database."""
 
     async def ping(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""
 
     async def secret(self) -> bytes:
-        """The key that signs resume and page tokens: the same for all replicas of a database."""
+        """The key that signs resume and page tokens, shared by all replicas of a database."""
 
     async def close(self) -> None:
         """Close every connection."""

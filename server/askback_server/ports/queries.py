@@ -1,4 +1,4 @@
-"""What may be asked of the stored jobs and prompts."""
+"""Filters and pages of lists of jobs and prompts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState
 
 
-def has_labels(
+def labels_match(
     labels: Mapping[str, str], each: Mapping[str, str], several: Mapping[str, tuple[str, ...]]
 ) -> bool:
-    """Whether the labels have each of some values, and one of several of others."""
+    """Whether labels have each value of `each`, and one of the values for each name in `several`."""
     return all(labels.get(k) == v for k, v in each.items()) and all(
         labels.get(k) in values for k, values in several.items()
     )
@@ -22,7 +22,7 @@ def has_labels(
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Conditions of different fields must all hold; values of one field are alternatives."""
+    """Conditions on jobs. Different fields must all match; values of one field are alternatives."""
 
     namespace: str
     states: tuple[JobState, ...] = ()
@@ -32,17 +32,17 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     id_suffix: str = ""
-    """The job's id ends with this; see `is_suffix`."""
+    """The end of the job's id; see `is_suffix`."""
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Labels that have one of several values; besides `labels`."""
 
     def matches(self, job: Job) -> bool:
-        """Whether a job matches by all but its state."""
+        """Whether a job matches, regardless of its state."""
         return (
             job.namespace == self.namespace
             and (not self.job_types or job.job_type in self.job_types)
             and (not self.user_ids or job.user_id in self.user_ids)
-            and has_labels(job.labels, self.labels, self.any_labels)
+            and labels_match(job.labels, self.labels, self.any_labels)
             and (self.created_after is None or job.created_at >= self.created_after)
             and (self.created_before is None or job.created_at < self.created_before)
             and job.job_id.endswith(self.id_suffix)
@@ -51,9 +51,9 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class PromptFilter:
-    """Which prompts; `viewer` limits them to those its audience rule lets a console see.
+    """Conditions on prompts. `viewer` limits them to those that a console of this principal may see.
 
-    `viewer` None is the asker's side: every prompt of the job named.
+    `viewer` None is for the side that asked: every prompt of `job_id`.
     """
 
     namespace: str
@@ -65,26 +65,27 @@ class PromptFilter:
     job_id: str = ""
     states: tuple[PromptState, ...] = (PromptState.PENDING,)
     unattended: bool = False
-    """Only those that nobody is there for; of lists, not of views."""
+    """Only prompts without a present reviewer; for lists, not for views."""
     id_suffix: str = ""
-    """The prompt's id ends with this; of lists, not of views."""
+    """The end of the prompt's id; for lists, not for views."""
     job_id_suffix: str = ""
-    """The same of its job's id."""
+    """The end of the job's id; for lists, not for views."""
     person: str = ""
-    """Only those that this subject has claimed, or that name it in their audience; of lists, not of views."""
+    """Only prompts that this subject has claimed, or that name it in their audience; for lists, not for
+    views."""
     overdue: bool = False
-    """Only those that have escalated, or whose deadline has passed; of lists, not of views."""
+    """Only prompts that have escalated, or whose deadline has passed; for lists, not for views."""
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Labels that have one of several values; besides `labels`."""
 
-    def seen_by(self, principal: Principal) -> PromptFilter:
-        """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace
-        is not the principal's any more."""
+    def for_principal(self, principal: Principal) -> PromptFilter:
+        """The same filter after the principal's access has changed. Raises PermissionDenied if the principal
+        may not use the namespace any more."""
         principal.namespace(self.namespace)
         return replace(self, viewer=None if self.viewer is None else principal)
 
     def concerns(self, job: Job) -> bool:
-        """Whether prompts of a job can be in this view at all; never changes."""
+        """Whether prompts of a job can match at all; this never changes for a job."""
         return (
             job.namespace == self.namespace
             and (not self.job_id or job.job_id == self.job_id)
@@ -92,14 +93,14 @@ class PromptFilter:
         )
 
     def matches(self, prompt: Prompt) -> bool:
-        """Whether a prompt is in this view, by all but its state."""
+        """Whether a prompt matches, regardless of its state."""
         content = prompt.content
         return (
             prompt.namespace == self.namespace
             and (not self.job_id or prompt.job_id == self.job_id)
             and (not self.job_types or prompt.job_type in self.job_types)
             and (not self.kinds or content.kind in self.kinds)
-            and has_labels(content.labels, self.labels, self.any_labels)
+            and labels_match(content.labels, self.labels, self.any_labels)
             and (not self.groups or not content.audience.groups.isdisjoint(self.groups))
             and (self.viewer is None or prompt.is_for(self.viewer))
         )
@@ -107,19 +108,19 @@ class PromptFilter:
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
-    """Jobs, newest first; `next` continues after the last one, None at the end."""
+    """A page of jobs, newest first. `next` is the id to continue after, None at the end."""
 
     jobs: tuple[Job, ...]
     next: str | None
 
 
 PromptPosition = tuple[int, str | None, str]
-"""The place of a prompt in a list: priority (negative), deadline and id."""
+"""The position of a prompt in a list: negative priority, deadline, id."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
-    """Prompts by priority, deadline and age; `total` counts all that match."""
+    """A page of prompts by priority, deadline and age. `total` counts all that match."""
 
     prompts: tuple[Prompt, ...]
     next: PromptPosition | None

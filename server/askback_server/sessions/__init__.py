@@ -1,1 +1,2 @@
-"""The Converse and Work protocols as state machines that know nothing of gRPC."""
+"""The Converse and Work protocols as state machines without gRPC, and the drivers of streams and watching
+calls."""

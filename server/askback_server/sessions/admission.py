@@ -1,5 +1,8 @@
-"""Who is let in first when many come at once: workers, whose leases run out; consoles only see less for a
-while. And principals in turn, so that a crowd of one delays itself only."""
+"""Limits concurrent work for streams, so that a rush of connections does not delay everything else.
+
+Workers come before views: their leases expire, while a console only waits longer for its list. Within each
+limit principals take turns, so that a crowd of one principal delays only itself.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +10,47 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from askback_server.sessions.turns import Turns
+from askback_server.sessions.fair_semaphore import FairSemaphore
 
 PATIENCE = 2.0
-"""Seconds that the reading of a view waits for workers at most."""
+"""Maximum seconds that loading a view waits for workers."""
 READS = 4
-"""Reads of streams that run at once: all run on one core, and unary calls come between them."""
+"""Concurrent reads for streams. They share one core, and unary calls must run in between."""
 OPENINGS = 8
-"""Workers' sessions that are opened at once: each is a write, and other writes come between them."""
+"""Worker sessions opened concurrently. Each is a write, and other writes must run in between."""
 MESSAGES = 8
-"""Messages of consoles' streams, and as many of workers', that are begun in one turn of the event loop."""
+"""Messages of console streams, and as many of worker streams, started per iteration of the event loop."""
 
 
 LARGE_MESSAGES = 2
-"""Large messages to clients that are made in one turn of the event loop: each takes milliseconds, which every
-other call waits for."""
+"""Large messages serialised per iteration of the event loop. Each takes milliseconds and blocks all other
+calls."""
 
 
 class Admission:
-    """Bounds how much of what streams ask for is done at once, and lets workers pass views."""
+    """Semaphores for the work of streams; views wait while worker sessions are being opened."""
 
     def __init__(self, views: int) -> None:
-        self._views = Turns(views)
-        self._openings = Turns(OPENINGS)
+        self._views = FairSemaphore(views)
+        self._openings = FairSemaphore(OPENINGS)
         self._workers = 0
         self._no_worker = asyncio.Event()
         self._no_worker.set()
-        self.reads = Turns(READS)
-        """Reads that streams ask for."""
-        self.console_messages = Turns(MESSAGES)
-        self.worker_messages = Turns(MESSAGES)
-        self.large_messages = Turns(LARGE_MESSAGES)
+        self.reads = FairSemaphore(READS)
+        """Limits reads for calls on streams."""
+        self.console_messages = FairSemaphore(MESSAGES)
+        self.worker_messages = FairSemaphore(MESSAGES)
+        self.large_messages = FairSemaphore(LARGE_MESSAGES)
         self.reading = 0
-        """Views that are read now."""
+        """Views being loaded."""
 
     @asynccontextmanager
     async def worker(self, subject: str) -> AsyncIterator[None]:
-        """A worker's session is being opened or resumed, when it is its principal's turn."""
+        """Open or resume a worker's session inside this context."""
         self._workers += 1
         self._no_worker.clear()
         try:
-            async with self._openings.of(subject):
+            async with self._openings.slot(subject):
                 yield
         finally:
             self._workers -= 1
@@ -56,8 +59,8 @@ class Admission:
 
     @asynccontextmanager
     async def view(self, subject: str) -> AsyncIterator[None]:
-        """One page of a principal's view is being read, when it is its turn."""
-        async with self._views.of(subject):
+        """Load one page of a view inside this context."""
+        async with self._views.slot(subject):
             if self._workers:
                 try:
                     async with asyncio.timeout(PATIENCE):

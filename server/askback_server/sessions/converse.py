@@ -1,8 +1,6 @@
-"""Drives a ConverseCore: runs its calls, feeds its view, paces its heartbeats."""
+"""Drives a `ConverseCore`: runs its calls, keeps its view up to date, sends heartbeats."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.clock import uuid7
@@ -10,12 +8,13 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.converse_core import ConverseCore
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.prompt_follower import PromptFollower
-from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
+from askback_server.sessions.live_view import LiveView
+from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 
 
 class ConverseSession(StreamSession):
-    """One console's stream."""
+    """A console's stream."""
 
     def __init__(
         self, deps: StreamDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
@@ -23,9 +22,8 @@ class ConverseSession(StreamSession):
         self._deps = deps
         self._core = ConverseCore(deps.limits, deps.heartbeat)
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
-        access.follow(self._access_changed, access.principal)
-        self._follower: PromptFollower | None = None
-        self._left: Callable[[], None] = lambda: None
+        access.follow(self._change_access, access.principal)
+        self._live: LiveView | None = None
         self.session_id = uuid7()
 
     def receive(self, frame: ClientFrame) -> None:
@@ -33,7 +31,8 @@ class ConverseSession(StreamSession):
         todo = self._core.receive(frame)
         if isinstance(todo, ConverseHello):
             self._welcome(frame.ref)
-            self._spawn(self._follow(todo))
+            assert self._core.view is not None
+            self._open_view(self._core.view, todo.resume_token)
         elif isinstance(todo, Call):
             self._call(frame.ref, todo)
         elif isinstance(todo, Goodbye):
@@ -54,53 +53,32 @@ class ConverseSession(StreamSession):
             ref,
         )
 
-    async def _follow(self, hello: ConverseHello) -> None:
-        deps, view = self._deps, self._core.view
-        assert view is not None
-        self._follower = PromptFollower(
-            view,
-            deps.feed,
-            deps.log,
-            deps.jobs,
-            deps.tokens,
-            deps.admission,
-            deps.images,
-            self._account,
-            self._changed,
-        )
-        self._follower.attach()
-        self._left = deps.presence.enter(view.filter)
-        await self._follower.follow(hello.resume_token)
+    def _open_view(self, view: PromptView, resume_token: str) -> None:
+        self._live = LiveView(self._deps, view, self._account, self._changed)
+        self._spawn(self._live.follow(resume_token))
 
-    def _access_changed(self, principal: Principal) -> None:
-        """Show what the principal may see now. Raises PermissionDenied if that is nothing."""
+    def _change_access(self, principal: Principal) -> None:
+        """Show what the principal may see now. Raises PermissionDenied if it may see nothing."""
         principal.require(Role.CONSOLE)
-        view = self._core.view
-        if view is None or self._follower is None:
-            return
-        filter = view.filter.seen_by(principal)
-        self._left()
-        self._left = self._deps.presence.enter(filter)
-        self._follower.look_through(filter)
-        self._changed.set()
+        if self._live is not None:
+            self._live.change_access(principal)
 
     def _take(self) -> list[ServerFrame]:
-        if self._follower is not None:
-            self._follower.written()
+        if self._live is not None:
+            self._live.note_written()
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))
         if not self._core.has_news:
             return []
-        return self._core.take(TAKE, self._token)
+        return self._core.take(MAX_FRAMES, self._token)
 
     @property
     def _token(self) -> str:
-        return self._follower.token if self._follower is not None else ""
+        return self._live.token if self._live is not None else ""
 
     def close(self) -> None:
-        """Let go of everything."""
-        self._left()
-        if self._follower is not None:
-            self._follower.detach()
+        """Release everything."""
+        if self._live is not None:
+            self._live.close()
         super().close()

@@ -1,4 +1,4 @@
-"""The console's side of docs/design.md 6 as a state machine: frames and commits in, frames out."""
+"""The Converse protocol as a state machine (docs/design.md 6): frames and commits in, frames out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from askback_server.sessions.stream_core import StreamCore
 
 
 class ConverseCore:
-    """One conversation. The driver performs the calls that `receive` returns."""
+    """The state of one console's stream. The driver performs the calls that `receive` returns."""
 
     def __init__(self, limits: Limits, heartbeat: float) -> None:
         self._limits = limits
@@ -28,7 +28,7 @@ class ConverseCore:
         """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
         hello = frame.body
         if isinstance(hello, ConverseHello) and not 0 <= hello.credit <= self._limits.credit:
-            # Judged before it counts as said: a wrong hello ends the stream.
+            # Checked first: a wrong hello must end the stream, not count as said.
             raise InvalidField.of("hello.credit", f"must be between 0 and {self._limits.credit}")
         body = self.stream.receive(frame)
         if isinstance(body, ConverseHello):
@@ -46,11 +46,11 @@ class ConverseCore:
 
     @property
     def has_news(self) -> bool:
-        """Whether `take` would give something."""
+        """Whether `take` would return a frame."""
         return self.stream.has_frames or (self.view is not None and self.view.has_news)
 
     def take(self, limit: int, token: str) -> list[ServerFrame]:
-        """The next frames: replies and control first, then the view within its credit."""
+        """Take the next frames: replies and control frames first, then the view within its credit."""
         frames = self.stream.drain(limit)
         if self.view is not None and len(frames) < limit:
             frames += [ServerFrame(0, e) for e in self.view.take(limit - len(frames), token)]

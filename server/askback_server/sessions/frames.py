@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.work_frames import (
     CancelRequested,
@@ -30,19 +30,19 @@ from askback_server.sessions.work_frames import (
 
 
 class Message(Protocol):
-    """A message of the contract. Sessions only measure it."""
+    """A protobuf message of the contract. Sessions only measure it."""
 
     def ByteSize(self) -> int:
         """Its size in bytes."""
 
 
-Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | int | Message
-"""The reply to a call: what the command gives (`int` is the job's version), or a read's response message."""
+Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | JobVersion | Message
+"""The reply to a call: the reply of the command, or the response message of a read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A frame that carries a unary twin's request."""
+    """A frame with the request of a unary RPC."""
 
     name: str
     request: Message
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of the call: opaque here, too."""
+    """The reply to a call."""
 
     name: str
     response: Response
@@ -65,7 +65,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life, with what it carries."""
+    """A heartbeat. From the server to a console it carries a resume token and the time."""
 
     resume_token: str = ""
     time: datetime | None = None
@@ -73,12 +73,12 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Goodbye:
-    """An orderly end."""
+    """The client ends the stream in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoAway:
-    """Open another stream, then leave this one within `after` seconds."""
+    """The client must open another stream and leave this one within `after` seconds."""
 
     reason: str
     after: float
@@ -86,17 +86,17 @@ class GoAway:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """So many more prompts may be pushed."""
+    """Permission to push further prompts."""
 
     prompts: int
 
 
-# What a view of prompts is told.
+# Events of a view of prompts.
 
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """The prompt is open and looks like this now."""
+    """The prompt is open and matches the view: new, or changed."""
 
     prompt: Prompt
 
@@ -110,7 +110,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The prompt left the view and is still open."""
+    """The prompt left the view, and is open or deleted."""
 
     prompt_id: str
     version: int
@@ -118,7 +118,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """All that matched has been sent."""
+    """All prompts that matched have been sent."""
 
     resume_token: str
     open_prompts: int
@@ -126,16 +126,16 @@ class CaughtUp:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Forget what you have: a snapshot follows."""
+    """The console must discard its prompts: a snapshot follows."""
 
     reason: str
     history_lost: bool = False
-    """Forget too what was closed: the database was restored, and may have re-opened it."""
+    """Discard closed prompts too: the database was restored, and may have reopened them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """Nothing changed; a newer position."""
+    """A newer resume token, without a change."""
 
     resume_token: str
 

@@ -1,4 +1,4 @@
-"""What views keep in memory until they can tell it: the newest images of jobs and prompts."""
+"""The images of changed jobs and prompts that views keep in memory until the client has read them."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ from typing import TypeAlias
 from askback_server.domain.errors import LimitExceeded
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.sessions.unsent import FRAME, Account, weight
+from askback_server.sessions.memory_budget import FRAME, Account, body_size
 
 Image: TypeAlias = Job | Prompt
 
 VIEW_ENTRIES = 2_000
 VIEW_BYTES = 2 * 1024 * 1024
-"""Live changes that one view keeps; above that it falls behind."""
+"""Maximum number and bytes of changes kept by one view. Beyond that it falls behind."""
 
 
 class Images:
-    """The live changes that all views of a replica keep. An image that many views keep is counted once.
+    """The images kept by all views of a replica. An image kept by several views is counted once.
 
-    When all keep too much, the views of the principal with the most fall behind: each forgets what it keeps,
-    and reads it again from the database. If that is not enough, because it is being written, that principal's
-    streams end.
+    When the total exceeds the limit, the views of the principal with the most fall behind: they discard their
+    images and read them from the database later. If that does not free enough, because images are being
+    written, streams of that principal are ended.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._views: set[ViewImages] = set()
         self._keepers: Counter[int] = Counter()
-        """How many views keep an image, by its `id`."""
+        """The number of views that keep an image, by its `id`."""
         self.total = 0
 
     def of_view(self, account: Account, fall_behind: Callable[[], None]) -> ViewImages:
-        """What one view keeps. `fall_behind` makes it forget what is not being written, `account` is that of
-        its stream; close it at the end."""
+        """Create the account of one view; close it at the end.
+
+        `fall_behind` must discard the images that are not being written. `account` is that of the stream.
+        """
         view = ViewImages(self, account, fall_behind)
         self._views.add(view)
         return view
 
-    def kept(self, image: Image, size: int) -> None:
-        """A view keeps an image."""
+    def add(self, image: Image, size: int) -> None:
+        """Count an image kept by a view."""
         self._keepers[id(image)] += 1
         self.total += FRAME + (size if self._keepers[id(image)] == 1 else 0)
 
-    def let_go(self, image: Image, size: int) -> None:
-        """A view keeps an image no more."""
+    def remove(self, image: Image, size: int) -> None:
+        """Uncount an image that a view has released."""
         self._keepers[id(image)] -= 1
         self.total -= FRAME
         if not self._keepers[id(image)]:
@@ -54,7 +56,7 @@ class Images:
             self.total -= size
 
     def shrink(self) -> None:
-        """Bring the total below the limit."""
+        """Free memory until the total is within the limit."""
         while self.total > self._most and self._views:
             mine = self._of_the_largest_principal()
             for view in mine:
@@ -75,13 +77,13 @@ class Images:
 
         return sorted(views[max(views, key=size)], key=lambda v: -v.size)
 
-    def closed(self, view: ViewImages) -> None:
-        """A view has ended."""
+    def forget(self, view: ViewImages) -> None:
+        """Forget a view that has ended."""
         self._views.discard(view)
 
 
 class ViewImages:
-    """The live changes that one view keeps, to be told or being written."""
+    """The images kept by one view: waiting to be sent, or being written."""
 
     __slots__ = ("_account", "_all", "_fall_behind", "images", "size")
 
@@ -90,55 +92,55 @@ class ViewImages:
         self._account = account
         self._fall_behind = fall_behind
         self.images: dict[int, tuple[Image, int]] = {}
-        """The images and their sizes, by `id`."""
+        """Images and their sizes, by `id`."""
         self.size = 0
 
     @property
     def subject(self) -> str:
-        """Whose view it is."""
+        """The principal's subject."""
         return self._account.subject
 
     def keep(self, image: Image) -> None:
-        """Keep an image. The view may fall behind by it."""
+        """Keep an image. This may make the view fall behind."""
         if id(image) in self.images:
             return
-        size = weight(image)
+        size = body_size(image)
         self.images[id(image)] = image, size
         self.size += size
-        self._all.kept(image, size)
+        self._all.add(image, size)
         if self.size > VIEW_BYTES or len(self.images) > VIEW_ENTRIES:
             self.fall_behind()
         self._all.shrink()
 
     def keeps(self, image: Image) -> bool:
-        """Whether an image is kept here: those of pages are not, room is reserved for them."""
+        """Whether an image is kept here. Images of pages are not: memory is reserved for whole pages."""
         return id(image) in self.images
 
-    def let_go(self, image: Image | None) -> None:
-        """Keep an image no more, if it was kept here."""
+    def release(self, image: Image | None) -> None:
+        """Release an image, if it is kept here."""
         kept = self.images.pop(id(image), None)
         if kept is not None:
             image, size = kept
             self.size -= size
-            self._all.let_go(image, size)
+            self._all.remove(image, size)
 
     def fall_behind(self) -> None:
-        """Have the view forget what is not being written."""
+        """Make the view discard what is not being written."""
         self._fall_behind()
 
     def drop(self, most: int) -> None:
-        """End the view's stream."""
+        """End the stream of the view."""
         self.close()
         text = "too many changes wait for clients that do not read, and you have the most; read them faster"
         self._account.drop(LimitExceeded(text, limit="view_bytes_in_all", value=most, retry_after=1.0))
 
     def close(self) -> None:
-        """The view has ended."""
-        self._all.closed(self)
+        """Release everything; the view has ended."""
+        self._all.forget(self)
         for image, _ in tuple(self.images.values()):
-            self.let_go(image)
+            self.release(image)
         self._fall_behind = _nothing
 
 
 def _nothing() -> None:
-    """For a view that has ended."""
+    pass

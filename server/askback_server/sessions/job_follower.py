@@ -1,4 +1,4 @@
-"""Following one job by its events without a gap, or one prompt to its end."""
+"""Follows the events of one job without a gap, or waits for the end of one prompt."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.job_viewer import JobViewer
-from askback_server.sessions.unsent import Account
+from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.watch import Watch
 
 LIVE = 20
-"""Events that are kept until they can be told."""
+"""Events kept in memory per call; a slower reader reads them from the database."""
 EVENTS = 100
 EVENTS_BYTES = 256 * 1024
-"""Events of one page, and about what they may take."""
+"""Maximum number and approximate bytes of events per page."""
 IDLE = 15.0
-"""Seconds after which a stream that has nothing to tell sends a frame all the same."""
+"""Seconds after which an idle stream sends a frame, because proxies cut silent streams."""
 
 _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
 
@@ -30,21 +30,21 @@ _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_
 async def job_events(
     feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account, viewer: JobViewer
 ) -> AsyncIterator[list[Event]]:
-    """Batches of a job's events above a seq, in order without a gap; ends after the job's end.
+    """Yield batches of a job's events after a seq, in order and without a gap, until the job has ended.
 
-    After IDLE seconds without an event there is an empty batch: proxies cut streams that say nothing.
-    The viewer has looked at each batch, and looks again whenever `watch.changed` is set. Raises what it does.
+    An empty batch is yielded after IDLE seconds without an event. `viewer.check` runs before each batch, and
+    whenever `watch.changed` is set; its errors end the generator.
     """
     changed = watch.changed
     live: list[Event] = []
 
-    def committed(item: Committed) -> None:
+    def on_commit(item: Committed) -> None:
         live.extend(item.events)
         if len(live) > LIVE:
-            live.clear()  # too slow: what is missing is read
+            live.clear()  # too slow: read them from the database
         changed.set()
 
-    stop = feed.follow_job(job.job_id, committed)
+    stop = feed.follow_job(job.job_id, on_commit)
     try:
         last = after_seq
         while True:
@@ -56,9 +56,9 @@ async def job_events(
                 batch = await jobs.list_events(job.job_id, last, EVENTS)
             else:
                 page = None
-            await viewer.look(batch)
-            told = bool(batch)
-            if told:
+            await viewer.check(batch)
+            has_events = bool(batch)
+            if has_events:
                 last, ended = batch[-1].seq, any(e.type in _ENDS for e in batch)
                 yield batch
                 batch = []
@@ -66,7 +66,7 @@ async def job_events(
                     return
             if page is not None:
                 page()
-            if told:
+            if has_events:
                 continue
             if job.is_terminal:
                 return
@@ -80,18 +80,18 @@ async def job_events(
         stop()
 
 
-async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:
-    """Wait up to `wait` seconds for a prompt to end. Returns it as it then is.
+async def wait_for_resolution(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:
+    """Wait up to `wait` seconds for a prompt to close. Returns its latest state.
 
-    `read` gives the prompt as it is; it is called once more after the feed is followed, so that an
-    end in between is not missed.
+    `read` reads the prompt. It is called again after the job is followed, so that a change in between is not
+    missed.
     """
     newest = await read()
     if not newest.is_open or wait <= 0:
         return newest
     done = asyncio.Event()
 
-    def committed(item: Committed) -> None:
+    def on_commit(item: Committed) -> None:
         nonlocal newest
         for changed in item.prompts:
             if changed.prompt_id == newest.prompt_id and changed.version > newest.version:
@@ -99,7 +99,7 @@ async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wai
                 if not changed.is_open:
                     done.set()
 
-    stop = feed.follow_job(newest.job_id, committed)
+    stop = feed.follow_job(newest.job_id, on_commit)
     try:
         again = await read()
         if again.is_open:

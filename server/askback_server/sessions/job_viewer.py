@@ -1,4 +1,5 @@
-"""Whoever watches one job: what it may be told of the job's events, now."""
+"""What the viewer of a job may see of its events. This changes with the viewer's access and the prompts'
+audience."""
 
 from __future__ import annotations
 
@@ -11,15 +12,15 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.queries import Queries
 
-_MOVES_AUDIENCE = frozenset({EventType.PROMPT_AMENDED, EventType.PROMPT_ESCALATED, EventType.JOB_DELETED})
-"""Only these can take the last prompt of a job out of a principal's sight."""
+_AUDIENCE_CHANGES = frozenset({EventType.PROMPT_AMENDED, EventType.PROMPT_ESCALATED, EventType.JOB_DELETED})
+"""Events that can make the last visible prompt of a job invisible to a principal."""
 
 
 class JobViewer:
-    """The principal that watches a job, with its access as it is now.
+    """The principal that watches a job, with its current access.
 
     A client or worker sees every event. A console sees the job's head while it may see one of the job's
-    prompts, and of prompts those that it may see.
+    prompts, and only events of prompts that it may see.
     """
 
     def __init__(self, queries: Queries, job: Job, principal: Principal) -> None:
@@ -31,13 +32,13 @@ class JobViewer:
 
     @property
     def sees_all(self) -> bool:
-        """Whether it is on the asker's side."""
+        """Whether it sees every event."""
         return self._principal.has(Role.CLIENT, Role.WORKER)
 
-    def access_changed(self, principal: Principal) -> None:
-        """Its roles, groups or namespaces are others now; `look` must be called before more is told.
+    def change_access(self, principal: Principal) -> None:
+        """Set the principal after its access has changed. `check` must be called before more events are sent.
 
-        Raises PermissionDenied without any role that may watch, JobNotFound outside of the namespace.
+        Raises PermissionDenied without a role that may watch, JobNotFound outside of its namespaces.
         """
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         if not principal.may_use(self._job.namespace):
@@ -45,19 +46,20 @@ class JobViewer:
         self._principal = principal
         self._checked = False
 
-    async def look(self, events: Iterable[Event]) -> None:
-        """Find out what it may be told of these events. Raises JobNotFound if it may not watch any more."""
+    async def check(self, events: Iterable[Event]) -> None:
+        """Read what is needed to filter these events. Raises JobNotFound if the principal may not watch the
+        job any more."""
         if self.sees_all:
             return
         ids = {event.prompt_id for event in events if event.prompt_id}
-        moved = any(event.type in _MOVES_AUDIENCE for event in events)
+        audience_changed = any(event.type in _AUDIENCE_CHANGES for event in events)
         self._prompts = {p.prompt_id: p for p in await self._queries.prompts(ids)} if ids else {}
-        if moved or not self._checked:
+        if audience_changed or not self._checked:
             self._checked = True
-            if not await self._queries.prompts_seen(self._job, self._principal):
+            if not await self._queries.count_visible_prompts(self._job, self._principal):
                 raise JobNotFound(self._job.job_id)
 
     def sees_prompt_of(self, event: Event) -> bool:
-        """Whether it may see the prompt of one of the events that were looked at."""
+        """Whether the principal may see the prompt of an event that was checked."""
         prompt = self._prompts.get(event.prompt_id or "")
         return prompt is not None and prompt.is_visible_to(self._principal)

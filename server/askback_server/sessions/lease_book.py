@@ -1,4 +1,12 @@
-"""The leases of one worker as its stream knows them: what the server has, and what the worker says.
+"""The leases of one worker's session, compared with those that the worker holds.
+
+The protocol. The server and the worker of a stream can disagree: a pushed job may not arrive, or a worker may
+lose a job without noticing. So the worker reports in its heartbeats how many pushed jobs it has received, and
+a digest of its leases: their number, and the XOR of a hash of each lease. If the digest differs from the one
+computed here, the server asks for the full list (`LeasesWanted`) and takes back what the worker does not run.
+
+Jobs on their way are in neither digest: those pushed and not received yet, and those whose end the worker has
+already sent. So the two digests agree at every heartbeat of a busy stream.
 
 Pure: time comes as an argument.
 """
@@ -16,11 +24,11 @@ from askback_server.sessions.work_frames import LeaseDigest
 
 
 def lease_mark(job_id: str, token: int) -> int:
-    """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
+    """The hash of a lease in a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
     return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
-def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:
+def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     """The digest of leases, each a job id and a token."""
     digest = 0
     for job_id, token in leases:
@@ -29,107 +37,103 @@ def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:
 
 
 TEXTS = 1024
-"""What a held job may have of texts."""
+"""Maximum size of input and result kept with a held job."""
 
 
 def lease_of(job: Job) -> Job:
-    """A held job without its input and result, if they are large: a worker has up to 1,000 jobs, and was sent
-    what it needs."""
+    """A held job without a large input or result: a worker may have 1,000 jobs, and was sent what it
+    needs."""
     if len(job.input_json) + len(job.result_json) <= TEXTS:
         return job
     return replace(job, input_json="", result_json="")
 
 
-@dataclass(eq=False)  # no slots: the mark is kept beside the fields
-class Held:
-    """A job as its worker knows it."""
+@dataclass(eq=False)  # no slots: `mark` is cached
+class HeldJob:
+    """A leased job, and what its worker has been sent."""
 
     job: Job
-    """As `lease_of` gives it."""
-    told: dict[str, int] = field(default_factory=dict)
-    """Resolutions told, by prompt, with the versions they had."""
-    cancel_told: bool = False
+    """As returned by `lease_of`."""
+    sent_versions: dict[str, int] = field(default_factory=dict)
+    """Resolutions that were sent: prompt version by prompt id."""
+    cancel_sent: bool = False
     ending: bool = False
-    """The worker's own call that ends the lease is on its way."""
+    """Whether a call of the worker that ends the lease is running."""
     handed_over: bool = True
-    """False while what the worker needs is read; what is committed meanwhile waits in `meanwhile`."""
-    meanwhile: list[Committed] = field(default_factory=list)
-    place: int | None = None
-    """Its number among the jobs pushed on this stream, from 1; 0 if the worker had it before; None if it
-    is not pushed yet."""
+    """False while the data of the lease is read; commits are collected in `buffered` meanwhile."""
+    buffered: list[Committed] = field(default_factory=list)
+    push_number: int | None = None
+    """The number of the push on this stream, from 1. 0 if the worker had the job before; None if it is not
+    pushed yet."""
     received: bool = False
-    """Whether the worker has said that it received it."""
+    """Whether the worker has confirmed the receipt."""
     pushed_at: float = 0.0
-    """When it was pushed, in monotonic seconds."""
+    """The monotonic time of the push."""
 
     @cached_property
     def mark(self) -> int:
-        """What it adds to a digest; the token of a lease never changes."""
+        """The hash of the lease; its token never changes."""
         return lease_mark(self.job.job_id, self.job.token)
 
 
 class LeaseBook:
-    """Compares what the session holds with what its worker says, in the order of the stream.
-
-    A job that is pushed and not received yet is in neither digest, nor is one whose end the worker has
-    sent. So a busy worker and its server agree at every heartbeat.
-    """
+    """The leases of a session, in the order of its stream."""
 
     def __init__(self) -> None:
-        self.held: dict[str, Held] = {}
-        """By job id. To be changed by `add` and `remove` only."""
+        self.held: dict[str, HeldJob] = {}
+        """By job id. Changed only by `add`, `remove` and `clear`."""
         self._pushed = 0
         self._received: int | None = None
-        """How many pushed jobs the worker has received; None: it does not say."""
-        self._on_the_way: dict[int, Held] = {}
-        """Pushed jobs that are held and not said to be received, by place."""
-        self._deaf = 0
-        """The place of the newest job that was taken back."""
+        """The number of pushed jobs that the worker has received; None if it does not report it."""
+        self._in_transit: dict[int, HeldJob] = {}
+        """Pushed and unconfirmed jobs by push number."""
+        self._stalled_at = 0
+        """The push number of the newest job that was taken back."""
 
-    def add(self, held: Held) -> None:
-        """The session holds a job."""
+    def add(self, held: HeldJob) -> None:
+        """Add a lease."""
         self.held[held.job.job_id] = held
 
-    def remove(self, held: Held) -> None:
-        """The session does not hold it any more, if it did."""
+    def remove(self, held: HeldJob) -> None:
+        """Remove a lease, if it is still the current one of its job."""
         if self.held.get(held.job.job_id) is held:
             del self.held[held.job.job_id]
-        if held.place:
-            self._on_the_way.pop(held.place, None)
+        if held.push_number:
+            self._in_transit.pop(held.push_number, None)
 
     def clear(self) -> None:
-        """The session holds nothing any more."""
+        """Remove all leases."""
         self.held.clear()
-        self._on_the_way.clear()
+        self._in_transit.clear()
 
-    def pushed(self, held: Held, now: float) -> None:
-        """The job goes to the worker; `now` in monotonic seconds."""
+    def note_pushed(self, held: HeldJob, now: float) -> None:
+        """Record that a job is pushed; `now` in monotonic seconds."""
         self._pushed += 1
-        held.place, held.pushed_at = self._pushed, now
-        self._on_the_way[held.place] = held
+        held.push_number, held.pushed_at = self._pushed, now
+        self._in_transit[held.push_number] = held
 
-    def known(self, held: Held) -> None:
-        """The worker named the job in its hello."""
-        held.place, held.received = 0, True
+    def note_known(self, held: HeldJob) -> None:
+        """Record that the worker named the job in its hello."""
+        held.push_number, held.received = 0, True
 
     def note_received(self, count: int) -> None:
-        """The worker has received so many pushed jobs."""
+        """Record that the worker has received `count` pushed jobs."""
         self._received = max(count, self._received or 0)
-        for place in [p for p in self._on_the_way if p <= count]:
-            self._on_the_way.pop(place).received = True
+        for place in [p for p in self._in_transit if p <= count]:
+            self._in_transit.pop(place).received = True
 
     @property
-    def says_received(self) -> bool:
-        """Whether the worker says what it receives."""
+    def confirms_receipt(self) -> bool:
+        """Whether the worker confirms receipts."""
         return self._received is not None
 
     @property
-    def is_deaf(self) -> bool:
-        """Whether a job was taken back because the worker did not receive it, and it has not since."""
-        return self._deaf > (self._received or 0)
+    def is_stalled(self) -> bool:
+        """Whether a push was taken back as not received, and none was confirmed since."""
+        return self._stalled_at > (self._received or 0)
 
     def digest(self) -> LeaseDigest:
-        """What the worker's digest must be."""
+        """The digest that the worker must report."""
         count = digest = 0
         for held in self.held.values():
             if held.received and not held.ending:
@@ -137,8 +141,8 @@ class LeaseBook:
                 digest ^= held.mark
         return LeaseDigest(count, digest)
 
-    def missing(self, named: Collection[tuple[str, int]]) -> list[Held]:
-        """What the session holds and the worker, which lists its leases, does not run."""
+    def missing(self, named: Collection[tuple[str, int]]) -> list[HeldJob]:
+        """Leases that the worker should hold and does not list in `named`."""
         return [
             held
             for held in self.held.values()
@@ -150,25 +154,30 @@ class LeaseBook:
         held = self.held.get(job_id)
         return held is not None and held.job.token == token
 
-    def take_back(self, before: float) -> list[Held]:
-        """Jobs that were pushed before this monotonic time and not received, if the worker says what it
-        receives. From now on it is deaf."""
+    def mark_overdue(self, before: float) -> list[HeldJob]:
+        """Return the pushes that are overdue, and regard the worker as stalled from now on.
+
+        Overdue are unconfirmed ones pushed before the monotonic time `before`, if the worker confirms
+        receipts.
+        """
         if self._received is None:
             return []
-        found = [h for h in self._on_the_way.values() if h.pushed_at <= before and not h.ending]
+        found = [h for h in self._in_transit.values() if h.pushed_at <= before and not h.ending]
         for held in found:
-            self._deaf = max(self._deaf, held.place or 0)
+            self._stalled_at = max(self._stalled_at, held.push_number or 0)
         return found
 
     @property
-    def oldest_on_the_way(self) -> float | None:
-        """When the oldest job was pushed that a worker, which says what it receives, has not received."""
-        if self._received is None or not self._on_the_way:
+    def oldest_in_transit(self) -> float | None:
+        """The time of the oldest unconfirmed push; None without one, or if the worker does not confirm
+        receipts."""
+        if self._received is None or not self._in_transit:
             return None
-        return next(iter(self._on_the_way.values())).pushed_at
+        return next(iter(self._in_transit.values())).pushed_at
 
     @property
-    def unreceived(self) -> list[Held]:
-        """Held jobs that the worker has not received for sure: not pushed, or it says what it receives."""
-        says = self.says_received
-        return [h for h in self.held.values() if not h.received and (says or h.place is None)]
+    def unreceived(self) -> list[HeldJob]:
+        """Leases that the worker certainly does not have: not pushed, or not confirmed by a worker that
+        confirms receipts."""
+        says = self.confirms_receipt
+        return [h for h in self.held.values() if not h.received and (says or h.push_number is None)]

@@ -1,4 +1,4 @@
-"""What a lease brings along: the answers and checkpoints of earlier attempts, as far as they fit."""
+"""Collects what is sent with a lease: answers and checkpoints of earlier attempts, as far as they fit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from askback_server.ports.storage import JobStore
 from askback_server.sessions.work_frames import JobLeased
 
 COUNT = 200
-"""Prompts, and checkpoints, at the most; the rest is paged."""
+"""Maximum number of prompts, and of checkpoints; the worker reads the rest by pages."""
 
 
 async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
-    """Read what belongs to a lease. No message passes 1 MiB; `more` says that something is left."""
+    """Read the data of a lease, less than 1 MiB in all; `more` tells that some is left out."""
     room = limits.page_bytes - len(job.input_json) - 10_000
     prompts: tuple[Prompt, ...] = ()
     checkpoints: list[Checkpoint] = []

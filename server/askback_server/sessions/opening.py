@@ -1,4 +1,4 @@
-"""Opens a worker's session for its stream, or resumes the one that its hello names."""
+"""Opens a worker's session for its stream, or resumes the one named in its hello."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Protocol
 
 from askback_server.domain.errors import SessionNotFound
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.ports.storage import SessionStore, WorkerSession
+from askback_server.ports.worker_sessions import SessionStore, WorkerSession
 from askback_server.sessions.work_frames import WorkHello
 
 
-class Opening(Protocol):
-    """What it needs of the replica."""
+class OpeningDeps(Protocol):
+    """What opening a session needs from the replica."""
 
     replica: str
     keeper: SessionKeeper
     sessions: SessionStore
 
 
-async def open_session(deps: Opening, hello: WorkHello, subject: str) -> tuple[WorkerSession, str, bool]:
-    """Returns the session, its secret and whether it was resumed. Raises SessionNotFound."""
+async def open_session(deps: OpeningDeps, hello: WorkHello, subject: str) -> tuple[WorkerSession, str, bool]:
+    """Open or resume a session. Returns it, its secret, and whether it was resumed. Raises
+    SessionNotFound."""
     ttl = deps.keeper.ttl
     if hello.session_id:
         row = await deps.sessions.resume(hello.session_id, hello.session_secret, subject, deps.replica, ttl)

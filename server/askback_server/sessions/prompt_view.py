@@ -1,7 +1,7 @@
-"""One console's view of the open prompts: commits in, the fewest and freshest events out.
+"""One console's view of the open prompts: commits in, the fewest and newest events out.
 
-Pure. It holds what the console was told and what changed since, by prompt: never a queue of history.
-So a slow console sees fewer, fresher prompts, and never one that is already closed.
+Pure. The view stores what was sent and the newest pending change of each prompt, never a history. So a slow
+console receives fewer and fresher events, and no prompt that is already closed.
 """
 
 from __future__ import annotations
@@ -16,146 +16,162 @@ from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Remove
 from askback_server.sessions.images import ViewImages
 
 TOMBSTONES = 4_096
-"""Closed prompts remembered, so that an old image that comes late shows nobody a closed prompt."""
+"""Maximum number of tombstones: versions of closed or hidden prompts, so that an older image that arrives
+late does not show them again."""
 TAKE_BYTES = 512 * 1024
-"""What is given to be written at once, unless a single prompt is larger."""
+"""Maximum bytes of prompts per `take`, unless a single prompt is larger."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def urgency(prompt: Prompt) -> tuple[int, datetime, str]:
-    """Sorts prompts by priority, deadline and age."""
+    """The sort key of prompts: priority, deadline, age."""
     return -prompt.content.priority, prompt.expires_at or _FAR, prompt.prompt_id
 
 
 class PromptView:
-    """What to tell a console next. `credit` None: as much as the stream takes."""
+    """The state of one view. `credit` None stands for no limit."""
 
     def __init__(self, filter: PromptFilter, credit: int | None = None) -> None:
         self.filter = filter
         self.credit = credit
-        self.images: ViewImages | None = None
-        """Counts the prompts that wait to be told or are being written, apart from those of pages."""
+        self._images: ViewImages | None = None
+        """Counts the prompts that are pending or being written, except those of pages."""
         self._writing: list[Prompt] = []
-        """What `take` gave last, until it is written."""
-        self._told: dict[str, int] = {}
-        """What the console has until it is taken away, with the versions; 0: from an earlier stream."""
-        self._fresh: dict[str, Prompt] = {}
-        """To be shown."""
-        self._gone: OrderedDict[str, PromptEvent] = OrderedDict()
-        """To be taken away."""
-        self._tombs: OrderedDict[str, int] = OrderedDict()
+        """Prompts returned by the last `take`, until they are written."""
+        self._sent: dict[str, int] = {}
+        """Versions of the prompts that the console has; 0 for those from an earlier stream."""
+        self._pending: dict[str, Prompt] = {}
+        """Prompts to be sent."""
+        self._removals: OrderedDict[str, PromptEvent] = OrderedDict()
+        """Closings and removals to be sent."""
+        self._tombstones: OrderedDict[str, int] = OrderedDict()
         self._hidden: set[str] = set()
-        """Those of the tombs that are open: another filter may let them through."""
+        """Tombstones of open prompts: another filter may show them."""
         self._resumed = False
         self._known_before = 0
-        """Open prompts that a resumed console has and that this view never showed."""
+        """Open prompts that a resumed console has and this view never sent."""
         self._reset: Reset | None = None
         self._loaded = False
         self.caught_up = False
-        """Whether all that matched at the start has been told: no position may be named before."""
+        """Whether everything that matched at the start has been sent. No resume token may be issued
+        before."""
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """Prompts that are to be shown, and roughly their bytes."""
-        return len(self._fresh), sum(p.content.size for p in self._fresh.values())
+        """The number of prompts to be sent, and roughly their bytes."""
+        return len(self._pending), sum(p.content.size for p in self._pending.values())
 
     @property
     def is_being_written(self) -> bool:
-        """Whether prompts that `take` gave may not be written yet."""
+        """Whether prompts returned by `take` are not written yet."""
         return bool(self._writing)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that is known has been told."""
-        return self.caught_up and not self._fresh and not self._gone
+        """Whether everything has been sent."""
+        return self.caught_up and not self._pending and not self._removals
 
     @property
     def has_news(self) -> bool:
-        """Whether `take` would give something."""
-        if self._is_undecided:
+        """Whether `take` would return an event."""
+        if self._is_resuming:
             return False
-        if self._reset or self._gone or (self._fresh and self.credit != 0):
+        if self._reset or self._removals or (self._pending and self.credit != 0):
             return True
-        return self._loaded and not self.caught_up and not self._fresh
+        return self._loaded and not self.caught_up and not self._pending
 
     @property
-    def _is_undecided(self) -> bool:
-        """Whether it is not known yet if the console's token can be honoured. Till then it is told nothing,
-        not even what is new: a Reset comes first."""
+    def _is_resuming(self) -> bool:
+        """Whether it is still unknown if the console's token can be honoured. Until then nothing is sent,
+        because a Reset must come first."""
         return self._resumed and not self._loaded
 
     def offer(self, prompt: Prompt, *, counted: bool = True) -> None:
-        """A prompt as it was at its version, from wherever: older images change nothing. Those of a page, for
-        which there is room, are not to be counted. The view may fall behind by it."""
+        """Take a prompt at some version, from any source; older versions are ignored.
+
+        With `counted` False, memory is already reserved for it, as for prompts of a page. Otherwise the view
+        may fall behind.
+        """
         self._offer(prompt)
-        waits = self._fresh.get(prompt.prompt_id) is prompt or (
-            isinstance(gone := self._gone.get(prompt.prompt_id), Closed) and gone.prompt is prompt
+        waits = self._pending.get(prompt.prompt_id) is prompt or (
+            isinstance(gone := self._removals.get(prompt.prompt_id), Closed) and gone.prompt is prompt
         )
-        if counted and waits and self.images is not None:
-            self.images.keep(prompt)
+        if counted and waits and self._images is not None:
+            self._images.keep(prompt)
+
+    def charge_to(self, images: ViewImages | None) -> None:
+        """Count pending prompts in `images` from now on; None ends that."""
+        self._images = images
 
     def _offer(self, prompt: Prompt) -> None:
         prompt_id, version = prompt.prompt_id, prompt.version
-        pending = self._fresh.get(prompt_id)
+        pending = self._pending.get(prompt_id)
         newest = max(
-            self._told.get(prompt_id, 0), self._tombs.get(prompt_id, 0), pending.version if pending else 0
+            self._sent.get(prompt_id, 0),
+            self._tombstones.get(prompt_id, 0),
+            pending.version if pending else 0,
         )
         if version <= newest:
             return
         if prompt.is_open and self.filter.matches(prompt):
             self._forget(prompt_id)
-            self._fresh[prompt_id] = prompt
-            self._tombs.pop(prompt_id, None)
+            self._pending[prompt_id] = prompt
+            self._tombstones.pop(prompt_id, None)
             return
         self._forget(prompt_id)
-        if prompt_id not in self._told:
-            if prompt_id in self._tombs or not self._may_be_known(prompt):
-                self._bury(prompt_id, version, is_open=prompt.is_open)
+        if prompt_id not in self._sent:
+            if prompt_id in self._tombstones or not self._may_be_shown(prompt):
+                self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
                 return
             self._known_before = max(0, self._known_before - 1)
-            self._told[prompt_id] = 0
-        self._bury(prompt_id, version, is_open=prompt.is_open)
+            self._sent[prompt_id] = 0
+        self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
         if prompt.is_open:
-            self._gone[prompt_id] = Removed(prompt_id, version)
+            self._removals[prompt_id] = Removed(prompt_id, version)
         elif self._may_know(prompt):
-            self._gone[prompt_id] = Closed(prompt)
+            self._removals[prompt_id] = Closed(prompt)
         else:
-            self._gone[prompt_id] = Removed(prompt_id, version)
+            self._removals[prompt_id] = Removed(prompt_id, version)
 
     def _forget(self, prompt_id: str) -> None:
-        """What waits to be told of a prompt is not to be told any more."""
-        self._let_go(self._fresh.pop(prompt_id, None))
-        gone = self._gone.pop(prompt_id, None)
+        """Drop the pending event of a prompt."""
+        self._release(self._pending.pop(prompt_id, None))
+        gone = self._removals.pop(prompt_id, None)
         if isinstance(gone, Closed):
-            self._let_go(gone.prompt)
+            self._release(gone.prompt)
 
-    def _let_go(self, prompt: Prompt | None) -> None:
-        if prompt is not None and self.images is not None:
-            self.images.let_go(prompt)
+    def _release(self, prompt: Prompt | None) -> None:
+        if prompt is not None and self._images is not None:
+            self._images.release(prompt)
 
-    def lose(self, prompt_id: str, version: int | None = None) -> None:
-        """A prompt is gone with its job, and how it ended is not known any more. Without a version: with
-        one above what was told."""
-        self._let_go(self._fresh.pop(prompt_id, None))
+    def remove(self, prompt_id: str, version: int | None = None) -> None:
+        """Remove a prompt whose job was deleted; how it ended is unknown. Without a version, one above the
+        sent version is used."""
+        self._release(self._pending.pop(prompt_id, None))
         if version is None:
-            version = self._told.get(prompt_id, 0) + 1
-        if prompt_id in self._told:
-            self._gone.setdefault(prompt_id, Removed(prompt_id, version))
-        self._bury(prompt_id, version)
+            version = self._sent.get(prompt_id, 0) + 1
+        if prompt_id in self._sent:
+            self._removals.setdefault(prompt_id, Removed(prompt_id, version))
+        self._add_tombstone(prompt_id, version)
 
     def fall_behind(self) -> None:
-        """Forget all that waits to be told. Then `judge` each of the `known` prompts as it is now, `lose`
-        those that are gone, offer what matches, and call `loaded`."""
+        """Discard all pending events.
+
+        Then the follower must `recheck` each of `sent_ids`, `remove` those that do not exist any more,
+        `offer` what matches, and call `finish_load`.
+        """
         self._loaded = self.caught_up = False
-        for prompt_id in self._gone.keys() & self._tombs.keys():
-            self._tombs[prompt_id] -= 1  # the same image will be news, and older ones never
-        for prompt_id in (*self._gone, *self._fresh):
+        for prompt_id in self._removals.keys() & self._tombstones.keys():
+            self._tombstones[prompt_id] -= 1  # the same version will be news again, older ones never
+        for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
 
-    def _may_be_known(self, prompt: Prompt) -> bool:
-        """Whether a resumed console may have what this view never showed: then its end must be told
-        too. What cannot have been in the view is not told, not even its id; only an amendment, or a step
-        that puts others in the place of those who were asked, takes a prompt out of it."""
+    def _may_be_shown(self, prompt: Prompt) -> bool:
+        """Whether a resumed console may have a prompt that this view never sent: then its end must be sent.
+
+        Of a prompt that cannot have been in the view not even the id is sent. Only an amendment, or an
+        escalation step that replaces the audience, removes an open prompt from a view.
+        """
         if not self._resumed:
             return False
         if self.filter.matches(prompt):
@@ -168,83 +184,83 @@ class PromptView:
         )
 
     def _may_know(self, prompt: Prompt) -> bool:
-        """Who lost sight of a prompt by another audience must not be told how it ended."""
+        """Whether the console may see how a prompt ended: not if it has left the prompt's audience."""
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 
-    def _bury(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
-        self._tombs[prompt_id] = version
-        self._tombs.move_to_end(prompt_id)
+    def _add_tombstone(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
+        self._tombstones[prompt_id] = version
+        self._tombstones.move_to_end(prompt_id)
         (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
-        if len(self._tombs) > TOMBSTONES:
-            oldest, _ = self._tombs.popitem(last=False)
+        if len(self._tombstones) > TOMBSTONES:
+            oldest, _ = self._tombstones.popitem(last=False)
             self._hidden.discard(oldest)
 
-    def look_through(self, filter: PromptFilter) -> None:
-        """Show what another filter lets through, from now on. `judge` then each of the `known` prompts as it
-        is now, offer what matches, and call `loaded`."""
+    def change_filter(self, filter: PromptFilter) -> None:
+        """Apply another filter from now on. The follower then proceeds as after `fall_behind`."""
         self.filter = filter
         self._loaded = self.caught_up = False
         for prompt_id in self._hidden:
-            self._tombs.pop(prompt_id, None)
+            self._tombstones.pop(prompt_id, None)
         self._hidden.clear()
-        for prompt_id in [i for i, p in self._fresh.items() if not filter.matches(p)]:
-            self._let_go(self._fresh.pop(prompt_id))
+        for prompt_id in [i for i, p in self._pending.items() if not filter.matches(p)]:
+            self._release(self._pending.pop(prompt_id))
 
     @property
-    def known(self) -> list[str] | None:
+    def sent_ids(self) -> list[str] | None:
         """The ids of the prompts that the console has; None if it may have more from an earlier stream."""
-        return None if self._resumed else [i for i in self._told if i not in self._gone]
+        return None if self._resumed else [i for i in self._sent if i not in self._removals]
 
-    def judge(self, prompt: Prompt) -> None:
-        """Take a prompt away that the filter hides now. It may come back as it is."""
+    def recheck(self, prompt: Prompt) -> None:
+        """Remove a prompt that the filter hides now; otherwise offer it. A removed prompt may come back at
+        the same version."""
         prompt_id = prompt.prompt_id
-        if prompt_id in self._told and prompt_id not in self._gone and not self.filter.matches(prompt):
-            self._let_go(self._fresh.pop(prompt_id, None))
-            self._gone[prompt_id] = Removed(prompt_id, prompt.version)
-            self._told[prompt_id] = 0
+        if prompt_id in self._sent and prompt_id not in self._removals and not self.filter.matches(prompt):
+            self._release(self._pending.pop(prompt_id, None))
+            self._removals[prompt_id] = Removed(prompt_id, prompt.version)
+            self._sent[prompt_id] = 0
         else:
             self.offer(prompt, counted=False)
 
     def resume(self) -> None:
-        """The console has what an earlier stream showed it."""
+        """The console still has what an earlier stream sent."""
         self._resumed = True
 
     def reset(self, reason: str, history_lost: bool = False) -> None:
-        """The console must forget what it has, also what this view showed it."""
+        """Tell the console to discard everything, including what this view sent."""
         self._reset = Reset(reason, history_lost)
         self._resumed = False
-        for prompt_id in tuple(self._gone):
-            gone = self._gone.pop(prompt_id)
+        for prompt_id in tuple(self._removals):
+            gone = self._removals.pop(prompt_id)
             if isinstance(gone, Closed):
-                self._let_go(gone.prompt)
-        self._told.clear()
+                self._release(gone.prompt)
+        self._sent.clear()
 
-    def loaded(self, open_prompts: int = 0) -> None:
-        """The snapshot, or the catching up, has been offered whole. After a resume `open_prompts` is
-        how many match in all."""
+    def finish_load(self, open_prompts: int = 0) -> None:
+        """Mark the snapshot, or the resume, as complete. After a resume `open_prompts` is the number of
+        matching prompts."""
         self._loaded = True
-        known = (self._told.keys() - self._gone.keys()) | self._fresh.keys()
+        known = (self._sent.keys() - self._removals.keys()) | self._pending.keys()
         self._known_before = max(0, open_prompts - len(known))
 
     def give_credit(self, prompts: int, most: int) -> None:
-        """So many more prompts may be shown."""
+        """Add credit, up to `most`."""
         if self.credit is not None:
             self.credit = min(self.credit + prompts, most)
 
     def take(self, limit: int, token: str) -> list[PromptEvent]:
-        """The next events. `token` is the position from which all is known to this view."""
-        self.written()
+        """Take the next events. `token` names the position up to which the view is complete."""
+        self.note_written()
         events: list[PromptEvent] = []
-        if self._is_undecided:
+        if self._is_resuming:
             return events
         if self._reset:
             events.append(self._reset)
             self._reset = None
         size = 0
-        while self._gone and len(events) < limit and size < TAKE_BYTES:
-            prompt_id, event = self._gone.popitem(last=False)
-            del self._told[prompt_id]
+        while self._removals and len(events) < limit and size < TAKE_BYTES:
+            prompt_id, event = self._removals.popitem(last=False)
+            del self._sent[prompt_id]
             events.append(event)
             if isinstance(event, Closed):
                 self._writing.append(event.prompt)
@@ -252,24 +268,24 @@ class PromptView:
         room = limit - len(events)
         if self.credit is not None:
             room = min(room, self.credit)
-        if room > 0 and self._fresh:
-            for prompt in heapq.nsmallest(room, self._fresh.values(), key=urgency):
+        if room > 0 and self._pending:
+            for prompt in heapq.nsmallest(room, self._pending.values(), key=urgency):
                 if size >= TAKE_BYTES:
                     break
-                del self._fresh[prompt.prompt_id]
+                del self._pending[prompt.prompt_id]
                 self._writing.append(prompt)
                 size += prompt.content.size
-                self._told[prompt.prompt_id] = prompt.version
+                self._sent[prompt.prompt_id] = prompt.version
                 events.append(Upserted(prompt))
                 if self.credit is not None:
                     self.credit -= 1
-        if self._loaded and not self.caught_up and not self._fresh and len(events) < limit:
+        if self._loaded and not self.caught_up and not self._pending and len(events) < limit:
             self.caught_up = True
-            events.append(CaughtUp(token, len(self._told) + self._known_before))
+            events.append(CaughtUp(token, len(self._sent) + self._known_before))
         return events
 
-    def written(self) -> None:
-        """All that was taken has been written."""
+    def note_written(self) -> None:
+        """Note that all events taken have been written."""
         for prompt in self._writing:
-            self._let_go(prompt)
+            self._release(prompt)
         self._writing.clear()

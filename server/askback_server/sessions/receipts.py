@@ -1,4 +1,4 @@
-"""Watches that a worker receives the jobs that are pushed to it."""
+"""Checks that a worker receives the jobs that are pushed to it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from askback_server.ports.clock import Clock
-from askback_server.sessions.lease_book import Held, LeaseBook
+from askback_server.sessions.lease_book import HeldJob, LeaseBook
 
 
 class ReceiptWatch:
-    """Calls `overdue` with the jobs of a stream that its worker has not received within `limit` seconds.
+    """Calls `overdue` with the jobs that the worker has not confirmed within `limit` seconds.
 
-    Then the worker is frozen, or what is sent to it does not arrive.
+    Then the worker is frozen, or its connection does not deliver.
     """
 
     def __init__(
-        self, leases: LeaseBook, clock: Clock, limit: float, overdue: Callable[[Sequence[Held]], None]
+        self, leases: LeaseBook, clock: Clock, limit: float, overdue: Callable[[Sequence[HeldJob]], None]
     ) -> None:
         self._leases = leases
         self._clock = clock
@@ -26,23 +26,24 @@ class ReceiptWatch:
         self._closed = False
 
     def arm(self) -> None:
-        """A job was pushed, or the worker said something: look again when the oldest is overdue."""
-        pushed_at = self._leases.oldest_on_the_way
+        """Set the timer for the oldest unconfirmed push, unless it is set. Call it after each push and each
+        frame."""
+        pushed_at = self._leases.oldest_in_transit
         if self._timer is None and pushed_at is not None and not self._closed:
             left = pushed_at + self._limit - self._clock.monotonic()
-            # What is overdue stays on its way until it is taken back, and that may take a few tries.
+            # An overdue job stays unconfirmed until it is taken back, which may need several attempts.
             wait = max(left + 0.001, self._limit / 4)
             self._timer = asyncio.get_running_loop().call_later(wait, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if overdue := self._leases.take_back(self._clock.monotonic() - self._limit):
+        if overdue := self._leases.mark_overdue(self._clock.monotonic() - self._limit):
             self._overdue(overdue)
         self.arm()
 
     def close(self) -> None:
-        """The stream has ended."""
+        """Cancel the timer, and set no more."""
         self._closed = True
-        self._overdue = lambda _: None  # a method of the stream, which holds this watch
+        self._overdue = lambda _: None  # drop the reference to the stream, which holds this watch
         if self._timer is not None:
             self._timer.cancel()

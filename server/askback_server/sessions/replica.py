@@ -1,4 +1,4 @@
-"""Everything that makes one replica, put together once (see bootstrap.py)."""
+"""The parts of one replica, assembled by `bootstrap.build`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import FeedStore, JobStore, SessionStore
+from askback_server.ports.storage import FeedStore, JobStore
+from askback_server.ports.worker_sessions import SessionStore
 from askback_server.sessions.admission import Admission
+from askback_server.sessions.drain import OpenStream
 from askback_server.sessions.images import Images
-from askback_server.sessions.leaving import Leaver
+from askback_server.sessions.memory_budget import MemoryBudget
 from askback_server.sessions.progress import ProgressWriter
-from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
 
 
 @dataclass(slots=True)
 class Replica:
-    """The parts that servicers and sessions call. Times in seconds."""
+    """The parts that servicers and sessions use. Times in seconds."""
 
     replica: str
     """Its name, for logs and people."""
@@ -55,30 +56,30 @@ class Replica:
     heartbeat: float
     max_message_bytes: int
     test_mode: bool = False
-    """Whether answers of scripted humans are taken."""
-    unsent: Unsent = field(init=False)
-    """What streams keep until they can write it."""
-    writing: Unsent = field(init=False)
-    """What the transport has been given and has not written. Apart, for what is kept waits for it."""
-    received: Unsent = field(init=False)
-    """What streams have been sent and have not taken."""
+    """Whether answers of scripted humans are accepted."""
+    unsent: MemoryBudget = field(init=False)
+    """Memory of frames that streams cannot write yet."""
+    writing: MemoryBudget = field(init=False)
+    """Memory of messages that the transport is writing. A separate budget, because frames wait for it."""
+    received: MemoryBudget = field(init=False)
+    """Memory of received messages whose frames are not processed yet."""
     images: Images = field(init=False)
-    """The changes that views keep until they can tell them."""
+    """Memory of changes that views have not sent yet."""
     admission: Admission = field(init=False)
-    streams: set[Leaver] = field(default_factory=set)
-    """The open sessions, and calls that watch, for drain."""
+    streams: set[OpenStream] = field(default_factory=set)
+    """The open streams and watching calls, for the drain."""
 
     def __post_init__(self) -> None:
         most, share = self.limits.unsent_bytes_in_all, self.limits.unsent_bytes_per_principal
-        self.unsent = Unsent(most, share)
-        self.writing = Unsent(most, share)
-        self.received = Unsent(self.limits.received_bytes_in_all, share)
+        self.unsent = MemoryBudget(most, share)
+        self.writing = MemoryBudget(most, share)
+        self.received = MemoryBudget(self.limits.received_bytes_in_all, share)
         self.images = Images(self.limits.view_bytes_in_all)
         self.admission = Admission(self.limits.view_loads)
 
     @contextmanager
     def watching(self) -> Iterator[Watch]:
-        """A call that watches, known to the drain."""
+        """Register a watching call for the drain."""
         watch = Watch()
         self.streams.add(watch)
         try:

@@ -1,6 +1,6 @@
-"""What both streams share: the hello, replies by ref, heartbeats, going away.
+"""The part that both stream protocols share: hello, replies by ref, heartbeats, going away.
 
-Pure: frames in, frames out; time comes as an argument. It never decides on anything stored.
+Pure: frames in, frames out; time comes as an argument. It decides nothing about stored data.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from askback_server.sessions.frames import (
     ServerBody,
     ServerFrame,
 )
-from askback_server.sessions.unsent import weight
+from askback_server.sessions.memory_budget import body_size
 from askback_server.sessions.work_frames import WorkHello
 
 Hello: TypeAlias = ConverseHello | WorkHello
 
 WRITE_BYTES = 512 * 1024
-"""How much is handed to the transport at once, unless a single frame is larger."""
+"""Maximum bytes handed to the transport at once, unless a single frame is larger."""
 
 
 class StreamCore:
-    """The part of a session that is the same for consoles and workers."""
+    """The state of a stream that is the same for consoles and workers."""
 
     def __init__(self, hello_type: type[Hello], max_in_flight: int, heartbeat: float) -> None:
         self._hello_type = hello_type
@@ -40,17 +40,17 @@ class StreamCore:
         self._heartbeat = heartbeat
         self._next_beat: float | None = None
         self._out: deque[tuple[ServerFrame, int]] = deque()
-        """What is to be written, with its weight."""
+        """Frames to be written, with their sizes."""
         self._out_bytes = 0
         self._taken_bytes = self._taken_frames = 0
-        """Of what `drain` gave last: it counts until it is written."""
+        """Size of the frames returned by the last `drain`: they count until they are written."""
         self.hello: Hello | None = None
         self.in_flight = 0
         self.said_goodbye = False
         self.going_away = False
 
     def receive(self, frame: ClientFrame) -> ClientBody | None:
-        """Take a frame. Returns the call to make, or the control body to act on, or None.
+        """Take a frame. Returns its body if the caller must act on it, else None.
 
         Raises BadHello, which ends the stream.
         """
@@ -72,43 +72,43 @@ class StreamCore:
             self.in_flight += 1
         return body
 
-    def replied(self, ref: int, name: str, response: Response) -> None:
-        """A call was done."""
+    def reply(self, ref: int, name: str, response: Response) -> None:
+        """Send the reply to a call."""
         self.in_flight -= 1
         if ref:
             self._put(ServerFrame(ref, Reply(name, response)))
 
-    def failed(self, ref: int, error: AskbackError) -> None:
-        """A call was refused."""
+    def fail_call(self, ref: int, error: AskbackError) -> None:
+        """Send the error of a call."""
         self.in_flight -= 1
         self.refuse(ref, error)
 
     def refuse(self, ref: int, error: AskbackError) -> None:
-        """Say no to a frame; the stream goes on."""
+        """Refuse a frame; the stream continues."""
         if ref:
             self._put(ServerFrame(ref, Refused(error)))
 
     def push(self, body: ServerBody, ref: int = 0) -> None:
-        """Say something of ours."""
+        """Send a frame that is not a reply to a call."""
         self._put(ServerFrame(ref, body))
 
     def _put(self, frame: ServerFrame) -> None:
-        size = weight(frame.body)
+        size = body_size(frame.body)
         self._out_bytes += size
         self._out.append((frame, size))
 
     def go_away(self, reason: str, after: float) -> None:
-        """Ask the client to move; once."""
+        """Ask the client to reconnect; only the first call has an effect."""
         if not self.going_away:
             self.going_away = True
             self.push(GoAway(reason, after))
 
-    def silence(self, now: float) -> float | None:
+    def seconds_to_beat(self, now: float) -> float | None:
         """Seconds until a heartbeat is due; None before the hello."""
         return None if self._next_beat is None else max(0.0, self._next_beat - now)
 
     def beat_due(self, now: float) -> bool:
-        """Whether a heartbeat is due at a monotonic time; if so the next one is set."""
+        """Whether a heartbeat is due at a monotonic time. If so, schedules the next one."""
         if self.hello is None:
             return False
         if self._next_beat is None:
@@ -121,12 +121,12 @@ class StreamCore:
 
     @property
     def has_frames(self) -> bool:
-        """Whether replies or control frames wait."""
+        """Whether replies or control frames are waiting."""
         return bool(self._out)
 
     def drain(self, limit: int) -> list[ServerFrame]:
-        """The next replies and control frames, in order. What was given before has been written."""
-        self.written()
+        """Take the next replies and control frames. The previous ones must have been written."""
+        self.note_written()
         taken: list[ServerFrame] = []
         while self._out and len(taken) < limit and self._taken_bytes < WRITE_BYTES:
             frame, size = self._out.popleft()
@@ -136,11 +136,11 @@ class StreamCore:
         self._taken_frames = len(taken)
         return taken
 
-    def written(self) -> None:
-        """What `drain` gave last has been written."""
+    def note_written(self) -> None:
+        """Note that the frames returned by the last `drain` have been written."""
         self._taken_bytes = self._taken_frames = 0
 
     @property
     def unsent(self) -> tuple[int, int]:
-        """Frames and bytes that are not written yet, apart from a view's."""
+        """The number and bytes of frames that are not written yet, without those of a view."""
         return len(self._out) + self._taken_frames, self._out_bytes + self._taken_bytes

@@ -1,4 +1,5 @@
-"""What drives any stream's core: its tasks, its calls, the wait for the next frames. Knows no gRPC."""
+"""Drives the core of a stream: runs its calls and background tasks, and waits for its next frames. Without
+gRPC."""
 
 from __future__ import annotations
 
@@ -12,20 +13,15 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
-from askback_server.engine.presence import PresenceTracker
-from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
-from askback_server.sessions.images import Images
+from askback_server.sessions.live_view import ViewDeps
+from askback_server.sessions.memory_budget import MemoryBudget
 from askback_server.sessions.stream_core import StreamCore
-from askback_server.sessions.unsent import Unsent
 
-TAKE = 256
-"""Frames in one message at the most."""
+MAX_FRAMES = 256
+"""Maximum number of frames taken at once."""
 
 
 class Handler(Protocol):
@@ -63,34 +59,30 @@ class _Read:
     on_end: OnEnd | None
 
 
-def _closed(name: str, _: Message) -> Awaitable[Response]:
+def _reject_closed(name: str, _: Message) -> Awaitable[Response]:
     raise Draining(f"the stream of this {name} has ended")
 
 
-class StreamDeps(Protocol):
-    """What sessions need of the replica. Times in seconds."""
+class StreamDeps(ViewDeps, Protocol):
+    """What sessions need from the replica. Times in seconds."""
 
-    feed: Feed
-    log: FeedStore
-    jobs: JobStore
-    tokens: ResumeTokens
     clock: Clock
     limits: Limits
     replica: str
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
-    presence: PresenceTracker
-    unsent: Unsent
-    writing: Unsent
-    received: Unsent
-    images: Images
-    admission: Admission
+    unsent: MemoryBudget
+    writing: MemoryBudget
+    received: MemoryBudget
 
 
 class StreamSession(ABC):
-    """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
-    and calls `close` at the end."""
+    """One stream.
+
+    The transport calls `receive` for each frame, writes what `next_frames` returns, and calls `close` at the
+    end.
+    """
 
     def __init__(
         self,
@@ -105,10 +97,10 @@ class StreamSession(ABC):
         subject = access.principal.subject
         self._account = deps.unsent.account(subject, self.drop)
         self.writing = deps.writing.account(subject, self.drop)
-        """What the transport has and has not written."""
+        """Memory of the messages that the transport is writing."""
         self.received = deps.received.account(subject, self.drop)
-        """The message whose frames are being taken."""
-        self._turn = partial(deps.admission.reads.of, subject)
+        """Memory of the message whose frames are being processed."""
+        self._read_slot = partial(deps.admission.reads.slot, subject)
         self._clock = deps.clock
         self.access = access
         self._handler = handler
@@ -117,7 +109,7 @@ class StreamSession(ABC):
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None] | asyncio.Future[Response]] = set()
         self._reads: deque[_Read] = deque()
-        """They run one after the other."""
+        """Reads run one after the other."""
         self._reading = False
         self._request_bytes = 0
         self._room = asyncio.Event()
@@ -132,50 +124,50 @@ class StreamSession(ABC):
 
     @abstractmethod
     def _take(self) -> list[ServerFrame]:
-        """The next frames, a heartbeat included if one is due."""
+        """Take the next frames, including a heartbeat if one is due."""
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._on_task_done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
         self._changed.set()
 
     def _call(self, ref: int, call: Call, on_end: OnEnd | None = None) -> None:
-        """Begin a call; its reply goes into the stream as soon as it is there.
+        """Start a call; its reply is sent as soon as it is available.
 
-        No task is made for a command: the engine's own future is all that waits. What reads has replies of
-        any size, so one runs at a time, and only while there is room for its reply.
+        A command needs no task: only the engine's future waits. The reply of a read can have any size, so
+        reads run one at a time, and only while there is room for a reply.
         """
         size = call.request.ByteSize()
         try:
             started = self._handler(call.name, call.request)
         except Exception as error:
-            self._refused(ref, error, on_end)
+            self._refuse_call(ref, error, on_end)
             return
         self._request_bytes += size
         if asyncio.iscoroutine(started):
             self._reads.append(_Read(ref, call.name, started, size, on_end))
             if not self._reading:
                 self._reading = True
-                self._spawn(self._read_in_turn())
+                self._spawn(self._run_reads())
         else:
             reply = asyncio.ensure_future(started)
             self._tasks.add(reply)
-            reply.add_done_callback(partial(self._replied, ref, call.name, size, on_end))
-        self._weigh()
+            reply.add_done_callback(partial(self._on_reply, ref, call.name, size, on_end))
+        self._update_account()
 
-    async def _read_in_turn(self) -> None:
+    async def _run_reads(self) -> None:
         try:
             while self._reads:
                 while self._stream.unsent[1] >= self._limits.unsent_bytes:
                     self._room.clear()
                     await self._room.wait()
-                async with self._account.room(self._limits.page_bytes), self._turn():
+                async with self._account.room(self._limits.page_bytes), self._read_slot():
                     read = self._reads.popleft()
                     reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
@@ -183,7 +175,7 @@ class StreamSession(ABC):
                         await asyncio.wait((reply,))
                     finally:
                         if reply.done():
-                            self._replied(read.ref, read.name, read.size, read.on_end, reply)
+                            self._on_reply(read.ref, read.name, read.size, read.on_end, reply)
                         else:
                             reply.cancel()
         finally:
@@ -191,7 +183,7 @@ class StreamSession(ABC):
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits for the client, or for its requests, that no more is read from it."""
+        """Whether so much is queued for the client, or from it, that no more is read from it."""
         frames, size = self._stream.unsent
         limits = self._limits
         return (
@@ -201,14 +193,14 @@ class StreamSession(ABC):
             or self._account.is_over
         )
 
-    async def has_room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until more may be read from the client."""
         while self.is_full and not self._closed:
             self._room.clear()
             await self._room.wait()
 
-    def _weigh(self) -> None:
-        """Say how much is kept for this stream, and let go on what waits for room."""
+    def _update_account(self) -> None:
+        """Report the memory used by this stream, and wake those that wait for room."""
         if not self._closed:
             self._account.set(self._stream.unsent[1] + self._request_bytes)
         self._room.set()
@@ -218,7 +210,7 @@ class StreamSession(ABC):
         self.fail(error)
         self.access.end(error)
 
-    def _replied(
+    def _on_reply(
         self, ref: int, name: str, size: int, on_end: OnEnd | None, reply: asyncio.Future[Response]
     ) -> None:
         self._tasks.discard(reply)
@@ -227,37 +219,37 @@ class StreamSession(ABC):
             return
         error = reply.exception()
         if error is not None:
-            self._refused(ref, error, on_end)
+            self._refuse_call(ref, error, on_end)
             return
-        self._stream.replied(ref, name, reply.result())
+        self._stream.reply(ref, name, reply.result())
         if on_end is not None:
             on_end(None)
-        self._weigh()
+        self._update_account()
         self._changed.set()
 
-    def _refused(self, ref: int, error: BaseException, on_end: OnEnd | None) -> None:
+    def _refuse_call(self, ref: int, error: BaseException, on_end: OnEnd | None) -> None:
         refusal = self._to_caller_error(error)
-        self._stream.failed(ref, refusal)
+        self._stream.fail_call(ref, refusal)
         if on_end is not None:
             on_end(refusal)
         self._changed.set()
 
     def go_away(self, reason: str, after: float) -> None:
-        """Ask the client to move to another stream."""
+        """Ask the client to reconnect within `after` seconds."""
         self._stream.go_away(reason, after)
         self._changed.set()
 
     @property
     def busy(self) -> bool:
-        """Whether the client waits for replies, or has not been sent what there is for it."""
+        """Whether the client waits for replies, or for frames that are queued."""
         return self._stream.in_flight > 0 or self._stream.has_frames
 
     def dismiss(self) -> None:
-        """End the stream from here; what is kept for it stays, and its client goes on elsewhere."""
+        """End the stream; its stored state remains, and the client continues elsewhere."""
         self.fail(Draining("the server wants this stream to move; open another one and go on there"))
 
     def refuse(self, ref: int, error: AskbackError) -> bool:
-        """A frame was wrong in itself. Returns False if that ends the stream: before the hello."""
+        """Refuse a malformed frame. Returns False if that must end the stream: before the hello."""
         if self._stream.hello is None:
             return False
         self._stream.refuse(ref, error)
@@ -265,31 +257,31 @@ class StreamSession(ABC):
         return True
 
     def fail(self, error: BaseException | None) -> None:
-        """The reader ended; with an error if it was in disorder."""
+        """End the stream with an error; None only wakes the writer."""
         if error is not None:
             self._failure = self._failure or error
         self._changed.set()
 
     def expect_hello(self, seconds: float) -> None:
-        """The time for the hello is over: end the stream if it has not come."""
+        """End the stream if the hello has not arrived in time."""
         if self._stream.hello is None:
             self.fail(NoHello(seconds))
 
     def end(self) -> None:
-        """No more frames will come."""
+        """The client sends no more frames."""
         self._ended = True
         self._changed.set()
 
     async def next_frames(self) -> list[ServerFrame]:
-        """Wait for frames. Empty: the session has ended. Raises what ended it in disorder.
+        """Wait for frames to write. An empty list: the stream has ended. Raises the error that ended it.
 
-        After a goodbye or an end, calls that run are still replied to.
+        After a goodbye or half-close, running calls are still replied to.
         """
         while True:
             self._changed.clear()
-            self._stream.written()
+            self._stream.note_written()
             frames = self._take()
-            self._weigh()
+            self._update_account()
             if frames:
                 return frames
             if self._failure is not None:
@@ -300,17 +292,17 @@ class StreamSession(ABC):
             await self._changed.wait()
 
     def _arm(self) -> None:
-        """Wake up for the next heartbeat: one timer for each, however often frames come between."""
-        silence = self._stream.silence(self._clock.monotonic())
-        if self._timer is None and silence is not None:
-            self._timer = asyncio.get_running_loop().call_later(silence + 0.001, self._tick)
+        """Set the timer for the next heartbeat: one timer per heartbeat, however often frames are sent."""
+        seconds_to_beat = self._stream.seconds_to_beat(self._clock.monotonic())
+        if self._timer is None and seconds_to_beat is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds_to_beat + 0.001, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self._changed.set()
 
     def close(self) -> None:
-        """Let go of everything. Calls already submitted to the engine are not withdrawn."""
+        """Release everything. Calls already submitted to the engine are not withdrawn."""
         self._ended = self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -323,6 +315,6 @@ class StreamSession(ABC):
         self.writing.close()
         self.received.close()
         self._room.set()
-        # No cycles stay: full garbage collections are rare, and what a session holds may be large.
-        self._failure = None  # its traceback has frames that hold this session
-        self._handler = _closed
+        # Break reference cycles: full garbage collections are rare, and a session may hold much memory.
+        self._failure = None  # its traceback refers to this session
+        self._handler = _reject_closed

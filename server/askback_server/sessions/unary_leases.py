@@ -1,7 +1,7 @@
-"""Compares what a worker without a stream says it holds with what its session holds.
+"""Compares the leases of a session without a stream with those that its worker names.
 
-Unary calls have no order: a LeaseJobs reply may be on its way while the worker lists what it has. So a job is
-taken back only when two lists in a row, some time apart, leave it out.
+Unary calls have no order: a LeaseJobs reply may be on its way while the worker lists its leases. So a job is
+taken back only if two lists in a row, some time apart, leave it out.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.engine.engine import Engine
-from askback_server.ports.storage import Doubt, Doubts, SessionStore
-from askback_server.sessions.lease_book import digest_of
-from askback_server.sessions.lost_leases import drop_leases
+from askback_server.ports.worker_sessions import Doubt, Doubts, SessionStore
+from askback_server.sessions.drop_leases import drop_leases
+from askback_server.sessions.lease_book import digest_leases
 from askback_server.sessions.work_frames import LeaseDigest
 
 Lease = tuple[str, int]
@@ -23,7 +23,8 @@ Lease = tuple[str, int]
 
 
 class UnaryLeases:
-    """The leases of one session, whose worker calls ExtendLease. `apart`: seconds between two lists."""
+    """The leases of a session whose worker calls ExtendLease. Two lists must be `apart` seconds apart to
+    count."""
 
     def __init__(self, store: SessionStore, engine: Engine, session_id: str, apart: float) -> None:
         self._store = store
@@ -31,31 +32,32 @@ class UnaryLeases:
         self._session = SessionRef(session_id, ANY_EPOCH)
         self._apart = apart
 
-    async def sent(self, jobs: Collection[Job]) -> None:
-        """A reply with these jobs goes to the worker, which has not confirmed them yet."""
+    async def note_sent(self, jobs: Collection[Job]) -> None:
+        """Record that a reply with these jobs is being sent: they are unconfirmed."""
         sent = {job.job_id: Doubt(job.token, job.version) for job in jobs}
         await self._store.change_doubts(self._session, lambda known: {**known, **sent})
 
-    async def confirmed(self) -> None:
-        """The worker uses the session and says nothing of its leases: it has them."""
+    async def confirm_all(self) -> None:
+        """Confirm all leases: the worker uses the session and reports no difference."""
         await self._store.change_doubts(self._session, lambda _: {})
 
     async def differ(self, digest: LeaseDigest) -> bool:
-        """Whether the session holds others than the digest says. If not, all are confirmed."""
+        """Whether the session's leases differ from the digest. If not, all are confirmed."""
         held = await self._store.leases(self._session.session_id)
-        if digest_of([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
+        if digest_leases([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
             return True
-        await self.confirmed()
+        await self.confirm_all()
         return False
 
     async def compare(self, named: Collection[Lease], now: datetime) -> list[Lease]:
-        """Take back what the worker does not run. Returns what it names and the session does not hold."""
+        """Compare with the worker's list and take back what it does not run. Returns the leases that it names
+        and the session does not hold."""
         held = await self._store.leases(self._session.session_id)
         unnamed = {i: (token, version) for i, (token, version) in held.items() if (i, token) not in named}
         missing: dict[str, Doubt] = {}
 
         def change(known: Doubts) -> Doubts:
-            """Those that are named are confirmed; of the others it is kept since when they are missing."""
+            """Named leases are confirmed. For the others, record since when they are missing."""
             after = {job_id: d for job_id, d in known.items() if (job_id, d.token) not in named}
             for job_id, (token, _) in unnamed.items():
                 doubt = known.get(job_id)

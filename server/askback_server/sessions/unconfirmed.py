@@ -1,4 +1,4 @@
-"""What a worker that comes back may not have heard."""
+"""Finds what a worker that resumes may not have received."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PAGE_BYTES = 8 * 1024 * 1024
 _CLOSED = tuple(state for state in PromptState if state is not PromptState.PENDING)
 
 
-async def unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
-    """The job's resolved prompts whose receipt its worker has not confirmed. Raises StorageUnavailable."""
+async def list_unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
+    """The job's resolved prompts that its worker has not acknowledged. Raises StorageUnavailable."""
     view = PromptFilter(job.namespace, job_id=job.job_id, states=_CLOSED)
     found: list[Prompt] = []
     after = None

@@ -1,4 +1,4 @@
-"""A call that follows something without a way back, for as long as its caller likes."""
+"""A server-streaming call that follows something for as long as its caller likes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from askback_server.domain.errors import Draining
 
 
 class Watch:
-    """`changed` is set when there may be something to tell; `check` then says whether to go on."""
+    """The caller waits for `changed` and then calls `check`, which ends the call during a drain."""
 
     busy = False
 
@@ -17,15 +17,15 @@ class Watch:
         self._dismissed = False
 
     def go_away(self, reason: str, after: float) -> None:
-        """There is no frame to say it by, and nothing is lost: its caller goes on from its token."""
+        """End the call: it has no frame to ask with, and its caller resumes from its token without loss."""
         self.dismiss()
 
     def dismiss(self) -> None:
-        """End the call."""
+        """End the call at its next `check`."""
         self._dismissed = True
         self.changed.set()
 
     def check(self) -> None:
-        """Raise Draining once it is to end."""
+        """Raise Draining after `dismiss`."""
         if self._dismissed:
             raise Draining("the server wants this call to move; open it again from where you are")

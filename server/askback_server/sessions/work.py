@@ -1,4 +1,8 @@
-"""Drives a WorkCore: opens or resumes the session, takes leases, follows the jobs it holds."""
+"""Drives a `WorkCore`: opens or resumes the session, takes leases, follows the held jobs.
+
+A session outlives its stream. When a stream ends without a goodbye, the worker may reconnect and resume the
+session, with all its jobs, until it expires.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
@@ -16,35 +20,25 @@ from askback_server.engine.committed import Committed
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import LiveSession, SessionKeeper
-from askback_server.ports.storage import Doubt, SessionStore
+from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, Message, ServerFrame
+from askback_server.sessions.drop_leases import drop_leases
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE
-from askback_server.sessions.lease_book import Held
+from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.lease_parcel import lease_parcel
-from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
-from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
-from askback_server.sessions.unconfirmed import unconfirmed_prompts
+from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
+from askback_server.sessions.unconfirmed import list_unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
-log = logging.getLogger(__name__)
-
-ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
-"""Calls after whose success the worker holds the job no more."""
-
-
-class EndLeaseRequest(Message, Protocol):
-    """The request of one of these calls."""
-
-    job_id: str
-    token: int
+_log = logging.getLogger("askback.server.sessions")
 
 
 class WorkDeps(StreamDeps, Protocol):
-    """What a worker's session needs besides."""
+    """What a worker's stream needs in addition."""
 
     engine: Engine
     dispatcher: Dispatcher
@@ -53,23 +47,23 @@ class WorkDeps(StreamDeps, Protocol):
 
 
 class WorkSession(StreamSession):
-    """One worker's stream. It is a Taker for the dispatcher."""
+    """A worker's stream, and a `Consumer` of the dispatcher."""
 
     def __init__(
         self, deps: WorkDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
     ) -> None:
         self._deps = deps
-        # A long lease needs few heartbeats, but a proxy cuts a stream that is silent for long.
+        # A long lease needs few heartbeats, but proxies cut silent streams.
         self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE))
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         self.principal = access.principal
-        access.follow(self._access_changed, self.principal)
+        access.follow(self._change_access, self.principal)
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False
         self._waits_for_room = False
         self._ready = asyncio.Event()
         self._early: list[tuple[int, Call]] = []
-        """Calls that came before the session was open."""
+        """Calls received before the session was open."""
         self._decided = asyncio.Event()
         self._decided.set()
         self._live: LiveSession | None = None
@@ -81,17 +75,18 @@ class WorkSession(StreamSession):
         self.namespace = ""
         self.job_types: frozenset[str] = frozenset()
 
-    def _access_changed(self, principal: Principal) -> None:
-        """Raises PermissionDenied if it may not work here any more."""
+    def _change_access(self, principal: Principal) -> None:
+        """Apply a changed access. Raises PermissionDenied if the worker may not work here any more."""
         principal.require(Role.WORKER)
         if self.namespace:
             principal.namespace(self.namespace)
         self.principal = principal
 
-    # What the dispatcher asks of a taker.
+    # Methods of `Consumer`.
 
     def room(self) -> int:
-        """How many more jobs it takes now: none while it is silent, or does not read what it was sent."""
+        """The number of further jobs that it can take now: none while the worker is silent or does
+        not read."""
         if not self._opened or self._ended or (self._live is not None and self._live.is_silent):
             return 0
         if self.is_full:
@@ -99,24 +94,24 @@ class WorkSession(StreamSession):
             return 0
         return self._core.room()
 
-    def _weigh(self) -> None:
-        super()._weigh()
+    def _update_account(self) -> None:
+        super()._update_account()
         if self._waits_for_room and not self.is_full:
             self._waits_for_room = False
             self._deps.dispatcher.wake()
 
     def reserve(self, change: int) -> None:
-        """A lease is being tried, or is decided."""
+        """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""
         self._core.reserved += change
         (self._decided.clear if self._core.reserved else self._decided.set)()
 
-    def looked(self, job_types: Collection[str]) -> None:
-        """A stream waits for as long as it stays."""
+    def note_queues_read(self, job_types: Collection[str]) -> None:
+        """Nothing to do: a stream waits for as long as it is open."""
 
-    def leased(self, job: Job) -> None:
-        """The job is its own: follow it, then hand it over with what belongs to it."""
+    def accept_lease(self, job: Job) -> None:
+        """Take over a leased job: follow it, then push it with its data."""
         if self._closed:
-            # The session holds it; the worker gets it if it comes back.
+            # The session holds the job, and the worker gets it if it resumes.
             self._deps.keeper.doubt(self.session, {job.job_id: Doubt(job.token, job.version)})
             return
         self._core.hold(job, handed_over=False)
@@ -129,16 +124,16 @@ class WorkSession(StreamSession):
         self._changed.set()
 
     async def _push(self, job: Job) -> None:
-        with self._account.counted(len(job.input_json)):  # until the stream's frames count it
+        with self._account.charge(len(job.input_json)):  # until it is counted as a frame of the stream
             parcel = await lease_parcel(self._deps.jobs, job, self._deps.limits)
         self._core.hand_over(parcel, self._deps.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
-            self._stops[job_id] = self._deps.feed.follow_job(job_id, self._committed)
+            self._stops[job_id] = self._deps.feed.follow_job(job_id, self._on_commit)
 
-    def _committed(self, item: Committed) -> None:
-        still_held = self._core.committed(item)
+    def _on_commit(self, item: Committed) -> None:
+        still_held = self._core.apply_commit(item)
         if not still_held:
             self._unfollow(item.job.job_id)
         if not still_held or item.job.state is not JobState.RUNNING:
@@ -151,13 +146,13 @@ class WorkSession(StreamSession):
         if stop is not None:
             stop()
 
-    # What the transport asks.
+    # Methods of `StreamSession`.
 
     def receive(self, frame: ClientFrame) -> None:
         """Take a frame. Raises BadHello, InvalidField, which end the stream."""
         todo = self._core.receive(frame)
         if self._opened:
-            self._deps.keeper.heard(self.session)
+            self._deps.keeper.note_heard(self.session)
         if isinstance(todo, WorkHello):
             self._spawn(self._admit(frame.ref, todo))
         elif isinstance(todo, Call):
@@ -171,7 +166,7 @@ class WorkSession(StreamSession):
         self._receipts.arm()
         self._changed.set()
 
-    def _drop(self, leases: Sequence[Held]) -> None:
+    def _drop(self, leases: Sequence[HeldJob]) -> None:
         found = [(held.job.job_id, held.job.token, held.received) for held in leases]
         self._spawn(drop_leases(self._deps.engine, self.session, found))
 
@@ -198,12 +193,12 @@ class WorkSession(StreamSession):
             deps.limits.in_flight,
             deps.max_message_bytes,
         )
-        # The welcome comes before what the worker missed.
+        # The welcome comes before what the worker has missed.
         frames = self._core.take(10_000)
         self._core.stream.push(welcome, ref)
         for frame in frames:
             self._core.stream.push(frame.body, frame.ref)
-        self._live = LiveSession(self.session, self._lose, self._move_on, row.expires_at)
+        self._live = LiveSession(self.session, self._on_session_lost, self._on_session_moved, row.expires_at)
         deps.keeper.keep(self._live)
         self._opened = self._core.serves = True
         self._ready.set()
@@ -214,7 +209,7 @@ class WorkSession(StreamSession):
         self._changed.set()
 
     async def _resume(self, hello: WorkHello) -> list[str]:
-        """Take up the jobs that the session holds. Returns those the worker has lost."""
+        """Hold the jobs of a resumed session. Returns those that the worker named and has lost."""
         deps = self._deps
         running = dict(hello.held)
         still = tuple(await deps.sessions.leases(self.session.session_id))
@@ -224,16 +219,18 @@ class WorkSession(StreamSession):
         for held in tuple(self._core.held.values()):
             job = held.job
             if running.get(job.job_id) != job.token:
-                # Leased, but the worker never heard of it: hand it over (again).
+                # The lease did not reach the worker: push it (again).
                 for again in await deps.jobs.get_jobs([job.job_id]):
                     await self._push(again)
                 continue
-            self._core.resume(job, await unconfirmed_prompts(deps.jobs, job))
-        return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
+            self._core.resume(job, await list_unconfirmed_prompts(deps.jobs, job))
+        return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
-        """Hold the first of these jobs, if they are the session's still; returns how many ids those are.
-        Followed first, read then: nothing that happens in between is missed."""
+        """Hold the first of these jobs that still belong to the session. Returns how many ids that covers.
+
+        A job is followed before its prompts are read, so no resolution in between is missed.
+        """
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
             if job.session_id == self.session.session_id:
@@ -241,40 +238,33 @@ class WorkSession(StreamSession):
                 self._follow(job.job_id)
         return count
 
-    def _holds(self, job_id: str, token: int) -> bool:
-        held = self._core.held.get(job_id)
-        return held is not None and held.job.token == token
-
     def _perform(self, ref: int, call: Call) -> None:
         if not self._opened:
             self._early.append((ref, call))
             return
-        # What a call that ends a lease makes true is told by its reply, not by a lost lease as well.
-        ending = None
-        if call.name in ENDS_LEASE:
-            request = cast(EndLeaseRequest, call.request)
-            ending = self._core.ending(request.job_id, request.token)
+        # The worker learns the end of the lease from the reply, not from a lost-lease frame as well.
+        ending = self._core.ending(call)
         self._call(ref, call, None if ending is None else partial(self._lease_ended, ending))
 
-    def _lease_ended(self, ending: Held, error: AskbackError | None) -> None:
+    def _lease_ended(self, ending: HeldJob, error: AskbackError | None) -> None:
         ending.ending = False
         if error is None:
-            self._core.let_go(ending)
+            self._core.forget(ending)
             if ending.job.job_id not in self._core.held:  # it may have been leased again already
                 self._unfollow(ending.job.job_id)
             self._deps.dispatcher.wake()
 
-    def _move_on(self) -> None:
-        """Another stream of this worker, here or elsewhere, has resumed the session: nothing is lost, and
-        this one ends when what it has begun is replied to."""
-        self._core.move_on()
+    def _on_session_moved(self) -> None:
+        """End this stream: another one, here or at another replica, has resumed the session. Nothing is lost,
+        and running calls are still replied to."""
+        self._core.detach()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
         self._deps.dispatcher.remove(self)
         self.end()
 
-    def _lose(self) -> None:
-        """The session expired."""
+    def _on_session_lost(self) -> None:
+        """Fail this stream: the session has expired."""
         self._core.lose_all()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
@@ -282,12 +272,12 @@ class WorkSession(StreamSession):
         self._changed.set()
 
     def end(self) -> None:
-        """No more frames will come. After a goodbye `_leave` ends the session."""
+        """The worker sends no more frames. After a goodbye, `_leave` ends the stream."""
         if not self._core.stream.said_goodbye:
             super().end()
 
     async def _leave(self) -> None:
-        """An orderly goodbye: every job is released, then the session ends."""
+        """Say goodbye: release every job, then end the session and the stream."""
         self._deps.dispatcher.remove(self)
         await self._ready.wait()
         await self._decided.wait()
@@ -301,11 +291,11 @@ class WorkSession(StreamSession):
             for h in held
         ]
         for h in held:
-            self._core.let_go(h)
+            self._core.forget(h)
         for h, result in zip(held, await asyncio.gather(*releases, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 text = "a job of a leaving worker was not released: %s"
-                log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
+                _log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
         self._deps.keeper.forget(self.session)
         await self._deps.sessions.close(self.session.session_id, self.session.epoch)
         super().end()
@@ -313,10 +303,10 @@ class WorkSession(StreamSession):
     def _take(self) -> list[ServerFrame]:
         if self._live is not None and self._core.stream.beat_due(self._deps.clock.monotonic()):
             self._core.stream.push(Heartbeat(time=self._live.expires_at))
-        return self._core.take(TAKE)
+        return self._core.take(MAX_FRAMES)
 
     def close(self) -> None:
-        """The stream is gone. The session stays until it expires, for the worker may come back."""
+        """Release everything. The session remains until it expires, because the worker may resume it."""
         super().close()
         self._receipts.close()
         unreceived = [held.job for held in self._core.leases.unreceived]

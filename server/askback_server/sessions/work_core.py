@@ -1,17 +1,18 @@
-"""The worker's side of docs/design.md 7 as a state machine: frames and commits in, frames out."""
+"""The Work protocol as a state machine (docs/design.md 7): frames and commits in, frames out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
-from askback_server.sessions.frames import Call, ClientFrame, Goodbye, ServerFrame
-from askback_server.sessions.lease_book import Held, LeaseBook, lease_of
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Message, ServerFrame
+from askback_server.sessions.lease_book import HeldJob, LeaseBook, lease_of
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.work_frames import (
     CancelRequested,
@@ -25,16 +26,26 @@ from askback_server.sessions.work_frames import (
     WorkHello,
 )
 
+ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
+"""Calls that end the lease if they succeed."""
+
+
+class EndLeaseRequest(Message, Protocol):
+    """The request of one of these calls."""
+
+    job_id: str
+    token: int
+
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
     """Leases that the session holds and its worker does not run."""
 
-    leases: tuple[Held, ...]
+    leases: tuple[HeldJob, ...]
 
 
 class WorkCore:
-    """One worker's stream. The driver performs calls and follows the jobs that are held."""
+    """The state of one worker's stream. The driver performs calls, and follows the held jobs."""
 
     def __init__(self, limits: Limits, heartbeat: float) -> None:
         self._limits = limits
@@ -43,19 +54,20 @@ class WorkCore:
         self.reserved = 0
         self.leases = LeaseBook()
         self.serves = False
-        """Whether the session is open and belongs to this stream: only then are leases compared."""
-        self._asks = False
-        """Whether a question for the list waits to be sent: one is enough for a worker that does not read."""
+        """Whether the session is open and belongs to this stream. Only then are leases compared."""
+        self._list_requested = False
+        """Whether a request for the list of leases is queued: one is enough for a worker that does
+        not read."""
 
     @property
-    def held(self) -> dict[str, Held]:
-        """What the session holds, by job id."""
+    def held(self) -> dict[str, HeldJob]:
+        """The leases of the session, by job id."""
         return self.leases.held
 
     def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | NotRun | None:
         """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
         if isinstance(frame.body, WorkHello):
-            # Judged before it counts as said: a wrong hello ends the stream.
+            # Checked first: a wrong hello must end the stream, not count as said.
             self._check_capacity(frame.body.capacity, "hello.capacity")
         body = self.stream.receive(frame)
         if isinstance(body, WorkHello):
@@ -70,7 +82,7 @@ class WorkCore:
             self.capacity = body.capacity
             return body
         if isinstance(body, WorkHeartbeat):
-            self._heard(body)
+            self._on_heartbeat(body)
             return None
         if isinstance(body, HeldLeases):
             return self._compare(body)
@@ -78,17 +90,17 @@ class WorkCore:
             return body
         return None
 
-    def _heard(self, beat: WorkHeartbeat) -> None:
+    def _on_heartbeat(self, beat: WorkHeartbeat) -> None:
         if not self.serves:
             return
         if beat.received is not None:
             self.leases.note_received(beat.received)
-        if beat.leases is not None and not self._asks and beat.leases != self.leases.digest():
-            self._asks = True
+        if beat.leases is not None and not self._list_requested and beat.leases != self.leases.digest():
+            self._list_requested = True
             self.stream.push(LeasesWanted())
 
     def _compare(self, said: HeldLeases) -> NotRun | None:
-        """Tell the worker what it has lost. Returns what it does not run."""
+        """Tell the worker which leases it has lost. Returns those that it does not run."""
         if not self.serves:
             return None
         self.leases.note_received(said.received)
@@ -103,50 +115,51 @@ class WorkCore:
             raise InvalidField.of(name, f"must be between 0 and {self._limits.capacity}")
 
     def room(self) -> int:
-        """How many more jobs may be pushed: those that wait for people do not count."""
-        if self.stream.said_goodbye or self.stream.going_away or self.leases.is_deaf:
+        """The number of further jobs that may be pushed. Jobs that wait for people do not count as
+        running."""
+        if self.stream.said_goodbye or self.stream.going_away or self.leases.is_stalled:
             return 0
         running = sum(1 for h in self.held.values() if h.job.state is JobState.RUNNING)
         return self.capacity - running - self.reserved
 
-    def hold(self, job: Job, *, handed_over: bool = True) -> Held:
-        """The worker holds the job from now on."""
-        held = Held(lease_of(job), handed_over=handed_over)
+    def hold(self, job: Job, *, handed_over: bool = True) -> HeldJob:
+        """Add a lease."""
+        held = HeldJob(lease_of(job), handed_over=handed_over)
         self.leases.add(held)
         return held
 
     def hand_over(self, leased: JobLeased, now: float = 0.0) -> None:
-        """Push a lease, and what happened while it was put together; `now` in monotonic seconds."""
+        """Push a lease, and the changes committed while its data was read; `now` in monotonic seconds."""
         held = self.held.get(leased.job.job_id)
         if held is None or held.job.token != leased.job.token:
             return
-        held.told = {p.prompt_id: p.version for p in leased.prompts}
-        self.leases.pushed(held, now)
+        held.sent_versions = {p.prompt_id: p.version for p in leased.prompts}
+        self.leases.note_pushed(held, now)
         self.stream.push(leased)
         self._catch_up(held)
 
     def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
-        """A worker that came back holds the job still: tell it what it may have missed."""
+        """Continue a lease of a worker that resumed: send what it may have missed."""
         held = self.held.get(job.job_id)
         if held is None or held.job.token != job.token:
             return
-        self.leases.known(held)
+        self.leases.note_known(held)
         for prompt in prompts:
             if prompt.resolution is not None and prompt.consumed_at is None:
-                self._tell_resolution(held, prompt)
+                self._push_resolution(held, prompt)
         self._catch_up(held)
 
-    def _catch_up(self, held: Held) -> None:
-        """What was read was told; now what was committed while it was read."""
+    def _catch_up(self, held: HeldJob) -> None:
+        """Send what was committed while the data was read."""
         held.handed_over = True
-        for item in held.meanwhile:
-            self._tell(held, item)
-        held.meanwhile.clear()
+        for item in held.buffered:
+            self._push_changes(held, item)
+        held.buffered.clear()
         if held.job.cancel_requested_at is not None:
-            self._tell_cancel(held)
+            self._push_cancel(held)
 
-    def committed(self, item: Committed) -> bool:
-        """A held job changed. Returns whether it is still held."""
+    def apply_commit(self, item: Committed) -> bool:
+        """Apply a change of a held job. Returns whether the job is still held."""
         held = self.held.get(item.job.job_id)
         if held is None or item.job.version < held.job.version:
             return held is not None
@@ -157,66 +170,69 @@ class WorkCore:
                 self.stream.push(LeaseLostFrame(item.job.job_id, before.token))
             return False
         if held.handed_over:
-            self._tell(held, item)
+            self._push_changes(held, item)
         else:
-            held.meanwhile.append(replace(item, job=held.job))
+            held.buffered.append(replace(item, job=held.job))
         return True
 
-    def _tell(self, held: Held, item: Committed) -> None:
+    def _push_changes(self, held: HeldJob, item: Committed) -> None:
         late = item.late
         for prompt in item.prompts:
             if prompt.prompt_id not in late:
                 if prompt.resolution is not None and prompt.consumed_at is None:
-                    self._tell_resolution(held, prompt)
-            elif held.told.get(prompt.prompt_id, 0) < prompt.version:
-                if prompt.prompt_id not in held.told and prompt.consumed_at is None:
-                    # Answered and answered late in one commit: what resolved it is told as that.
-                    self._tell_resolution(held, prompt)
-                held.told[prompt.prompt_id] = prompt.version
+                    self._push_resolution(held, prompt)
+            elif held.sent_versions.get(prompt.prompt_id, 0) < prompt.version:
+                if prompt.prompt_id not in held.sent_versions and prompt.consumed_at is None:
+                    # Answered and answered late in one commit: send the resolution first.
+                    self._push_resolution(held, prompt)
+                held.sent_versions[prompt.prompt_id] = prompt.version
                 self.stream.push(PromptResolved(prompt, late_answer=True))
         if item.job.cancel_requested_at is not None:
-            self._tell_cancel(held)
+            self._push_cancel(held)
 
-    def ending(self, job_id: str, token: int) -> Held | None:
-        """The worker is about to end or release the job. Returns it, if it is held."""
-        held = self.held.get(job_id)
-        if held is None or held.job.token != token:
+    def ending(self, call: Call) -> HeldJob | None:
+        """Mark the lease that a call is about to end. Returns it, if the call ends one that is held."""
+        if call.name not in ENDS_LEASE:
+            return None
+        request = cast(EndLeaseRequest, call.request)
+        held = self.held.get(request.job_id)
+        if held is None or held.job.token != request.token:
             return None
         held.ending = True
         return held
 
-    def let_go(self, held: Held) -> None:
-        """The worker itself ended or released the job: nothing needs to be told."""
+    def forget(self, held: HeldJob) -> None:
+        """Remove a lease that the worker itself ended or released: nothing needs to be sent."""
         self.leases.remove(held)
 
     def lose_all(self) -> None:
-        """The session is gone, and all its leases with it."""
+        """The session has expired: tell the worker that all leases are lost."""
         for held in self.held.values():
             self.stream.push(LeaseLostFrame(held.job.job_id, held.job.token))
-        self.move_on()
+        self.detach()
 
-    def move_on(self) -> None:
-        """Another stream has the session now: nothing is lost, and nothing is compared here any more."""
+    def detach(self) -> None:
+        """Stop using the session: another stream has it. Nothing is lost."""
         self.serves = False
         self.leases.clear()
 
-    def _tell_resolution(self, held: Held, prompt: Prompt) -> None:
-        if held.told.get(prompt.prompt_id, 0) < prompt.version:
-            held.told[prompt.prompt_id] = prompt.version
+    def _push_resolution(self, held: HeldJob, prompt: Prompt) -> None:
+        if held.sent_versions.get(prompt.prompt_id, 0) < prompt.version:
+            held.sent_versions[prompt.prompt_id] = prompt.version
             self.stream.push(PromptResolved(prompt))
 
-    def _tell_cancel(self, held: Held) -> None:
-        if not held.cancel_told:
-            held.cancel_told = True
+    def _push_cancel(self, held: HeldJob) -> None:
+        if not held.cancel_sent:
+            held.cancel_sent = True
             self.stream.push(CancelRequested(held.job.job_id, held.job.cancel_reason))
 
     @property
     def has_news(self) -> bool:
-        """Whether `take` would give something."""
+        """Whether `take` would return a frame."""
         return self.stream.has_frames
 
     def take(self, limit: int) -> list[ServerFrame]:
-        """The next frames."""
+        """Take the next frames."""
         frames = self.stream.drain(limit)
-        self._asks = self._asks and self.stream.has_frames
+        self._list_requested = self._list_requested and self.stream.has_frames
         return frames

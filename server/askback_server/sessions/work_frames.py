@@ -1,4 +1,4 @@
-"""What a worker and the server say to each other on the Work stream, besides calls and their replies."""
+"""The frames of the Work stream, besides those of `frames`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from askback_server.domain.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class WorkHello:
-    """What a worker says first."""
+    """The first frame of a worker."""
 
     namespace: str
     worker_id: str
@@ -38,14 +38,14 @@ class WorkWelcome:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many jobs the worker takes from now on."""
+    """The number of jobs that the worker takes from now on."""
 
     capacity: int
 
 
 @dataclass(frozen=True, slots=True)
 class JobLeased:
-    """A job under a lease, with what earlier attempts left, as far as it fits."""
+    """A leased job with the data of earlier attempts, as far as it fits."""
 
     job: Job
     prompts: tuple[Prompt, ...] = ()
@@ -55,7 +55,7 @@ class JobLeased:
 
 @dataclass(frozen=True, slots=True)
 class PromptResolved:
-    """A prompt of a held job was resolved, or had a late answer."""
+    """A prompt of a held job was resolved, or received a late answer."""
 
     prompt: Prompt
     late_answer: bool = False
@@ -63,7 +63,7 @@ class PromptResolved:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """Somebody wants a held job to stop."""
+    """Cancellation of a held job was requested."""
 
     job_id: str
     reason: str
@@ -71,7 +71,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLostFrame:
-    """A job is not held any more."""
+    """The worker does not hold the job any more."""
 
     job_id: str
     token: int
@@ -79,7 +79,7 @@ class LeaseLostFrame:
 
 @dataclass(frozen=True, slots=True)
 class LeaseDigest:
-    """A set of leases: how many, and the XOR of their marks (WorkLeaseDigest in the contract)."""
+    """A digest of leases: their number and the XOR of their hashes (WorkLeaseDigest in the contract)."""
 
     count: int = 0
     digest: int = 0
@@ -87,8 +87,8 @@ class LeaseDigest:
 
 @dataclass(frozen=True, slots=True)
 class WorkHeartbeat:
-    """A worker's sign of life: how many pushed jobs of this stream it has received, and the leases that it
-    holds. None: not said."""
+    """A heartbeat of a worker: the number of pushed jobs of this stream that it has received, and the digest
+    of its leases. None if not reported."""
 
     received: int | None = None
     leases: LeaseDigest | None = None
@@ -96,12 +96,12 @@ class WorkHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class LeasesWanted:
-    """The worker shall list its leases."""
+    """The worker must list its leases."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldLeases:
-    """All leases that a worker holds, as (job id, token), after it has received so many pushed jobs."""
+    """All leases that a worker holds, as (job id, token), after it has received `received` pushed jobs."""
 
     received: int
     leases: frozenset[tuple[str, int]]

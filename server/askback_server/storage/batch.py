@@ -1,4 +1,4 @@
-"""One batch, laid out as rows by table: what both databases' writers take."""
+"""A batch of writes as rows by table: the input of both databases' writers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.storage import JobWrite
 from askback_server.storage import rows
 from askback_server.storage.carried_rows import CARRIED_ANSWER_COLUMNS, CARRIED_CHECKPOINT_COLUMNS
-from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, understanding_whole
+from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, understanding_values
 
 Values = tuple[Any, ...]
 
@@ -20,15 +20,18 @@ GUARD_COLUMNS = ("expected", "guard_session", "guard_epoch", "not_before", "not_
 
 _DELETED = GUARD_COLUMNS.index("deleted")
 DELETES = "deletes"
-"""In a shape: some of the changed jobs go."""
+"""Part of a shape: some of the changed jobs are deleted."""
 SETTLES = "settles"
-"""In a shape: it may have been written before."""
+"""Part of a shape: the batch may have been written before."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows by what is to be done with them. A row of a child names its job in the column given in
-    `PARTS`; it is written only if the job's guard holds."""
+    """Rows by the operation on them.
+
+    A child row (a prompt, an answer, an event …) names its job in the column given by `JOB_AT`, and is
+    written only if the guard of that job holds.
+    """
 
     changed_jobs: list[Values] = field(default_factory=list)
     """GUARD_COLUMNS, then JOB_CHANGED_COLUMNS; sorted by job id, the order in which rows are locked."""
@@ -40,18 +43,18 @@ class Batch:
     answers: list[Values] = field(default_factory=list)
     checkpoints: list[Values] = field(default_factory=list)
     carried_answers: list[Values] = field(default_factory=list)
-    """Answers that are copied from the job that a new one repeats."""
+    """Answers to copy from the job that a new job retries."""
     carried_checkpoints: list[Values] = field(default_factory=list)
-    """The jobs that new ones repeat and copy from: each new job is made only if its source is there still."""
+    """The jobs that new jobs retry, to copy from: a new job is created only if its source still exists."""
     understandings: list[Values] = field(default_factory=list)
     events: list[Values] = field(default_factory=list)
     settles: bool = False
-    """Whether it is written again because nobody knows what became of it: then a new job whose events are
-    there was made, and may have been deleted since."""
+    """Whether this is the second write of a batch with an unknown outcome. A new job whose events exist was
+    then created by the first write, and may have been deleted since."""
 
     @property
     def shape(self) -> tuple[str, ...]:
-        """Which parts have rows, and whether jobs are deleted: a statement is made for each shape."""
+        """The parts that have rows, and whether jobs are deleted. Each shape has its own statement."""
         shape = tuple(name for name in PARTS if getattr(self, name))
         if any(row[_DELETED] for row in self.changed_jobs):
             shape = (*shape, DELETES)
@@ -91,7 +94,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 
 JOB_AT = {name: columns.index("job_id") for name, columns in PARTS.items()}
-"""Where each part's rows have their job id."""
+"""The index of the job id in the rows of each part."""
 
 
 def lay_out(writes: Sequence[JobWrite]) -> Batch:
@@ -109,28 +112,30 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
                     guard.not_before,
                     guard.not_after,
                     write.deleted,
-                    *rows.job_changed(job),
+                    *rows.job_change_values(job),
                 )
             )
         else:
-            batch.new_jobs.append(rows.job_whole(job))
-        batch.events += map(rows.event_whole, write.events)
+            batch.new_jobs.append(rows.job_values(job))
+        batch.events += map(rows.event_values, write.events)
         if write.deleted:
             continue
-        batch.new_prompts += map(rows.prompt_whole, write.new_prompts.values())
+        batch.new_prompts += map(rows.prompt_values, write.new_prompts.values())
         for prompt, amended in write.changed_prompts.values():
             if amended:
-                batch.amended_prompts.append((*rows.prompt_changed(prompt), *rows.prompt_content(prompt)))
+                batch.amended_prompts.append(
+                    (*rows.prompt_change_values(prompt), *rows.prompt_content_values(prompt))
+                )
             else:
-                batch.changed_prompts.append(rows.prompt_changed(prompt))
-        batch.answers += map(rows.submission_whole, write.submissions)
-        batch.checkpoints += map(rows.checkpoint_whole, write.checkpoints.values())
+                batch.changed_prompts.append(rows.prompt_change_values(prompt))
+        batch.answers += map(rows.submission_values, write.submissions)
+        batch.checkpoints += map(rows.checkpoint_values, write.checkpoints.values())
         if (retry := write.retry) is not None:
             batch.carried_answers += [(job.job_id, retry.job_id, a.key, a.prompt_id) for a in retry.answers]
             if retry.keep is Keep.ALL:
                 batch.carried_checkpoints.append((job.job_id, retry.job_id))
         if write.understanding is not None:
-            batch.understandings.append(understanding_whole(write.understanding))
+            batch.understandings.append(understanding_values(write.understanding))
     return batch
 
 

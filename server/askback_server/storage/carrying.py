@@ -1,4 +1,4 @@
-"""Reading what a retry of an ended job may carry over, and what was carried to one."""
+"""Read what a retry can carry over from an ended job, and what an earlier retry carried over to it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import sqlalchemy as sa
 
 from askback_server.domain.documents import resolution_from_json
 from askback_server.domain.jobs import Job
-from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, kept_answer
+from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, answer_to_keep
 from askback_server.ports.storage import Wanted
 from askback_server.storage.carried_rows import to_carried
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import carried_answers, checkpoints, prompts
 
 _PAGE = 200
-"""Rows of one read: answers may be large, and are dropped as soon as they are judged."""
+"""Rows per read: answers may be large, and each is dropped as soon as it is checked."""
 
 
 class Carrying(Reader):
-    """Part of the JobStore."""
+    """The part of the JobStore that serves retries."""
 
-    async def kept_answers(self, job_id: str) -> list[KeptAnswer]:
+    async def list_kept_answers(self, job_id: str) -> list[KeptAnswer]:
         """See JobStore."""
         asked: set[str] = set()
         kept: list[KeptAnswer] = []
@@ -31,24 +31,24 @@ class Carrying(Reader):
             asked.add(row["key"])
             if row["response_data"]:
                 resolution = resolution_from_json(row["response_data"])
-                if answer := kept_answer(row["key"], row["interaction_id"], job_id, resolution):
+                if answer := answer_to_keep(row["key"], row["interaction_id"], job_id, resolution):
                     kept.append(answer)
         before = sa.select(carried_answers).where(carried_answers.c.job_id == job_id)
         async for row in self._by_key(before, carried_answers.c.key):
             if row["key"] not in asked:
                 resolution, source = resolution_from_json(row["response"]), row["from_job_id"]
-                if answer := kept_answer(row["key"], row["prompt_id"], source, resolution):
+                if answer := answer_to_keep(row["key"], row["prompt_id"], source, resolution):
                     kept.append(answer)
         return sorted(kept, key=lambda answer: answer.key)
 
-    async def kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
+    async def list_kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
         """See JobStore."""
         mine = sa.select(checkpoints.c.key, checkpoints.c.created_at).where(checkpoints.c.job_id == job_id)
         found = self._by_key(mine, checkpoints.c.key)
         return [KeptCheckpoint(row["key"], row["created_at"]) async for row in found]
 
     async def _by_key(self, statement: sa.Select[Any], key: sa.Column[str]) -> AsyncIterator[Any]:
-        """All rows, in the order of their keys, page by page."""
+        """All rows in key order, read page by page."""
         page, after = statement.order_by(key).limit(_PAGE), None
         while True:
             found = await self._all(page if after is None else page.where(key > after))
@@ -61,7 +61,7 @@ class Carrying(Reader):
     async def _carried_of(
         self, found: Iterable[Job], wanted: Iterable[Wanted]
     ) -> dict[str, dict[str, CarriedAnswer]]:
-        """By job and key: those of the keys wanted for which jobs carry an answer."""
+        """The carried answers for the wanted keys, by job id and key."""
         ids = [job.job_id for job in found if job.carried_answers]
         keys = sorted({key for w in wanted for key in w.keys})
         if not ids or not keys:

@@ -1,4 +1,5 @@
-"""Counting open prompts, runnable and held jobs: bounded, by the partial indexes that hold just these."""
+"""Count open prompts, runnable jobs and held jobs, up to a bound, by the partial indexes that hold only
+these."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ class Counts(Reader):
     """The CensusStore port."""
 
     async def take(self, most: int) -> Census:
-        """Count, at the most so many rows of each table. Raises StorageUnavailable."""
+        """Count at most `most` rows per table. Raises StorageUnavailable."""
         now = await self.now()
         asked = await self._all(_open_prompts(now, most))
         waiting = await self._all(_runnable(now, most))
-        held = await self._all(_held(most))
+        held = await self._all(_held_jobs(most))
         living = sa.select(sa.func.count().label("n")).where(sessions.c.expires_at > now)
         counts = [sum(row["n"] for row in rows) for rows in (asked, waiting, held)]
         return Census(
@@ -34,7 +35,7 @@ class Counts(Reader):
         )
 
     async def behind(self, position: Position) -> float:
-        """How old the first event after a feed's position is, settled or not; 0 if there is none."""
+        """Age in seconds of the first event after a feed position, settled or not; 0 without one."""
         place = sa.tuple_(
             sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger())
         )
@@ -48,7 +49,7 @@ class Counts(Reader):
         return _age(found[0]["at"], found[0]["now"]) if found else 0.0
 
     def connections(self) -> Mapping[str, int]:
-        """Connections of the pool for reads."""
+        """Connections of the read pool, by state."""
         pool: Any = self._dialect.reads.pool
         return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
 
@@ -80,7 +81,7 @@ def _runnable(now: datetime, most: int) -> sa.Select[Any]:
     return sa.select(few.c.name, sa.func.count().label("n"), first).group_by(few.c.name)
 
 
-def _held(most: int) -> sa.Select[Any]:
+def _held_jobs(most: int) -> sa.Select[Any]:
     few = (
         sa.select(jobs.c.job_type.label("name")).where(jobs.c.session_id.is_not(None)).limit(most).subquery()
     )

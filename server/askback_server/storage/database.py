@@ -1,4 +1,4 @@
-"""A database, opened: all repositories over one dialect."""
+"""An open database: all repositories over one dialect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from askback_server.storage.worker_sessions import Sessions
 
 
 class Database:
-    """The Storage port. `await Database.open(url)`; the schema must be there (see migrate.py)."""
+    """The Storage port. Use `await Database.open(url)`; the schema must exist (migrate.py)."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._dialect = dialect_for(url, clock)
@@ -41,9 +41,9 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, clock: Clock | None = None) -> Database:
-        """Connect and check the schema. PostgreSQL has its own clock; SQLite takes `clock`.
+        """Connect and check the schema. PostgreSQL has its own clock; SQLite uses `clock`.
 
-        Raises StorageUnavailable, with what to do.
+        Raises StorageUnavailable; its message says what to do.
         """
         try:
             database = cls(url, clock or SystemClock())
@@ -54,7 +54,7 @@ class Database:
             for check in (check_schema, database._dialect.check_history):
                 if refused := await database._dialect.run(check):
                     raise StorageUnavailable(refused)
-            # Here, and not with the first answer: a read-only file or server, and a full disk.
+            # Fail now, not with the first answer, if the file or server is read-only or the disk is full.
             await database._dialect.run(touch_settings)
             await database._dialect.make_room()
         except BaseException as error:

@@ -1,9 +1,8 @@
-"""The one place where the databases differ: two subclasses, chosen by the URL.
+"""What differs between the databases: two subclasses, chosen by the URL.
 
-A dialect opens the engine for reads, owns the one writer, and says how a few statements are put
-and which errors mean what. A list of any length is one parameter: the text of a statement never grows
-with what a caller sends, so it is compiled once and planned once. Everything else is one set of tables
-and Core statements.
+A dialect opens the engine for reads, owns the single writer, builds the few expressions that differ, and
+translates errors. A list of any length is one parameter, so the text of a statement does not grow with the
+request: it is compiled and planned once. Everything else is shared: one set of tables and Core statements.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from askback_server.storage.batch import Batch, BatchOutcome
 
 
 class Dialect(ABC):
-    """What a database must do for us."""
+    """The operations that each database implements in its own way."""
 
     name: str
     reads: AsyncEngine
-    """For statements that change nothing."""
+    """The engine for reads."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -39,47 +38,47 @@ class Dialect(ABC):
 
     @abstractmethod
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """Run a small transaction of session rows or settings, off the batches' way."""
+        """Run a small transaction on session rows or settings. It does not wait behind batches."""
 
     @abstractmethod
     def now(self) -> sa.ColumnElement[datetime]:
-        """The database's clock in a statement, not that of the transaction's start."""
+        """The database's current time as an expression, not the time when the transaction began."""
 
     @abstractmethod
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
-        """The database's clock and so many seconds."""
+        """The database's current time plus `seconds`, as an expression."""
 
     @abstractmethod
-    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-        """Events below which nothing can appear any more."""
+    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Whether an event is settled: no transaction can still add an event before it."""
 
     @abstractmethod
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """Whether a column has one of the values; they are one parameter, however many they are."""
+        """Whether a column has one of the values, which are a single parameter."""
 
     @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
-        """A relation (job_id, after) to join; one or two parameters, however many marks there are."""
+        """A relation (job_id, after) to join, in at most two parameters for any number of marks."""
 
     @abstractmethod
     def firsts(
         self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
     ) -> sa.FromClause:
-        """What `first` selects for each of the values. It takes the value as a column of a relation."""
+        """The union of what `first` selects for each of the values, passed to it as a column."""
 
     def wakeups(self) -> Wakeups:
-        """How replicas call each other; not at all where there is one."""
+        """The channel between replicas; it does nothing where only one replica can run."""
         return NoWakeups()
 
     def check_history(self, connection: sa.Connection) -> str:
-        """What keeps the log from being read in order, for people; empty if nothing does."""
+        """A message that says why the log cannot be read in order; empty if it can."""
         return ""
 
     async def holder(self) -> Holder | None:
-        """Whose transaction holds the feed back; None if that is not known."""
+        """The transaction that holds back the feed; None if unknown."""
         return None
 
-    def labelled(
+    def label_conditions(
         self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
     ) -> list[sa.ColumnElement[bool]]:
         """The conditions of a filter on a column of labels."""
@@ -99,16 +98,16 @@ class Dialect(ABC):
         """Whether the JSON array under `key` names one of the values."""
 
     def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-        """How many bytes a document takes; NULL of none."""
+        """The size of a document in bytes; NULL without a document."""
         return sa.func.octet_length(sa.cast(column, sa.Text))
 
     @abstractmethod
     async def drop_events(self, before: datetime) -> int:
-        """Drop events of whole days that ended before a time."""
+        """Drop the events of whole days that ended before a time. Returns how many days or rows."""
 
     @abstractmethod
     async def make_room(self) -> None:
-        """Prepare the days ahead."""
+        """Create the partitions of the coming days, where the database has partitions."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The log of all jobs, read so that nothing can appear later before a position.
+"""The event log of all jobs, read in an order in which no event can appear later before a position.
 
 PostgreSQL: by (xid, id) below the oldest transaction that still runs. A cursor on the serial id
-alone loses events (measured: 474 of 5,157), because ids are drawn before their transactions commit.
+alone loses events (measured: 474 of 5,157), because ids are assigned before their transactions commit.
 SQLite: one writer, so ids are in the order of commits, and every xid is 0.
 """
 
@@ -22,21 +22,21 @@ from askback_server.storage.tables import events
 
 
 class EventFeed(Reader):
-    """Positions and what lies between them."""
+    """The EventLog port: positions in the log, and the changes between them."""
 
     async def epoch(self) -> str:
-        """Names this database's history."""
+        """The name of this database's history. Resume tokens of another history are refused."""
         return str(await self._dialect.run(lambda c: get_setting(c, "feed_epoch")))
 
     async def end_history(self, name: str) -> None:
-        """Give the history a new name, if it is still called `name`."""
+        """Start a new history if the current one is still `name`."""
         await self._dialect.run(partial(end_history, name=name))
 
     async def head(self) -> Position:
-        """The newest position that is safe to resume from."""
+        """The newest position to resume from without missing an event."""
         statement = (
             sa.select(events.c.xid, events.c.id, events.c.command_id)
-            .where(self._dialect.settled(events.c.xid))
+            .where(self._dialect.is_settled(events.c.xid))
             .order_by(events.c.xid.desc(), events.c.id.desc())
             .limit(1)
         )
@@ -52,30 +52,30 @@ class EventFeed(Reader):
     async def after(
         self, position: Position, limit: int, *, settled: bool = True
     ) -> tuple[list[Changed], Position]:
-        """What changed after a position, by job; only what is settled, unless told otherwise.
+        """Changes after a position, one per job, and the last position. Only settled events by default.
 
-        Folded by the database: most of what is read is what this replica has written itself.
+        The database folds the events, because most of them were written by this replica and are known here.
         """
         span = _columns().where(_beyond(position)).order_by(events.c.xid, events.c.id).limit(limit)
         if settled:
-            span = span.where(self._dialect.settled(events.c.xid))
-        found = await self._folded(span)
+            span = span.where(self._dialect.is_settled(events.c.xid))
+        found = await self._fold(span)
         if not found:
             return [], position
-        return list(map(_changed, found)), _position(found[0])
+        return list(map(_to_changed, found)), _position(found[0])
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
-        """What changed of these jobs above a seq each."""
+        """Changes of these jobs above a seq for each job."""
         if not marks:
             return []
         above = self._dialect.marks(marks)
         span = _columns().join(
             above, sa.and_(events.c.job_id == above.c.job_id, events.c.seq > above.c.after)
         )
-        return list(map(_changed, await self._folded(span)))
+        return list(map(_to_changed, await self._fold(span)))
 
-    async def _folded(self, span: sa.Select[Any]) -> Sequence[Any]:
-        """Events by job, each row with the last position of them all."""
+    async def _fold(self, span: sa.Select[Any]) -> Sequence[Any]:
+        """One row per job; every row also has the last position of the whole span."""
         every = span.cte("span")
         last = (
             sa.select(every.c.xid, every.c.id, every.c.command_id)
@@ -89,8 +89,8 @@ class EventFeed(Reader):
                 every.c.job_id,
                 sa.func.max(every.c.seq).label("seq"),
                 sa.func.max(every.c.namespace).label("namespace"),
-                _joined(every.c.prompt_id).label("prompt_ids"),
-                _joined(late).label("late"),
+                _join_texts(every.c.prompt_id).label("prompt_ids"),
+                _join_texts(late).label("late"),
                 *last.c,
             )
             .select_from(every.join(last, sa.true()))
@@ -99,19 +99,19 @@ class EventFeed(Reader):
         )
         return await self._all(statement)
 
-    async def knows(self, position: Position) -> bool:
-        """Whether the event that a position names is there, or went with its day."""
+    async def has_position(self, position: Position) -> bool:
+        """Whether the event at a position is still stored: it may have been dropped with its day."""
         if position <= await self.tail():
             return True
         place = sa.and_(events.c.xid == position.xid, events.c.id == position.id)
         found = await self._all(sa.select(events.c.xid, events.c.id, events.c.command_id).where(place))
         return bool(found) and position.mark in ("", _position(found[0]).mark)
 
-    async def held_back(self) -> float:
-        """Age of the oldest committed event at or above the horizon."""
+    async def settle_lag(self) -> float:
+        """Age in seconds of the oldest committed event that is not settled; 0 without one."""
         first = (
             sa.select(events.c.at, self._dialect.now().label("now"))
-            .where(sa.not_(self._dialect.settled(events.c.xid)))
+            .where(sa.not_(self._dialect.is_settled(events.c.xid)))
             .order_by(events.c.xid, events.c.id)
             .limit(1)
         )
@@ -119,7 +119,7 @@ class EventFeed(Reader):
         return max(0.0, (found[0]["now"] - found[0]["at"]).total_seconds()) if found else 0.0
 
     async def holder(self) -> Holder | None:
-        """Whose transaction holds the unsettled back."""
+        """The transaction that keeps events unsettled; None if unknown."""
         return await self._dialect.holder()
 
 
@@ -129,7 +129,7 @@ def _columns() -> sa.Select[Any]:
 
 
 def _position(row: Any) -> Position:
-    # The end of a UUIDv7 is its random part.
+    # The last characters of a UUIDv7 are random.
     return Position(row["xid"], row["id"], row["command_id"][-8:])
 
 
@@ -138,11 +138,11 @@ def _beyond(position: Position) -> sa.ColumnElement[bool]:
     return sa.tuple_(events.c.xid, events.c.id) > place
 
 
-def _joined(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+def _join_texts(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.func.aggregate_strings(sa.cast(column, sa.Text), ",")
 
 
-def _changed(row: Any) -> Changed:
+def _to_changed(row: Any) -> Changed:
     return Changed(row["job_id"], row["seq"], _set(row["prompt_ids"]), row["namespace"], _set(row["late"]))
 
 

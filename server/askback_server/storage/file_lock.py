@@ -1,8 +1,8 @@
-"""One server process serves a SQLite file: a lock beside it says so, and goes with the process.
+"""Allow one server process per SQLite file, by an advisory lock on a file beside it.
 
-The file's own locks say nothing of the kind: they are taken for each transaction. An advisory lock on a
-file of its own survives no process, killed or not, holds across containers of one machine, and is in
-nobody's way who migrates, reads or backs the database up.
+SQLite's own locks are taken per transaction and do not show who serves the file. The operating system
+releases an advisory lock when its process ends, killed or not; it works across containers of one machine,
+and does not disturb programs that migrate, read or back up the database.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import sqlalchemy as sa
 from askback._text.files import why
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Some network file systems have no such locks."""
+"""Errors of network file systems without advisory locks."""
 
 
 class FileLock:
     """The right to serve a file, from `FileLock(path, who)` to `release()` or the end of the process."""
 
     def __init__(self, path: str, who: str) -> None:
-        """Raises StorageUnavailable if another process has it, or nothing can be written there."""
+        """Take the lock. Raises StorageUnavailable if another process has it or the file is not writable."""
         self._file = -1
         database = Path(path).absolute()
         beside = database.with_name(database.name + ".lock")
@@ -56,21 +56,21 @@ class FileLock:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            log.warning(
+            _log.warning(
                 "the file system of %s has no locks: make sure that only one server uses it", database
             )
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"pid {os.getpid()}, replica {who}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let others serve it. The file stays: who removed it could remove another's."""
+        """Release the lock. The file stays: removing it could remove the lock of the next process."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def serve_alone(url: str, who: str) -> FileLock | None:
-    """The claim on the file of a SQLite URL; None for a database that several may serve.
+    """Lock the file of a SQLite URL. Returns None for a database that several processes may serve.
 
     Raises StorageUnavailable.
     """

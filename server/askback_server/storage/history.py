@@ -1,8 +1,8 @@
-"""The history of a database: the order of its commits, which resume tokens and the feed go by.
+"""The history of a database: the order of its commits, on which resume tokens and the feed depend.
 
-A restore ends one history and begins another. Tokens of the old one may name commits that are gone. On
-PostgreSQL the log also holds the ids of the transactions that wrote it, which mean nothing in another
-cluster: with ids that the cluster has not reached yet, the feed would wait for them.
+A restore ends one history and begins another, because tokens of the old one may name lost commits. On
+PostgreSQL the log also holds the ids of the transactions that wrote it. They mean nothing in another
+cluster: the feed would wait for ids that the cluster has not reached yet.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import settings
 
 _BEFORE_ALL = "UPDATE job_events SET xid = '3'"
-"""Below every id that a transaction gets; `id` keeps the order within a job."""
+"""Below every transaction id; the column `id` keeps the order within a job."""
 _NOT_REACHED = """
 SELECT EXISTS (SELECT 1 FROM job_events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
 """
 
 
 def end_history(connection: sa.Connection, name: str) -> None:
-    """Name a new history, if it is still called `name`: commits were lost, and no token is honoured."""
+    """Start a new history if the current one is still `name`: commits were lost, old tokens are refused."""
     connection.execute(
         sa.update(settings)
         .where(settings.c.name == "feed_epoch", settings.c.value == name)
@@ -31,7 +31,7 @@ def end_history(connection: sa.Connection, name: str) -> None:
 
 
 def begin_history(connection: sa.Connection) -> None:
-    """Make a restored database one that a service can run on. No service may run on it meanwhile."""
+    """Prepare a restored database for a service. No service may run on it meanwhile."""
     put_setting(connection, "feed_epoch", secrets.token_hex(8))
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(_BEFORE_ALL)
@@ -39,7 +39,7 @@ def begin_history(connection: sa.Connection) -> None:
 
 
 def check_history(connection: sa.Connection) -> str:
-    """What keeps the feed from reading the log on PostgreSQL, for people; empty if nothing does."""
+    """A message that says why the feed cannot read the log on PostgreSQL; empty if it can."""
     if connection.exec_driver_sql(_NOT_REACHED).scalar_one():
         return (
             "the database was restored from another PostgreSQL cluster: its log names transactions that this "

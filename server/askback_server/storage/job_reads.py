@@ -1,4 +1,4 @@
-"""Reading jobs, prompts and what hangs on them. No locks, no transactions."""
+"""Read jobs with their prompts, answers, checkpoints and events, without locks and transactions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from askback_server.storage.understanding_rows import to_understanding
 
 JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
-"""The columns of which a row's size consists."""
+"""The columns that make up the size of a row."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
-"""Where prompts without a deadline sort: after all that have one."""
+"""The sort key of prompts without a deadline: after all prompts with one."""
 
 
 class JobReads(Paging, Carrying):
     """The reads of the JobStore: one statement for any number of jobs."""
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """The aggregates, in order.
+        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
 
-        Jobs are read before their children: if somebody commits in between, the job's version is
-        the older one, and a decision on it loses its guard and is made again. Submissions are read
-        before prompts: whoever repeats an accepted answer must not be shown its prompt as open.
+        Jobs are read before their children: if another write commits in between, the aggregate has the older
+        version, so a decision on it loses its guard and is made again. Submissions are read before prompts: a
+        client that repeats an accepted answer must not see its prompt as open.
         """
         by_id = await self._jobs_of(wanted)
         ids = [job.job_id for job in by_id.values()]
@@ -90,7 +90,7 @@ class JobReads(Paging, Carrying):
             conditions.append(among(jobs.c.job_id, ids))
         if requests:
             namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
-            # More than the pairs: what was not asked for is dropped below.
+            # This selects more than the requested pairs; the rest is dropped below.
             conditions.append(sa.and_(among(jobs.c.namespace, namespaces), among(jobs.c.request_id, names)))
         found: dict[Any, Job] = {}
         asked = {*ids, *requests}
@@ -119,7 +119,7 @@ class JobReads(Paging, Carrying):
         return {row["job_id"]: to_understanding(row) for row in await self._all(statement)}
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
-        """Jobs by id, those that exist."""
+        """The jobs with these ids that exist, in no particular order."""
         ids = list(job_ids)
         if not ids:
             return []
@@ -127,7 +127,7 @@ class JobReads(Paging, Carrying):
         return [rows.to_job(r) for r in found]
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """Prompts by id, those that exist."""
+        """The prompts with these ids that exist, in no particular order."""
         ids = list(prompt_ids)
         if not ids:
             return []
@@ -154,7 +154,7 @@ class JobReads(Paging, Carrying):
         return rows.to_prompt(found[0]) if found else None
 
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
-        """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
+        """A page of jobs, newest first. Ids are ordered by time, so the id is the cursor."""
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
@@ -177,7 +177,7 @@ class JobReads(Paging, Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        where += self._dialect.labelled(jobs.c.labels, filter)
+        where += self._dialect.label_conditions(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -229,7 +229,7 @@ class JobReads(Paging, Carrying):
             named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
             where.append(sa.or_(holds, named))
         if filter.overdue:
-            # The document names a step only when one was taken.
+            # The document contains a step only after an escalation.
             escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
             late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
             where.append(sa.and_(prompts.c.responded_at.is_(None), late))
@@ -244,7 +244,7 @@ class JobReads(Paging, Carrying):
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._dialect.labelled(prompts.c.labels, filter)
+        where += self._dialect.label_conditions(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -301,13 +301,14 @@ def _rank(row: Any) -> tuple[int, str | None, str]:
 
 
 def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:
-    """The ids of any namespace that end with a suffix of at least six characters.
+    """Select the ids, of any namespace, that end with a suffix of at least six characters.
 
-    A select of its own: beside the order and the namespace of a list SQLite would walk the index of those.
+    A subselect: as a plain condition SQLite would use the index on namespace and order instead.
     """
     own = column.table.alias().c[column.name]
     text = sa.cast(own, sa.Text)
-    # As the index has it, not as a parameter: a plan that is made once for all values must see it.
+    # A literal, as in the index, not a parameter: the plan is made once for all values and must match the
+    # index.
     last = sa.func.substr(text, sa.literal_column(str(HANDLE_AT)))
     found = sa.select(own).where(last == suffix[-6:])
     return found if len(suffix) == 6 else found.where(sa.func.substr(text, 37 - len(suffix)) == suffix)

@@ -1,4 +1,4 @@
-"""The JobStore: reads, and the one write."""
+"""The JobStore: reads, and the single write path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from askback_server.storage.batch import Batch, BatchOutcome, lay_out
 from askback_server.storage.job_reads import JobReads
 from askback_server.storage.tables import events
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 SETTLE_ATTEMPTS = 8
 SETTLE_PAUSE = 0.25
@@ -22,19 +22,19 @@ SETTLE_PAUSE = 0.25
 
 
 class Jobs(JobReads):
-    """Jobs with all that hangs on them."""
+    """The JobStore port: jobs with their prompts, answers, checkpoints and events."""
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
         """Write a batch durably. Raises BadData, StorageUnavailable, UnknownOutcome.
 
-        An unknown outcome is settled by writing the same guarded batch again: it waits for the old
-        one's locks, and what it loses may have been won by the old one, which its events tell.
+        An unknown outcome is settled by writing the same guarded batch again. The second write waits for the
+        locks of the first. Jobs that it loses may have been written by the first; their events show that.
         """
         laid = lay_out(batch)
         try:
             outcome = await self._dialect.write(laid)
         except UnknownOutcome as error:
-            log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
+            _log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
             outcome = await self._settle(laid)
             ours = await self._ours([w for w in batch if w.job.job_id not in outcome.written])
             outcome.written |= ours
@@ -54,11 +54,11 @@ class Jobs(JobReads):
             try:
                 return await self._dialect.write(batch)
             except (UnknownOutcome, StorageUnavailable) as error:
-                log.warning("settling, attempt %d: %s", attempt + 1, error)
+                _log.warning("settling, attempt %d: %s", attempt + 1, error)
         raise UnknownOutcome("the database did not come back; the outcome stays unknown")
 
     async def _ours(self, writes: Sequence[JobWrite]) -> set[str]:
-        """Which of these jobs carry the first event that this very write would have made."""
+        """Ids of the jobs whose log contains the first event of this write: an earlier attempt wrote them."""
         first = {w.job.job_id: w.events[0] for w in writes if w.events}
         if not first:
             return set()

@@ -19,14 +19,14 @@ from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.history import begin_history
-from askback_server.storage.migration_lock import locked_upgrade
+from askback_server.storage.migration_lock import upgrade_under_lock
 from askback_server.storage.outages import BROKEN
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
 from askback_server.storage.sqlite_files import SUFFIXES, database_problem
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 T = TypeVar("T")
 
@@ -45,11 +45,11 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> tuple[st
     parsed = sa.make_url(url)
     try:
         if parsed.get_backend_name() == "sqlite":
-            # aiosqlite's thread outlives a failed connect and writes a traceback of its own.
+            # Not aiosqlite: its thread outlives a failed connect and prints a traceback.
             return _run_sqlite(parsed.set(drivername="sqlite"), revision)
         else:
             return asyncio.run(
-                _on_postgres(parsed, lambda c: locked_upgrade(c, partial(_upgrade, c, revision), wait))
+                _on_postgres(parsed, lambda c: upgrade_under_lock(c, partial(_upgrade, c, revision), wait))
             )
     except BROKEN as error:
         problem = database_problem(parsed, error)
@@ -59,7 +59,7 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> tuple[st
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> tuple[str, str]:
-    with contextlib.suppress(OSError):  # SQLite says it in its own words
+    with contextlib.suppress(OSError):  # SQLite reports the error itself
         _keep_private(url.database or "")
     engine = sa.create_engine(url)
     try:
@@ -72,10 +72,10 @@ def _run_sqlite(url: sa.URL, revision: str) -> tuple[str, str]:
 
 
 def _keep_private(path: str) -> None:
-    """Make a new file for its owner alone, and close an existing one to others: it holds every answer.
+    """Make a file readable by its owner only, whether new or existing: it holds every answer.
 
-    SQLite gives new files beside it the same mode, and uses old ones, of a process that was killed, as they
-    are. A file of another owner is left as it is.
+    SQLite creates its journal files with the same mode, but reuses those of a killed process unchanged. A
+    file of another owner is not changed.
     """
     if not path or path.startswith((":memory:", "file:")):
         return
@@ -85,7 +85,7 @@ def _keep_private(path: str) -> None:
             found = os.stat(each)
             if found.st_mode & 0o077 and found.st_uid == os.geteuid():
                 os.chmod(each, found.st_mode & 0o700)
-                log.warning("%s could be read by others; it is now for its owner alone", each)
+                _log.warning("%s could be read by others; it is now for its owner alone", each)
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
@@ -97,7 +97,7 @@ async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
 
 
 def begin_history_after_restore(url: str) -> None:
-    """Refuse every resume token from before, after a restore: consoles then read all open prompts again.
+    """Refuse all resume tokens from before a restore. Consoles then read all open prompts again.
 
     Blocking. Raises StorageUnavailable.
     """
@@ -121,10 +121,10 @@ def _begin_history(connection: sa.Connection) -> None:
     connection.commit()
 
 
-def look(url: str) -> str:
-    """What a database is like, for people; it is only read. Blocking.
+def describe(url: str) -> str:
+    """Describe a database in a line for people: server version and schema. Reads only. Blocking.
 
-    Raises StorageUnavailable if it cannot be reached, is not there, or has another schema.
+    Raises StorageUnavailable if it cannot be reached, does not exist, or has another schema.
     """
     parsed = sa.make_url(url)
     try:
@@ -135,15 +135,15 @@ def look(url: str) -> str:
             engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
             try:
                 with engine.connect() as connection:
-                    return _looked_at(connection)
+                    return _describe(connection)
             finally:
                 engine.dispose()
-        return asyncio.run(_on_postgres(parsed, _looked_at))
+        return asyncio.run(_on_postgres(parsed, _describe))
     except BROKEN as error:
         raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
 
 
-def _looked_at(connection: sa.Connection) -> str:
+def _describe(connection: sa.Connection) -> str:
     if behind := check_schema(connection):
         raise StorageUnavailable(behind)
     server = ".".join(str(number) for number in connection.dialect.server_version_info or ())
@@ -156,7 +156,7 @@ def _upgrade(connection: sa.Connection, revision: str) -> tuple[str, str]:
     config = scripts()
     config.attributes["connection"] = connection
     if is_newer(connection):
-        # A newer version has migrated it, and there is no way back.
+        # A newer version has migrated it, and migrations cannot be undone.
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
         return before, before

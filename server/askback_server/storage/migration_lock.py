@@ -1,4 +1,4 @@
-"""The lock that lets one migration run at a time on PostgreSQL, and who holds what one waits for."""
+"""The lock that lets one migration run at a time on PostgreSQL, and who holds a lock that it waits for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.outages import LOCKED, state_of
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 T = TypeVar("T")
 
 _LOCK = 0x61736B6D
-"""Key of the advisory lock: Alembic has none of its own, and replicas may start together."""
+"""Key of the advisory lock. Alembic takes no lock, and replicas may start together."""
 _TABLE_LOCK = "5s"
-"""A pinned writer holds its tables for milliseconds only; a longer wait would queue all others behind us."""
+"""Writers hold table locks for milliseconds; while a migration waits longer, all writers queue behind it."""
 _PAUSE = 0.25
 """Seconds between two attempts."""
 
@@ -40,21 +40,21 @@ WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND (a.pid IS NOT NU
                 (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) END
 ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST LIMIT 1
 """
-"""A prepared transaction keeps its locks without a session."""
+"""Includes prepared transactions, which keep their locks without a session."""
 
 
-def locked_upgrade(connection: sa.Connection, work: Callable[[], T], wait: float) -> T:
-    """Run `work` in one transaction, alone among migrations, commit, and return what it returned.
+def upgrade_under_lock(connection: sa.Connection, work: Callable[[], T], wait: float) -> T:
+    """Run `work` in one transaction under the migration lock, commit, and return its result.
 
-    It is tried again while another migration, or a table that is in use, stands in its way, for `wait`
-    seconds. Raises StorageUnavailable then, with the session that holds the lock.
+    Retries for `wait` seconds while another migration or a reader of a table blocks it. Raises
+    StorageUnavailable then, naming the session that holds the lock.
     """
     end = time.monotonic() + wait
     said = False
     while True:
         try:
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_TABLE_LOCK}'"))
-            # Ends with the transaction, whatever happens to the connection.
+            # Released with the transaction, whatever happens to the connection.
             taken = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:id)"), {"id": _LOCK})
             if taken.scalar_one():
                 done = work()
@@ -72,13 +72,13 @@ def locked_upgrade(connection: sa.Connection, work: Callable[[], T], wait: float
             raise StorageUnavailable(f"waited {wait:g} s for {what}{holder}; end it, or allow more by --wait")
         if not said:
             said = True
-            log.warning("waiting for %s%s", what, holder)
+            _log.warning("waiting for %s%s", what, holder)
         time.sleep(_PAUSE)
 
 
 def _holder(connection: sa.Connection, advisory: bool) -> str:
-    """The oldest session or prepared transaction that holds the migration's lock, or else one of our tables,
-    in words."""
+    """A phrase that names the oldest session or prepared transaction holding the migration lock (`advisory`)
+    or a table; empty if it has ended."""
     values = {"key": _LOCK, "advisory": advisory}
     found = connection.execute(sa.text(_HOLDERS), values).mappings().one_or_none()
     connection.rollback()

@@ -1,7 +1,7 @@
-"""Which errors say that the database is away, and not that something is wrong with us.
+"""Which errors mean that the database is unavailable, and not that a statement is wrong.
 
-Whoever meets one is told UNAVAILABLE and comes again. PostgreSQL, its driver and SQLAlchemy each have
-several ways to say it, and more of them while a server starts, stops, or has become a standby.
+The caller then gets UNAVAILABLE and retries. PostgreSQL, its driver and SQLAlchemy each have several errors
+for it, and more of them while a server starts, stops, or has become a standby.
 """
 
 from __future__ import annotations
@@ -29,34 +29,35 @@ BROKEN = (
     sa.exc.DBAPIError,
     sa.exc.TimeoutError,
 )
-"""All that a driver or its pool may raise when a connection is not there, breaks, or is in disorder: a
-backend that is killed between the messages of one call leaves asyncpg "cannot switch to state …"."""
+"""What a driver or its pool may raise when a connection is missing, broken or in an invalid state: after a
+backend was killed between the messages of one call, asyncpg raises "cannot switch to state …"."""
 
 _AWAY = (
     "08",  # connection exceptions
-    "25006",  # read only: a standby, or a primary that has been made one
+    "25006",  # read-only: a standby, or a former primary
     "25P03",
-    "57P",  # ended: idle too long, by an administrator, a crash, a start or a stop
+    "57P",  # terminated: idle too long, by an administrator, a crash, at start or stop
     "53",  # out of connections, memory, disk
-    "58",  # the machine below
+    "58",  # system errors
     "40",
     "55P03",
-    "57014",  # rolled back for sure: deadlock, recovery conflict, lock timeout, cancel
+    "57014",  # certainly rolled back: deadlock, recovery conflict, lock timeout, cancel
 )
-"""SQLSTATEs, or the beginnings of their classes."""
+"""SQLSTATEs and prefixes of SQLSTATE classes."""
 
 
 LOCKED = "55P03"
-"""SQLSTATE of a lock that was not granted in time."""
+"""SQLSTATE of a lock timeout."""
 
 
 def state_of(error: BaseException) -> str:
-    """The SQLSTATE of what a server said; empty if it said nothing."""
+    """The SQLSTATE of an error that the server sent; empty for other errors."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is away, full or read-only, rather than the statement wrong."""
+    """Whether the error means that the database is unavailable, full or read-only, not that the statement is
+    wrong."""
     state = state_of(error)
     if state:
         return state.startswith(_AWAY)
@@ -68,12 +69,12 @@ def is_outage(error: BaseException) -> bool:
             return True
         driver = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
         return driver and not isinstance(cause, ValueError)
-    # The driver's own refusal of a parameter is an InterfaceError too.
+    # The driver also raises InterfaceError for a parameter that it refuses.
     return isinstance(error, BROKEN) and not isinstance(error, ValueError)
 
 
 def first_line(error: BaseException) -> str:
-    """An error's message without what drivers and SQLAlchemy add below it."""
+    """The first line of an error's message, without the lines that drivers and SQLAlchemy append."""
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, asyncpg.TargetServerAttributeNotMatched):
         return "none of the hosts in the database URL takes writes: they are away, standbys, or read-only"
@@ -86,7 +87,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _connection_words(error: OSError) -> str:
-    """Why there is no connection, with what to look at."""
+    """Why there is no connection, and what to check."""
     if isinstance(error, socket.gaierror):
         return "the host's name cannot be resolved: check the database URL"
     if error.errno == errno.ECONNREFUSED:
@@ -95,10 +96,12 @@ def _connection_words(error: OSError) -> str:
 
 
 @asynccontextmanager
-async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection of an engine's pool. Raises StorageUnavailable for an outage, and then it does not go
-    back into the pool: the driver may not know any more where it stands, and a standby in the primary's
-    place would answer every ping."""
+async def connection_of(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection of an engine's pool. Raises StorageUnavailable for an outage.
+
+    The connection then does not return to the pool: the driver may have lost its protocol state, and a
+    standby in the place of the primary would answer every ping.
+    """
     try:
         try:
             connection = await engine.connect()
@@ -114,7 +117,7 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         finally:
             await connection.close()
     except asyncio.CancelledError as cancelled:
-        # A frame of SQLAlchemy's keeps its own traceback, and with it the stream that was cancelled, until
-        # the next full garbage collection: there is hardly ever one.
+        # A frame of SQLAlchemy keeps its own traceback, and with it the cancelled stream, until the next full
+        # garbage collection, which rarely happens.
         clear_frames(cancelled.__traceback__)
         raise

@@ -1,9 +1,9 @@
-"""Recognises a pooler that gives each transaction another server connection.
+"""Detect a pooler that assigns a server connection per transaction.
 
-Behind one (PgBouncer with `pool_mode = transaction` or `statement`) LISTEN hears nothing, prepared
-statements and settings vanish or meet those of other clients, and session locks are left to strangers.
-Askback refuses to run there. A pooler that gives each client a connection of its own
-(`pool_mode = session`) is fine.
+Behind one (PgBouncer with `pool_mode = transaction` or `statement`) LISTEN receives nothing, prepared
+statements and settings get lost or collide with those of other clients, and session locks stay with other
+clients. Askback refuses to run there. A pooler that assigns a connection per client (`pool_mode = session`)
+is fine.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ REFUSED = (
 ROUNDS = 3
 _WHO = "SELECT pg_backend_pid()"
 _SHARED = ("26000", "42P05")
-"""SQLSTATEs: a prepared statement is gone, or is another client's, perhaps of one that ran earlier."""
+"""SQLSTATEs: a prepared statement does not exist, or was prepared by another client."""
 _EACH_ALONE = "statement pooling mode"
-"""What PgBouncer says to a transaction with `pool_mode = statement`."""
+"""The error of PgBouncer for a transaction under `pool_mode = statement`."""
 
 Own = Callable[[str], AbstractAsyncContextManager[Driver]]
 
 
 async def refuse_shared_connections(own: Own) -> None:
-    """Raise StorageUnavailable if two clients are served by one server process, or one client by two.
+    """Raise StorageUnavailable if one server process serves two clients, or two processes serve one client.
 
-    `own` opens a connection under a name. Raises what asyncpg raises for a server that is away.
+    `own` opens a connection under a name. Errors of asyncpg for an unavailable server pass through.
     """
     mine: set[int] = set()
     others: set[int] = set()
     try:
         async with own("askback probe") as one, own("askback probe") as other:
             for _ in range(ROUNDS):
-                # Twice: a pooler that takes its connections in turn gives two of them.
+                # Twice: a pooler that uses its connections in turn gives two of them.
                 mine.add(await one.fetchval(_WHO))
                 mine.add(await one.fetchval(_WHO))
-                # While this transaction lasts, the pooler must give the first client another connection.
+                # During this transaction the pooler must give the first client another connection.
                 async with other.transaction():
                     others.add(await other.fetchval(_WHO))
                     mine.add(await one.fetchval(_WHO))
-    except BROKEN as error:  # the first statement of a connection may meet what SQLAlchemy wraps
+    except BROKEN as error:  # the first statement of a connection may raise what SQLAlchemy wraps
         if state_of(error) in _SHARED or _EACH_ALONE in str(error):
             raise StorageUnavailable(REFUSED) from error
         raise

@@ -26,7 +26,7 @@ from askback_server.storage import postgres_lists as lists
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome, Values
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import check_history
-from askback_server.storage.outages import BROKEN, LOCKED, connected, first_line, state_of
+from askback_server.storage.outages import BROKEN, LOCKED, connection_of, first_line, state_of
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
@@ -34,55 +34,55 @@ from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 PLAN_LASTS = 3600.0
-"""Seconds after which a statement is planned anew."""
+"""Seconds after which a statement is planned again."""
 
 CALL_TIMEOUT = 30.0
-"""Seconds after which a write's outcome counts as unknown. The server gives up before us."""
+"""Seconds after which the outcome of a write counts as unknown. The server's own timeout is shorter."""
 
 _REFUSED = ("22", "23")
-"""SQLSTATE classes that say that the data was at fault: data exception, integrity violation."""
+"""SQLSTATE classes for bad data: data exception, integrity violation."""
 
 _CHECK = "23514"
-"""A row that a check refuses, or that belongs to no partition."""
+"""SQLSTATE of a row that a check refuses or that fits no partition."""
 
 _READ_ONLY = "25006"
-"""This server is a standby, or was made one: the next connection may find the primary."""
+"""SQLSTATE of a standby or a former primary: the next connection may reach the new primary."""
 
 _ABORTED = ("40", "55", "57014")
-"""The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
+"""SQLSTATEs of a certain rollback, after which to retry: deadlock, lock timeout, cancel."""
 
 
 class _NoPartition(StorageUnavailable):
-    """No day of the log takes a row."""
+    """The log has no partition for the day of a row."""
 
 
 @dataclass(slots=True)
 class _Prepared:
     call: PreparedStatement[asyncpg.Record]
     parts: list[str]
-    """For each parameter in order: the part whose rows it takes."""
+    """For each parameter in order: the part of the batch that it carries."""
     made: float
 
 
 @lru_cache(maxsize=512)
-def _compiled(shape: tuple[str, ...]) -> tuple[str, list[str]]:
+def _compile(shape: tuple[str, ...]) -> tuple[str, list[str]]:
     """The statement of a shape as text, compiled once (some milliseconds), and its parameters."""
     compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
     return str(compiled), list(compiled.positiontup or ())
 
 
 def _document(columns: Sequence[str], rows: Sequence[Values]) -> str:
-    """Rows as a JSON array of objects; what is null is left out. Raises ValueError for a text that
-    is no Unicode."""
+    """Rows as a JSON array of objects without null members. Raises ValueError for a text that is not valid
+    Unicode."""
     named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
     return to_json(named).decode()
 
 
 @lru_cache(maxsize=1)
-def _compiled_reasons() -> str:
+def _compile_reasons() -> str:
     return str(reasons().compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]
 
 
@@ -90,8 +90,8 @@ _JOB_AT = JOB_AT["changed_jobs"]
 
 
 class Postgres(Dialect):
-    """One pinned connection writes, by prepared statements in autocommit; a pool reads; one more
-    connection keeps sessions alive, so that heartbeats never queue behind batches."""
+    """One pinned connection writes, with prepared statements in autocommit. A pool reads. Another small pool
+    extends sessions, so that heartbeats never queue behind batches."""
 
     name = "postgresql"
 
@@ -116,14 +116,14 @@ class Postgres(Dialect):
         if self._pinned is not None and self._generation != primary.generation:
             await self._disconnect()
         if self._pinned is None:
-            # Pinned: the pool would send a reset query at each release (30 % of the round trips).
+            # Pinned: a pool would send a reset query at each release (30 % of the round trips).
             self._pinned = await self._pools.writer.connect()
             self._generation = primary.generation
             self._prepared.clear()
         raw = await self._pinned.get_raw_connection()
         driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
         if driver.is_closed():
-            # It broke while nobody wrote: nothing is unknown, and nobody need be told.
+            # It broke between two writes: no outcome is unknown, and no caller is affected.
             await self._disconnect()
             return await self._connection()
         return driver
@@ -136,15 +136,15 @@ class Postgres(Dialect):
                 await pinned.invalidate()
                 await pinned.close()
             except Exception as error:
-                log.debug("closing a broken writer connection: %s", error)
+                _log.debug("closing a broken writer connection: %s", error)
 
     async def write(self, batch: Batch) -> BatchOutcome:
         """One statement, one round trip. Raises UnknownOutcome, BadData, StorageUnavailable."""
         try:
             return await self._write(batch)
         except _NoPartition as error:
-            # No replica has swept for a week. Nothing was written.
-            log.warning("%s; making those of the days ahead", error)
+            # No replica has created partitions for a week. Nothing was written.
+            _log.warning("%s; making those of the days ahead", error)
             await self.make_room()
             return await self._write(batch)
 
@@ -188,10 +188,10 @@ class Postgres(Dialect):
             return
         try:
             document = _document(PARTS["changed_jobs"], losers)
-            row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
+            row = await connection.fetchrow(_compile_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
-            log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
+            _log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
             return
         assert row is not None
         outcome.expired.update(row["dead"] or ())
@@ -199,10 +199,11 @@ class Postgres(Dialect):
         outcome.superseded.update(row["moved"] or ())
 
     async def _judge(self, error: asyncpg.PostgresError) -> None:
-        """Raise what a server's error means for the batch."""
+        """Raise the error that a server error means for the batch."""
         state = error.sqlstate or ""
         if state == _CHECK and not error.constraint_name:
-            # No constraint of ours: the day's partition of the log is missing, which no caller can help.
+            # Not one of our constraints: the partition of the day is missing, which is no fault of the
+            # caller.
             raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
             raise BadData(_without_content(error)) from error
@@ -211,7 +212,7 @@ class Postgres(Dialect):
         if state == _READ_ONLY:
             await self._disconnect()
             raise StorageUnavailable(f"PostgreSQL takes no writes here: {error}") from error
-        # A stale plan after a migration (0A000), a shutdown (57P01), anything else: start afresh.
+        # A stale plan after a migration (0A000), a shutdown (57P01) or another error: reconnect.
         await self._disconnect()
         if isinstance(error, asyncpg.FeatureNotSupportedError):
             raise StorageUnavailable("the schema changed; trying again") from error
@@ -223,58 +224,58 @@ class Postgres(Dialect):
         known = self._prepared.get(shape)
         if known is not None and time.monotonic() - known.made < PLAN_LASTS:
             return known
-        sql, parts = _compiled(shape)
+        sql, parts = _compile(shape)
         call = await connection.prepare(sql)
-        # asyncpg's second prepare() sends no Sync, and the backend would keep its table locks.
+        # The second prepare() of asyncpg sends no Sync, and the backend would keep its table locks.
         await connection.execute("select 1")
         prepared = self._prepared[shape] = _Prepared(call, parts, time.monotonic())
         return prepared
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """A small transaction on the sessions' own connection."""
-        async with connected(self._pools.sessions) as connection, connection.begin():
+        """Run a small transaction on the pool for sessions."""
+        async with connection_of(self._pools.sessions) as connection, connection.begin():
             return await connection.run_sync(work)
 
     def wakeups(self) -> Wakeups:
-        """LISTEN and NOTIFY."""
+        """The channel by LISTEN and NOTIFY."""
         return PostgresWakeups(self._pools.own)
 
     def now(self) -> sa.ColumnElement[datetime]:
-        """clock_timestamp(): now() would be the transaction's start."""
+        """`clock_timestamp()`, because `now()` is the time when the transaction began."""
         return sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
-        """The clock and an interval."""
+        """`clock_timestamp()` plus an interval."""
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
-    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-        """Below the oldest transaction that still runs, nothing can appear any more."""
+    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Below the oldest running transaction: no event can appear there any more."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """`= ANY` of one array: one text, prepared once."""
+        """`= ANY` of one array: the text of the statement does not depend on its length."""
         return column == sa.any_(sa.literal(list(values), pg.ARRAY(column.type)))
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
-        """Two arrays, unnested."""
+        """Two arrays, by `unnest`."""
         ids = sa.literal(list(marks), pg.ARRAY(pg.UUID(as_uuid=False)))
         afters = sa.literal(list(marks.values()), pg.ARRAY(sa.BigInteger()))
         columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
         return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
 
     def check_history(self, connection: sa.Connection) -> str:
-        """Transactions of another cluster would be waited for."""
+        """Refuse a log with transaction ids of another cluster: the feed would wait for them."""
         return check_history(connection)
 
     async def holder(self) -> Holder | None:
-        """The session or prepared transaction with the oldest transaction id, if we may see it."""
-        async with connected(self.reads) as connection:
+        """The session or prepared transaction with the oldest transaction id, if our role may see it."""
+        async with connection_of(self.reads) as connection:
             return await connection.run_sync(find_holder)
 
     def firsts(
         self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
     ) -> sa.FromClause:
-        """A lateral join with the unnested array."""
+        """A lateral join with the array, by `unnest`."""
         array = sa.literal(list(values), pg.ARRAY(sa.Text))
         each = sa.func.unnest(array).table_valued(sa.column("value", sa.Text)).render_derived("each")
         found = first(each.c.value).correlate(each).lateral("found")
@@ -283,7 +284,7 @@ class Postgres(Dialect):
     def has_labels(
         self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
     ) -> sa.ColumnElement[bool]:
-        """No wanted member is missing."""
+        """`@>` for each label (postgres_lists.py)."""
         return lists.has_labels(column, labels)
 
     def has_any(
@@ -299,11 +300,11 @@ class Postgres(Dialect):
         except StorageUnavailable as error:
             if error.__cause__ is None or state_of(error.__cause__) != LOCKED:
                 raise
-            log.info("somebody reads the log for long; its old days are dropped later")
+            _log.info("a long-running reader locks old event partitions; the next sweep retries")
             return 0
 
     async def make_room(self) -> None:
-        """Make the partitions of the days ahead."""
+        """Create the partitions of the coming days."""
         await self.run(make_days)
 
     async def close(self) -> None:
@@ -313,11 +314,14 @@ class Postgres(Dialect):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-                log.warning("closing PostgreSQL connections: %s", error)
+                _log.warning("closing PostgreSQL connections: %s", error)
 
 
 def _without_content(error: asyncpg.PostgresError) -> str:
-    """What a log may say of a refusal. The details quote whole rows; the message itself names columns and
-    constraints if integrity was at fault (23), and quotes the value if the data was (22)."""
+    """An error without user content, for the log.
+
+    The details of an error quote whole rows. The message names columns and constraints for an integrity
+    violation (class 23), but quotes the value for a data exception (class 22).
+    """
     state = error.sqlstate or ""
     return f"{type(error).__name__}: {error.args[0]}" if state.startswith("23") else type(error).__name__

@@ -1,16 +1,15 @@
 """The batch write on PostgreSQL: one statement, one round trip, one flush (docs/design.md 4.2).
 
-    locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; the
-              sessions are locked too, against being taken over or deleted before this is committed
-    updated   their new values              deleted   those that go
-    created   new jobs, without those whose request_id exists
-    won       the ids of the three; children and events go in only where `won` has their job
+    locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; their
+              sessions are locked too, so that they cannot be taken over or deleted before the commit
+    updated   their new values              deleted   the jobs to delete
+    created   new jobs, except those whose request_id exists
+    won       the ids of these three; children and events are inserted only for jobs in `won`
 
-Why it is put like this (measured on prototypes): the guard stands inside the locking CTE, because
-a row that was waited for is judged anew there; children use a hashed `IN` and never a join, because
-the planner takes every record set for a hundred rows and joins between CTEs go quadratic; new jobs come
-sorted, because unsorted unique keys deadlock; the guards use clock_timestamp(), because now() is
-stale after a lock wait.
+Reasons, measured on prototypes: the guard is inside the locking CTE, because PostgreSQL evaluates it again
+there after waiting for a row. Children use a hashed `IN` and never a join, because the planner assumes a
+hundred rows for every record set, and joins between CTEs become quadratic. New jobs are sorted, because
+unsorted unique keys deadlock. The guards use clock_timestamp(), because now() is stale after a lock wait.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ _TABLES = {
 
 
 def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.TypeEngine[Any] | None]:
-    """A column's type in the record set, and what it is cast to (documents come as texts)."""
+    """The type of a column in the record set, and the type it is cast to (documents are passed as texts)."""
     if column in _GUARD_TYPES and part == "changed_jobs":
         return _GUARD_TYPES[column], None
     if column == "source_id":
@@ -74,8 +73,8 @@ def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.T
 
 
 class _Incoming:
-    """The rows of a part as a table, from one JSON parameter (an array of objects): that is one
-    parameter to encode and one function to run, where arrays would need one for each column."""
+    """The rows of a part as a relation, from one JSON parameter (an array of objects): one parameter to
+    encode and one function to run, where arrays would need one for each column."""
 
     def __init__(self, part: str, columns: Sequence[str] = ()) -> None:
         columns = columns or PARTS[part]
@@ -94,7 +93,7 @@ class _Incoming:
 
 
 def _session(i: dict[str, Any]) -> sa.Select[Any]:
-    """The session of a guard, if it lives in the guard's epoch."""
+    """The session of a guard, if it has not expired and is in the epoch of the guard."""
     return sa.select(sa.literal_column("1")).where(
         sessions.c.session_id == i["guard_session"],
         sa.or_(i["guard_epoch"] == sa.literal_column("0"), sessions.c.epoch == i["guard_epoch"]),
@@ -106,14 +105,14 @@ def _alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     return sa.or_(i["guard_session"].is_(None), sa.exists(_session(i)))
 
 
-def _stays_alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
-    """Alive until the commit: whoever takes the session over waits for it, and then sees what it holds.
-    A heartbeat does not wait: it changes no key."""
+def _lock_session(i: dict[str, Any]) -> sa.ColumnElement[bool]:
+    """Like `_alive`, and lock the session until the commit: another worker that takes it over waits, and then
+    sees all its jobs. A heartbeat does not wait, because it changes no key."""
     locked = _session(i).with_for_update(key_share=True, read=True)
     return sa.or_(i["guard_session"].is_(None), sa.exists(locked))
 
 
-def _moved(i: dict[str, Any]) -> sa.ColumnElement[bool]:
+def _is_superseded(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     return sa.exists().where(
         sessions.c.session_id == i["guard_session"],
         i["guard_epoch"] > sa.literal_column("0"),
@@ -131,11 +130,11 @@ def _in_time(i: dict[str, Any]) -> sa.ColumnElement[bool]:
 
 
 def statement(shape: Sequence[str]) -> sa.Select[Any]:
-    """The write for the parts that have rows. Its one row is (now, won)."""
+    """The statement for a shape: the parts that have rows. It returns one row (now, won)."""
     ctes: list[CTE] = []
     winners: list[sa.Select[Any]] = []
     if "changed_jobs" in shape:
-        locked = _locked(_Incoming("changed_jobs"))
+        locked = _lock_jobs(_Incoming("changed_jobs"))
         updated = (
             sa.update(jobs)
             .where(jobs.c.job_id == locked.c.job_id, sa.not_(locked.c.deleted))
@@ -167,29 +166,31 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
 
 
 REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
-"""The columns of the rows that `reasons` takes."""
+"""The columns of the rows passed to `reasons`."""
 
 
 def reasons() -> sa.Select[Any, Any, Any]:
-    """Asked after a write, for its losers only: (dead, late, moved), the jobs whose guard's session does
-    not live, those whose time bounds do not hold, and those of the dead whose session lives under a newer
-    epoch. The rest lost by their version."""
+    """The query for the reasons of jobs that were not written: one row (dead, late, moved) of job ids.
+
+    `dead`: the session of the guard has expired or has a newer epoch; `moved`: those of `dead` with a newer
+    epoch; `late`: the time bounds do not hold. All others lost their version.
+    """
     losers = _Incoming("changed_jobs", REASONS)
     ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
     dead = ids.filter(sa.not_(_alive(losers.c)))
     late = ids.filter(sa.not_(_in_time(losers.c)))
-    moved = ids.filter(_moved(losers.c))
+    moved = ids.filter(_is_superseded(losers.c))
     labelled = dead.label("dead"), late.label("late"), moved.label("moved")
     return sa.select(*labelled).select_from(losers.table)
 
 
-def _locked(incoming: _Incoming) -> CTE:
+def _lock_jobs(incoming: _Incoming) -> CTE:
     carried = [incoming.c[c] for c in ("deleted", *rows.JOB_CHANGED_COLUMNS)]
     return (
         sa.select(*carried)
         .select_from(incoming.table)
         .join(jobs, jobs.c.job_id == incoming.c["job_id"])
-        .where(jobs.c.version == incoming.c["expected"], _in_time(incoming.c), _stays_alive(incoming.c))
+        .where(jobs.c.version == incoming.c["expected"], _in_time(incoming.c), _lock_session(incoming.c))
         .order_by(jobs.c.job_id)
         .with_for_update(key_share=True, of=jobs)
         .cte("locked")
@@ -200,7 +201,7 @@ def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     incoming = _Incoming("new_jobs")
     fresh = sa.select(*incoming.c.values())
     if "carried_checkpoints" in shape:
-        # Locked: what is copied from it may not be deleted before this is committed.
+        # Locked: the source of the copy must not be deleted before the commit.
         old = jobs.alias("old")
         there: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
             old.c.job_id == incoming.c["retried_from"]
@@ -212,8 +213,8 @@ def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     return fresh
 
 
-def _copied(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """What is copied from the job that a new one repeats: joins by key, each row finds its own."""
+def _copy_carried(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """The CTEs that copy answers and checkpoints from the job that a new one retries, joined by key."""
     new, source = incoming.c["job_id"].label("job_id"), incoming.c["source_id"]
     if part == "carried_checkpoints":
         rest = checkpoints.c.key, checkpoints.c.value, checkpoints.c.created_at
@@ -246,7 +247,7 @@ def _child(part: str, won: CTE) -> CTE:
             .cte(part)
         )
     if part in ("carried_answers", "carried_checkpoints"):
-        copied = _copied(part, incoming).subquery()
+        copied = _copy_carried(part, incoming).subquery()
         theirs = copied.c.job_id.in_(sa.select(won.c.job_id)).is_(sa.true())
         names = [c.name for c in table.columns]
         insert = pg.insert(table).from_select(names, sa.select(copied).where(theirs), include_defaults=False)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 DAYS_AHEAD = 7
 _LOCK = 0x61736B62
-"""Advisory lock of partition work: replicas sweep at the same time."""
+"""Advisory lock for changes of partitions, because replicas sweep at the same time."""
 
 
 def _name(day: datetime) -> str:
@@ -16,7 +16,7 @@ def _name(day: datetime) -> str:
 
 
 def make_days(connection: sa.Connection) -> None:
-    """Make today's partition and those of the days ahead, where they are missing."""
+    """Create the missing partitions of today and the coming days."""
     _lock(connection)
     now: datetime = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -24,7 +24,7 @@ def make_days(connection: sa.Connection) -> None:
     for offset in range(-1, DAYS_AHEAD + 1):
         day = today + timedelta(days=offset)
         if _name(day) not in known:
-            # Made beside and then attached: CREATE … PARTITION OF would lock all writers out.
+            # Created as a table and then attached: CREATE … PARTITION OF would block all writers.
             name, until = _name(day), day + timedelta(days=1)
             connection.exec_driver_sql(
                 f"CREATE TABLE {name} (LIKE job_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
@@ -42,7 +42,8 @@ def drop_days(connection: sa.Connection, before: datetime) -> int:
     for name in _partitions(connection):
         day = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC)
         if day + timedelta(days=1) <= before:
-            # It needs the whole log for a moment. While it waits for that nobody can write: not for long.
+            # This locks the whole log for a moment, and no write proceeds while it waits: keep the wait
+            # short.
             connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
             connection.exec_driver_sql(f"DROP TABLE {name}")
             dropped += 1

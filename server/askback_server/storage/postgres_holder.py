@@ -1,4 +1,4 @@
-"""Whose transaction holds the feed's horizon back."""
+"""Find the transaction that holds back the horizon of the feed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from askback_server.ports.storage import Holder
 
-# Only what has written holds it back, in whichever database of the cluster; when it began is hidden from
-# a role that is neither its own nor has pg_read_all_stats.
+# Only transactions that have written hold it back, in any database of the cluster. Their start time is
+# visible to their own role and to roles with pg_read_all_stats.
 _HOLDER = """
 SELECT coalesce(pid, 0) AS pid, coalesce(gid, '') AS prepared, coalesce(datname, '') AS database,
        coalesce(usename, '') AS "user", coalesce(application, '') AS application,

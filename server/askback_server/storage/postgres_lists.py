@@ -1,4 +1,4 @@
-"""Conditions on JSON columns of PostgreSQL; each is one text, whatever the number of values."""
+"""Conditions on JSON columns of PostgreSQL. Their text does not depend on the number of values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from askback_server.storage.tables import jobs, prompts
 
 
 def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
-    """No wanted member is missing. An array contains (`@>`) each of its texts."""
+    """Whether the JSON object has one of the texts under each key, by `@>`."""
     each = sa.literal(to_json({name: list(values) for name, values in labels.items()}).decode(), pg.JSONB())
     wanted = sa.func.jsonb_each(each).table_valued(
         sa.column("key", sa.Text), sa.column("value", pg.JSONB()), name="wanted"
@@ -25,7 +25,7 @@ def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]
 
 
 def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether the array under a key names one of the values (`?|`)."""
+    """Whether the JSON array under a key contains one of the values, by `?|`."""
     array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
     wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
     return sa.func.coalesce(array.op("?|")(wanted), sa.false())

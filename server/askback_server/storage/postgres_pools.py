@@ -1,7 +1,7 @@
-"""The connections to PostgreSQL, each kind under its own name in pg_stat_activity.
+"""The connections to PostgreSQL, each kind with its own name in pg_stat_activity.
 
-A URL may name several hosts (`?host=a:5432&host=b:5432`): every new connection looks for the one that
-takes writes, and none is used that leads to another server (see primary.py).
+A URL may name several hosts (`?host=a:5432&host=b:5432`): every new connection looks for the one that takes
+writes, and a connection to a server that is no longer the primary is not used (primary.py).
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
 CONNECT = 10.0
-"""Seconds that a new connection may take, or a call may wait for one of the pool."""
+"""Seconds for a new connection, and for waiting for one of the pool."""
 POOL = 8
-"""Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16."""
+"""Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16 (measured)."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)"
 _GENERATION = "askback_generation"
 
 WRITER_SETTINGS = {
-    # The batch's size changes with every call: a custom plan would cost 0.9 ms each time.
+    # The size of a batch changes with every call, and a custom plan would cost 0.9 ms each time.
     "plan_cache_mode": "force_generic_plan",
-    # Compiling a statement of this size by LLVM costs far more than it runs.
+    # JIT compilation of a statement of this size costs far more than running it.
     "jit": "off",
-    # The plan must not depend on how large the tables were when it was made: every table is entered
-    # by an index, for the rows of the batch. (Planned on empty tables, it scanned them whole.)
+    # The plan must not depend on the size of the tables when it was made: every table is read
+    # by an index, for the rows of the batch. (Planned on empty tables, it scanned whole tables.)
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_material": "off",
-    # A frozen client in mid-statement holds row locks: let the server end it.
+    # A frozen client in the middle of a statement holds row locks: the server must end it.
     "lock_timeout": "10s",
     "statement_timeout": "20s",
     "idle_in_transaction_session_timeout": "20s",
@@ -55,11 +55,11 @@ class Pools:
         self.reads = self.engine(
             "askback", pool_size=POOL, max_overflow=POOL, pool_timeout=CONNECT, isolation_level="AUTOCOMMIT"
         )
-        """For statements that change nothing; what broke here is read again (see reads.py)."""
+        """For reads; a read on a broken connection is retried (reader.py)."""
         self.sessions = self.engine(
             "askback sessions", pool_size=1, max_overflow=1, pool_timeout=CONNECT, pool_pre_ping=True
         )
-        """For small transactions. They are not repeated, so the connection is tested before."""
+        """For small transactions. They are not retried, so each connection is tested before use."""
         self.writer = self.engine("askback writer", WRITER_SETTINGS, pool_size=1, max_overflow=0)
         """For the one connection that writes batches."""
 
@@ -82,12 +82,12 @@ class Pools:
         async def prepare(driver: Driver) -> int:
             try:
                 generation = await self.primary.admit(driver)
-                # Not at the start of the connection: PgBouncer refuses parameters that it does not know.
+                # Not as start-up parameters: PgBouncer refuses those that it does not know.
                 if settings:
                     await driver.fetch(_SET, list(settings), list(settings.values()))
                 return generation
             except BaseException:
-                driver.terminate()  # the pool does not know it yet
+                driver.terminate()  # it is not in the pool yet
                 raise
 
         @sa.event.listens_for(engine.sync_engine, "connect")
@@ -103,10 +103,10 @@ class Pools:
 
     @asynccontextmanager
     async def own(self, name: str) -> AsyncIterator[Driver]:
-        """A connection beside the pools, in autocommit, under a name in pg_stat_activity.
+        """A connection outside the pools, in autocommit, with a name in pg_stat_activity.
 
-        It is closed when the primary becomes another server. Raises what asyncpg raises, and
-        StorageUnavailable if the address leads to a standby.
+        It is closed when another server becomes the primary. Raises the errors of asyncpg, and
+        StorageUnavailable for a standby.
         """
         async with self.engine(name, poolclass=NullPool).connect() as connection:
             raw = await connection.get_raw_connection()
@@ -115,7 +115,7 @@ class Pools:
             try:
                 yield driver
             finally:
-                # At once: a goodbye on a connection that hangs would hang too.
+                # Without a goodbye: on a hanging connection it would hang too.
                 driver.terminate()
                 await connection.invalidate()
 

@@ -1,9 +1,9 @@
-"""Wake-ups by LISTEN and NOTIFY, each on a connection of its own, outside every write.
+"""Wake-ups by LISTEN and NOTIFY, on two connections that write nothing else.
 
-A NOTIFY inside the write would take a lock of the whole cluster until its commit is on disk (it costs
-more than half of the write rate); here one goes out for all that was committed since the last one. A
-listener may be dead without the driver's notice, and behind a pooler in transaction mode it is deaf from
-the start without an error: so each replica calls itself now and then, and believes only what it hears.
+A NOTIFY inside the write would hold a lock of the whole cluster until its commit is on disk, which costs more
+than half of the write rate. Here one NOTIFY announces all commits since the last one. A LISTEN connection may
+break without the driver noticing, and behind a pooler in transaction mode it receives nothing, without an
+error. So each replica sends itself a test now and then, and counts as live only if it receives it.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from typing import Any
 import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.wakeups import Heard, Hint
+from askback_server.ports.wakeups import Hint, HintReceiver
 from askback_server.storage.outages import BROKEN, first_line
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 CHANNEL = "askback"
 PAYLOAD = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
 MANY = 1_000
-"""Jobs that are remembered to be told: these alone are too many to be named."""
+"""Most jobs to announce: more do not fit into one notification anyway."""
 TEST = 5.0
 """Seconds between two tests of the listener."""
 ECHO = 3.0
-"""Seconds within which a listener must hear this replica's own call."""
-PAUSE, MOST, DEAF = 0.25, 2.0, 30.0
-"""Seconds before a broken connection is made anew, the most of it, and after a connection that was deaf;
-doubles, with jitter."""
+"""Seconds within which the listener must receive this replica's own test."""
+PAUSE, MAX_PAUSE, SILENT_PAUSE = 0.25, 2.0, 30.0
+"""Seconds before a broken connection is replaced, their maximum, and the seconds after a connection that
+received nothing. They double, with jitter."""
 
 Connect = Callable[[str], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
-"""A connection that is nobody else's, by the name that pg_stat_activity shows."""
+"""Opens a new connection with a name in pg_stat_activity."""
 
 
-class _Deaf(Exception):
-    """The listener does not hear what is sent."""
+class _ListenerSilent(Exception):
+    """The listener does not receive notifications."""
 
 
 class PostgresWakeups:
-    """The Wakeups port. `connect` opens a connection of its own under a name."""
+    """The Wakeups port. `connect` opens a new connection with a name."""
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._self = secrets.token_hex(4)
-        """Tells this replica's calls from others': names may be given twice."""
+        """Distinguishes this replica's notifications from others'. Names of replicas need not be unique."""
         self._pending: dict[str, tuple[int, int]] = {}
         self._echo = ""
-        """The test that is to be sent and heard; empty when there is none."""
+        """The test to send and receive; empty without one."""
         self._called = ""
-        """The test that was sent last."""
+        """The last test that was sent."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
-        self._heard: Heard = lambda hints: None
-        self._said_deaf = False
+        self._heard: HintReceiver = lambda hints: None
+        self._warned_silent = False
         self.live = False
 
     def send(self, hints: Iterable[Hint]) -> None:
-        """Note what is to be told; what is told already waits for nothing."""
+        """Queue hints for the next notification. Does not wait."""
         pending = self._pending
         for hint in hints:
             known = pending.get(hint.job_id)
@@ -76,7 +76,7 @@ class PostgresWakeups:
         if pending:
             self._wake.set()
 
-    async def run(self, heard: Heard) -> None:
+    async def run(self, heard: HintReceiver) -> None:
         """Send and listen until cancelled."""
         self._heard = heard
         async with asyncio.TaskGroup() as tasks:
@@ -84,7 +84,7 @@ class PostgresWakeups:
             tasks.create_task(self._again("listening for wake-ups", self._listen))
 
     async def _again(self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
-        """Do it on a new connection whenever the last one broke. `work` says when it works."""
+        """Run `work`, again after each error, with backoff. It calls its argument once it is connected."""
         pause = PAUSE
 
         def works() -> None:
@@ -94,19 +94,19 @@ class PostgresWakeups:
         while True:
             try:
                 await work(works)
-            except _Deaf:
-                self._say_deaf()
-                pause = DEAF if pause >= MOST else pause
+            except _ListenerSilent:
+                self._warn_silent()
+                pause = SILENT_PAUSE if pause >= MAX_PAUSE else pause
             except (*BROKEN, StorageUnavailable) as error:
-                log.info("%s: %s", what, first_line(error))
+                _log.info("%s: %s", what, first_line(error))
             except Exception:
-                log.exception("%s failed", what)
+                _log.exception("%s failed", what)
             await asyncio.sleep(random.uniform(pause / 2, pause))
-            pause = min(pause * 2, MOST)
+            pause = min(pause * 2, MAX_PAUSE)
 
     async def _send_all(self, works: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
-            self._wake.set()  # what waits
+            self._wake.set()  # for hints that are already queued
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -125,22 +125,22 @@ class PostgresWakeups:
             yield f"{self._self} test {echo}"
         if pending:
             told = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
-            # Too many to be named: that there is something is said all the same.
+            # Too many to list: send the notification without job ids.
             yield f"{self._self} jobs {told if len(told) < PAYLOAD - 20 else ''}"
 
     async def _listen(self, works: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
             gone = asyncio.Event()
             connection.add_termination_listener(lambda _: gone.set())
-            await connection.add_listener(CHANNEL, self._notified)
+            await connection.add_listener(CHANNEL, self._on_notify)
             try:
                 while not gone.is_set():
                     await self._test()
                     works()
                     if not self.live:
-                        log.info("wake-ups of other replicas are heard")
+                        _log.info("wake-ups of other replicas are heard")
                         self.live = True
-                        self._heard(())  # and what was called while nobody listened is in the log
+                        self._heard(())  # read the log for commits before the listener worked
                     async with _at_most(TEST):
                         await gone.wait()
                 raise StorageUnavailable("the listener's connection was closed")
@@ -148,7 +148,7 @@ class PostgresWakeups:
                 self.live = False
 
     async def _test(self) -> None:
-        """Call, and hear it. Raises _Deaf, StorageUnavailable."""
+        """Send a test and receive it. Raises _ListenerSilent, StorageUnavailable."""
         self._echo = echo = secrets.token_hex(4)
         self._echoed.clear()
         self._wake.set()
@@ -156,18 +156,18 @@ class PostgresWakeups:
             await self._echoed.wait()
         self._echo = ""
         if not self._echoed.is_set():
-            raise _Deaf if self._called == echo else StorageUnavailable("no test could be sent")
+            raise _ListenerSilent if self._called == echo else StorageUnavailable("no test could be sent")
 
-    def _say_deaf(self) -> None:
-        """Once in a replica's life: behind a pooler it is so for good."""
-        if not self._said_deaf:
-            self._said_deaf = True
-            log.warning(
+    def _warn_silent(self) -> None:
+        """Warn once per process: behind a pooler the listener never works."""
+        if not self._warned_silent:
+            self._warned_silent = True
+            _log.warning(
                 "NOTIFY is not heard by LISTEN (a pooler in transaction mode does that): other replicas' "
                 "commits are found by polling, and each try to listen again is silent"
             )
 
-    def _notified(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+    def _on_notify(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         sender, _, said = str(payload).partition(" ")
         kind, _, rest = said.partition(" ")
         if sender == self._self:
@@ -178,7 +178,7 @@ class PostgresWakeups:
 
 
 def _hint(word: str) -> Hint | None:
-    """A job's move; None for what a later version may say."""
+    """Parse a hint; None for a format of a later version."""
     job_id, *numbers = word.split(":")
     try:
         after, seq = map(int, numbers)
@@ -189,7 +189,7 @@ def _hint(word: str) -> Hint | None:
 
 @asynccontextmanager
 async def _at_most(seconds: float) -> AsyncIterator[None]:
-    """Wait no longer; that the time is over is no error."""
+    """Limit the time of the block; a timeout is not an error."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,4 +1,4 @@
-"""Presence of consoles: a row for each replica, rewritten when its consoles change."""
+"""Presence of consoles: one row per replica, rewritten when its consoles change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Presences(Reader):
         await self._dialect.run(work)
 
     async def extend(self, replica_id: str, ttl: float) -> bool:
-        """The row's time alone: the views are not written again."""
+        """Extend the row without writing the views again. False if it has expired."""
         statement = (
             sa.update(presence)
             .where(presence.c.replica_id == replica_id, presence.c.expires_at > self._dialect.now())
@@ -45,20 +45,20 @@ class Presences(Reader):
         return count == 1
 
     async def versions(self) -> Mapping[str, int]:
-        """A row for each replica, without its views."""
+        """The version of each replica's views, for rows that have not expired."""
         living = presence.c.expires_at > self._dialect.now()
         found = await self._all(sa.select(presence.c.replica_id, presence.c.seq).where(living))
         return {r["replica_id"]: r["seq"] for r in found}
 
     async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:
-        """The rows whole."""
+        """Version and views of these replicas."""
         found = await self._all(
             sa.select(presence).where(self._dialect.among(presence.c.replica_id, replica_ids))
         )
         return {r["replica_id"]: (r["seq"], json.loads(r["views"])) for r in found}
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
-        """Along the index of marked prompts."""
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
+        """Read by the index of unattended prompts."""
         conditions = [prompts.c.namespace == namespace, prompts.c.unattended_since.is_not(None)]
         if after:
             conditions.append(prompts.c.interaction_id > after)
@@ -66,8 +66,8 @@ class Presences(Reader):
             sa.select(prompts).where(*conditions).order_by(prompts.c.interaction_id).limit(limit)
         )
 
-    async def attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
-        """Along the index of the inbox."""
+    async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
+        """Read by the index of the inbox."""
         statement = (
             sa.select(prompts)
             .where(

@@ -1,9 +1,9 @@
 """Which PostgreSQL server is the primary, as far as this replica knows.
 
-After a failover the old primary may live on: restarted as a standby behind the same address, or cut off
-and still writable. Every new connection is therefore asked who serves it. One that a standby serves is
-refused. One to a newer server than before makes every older connection stale, so that no pool keeps
-reading where commits no longer arrive.
+After a failover the old primary may still run: restarted as a standby behind the same address, or cut off and
+still writable. So every new connection is checked for the server behind it. A standby is refused. A newer
+server than before makes all older connections stale, so that no pool keeps reading from a server that gets no
+commits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -32,7 +32,7 @@ _WHO_AT_LEAST = """
 SELECT pg_is_in_recovery() AS standby, pg_postmaster_start_time() AS started,
        NULL::bigint AS system, NULL::text AS timeline
 """
-"""Where the control data and the log's position may not be read, as at some hosting services."""
+"""SQLSTATEs for missing permission to read control data and WAL position, as with some hosting providers."""
 
 _NOT_SHOWN = (
     asyncpg.InsufficientPrivilegeError,
@@ -44,21 +44,21 @@ _NOT_SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One start of one server."""
+    """One server, from one start to its end."""
 
     started: datetime
     system: int | None
-    """Chosen by initdb; kept by standbys and by physical copies."""
+    """Chosen by initdb, and the same on standbys and physical copies."""
     timeline: int
-    """Rises with every promotion and every recovery; 0 if it cannot be read."""
+    """Increases with every promotion and recovery; 0 if it cannot be read."""
 
     def is_behind(self, other: Instance) -> bool:
-        """Whether the other server took over from this one."""
+        """Whether the other server has taken over from this one."""
         return self.system is not None and self.system == other.system and self.timeline < other.timeline
 
 
 class Primary:
-    """Admits connections to the primary, and counts how often it was another server than before."""
+    """Admits connections to the primary only, and counts how often the primary changed."""
 
     def __init__(self) -> None:
         self.generation = 0
@@ -66,9 +66,9 @@ class Primary:
         self._watched: weakref.WeakSet[Driver] = weakref.WeakSet()
 
     async def admit(self, connection: Driver) -> int:
-        """Ask a new connection who serves it. Returns the generation that it belongs to.
+        """Check the server behind a new connection. Returns the generation of the connection.
 
-        Raises StorageUnavailable if that is a standby, or a server that another one has taken over from.
+        Raises StorageUnavailable for a standby, and for a server from which another one has taken over.
         """
         found = await self._ask(connection)
         known = self._instance
@@ -79,7 +79,7 @@ class Primary:
             )
         if known is not None and found != known:
             self.generation += 1
-            log.warning("PostgreSQL is served by another process than before; older connections are closed")
+            _log.warning("PostgreSQL is served by another process than before; older connections are closed")
             for other in tuple(self._watched):
                 other.terminate()
             self._watched.clear()
@@ -99,5 +99,5 @@ class Primary:
         return Instance(row["started"], row["system"], int(row["timeline"] or "0", 16))
 
     def watch(self, connection: Driver) -> None:
-        """Close this connection as soon as the primary is another server."""
+        """Close this connection as soon as another server is the primary."""
         self._watched.add(connection)

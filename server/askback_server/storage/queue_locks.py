@@ -1,4 +1,4 @@
-"""Turns at leasing jobs of queues with a limit: one row for each queue, taken by a guarded update."""
+"""Locks on queues that have a limit: one row per queue, acquired by a guarded upsert."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.ins
 
 
 class QueueLockStore:
-    """The QueueLocks port, by the database's clock."""
+    """The QueueLocks port. All times are the database's."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
     async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
-        """Take the queue's row if it is free, or was left behind; count what runs once it is taken."""
+        """Acquire the lock if it is free or has expired, then count the running jobs. None if it is held."""
         lock_id = uuid7()
         row: Any = _INSERT[self._dialect.name](queue_locks).values(
             namespace=namespace, job_type=job_type, lock_id=lock_id, until=self._dialect.later(lasts)
@@ -34,7 +34,7 @@ class QueueLockStore:
             set_={"lock_id": row.excluded.lock_id, "until": row.excluded.until},
             where=queue_locks.c.until <= self._dialect.later(-SETTLES),
         ).returning(queue_locks.c.until)
-        # A statement of its own, after the row is ours: what earlier holders leased is committed by now.
+        # A second statement, once the lock is ours: leases of earlier holders are committed by now.
         few = (
             sa.select(sa.literal(1).label("one"))
             .where(
@@ -56,6 +56,6 @@ class QueueLockStore:
         return QueueLock(lock_id, *found) if found is not None else None
 
     async def release(self, lock: QueueLock) -> None:
-        """Free the queue's row; one that was left behind and taken by another is theirs."""
+        """Release the lock. One that expired and was acquired by another replica is not changed."""
         statement = sa.delete(queue_locks).where(queue_locks.c.lock_id == lock.lock_id)
         await self._dialect.run(lambda connection: connection.execute(statement).rowcount)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.outages import connected
+from askback_server.storage.outages import connection_of
 
 _WAITED = (TimeoutError, sa.exc.TimeoutError)
 """Not retried: the caller has already waited for a connection of the pool."""
@@ -33,7 +33,7 @@ class Reader:
         return await self._once(statement)
 
     async def _once(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
-        async with connected(self._dialect.reads) as connection:
+        async with connection_of(self._dialect.reads) as connection:
             found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found
 

@@ -1,7 +1,7 @@
-"""Domain objects <-> rows.
+"""Conversion between domain objects and rows.
 
-The writers of both databases take tuples in the order of the `..._COLUMNS` below; reads give
-mappings by column name.
+The writers of both databases take tuples in the order of the `..._COLUMNS` below. Reads return mappings by
+column name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JOB_CHANGED_COLUMNS = (
     "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
     "run_until", "run_left_s", "wake", "stalled_at", "unreceived", "cancelled_by",
 )  # fmt: skip
-"""What may change; the first is the key."""
+"""The columns that a write may change; the first is the key."""
 
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
@@ -45,7 +45,7 @@ JOB_COLUMNS = (
 )  # fmt: skip
 
 
-def job_changed(job: Job) -> tuple[Any, ...]:
+def job_change_values(job: Job) -> tuple[Any, ...]:
     """The values of JOB_CHANGED_COLUMNS."""
     progress, failure = job.progress, job.failure
     return (
@@ -60,18 +60,19 @@ def job_changed(job: Job) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def job_whole(job: Job) -> tuple[Any, ...]:
+def job_values(job: Job) -> tuple[Any, ...]:
     """The values of JOB_COLUMNS."""
     return (
-        *job_changed(job), job.namespace, job.job_type, job.user_id, job.input_json or None, job.created_at,
-        job.max_attempts, job.request_id or None, job.request_digest, job.retried_from or None,
-        job.workerless, _seconds(job.timeout), job.expires_at, _seconds(job.run_timeout),
+        *job_change_values(job), job.namespace, job.job_type, job.user_id, job.input_json or None,
+        job.created_at, job.max_attempts, job.request_id or None, job.request_digest,
+        job.retried_from or None, job.workerless, _seconds(job.timeout), job.expires_at,
+        _seconds(job.run_timeout),
         job.root or None, job.carried_answers or None,
     )  # fmt: skip
 
 
 def to_job(row: Row) -> Job:
-    """A job as it is stored."""
+    """The job of a row."""
     error, progress = row["error"], row["progress"]
     return Job(
         job_id=row["job_id"],
@@ -138,13 +139,13 @@ PROMPT_CHANGED_COLUMNS = (
     "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "nudges", "nudge_at",
     "unattended_since", "same_digest",
 )  # fmt: skip
-"""What may change without the content being amended; the first two are the keys."""
+"""The columns that may change without an amendment of the content; the first two are the keys."""
 
 PROMPT_CONTENT_COLUMNS = (
     "interaction_type", "digest", "prompt_data", "metadata", "priority", "audience", "labels", "blocking",
     "timeout_at",
 )  # fmt: skip
-"""What an amendment changes."""
+"""The columns that an amendment changes."""
 
 PROMPT_COLUMNS = (
     *PROMPT_CHANGED_COLUMNS, *PROMPT_CONTENT_COLUMNS, "namespace", "job_type", "round_number", "key",
@@ -152,7 +153,7 @@ PROMPT_COLUMNS = (
 )  # fmt: skip
 
 
-def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
+def prompt_change_values(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_CHANGED_COLUMNS."""
     resolution, nudges = prompt.resolution, prompt.nudges
     return (
@@ -174,7 +175,7 @@ def _nudges_from_json(text: str) -> Nudges:
     return Nudges(**found)
 
 
-def prompt_content(prompt: Prompt) -> tuple[Any, ...]:
+def prompt_content_values(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_CONTENT_COLUMNS."""
     content = prompt.content
     audience = content.audience
@@ -186,16 +187,16 @@ def prompt_content(prompt: Prompt) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def prompt_whole(prompt: Prompt) -> tuple[Any, ...]:
+def prompt_values(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_COLUMNS."""
     return (
-        *prompt_changed(prompt), *prompt_content(prompt), prompt.namespace, prompt.job_type, prompt.round,
-        prompt.key, prompt.created_at, prompt.requested_by or None,
+        *prompt_change_values(prompt), *prompt_content_values(prompt), prompt.namespace, prompt.job_type,
+        prompt.round, prompt.key, prompt.created_at, prompt.requested_by or None,
     )  # fmt: skip
 
 
 def to_prompt(row: Row) -> Prompt:
-    """A prompt as it is stored."""
+    """The prompt of a row."""
     response = row["response_data"]
     return Prompt(
         prompt_id=row["interaction_id"],
@@ -229,7 +230,7 @@ ANSWER_COLUMNS = (
 )  # fmt: skip
 
 
-def submission_whole(submission: Submission) -> tuple[Any, ...]:
+def submission_values(submission: Submission) -> tuple[Any, ...]:
     """The values of ANSWER_COLUMNS."""
     violations = [[v.field, v.description] for v in submission.violations]
     answer = submission.answer
@@ -241,7 +242,7 @@ def submission_whole(submission: Submission) -> tuple[Any, ...]:
 
 
 def to_submission(row: Row) -> Submission:
-    """A submission as it is stored."""
+    """The submission of a row."""
     answer, _ = answer_from_json(row["answer"])
     return Submission(
         prompt_id=row["interaction_id"],
@@ -257,13 +258,13 @@ def to_submission(row: Row) -> Submission:
 CHECKPOINT_COLUMNS = ("job_id", "key", "value", "created_at")
 
 
-def checkpoint_whole(checkpoint: Checkpoint) -> tuple[Any, ...]:
+def checkpoint_values(checkpoint: Checkpoint) -> tuple[Any, ...]:
     """The values of CHECKPOINT_COLUMNS."""
     return (checkpoint.job_id, checkpoint.key, checkpoint.value_json, checkpoint.created_at)
 
 
 def to_checkpoint(row: Row) -> Checkpoint:
-    """A checkpoint as it is stored."""
+    """The checkpoint of a row."""
     return Checkpoint(row["job_id"], row["key"], row["value"], row["created_at"])
 
 
@@ -272,7 +273,7 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 
 
-def event_whole(event: Event) -> tuple[Any, ...]:
+def event_values(event: Event) -> tuple[Any, ...]:
     """The values of EVENT_COLUMNS."""
     return (
         event.at, event.job_id, event.seq, event.type, event.actor, event.state,
@@ -281,7 +282,7 @@ def event_whole(event: Event) -> tuple[Any, ...]:
 
 
 def to_event(row: Row) -> Event:
-    """An event as it is stored."""
+    """The event of a row."""
     return Event(
         job_id=row["job_id"],
         seq=row["seq"],

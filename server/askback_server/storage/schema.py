@@ -1,9 +1,9 @@
-"""Which versions of the program a schema serves.
+"""Which versions of the program can run on a schema.
 
-A migration that only adds (nullable columns, columns with a default, tables, indexes) keeps serving the
-programs of before; that is the rule. One that takes something away says so by `contracts = True`, and
-serves only those that know the migration before it or itself. What a schema serves is written down with
-it, for an older program cannot know what came after it.
+A migration that only adds (nullable columns, columns with a default, tables, indexes) still serves older
+programs; that is the rule. A migration that removes something sets `contracts = True`; it serves only
+programs that know itself or the migration before it. The database stores which revisions its schema serves,
+because an older program does not know later migrations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from askback_server.storage.settings import get_setting, put_setting
 
 SERVES = "schema_serves"
-"""The setting: the revisions whose programs may run on the schema, the newest first."""
+"""Name of the setting that lists the revisions whose programs may run on the schema, newest first."""
 
 UNRELEASED = frozenset(
     {
@@ -39,26 +39,26 @@ UNRELEASED = frozenset(
 
 
 def scripts() -> Config:
-    """Where the migrations are."""
+    """Alembic's configuration: the folder of the migrations."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
 
 
 def served_by(revision: str, config: Config | None = None) -> list[str]:
-    """The revisions that a schema of this revision serves, the newest first."""
+    """The revisions that a schema of this revision serves, newest first."""
     found = []
     for script in ScriptDirectory.from_config(config or scripts()).iterate_revisions(revision, "base"):
         found.append(script.revision)
         if getattr(script.module, "contracts", False):
-            # The program of the migration before may run beside this one: it uses no more what goes.
+            # The program of the previous migration may still run: it no longer uses what is removed.
             below = script.down_revision
             return [*found, below] if isinstance(below, str) else found
     return found
 
 
 def write_served(connection: sa.Connection, revision: str, config: Config | None = None) -> None:
-    """Write down what the schema serves, in the transaction that made it."""
+    """Store which revisions the schema serves, in the transaction of the migration."""
     put_setting(connection, SERVES, " ".join(served_by(revision, config)))
 
 
@@ -67,14 +67,14 @@ def _found(connection: sa.Connection) -> str | None:
 
 
 def is_newer(connection: sa.Connection) -> bool:
-    """Whether a newer version of the program made the schema what it is."""
+    """Whether a newer version of the program, unknown to this one, has migrated the schema."""
     found = _found(connection)
     known = {script.revision for script in ScriptDirectory.from_config(scripts()).walk_revisions()}
     return found is not None and found not in known
 
 
 def check_schema(connection: sa.Connection) -> str:
-    """What keeps this version from running on the schema, for people; empty if nothing does."""
+    """A message that says why this version cannot run on the schema; empty if it can."""
     wanted = ScriptDirectory.from_config(scripts()).get_current_head()
     found = _found(connection)
     if found == wanted:

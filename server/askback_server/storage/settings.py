@@ -1,4 +1,4 @@
-"""A few named values that belong to a database and not to a replica."""
+"""A few named values that belong to the database, not to a replica."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from askback_server.storage.tables import settings
 
 
 def get_setting(connection: sa.Connection, name: str) -> str | None:
-    """A value, or None."""
+    """The value of a setting, or None."""
     value: str | None = connection.execute(
         sa.select(settings.c.value).where(settings.c.name == name)
     ).scalar_one_or_none()
@@ -16,7 +16,7 @@ def get_setting(connection: sa.Connection, name: str) -> str | None:
 
 
 def put_setting(connection: sa.Connection, name: str, value: str) -> None:
-    """Set a value."""
+    """Insert or replace a setting."""
     changed = connection.execute(
         sa.update(settings).where(settings.c.name == name).values(value=value)
     ).rowcount
@@ -25,5 +25,5 @@ def put_setting(connection: sa.Connection, name: str, value: str) -> None:
 
 
 def touch_settings(connection: sa.Connection) -> None:
-    """Write a value that is there as it is: it shows whether anything can be written."""
+    """Rewrite an existing setting unchanged, to check that the database takes writes."""
     connection.execute(sa.update(settings).values(value=settings.c.value))

@@ -27,7 +27,7 @@ from askback_server.storage.tables import (
 )
 from askback_server.storage.types import Instant, keep_text
 
-# At DEBUG it would log the parameters of statements, and with them what people answered.
+# At DEBUG it would log the parameters of statements, which contain answers.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 PRAGMAS = (
@@ -40,17 +40,17 @@ PRAGMAS = (
 
 
 WRITER_CACHE = 32_000
-"""KiB of pages that the writer's connection keeps."""
+"""KiB of page cache of the connection that writes."""
 READER_CACHE = 2_000
-"""The same of each connection that reads: the system keeps the file's pages as well."""
+"""KiB of page cache of each connection that reads. The operating system caches the file as well."""
 READERS = 16
-"""Connections that read. None is opened for a burst: that takes longer than most reads, and each may fill its
-cache."""
+"""Connections that read. No more are opened in a burst: opening one takes longer than most reads, and each
+fills its cache."""
 
 
 class SQLite(Dialect):
-    """The writer thread has its own connection; aiosqlite reads. The database's clock is the
-    program's, for SQLite has none of its own."""
+    """A thread writes on its own connection; aiosqlite reads. SQLite has no server, so the clock is the
+    program's."""
 
     name = "sqlite"
 
@@ -78,7 +78,7 @@ class SQLite(Dialect):
             connect_args={"check_same_thread": False},
         )
         sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE))
-        # The driver's own BEGIN is deferred: a read that turns into a write would fail as busy.
+        # The driver's own BEGIN is deferred: a transaction that reads and then writes would fail as busy.
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
         self._raw: sqlite3.Connection | None = None
@@ -105,7 +105,7 @@ class SQLite(Dialect):
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
             raise BadData(str(error)) from error
         except (sqlite3.ProgrammingError, ValueError) as error:
-            # A lone surrogate is a ValueError: it has no UTF-8.
+            # A ValueError is a lone surrogate, which has no encoding in UTF-8.
             raise BadData(str(error)) from error
         except sqlite3.Error as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
@@ -126,7 +126,7 @@ class SQLite(Dialect):
         return outcome
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
-        """A small transaction of the writer thread, between two batches."""
+        """Run a small transaction in the writer thread, between two batches."""
 
         def in_transaction() -> Any:
             with self._writer.begin() as connection:
@@ -138,19 +138,19 @@ class SQLite(Dialect):
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
 
     def now(self) -> sa.ColumnElement[datetime]:
-        """The program's clock, when the statement is made."""
+        """The program's time when the statement is built."""
         return sa.literal(self._clock.now(), Instant())
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
-        """The same, and so many seconds."""
+        """The program's time when the statement is built, plus `seconds`."""
         return sa.literal(self._clock.now() + timedelta(seconds=seconds), Instant())
 
-    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-        """One writer: ids appear in the order of commits."""
+    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Always true: with one writer, ids are in the order of commits."""
         return sa.true()
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """`IN` of the elements of one JSON array."""
+        """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
@@ -160,7 +160,7 @@ class SQLite(Dialect):
     def firsts(
         self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
     ) -> sa.FromClause:
-        """There is no lateral join: an array of ids for each value, which finds their rows again."""
+        """Without lateral joins: an array of ids for each value, whose rows are then selected."""
         return lists.firsts(values, first)
 
     octets = staticmethod(lists.octets)
@@ -168,17 +168,17 @@ class SQLite(Dialect):
     def has_labels(
         self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
     ) -> sa.ColumnElement[bool]:
-        """No wanted member is missing."""
+        """A scan of the object with `json_each`."""
         return lists.has_labels(column, labels)
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
-        """A scan of the array."""
+        """A scan of the array with `json_each`."""
         return lists.has_any(column, key, values)
 
     async def drop_events(self, before: datetime) -> int:
-        """Delete the rows, a thousand at a time, and let others write in between."""
+        """Delete rows in batches of a thousand, with pauses for other writes."""
 
         def some(connection: sa.Connection) -> int:
             old = sa.select(events.c.id).where(events.c.at < before).limit(1_000).scalar_subquery()
@@ -191,7 +191,7 @@ class SQLite(Dialect):
         return total
 
     async def make_room(self) -> None:
-        """Nothing to prepare: one table."""
+        """Nothing to do: SQLite has no partitions."""
 
     async def close(self) -> None:
         """Close the reader pool, then the writer."""
@@ -201,7 +201,7 @@ class SQLite(Dialect):
 
 
 def _pragmas(cache: int, driver_connection: Any, _: Any) -> None:
-    # The driver must not begin transactions by itself: ours are immediate, and explicit.
+    # The driver must not begin transactions: we begin them explicitly, with BEGIN IMMEDIATE.
     if isinstance(driver_connection, sqlite3.Connection):
         driver_connection.isolation_level = None
     cursor = driver_connection.cursor()

@@ -18,7 +18,7 @@ from askback_server.storage.types import instant_text
 
 
 class _Statement:
-    """A Core statement compiled once, and how a row's values become its parameters."""
+    """A compiled Core statement, and a function that picks its parameters from a row."""
 
     __slots__ = ("parameters", "sql")
 
@@ -29,17 +29,17 @@ class _Statement:
         self.parameters: Callable[[Values], Any] = itemgetter(*order)
 
 
-def _bound(columns: Sequence[str]) -> dict[str, Any]:
-    # Values come as the driver wants them (see `_plain`): no processing by type.
+def _bind(columns: Sequence[str]) -> dict[str, Any]:
+    # Values are already in the driver's types (see `_plain`): no processing by type.
     return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
 
 
 def _insert(table: sa.Table, part: str, extra: dict[str, Any] | None = None) -> _Statement:
-    return _Statement(sa.insert(table).values(_bound(PARTS[part]) | (extra or {})), PARTS[part])
+    return _Statement(sa.insert(table).values(_bind(PARTS[part]) | (extra or {})), PARTS[part])
 
 
 def _upsert(table: sa.Table, part: str) -> _Statement:
-    statement = lite.insert(table).values(_bound(PARTS[part]))
+    statement = lite.insert(table).values(_bind(PARTS[part]))
     keys = [c.name for c in table.primary_key.columns]
     columns = PARTS[part]
     changed = {c: statement.excluded[c] for c in columns if c not in keys}
@@ -48,8 +48,8 @@ def _upsert(table: sa.Table, part: str) -> _Statement:
 
 def _update(table: sa.Table, part: str, key: str, columns: Sequence[str], *also: Any) -> _Statement:
     at_key = table.c[key] == sa.bindparam(key, type_=sa.types.NullType())
-    # A column may not be both set and compared under one parameter name.
-    statement = sa.update(table).where(at_key, *also).values(_bound([c for c in columns if c != key]))
+    # One parameter name cannot be used for setting and comparing a column.
+    statement = sa.update(table).where(at_key, *also).values(_bind([c for c in columns if c != key]))
     return _Statement(statement, PARTS[part])
 
 
@@ -95,7 +95,7 @@ _DELETE = _Statement(
     PARTS["changed_jobs"],
 )
 _CREATE = _Statement(
-    lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
+    lite.insert(jobs).values(_bind(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
 _CHILDREN: dict[str, _Statement | _Copy] = {
     "new_prompts": _insert(prompts, "new_prompts"),
@@ -112,7 +112,7 @@ _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at 
 
 
 def _plain(row: Values) -> Values:
-    """Values as sqlite3 takes them: times as texts."""
+    """The values in the types of sqlite3: times as texts."""
     return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
 
 

@@ -1,4 +1,4 @@
-"""Which file of a SQLite database cannot be used: SQLite itself names none."""
+"""Find the file of a SQLite database that cannot be used; SQLite's errors do not name it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from askback._text.files import file_problem
 from askback_server.storage.outages import first_line
 
 SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
-"""Of the database file, and of those beside it."""
+"""Suffixes of the database file and its journal files."""
 
 
 def database_problem(url: str | sa.URL, error: BaseException) -> str:
-    """What is wrong with a database, after an error: for SQLite the file or folder at fault, with its owner
-    and mode, if one can be seen; else the error's own first line, behind the address of a host that cannot
-    be reached."""
+    """Describe what is wrong with a database after an error.
+
+    For SQLite: the file or folder at fault with its owner and mode, if found. Otherwise the first line of the
+    error, after the address of the host if that cannot be reached.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         return _file_at_fault(Path(parsed.database).absolute()) or first_line(error)

@@ -1,4 +1,4 @@
-"""Lists as one parameter on SQLite: a JSON text, taken apart by `json_each`."""
+"""Lists as one parameter on SQLite: a JSON text that `json_each` expands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from askback_server.storage.tables import jobs, prompts
 
 
 def _json(value: Any) -> sa.ColumnElement[Any]:
-    """A value as one parameter: its JSON text."""
+    """A value as one parameter, its JSON text."""
     return sa.literal(json.dumps(value), sa.Text())
 
 
@@ -51,7 +51,8 @@ def firsts(values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Se
 
 
 def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
-    """No wanted member is missing. A JSON path could not name a key with quotes or backslashes."""
+    """Whether the object has one of the texts under each key. Not by JSON paths: they cannot express keys
+    with quotes or backslashes."""
     one = sa.literal(1)
     asked = _json({name: list(values) for name, values in labels.items()})
     wanted = sa.func.json_each(asked).table_valued("key", "value")
@@ -65,12 +66,12 @@ def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]
 
 
 def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether the array under a key names one of the values."""
+    """Whether the array under a key contains one of the values."""
     each = sa.func.json_each(column, f"$.{key}").table_valued("value")
     named = sa.select(sa.literal(1)).select_from(each).where(among(each.c.value, values))
     return sa.exists(named)
 
 
 def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """How many bytes a text takes. `octet_length` came with SQLite 3.43."""
+    """The size of a text in bytes. `octet_length` needs SQLite 3.43."""
     return sa.func.length(sa.cast(column, sa.LargeBinary))

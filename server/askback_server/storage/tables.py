@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from askback_server.storage.types import Id, Instant, JsonB, JsonText, Xid
 
 HANDLE_AT = 31
-"""Where the last six of the 36 characters of an id begin. The handle indexes are on these, because ids that
-were made at about the same time begin alike."""
+"""Start of the last six of the 36 characters of an id, which are its handle and indexed. Ids from about the
+same time have the same beginning."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -154,7 +154,7 @@ prompts = sa.Table(
     sa.Column("same_digest", sa.Text),
     sa.Column("requested_by", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
-    # Open prompts are those with responded_at null: set once, when the prompt ends.
+    # A prompt is open while responded_at is null. It is set once, when the prompt ends.
     sa.Index(
         "ix_hitl_interactions_inbox",
         "namespace",
@@ -210,7 +210,7 @@ checkpoints = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
 )
 
-# Answers that people gave in earlier jobs of a chain of retries, to questions that this job may ask.
+# Answers from earlier jobs of a chain of retries, for questions that this job may ask again.
 carried_answers = sa.Table(
     "job_carried_answers",
     metadata,
@@ -237,8 +237,8 @@ understandings = sa.Table(
     sa.Column("updated_at", Instant, nullable=False),
 )
 
-# No foreign key, and no unique index over all days: (job_id, seq) is unique by the guard of the
-# write (docs/design.md 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
+# No foreign key, and no unique index over all days: the guard of the write makes (job_id, seq) unique
+# (docs/design.md 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
 events = sa.Table(
     "job_events",
     metadata,
@@ -271,7 +271,7 @@ sessions = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
-    # Leases that the worker may not have, as JSON; null: none. See Doubt in ports/storage.py.
+    # Leases that the worker may not have received, as JSON; null without any. See Doubt in ports/storage.py.
     sa.Column("doubts", sa.Text),
 )
 
@@ -282,7 +282,7 @@ settings = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# Who may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
+# The replica that may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
 queue_locks = sa.Table(
     "queue_locks",
     metadata,
@@ -292,7 +292,7 @@ queue_locks = sa.Table(
     sa.Column("until", Instant, nullable=False),
 )
 
-# What the consoles of each replica look at (engine/presence.py). A row for each replica.
+# The views of the consoles of each replica (engine/presence.py). One row per replica.
 presence = sa.Table(
     "console_presence",
     metadata,

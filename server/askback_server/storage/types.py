@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def instant_text(value: datetime) -> str:
-    """A time as SQLite keeps it: ISO 8601 in UTC with microseconds, so that texts sort as times."""
+    """A time as stored in SQLite: ISO 8601 in UTC with microseconds, so that texts sort as times."""
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return utc.isoformat(timespec="microseconds")
 
@@ -24,25 +24,25 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The database's own type."""
+        """`timestamptz`, or a text on SQLite."""
         own = sa.DateTime(timezone=True) if dialect.name == "postgresql" else sa.String(32)
         return dialect.type_descriptor(own)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """To the database."""
+        """A text for SQLite."""
         if value is None or dialect.name == "postgresql":
             return value
         return instant_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From the database."""
+        """A datetime from a text of SQLite."""
         if value is None or isinstance(value, datetime):
             return value
         return datetime.fromisoformat(value)
 
 
 Id = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
-"""Our UUIDv7 texts; with their hyphens on SQLite, so that an administrator finds what a log names."""
+"""A UUIDv7 as text; on SQLite with hyphens, so that an administrator can search for an id from a log."""
 
 # On SQLite a column declared JSON would have NUMERIC affinity, and turn the document 1e2 into 100.
 
@@ -54,14 +54,14 @@ def keep_text(text: Any) -> Any:
 
 
 JsonText = sa.JSON(none_as_null=True).with_variant(sa.Text(), "sqlite")
-"""A document whose very text is promised: PostgreSQL `json` keeps key order and 64-bit integers."""
+"""A document whose text must not change: PostgreSQL's `json` keeps the order of keys and 64-bit integers."""
 
 JsonB = (
     sa.JSON(none_as_null=True)
     .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
     .with_variant(sa.Text(), "sqlite")
 )
-"""A document to filter by; `jsonb` does not keep the order of keys."""
+"""A document to filter by. PostgreSQL's JSONB does not keep the order of keys."""
 
 
 class _Xid8(sa.types.UserDefinedType[int]):
@@ -70,9 +70,9 @@ class _Xid8(sa.types.UserDefinedType[int]):
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        """The type's name."""
+        """The name of the type in DDL."""
         return "xid8"
 
 
 Xid = sa.BigInteger().with_variant(_Xid8(), "postgresql")
-"""The writing transaction, which orders the feed; always 0 on SQLite, whose one writer orders it."""
+"""The id of the writing transaction, which orders the feed; always 0 on SQLite, which has one writer."""

@@ -1,4 +1,4 @@
-"""Deep-understanding states <-> rows."""
+"""Conversion between deep-understanding states and rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNDERSTANDING_COLUMNS = (
 )
 
 
-def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
+def understanding_values(state: DeepUnderstanding) -> tuple[Any, ...]:
     """The values of UNDERSTANDING_COLUMNS."""
     return (
         state.job_id,
@@ -38,7 +38,7 @@ def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
 
 
 def to_understanding(row: Row) -> DeepUnderstanding:
-    """A deep-understanding state as it is stored."""
+    """The deep-understanding state of a row."""
     return DeepUnderstanding(
         job_id=row["job_id"],
         questions_asked_json=row["questions_asked"],

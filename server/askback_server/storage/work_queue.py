@@ -1,4 +1,4 @@
-"""What timers, dispatch and sweep look for."""
+"""The queries of timers, dispatch and the sweep."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
 TYPES = 64
-"""Job types that one statement looks for, so that none takes long."""
+"""Most job types per statement, so that none takes long."""
 
 
 class WorkQueueStore(Reader):
-    """Hints from indexes; every write is decided by its guard."""
+    """The WorkQueue port. All results are hints from indexes; the guard of each write decides."""
 
     async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
-        """Jobs that are ready, by type, each type's by priority and age.
+        """Runnable jobs of some types, for each type by priority and age.
 
-        Read without locks: the lease is a guarded write, and a SKIP LOCKED claim after other writes
-        would break the feed's order. Each type is a short walk along the index of ready jobs, so
-        nobody's backlog is ever read whole.
+        Read without locks: the lease is a guarded write, and a SKIP LOCKED claim after other writes would
+        break the order of the feed. Each type is a short scan of the index of ready jobs, so a long backlog
+        is never read whole.
         """
         found: dict[str, list[str]] = {}
         by_limit: dict[int, list[str]] = {}
         for job_type, limit in sorted(limits.items()):
             if limit > 0:
-                # Rounded up to a power of two, so that few statements serve all.
+                # Rounded up to a power of two, so that few distinct statements are compiled.
                 by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(job_type)
         for limit, job_types in by_limit.items():
             for at in range(0, len(job_types), TYPES):
@@ -39,7 +39,7 @@ class WorkQueueStore(Reader):
         return {job_type: ids[: limits[job_type]] for job_type, ids in found.items()}
 
     def _first(self, namespace: str, job_types: Sequence[str], limit: int) -> Any:
-        """The first jobs of each of some types, in their order."""
+        """The first jobs of each type, in queue order."""
         here = jobs.alias("here")
         now = self._dialect.now()
 
@@ -60,8 +60,10 @@ class WorkQueueStore(Reader):
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
         return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
-        """The database's time, and what is due so far ahead of it, soonest first: one round trip."""
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+        """The database's time, and what is due within `ahead` of it, soonest first, in one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [
             self._due("due", prompts.c.timeout_at, ahead, limit, still_open),
@@ -71,8 +73,8 @@ class WorkQueueStore(Reader):
             self._due("cancel", jobs.c.cancel_at, ahead, limit),
         ]
         now = sa.type_coerce(self._dialect.now(), jobs.c.created_at.type)
-        nobody = sa.cast(sa.null(), jobs.c.job_id.type)
-        clock = sa.select(now.label("at"), sa.literal("now").label("what"), nobody.label("job_id"))
+        no_job = sa.cast(sa.null(), jobs.c.job_id.type)
+        clock = sa.select(now.label("at"), sa.literal("now").label("what"), no_job.label("job_id"))
         rows = await self._all(sa.union_all(clock, *parts))
         [at] = [r["at"] for r in rows if r["what"] == "now"]
         found = sorted((r["at"], r["what"], r["job_id"]) for r in rows if r["what"] != "now")
@@ -81,8 +83,9 @@ class WorkQueueStore(Reader):
     def _due(
         self, what: str, column: sa.Column[Any], ahead: timedelta, limit: int, *also: sa.ColumnElement[bool]
     ) -> sa.Select[Any]:
-        """The soonest of one index. A select of its own: SQLite orders only the whole of a union."""
-        # In a select of its own the clock is read once: a volatile function enters no index.
+        """The first rows of one index. A subselect, because SQLite orders only a whole union."""
+        # In a subselect the clock is read once; a volatile function in the condition would prevent an index
+        # scan.
         until = sa.select(self._dialect.later(ahead.total_seconds())).scalar_subquery()
         soonest = (
             sa.select(column.label("at"), sa.literal(what).label("what"), column.table.c.job_id)
@@ -94,7 +97,7 @@ class WorkQueueStore(Reader):
         return sa.select(soonest)
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
-        """Jobs whose session row is gone."""
+        """Jobs whose session row no longer exists."""
         living = sa.exists().where(sessions.c.session_id == jobs.c.session_id)
         statement = (
             sa.select(jobs.c.job_id, jobs.c.session_id)
@@ -103,8 +106,8 @@ class WorkQueueStore(Reader):
         )
         return [(r["job_id"], r["session_id"]) for r in await self._all(statement)]
 
-    async def expired(self, limit: int) -> list[str]:
-        """Finished jobs whose retention is over, longest first."""
+    async def list_expired(self, limit: int) -> list[str]:
+        """Ended jobs whose retention has passed, longest first."""
         statement = (
             sa.select(jobs.c.job_id)
             .where(jobs.c.purge_at <= self._dialect.now())
@@ -114,7 +117,7 @@ class WorkQueueStore(Reader):
         return [r["job_id"] for r in await self._all(statement)]
 
     async def drop_events(self, keep: datetime) -> int:
-        """Drop days that neither a stored job nor a token made after `keep` can need (docs/design.md 8)."""
+        """Drop days that no stored job and no resume token made after `keep` can need (docs/design.md 8)."""
         oldest = sa.select(sa.func.min(jobs.c.created_at, type_=jobs.c.created_at.type).label("at"))
         first: datetime | None = (await self._all(oldest))[0]["at"]
         before = min(keep, first) if first else keep
@@ -128,11 +131,11 @@ class WorkQueueStore(Reader):
         found = await self._all(last)
         if not found:
             return 0
-        # The mark first: a token below it must be refused before its events are gone.
+        # Write the mark first: a token below it must be refused before its events are dropped.
         mark = f"{found[0]['xid']}:{found[0]['id']}"
         await self._dialect.run(lambda c: put_setting(c, "feed_tail", mark))
         return await self._dialect.drop_events(before)
 
     async def make_room(self) -> None:
-        """Prepare the days ahead for events."""
+        """Create the partitions of the coming days."""
         await self._dialect.make_room()

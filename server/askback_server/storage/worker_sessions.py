@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts, WorkerSession
+from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import jobs, sessions
 
@@ -46,12 +46,12 @@ def _from_doubts(doubts: Doubts) -> str | None:
 
 
 class Sessions(Reader):
-    """Session rows. All times are the database's; an expired session never revives."""
+    """The SessionStore port. All times are the database's. An expired session cannot be resumed."""
 
     async def open(
         self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
     ) -> tuple[WorkerSession, str]:
-        """A new session and its secret."""
+        """Create a session. Returns it with its secret, which is stored as a hash only."""
         secret = secrets.token_urlsafe(24)
         session_id = uuid7()
         statement = (
@@ -75,9 +75,10 @@ class Sessions(Reader):
     async def resume(
         self, session_id: str, secret: str, subject: str, replica: str, ttl: float
     ) -> WorkerSession | None:
-        """Take a live session over: its epoch rises, and older epochs' writes are refused.
+        """Take over a session that has not expired: its epoch increases, and writes of older epochs are
+        refused.
 
-        What an older epoch is about to commit is waited for: `held` finds it.
+        Waits for writes of the older epoch that are about to commit, so that `leases` finds them.
         """
 
         def work(connection: sa.Connection) -> Any:
@@ -94,7 +95,7 @@ class Sessions(Reader):
                     replica=replica,
                     epoch=sessions.c.epoch + 1,
                     expires_at=self._dialect.later(ttl),
-                    doubts=None,  # the hello says what the worker has
+                    doubts=None,  # the hello lists the jobs that the worker has
                 )
                 .returning(sessions)
             )
@@ -111,7 +112,7 @@ class Sessions(Reader):
         return row is not None and row[1] == subject and hmac.compare_digest(row[0], _hash(secret))
 
     async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
-        """Keep a live session without taking it over. Returns the new expiry."""
+        """Extend a session without taking it over. Returns its new expiry; None if it has expired."""
 
         def work(connection: sa.Connection) -> Any:
             if not self._knows(connection, session_id, secret, subject):
@@ -130,7 +131,7 @@ class Sessions(Reader):
         )
 
     async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
-        """Replace the doubts of a session that lives in this epoch (0: any), in one transaction."""
+        """Replace the doubts of a session in this epoch (0: any), in one transaction."""
         lives = [
             sessions.c.session_id == session.session_id,
             sessions.c.expires_at > self._dialect.now(),
@@ -152,7 +153,7 @@ class Sessions(Reader):
 
         await self._dialect.run(work)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts."""
         statement = (
             sa.select(sessions.c.session_id, sessions.c.doubts)
@@ -162,12 +163,12 @@ class Sessions(Reader):
         return [(r["session_id"], _to_doubts(r["doubts"])) for r in await self._all(statement)]
 
     async def settle(self, session_id: str) -> None:
-        """The doubts of a session are dealt with."""
+        """Delete the doubts of a session, and the session."""
         statement = sa.update(sessions).where(sessions.c.session_id == session_id).values(doubts=None)
         await self._dialect.run(lambda c: c.execute(statement).rowcount)
 
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
-        """The epochs of those of the sessions that live."""
+        """The epochs of those sessions that have not expired."""
         statement = sa.select(sessions.c.session_id, sessions.c.epoch).where(
             self._dialect.among(sessions.c.session_id, session_ids),
             sessions.c.expires_at > self._dialect.now(),
@@ -175,7 +176,7 @@ class Sessions(Reader):
         return {r["session_id"]: r["epoch"] for r in await self._all(statement)}
 
     async def beat(self, held: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
-        """Keep those of the (session, epoch) that live, all in one statement."""
+        """Extend those (session, epoch) pairs that have not expired, in one statement."""
         if not held:
             return {}
         mine = self._dialect.marks(dict(held))
@@ -194,17 +195,17 @@ class Sessions(Reader):
         return {r[0]: r[1] for r in found}
 
     async def close(self, session_id: str, epoch: int) -> bool:
-        """Delete a session in an orderly end."""
+        """Delete a session whose worker has said goodbye."""
         statement = sa.delete(sessions).where(sessions.c.session_id == session_id, sessions.c.epoch == epoch)
         count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
         return count == 1
 
     async def reap(self) -> int:
-        """Delete expired sessions without doubts. Their jobs are found as orphans, also after a crash."""
+        """Delete expired sessions without doubts. Orphan recovery then finds their jobs."""
         over = sa.select(sessions.c.session_id).where(
             sessions.c.expires_at <= self._dialect.now(), sessions.c.doubts.is_(None)
         )
-        # Those whose jobs are being written in time are left for the next turn.
+        # Sessions with a write in progress are left for the next run.
         over = over.with_for_update(skip_locked=True)
         statement = sa.delete(sessions).where(sessions.c.session_id.in_(over))
         count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)

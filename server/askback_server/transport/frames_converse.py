@@ -1,51 +1,43 @@
-"""Converse frames: protobuf <-> what the session core speaks."""
+"""Converse frames from and to the values of `ConverseCore`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from askback.v1 import hitl_service_pb2 as pb
-from askback_server.domain.errors import InvalidField
 from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
-from askback_server.transport.convert.prompts import closed_bytes, upserted_bytes, watched_prompts
-from askback_server.transport.convert.replies import replies_within
+from askback_server.transport.convert.prompts import closed_bytes, prompt_watch_filter, upserted_bytes
 from askback_server.transport.convert.values import put_time
-from askback_server.transport.errors import to_frame_error
+from askback_server.transport.frames import frame_body, frame_writer
 from askback_server.transport.wire import within
 
-_CONTROL = frozenset({"hello", "heartbeat", "credit", "goodbye"})
 
-
-def client_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.ClientFrame:
-    """A frame as the core takes it. Raises InvalidField for an empty one, or a wrong hello."""
-    name = frame.WhichOneof("body")
-    if name is None:
-        raise InvalidField.of("frames.body", "is required")
-    message = getattr(frame, name)
-    if name not in _CONTROL:
-        return f.ClientFrame(frame.ref, f.Call(name, message))
+def read_converse_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.ClientFrame:
+    """A client frame as the core takes it. Raises InvalidField for an empty frame or a wrong hello."""
+    name, message = frame_body(frame)
     body: f.ClientBody
-    if name == "hello":
-        body = ConverseHello(
-            filter=watched_prompts(message.filter, message.namespace, principal),
-            console_id=message.console_id,
-            instance_id=message.instance_id,
-            credit=message.credit,
-            resume_token=message.resume_token,
-        )
-    elif name == "credit":
-        body = f.Credit(message.prompts)
-    elif name == "goodbye":
-        body = f.Goodbye()
-    else:
-        body = f.Heartbeat()
+    match name:
+        case "hello":
+            body = ConverseHello(
+                filter=prompt_watch_filter(message.filter, message.namespace, principal),
+                console_id=message.console_id,
+                instance_id=message.instance_id,
+                credit=message.credit,
+                resume_token=message.resume_token,
+            )
+        case "credit":
+            body = f.Credit(message.prompts)
+        case "goodbye":
+            body = f.Goodbye()
+        case "heartbeat":
+            body = f.Heartbeat()
+        case _:
+            body = f.Call(name, message)
     return f.ClientFrame(frame.ref, body)
 
 
 def event_bytes(event: f.PromptEvent) -> bytes:
-    """A change of a view: a PromptEvent."""
+    """A change of a view as a serialised PromptEvent."""
     match event:
         case f.Upserted(prompt):
             return upserted_bytes(prompt)
@@ -62,10 +54,8 @@ def event_bytes(event: f.PromptEvent) -> bytes:
     return message.SerializeToString()
 
 
-def _control(body: Any, message: pb.ConverseServerFrame) -> None:
+def _put(message: pb.ConverseServerFrame, body: f.ClientBody) -> None:
     match body:
-        case f.Refused(error):
-            message.error.CopyFrom(to_frame_error(error))
         case ConverseWelcome():
             message.welcome.session_id = body.session_id
             message.welcome.heartbeat_interval.FromMilliseconds(round(body.heartbeat_interval * 1000))
@@ -77,23 +67,14 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
             message.heartbeat.resume_token = token
             if time is not None:
                 put_time(message.heartbeat.time, time)
-        case f.GoAway(reason, after):
-            message.go_away.reason = reason
-            message.go_away.after.FromMilliseconds(round(after * 1000))
 
 
-def converse_message(frame: f.ServerFrame) -> bytes:
-    """A message with this one frame."""
-    body = frame.body
-    if isinstance(body, f.PromptEvent):
-        return _EVENT(event_bytes(body))
-    if isinstance(body, f.Reply):
-        return _FRAME(_REPLY(frame.ref, body))
-    message = pb.ConverseServerFrame(ref=frame.ref)
-    _control(body, message)
-    return _FRAME(message.SerializeToString())
+def write_converse_frame(frame: f.ServerFrame) -> bytes:
+    """A serialised ConverseResponse with this one frame."""
+    if isinstance(frame.body, f.PromptEvent):
+        return _EVENT(event_bytes(frame.body))
+    return _WRITE(frame)
 
 
-_FRAME = within(pb.ConverseResponse, "frames")
 _EVENT = within(pb.ConverseResponse, "frames", "prompt_event")
-_REPLY = replies_within(pb.ConverseServerFrame)
+_WRITE = frame_writer(pb.ConverseResponse, pb.ConverseServerFrame, _put)

@@ -1,12 +1,12 @@
-"""What every call goes through: authentication, a request id, stream limits, errors, one line of log.
+"""Wraps every call: authentication, request id, stream limits, errors, and one log line.
 
-One interceptor does it all, for the four kinds of RPC, and for stream handlers that are coroutines
-(`context.read` and `context.write`) as well as for async generators. Unary calls pay the least: a
-method's handler is wrapped once, not per call.
+One interceptor does it for the four kinds of RPC, and for stream handlers that are coroutines
+(`context.read` and `context.write`) as well as for async generators. A handler is wrapped once per method,
+not per call, to keep unary calls cheap.
 
-A call is authenticated by its metadata before its first message is asked for: grpc.aio receives the message
-of a unary handler before it calls it, so a caller that is refused gets a handler that receives none. What is
-received stays bytes until the handler parses it, so that malformed bytes are an error like every other.
+A call is authenticated by its metadata before its first message is requested: grpc.aio receives the message
+of a unary call before it calls the handler, so a rejected caller gets a handler that receives none. Requests
+stay bytes until the wrapped handler parses them, so that malformed bytes are an error like any other.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, aclosing
 from contextvars import ContextVar
+from datetime import datetime
 from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -35,10 +36,10 @@ from askback_server.transport.call_ends import (
     Arrival,
     Context,
     LogQuota,
-    calls_log,
     end_call,
+    logs_calls,
     note_call,
-    sent_id,
+    request_id_of,
     status_of,
 )
 from askback_server.transport.certificates import CertificateNames, certificate_names, no_certificate
@@ -48,25 +49,26 @@ from askback_server.transport.open_calls import OpenCall, OpenCalls, StreamConte
 from askback_server.transport.served_calls import ServedCalls
 from askback_server.transport.tokens import Authenticator, Credentials, Metadata
 
-_OPEN_TO_ALL = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
+_PUBLIC = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
 _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.WorkerService/AwaitPrompt"})
-"""Unary calls that count as streams while they wait."""
+"""Unary calls that may wait. While they wait they count as streams."""
 REFUSED_LINES = 20
-"""Log lines a second for calls that are refused before a message of theirs is received. All are counted."""
+"""Log lines per second for calls that are rejected before a message is received. All of them are counted."""
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 _ARRIVAL: ContextVar[Arrival] = ContextVar("askback_arrival")
-"""A call is handled in the task that intercepts it; asking its context again would copy all metadata."""
+"""Set in the task of the call, which runs the interceptor and then the handler. Reading the metadata from the
+context again would copy all of it."""
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The service's only interceptor.
 
-    The log (`askback.calls`) has unary calls that are OK at `unary_level`, all others at INFO or, if
-    the fault is ours, ERROR. grpc's own health and reflection services need no token, and are limited and
-    answered like the others. `certificates`: callers may be known by a client certificate.
+    Successful unary calls are logged (`askback.server.calls`) at `unary_level`, internal errors at ERROR, and
+    all other calls at INFO. The health and reflection services of grpc need no token. With `certificates`
+    a client certificate can authenticate a caller.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> None:
         self.streams = OpenCalls(limits, authenticator.generation)
         self.ended: Counter[tuple[str, str]] = Counter()
-        """Calls that have ended, by method and code."""
+        """Number of ended calls by method and code."""
         self.certificates = certificates
         self._limits = limits
         self._authenticator = authenticator
@@ -96,7 +98,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The method's handler, wrapped; for a method that does not exist one that says so."""
+        """The wrapped handler of the method. For an unknown method one that replies UNIMPLEMENTED."""
         started = perf_counter()
         handler = await continuation(handler_call_details)
         method, metadata = handler_call_details.method, handler_call_details.invocation_metadata
@@ -107,7 +109,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             wrapped = self._wrapped[method] = (handler, self._wrap(method, handler))
         principal = None
         try:
-            if not _open_service(method):
+            if not _public_service(method):
                 principal = self._authenticate(metadata, None)
                 if principal is not None and not handler.response_streaming and method not in _WAITING:
                     self._served.check(method, principal.subject)
@@ -118,7 +120,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return wrapped[1]
 
     def _authenticate(self, metadata: Metadata, context: Context | None) -> Principal | None:
-        """Who calls. Without a context None if the certificate must be asked. Raises Unauthenticated."""
+        """The caller. None if its certificate is needed and `context` is None. Raises Unauthenticated."""
         if not self.certificates:
             return self._authenticator.authenticate(metadata, no_certificate)
         if context is None:
@@ -126,15 +128,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return self._authenticator.authenticate(metadata, self._names(context))
 
     async def _refuse(self, _: Any, context: Context) -> None:
-        """The handler of a call that is refused by its metadata: no message of it is received."""
+        """End a call that was rejected because of its metadata, without receiving a message."""
         arrival = _ARRIVAL.get()
         assert arrival.error is not None
-        request_id = sent_id(arrival.metadata) or self._new_id()
+        request_id = request_id_of(arrival.metadata) or self._new_id()
         quiet = not self._refused_lines.take()
         await end_call(arrival.error, context, arrival, request_id, None, None, self.ended, quiet=quiet)
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        parse: Callable[[bytes], Any] = partial(_parsed, handler.request_deserializer)
+        parse: Callable[[bytes], Any] = partial(_parse, handler.request_deserializer)
         outward = handler.response_serializer
         if handler.request_streaming and handler.response_streaming:
             stream = self._stream(method, handler.stream_stream, None)
@@ -151,15 +153,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _unary(self, method: str, behaviour: Any, parse: Callable[[bytes], Any]) -> Any:
         level = self._unary_level
         ok = (method, grpc.StatusCode.OK.name)
-        waits = method in _WAITING
-        needs_caller = not _open_service(method)
+        may_wait = method in _WAITING
+        needs_caller = not _public_service(method)
 
         async def unary(data: bytes, context: Context) -> Any:
             call: CallContext | None = None
             request: Any = None
             arrival = _ARRIVAL.get()
             principal = arrival.principal
-            request_id = sent_id(arrival.metadata)
+            request_id = request_id_of(arrival.metadata)
             if request_id:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
             else:
@@ -172,7 +174,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     CURRENT.set(call)
                     request = parse(data)
                     check_fields(request, self._limits)
-                    if waits and _wait(request):
+                    if may_wait and _waits(request):
                         response = await self._waiting(behaviour, request, context, call, arrival)
                     else:
                         with self._served.serving(principal.subject):
@@ -184,7 +186,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 await end_call(error, context, arrival, request_id, call, request, self.ended)
                 raise
             self.ended[ok] += 1
-            if calls_log.isEnabledFor(level):
+            if logs_calls(level):
                 note_call(level, arrival, status_of(context), request_id, call, request)
             return response
 
@@ -193,9 +195,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def _waiting(
         self, behaviour: Any, request: Any, context: Context, call: CallContext, arrival: Arrival
     ) -> Any:
-        """A unary call that waits: it counts as a stream, and ends when its caller is no longer welcome."""
-        again, expires = self._credentials(arrival, context)
-        with self.streams.one(call.principal, arrival.method, again, expires) as opened:
+        """Serve a unary call that waits. It counts as a stream, and ends when its caller loses access."""
+        authenticate, expires = self._reauthentication(arrival, context)
+        with self.streams.open(call.principal, arrival.method, authenticate, expires) as opened:
             call.access = opened.access
             try:
                 return await behaviour(request, context)
@@ -204,49 +206,53 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     raise opened.error from None  # type: ignore[misc]
                 raise
 
-    def _credentials(self, arrival: Arrival, context: Context) -> tuple[Callable[[], Principal], Any]:
-        """What asks again who the caller is, and when its credentials expire."""
-        again = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
-        return again, self.credentials(context).expires
+    def _reauthentication(
+        self, arrival: Arrival, context: Context
+    ) -> tuple[Callable[[], Principal], datetime | None]:
+        """A function that authenticates the caller again, and the time at which its credentials expire."""
+        authenticate = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
+        return authenticate, self.credentials(context).expires
 
     def credentials(self, context: Context) -> Credentials:
-        """What the caller of the call that is being served showed. Raises Unauthenticated."""
+        """The credentials of the current call. Raises Unauthenticated."""
         return self._authenticator.credentials(_ARRIVAL.get().metadata, self._names(context))
 
     def _names(self, context: Context) -> CertificateNames:
         return partial(certificate_names, context) if self.certificates else no_certificate
 
     def _stream(self, method: str, behaviour: Any, parse: Callable[[bytes], Any] | None) -> Any:
-        service = _open_service(method)
+        service = _public_service(method)
 
         async def stream(data: Any, context: Context) -> Any:
             call: CallContext | None = None
             request: Any = None
             opened: OpenCall | None = None
             arrival = _ARRIVAL.get()
-            request_id = sent_id(arrival.metadata) or self._new_id()
+            request_id = request_id_of(arrival.metadata) or self._new_id()
             with ExitStack() as stack:
                 try:
                     if service:
-                        opening = self.streams.unauthenticated(service, method, context.peer())
+                        opening = self.streams.open_public(service, method, context.peer())
                     else:
                         principal = arrival.principal or self._authenticate(arrival.metadata, context)
                         assert principal is not None
                         call = CallContext(method, request_id, principal)
                         CURRENT.set(call)
-                        opening = self.streams.one(principal, method, *self._credentials(arrival, context))
+                        opening = self.streams.open(
+                            principal, method, *self._reauthentication(arrival, context)
+                        )
                     opened = stack.enter_context(opening)
                     if call is not None:
                         call.access = opened.access
                     request = data if parse is None else parse(data)
                     del data
-                    if parse is not None and call is not None:  # a stream's own are checked as they are read
+                    if parse is not None and call is not None:  # client streams check what they read
                         check_fields(request, self._limits)
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
                     watched: Any = StreamContext(context, opened)
                     response = await _run(behaviour(request, watched), watched)
                 except (Exception, asyncio.CancelledError) as raised:
-                    # Within the stack: a stream counts until its client has heard why it ended.
+                    # Within the stack: the stream counts until its client has received the status.
                     urgent = opened is not None and opened.is_urgent
                     await end_call(
                         _reason(raised, opened),
@@ -271,7 +277,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 async def _refuse_unknown(_: Any, context: Context) -> None:
-    """Handles a call of a method that does not exist. Such calls are not counted: there are endless names."""
+    """End a call of an unknown method. These are not counted: the number of names is unbounded."""
     await abort(context, UnknownMethod())
 
 
@@ -279,7 +285,7 @@ _UNKNOWN: Handler = grpc.stream_stream_rpc_method_handler(_refuse_unknown)
 
 
 async def _run(started: Any, context: Context) -> Any:
-    """A stream handler to its end: a generator's messages are written here, a coroutine writes its own."""
+    """Run a stream handler. Writes the messages of a generator; a coroutine writes its own."""
     if not hasattr(started, "__aiter__"):
         return await started
     async with aclosing(started):
@@ -289,29 +295,29 @@ async def _run(started: Any, context: Context) -> Any:
 
 
 def _reason(raised: BaseException, opened: OpenCall | None) -> BaseException:
-    """Why a stream ends: what its handler raised, or what the server ended it with.
+    """Why a stream ends: the error of its handler, or the error with which the server ended it.
 
-    Not kept in a variable of the handler: the error's traceback holds the handler's frame.
+    A function, because a variable of the handler would be a cycle: the error's traceback holds its frame.
     """
     if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
         return opened.error or raised
     return raised
 
 
-def _open_service(method: str) -> str:
-    """`health` or `reflection` for a method that needs no caller; else empty."""
-    return next((name for prefix, name in _OPEN_TO_ALL.items() if method.startswith(prefix)), "")
+def _public_service(method: str) -> str:
+    """`health` or `reflection` for a method that needs no token; else empty."""
+    return next((name for prefix, name in _PUBLIC.items() if method.startswith(prefix)), "")
 
 
-def _parsed(parse: Any, data: bytes) -> Any:
-    """A request from its bytes. Raises InvalidField for bytes that are none."""
+def _parse(deserialize: Any, data: bytes) -> Any:
+    """A request from its bytes. Raises InvalidField if they are malformed."""
     try:
-        return parse(data)
+        return deserialize(data)
     except DecodeError:
         text = "its bytes are not a message of this method; generate the client from this server's contract"
         raise InvalidField.of("request", text) from None
 
 
-def _wait(request: Any) -> bool:
-    """Whether a long poll is to wait at all."""
+def _waits(request: Any) -> bool:
+    """Whether a long poll asks to wait."""
     return bool(request.HasField("wait") and (request.wait.seconds > 0 or request.wait.nanos > 0))

@@ -1,8 +1,9 @@
-"""Judges a history: docs/design.md 10, invariant by invariant, over what was said, heard and stored.
+"""Checks a history (requests, replies, events, stored rows) against the invariants of docs/design.md 10.
 
-Pure: it reads JSON lines and knows nothing of the server. An operation without a reply has an unknown
-outcome, which forbids nothing. Times of different processes are compared only as this machine's one clock
-allows: what somebody was told was true before that, what somebody asked for was not done before that.
+Pure: it reads JSON lines and imports nothing of the server. An operation without a reply has an unknown
+outcome and cannot violate anything. All processes share this machine's clock, so times of different
+processes compare in two ways only: a reply's effect happened before the reply was received, and a
+request's effect not before the request was sent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CHECKS = (answers.check, leases.check, views.check, watches.check, log.check, cr
 
 @dataclass
 class Verdict:
-    """What a history shows."""
+    """The violations found in a history, and the number of operations it covers."""
 
     violations: list[Violation] = field(default_factory=list)
     prompts: int = 0
@@ -31,17 +32,17 @@ class Verdict:
 
     @property
     def invariants(self) -> set[int]:
-        """The numbers of those that were violated."""
+        """The numbers of the violated invariants."""
         return {v.invariant for v in self.violations}
 
 
 def judge(folder: Path, bounds: Bounds | None = None) -> Verdict:
-    """Judge the history and the stored state in a folder."""
+    """Check the history and the stored state in a folder."""
     return judge_evidence(Evidence.read(folder, bounds or Bounds()))
 
 
 def judge_evidence(evidence: Evidence) -> Verdict:
-    """Judge what is known."""
+    """Check the evidence."""
     found = [violation for check in CHECKS for violation in check(evidence)]
     return Verdict(
         sorted(found, key=lambda v: v.invariant),

@@ -1,4 +1,4 @@
-"""Invariants 11 and 12: jobs are there, once, until their retention is over."""
+"""Invariants 11 and 12: a job is created once, and stored until its retention is over."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.faults.checker.evidence import Evidence, Operation
-from tests.faults.checker.violation import Violation, violated
+from tests.faults.checker.violation import Violation, violation
 from tests.faults.history import Line
 
 
 def check(e: Evidence) -> Iterator[Violation]:
-    """Both."""
+    """Check both invariants."""
     by_request: dict[str, list[Operation]] = defaultdict(list)
     for operation in e.operations:
         if operation.what == "create":
@@ -26,12 +26,14 @@ def check(e: Evidence) -> Iterator[Violation]:
             keep = operation.begun.get("keep")
             keeps[job_id] = float("inf") if keep is None else keep
             if job_id not in e.jobs and not e.is_deleted(job_id):
-                yield violated(11, f"job {job_id} was created, and is lost", operation.begun, operation.reply)
+                yield violation(
+                    11, f"job {job_id} was created, but is lost", operation.begun, operation.reply
+                )
         if len(made) > 1 and not any(e.is_deleted(job_id) for job_id in made):
             lines = [op.reply for op in made.values()]
-            yield violated(11, f"request {request_id} made {len(made)} jobs", *lines)
+            yield violation(11, f"request {request_id} created {len(made)} jobs", *lines)
         if len(rows[request_id]) > 1:
-            yield violated(
+            yield violation(
                 11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id]
             )
         for operation in operations:
@@ -40,23 +42,25 @@ def check(e: Evidence) -> Iterator[Violation]:
                 continue
             contents = {op.begun["f"] for op in operations}
             if reply["why"] != "ID_REUSED":
-                yield violated(0, f"a creation met {reply['code']} {reply['why']}", operation.begun, reply)
+                yield violation(0, f"a creation got {reply['code']} {reply['why']}", operation.begun, reply)
             elif len(contents) == 1:
-                yield violated(
-                    11, f"request {request_id} was refused as another one's", operation.begun, reply
+                yield violation(
+                    11, f"request {request_id} was refused as a reused id", operation.begun, reply
                 )
-    yield from _purged(e, keeps)
+    yield from _check_deleted(e, keeps)
 
 
-def _purged(e: Evidence, keeps: dict[str, float]) -> Iterator[Violation]:
+def _check_deleted(e: Evidence, keeps: dict[str, float]) -> Iterator[Violation]:
     for job_id, events in e.log.items():
         if events[-1]["type"] != "JOB_DELETED":
             continue
-        gone = events[-1]
+        deletion = events[-1]
         ended = [x for x in events if x["type"] in ("JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED")]
         if not ended:
-            yield violated(12, f"job {job_id} was deleted before its end", gone)
-        elif gone["at"] < ended[-1]["at"] + keeps.get(job_id, 0.0) - 0.001:
-            yield violated(12, f"job {job_id} was deleted before its retention was over", ended[-1], gone)
+            yield violation(12, f"job {job_id} was deleted before its end", deletion)
+        elif deletion["at"] < ended[-1]["at"] + keeps.get(job_id, 0.0) - 0.001:
+            yield violation(
+                12, f"job {job_id} was deleted before its retention was over", ended[-1], deletion
+            )
         if job_id in e.jobs:
-            yield violated(12, f"job {job_id} is deleted by its log, and stored", gone, e.jobs[job_id])
+            yield violation(12, f"job {job_id} is deleted in its log, but stored", deletion, e.jobs[job_id])

@@ -1,13 +1,13 @@
-"""Invariant 13: when it is over, nothing is stuck. And 0: what nobody foresaw."""
+"""Invariant 13: at the end nothing is stuck. And 0: no unexpected errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tests.faults.checker.evidence import Evidence
-from tests.faults.checker.violation import Violation, violated
+from tests.faults.checker.violation import Violation, violation
 
-_FORESEEN = {
+_EXPECTED = {
     "LEASE_LOST",
     "ID_REUSED",
     "ILLEGAL_STATE",
@@ -16,38 +16,38 @@ _FORESEEN = {
     "SESSION_NOT_FOUND",
     "PROMPT_CLOSED",
 }
-"""What a worker or a client may be told while leases come and go and retention does its work."""
+"""Error reasons that workers and clients may get while leases are lost and jobs are deleted."""
 
 
 def check(e: Evidence) -> Iterator[Violation]:
-    """Both."""
+    """Check both invariants."""
     for line in e.bugs:
-        yield violated(0, line["text"], line)
+        yield violation(0, line["text"], line)
     for operation in e.operations:
         if operation.refused and operation.what not in ("answer", "create") and operation.reply is not None:
             reply = operation.reply
-            if reply["why"] not in _FORESEEN:
-                text = f"{operation.what} met {reply['code']} {reply['why']}"
-                yield violated(0, text, operation.begun, reply)
+            if reply["why"] not in _EXPECTED:
+                text = f"{operation.what} got {reply['code']} {reply['why']}"
+                yield violation(0, text, operation.begun, reply)
     for line in e.director:
         match line["e"]:
             case "stuck":
-                yield violated(13, f"{line['party']} did not come to an end: {line['what']}", line)
+                yield violation(13, f"{line['party']} did not end: {line['what']}", line)
             case "left" if line["code"] != 0:
-                yield violated(13, f"{line['party']} did not leave in order: {line['code']}", line)
+                yield violation(13, f"{line['party']} did not leave normally: {line['code']}", line)
             case "drained" if line.get("last") and line["code"] != 0:
-                yield violated(13, f"{line['party']} did not drain: {line['code']}", line)
+                yield violation(13, f"{line['party']} did not drain: {line['code']}", line)
             case "dead" if line["code"] not in (-9, None):
-                yield violated(13, f"{line['party']} ended by itself: {line['code']}", line)
+                yield violation(13, f"{line['party']} ended unexpectedly: {line['code']}", line)
             case "at_rest":
                 if not line["answers"]:
-                    yield violated(13, f"{line['party']} does not say how it is", line)
+                    yield violation(13, f"{line['party']} does not report its metrics", line)
                 elif line["streams"] or line["queue"]:
                     left = f"{line['streams']:.0f} streams and {line['queue']:.0f} commands"
-                    yield violated(13, f"{line['party']} has {left} left", line)
+                    yield violation(13, f"{line['party']} has {left} left", line)
                 elif not line["memory_ok"]:
                     grown = f"{line['memory_before'] >> 20} to {line['memory_after'] >> 20} MiB"
-                    yield violated(13, f"{line['party']} grew from {grown}", line)
+                    yield violation(13, f"{line['party']} grew from {grown}", line)
     for line in e.clients:
         if line["e"] == "finished" and line["left"]:
-            yield violated(13, f"{line['left']} jobs had not ended when patience was over", line)
+            yield violation(13, f"{line['left']} jobs had not ended in time", line)

@@ -1,4 +1,4 @@
-"""A history, sorted by what the checks ask for."""
+"""A history, indexed for the checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tests.faults.history import Line, read
 
 PENDING, ANSWERED, EXPIRED, CANCELLED, SUPERSEDED = range(1, 6)
-"""PromptState, as it goes over the wire."""
+"""The values of PromptState on the wire."""
 PROMPT_STATES = {"PENDING": 1, "ANSWERED": 2, "EXPIRED": 3, "CANCELLED": 4, "SUPERSEDED": 5}
 JOB_STATES = {"PENDING": 1, "RUNNING": 2, "PENDING_HITL": 3, "COMPLETED": 4, "FAILED": 5, "CANCELLED": 6}
 ENDED_JOBS = {4, 5, 6}
@@ -21,30 +21,30 @@ PROMPT_ENDS = {
     "PROMPT_CANCELLED": CANCELLED,
     "PROMPT_SUPERSEDED": SUPERSEDED,
 }
-FOREVER = float("inf")
+NEVER = float("inf")
 GROUPS = {"ana": {"red"}, "bob": {"red"}, "cleo": set[str]()}
-"""The consoles, and what groups they are in."""
+"""The groups of each console's user."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Times in seconds that a check allows."""
+    """Tolerances of the checks, in seconds."""
 
     reach: float = 20.0
-    """Until an open prompt has reached a console that is connected, whatever breaks meanwhile."""
+    """Until an open prompt must have reached a connected console, whatever breaks meanwhile."""
     late: float = 60.0
-    """How late a timeout may be while things break."""
+    """Maximum delay of a timeout while faults are injected."""
     late_when_quiet: float = 3.0
-    """How late it may be when nothing does."""
+    """Maximum delay of a timeout without faults."""
     reaped: float = 25.0
-    """Until an expired session is gone."""
+    """Until an expired session must be deleted."""
     clock: float = 0.05
-    """What the clocks of a database and of a program may differ by."""
+    """Maximum difference between the clocks of the database and of a program."""
 
 
 @dataclass(eq=False)
 class Operation:
-    """An invocation and, if it is known, its outcome."""
+    """An invocation and, if known, its outcome."""
 
     what: str
     begun: Line
@@ -52,36 +52,36 @@ class Operation:
 
     @property
     def ok(self) -> bool:
-        """It was done."""
+        """Whether it succeeded."""
         return self.reply is not None and self.reply["e"] == "ok"
 
     @property
     def refused(self) -> bool:
-        """It was refused, and will not be done."""
+        """Whether it was refused for good."""
         return self.reply is not None and self.reply["e"] == "no"
 
 
 @dataclass(eq=False)
 class PromptFacts:
-    """What is known of a prompt from everybody together."""
+    """What the lines of all participants together say about a prompt."""
 
-    seen_open: float = FOREVER
-    """When somebody first knew of it: it was stored by then."""
-    seen_closed: float = FOREVER
-    """When somebody first knew of its end."""
+    seen_open: float = NEVER
+    """The time of the first line that mentions it: it was stored by then."""
+    seen_closed: float = NEVER
+    """The time of the first line that mentions its end."""
     closed_line: Line | None = None
-    closes: float = FOREVER
-    """The stored time of its end: it was open until then."""
+    closes: float = NEVER
+    """The time of its end in the log: it was open until then."""
 
 
 @dataclass(eq=False)
 class Evidence:
-    """All of it."""
+    """The history of a run and the rows stored at its end."""
 
     bounds: Bounds = field(default_factory=Bounds)
     operations: list[Operation] = field(default_factory=list)
     consoles: dict[str, list[Line]] = field(default_factory=lambda: defaultdict(list))
-    """By console: everything that its streams told, and its own dialling, in order."""
+    """By console: its connection attempts and all events it received, in order."""
     workers: list[Line] = field(default_factory=list)
     clients: list[Line] = field(default_factory=list)
     director: list[Line] = field(default_factory=list)
@@ -97,27 +97,27 @@ class Evidence:
 
     @classmethod
     def read(cls, folder: Path, bounds: Bounds) -> Evidence:
-        """What a folder holds."""
+        """Read the evidence from a folder."""
         return cls.of(read(folder), bounds)
 
     @classmethod
     def of(cls, lines: Iterable[Line], bounds: Bounds) -> Evidence:
-        """What these lines say."""
+        """Build the evidence from lines."""
         evidence = cls(bounds)
         open_ops: dict[tuple[str, str, int], Operation] = {}
         for line in lines:
-            evidence._take(line, open_ops)
+            evidence._add(line, open_ops)
         for lines_of in evidence.consoles.values():
             lines_of.sort(key=lambda line: line["t"])
         for job_events in evidence.log.values():
             job_events.sort(key=lambda event: (event["seq"], event["id"]))
-        evidence._learn()
+        evidence._find_first_sightings()
         return evidence
 
-    def _take(self, line: Line, open_ops: dict[tuple[str, str, int], Operation]) -> None:
+    def _add(self, line: Line, open_ops: dict[tuple[str, str, int], Operation]) -> None:
         event, who = line["e"], line["who"]
         if who == "stored":
-            self._take_row(line)
+            self._add_row(line)
             return
         self.ends_at = max(self.ends_at, line["t"])
         if event == "invoke":
@@ -137,7 +137,7 @@ class Evidence:
         elif not who.startswith("replica"):
             self.consoles[who].append(line)
 
-    def _take_row(self, line: Line) -> None:
+    def _add_row(self, line: Line) -> None:
         match line["e"]:
             case "job":
                 self.jobs[line["job_id"]] = line
@@ -150,42 +150,42 @@ class Evidence:
             case "log":
                 self.log[line["job_id"]].append(line)
 
-    def _learn(self) -> None:
-        """When each prompt was known to be open, and to be closed."""
+    def _find_first_sightings(self) -> None:
+        """Find when each prompt was first seen open and first seen closed."""
         for operation in self.operations:
             reply = operation.reply
             if reply is None or reply["e"] != "ok":
                 continue
             if operation.what == "ask":
-                self._seen(reply["p"], reply["t"])
+                self._note_open(reply["p"], reply["t"])
             elif operation.what == "answer" and reply["end"] != PENDING:
-                self._seen_closed(operation.begun["p"], reply)
+                self._note_closed(operation.begun["p"], reply)
         for lines in self.consoles.values():
             for line in lines:
                 if line["e"] == "up":
-                    self._seen(line["p"], line["t"])
+                    self._note_open(line["p"], line["t"])
                 elif line["e"] == "closed":
-                    self._seen_closed(line["p"], line)
+                    self._note_closed(line["p"], line)
         for line in self.workers:
             if line["e"] == "got":
-                self._seen_closed(line["p"], line)
+                self._note_closed(line["p"], line)
         for events in self.log.values():
             for event in events:
                 if event["type"] in PROMPT_ENDS:
                     facts = self.facts[event["prompt_id"]]
                     facts.closes = min(facts.closes, event["at"])
 
-    def _seen(self, prompt_id: str, when: float) -> None:
+    def _note_open(self, prompt_id: str, when: float) -> None:
         facts = self.facts[prompt_id]
         facts.seen_open = min(facts.seen_open, when)
 
-    def _seen_closed(self, prompt_id: str, line: Line) -> None:
+    def _note_closed(self, prompt_id: str, line: Line) -> None:
         facts = self.facts[prompt_id]
         if line["t"] < facts.seen_closed:
             facts.seen_closed, facts.closed_line = line["t"], line
 
     def is_for(self, console: str, prompt_id: str) -> bool | None:
-        """Whether a console may see a prompt; None if the prompt is not stored any more."""
+        """Whether a console's user is in the audience of a prompt; None if the prompt is not stored."""
         row = self.prompts.get(prompt_id)
         if row is None:
             return None
@@ -196,12 +196,12 @@ class Evidence:
         return console in users or not GROUPS.get(console, set()).isdisjoint(groups)
 
     def is_deleted(self, job_id: str) -> bool:
-        """Whether the log says that the job is gone."""
+        """Whether the log ends with the deletion of the job."""
         events = self.log.get(job_id)
         return bool(events) and events[-1]["type"] == "JOB_DELETED"  # type: ignore[index]
 
     def end_of(self, prompt_id: str) -> tuple[int, str] | None:
-        """How a prompt ended by its row: state, and the answer that won. None if it is not stored."""
+        """The state and the winning answer id in a prompt's row; None if the prompt is not stored."""
         row = self.prompts.get(prompt_id)
         if row is None:
             return None

@@ -1,4 +1,4 @@
-"""What is wrong, and where it is written."""
+"""Violations of the invariants, with the lines that prove them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 INVARIANTS: Mapping[int, str] = {
-    0: "nothing happens that nobody foresaw",
-    1: "what was ACCEPTED is stored, and read ever after",
-    2: "a prompt has one resolution, the same for all",
+    0: "no unexpected error happens",
+    1: "an ACCEPTED answer is stored, and read from then on",
+    2: "a prompt has one resolution, the same for all observers",
     3: "equal answer_id, equal result",
     4: "one live lease; no write with an old token",
-    5: "what can run is run; attempts are bounded",
-    6: "every console is told every open prompt",
-    7: "nothing old, closed or foreign is shown",
-    8: "a resume token skips nothing",
-    9: "seq has no gap; state is the fold of events",
-    10: "an end is an end; timeouts fire once and not early",
-    11: "a created job is never lost, nor made twice",
-    12: "retention spares what is needed",
-    13: "in the end nothing is stuck",
+    5: "a job that can run is run; attempts are bounded",
+    6: "every console gets every open prompt",
+    7: "no outdated, closed or foreign prompt is shown",
+    8: "a resume token skips no event",
+    9: "seq has no gap; the state is the fold of the events",
+    10: "a final state never changes; timeouts fire once and not early",
+    11: "a created job is never lost or duplicated",
+    12: "retention keeps everything that is still needed",
+    13: "at the end nothing is stuck",
 }
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One invariant that does not hold: what was seen, and the lines (file:line) that show it."""
+    """A violated invariant: what was observed, and the lines (file:line) that show it."""
 
     invariant: int
     text: str
@@ -37,7 +37,7 @@ class Violation:
         return f"invariant {self.invariant} ({INVARIANTS[self.invariant]}): {self.text}{where}"
 
 
-def violated(invariant: int, text: str, *lines: Mapping[str, Any] | None) -> Violation:
-    """A violation that these lines show."""
+def violation(invariant: int, text: str, *lines: Mapping[str, Any] | None) -> Violation:
+    """Build a violation with the positions of these lines."""
     known = (line["_at"] for line in lines if line is not None)
     return Violation(invariant, text, tuple(f"{name}:{number}" for name, number in known))

@@ -1,1 +1,1 @@
-"""The examples' counterparts by the Python SDK; they say the same things in JSON lines."""
+"""The same programs with the Python SDK; they print the same JSON lines."""

@@ -1,6 +1,6 @@
-"""The console of the examples by the SDK: `python -m tests.polyglot.programs.console --server SERVER`.
+"""The examples' console with the SDK: `python -m tests.polyglot.programs.console --server SERVER`.
 
-Each line of standard input is the values of one answer, a JSON object; a refused one is followed by the next.
+Each line of standard input has the values of one answer as a JSON object; after a refusal the next is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The worker of the examples by the SDK: `python -m tests.polyglot.programs.worker --server SERVER`."""
+"""The examples' worker with the SDK: `python -m tests.polyglot.programs.worker --server SERVER`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.programs.saying import log_to_stderr, say
 
 
 class Canary(BaseModel):
-    """What the form asks for."""
+    """The answer's form."""
 
     canary_percent: Annotated[int, Field(ge=1, le=100, title="Percent of the traffic")]
 

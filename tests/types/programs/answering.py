@@ -1,4 +1,4 @@
-"""What a console and a scripted human get."""
+"""Types of a console and of a scripted human."""
 
 from typing import assert_type
 
@@ -35,7 +35,7 @@ async def test_it(human: Human, clock: Clock) -> None:
     await clock.advance(hours=4)
     assert_type(human.seen, list[str])
 
-    # What is wrong is found before it runs.
+    # Errors that type checkers must find.
     human.on(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     human.on().approves(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await clock.advance(weeks=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -1,4 +1,4 @@
-"""What a job function gets for what it asks."""
+"""Types of the answers in a job function."""
 
 import asyncio
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ async def everything(job: Job, order: str) -> None:
     assert_type(await asyncio.create_task(job.ask("Which?", Policy, key="task")), Policy)
     assert_type(await asyncio.wait_for(job.confirm("Now?", key="now"), 3), Verdict[None])
 
-    # What is wrong is found before it runs.
+    # Errors that type checkers must find.
     await job.ask("Why?")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await job.ask("Why?", key="k", colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await job.confirm("Pay?", key="k", to=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]

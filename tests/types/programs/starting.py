@@ -1,4 +1,4 @@
-"""What a program gets for the jobs that it starts."""
+"""Types of jobs that a program starts."""
 
 from typing import Any, assert_type
 
@@ -47,7 +47,7 @@ async def main() -> None:
         bare: Run = client.run("id")
         assert_type(bare, Run[Any])
 
-        # What is wrong is found before it runs.
+        # Errors that type checkers must find.
         await refund.start()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         await refund.start(order=17)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         await refund.start(order="A", day=4)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

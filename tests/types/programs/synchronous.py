@@ -1,4 +1,4 @@
-"""What a program without an event loop gets: the types of the asynchronous client, without `await`."""
+"""Types of the synchronous client: those of the asynchronous one without `await`."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, assert_type
@@ -42,7 +42,7 @@ def main() -> None:
                 assert_type(shown, ConsolePrompt)
                 assert_type(shown.approve(comment="checked"), AnswerOutcome)
 
-        # What is wrong is found before it runs.
+        # Errors that type checkers must find.
         client.get(17)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         client.get("id", weak=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         client.start("refund", colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

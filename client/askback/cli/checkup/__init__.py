@@ -1,4 +1,4 @@
-"""What `askback doctor` looks at: this installation, a server, a database."""
+"""The checks of `askback doctor`: of this installation, a server, a database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: what was looked at, what was found, and what to do about it."""
+    """One line of the report: the name of the check, its result, and what to do about it."""
 
     check: str
     level: Level
@@ -25,15 +25,15 @@ class Finding:
 
 
 def ok(check: str, message: str) -> Finding:
-    """All is well."""
+    """A finding without a problem."""
     return Finding(check, Level.OK, message)
 
 
 def warn(check: str, message: str, todo: str) -> Finding:
-    """It works, and could hurt."""
+    """A finding that works now but can cause trouble."""
     return Finding(check, Level.WARN, message, todo)
 
 
 def fail(check: str, message: str, todo: str) -> Finding:
-    """It does not work."""
+    """A finding that does not work."""
     return Finding(check, Level.FAIL, message, todo)

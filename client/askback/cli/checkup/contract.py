@@ -1,7 +1,7 @@
-"""The server's own account of its contract, by gRPC reflection, held against ours.
+"""Reads the server's contract by gRPC reflection, to compare it with the client's.
 
-The messages of the reflection service are made here, in a pool of their own: the light client does not
-have the package that brings them.
+The messages of the reflection service are built here, in a separate descriptor pool: the light client does
+not depend on the package that has them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _messages() -> tuple[type[Any], type[Any]]:
-    """The request and the response of the reflection service, as far as they are needed."""
+    """The request and the response of the reflection service, with the fields that are used here."""
     file = descriptor_pb2.FileDescriptorProto(name="reflection.proto", package="seen", syntax="proto3")
     request = file.message_type.add(name="Request")
     request.field.add(name="symbol", number=4, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
@@ -39,17 +39,17 @@ def _messages() -> tuple[type[Any], type[Any]]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    made = [
+    classes = [
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seen.{n}"))
         for n in ("Request", "Response")
     ]
-    return made[0], made[1]
+    return classes[0], classes[1]
 
 
 async def contract_of(channel: grpc.aio.Channel, timeout: float) -> dict[str, set[str]]:
-    """By file of the contract: the names of the methods and fields that the server knows.
+    """The names of the server's methods and fields, by file of the contract.
 
-    Raises grpc.RpcError, also from a server without reflection.
+    Raises grpc.RpcError, also if the server has no reflection.
     """
     request, response = _messages()
     start: Any = channel.stream_stream(_METHOD, request.SerializeToString, response.FromString)
@@ -64,7 +64,7 @@ async def contract_of(channel: grpc.aio.Channel, timeout: float) -> dict[str, se
 
 
 def our_contract() -> dict[str, set[str]]:
-    """The same of this client."""
+    """The names of this client's methods and fields, by file of the contract."""
     known: dict[str, set[str]] = {}
     waiting = [service.file for service in SERVICES]
     while waiting:

@@ -1,4 +1,4 @@
-"""This installation: Python, packages, configuration."""
+"""Checks this installation: Python, packages, configuration, and a database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _USES = {
 
 
 def check_installation() -> Iterator[Finding]:
-    """The installation and its configuration."""
+    """Check the installation and its configuration."""
     yield ok("python", f"{platform.python_implementation()} {platform.python_version()}")
     yield ok("askback", version("askback"))
     yield from _packages()
@@ -36,7 +36,7 @@ def check_installation() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """What the light client needs must be there; an extra is there whole, or is not there."""
+    """The packages of the light client are required; an extra is reported as installed or not."""
     wanted: dict[str, list[str]] = {"": []}
     for text in requires("askback") or ():
         found = _REQUIREMENT.match(text)
@@ -70,7 +70,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _configuration(path: Path) -> Iterator[Finding]:
-    """The profile file, and what the environment sets over it."""
+    """The profile file, and the environment variables that override it."""
     if not path.exists():
         yield ok("configuration", f"no file {path}")
     else:
@@ -93,7 +93,7 @@ def _configuration(path: Path) -> Iterator[Finding]:
 
 
 def check_database(url: str) -> Finding:
-    """Whether the database can be reached and has this version's schema. Needs the service."""
+    """Check that the database can be reached and has this version's schema. Needs the service."""
     try:
         service: Any = import_module("askback_server.__main__")
     except ModuleNotFoundError as error:

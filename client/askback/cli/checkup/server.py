@@ -1,4 +1,4 @@
-"""A server: reachable, ready, of our contract, and what it lets us do."""
+"""Checks a server: its connection, health, contract and clock, and the caller's identity."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from askback.v1.access_service_pb2_grpc import AccessServiceStub
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
 _NO_JOB = "00000000-0000-7000-8000-000000000000"
-"""Written like a job's id, and no job's: a view of it is empty."""
+"""A valid job id that no job has: a view of its prompts is empty."""
 _EXPIRES_SOON = timedelta(days=7)
 _SERVING = b"\x08\x01"
 SKEW = 2.0
-"""Seconds between two clocks that hurt nobody."""
+"""The difference between two clocks, in seconds, that is harmless."""
 
 
 async def check_server(connection: Connection) -> AsyncIterator[Finding]:
-    """The server of the connection. Ends early where nothing more can be seen."""
+    """Check the server of the connection. Stops early if further checks are impossible."""
     endpoint = connection.endpoint()
     name = f"{endpoint.target}{' (TLS)' if endpoint.tls else ''}"
     async with endpoint.open(only_healthy=False) as channel:
@@ -53,7 +53,7 @@ async def check_server(connection: Connection) -> AsyncIterator[Finding]:
 
 
 async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
-    """What keeps us from the server; None if nothing does."""
+    """The problem with the connection to the server; None if there is none."""
     try:
         await connect(channel, endpoint, patience=min(HASTE, timeout))
     except CannotConnect as problem:
@@ -63,7 +63,7 @@ async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeo
 
 
 async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
-    """The health of the server and of each of its services."""
+    """Check the health of the server and of each of its services."""
     check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
     ill = []
     for name in ("", *(service.full_name for service in SERVICES)):
@@ -82,7 +82,7 @@ async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
 
 
 async def _check_contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
-    """Whether client and server speak of the same things."""
+    """Compare the contracts of client and server."""
     try:
         theirs = await contract_of(channel, timeout)
     except grpc.RpcError as error:
@@ -104,7 +104,7 @@ async def _check_contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
 async def _check_identity(
     channel: grpc.aio.Channel, endpoint: Endpoint, connection: Connection
 ) -> AsyncIterator[Finding]:
-    """Who we are there, what we may do, and whose clock is wrong."""
+    """Check the caller's identity and permissions, and the server's clock."""
     timeout, metadata, namespace = connection.timeout, endpoint.metadata(), connection.namespace
     before = datetime.now(UTC)
     try:
@@ -115,15 +115,15 @@ async def _check_identity(
         yield _unknown_identity(from_rpc(rpc), endpoint)
         return
     identity, now = Identity.from_proto(reply), datetime.now(UTC)
-    said = identity_sentence(identity, Times(identity.server_time or now))
+    summary = identity_sentence(identity, Times(identity.server_time or now))
     left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
     if not identity.may_use(namespace):
-        yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")
+        yield fail("identity", f"{summary}; not {one_line(namespace)}", "name one of yours with --namespace")
         return
     if left is not None and left < _EXPIRES_SOON:
-        yield warn("identity", said, "ask for a new token: `askback token add` makes one")
+        yield warn("identity", summary, "ask for a new token: `askback token add` makes one")
     else:
-        yield ok("identity", said)
+        yield ok("identity", summary)
     if identity.has("console"):
         yield await _check_clock(HitlServiceStub(channel), namespace, metadata, timeout)
     elif identity.server_time is not None:
@@ -131,7 +131,7 @@ async def _check_identity(
 
 
 def _unknown_identity(error: AskbackError, endpoint: Endpoint) -> Finding:
-    """What to say where the server did not tell who we are."""
+    """The finding for a server that did not report the caller's identity."""
     if isinstance(error, Unauthenticated):
         known = "look at ASKBACK_TOKEN or the profile" if endpoint.token else ""
         return fail("identity", error.message, known or "set ASKBACK_TOKEN, or use --profile")
@@ -141,7 +141,7 @@ def _unknown_identity(error: AskbackError, endpoint: Endpoint) -> Finding:
 
 
 async def _check_clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Finding:
-    """The difference of the clocks: a session's id is a UUIDv7, which has the server's time in it."""
+    """Compare the clocks: the id of a console's session is a UUIDv7, which contains the server's time."""
     hello = hitl.ConverseHello(namespace=namespace, filter=hitl.PromptFilter(job_id=_NO_JOB))
     call = stub.Converse(metadata=metadata, timeout=timeout)
     before = datetime.now(UTC)
@@ -159,7 +159,7 @@ async def _check_clock(stub: Any, namespace: str, metadata: Any, timeout: float)
 
 
 def _clock_finding(replica: str, theirs: datetime, before: datetime, after: datetime) -> Finding:
-    """How far a server's clock is from ours; `before` and `after` are ours around its answer."""
+    """Compare a server's time with the local times `before` and `after` the call."""
     skew = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
     if skew > SKEW:
         where = "ahead" if theirs > after else "behind"

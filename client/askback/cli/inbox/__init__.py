@@ -1,4 +1,4 @@
-"""`askback inbox`: read and answer what waits for you."""
+"""`askback inbox`: list and answer prompts."""
 
 from __future__ import annotations
 

@@ -110,12 +110,13 @@ async def _answer_from_options(
     comment: str,
     answer_id: str,
 ) -> AnswerOutcome:
-    """The answer that the options make. Raises click.UsageError."""
+    """Send the answer that the options describe. Raises click.UsageError."""
     from askback._model.answers import giving_values
     from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
+    from askback.terminal.prompt_form import entries
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):
@@ -159,7 +160,7 @@ async def _answer_in_dialogue(
     comment: str | None,
     revision: int | None,
 ) -> AnswerOutcome | NotAnswered:
-    """Show the prompt and ask for the answer; NotAnswered if it is left alone."""
+    """Show the prompt and ask the person for the answer; NotAnswered if they leave it."""
     from askback.cli.inbox.sender import sender_for
     from askback.terminal.draft import SavedInput
     from askback.terminal.prompt_work import work_on

@@ -1,4 +1,4 @@
-"""An answer that was not taken: told in one sentence, with the exit code that it is worth."""
+"""Reports the server's verdict on an answer: a sentence for people, a record for programs, an exit code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS: dict[type[AskbackError], AnswerStatus] = {
 
 
 def refusal_record(error: AskbackError, **more: Any) -> dict[str, Any]:
-    """The refusal for programs."""
+    """A refused answer as a JSON object."""
     found: dict[str, Any] = {**more, "message": refusal_words(error, now()), "exit": int(exit_of(error))}
     found["status"] = str(_STATUS.get(type(error), error.code))
     found |= {"code": error.code, "reason": error.reason} if error.reason else {"code": error.code}
@@ -39,7 +39,7 @@ def refusal_record(error: AskbackError, **more: Any) -> dict[str, Any]:
 
 
 def print_refusal(out: Output, error: AskbackError) -> Exit:
-    """Print why an answer was not taken."""
+    """Print why an answer was not accepted, and return the exit code."""
     if out.as_json:
         found = refusal_record(error)
         out.error(found.pop("message"), **found)
@@ -51,7 +51,7 @@ def print_refusal(out: Output, error: AskbackError) -> Exit:
 
 
 def outcome_record(outcome: AnswerOutcome) -> dict[str, Any]:
-    """An answer that was taken, for programs."""
+    """An accepted answer as a JSON object."""
     return {
         "status": str(outcome.status),
         "answerId": outcome.answer_id,
@@ -61,7 +61,7 @@ def outcome_record(outcome: AnswerOutcome) -> dict[str, Any]:
 
 
 def print_outcome(out: Output, outcome: AnswerOutcome) -> None:
-    """Print that an answer was taken."""
+    """Print an accepted answer."""
     if out.as_json:
         out.json(outcome_record(outcome))
     else:

@@ -1,4 +1,4 @@
-"""`askback inbox approve` and `askback inbox reject`: prompts named one by one, a result for each."""
+"""`askback inbox approve` and `askback inbox reject`: decide the prompts that are named, one by one."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def _decide(
         terminal = context.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
-        said = f"{name}  " if len(prompts) > 1 else ""
+        prefix = f"{name}  " if len(prompts) > 1 else ""
         try:
             prompt = await prompt_of(context.client, name)
             if revision is not None:
@@ -108,9 +108,9 @@ async def _decide(
             if context.out.as_json:
                 context.out.json(refusal_record(error, name=name))
             else:
-                _tell(context, said, error)
+                _tell(context, prefix, error)
             continue
-        _report(context, name if context.out.as_json else said, outcome)
+        _report(context, name if context.out.as_json else prefix, outcome)
     return first
 
 
@@ -121,7 +121,7 @@ async def _one(
     comment: str,
     terminal: Terminal | None,
 ) -> AnswerOutcome | None:
-    """One decision; None if the person thinks better of it."""
+    """Send one decision; None if the person changes their mind at the terminal."""
     misfit = _misfit(context, prompt, decision) if prompt.is_open else None
     if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
         raise misfit
@@ -145,15 +145,16 @@ async def _one(
 
 
 def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
-    """Why a bare decision cannot answer this prompt, with the command that can; None if it can.
+    """The error for a prompt that a decision without values cannot answer, with a command that can; or None.
 
-    A terminal asks for the values itself, so only what is not offered is refused before it is opened.
+    At a terminal the caller ignores it for a decision that is offered: the dialogue asks for the values.
     """
     from askback._model.answers import giving_values
     from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
     from askback.terminal.keys import verb_of
+    from askback.terminal.prompt_form import entries
 
     offered = [option.decision for option in prompt.decisions]
     fields = [field for field in flat(entries(prompt)) if field.name]
@@ -176,7 +177,7 @@ def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind)
 
 
 async def _show_unasked(context: CommandContext, prompt: PromptInfo) -> None:
-    """What --yes answers, on stderr whatever the options: the log of a script says what was approved."""
+    """Print the prompt that --yes answers on stderr, even with --quiet, so that a script's log has it."""
     from askback.cli.output import as_json
     from askback.cli.record import record
     from askback.terminal.prompt_text import write_prompt
@@ -193,7 +194,7 @@ async def _show_unasked(context: CommandContext, prompt: PromptInfo) -> None:
 
 
 def _report(context: CommandContext, name: str, outcome: AnswerOutcome | None) -> None:
-    """Print what became of one prompt; `name` is empty where only one was named."""
+    """Print the result for one prompt; `name` is empty if only one prompt was named."""
     from askback.cli.inbox.answer_report import outcome_record
     from askback.terminal.verdicts import accepted_words
 

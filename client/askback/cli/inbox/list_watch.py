@@ -1,14 +1,14 @@
-"""`askback inbox ls --watch`: the queue as it is, then a line for each change."""
+"""`askback inbox ls --watch`: a table of the open prompts, then a line for each change."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line
-from askback.cli.inbox.listing import write_prompts
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
 from askback.terminal.prompt_list import urgency
 from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from askback.cli.context import CommandContext
 
 _LEFT = 11
-"""So wide is a span of two units: `23 h 59 min`."""
+"""The width of a span with two units, such as `23 h 59 min`."""
 _TITLE = 40
 _LEAST = 20
 
 
 async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
-    """Follow the open prompts of a view; after a break of the connection only what changed meanwhile.
+    """Follow the open prompts of a view; after a reconnect only the changes since then are printed.
 
-    A table, then lines that begin with the time left and the title. For programs each line is an event:
-    with -o tsv the event and then the fields of `inbox ls`.
+    People see a table, then lines that begin with the time left and the title. Programs get one event per
+    line; with -o tsv the event is followed by the fields of `inbox ls`.
     """
     out = context.out
     known: dict[str, PromptInfo] = {}
@@ -43,13 +43,13 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
             elif live and (what := "new" if before is None else _difference(before, change)):
                 out.line(_line(out.width, time_left_words(change, now()), change, what))
         elif isinstance(change, Closing):
-            gone = known.pop(change.prompt_id, None)
+            removed = known.pop(change.prompt_id, None)
             if out.as_json:
                 out.json(_closing_record(change))
-            elif gone is not None and out.as_tsv:
-                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
-            elif live and gone is not None:
-                out.line(_line(out.width, _state(change), gone, _end(change)))
+            elif removed is not None and out.as_tsv:
+                out.tsv([change.why, *prompt_row(removed, now())[:8], _state(change), removed.job_id])
+            elif live and removed is not None:
+                out.line(_line(out.width, _state(change), removed, _end(change)))
         elif out.as_json:
             out.json({"event": "caughtUp", "openPrompts": change.open_prompts})
         elif not live:
@@ -60,7 +60,7 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
 
 
 def _difference(before: PromptInfo, newest: PromptInfo) -> str:
-    """What a person should know that has changed; empty for what changed only in the books."""
+    """The change in words; empty for a change that does not matter to people."""
     if before.revision != newest.revision:
         return f"changed, revision {newest.revision}"
     if before.claimed_by != newest.claimed_by:
@@ -71,7 +71,7 @@ def _difference(before: PromptInfo, newest: PromptInfo) -> str:
 
 
 def _end(closing: Closing) -> str:
-    """How it ended, without the state, which the line begins with: `by ana: ACCEPT`."""
+    """How the prompt ended, without the state, with which the line begins: `by ana: ACCEPT`."""
     resolution = closing.resolution
     if resolution is None:
         return leaving(closing, now())
@@ -83,14 +83,14 @@ def _end(closing: Closing) -> str:
 
 
 def _state(closing: Closing) -> str:
-    """The prompt's state where it has ended; open where it is only gone from the view."""
+    """The state of a prompt that has ended; `open` for one that has only left the view."""
     if closing.resolution is None:
         return "open"
     return STATE_WORDS.get(closing.resolution.state, closing.resolution.state.lower())
 
 
 def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
-    """One change: the time left and the title first, the title cut so that the rest fits."""
+    """The line for one change, with the time left and the title first; the title is cut to fit."""
     rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
     room = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
     title = one_line(prompt.title, min(room, _TITLE) if room else 0)

@@ -8,6 +8,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.context import CommandContext, client_command
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.inbox.view import open_prompts, view, view_options
 from askback.cli.lookup import prompt_of
 
@@ -24,6 +25,7 @@ STATES = {
     "superseded": "SUPERSEDED",
 }
 ORDERS = ("urgency", "deadline", "oldest", "newest", "kind", "title")
+_LIMIT = 50
 _PAGE = 500
 
 
@@ -43,7 +45,7 @@ _PAGE = 500
     show_default=True,
     help="urgency: by priority, then deadline, then age.",
 )
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command
 async def ls(
@@ -63,7 +65,7 @@ async def ls(
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended")}
     if watch:
         other = next((name for name, given in {"state": states, **chosen}.items() if given), None)
-        other = other or ("sort" if order != "urgency" else None)
+        other = other or ("sort" if order != "urgency" else "limit" if limit != _LIMIT else None)
         if other:
             raise click.UsageError(f"--watch follows open prompts; --{other} does not go with it")
         await watch_prompts(context, await view(context.client, options))
@@ -87,7 +89,10 @@ async def ls(
 async def _prompts(
     context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
 ) -> tuple[list[PromptInfo], int]:
-    """The prompts to list, and how many match in all. The server sorts by urgency; else all are read."""
+    """The prompts to list, and the number of matching ones.
+
+    The server sorts by urgency; for any other order all matching prompts are read and sorted here.
+    """
     found: list[PromptInfo] = []
     token = ""
     most = limit if order == "urgency" else 0
@@ -104,7 +109,7 @@ async def _prompts(
 
 
 def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
-    """In this order; what is equal stays as it was, by urgency."""
+    """The prompts in this order; equal ones stay in the order of urgency."""
     from datetime import UTC, datetime
 
     far, early = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
@@ -121,25 +126,13 @@ def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
 async def _alone(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
-    """How many of all that match no one else has a console open for."""
+    """The number of matching prompts for which no other person has a console open."""
     if context.out.quiet or (narrowed["states"] and "PENDING" not in narrowed["states"]):
         return 0
     if len(found) == total:
         return sum(prompt.unattended_since is not None for prompt in found)
     page = await context.client.prompt_page(**{**narrowed, "unattended": True}, page_size=1)
     return page.total
-
-
-def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
-    """Print prompts as a table, or as lines for a program."""
-    from askback.terminal.prompt_table import prompt_columns, prompt_row
-    from askback.terminal.words import now
-
-    if context.out.as_tsv:
-        for prompt in prompts:
-            context.out.tsv(prompt_row(prompt, now()))
-    else:
-        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose))
 
 
 @click.command(cls=Command)

@@ -39,7 +39,7 @@ async def next_prompt(context: CommandContext, **options: Any) -> None:
 
 
 class _InboxWalk:
-    """One person's way through the queue, which they may go back and forth."""
+    """Takes a person through the open prompts, forwards and backwards."""
 
     def __init__(self, client: Client, narrowed: dict[str, Any], terminal: Terminal) -> None:
         self._client = client
@@ -53,7 +53,7 @@ class _InboxWalk:
         self.skipped = 0
 
     async def run(self) -> None:
-        """Until nothing more waits, or the person quits."""
+        """Run until no prompt is left, or the person quits."""
         from askback.terminal.keys import Action
 
         prompt = await self._take()
@@ -70,9 +70,9 @@ class _InboxWalk:
         self._terminal.writer.line("nothing more waits for you" if self._seen else "nothing waits for you")
 
     async def _take(self, text: str = "") -> PromptInfo | None:
-        """Claim the first prompt in the queue that was not seen yet and can be; None if there is none.
+        """Claim the first prompt that the person has not seen yet; None if there is none.
 
-        `text`: of those that have these words, seen or not.
+        With `text` the first one that has these words, seen or not. Skips prompts that cannot be claimed.
         """
         from askback.errors import NotFound, PromptClaimed, PromptClosed
         from askback.terminal.search import matches
@@ -89,7 +89,7 @@ class _InboxWalk:
         return None
 
     async def _again(self, prompt_id: str) -> PromptInfo | None:
-        """Claim a prompt that was looked at before; None if it is not to be had any more."""
+        """Claim a prompt that the person has seen before; None if it cannot be claimed any more."""
         from askback.errors import NotFound, PromptClaimed, PromptClosed
 
         try:
@@ -98,7 +98,7 @@ class _InboxWalk:
             return None
 
     async def _move(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
-        """The prompt that the person wants to look at instead; the same one if there is no other."""
+        """Claim the prompt that the person wants instead; the same one if there is no other."""
         from askback.terminal.keys import Action
 
         found: PromptInfo | None = None
@@ -119,7 +119,10 @@ class _InboxWalk:
         return found
 
     async def _answer(self, prompt: PromptInfo) -> NotAnswered | None:
-        """One prompt: None if it has been answered or has ended. The claim does not outlive it."""
+        """Let the person answer one claimed prompt, and release the claim if they do not.
+
+        Returns None if the prompt was answered or has ended, else what the person wants instead.
+        """
         from contextlib import suppress
 
         from askback.cli.inbox.sender import sender_for

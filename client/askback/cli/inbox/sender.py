@@ -1,4 +1,4 @@
-"""Sends what a person has typed, and keeps it while the server is away."""
+"""Sends an answer from a dialogue, and retries it with the person's consent while the server is away."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from askback.terminal.wizard import Send
 
 
 def sender_for(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
-    """What a wizard sends by. Without a server the person says whether to try again, with the same answer."""
+    """The wizard's function to send a draft.
+
+    While the server is unavailable it asks whether to try again, with the same answer id, so that the answer
+    counts once.
+    """
 
     async def send(draft: Draft) -> AnswerOutcome:
         answer_id = uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""Which prompts a command speaks of: options that narrow a view, and prompts by name."""
+"""Options that filter prompts, and the completion of prompt names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that narrow a view of prompts."""
+    """Add the options that filter prompts."""
     options = (
         click.option(
             "--kind",
@@ -59,9 +59,9 @@ def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
-    """The values of `view_options` as the SDK's arguments.
+    """The values of `view_options` as arguments of the SDK.
 
-    Raises click.UsageError, and for a job's handle that names no one job NotFound or Ambiguous.
+    Raises click.UsageError, and NotFound or Ambiguous for a handle that does not name exactly one job.
     """
     from askback.cli.job_input import label_conditions
     from askback.cli.lookup import job_id_of
@@ -72,13 +72,13 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Handles of open prompts with their titles, the most urgent first; none on any error."""
-    from askback._text.handle import completed
+    """Handles of open prompts with their titles, the most urgent first; none on an error."""
+    from askback._text.handle import completions
     from askback._text.text import one_line
     from askback.cli.candidates import urgent_prompts
 
     found = urgent_prompts(ctx)
-    matching = completed((prompt.prompt_id for prompt in found), incomplete)
+    matching = completions((prompt.prompt_id for prompt in found), incomplete)
     return [
         CompletionItem(
             matching[prompt.prompt_id], help=one_line(f"[{prompt.content.kind}] {prompt.content.title}", 70)

@@ -1,4 +1,4 @@
-"""What a retried job has of the one it repeats, for `job show`."""
+"""The answers and checkpoints that a retry has carried over from the earlier job, for `job show`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from askback._text.text import one_line
 
 @dataclass
 class CarriedOver:
-    """The answers and checkpoints that its first events list."""
+    """The answers and checkpoints that the first events of a retry list."""
 
     retried_from: str
     answers: list[dict[str, Any]] = field(default_factory=list)
-    """With `key`, `decision`, `by`, `at` and `from`, the job in which it was given."""
+    """Each has `key`, `decision`, `by`, `at`, and in `from` the job in which the answer was given."""
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
-    """With `key` and `at`."""
+    """Each has `key` and `at`."""
 
     @classmethod
     async def read(cls, client: Client, job: JobInfo) -> CarriedOver | None:
-        """Read it; None of a job that carried nothing over. Raises NotFound."""
+        """Read the carry-over of a job; None if it is not a retry, or nothing was carried over.
+
+        Raises NotFound.
+        """
         if not job.retried_from_job_id:
             return None
         found = cls(job.retried_from_job_id)
@@ -43,7 +46,7 @@ class CarriedOver:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The same as a JSON object."""
+        """The carry-over as a JSON object."""
         return {
             "retriedFrom": self.retried_from,
             "answers": self.answers,
@@ -51,7 +54,7 @@ class CarriedOver:
         }
 
     def lines(self, times: Times) -> Iterator[str]:
-        """The same for people."""
+        """The carry-over as lines for people."""
         counted = f"{len(self.answers)} answers, {len(self.checkpoints)} checkpoints"
         yield f"carried over from {one_line(self.retried_from)}: {counted}"
         for answer in self.answers:

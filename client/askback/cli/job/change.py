@@ -60,7 +60,7 @@ async def update(
     for tries in range(_TRIES, 0, -1):
         version, wanted = 0, None
         if named or removed:
-            # The server replaces labels whole, so another change in between must be noticed.
+            # The server replaces all labels, so detect a concurrent change by the version.
             job = await client.get(job_id)
             if absent := [name for name in removed if name not in job.labels]:
                 raise click.UsageError(f"--remove-label: the job has no label {absent[0]}")

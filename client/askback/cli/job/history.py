@@ -1,4 +1,4 @@
-"""A finished job with all that was asked and answered, as its export needs it."""
+"""A finished job with its prompts, events and answers, for the exports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from askback.errors import FailedPrecondition
 
 @dataclass(frozen=True)
 class History:
-    """A finished job: its prompts by round, its events in order, every answer by prompt and answer id."""
+    """A finished job, its prompts in the order of rounds, its events, its answers by prompt and answer id."""
 
     job: JobInfo
     prompts: dict[str, PromptInfo]
@@ -22,7 +22,7 @@ class History:
 
     @classmethod
     async def read(cls, client: Client, job_id: str) -> History:
-        """Read it. Raises NotFound, FailedPrecondition if the job has not ended."""
+        """Read the history of a job. Raises NotFound, FailedPrecondition if the job has not ended."""
         job = await client.get(job_id)
         if not job.state.is_terminal:
             raise FailedPrecondition(f"job {job_id} has not ended; there is no whole story to export yet")

@@ -1,4 +1,4 @@
-"""`askback job ls --watch`: the jobs as they are, then a line for each change."""
+"""`askback job ls --watch`: a table of the jobs, then a line for each change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from askback._model.jobs import JobInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import cut, one_line
-from askback.cli.job.listing import doing, row, write_jobs
+from askback.cli.job.job_table import doing, row, write_jobs
 from askback.cli.record import record
 from askback.cli.words import JOB_STATES
 
@@ -19,12 +19,11 @@ _TYPE = 16
 
 
 async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
-    """Follow the jobs that match; after a break of the connection only what changed meanwhile.
+    """Follow the jobs that match; after a reconnect only the changes since then are printed.
 
-    Of states that are named, a job is told of from when it is in one, to the change that takes it out.
-
-    A table, then lines that begin with the state and the type. For programs each line is an event: with
-    -o tsv the event and then the fields of `job ls`.
+    With a filter by state a job is followed from entering one of the states up to the change that leaves
+    them. People see a table, then lines that begin with the state and the type. Programs get one event per
+    line; with -o tsv the event is followed by the fields of `job ls`.
     """
     out = context.out
     known: dict[str, JobInfo] = {}
@@ -46,11 +45,11 @@ async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
             if live and (change.job.state.is_terminal or not matches):
                 del known[change.job_id]
         elif change.kind == "removed":
-            gone = known.pop(change.job_id, None)
+            removed = known.pop(change.job_id, None)
             if out.as_json:
                 out.json({"event": "removed", "jobId": change.job_id})
-            elif gone is not None and out.as_tsv:
-                out.tsv(["removed", *row(gone)])
+            elif removed is not None and out.as_tsv:
+                out.tsv(["removed", *row(removed)])
         elif change.kind == "caught_up":
             if out.as_json:
                 out.json({"event": "caughtUp", "jobs": len(known)})
@@ -63,7 +62,7 @@ async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
 
 
 def _line_key(job: JobInfo) -> tuple[str, str]:
-    """What a line says of a job: no line is printed where this is the same."""
+    """The content of a job's line: a change that leaves it as it is prints no line."""
     return str(job.state), doing(job)
 
 

@@ -1,7 +1,7 @@
-"""A finished job as a test of its worker: the same input, and a scripted human who says the same.
+"""Writes a finished job as a test of its worker, for `askback.testing`.
 
-For `askback.testing`: what people answered becomes rules, what nobody answered becomes `.never()` and a
-step of the test's clock, and the end is asserted as it was.
+The test starts the job with the same input and asserts the same end. A scripted human gives the answers that
+people gave. A prompt without an answer becomes `.never()`, and the test's clock advances by its deadline.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _CLOSINGS = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SU
 
 
 def pytest_source(history: History, worker: str) -> str:
-    """The test's source. `worker` is where the Worker object is, as `module:name`.
+    """The source of the test. `worker` is the place of the Worker object, as `module:name`.
 
-    Raises FailedPrecondition for a job without a worker, and for one that was cancelled from outside.
+    Raises FailedPrecondition for a job without a worker, and for a cancelled job.
     """
     job = history.job
     if job.proto.workerless:
@@ -64,7 +64,7 @@ def pytest_source(history: History, worker: str) -> str:
 
 
 def _rule(prompt: PromptInfo) -> str:
-    """What the scripted human does with one prompt."""
+    """The rule of the scripted human for one prompt."""
     which = f"key={prompt.key!r}" if prompt.key else f"{prompt.title!r}, kind={prompt.kind!r}"
     answer = prompt.answered
     verb = ".never()" if answer is None or answer.by_default else _verb(answer)
@@ -90,18 +90,18 @@ def _verb(answer: AnswerInfo) -> str:
 
 
 def _join_arguments(first: str, **named: str) -> str:
-    """Arguments that are there, joined."""
+    """The arguments of a call, without the empty ones."""
     parts = [first, *(f"{name}={value}" if value else "" for name, value in named.items())]
     return ", ".join(part for part in parts if part)
 
 
 def _literal(value: Any, indent: int = 4) -> str:
-    """A value as Python writes it; every sign that is not plainly visible is escaped."""
+    """A value as a Python literal; invisible characters are escaped."""
     return pformat(value, width=100 - indent, sort_dicts=False).replace("\n", "\n" + " " * indent)
 
 
 def _clock_steps(history: History) -> Iterator[float]:
-    """The deadlines that passed, in seconds from their question, in the order in which they did."""
+    """The timeouts of the prompts whose deadline has passed, in seconds, in this order."""
     for event in history.events:
         prompt = history.prompts.get(event.prompt_id)
         if prompt is None or not prompt.proto.content.HasField("timeout"):
@@ -111,7 +111,7 @@ def _clock_steps(history: History) -> Iterator[float]:
 
 
 def _ending(history: History) -> list[str]:
-    """The end of the job, asserted."""
+    """The assertions about the end of the job."""
     job = history.job
     if job.state is JobState.FAILED:
         code = job.failure[0] if job.failure else ""
@@ -128,17 +128,17 @@ def _ending(history: History) -> list[str]:
 
 
 def _about_names(history: History) -> list[str]:
-    """A word on a result that says who answered: in the test that is another name."""
+    """A comment for a result that contains the name of an answerer, which differs in the test."""
     answers = (prompt.answered for prompt in history.prompts.values())
     people = {answer.by for answer in answers if answer is not None and answer.by}
-    told = dumps(history.job.result, spaced=True)
-    if not any(name in told for name in people):
+    result = dumps(history.job.result, spaced=True)
+    if not any(name in result for name in people):
         return []
     return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]
 
 
 def _seen_assertion(history: History) -> str:
-    """That these prompts were asked: in this order, if none was open beside another."""
+    """The assertion that these prompts were asked; in this order if they were never open at the same time."""
     keys = [prompt.key for prompt in history.prompts.values()]
     open_now = most = 0
     for event in history.events:

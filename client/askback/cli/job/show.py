@@ -53,9 +53,9 @@ async def show(context: CommandContext, job_id: str) -> None:
 
 
 def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
-    """The job for people: names and values; empty values are for what there is not."""
+    """The job as names and values for people; absent values are empty."""
     from askback._text.text import one_line
-    from askback.cli.job.listing import doing
+    from askback.cli.job.job_table import doing
     from askback.cli.words import JOB_STATES, json_words
 
     proto = job.proto
@@ -91,7 +91,7 @@ def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
 
 
 def prompt_line(prompt: PromptInfo) -> str:
-    """One of a job's prompts in a line: its round, kind, key and title."""
+    """One prompt of a job in a line: its round, kind, key and title."""
     from askback._text.text import one_line
 
     named = f" ({one_line(prompt.key)})" if prompt.key else ""
@@ -99,7 +99,7 @@ def prompt_line(prompt: PromptInfo) -> str:
 
 
 def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
-    """One of a job's prompts for people: names and values."""
+    """One prompt of a job as names and values for people."""
     from askback._text.text import one_line
     from askback.cli.words import audience_words, resolution_words
     from askback.terminal.prompt_table import STATE_WORDS
@@ -118,15 +118,15 @@ def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
 
 
 def _progress(job: JobInfo) -> str:
-    """The newest progress with its percentage, also of a job that has ended."""
-    from askback.cli.job.listing import progress_words
+    """The newest progress with its percentage, also for a job that has ended."""
+    from askback.cli.job.job_table import progress_words
 
     words = progress_words(job)
     return f"{words} ({job.progress.percent:.0f} %)" if words and job.progress.total else words
 
 
 def _cancel(job: JobInfo) -> str:
-    """Who asked for the cancel, and why; empty for a job that was not cancelled."""
+    """The person who cancelled the job, with the reason; empty for a job that was not cancelled."""
     from askback._text.text import one_line
 
     if not job.proto.HasField("cancel_request_time") and job.state != "CANCELLED":
@@ -136,7 +136,7 @@ def _cancel(job: JobInfo) -> str:
 
 
 def _rewording(prompt: PromptInfo) -> str:
-    """Which other wording the answer was kept for."""
+    """The digests of the answered and the asked wording, if an answer was kept for other words."""
     if not prompt.proto.HasField("rewording"):
         return ""
     rewording = prompt.proto.rewording

@@ -12,7 +12,7 @@ from askback.cli.context import CommandContext, client_command
 from askback.cli.time_types import Span
 
 QUIET = 5.0
-"""Seconds after which `--wait` says what a job that does not run waits for."""
+"""Seconds after which `--wait` says what a job waits for, if it does not run."""
 
 
 @click.command(cls=Command)
@@ -109,7 +109,7 @@ async def _result(context: CommandContext, job_id: str) -> int:
 
 
 async def _explain_later(context: CommandContext, job_id: str) -> None:
-    """Say what the job waits for if it does not run after a while: for a worker, for people, for its time."""
+    """If the job does not run after a while, say what it waits for: a worker, people, or its start time."""
     import asyncio
     from contextlib import suppress
     from datetime import UTC, datetime
@@ -120,7 +120,7 @@ async def _explain_later(context: CommandContext, job_id: str) -> None:
     from askback.errors import AskbackError
 
     await asyncio.sleep(QUIET)
-    with suppress(AskbackError):  # what waits for the result says it
+    with suppress(AskbackError):  # the call that waits for the result reports it
         job = await context.client.get(job_id)
         if job.state in (JobState.PENDING, JobState.PENDING_HITL):
             explain = context.connection.command(f"explain {job_id}")

@@ -1,6 +1,6 @@
-"""A finished job as a conformance vector: the conversation of a console that saw all of it.
+"""Writes a finished job as a conformance vector: the conversation of a console that saw all of it.
 
-The form is that of `tests/vectors/README.md`. Times are left out, so that it runs alike for ever.
+`tests/vectors/README.md` describes the format. The vector has no times, so that every run is the same.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _CLOSINGS = ("PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
 
 def vector(history: History) -> dict[str, Any]:
-    """The vector. Its prompts have their last content: what they said before an amendment is not kept."""
+    """The vector. Prompts have their latest content: the server does not store earlier revisions."""
     job = history.job
     steps: list[dict[str, Any]] = [
         {"client": [{"ref": "1", "hello": {}}]},
         {"load": {"open": []}},
         {"server": [{"ref": "1", "welcome": {"sessionId": "*"}}, {"promptEvent": {"caughtUp": {}}}]},
     ]
-    told = _StepWriter(history)
+    writer = _StepWriter(history)
     for event in history.events:
         if event.prompt_id in history.prompts:
-            steps += told.steps(event)
+            steps += writer.steps(event)
     return {
         "description": f"Job {job.job_id} of the type {job.job_type}, as its console saw it.",
         "service": "converse",
@@ -40,7 +40,7 @@ def vector(history: History) -> dict[str, Any]:
 
 
 class _StepWriter:
-    """The steps of one event after the other."""
+    """Turns events into the steps of a vector, one after the other."""
 
     def __init__(self, history: History) -> None:
         self._history = history
@@ -49,15 +49,15 @@ class _StepWriter:
         self._revision: dict[str, int] = {}
 
     def steps(self, event: Event) -> list[dict[str, Any]]:
-        """What the event adds to the conversation."""
+        """The steps that the event adds to the conversation."""
         prompt = self._history.prompts[event.prompt_id]
         match event.type:
             case "PROMPT_ASKED" | "PROMPT_AMENDED":
                 self._version[prompt.prompt_id] = event.seq
                 self._revision[prompt.prompt_id] = int(event.data.get("revision", 1))
                 shown = self._open(prompt)
-                told = {name: shown[name] for name in ("promptId", "version", "revision")}
-                return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": told}}}]}]
+                sent = {name: shown[name] for name in ("promptId", "version", "revision")}
+                return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": sent}}}]}]
             case "PROMPT_ANSWERED":
                 answer = self._find_answer(event)
                 if answer is None:
@@ -83,7 +83,7 @@ class _StepWriter:
         return found[0] if found else None
 
     def _open(self, prompt: PromptInfo) -> dict[str, Any]:
-        """The prompt as it was while it was open."""
+        """The prompt as it was before it ended."""
         proto = prompt_pb2.Prompt(
             prompt_id=prompt.prompt_id,
             job_id=prompt.job_id,
@@ -100,7 +100,7 @@ class _StepWriter:
         return MessageToDict(proto)
 
     def _call_steps(self, prompt: PromptInfo, answer: AnswerInfo) -> list[dict[str, Any]]:
-        """The console answers."""
+        """The steps of a console that answers: its frame, and the call that the server makes of it."""
         self._ref += 1
         request = pb.AnswerPromptRequest(
             prompt_id=prompt.prompt_id,
@@ -115,12 +115,12 @@ class _StepWriter:
         return [{"client": [frame]}, {"calls": [frame]}]
 
     def _reply_steps(self, result: dict[str, Any]) -> list[dict[str, Any]]:
-        """The verdict, and that the console is told it."""
+        """The steps of the verdict: the reply of the call, and the frame for the console."""
         ref = str(self._ref)
-        told = {"status": result["status"], "answerId": result["answerId"]}
+        sent = {"status": result["status"], "answerId": result["answerId"]}
         return [
             {"reply": {"ref": ref, "answerPrompt": {"result": result}}},
-            {"server": [{"ref": ref, "answerPrompt": {"result": told}}]},
+            {"server": [{"ref": ref, "answerPrompt": {"result": sent}}]},
         ]
 
     def _refusal_steps(self, prompt: PromptInfo, answer: AnswerInfo, event: Event) -> list[dict[str, Any]]:
@@ -136,20 +136,20 @@ class _StepWriter:
         return [*self._call_steps(prompt, answer), *self._reply_steps(result)]
 
     def _closing_steps(self, prompt: PromptInfo, event: Event) -> list[dict[str, Any]]:
-        """The prompt is closed, and the console is told."""
+        """The steps of a prompt that ends: the commit, and the event for the console."""
         closed = _ended_prompt(prompt, event.seq)
-        told: dict[str, Any] = {
+        sent: dict[str, Any] = {
             "promptId": prompt.prompt_id,
             "version": str(event.seq),
             "resolution": {"state": closed["resolution"]["state"]},
         }
         if prompt.answered is not None:
-            told["answerId"] = prompt.answered.answer_id
-        return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": told}}]}]
+            sent["answerId"] = prompt.answered.answer_id
+        return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": sent}}]}]
 
 
 def _ended_prompt(prompt: PromptInfo, version: int) -> dict[str, Any]:
-    """The prompt as it was when it had ended."""
+    """The ended prompt, without times."""
     proto = prompt_pb2.Prompt()
     proto.CopyFrom(prompt.proto)
     proto.version = version

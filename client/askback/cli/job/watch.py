@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from askback._model.jobs import Event
-    from askback.cli.job.event_words import JobStatus
+    from askback.cli.event_words import JobStatus
     from askback.cli.output import Output
 
 _STAMP = 22
-"""So wide is the time of an event that happened today: `12 min ago (18:05 CET)`."""
+"""The width of the time of an event of today, such as `12 min ago (18:05 CET)`."""
 
 
 @click.command(cls=Command)
@@ -35,18 +35,18 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     between its time in UTC, its number, its type and what happened.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
-    said: 0 yes, 5 no, 6 nobody in time, also where the default was no. Broken connections and restarts
+    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. Broken connections and restarts
     of the server are waited out.
     """
 
+    from askback.cli.event_words import JobStatus, event_record, is_bookkeeping
     from askback.cli.exits import Exit
-    from askback.cli.job.event_words import JobStatus, event_record, is_bookkeeping
     from askback.cli.outcome_exits import job_exit
     from askback.errors import NotFound
 
     job_id = await job_id_of(context.client, job_id)
     run = context.client.run(job_id)
-    await run.job()  # fails at once where following would wait for a server for ever
+    await run.job()  # fails now if the server is unreachable, for which following would wait without end
     out, status = context.out, JobStatus()
     if after_seq and not out.as_json:
         async for prompt in context.client.prompts(job_id=job_id):
@@ -66,11 +66,11 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
 
 @contextmanager
 def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]]:
-    """How events are shown: lines, and on a terminal a bar below them."""
+    """A function that prints an event as a line; on a terminal with a progress bar below the lines."""
     from datetime import UTC, datetime
 
     from askback._text.spans import when
-    from askback.cli.job.event_words import event_words
+    from askback.cli.event_words import event_words
     from askback.terminal.prompt_table import instant
 
     def line(event: Event) -> str:

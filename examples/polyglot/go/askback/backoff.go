@@ -11,8 +11,8 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// backoff gives pauses with full jitter: anything between nothing and a bound that doubles with every failure, so
-// that a thousand clients of a restarted server do not come back in step.
+// backoff gives pauses with full jitter: from zero to a bound that doubles with every failure, so that
+// a thousand clients do not reconnect to a restarted server at the same time.
 type backoff struct{ failures int }
 
 func (b *backoff) next() time.Duration {

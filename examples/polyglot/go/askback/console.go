@@ -16,11 +16,11 @@ type (
 	converseSession = session[*pb.ConverseClientFrame, *pb.ConverseServerFrame]
 )
 
-// Console is a person's desk: open prompts come in, answers go out.
+// Console receives open prompts for a person and sends answers.
 type Console struct {
 	Server *Server
 	ID     string // stable over restarts
-	Credit int32  // how many prompts may come before Next takes them; 0: as many as the stream takes
+	Credit int32  // maximum number of prompts that the server sends before Next returns them; 0: no limit
 	Filter *pb.PromptFilter
 	Log    *slog.Logger
 
@@ -28,7 +28,7 @@ type Console struct {
 
 	mu      sync.Mutex
 	open    map[string]*shown
-	queue   []string // ids that Next has not given out as they are now
+	queue   []string // ids whose newest version Next has not returned
 	arrived chan struct{}
 	stream  int // counts streams: credit belongs to one
 	token   string
@@ -48,12 +48,12 @@ func NewConsole(server *Server, id string, credit int32, log *slog.Logger) *Cons
 	return c
 }
 
-// Run keeps the desk connected until the context ends. It returns an error if the server refuses it for good.
+// Run keeps the console connected until the context ends. It returns an error if the server refuses it for good.
 func (c *Console) Run(ctx context.Context) error {
 	return c.session.run(ctx)
 }
 
-// Next waits for the next prompt that is open: one that has not been given out, or has changed since.
+// Next waits for an open prompt that it has not returned yet, or that has changed since.
 func (c *Console) Next(ctx context.Context) (*pb.Prompt, error) {
 	for {
 		if prompt := c.take(); prompt != nil {
@@ -86,8 +86,8 @@ func (c *Console) take() *pb.Prompt {
 	return nil
 }
 
-// Answer submits an answer and returns what became of it, however often the connection breaks in between: the request
-// is sent again with its answer_id until its result is there, and one answer_id has one result.
+// Answer submits an answer and returns its result, however often the connection breaks in between: the request is
+// sent again with the same answer_id until the result arrives, and one answer_id has one result.
 func (c *Console) Answer(ctx context.Context, answer *pb.AnswerPromptRequest) (*pb.AnswerResult, error) {
 	reply, err := c.session.request(ctx, &pb.ConverseClientFrame{
 		Body: &pb.ConverseClientFrame_AnswerPrompt{AnswerPrompt: answer}})
@@ -105,7 +105,7 @@ func (c *Console) dial(ctx context.Context, conn *grpc.ClientConn) (conversePipe
 	return newPipe(stream, message, (*pb.ConverseResponse).GetFrames), nil
 }
 
-// hello opens the conversation where the last one ended.
+// hello resumes the conversation at the last resume token.
 func (c *Console) hello() *pb.ConverseClientFrame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,7 +132,7 @@ func (c *Console) welcomed(frame *pb.ConverseServerFrame) (time.Duration, bool) 
 	defer c.mu.Unlock()
 	c.stream++
 	if c.token == "" {
-		c.forgetAll() // a whole snapshot follows
+		c.forgetAll() // the server sends a full snapshot
 	}
 	c.Log.Info("connected", "replica", welcome.Replica, "resumed", c.token != "")
 	return welcome.HeartbeatInterval.AsDuration(), true
@@ -143,7 +143,7 @@ func (c *Console) goAway(frame *pb.ConverseServerFrame) (string, time.Duration, 
 	return away.GetReason(), away.GetAfter().AsDuration(), away != nil
 }
 
-func (c *Console) lost(error) {} // nothing of a console is lost with its stream
+func (c *Console) lost(error) {} // a console keeps no state in its stream
 
 func (c *Console) pushed(frame *pb.ConverseServerFrame) {
 	c.mu.Lock()
@@ -175,7 +175,7 @@ func (c *Console) resumeAt(token string) {
 	}
 }
 
-// upsert takes a prompt as it is now. Whether it is new, changed, or an older image that came late, it used a credit.
+// upsert stores a prompt. Each one has used a credit: a new one, a changed one, and an older version that is late.
 func (c *Console) upsert(prompt *pb.Prompt) {
 	known := c.open[prompt.PromptId]
 	if known != nil && known.prompt.Version >= prompt.Version {
@@ -183,7 +183,7 @@ func (c *Console) upsert(prompt *pb.Prompt) {
 		return
 	}
 	if known != nil && known.queued && known.stream == c.stream {
-		c.restoreCredit() // the older image was not given out
+		c.restoreCredit() // the older version was never handed out
 	}
 	c.open[prompt.PromptId] = &shown{prompt, c.stream, true}
 	c.queue = append(c.queue, prompt.PromptId)

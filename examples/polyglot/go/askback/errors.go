@@ -11,7 +11,7 @@ import (
 	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
-// FrameError is a frame that the server refused. It says what the status of the unary call would say.
+// FrameError is a refused frame, with the error that the unary call would return as its status.
 type FrameError struct{ *pb.FrameError }
 
 func (e FrameError) Error() string {
@@ -32,7 +32,7 @@ func Reason(err error) string {
 	return ""
 }
 
-// Passes tells whether the same call may well succeed a little later.
+// Passes reports whether a retry of the same call may succeed.
 func Passes(err error) bool {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.Aborted:
@@ -43,7 +43,7 @@ func Passes(err error) bool {
 	return false
 }
 
-// isFatal tells whether a stream that ended like this would end alike if it were opened again.
+// isFatal reports whether a new stream would fail with the same error.
 func isFatal(err error) bool {
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:

@@ -21,11 +21,11 @@ type Job struct {
 	waits map[string]chan *pb.Prompt // by key
 }
 
-// Ask asks people and waits for the end of the prompt, however long that takes. The key is the job's own name of the
-// question: asked again by the same key, with the same content, it is the same prompt and has its answer already. So
-// the content must not hold what differs from run to run, a time for example.
+// Ask asks people and waits for the end of the prompt, however long that takes. The key identifies the question within
+// the job: asking again with the same key and content returns the same prompt, with its answer if there is one. So the
+// content must not contain anything that differs from run to run, such as a time.
 func (j *Job) Ask(ctx context.Context, key string, content *pb.PromptContent) (*pb.Prompt, error) {
-	// Waited for before it is asked: the resolution may overtake the reply.
+	// Register before asking: the resolution may overtake the reply.
 	resolved := make(chan *pb.Prompt, 1)
 	j.mu.Lock()
 	j.waits[key] = resolved
@@ -49,14 +49,14 @@ func (j *Job) Ask(ctx context.Context, key string, content *pb.PromptContent) (*
 			return nil, context.Cause(ctx)
 		}
 	}
-	// Until it is confirmed the resolution is told again on every new stream.
+	// The server sends the resolution again on every new stream until it is acknowledged.
 	_, err = j.request(ctx, &pb.WorkClientFrame{Body: &pb.WorkClientFrame_AcknowledgePrompts{
 		AcknowledgePrompts: &pb.AcknowledgePromptsRequest{
 			JobId: j.ID, Token: j.Token, PromptIds: []string{prompt.PromptId}}}})
 	return prompt, err
 }
 
-// Progress says how far the job is.
+// Progress reports the progress of the job.
 func (j *Job) Progress(ctx context.Context, done, total int64, message string) error {
 	_, err := j.request(ctx, &pb.WorkClientFrame{Body: &pb.WorkClientFrame_ReportProgress{
 		ReportProgress: &pb.ReportProgressRequest{JobId: j.ID, Token: j.Token,
@@ -73,12 +73,12 @@ func (j *Job) request(ctx context.Context, frame *pb.WorkClientFrame) (*pb.WorkS
 	return reply, err
 }
 
-// resolved wakes whoever waits for the prompt. It may come more than once.
+// resolved wakes the caller that waits for the prompt. A resolution may arrive more than once.
 func (j *Job) resolved(prompt *pb.Prompt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	select {
 	case j.waits[prompt.Key] <- prompt:
-	default: // Nobody waits, or it is told already.
+	default: // No caller waits, or it has the resolution already.
 	}
 }

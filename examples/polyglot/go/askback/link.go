@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// pipe is one gRPC stream, its messages taken apart into frames.
+// pipe is one gRPC stream that sends and receives single frames.
 type pipe[C, S any] struct {
 	send      func(C) error
 	recv      func() ([]S, error)
@@ -39,8 +39,8 @@ type link[C, S any] struct {
 	out     chan C
 	ready   chan struct{} // closed by the welcome
 	leave   chan struct{} // closed when the server asks the client to move
-	finish  chan struct{} // closed when the client has said its last
-	done    chan struct{} // closed at the end; err says which
+	finish  chan struct{} // closed when the client will send no more
+	done    chan struct{} // closed at the end; err has the cause
 	err     error
 
 	leaveOnce sync.Once
@@ -54,7 +54,7 @@ func newLink[C, S any](p pipe[C, S], cancel context.CancelCauseFunc) *link[C, S]
 	}
 }
 
-// put queues a frame. On a stream that has ended it does nothing: a request is sent again on the next one.
+// put queues a frame. On an ended stream it does nothing: requests are sent again on the next one.
 func (l *link[C, S]) put(frame C) {
 	select {
 	case l.out <- frame:
@@ -62,7 +62,7 @@ func (l *link[C, S]) put(frame C) {
 	}
 }
 
-// write sends what waits, and a heartbeat in every interval. After an error it just ends: the reader learns the cause.
+// write sends the backlog, queued frames, and a heartbeat per interval. It ends on an error, which the reader reports.
 func (l *link[C, S]) write(interval time.Duration, heartbeat func() C) {
 	for _, r := range l.backlog {
 		if l.send(r.frame) != nil {
@@ -100,7 +100,7 @@ func (l *link[C, S]) askToLeave(after time.Duration) {
 	})
 }
 
-// retire sends what waits, half-closes, and gives the server some time to send the replies that it owes.
+// retire sends queued frames, half-closes, and gives the server some time to send the outstanding replies.
 func (l *link[C, S]) retire() {
 	grace := leaveGrace
 	select {

@@ -1,5 +1,5 @@
 // Package askback keeps a worker's or a console's stream to an Askback server open across broken connections and
-// restarts. It is an example to copy: everything it does follows from the comments of the contract.
+// restarts. It is an example to copy: it implements the comments of the contract.
 package askback
 
 //go:generate cp ../../../../client/askback/service_config.json .
@@ -15,12 +15,12 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// serviceConfig says which calls may be repeated and how replicas share the load: the file that the Python SDK has.
+// serviceConfig configures retries and load balancing. The Python SDK uses the same file.
 //
 //go:embed service_config.json
 var serviceConfig string
 
-// Server is where the server is and who speaks to it.
+// Server has the address of the server and the identity of the caller.
 type Server struct {
 	Target string
 	TLS    bool
@@ -28,8 +28,8 @@ type Server struct {
 	Token, User string
 }
 
-// Flags adds the flags of every program: -server, -tls and -user. A token is a secret, so it comes from the
-// environment alone.
+// Flags adds the flags of every program: -server, -tls and -user. A token is a secret, so it comes only
+// from the environment.
 func Flags() *Server {
 	s := &Server{Token: os.Getenv("ASKBACK_TOKEN")}
 	target := os.Getenv("ASKBACK_SERVER")
@@ -42,7 +42,7 @@ func Flags() *Server {
 	return s
 }
 
-// Dial opens a connection of its own.
+// Dial opens a new connection.
 func (s *Server) Dial() (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if s.TLS {
@@ -54,7 +54,7 @@ func (s *Server) Dial() (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig))
 }
 
-// GetRequestMetadata is sent with every call.
+// GetRequestMetadata returns the metadata of every call.
 func (s *Server) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	metadata := map[string]string{}
 	if s.Token != "" {
@@ -66,7 +66,7 @@ func (s *Server) GetRequestMetadata(context.Context, ...string) (map[string]stri
 	return metadata, nil
 }
 
-// RequireTransportSecurity keeps a token off connections that anybody can read: gRPC refuses to dial.
+// RequireTransportSecurity makes gRPC refuse to send a token over a connection without TLS.
 func (s *Server) RequireTransportSecurity() bool {
 	return s.Token != ""
 }

@@ -15,45 +15,45 @@ import (
 )
 
 const (
-	// maxInFlight is how many requests wait for their replies at once; the contract allows 64 on a stream.
+	// maxInFlight is the maximum number of requests without a reply; the contract allows 64 per stream.
 	maxInFlight = 32
-	// missedBeats is after how many missed heartbeats the server is taken for dead.
+	// missedBeats is the number of missed heartbeats after which the stream is closed.
 	missedBeats = 3
 	openTimeout = 20 * time.Second
-	// leaveGrace bounds how long a stream that was left may take to its end.
+	// leaveGrace is the maximum time that a retired stream may take to end.
 	leaveGrace = 10 * time.Second
-	// settled is how long a stream must have lived for the next failure to count as a first one.
+	// settled is the lifetime of a stream after which the backoff starts again.
 	settled = time.Second
 )
 
 var errSilent = errors.New("nothing was heard from the server")
 
-// wire is what differs between the two streams: their frames (C from the client, S from the server), and who wants to
-// know. The session calls pushed and welcomed from the goroutine that reads, so they must not block.
+// wire has the differences between the two streams: their frames (C from the client, S from the server) and their
+// handlers. The session calls pushed and welcomed from the goroutine that reads, so they must not block.
 type wire[C, S any] interface {
 	dial(ctx context.Context, conn *grpc.ClientConn) (pipe[C, S], error)
-	// hello is made anew for each stream: it says what is to be resumed.
+	// hello builds the first frame of each stream; it says what to resume.
 	hello() C
 	heartbeat() C
 	goodbye() C
 	withRef(frame C, ref int64)
-	// welcomed takes the reply to the hello; false: the frame is another one.
+	// welcomed handles the reply to the hello; it returns false for any other frame.
 	welcomed(frame S) (heartbeat time.Duration, ok bool)
-	// goAway reads the wish that the client move to another stream; false: the frame is another one.
+	// goAway reads the server's request to move to another stream; it returns false for any other frame.
 	goAway(frame S) (reason string, after time.Duration, ok bool)
-	// pushed takes a frame that replies to nothing.
+	// pushed handles a frame that is not a reply.
 	pushed(frame S)
-	// lost is told how a stream ended, before the next one is opened.
+	// lost is called with the error that ended a stream, before the next one is opened.
 	lost(err error)
 }
 
-// serverFrame is what both streams' server frames have.
+// serverFrame has the common methods of both streams' server frames.
 type serverFrame interface {
 	GetRef() int64
 	GetError() *pb.FrameError
 }
 
-// session keeps one stream open, and every request alive until its reply, over as many streams as that takes.
+// session keeps one stream open, and resends every request on new streams until it has its reply.
 type session[C any, S serverFrame] struct {
 	server *Server
 	wire   wire[C, S]
@@ -62,13 +62,13 @@ type session[C any, S serverFrame] struct {
 	over   chan struct{} // closed when run has returned
 
 	mu      sync.Mutex
-	current *link[C, S] // the stream in use; it may have ended
+	current *link[C, S] // the current stream; it may have ended
 	waiting map[int64]*request[C, S]
 	lastRef int64
 }
 
-// request is a frame that waits for its reply. It is sent again, unchanged, on every new stream until then, which is
-// harmless: each request of the contract is idempotent by an id, a key or a token in it.
+// request is a frame that waits for its reply. Until then it is sent again, unchanged, on every new stream. This is
+// safe: an id, a key or a token makes each request of the contract idempotent.
 type request[C, S any] struct {
 	ref   int64
 	frame C
@@ -88,7 +88,7 @@ func newSession[C any, S serverFrame](server *Server, w wire[C, S], log *slog.Lo
 func (s *session[C, S]) run(ctx context.Context) error {
 	defer close(s.over)
 	var pause backoff
-	var open *link[C, S] // still open while the next one is dialled: the server has asked us to go
+	var open *link[C, S] // still open while the next one is dialled, after a go-away from the server
 	defer func() {
 		if open != nil {
 			open.put(s.wire.goodbye())
@@ -134,15 +134,15 @@ func (s *session[C, S]) run(ctx context.Context) error {
 	return nil
 }
 
-// open dials, says hello and waits for the welcome. Each stream has a connection of its own: on the old one the next
-// stream would come to the same replica, which may be the one that asked us to go.
+// open dials, says hello and waits for the welcome. Each stream needs a new connection: on the old one the next stream
+// would reach the same replica, which may have sent the go-away.
 func (s *session[C, S]) open(ctx context.Context) (*link[C, S], error) {
 	conn, err := s.server.Dial()
 	if err != nil {
 		return nil, err
 	}
 	giveUp := ctx.Done()
-	// The stream outlives the context by a goodbye.
+	// The stream outlives the context, because the goodbye is sent after it has ended.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	pipe, err := s.wire.dial(ctx, conn)
 	if err == nil {
@@ -172,7 +172,7 @@ func (s *session[C, S]) open(ctx context.Context) (*link[C, S], error) {
 	}
 }
 
-// read takes what comes until the stream ends, and returns how it ended.
+// read handles frames until the stream ends, and returns the error that ended it.
 func (s *session[C, S]) read(ctx context.Context, l *link[C, S]) error {
 	patience := openTimeout
 	watchdog := time.AfterFunc(patience, func() { l.cancel(errSilent) })
@@ -196,7 +196,7 @@ func (s *session[C, S]) read(ctx context.Context, l *link[C, S]) error {
 			} else if frame.GetRef() != 0 {
 				s.settle(frame)
 			} else if s.uses(l) {
-				// What a stream says after the next one is open, the next one says too, and better.
+				// Ignore pushes of an old stream: the current one sends the same state, but newer.
 				s.wire.pushed(frame)
 			}
 		}
@@ -204,7 +204,7 @@ func (s *session[C, S]) read(ctx context.Context, l *link[C, S]) error {
 	}
 }
 
-// adopt makes this the stream in use: all that waits for a reply is sent on it first, in order.
+// adopt makes this the current stream, and sends all requests without a reply on it first, in order.
 func (s *session[C, S]) adopt(l *link[C, S], heartbeat time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,7 +223,7 @@ func (s *session[C, S]) uses(l *link[C, S]) bool {
 	return s.current == l
 }
 
-// settle gives a reply to whoever waits for it. A request that was sent on two streams may be replied to twice.
+// settle gives a reply to the request that waits for it. A request that was sent twice may get two replies.
 func (s *session[C, S]) settle(frame S) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,8 +233,8 @@ func (s *session[C, S]) settle(frame S) {
 	}
 }
 
-// request sends a frame and returns its reply, or the FrameError that refused it. It waits over broken streams and
-// over refusals that pass, until the context ends.
+// request sends a frame and returns its reply, or the FrameError that refused it. It retries
+// after broken streams and temporary refusals, until the context ends.
 func (s *session[C, S]) request(ctx context.Context, frame C) (reply S, err error) {
 	select {
 	case s.slots <- struct{}{}:
@@ -286,7 +286,7 @@ func (s *session[C, S]) forget(r *request[C, S]) {
 	delete(s.waiting, r.ref)
 }
 
-// send says something that wants no reply; without a stream it is not said.
+// send sends a frame without a reply, if there is a stream.
 func (s *session[C, S]) send(frame C) {
 	s.mu.Lock()
 	l := s.current

@@ -14,11 +14,11 @@ import (
 	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
-// anyTime is a time that a vector leaves open.
+// anyTime matches a time that may have any value in a vector.
 var anyTime = regexp.MustCompile(`("(?:expireT|t)ime": )"\*"`)
 
-// The conformance vectors are conversations as ProtoJSON. Every frame in them must be what this language's generated
-// types take it for: parsed without an unknown field, it comes back as it was, through JSON and the wire format.
+// The conformance vectors are conversations as ProtoJSON. Every frame must survive a round trip through this
+// language's generated types, JSON and the wire format, without an unknown field and without a change.
 func TestVectors(t *testing.T) {
 	files, err := filepath.Glob("../../../../tests/vectors/*.json")
 	if err != nil || len(files) == 0 {

@@ -6,9 +6,9 @@ import (
 	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
-// Authorises says whether people (or a default that was declared) said yes. It is true for an answer that accepts,
-// with or without edits, and false for everything else: no answer, the zero value, RESPOND, which gives values and
-// authorises nothing, and whatever a newer server may know.
+// Authorises reports whether people, or a declared default, said yes. It is true for ACCEPT and EDIT, and false for
+// everything else: no answer, the zero value, RESPOND, which gives values but authorises nothing, and decisions of a
+// newer server.
 func Authorises(prompt *pb.Prompt) bool {
 	switch answered(prompt).GetDecision() {
 	case pb.Decision_DECISION_ACCEPT, pb.Decision_DECISION_EDIT:
@@ -18,7 +18,7 @@ func Authorises(prompt *pb.Prompt) bool {
 	}
 }
 
-// Values are the values of an answer as JSON text, and whether the answer gives some.
+// Values returns the values of an answer as JSON text, and whether there are any.
 func Values(prompt *pb.Prompt) (string, bool) {
 	answer := answered(prompt)
 	switch answer.GetDecision() {
@@ -29,12 +29,12 @@ func Values(prompt *pb.Prompt) (string, bool) {
 	}
 }
 
-// ByDefault says whether nobody answered in time, so that the declared default was taken.
+// ByDefault reports whether the declared default was taken because no answer came in time.
 func ByDefault(prompt *pb.Prompt) bool {
 	return answered(prompt).GetSource() == pb.AnswerSource_ANSWER_SOURCE_TIMEOUT_DEFAULT
 }
 
-// Ending says in a word how the prompt ended: REJECT, EXPIRED, … An unknown decision is a number.
+// Ending returns how the prompt ended, in a word: REJECT, EXPIRED, … An unknown decision is a number.
 func Ending(prompt *pb.Prompt) string {
 	if answer := answered(prompt); answer != nil {
 		return strings.TrimPrefix(answer.GetDecision().String(), "DECISION_")
@@ -42,7 +42,7 @@ func Ending(prompt *pb.Prompt) string {
 	return strings.TrimPrefix(prompt.GetState().String(), "PROMPT_STATE_")
 }
 
-// answered is the answer that counts; nil if there is none.
+// answered returns the answer that resolved the prompt; nil if there is none.
 func answered(prompt *pb.Prompt) *pb.Answer {
 	if prompt.GetState() != pb.PromptState_PROMPT_STATE_ANSWERED {
 		return nil

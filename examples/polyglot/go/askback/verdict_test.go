@@ -7,7 +7,7 @@ import (
 	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
-// unknown is a decision, and a state, that only a newer server knows.
+// unknown is the number of a decision and of a state of a newer server.
 const unknown = 99
 
 func ended(state pb.PromptState, answer *pb.Answer) *pb.Prompt {

@@ -16,7 +16,7 @@ import (
 var (
 	// ErrLeaseLost is the cause of a job's context that ended because another worker may have the job.
 	ErrLeaseLost = errors.New("the lease is lost")
-	// ErrCancelRequested is the cause of a job's context that ended because somebody cancelled the job.
+	// ErrCancelRequested is the cause of a job's context that ended because the job was cancelled.
 	ErrCancelRequested = errors.New("the job is cancelled")
 )
 
@@ -25,15 +25,15 @@ type (
 	workSession = session[*pb.WorkClientFrame, *pb.WorkServerFrame]
 )
 
-// A Handler runs one job; what it returns is the job's result. It may be called again from the top, after a crash or
-// a lost lease: what it has asked before comes back by its key.
+// A Handler runs one job and returns its result. After a crash or a lost lease it is called again from the top, and
+// questions that were asked before return the same prompts by their keys.
 type Handler func(ctx context.Context, job *Job) (result any, err error)
 
 // Worker runs jobs.
 type Worker struct {
 	Server   *Server
 	ID       string // for people
-	Capacity int32  // how many jobs it runs at once, those that wait for people not counted
+	Capacity int32  // maximum number of running jobs, without those that wait for people
 	Handlers map[string]Handler
 	Log      *slog.Logger
 
@@ -47,7 +47,7 @@ type Worker struct {
 	jobs      map[string]*Job
 }
 
-// Run works until the context ends; jobs that are not done then are given back. It returns an error if the server
+// Run works until the context ends, and then releases the jobs that have not ended. It returns an error if the server
 // refuses the worker for good.
 func (w *Worker) Run(ctx context.Context) error {
 	w.ctx, w.jobs = ctx, map[string]*Job{}
@@ -69,7 +69,7 @@ func (w *Worker) dial(ctx context.Context, conn *grpc.ClientConn) (workPipe, err
 	return newPipe(stream, message, (*pb.WorkResponse).GetFrames), nil
 }
 
-// hello opens a session, or resumes the one that there was with the jobs that still run.
+// hello opens a session, or resumes the previous one with the jobs that still run.
 func (w *Worker) hello() *pb.WorkClientFrame {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,10 +132,10 @@ func (w *Worker) pushed(frame *pb.WorkServerFrame) {
 	}
 }
 
-// lost looks whether the session is gone, and with it every lease; then the next hello opens a new one.
+// lost checks whether the session has expired, and with it every lease; then the next hello opens a new one.
 func (w *Worker) lost(err error) {
 	if Reason(err) != pb.ErrorReason_ERROR_REASON_SESSION_NOT_FOUND.String() {
-		return // It lives until it expires. Until then we work on, and the tokens keep late writes out.
+		return // Until the session expires the jobs continue; their fencing tokens reject late writes.
 	}
 	w.mu.Lock()
 	w.sessionID, w.secret = "", ""
@@ -200,8 +200,8 @@ func (w *Worker) start(leased *pb.LeasedJob) {
 	})
 }
 
-// end tells the server how the job ended. The job stays among the held ones until the reply: a resumed session gets a
-// job again that its hello leaves out.
+// end reports the end of the job to the server. The job stays in the list of held jobs until the reply, because a
+// resumed session is sent every job that its hello does not list.
 func (w *Worker) end(ctx context.Context, job *Job, result any, err error) error {
 	text, unfit := json.Marshal(result)
 	if err == nil {
@@ -210,9 +210,9 @@ func (w *Worker) end(ctx context.Context, job *Job, result any, err error) error
 	frame := &pb.WorkClientFrame{}
 	switch {
 	case w.ctx.Err() != nil:
-		return w.ctx.Err() // the goodbye gives the job back
+		return w.ctx.Err() // the goodbye releases the job
 	case context.Cause(ctx) == ErrLeaseLost:
-		return ErrLeaseLost // it is not ours to end
+		return ErrLeaseLost // another worker may hold it now
 	case context.Cause(ctx) == ErrCancelRequested:
 		frame.Body = &pb.WorkClientFrame_ReleaseJob{
 			ReleaseJob: &pb.ReleaseJobRequest{JobId: job.ID, Token: job.Token}}
@@ -224,7 +224,7 @@ func (w *Worker) end(ctx context.Context, job *Job, result any, err error) error
 		frame.Body = &pb.WorkClientFrame_CompleteJob{
 			CompleteJob: &pb.CompleteJobRequest{JobId: job.ID, Token: job.Token, ResultJson: string(text)}}
 	}
-	// Not the job's context: it may end while the reply is on its way, and then the reply tells more.
+	// Not the job's context: it may end before the reply arrives, which says more.
 	if _, err := w.session.request(w.ctx, frame); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
-// A console on the bidirectional stream. It shows each open prompt, and takes one line of standard input for an
-// answer: "yes", "no", or the values as a JSON object. A refused answer may be given again. At the end of its input
-// it leaves.
+// A console on the bidirectional stream. It shows each open prompt and reads one line of standard input as the
+// answer: "yes", "no", or the values as a JSON object. After a refusal it reads another line. It exits at the end of
+// its input.
 package main
 
 import (
@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// deal shows a prompt and answers it with the lines that come, until it is closed.
+// deal shows a prompt and answers it with lines of input, until it is closed.
 func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, lines <-chan string, log *slog.Logger) {
 	for prompt != nil {
 		log.Info("shown", "prompt_id", prompt.PromptId, "job_id", prompt.JobId, "key", prompt.Key,
@@ -66,7 +66,7 @@ func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, line
 		log.Info("answering", "answer_id", answer.AnswerId, "values", answer.ValuesJson)
 		result, err := console.Answer(ctx, answer)
 		if err != nil {
-			// Not judged, so nothing is kept under this answer_id: no permission, claimed by another, …
+			// Refused without a verdict, so nothing is stored under this answer_id: no permission, claimed, …
 			log.Info("not answered", "answer_id", answer.AnswerId, "reason", askback.Reason(err), "error", err.Error())
 			return
 		}
@@ -74,15 +74,15 @@ func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, line
 			"violations", violations(result))
 		switch result.Status {
 		case pb.AnswerStatus_ANSWER_STATUS_INVALID, pb.AnswerStatus_ANSWER_STATUS_STALE:
-			prompt = result.Prompt // still open: as it is now, and another try
+			prompt = result.Prompt // still open: try again with its current revision
 		default:
 			prompt = nil
 		}
 	}
 }
 
-// answerTo makes the answer once. Its id is what makes it safe to send twice. It is nil for a line that says neither
-// yes nor no and holds no values: an empty line, say, approves nothing.
+// answerTo builds the answer. Its id makes it safe to send it twice. It returns nil for a line that is neither yes, no
+// nor values: an empty line, for example, approves nothing.
 func answerTo(prompt *pb.Prompt, line string) *pb.AnswerPromptRequest {
 	answer := &pb.AnswerPromptRequest{PromptId: prompt.PromptId, AnswerId: rand.Text(), Revision: prompt.Revision}
 	responds := slices.ContainsFunc(prompt.Content.Decisions, func(d *pb.DecisionOption) bool {

@@ -1,4 +1,4 @@
-// A worker that asks, in fifty lines, by unary calls alone: minimal SERVER. It keeps nothing between two leases.
+// A worker that asks, in fifty lines of unary calls: minimal SERVER. It keeps no state between two leases.
 package main
 
 import (
@@ -21,14 +21,14 @@ func main() {
 	}
 	for worker := pb.NewWorkerServiceClient(conn); ; {
 		if err := work(context.Background(), worker); err != nil {
-			// The server is away, or the lease was lost. Either way the job will be leased again.
+			// The server is unavailable, or the lease was lost. In both cases the job will be leased again.
 			log.Print(err)
 			time.Sleep(time.Second)
 		}
 	}
 }
 
-// work waits for a job, and ends it or leaves it with the people.
+// work waits for a job, and ends it or releases it while people decide.
 func work(ctx context.Context, worker pb.WorkerServiceClient) error {
 	leased, err := worker.LeaseJobs(ctx, &pb.LeaseJobsRequest{
 		WorkerId: "minimal", JobTypes: []string{"deploy"}, Wait: durationpb.New(20 * time.Second)})
@@ -36,7 +36,7 @@ func work(ctx context.Context, worker pb.WorkerServiceClient) error {
 		return err
 	}
 	job, token := leased.Jobs[0].Job, leased.Jobs[0].Token
-	// Asking again by the same key gives the same prompt, and its answer once there is one.
+	// Asking again with the same key returns the same prompt, with its answer once there is one.
 	asked, err := worker.AskPrompt(ctx, &pb.AskPromptRequest{JobId: job.JobId, Token: token, Key: "deploy",
 		Content: &pb.PromptContent{Kind: "confirm", Title: "Deploy " + job.InputJson + "?", Blocking: true}})
 	if err != nil {
@@ -45,11 +45,11 @@ func work(ctx context.Context, worker pb.WorkerServiceClient) error {
 	answer := asked.Prompt.GetResolution().GetAnswer()
 	switch {
 	case asked.Prompt.State == pb.PromptState_PROMPT_STATE_PENDING:
-		// A job that waits for people needs no worker: given up now, it comes back with its answer.
+		// A job that waits for people needs no worker: after its release it is leased again with the answer.
 		_, err = worker.ReleaseJob(ctx, &pb.ReleaseJobRequest{JobId: job.JobId, Token: token})
 	case answer.GetDecision() == pb.Decision_DECISION_ACCEPT:
 		_, err = worker.CompleteJob(ctx, &pb.CompleteJobRequest{JobId: job.JobId, Token: token, ResultJson: "true"})
-	default: // A no, no answer, or a decision that a newer server made up: nothing but a yes is one.
+	default: // A no, no answer, or a decision of a newer server: only ACCEPT counts as a yes.
 		_, err = worker.FailJob(ctx, &pb.FailJobRequest{JobId: job.JobId, Token: token,
 			Failure: &pb.Failure{Code: answer.GetDecision().String(), Message: answer.GetComment()}})
 	}

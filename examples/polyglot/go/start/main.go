@@ -44,8 +44,8 @@ func main() {
 	}
 }
 
-// run creates the job and returns it as it ended. While the server is away it tries again: the request_id makes the
-// creation safe to repeat, and the last seq says where the story goes on.
+// run creates the job, follows it and returns it after its end. It retries while the server is unavailable: the
+// request_id makes the creation idempotent, and following continues after the last seq.
 func run(
 	ctx context.Context, jobs pb.JobServiceClient, request *pb.CreateJobRequest, log *slog.Logger,
 ) (*pb.Job, error) {
@@ -63,7 +63,7 @@ func run(
 			return err
 		}()
 		if err == nil {
-			// GetJob is repeated by the service config if it must be.
+			// The service config retries GetJob if necessary.
 			got, err := jobs.GetJob(ctx, &pb.GetJobRequest{JobId: created.Job.JobId}, grpc.WaitForReady(true))
 			return got.GetJob(), err
 		}
@@ -75,7 +75,7 @@ func run(
 	}
 }
 
-// follow says what happens to the job until its end, and returns the seq of the last event it has seen.
+// follow prints the job's events until its end, and returns the seq of the last event.
 func follow(ctx context.Context, jobs pb.JobServiceClient, id string, seq int64, log *slog.Logger) (int64, error) {
 	watch, err := jobs.WatchJob(ctx, &pb.WatchJobRequest{JobId: id, AfterSeq: seq}, grpc.WaitForReady(true))
 	if err != nil {

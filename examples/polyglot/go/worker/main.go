@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// release is one job. It reads from the top like a plain function, and may be run from the top again.
+// release runs one job. It reads like a plain function, and may be run again from the top.
 func release(ctx context.Context, job *askback.Job) (any, error) {
 	var input struct{ Version string }
 	if err := json.Unmarshal([]byte(job.Input), &input); err != nil {
@@ -56,7 +56,7 @@ func release(ctx context.Context, job *askback.Job) (any, error) {
 	if !ok {
 		return map[string]any{"released": false, "why": askback.Ending(prompt)}, nil
 	}
-	// What the server has accepted satisfies the form: no need to check it again.
+	// The server has checked the values against the form: no need to check them again.
 	var values struct {
 		CanaryPercent int `json:"canary_percent"`
 	}

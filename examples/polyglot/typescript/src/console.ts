@@ -1,6 +1,6 @@
-// A console on the bidirectional stream. It shows each open prompt, and takes one line of standard input for an
-// answer: "yes", "no", or the values as a JSON object. A refused answer may be given again. At the end of its input
-// it leaves.
+// A console on the bidirectional stream. It shows each open prompt and reads one line of standard input as the
+// answer: "yes", "no", or the values as a JSON object. After a refusal it reads another line. It exits at the end of
+// its input.
 import { createInterface } from "node:readline";
 import { Console } from "./askback/console.js";
 import { answerTo } from "./askback/line.js";
@@ -9,8 +9,8 @@ import { Server } from "./askback/server.js";
 import { FrameRefused } from "./askback/session.js";
 import { AnswerStatus, type Prompt } from "./gen/askback/v1/prompt_pb.js";
 
-/** Show a prompt and answer it with the lines that come, until it is closed. */
-async function deal(desk: Console, prompt: Prompt | undefined, lines: AsyncIterator<string>): Promise<void> {
+/** Show a prompt and answer it with lines of input, until it is closed. */
+async function deal(inbox: Console, prompt: Prompt | undefined, lines: AsyncIterator<string>): Promise<void> {
   while (prompt) {
     const { promptId, jobId, key, revision } = prompt;
     log("shown", { prompt_id: promptId, job_id: jobId, key, revision, title: prompt.content?.title });
@@ -26,19 +26,19 @@ async function deal(desk: Console, prompt: Prompt | undefined, lines: AsyncItera
     }
     log("answering", { answer_id: answer.answerId, values: answer.valuesJson });
     try {
-      const result = await desk.answer(answer);
+      const result = await inbox.answer(answer);
       log("verdict", {
         answer_id: answer.answerId,
         status: AnswerStatus[result.status],
         replayed: result.replayed,
         violations: Object.fromEntries(result.violations.map((v) => [v.field, v.description])),
       });
-      // Still open after these two: as it is now, and another try.
+      // Still open after these two: try again with its current revision.
       const again = result.status === AnswerStatus.INVALID || result.status === AnswerStatus.STALE;
       prompt = again ? result.prompt : undefined;
     } catch (error) {
       if (!(error instanceof FrameRefused)) throw error;
-      // Not judged, so nothing is kept under this answerId: no permission, claimed by another, …
+      // Refused without a verdict, so nothing is stored under this answerId: no permission, claimed, …
       log("not answered", { answer_id: answer.answerId, reason: error.frame.reason, error: error.message });
       return;
     }
@@ -46,14 +46,14 @@ async function deal(desk: Console, prompt: Prompt | undefined, lines: AsyncItera
 }
 
 const { signal, stop } = untilStopped();
-const desk = new Console(Server.fromArguments(), "ts-console", 16);
+const inbox = new Console(Server.fromArguments(), "ts-console", 16);
 const input = createInterface({ input: process.stdin });
 const lines = input[Symbol.asyncIterator]();
 input.once("close", stop);
-const running = desk.run(signal);
+const running = inbox.run(signal);
 running.catch(stop);
-for await (const prompt of desk.prompts(signal)) {
-  await deal(desk, prompt, lines);
+for await (const prompt of inbox.prompts(signal)) {
+  await deal(inbox, prompt, lines);
 }
 try {
   await running;

@@ -16,10 +16,10 @@ const request = { requestId: randomUUID(), jobType: "release", inputJson: JSON.s
 let jobId = "";
 let afterSeq = 0n;
 
-/** Create the job if that is not done, and return it as it ended. May be called again after a failure. */
+/** Create the job if necessary, and return it after its end. Can be called again after a failure. */
 async function run() {
   if (!jobId) {
-    // The requestId makes it safe to repeat: the same request gives the same job.
+    // The requestId makes this idempotent: the same request returns the same job.
     const { job, replayed } = await jobs.createJob(request, { signal });
     jobId = job?.jobId ?? "";
     log("created", { job_id: jobId, replayed });
@@ -47,7 +47,7 @@ while (!signal.aborted) {
     process.exitCode = job?.state === JobState.COMPLETED ? 0 : 1;
     break;
   } catch (error) {
-    // A job that is gone, or a requestId that is another job's: no use in asking again.
+    // The job was deleted, or the requestId belongs to another job: a retry is useless.
     const final = [Code.NotFound, Code.AlreadyExists, Code.FailedPrecondition];
     if (isFatal(error) || final.includes(ConnectError.from(error).code)) {
       log("failed", { error: String(error) });

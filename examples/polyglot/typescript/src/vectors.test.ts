@@ -1,5 +1,5 @@
-// The conformance vectors are conversations as ProtoJSON. Every frame in them must be what this language's generated
-// types take it for: parsed without an unknown field, it comes back as it was, through JSON and through the wire format.
+// The conformance vectors are conversations as ProtoJSON. Every frame must survive a round trip through this
+// language's generated types, JSON and the wire format, without an unknown field and without a change.
 import { type DescMessage, fromBinary, fromJson, type JsonObject, toBinary, toJson } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
 assert.notEqual(files.length, 0);
 for (const file of files) {
   test(file, () => {
-    // A time that the vector leaves open.
+    // A time that may have any value.
     const text = readFileSync(new URL(file, folder), "utf8").replace(
       /("(?:expireT|t)ime": )"\*"/g,
       '$1"2026-01-01T00:00:00Z"',

@@ -1,4 +1,4 @@
-// Nothing but a yes is one: every state with every decision, the zero values and unknown ones included.
+// Only a yes counts as a yes: tests every state with every decision, with zero values and unknown ones.
 import { create } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { answerTo } from "./askback/line.js";
 import { authorises, byDefault, ending, valuesOf } from "./askback/verdict.js";
 import { Decision, type Prompt, PromptSchema, PromptState } from "./gen/askback/v1/prompt_pb.js";
 
-/** A decision, and a state, that only a newer server knows. */
+/** The number of a decision and of a state of a newer server. */
 const UNKNOWN = 99;
 
 function numbersOf(of: Record<string, string | number>): number[] {

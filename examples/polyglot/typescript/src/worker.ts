@@ -5,7 +5,7 @@ import { Server } from "./askback/server.js";
 import { ending, valuesOf } from "./askback/verdict.js";
 import { Worker } from "./askback/worker.js";
 
-/** One job. It reads from the top like a plain function, and may be run from the top again. */
+/** Run one job. It reads like a plain function, and may be run again from the top. */
 async function release(job: Job): Promise<unknown> {
   const { version } = job.input as { version: string };
   await job.progress(1, 2, "reading the changes");
@@ -31,7 +31,7 @@ async function release(job: Job): Promise<unknown> {
   if (values === undefined) {
     return { released: false, why: ending(prompt) };
   }
-  // What the server has accepted satisfies the form: no need to check it again.
+  // The server has checked the values against the form: no need to check them again.
   const { canary_percent } = JSON.parse(values) as { canary_percent: number };
   return { released: true, version, canary_percent, by: prompt.resolution?.answer?.userId };
 }

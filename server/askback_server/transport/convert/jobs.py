@@ -1,20 +1,18 @@
-"""Jobs and what hangs on them as messages, and which of them a request means."""
+"""Jobs, events, checkpoints and states of understanding as messages, and the filters of requests."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import Prompt
 from askback_server.domain.retries import Keep
 from askback_server.domain.violations import Violations
 from askback_server.ports.queries import JobFilter
-from askback_server.transport.convert.prompts import prompt_bytes
 from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
@@ -30,17 +28,8 @@ _STATES: dict[int, JobState] = {number: s for s, number in _STATE_NUMBERS.items(
 _EVENT_NUMBERS = {t: job_pb2.JobEventType.Value(f"JOB_EVENT_TYPE_{t}") for t in EventType}
 
 
-def listed_jobs(request: job_service_pb2.ListJobsRequest, principal: Principal) -> JobFilter:
-    """A page's view. Raises InvalidField, PermissionDenied."""
-    return _filter(request.filter, request.namespace, principal)
-
-
-def watched_jobs(request: job_service_pb2.WatchJobsRequest, principal: Principal) -> JobFilter:
-    """A watcher's view; its states only bound the snapshot. Raises InvalidField, PermissionDenied."""
-    return _filter(request.filter, request.namespace, principal)
-
-
-def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal) -> JobFilter:
+def job_filter(filter: job_service_pb2.JobFilter, asked_namespace: str, principal: Principal) -> JobFilter:
+    """The jobs that a request lists or watches. Raises InvalidField, PermissionDenied."""
     states: list[JobState] = []
     check = Violations()
     for index, number in enumerate(filter.states):
@@ -60,7 +49,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
     several = any_labels(check, filter.any_labels)
     check.done()
     return JobFilter(
-        namespace=namespace(asked, principal),
+        namespace=namespace(asked_namespace, principal),
         states=tuple(states),
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
@@ -78,8 +67,8 @@ _KEEPS = {
 }
 
 
-def retried_job(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
-    """Which job is repeated, and what the new one keeps if that is said. Raises InvalidField, JobNotFound."""
+def retry_request(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
+    """The job to repeat, and what the new one keeps, None if unset. Raises InvalidField, JobNotFound."""
     check = Violations()
     check.storable("request_id", (request.request_id,))
     if request.keep not in _KEEPS:
@@ -89,12 +78,12 @@ def retried_job(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | N
 
 
 def progress(message: job_pb2.Progress) -> Progress:
-    """How far a worker says its job is."""
+    """The progress that a worker reports."""
     return Progress(message.done, message.total, message.percent, message.message)
 
 
 def failure(message: job_pb2.Failure) -> Failure:
-    """What a worker says went wrong."""
+    """The failure that a worker reports."""
     return Failure(message.code, message.message, message.details_json)
 
 
@@ -157,14 +146,14 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
 
 
 def job_message(job: Job) -> job_pb2.Job:
-    """A job."""
+    """The message of a job."""
     message = job_pb2.Job()
     put_job(message, job)
     return message
 
 
 def event_message(event: Event) -> job_pb2.JobEvent:
-    """One entry of a job's log."""
+    """The message of an event."""
     message = job_pb2.JobEvent(job_id=event.job_id, seq=event.seq, actor=event.actor)
     message.type = _EVENT_NUMBERS[event.type]
     message.state = _STATE_NUMBERS[event.state]
@@ -177,12 +166,12 @@ def event_message(event: Event) -> job_pb2.JobEvent:
 
 
 def event_data(data: Mapping[str, Any]) -> str:
-    """An event's data as JSON text."""
+    """The data of an event as JSON."""
     return json.dumps(dict(data), ensure_ascii=False, separators=(",", ":"))
 
 
 def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding:
-    """A deep-understanding state; version 0 if none was written."""
+    """The message of a deep-understanding state; version 0 if none was written."""
     message = job_pb2.DeepUnderstanding(
         job_id=state.job_id,
         questions_asked_json=state.questions_asked_json,
@@ -200,20 +189,7 @@ def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding
 
 
 def checkpoint_message(checkpoint: Checkpoint) -> worker_service_pb2.Checkpoint:
-    """The saved result of a step."""
+    """The message of a checkpoint."""
     message = worker_service_pb2.Checkpoint(key=checkpoint.key, value_json=checkpoint.value_json)
     put_time(message.create_time, checkpoint.created_at)
-    return message
-
-
-def leased_job_message(
-    job: Job, prompts: Iterable[Prompt] = (), checkpoints: Iterable[Checkpoint] = (), more: bool = False
-) -> worker_service_pb2.LeasedJob:
-    """A job under the lease that its newest token names."""
-    message = worker_service_pb2.LeasedJob(token=job.token, more=more)
-    put_job(message.job, job)
-    for prompt in prompts:
-        message.prompts.add().MergeFromString(prompt_bytes(prompt))
-    for checkpoint in checkpoints:
-        message.checkpoints.append(checkpoint_message(checkpoint))
     return message

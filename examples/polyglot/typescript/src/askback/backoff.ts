@@ -4,8 +4,8 @@ const FIRST_PAUSE = 100;
 const LONG_PAUSE = 5_000;
 
 /**
- * Pauses with full jitter, in milliseconds: anything between nothing and a bound that doubles with every failure, so
- * that a thousand clients of a restarted server do not come back in step.
+ * Pauses with full jitter, in milliseconds: from zero to a bound that doubles with every failure,
+ * so that a thousand clients do not reconnect to a restarted server at the same time.
  */
 export class Backoff {
   private failures = 0;
@@ -20,7 +20,7 @@ export class Backoff {
   }
 }
 
-/** Wait, at most until the signal is given. */
+/** Wait, but at most until the signal is aborted. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   await timer(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -19,13 +19,13 @@ interface Shown {
   prompt: Prompt;
   /** The stream whose credit it uses. */
   stream: number;
-  /** Not given out as it is now. */
+  /** Whether the newest version has not been yielded yet. */
   queued: boolean;
 }
 
 /**
- * A person's desk: open prompts come in, answers go out. `id` is stable over restarts; `credit` is how many prompts may
- * come before `prompts` gives them out (0: as many as the stream takes).
+ * Receives open prompts for a person and sends answers. `id` is stable over restarts. `credit` is the maximum number of
+ * prompts that the server sends before `prompts` yields them (0: no limit).
  */
 export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
   private readonly session: Session<ConverseClientFrame, ConverseServerFrame>;
@@ -43,12 +43,12 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
     this.session = new Session(server, this);
   }
 
-  /** Keep the desk connected until the signal. Throws if the server refuses it for good. */
+  /** Keep the console connected until the signal. Throws if the server refuses it for good. */
   async run(signal: AbortSignal): Promise<void> {
     await this.session.run(signal);
   }
 
-  /** Open prompts as they come, and again when they change, until the signal. */
+  /** Yield open prompts as they arrive, and again when they change, until the signal. */
   async *prompts(signal: AbortSignal): AsyncGenerator<Prompt, void, undefined> {
     const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     while (!signal.aborted) {
@@ -65,8 +65,8 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
   }
 
   /**
-   * Submit an answer and return what became of it, however often the connection breaks in between: the request is sent
-   * again with its answerId until its result is there, and one answerId has one result.
+   * Submit an answer and return its result, however often the connection breaks in between: the request is sent again
+   * with the same answerId until the result arrives, and one answerId has one result.
    */
   async answer(value: MessageInitShape<typeof AnswerPromptRequestSchema>): Promise<AnswerResult> {
     const frame = create(ConverseClientFrameSchema, { body: { case: "answerPrompt", value } });
@@ -85,7 +85,7 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
     }
   }
 
-  /** Opens the conversation where the last one ended. */
+  /** Resume the conversation at the last resume token. */
   hello(): ConverseClientFrame {
     const value = { consoleId: this.id, credit: this.credit, resumeToken: this.token };
     return create(ConverseClientFrameSchema, { body: { case: "hello", value } });
@@ -102,11 +102,11 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
   welcomed(frame: ConverseServerFrame): void {
     if (frame.body.case !== "welcome") return;
     this.stream++;
-    if (!this.token) this.open.clear(); // a whole snapshot follows
+    if (!this.token) this.open.clear(); // the server sends a full snapshot
     log("connected", { replica: frame.body.value.replica, resumed: this.token !== "" });
   }
 
-  lost(): void {} // nothing of a console is lost with its stream
+  lost(): void {} // a console keeps no state in its stream
 
   pushed({ body }: ConverseServerFrame): void {
     if (body.case === "heartbeat") this.resumeAt(body.value.resumeToken);
@@ -146,7 +146,7 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
     if (token) this.token = token;
   }
 
-  /** Take a prompt as it is now. Whether it is new, changed, or an older image that came late, it used a credit. */
+  /** Store a prompt. Each one has used a credit: a new one, a changed one, and an older version that is late. */
   private upsert(prompt: Prompt): void {
     const known = this.open.get(prompt.promptId);
     const shown = { prompt, stream: this.stream, queued: true };
@@ -154,7 +154,7 @@ export class Console implements Wire<ConverseClientFrame, ConverseServerFrame> {
       this.restoreCredit(shown);
       return;
     }
-    if (known?.queued) this.restoreCredit(known); // the older image was not given out
+    if (known?.queued) this.restoreCredit(known); // the older version was never handed out
     this.open.set(prompt.promptId, shown);
     this.arrived.resolve();
   }

@@ -9,7 +9,7 @@ import type { WorkBody, Worker } from "./worker.js";
 /** Another worker may have the job: stop. */
 export class LeaseLost extends Error {}
 
-/** Somebody has cancelled the job: stop. */
+/** The job was cancelled: stop. */
 export class JobCancelled extends Error {}
 
 /** A job that this worker holds. */
@@ -29,7 +29,7 @@ export class Job {
     this.input = JSON.parse(job.inputJson || "null");
   }
 
-  /** Given when the job must stop; its reason is a LeaseLost or a JobCancelled. */
+  /** Aborted when the job must stop; its reason is a LeaseLost or a JobCancelled. */
   get signal(): AbortSignal {
     return this.controller.signal;
   }
@@ -39,12 +39,12 @@ export class Job {
   }
 
   /**
-   * Ask people and wait for the end of the prompt, however long that takes. The key is the job's own name of the
-   * question: asked again by the same key, with the same content, it is the same prompt and has its answer already. So
-   * the content must not hold what differs from run to run, a time for example.
+   * Ask people and wait for the end of the prompt, however long that takes. The key identifies the question within the
+   * job: asking again with the same key and content returns the same prompt, with its answer if there is one. So the
+   * content must not contain anything that differs from run to run, such as a time.
    */
   async ask(key: string, content: MessageInitShape<typeof PromptContentSchema>): Promise<Prompt> {
-    // Waited for before it is asked: the resolution may overtake the reply.
+    // Register before asking: the resolution may overtake the reply.
     const resolved = new Deferred<Prompt>();
     const stop = () => resolved.reject(this.signal.reason);
     resolved.promise.catch(() => undefined);
@@ -56,7 +56,7 @@ export class Job {
       if (!prompt) throw new Error("the server replied without a prompt");
       log("asked", { job_id: this.id, key, prompt_id: prompt.promptId, round: prompt.round });
       if (prompt.state === PromptState.PENDING) prompt = await resolved.promise;
-      // Until it is confirmed the resolution is told again on every new stream.
+      // The server sends the resolution again on every new stream until it is acknowledged.
       await this.request({ case: "acknowledgePrompts", value: { ...this.held, promptIds: [prompt.promptId] } });
       return prompt;
     } finally {
@@ -65,13 +65,13 @@ export class Job {
     }
   }
 
-  /** Say how far the job is. */
+  /** Report the progress of the job. */
   async progress(done: number, total: number, message: string): Promise<void> {
     const progress = { done: BigInt(done), total: BigInt(total), message };
     await this.request({ case: "reportProgress", value: { ...this.held, progress } });
   }
 
-  /** Wake whoever waits for the prompt. It may come more than once. */
+  /** Wake the caller that waits for the prompt. A resolution may arrive more than once. */
   resolved(prompt: Prompt): void {
     this.waits.get(prompt.key)?.resolve(prompt);
   }

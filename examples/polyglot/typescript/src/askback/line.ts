@@ -4,8 +4,8 @@ import type { AnswerPromptRequestSchema } from "../gen/askback/v1/hitl_service_p
 import { Decision, type Prompt } from "../gen/askback/v1/prompt_pb.js";
 
 /**
- * Make the answer once: its id is what makes it safe to send twice. Undefined for a line that says neither yes nor no
- * and holds no values: an empty line, say, approves nothing.
+ * Build the answer. Its id makes it safe to send it twice. Undefined for a line that is neither yes, no nor values: an
+ * empty line, for example, approves nothing.
  */
 export function answerTo(prompt: Prompt, line: string): MessageInitShape<typeof AnswerPromptRequestSchema> | undefined {
   const answer = { promptId: prompt.promptId, answerId: randomUUID(), revision: prompt.revision };

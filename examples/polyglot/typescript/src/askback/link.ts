@@ -1,6 +1,6 @@
 import type { Connection } from "./server.js";
 
-/** How long a stream that was left may take to its end, in milliseconds. */
+/** The maximum time that a retired stream may take to end, in milliseconds. */
 const LEAVE_GRACE = 10_000;
 
 /** A promise, and the functions that settle it. (`Promise.withResolvers` needs Node 22.) */
@@ -13,7 +13,7 @@ export class Deferred<T> {
   });
 }
 
-/** What waits to be sent: pushed from anywhere, taken by the call, which half-closes when it is closed. */
+/** A queue of frames for the call, which half-closes when the queue is closed. */
 export class Outbox<C> implements AsyncIterable<C> {
   private readonly queue: C[] = [];
   private closed = false;
@@ -39,14 +39,14 @@ export class Outbox<C> implements AsyncIterable<C> {
   }
 }
 
-/** One physical stream, with a connection of its own. */
+/** One physical stream on a separate connection. */
 export class Link<C> {
   readonly outbox = new Outbox<C>();
   /** Resolved by the welcome. */
   readonly ready = new Deferred<void>();
   /** Resolved when the server asks the client to move. */
   readonly leave = new Deferred<void>();
-  /** Resolved at the end, with what ended it. Never rejected. */
+  /** Resolved at the end with its error. Never rejected. */
   readonly done = new Deferred<unknown>();
   over = false;
   private readonly abort = new AbortController();
@@ -60,7 +60,7 @@ export class Link<C> {
     return this.abort.signal;
   }
 
-  /** The stream is alive; if nothing more is heard within so many milliseconds, it is not. */
+  /** Restart the watchdog: the stream fails if it is silent for this many milliseconds. */
   heard(patience: number): void {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => this.cancel(new Error("nothing was heard from the server")), patience);
@@ -76,7 +76,7 @@ export class Link<C> {
     this.leave.resolve();
   }
 
-  /** Send what waits, half-close, and give the server some time to send the replies that it owes. */
+  /** Send queued frames, half-close, and give the server some time to send the outstanding replies. */
   retire(): void {
     this.outbox.close();
     this.timers.push(setTimeout(() => this.cancel(new Error("left")), this.after));
@@ -86,7 +86,7 @@ export class Link<C> {
     this.abort.abort(reason);
   }
 
-  /** The stream has ended: give everything back. */
+  /** Release all resources after the end of the stream. */
   end(error: unknown): void {
     this.over = true;
     clearTimeout(this.watchdog);

@@ -2,7 +2,7 @@ import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { parseArgs } from "node:util";
 
-/** Where the server is and who speaks to it. */
+/** The address of the server and the identity of the caller. */
 export class Server {
   constructor(
     /** `http://host:port`, or `https://` for TLS. */
@@ -12,7 +12,7 @@ export class Server {
     private readonly token = "",
   ) {}
 
-  /** `--server` and `--user`; a token is a secret, so it comes from the environment alone. */
+  /** `--server` and `--user`; a token is a secret, so it comes only from the environment. */
   static fromArguments(): Server {
     const { values } = parseArgs({ options: { server: { type: "string" }, user: { type: "string" } } });
     const target = values.server ?? process.env["ASKBACK_SERVER"] ?? "127.0.0.1:50051";
@@ -24,7 +24,7 @@ export class Server {
     return new Server(url, values.user, token);
   }
 
-  /** Open a connection of its own; `close` ends it with everything on it. */
+  /** Open a new connection; `close` ends it with all its streams. */
   dial(): Connection {
     const manager = new Http2SessionManager(this.url, { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 });
     const transport = createGrpcTransport({

@@ -9,32 +9,32 @@ import { Deferred, Link } from "./link.js";
 import { log } from "./program.js";
 import type { Server } from "./server.js";
 
-/** How many requests wait for their replies at once; the contract allows 64 on a stream. */
+/** The maximum number of requests without a reply; the contract allows 64 per stream. */
 const MAX_IN_FLIGHT = 32;
-/** After so many missed heartbeats the server is taken for dead. */
+/** The number of missed heartbeats after which the stream is closed. */
 const MISSED_BEATS = 3;
 const OPEN_TIMEOUT = 20_000;
-/** How long a stream must have lived for the next failure to count as a first one, in milliseconds. */
+/** The lifetime of a stream after which the backoff starts again, in milliseconds. */
 const SETTLED = 1_000;
 
 export type ServerFrame = ConverseServerFrame | WorkServerFrame;
 
-/** What differs between the two streams: their frames (C from the client, S from the server), and who wants to know. */
+/** The differences between the two streams: their frames (C from the client, S from the server) and handlers. */
 export interface Wire<C, S> {
-  /** Start the call: frames in, frames out, messages taken apart. */
+  /** Start the call with single frames, which it packs into messages and unpacks. */
   dial(transport: Transport, frames: AsyncIterable<C>, signal: AbortSignal): AsyncIterable<S[]>;
-  /** Made anew for each stream: it says what is to be resumed. */
+  /** Build the first frame of each stream; it says what to resume. */
   hello(): C;
   heartbeat(): C;
   goodbye(): C;
   welcomed(frame: S): void;
-  /** Take a frame that replies to nothing. */
+  /** Handle a frame that is not a reply. */
   pushed(frame: S): void;
-  /** How a stream ended, before the next one is opened. */
+  /** Called with the error that ended a stream, before the next one is opened. */
   lost(error: unknown): void;
 }
 
-/** A frame that the server refused. It says what the status of the unary call would say. */
+/** A refused frame, with the error that the unary call would return as its status. */
 export class FrameRefused extends Error {
   constructor(readonly frame: FrameError) {
     super(`${Code[frame.code]} (${frame.reason}): ${frame.message}`);
@@ -42,8 +42,8 @@ export class FrameRefused extends Error {
 }
 
 /**
- * A frame that waits for its reply. It is sent again, unchanged, on every new stream until then, which is harmless:
- * each request of the contract is idempotent by an id, a key or a token in it.
+ * A frame that waits for its reply. Until then it is sent again, unchanged, on every new stream. This is safe: an id, a
+ * key or a token makes each request of the contract idempotent.
  */
 interface Request<C, S> {
   frame: C;
@@ -52,11 +52,11 @@ interface Request<C, S> {
   pause: Backoff;
 }
 
-/** Keeps one stream open, and every request alive until its reply, over as many streams as that takes. */
+/** Keeps one stream open, and resends every request on new streams until it has its reply. */
 export class Session<C extends { ref: bigint }, S extends ServerFrame> {
-  /** The stream in use; it may have ended. */
+  /** The current stream; it may have ended. */
   private current?: Link<C>;
-  /** By ref, so in the order in which they were made. */
+  /** By ref, and so in the order of the requests. */
   private readonly waiting = new Map<bigint, Request<C, S>>();
   private lastRef = 0n;
 
@@ -69,7 +69,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
   async run(signal: AbortSignal): Promise<void> {
     const pause = new Backoff();
     const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    // Still open while the next one is dialled: the server has asked us to go.
+    // Still open while the next one is dialled, after a go-away from the server.
     let open: Link<C> | undefined;
     try {
       while (!signal.aborted) {
@@ -103,7 +103,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
   }
 
   /**
-   * Send a frame and wait for its reply, over broken streams and over refusals that pass. Throws FrameRefused, or the
+   * Send a frame and wait for its reply; retry after broken streams and temporary refusals. Throws FrameRefused, or the
    * signal's reason.
    */
   async request(frame: C, signal?: AbortSignal): Promise<S> {
@@ -123,12 +123,12 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     }
   }
 
-  /** Say something that wants no reply; without a stream it is not said. */
+  /** Send a frame without a reply, if there is a stream. */
   send(frame: C): void {
     if (this.current && !this.current.over) this.current.outbox.push(frame);
   }
 
-  /** How a stream ended is told; what would end the next one alike is thrown. */
+  /** Report the error that ended a stream; throw it if it would end the next one too. */
   private failed(event: string, error: unknown): void {
     log(event, { error: String(error) });
     this.wire.lost(error);
@@ -136,8 +136,8 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
   }
 
   /**
-   * Dial and say hello. Each stream has a connection of its own: on the old one the next stream would come to the same
-   * replica, which may be the one that asked us to go.
+   * Dial and say hello. Each stream needs a new connection: on the old one the next stream would reach the same
+   * replica, which may have sent the go-away.
    */
   private open(): Link<C> {
     const connection = this.server.dial();
@@ -168,7 +168,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
         } else if (frame.ref !== 0n) {
           this.settle(frame);
         } else if (link === this.current) {
-          // What a stream says after the next one is open, the next one says too, and better.
+          // Ignore pushes of an old stream: the current one sends the same state, but newer.
           this.wire.pushed(frame);
         }
       }
@@ -176,7 +176,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     }
   }
 
-  /** From now on this is the stream in use: all that waits for a reply is sent on it first, in order. */
+  /** Make this the current stream, and send all requests without a reply on it first, in order. */
   private adopt(link: Link<C>, interval: number): void {
     this.current = link;
     for (const request of this.waiting.values()) {
@@ -187,7 +187,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     link.ready.resolve();
   }
 
-  /** Send what is unsent, as far as the window allows. */
+  /** Send unsent requests, up to the maximum number in flight. */
   private pump(): void {
     if (!this.current || this.current.over) return;
     const requests = [...this.waiting.values()];
@@ -199,7 +199,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     }
   }
 
-  /** Give a reply to whoever waits for it. A request that was sent on two streams may be replied to twice. */
+  /** Give a reply to the request that waits for it. A request that was sent twice may get two replies. */
   private settle(frame: S): void {
     const request = this.waiting.get(frame.ref);
     if (!request) return;
@@ -221,8 +221,8 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
 }
 
 /**
- * Whether a stream that ended like this would end alike if it were opened again. Everything else passes: a connection
- * that breaks comes as Unavailable, Aborted, Canceled or Internal here.
+ * Whether a new stream would fail with the same error. Any other error is temporary: a broken connection is reported
+ * as Unavailable, Aborted, Canceled or Internal here.
  */
 export function isFatal(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;

@@ -15,12 +15,12 @@ import { Session, type Wire } from "./session.js";
 export type WorkBody = MessageInitShape<typeof WorkClientFrameSchema>["body"];
 
 /**
- * Runs one job; what it returns is the job's result. It may be called again from the top, after a crash or a lost
- * lease: what it has asked before comes back by its key.
+ * Runs one job and returns its result. After a crash or a lost lease it is called again from the top, and questions
+ * that were asked before return the same prompts by their keys.
  */
 export type Handler = (job: Job) => Promise<unknown>;
 
-/** Runs jobs. `capacity`: how many at once, those that wait for people not counted. */
+/** Runs jobs. `capacity` is the maximum number of running jobs, without those that wait for people. */
 export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
   private readonly session: Session<WorkClientFrame, WorkServerFrame>;
   private readonly jobs = new Map<string, Job>();
@@ -37,7 +37,7 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
     this.session = new Session(server, this);
   }
 
-  /** Work until the signal; jobs that are not done then are given back. Throws if the server refuses for good. */
+  /** Work until the signal, then release the jobs that have not ended. Throws if the server refuses for good. */
   async run(signal: AbortSignal): Promise<void> {
     this.leaving = signal;
     await this.session.run(signal);
@@ -49,7 +49,7 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
     return reply.body;
   }
 
-  /** A job that is not held any more. */
+  /** Stop a job whose lease is lost. */
   lose(jobId: string, token?: bigint): void {
     const job = this.jobs.get(jobId);
     if (!job || (token !== undefined && token !== job.token)) return;
@@ -66,7 +66,7 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
     }
   }
 
-  /** Opens a session, or resumes the one that there was with the jobs that still run. */
+  /** Open a session, or resume the previous one with the jobs that still run. */
   hello(): WorkClientFrame {
     const heldJobs = [...this.jobs.values()].map((job) => ({ jobId: job.id, token: job.token }));
     const value = {
@@ -114,10 +114,10 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
     }
   }
 
-  /** If the session is gone (that is what NOT_FOUND means here), so is every lease, and the next hello opens a new one. */
+  /** If the session has expired (NOT_FOUND), so has every lease, and the next hello opens a new session. */
   lost(error: unknown): void {
     if (!(error instanceof ConnectError && error.code === Code.NotFound)) {
-      return; // It lives until it expires. Until then we work on, and the tokens keep late writes out.
+      return; // Until the session expires the jobs continue; their fencing tokens reject late writes.
     }
     this.sessionId = this.secret = "";
     for (const id of [...this.jobs.keys()]) this.lose(id);
@@ -145,13 +145,13 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
   }
 
   /**
-   * Tell the server how the job ended. The job stays among the held ones until the reply: a resumed session gets a job
-   * again that its hello leaves out.
+   * Report the end of the job to the server. The job stays in the list of held jobs until the reply, because a resumed
+   * session is sent every job that its hello does not list.
    */
   private async end(job: Job, outcome: { result: unknown } | { error: unknown }): Promise<void> {
-    if (this.leaving?.aborted) return; // the goodbye gives the job back
+    if (this.leaving?.aborted) return; // the goodbye releases the job
     const why: unknown = job.signal.reason;
-    if (why instanceof LeaseLost) return; // it is not ours to end
+    if (why instanceof LeaseLost) return; // another worker may hold it now
     const held = { jobId: job.id, token: job.token };
     let body: WorkBody;
     if (why instanceof JobCancelled) {
@@ -162,7 +162,7 @@ export class Worker implements Wire<WorkClientFrame, WorkServerFrame> {
     } else {
       body = { case: "completeJob", value: { ...held, resultJson: JSON.stringify(outcome.result ?? null) } };
     }
-    // Without the job's signal: it may be given while the reply is on its way, and then the reply tells more.
+    // Without the job's signal: it may be aborted before the reply arrives, which says more.
     await this.request(body);
     log("ended", { job_id: job.id, with: body.case });
   }

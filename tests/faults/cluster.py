@@ -1,4 +1,4 @@
-"""A scene: a database, replicas, workers, consoles and clients as processes, and links between them."""
+"""A cluster under test: a database, replicas, workers, consoles and a client, with links between them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.actors import Actor, Crowd, Person, Replica
 from tests.faults.database import PostgreSQL, SQLiteFile
 from tests.faults.history import Recorder
+from tests.faults.processes import ManagedProcess, Participant, Replica, SharedProcess
 from tests.faults.proxy import Link
 
 
 @dataclass
-class Cast:
-    """Who plays, and how."""
+class ClusterConfig:
+    """The size and settings of a cluster."""
 
     replicas: int = 1
     workers: int = 2
     consoles: int = 3
     settings: dict[str, Any] = field(default_factory=dict)
-    """Of the servers, besides those of every scene."""
+    """Additional settings of the servers."""
     client: dict[str, Any] = field(default_factory=dict)
     worker: dict[str, Any] = field(default_factory=dict)
     console: dict[str, Any] = field(default_factory=dict)
-    crowd: bool = False
-    """All but the last worker and the last console share a process: it starts sooner."""
+    shared_process: bool = False
+    """Run the client and all but the last worker and console in one process, which starts sooner."""
     plant: str = ""
     slow_commits: str = ""
     skew: float = 0.0
@@ -35,44 +35,46 @@ class Cast:
 CONSOLES = (("ana", "red"), ("bob", "red"), ("cleo", ""))
 
 
-class Scene:
-    """Everything that runs. `async with Scene(…) as scene`: when it is left, nothing runs any more."""
+class Cluster:
+    """All processes of a run. Use it as `async with Cluster(…)`: leaving the context stops everything."""
 
-    def __init__(self, folder: Path, database: SQLiteFile | PostgreSQL, cast: Cast, seed: int) -> None:
+    def __init__(
+        self, folder: Path, database: SQLiteFile | PostgreSQL, config: ClusterConfig, seed: int
+    ) -> None:
         self.folder = folder
         self.database = database
         self.seed = seed
         self.record = Recorder(folder / "director.1.jsonl")
         self.links: dict[str, Link] = {}
-        self.replicas = [Replica(self, f"replica{n + 1}", **cast.settings) for n in range(cast.replicas)]
+        self.replicas = [Replica(self, f"replica{n + 1}", **config.settings) for n in range(config.replicas)]
         for place, replica in enumerate(self.replicas):
-            replica.plant, replica.slow_commits = cast.plant, cast.slow_commits
-            replica.skew = cast.skew * (1, -1, 0)[place % 3]
+            replica.plant, replica.slow_commits = config.plant, config.slow_commits
+            replica.skew = config.skew * (1, -1, 0)[place % 3]
         skews = (0, 30, -30)
         workers = [
-            Person(self, f"worker{n + 1}", "worker", "", {**cast.worker, "skew": skews[n % 3]})
-            for n in range(cast.workers)
+            Participant(self, f"worker{n + 1}", "worker", "", {**config.worker, "skew": skews[n % 3]})
+            for n in range(config.workers)
         ]
         consoles = [
-            Person(self, name, "console", groups, {**cast.console, "credit": n == 1})
-            for n, (name, groups) in enumerate(CONSOLES[: cast.consoles])
+            Participant(self, name, "console", groups, {**config.console, "credit": n == 1})
+            for n, (name, groups) in enumerate(CONSOLES[: config.consoles])
         ]
-        client = Person(self, "client", "client", "", cast.client)
+        client = Participant(self, "client", "client", "", config.client)
         self._names = [p.name for p in (*workers, *consoles, client)]
-        self.client: Actor = client
-        if cast.crowd:
-            self.client = Crowd(self, [client, *workers[:-1], *consoles[:-1]])
+        self.client: ManagedProcess = client
+        if config.shared_process:
+            self.client = SharedProcess(self, [client, *workers[:-1], *consoles[:-1]])
             del workers[:-1], consoles[:-1]
         self.workers, self.consoles = workers, consoles
-        self.people: list[Actor] = [*workers, *consoles, self.client]
+        self.participants: list[ManagedProcess] = [*workers, *consoles, self.client]
 
     def database_url(self, link: Link | None) -> str:
-        """The URL for whoever goes by this link."""
+        """The database URL through a link."""
         if isinstance(self.database, SQLiteFile):
             return self.database.url
         return self.database.url(link.port if link is not None else 0)
 
-    async def __aenter__(self) -> Scene:
+    async def __aenter__(self) -> Cluster:
         try:
             await asyncio.to_thread(self.database.start)
             await self._open_links()
@@ -80,10 +82,12 @@ class Scene:
             first._settings["migrate"] = True
             assert await first.serve(), f"{first.name} did not start: see {self.folder}"
             assert all(await asyncio.gather(*(r.serve() for r in rest))), f"see {self.folder}"
-            for person in self.people:
-                await person.start()
-            for person in self.people:
-                assert await person.tells("ready"), f"{person.name} did not start: see {self.folder}"
+            for participant in self.participants:
+                await participant.start()
+            for participant in self.participants:
+                assert await participant.wait_for("ready"), (
+                    f"{participant.name} did not start: see {self.folder}"
+                )
         except BaseException:
             await self.__aexit__()
             raise
@@ -104,21 +108,21 @@ class Scene:
         self.links[name] = Link(name, upstream)
 
     def links_of(self, name: str) -> list[Link]:
-        """All ways from and to one party."""
+        """All links from and to one process."""
         return [link for key, link in self.links.items() if name in key.split("-")]
 
     @property
     def counts(self) -> dict[str, int]:
-        """What everybody has counted so far."""
+        """The counters of all participants, summed."""
         total: dict[str, int] = {}
-        for person in self.people:
-            for key, value in person.total.items():
+        for participant in self.participants:
+            for key, value in participant.total.items():
                 total[key] = total.get(key, 0) + value
         return total
 
     async def __aexit__(self, *_: object) -> None:
-        for actor in (*self.people, *self.replicas):
-            await actor.kill()
+        for process in (*self.participants, *self.replicas):
+            await process.kill()
         for link in self.links.values():
             await link.close()
         await asyncio.to_thread(self.database.stop)

@@ -1,4 +1,4 @@
-"""LeaseJobs: a worker without a stream, as a Taker that waits a while."""
+"""LeaseJobs: a worker without a stream, as a `Consumer` that waits for a while."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from askback_server.domain.principals import Principal
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 
-LOOK = 5.0
-"""Seconds that reading the queues may take at most. A call that waits for less still gets what is there."""
+READ_TIMEOUT = 5.0
+"""Maximum seconds for reading the queues. A call with a shorter wait still gets the jobs that are there."""
 
 
-class UnaryTaker:
-    """Takes up to `most` jobs for one call."""
+class UnaryConsumer:
+    """Collects up to `most` jobs for one call."""
 
     def __init__(
         self,
@@ -41,27 +41,28 @@ class UnaryTaker:
         """Job types whose queues have not been read for it yet."""
         self._changed = asyncio.Event()
         self._give_back: Callable[[Job], None] | None = None
-        """Set when the caller went away: what is still leased for it goes back at once."""
+        """Set when the caller is gone: leases that are still committed for it are released at once."""
 
     def room(self) -> int:
-        """How many more jobs it takes now."""
+        """The number of further jobs that it can take now."""
         return self._most - len(self.jobs) - self._reserved
 
     def reserve(self, change: int) -> None:
-        """A lease is being tried, or is decided."""
+        """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""
         self._reserved += change
         self._changed.set()
 
-    def leased(self, job: Job) -> None:
-        """The job is its own."""
+    def accept_lease(self, job: Job) -> None:
+        """Take over a leased job."""
         if self._give_back is not None:
             self._give_back(job)
             return
         self.jobs.append(job)
         self._changed.set()
 
-    def looked(self, job_types: Collection[str]) -> None:
-        """These queues have been read for it; what it gets of them is reserved."""
+    def note_queues_read(self, job_types: Collection[str]) -> None:
+        """Note that these queues have been read for it; each job that it gets from them is already
+        reserved."""
         self._unread.difference_update(job_types)
         self._changed.set()
 
@@ -73,20 +74,19 @@ class UnaryTaker:
         extend: Callable[[], Awaitable[None]],
         every: float,
     ) -> list[Job]:
-        """Wait up to `wait` seconds for the first job, then for what is being decided.
+        """Wait up to `wait` seconds for the first job, then for the lease attempts in progress.
 
-        The queues are read at least once, however short the wait: an empty reply says that there was no job.
-        Raises StorageUnavailable if they cannot be read within LOOK seconds.
+        The queues are read at least once, however short the wait: an empty reply means that there was no job.
+        Raises StorageUnavailable if they cannot be read within READ_TIMEOUT seconds.
 
-        The session shall not expire under a worker that waits for longer than it lives: `extend` is called
-        every `every` seconds, whatever else happens, and what it raises ends the wait.
-        If the caller goes away, what was leased for it is released: nobody would run it.
+        `extend` is called every `every` seconds, so that the session does not expire during the wait; its
+        errors end the wait. If the caller goes away, its leases are released: their jobs would not be run.
         """
         clock = asyncio.get_running_loop().time
         end = clock() + wait
         dispatcher.add(self)
         try:
-            await self._until(lambda: self._has_jobs or not self._unread, LOOK, extend, every)
+            await self._until(lambda: self._has_jobs or not self._unread, READ_TIMEOUT, extend, every)
             await self._until(lambda: self._has_jobs, end - clock(), extend, every)
             dispatcher.remove(self)
             while self._reserved:
@@ -102,13 +102,13 @@ class UnaryTaker:
 
     @property
     def _has_jobs(self) -> bool:
-        """Whether there is a job, and nothing more to be decided."""
+        """Whether there is a job and no attempt in progress."""
         return bool(self.jobs) and not self._reserved
 
     async def _until(
         self, met: Callable[[], bool], seconds: float, extend: Callable[[], Awaitable[None]], every: float
     ) -> None:
-        """Wait for a condition, so many seconds at most."""
+        """Wait for a condition, at most `seconds`."""
         clock = asyncio.get_running_loop().time
         due = clock() + every
         with contextlib.suppress(TimeoutError):
@@ -120,10 +120,10 @@ class UnaryTaker:
                         due = clock() + every
 
     def give_back(self, engine: Engine) -> None:
-        """Release what was leased, and what still will be: it does not reach the worker."""
+        """Release the leases, and those committed from now on: they do not reach the worker."""
 
         def release(job: Job) -> None:
-            with contextlib.suppress(AskbackError):  # then its session expires
+            with contextlib.suppress(AskbackError):  # otherwise they return when the session expires
                 engine.submit(
                     ReleaseJob(
                         principal=self.principal, job_id=job.job_id, token=job.token, session=self.session

@@ -1,4 +1,4 @@
-"""Between the reference's words and the program's: commands out, replies and rows in."""
+"""Translate the reference model's calls into commands, and replies and rows back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from askback_server.domain.jobs import Failure, Job, Progress
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobCreated, PromptAsked
+from tests.model.manual_clock import ManualClock
 from tests.model.reference import Reply
-from tests.model.turned_clock import TurnedClock
 from tests.support.aggregates import ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
 PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, WORKER, OTHER_WORKER)}
@@ -35,20 +35,20 @@ def content_of(ask: dict[str, Any]) -> PromptContent:
     )
 
 
-class Wording:
-    """Knows which ids the names stand for."""
+class Translator:
+    """Maps the model's names to the ids of jobs, prompts and sessions."""
 
-    def __init__(self, clock: TurnedClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self.jobs: dict[str, str] = {}
         self.prompts: dict[tuple[str, str], str] = {}
         self.sessions: dict[str, str] = {}
         self.session_names: dict[str, str] = {}
 
-    # --- out ---
+    # --- to the server ---
 
     def command(self, verb: str, job: str, **what: Any) -> c.Command:
-        """What the program calls it."""
+        """Translate a call into a command."""
         made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, NOWHERE), **what)
         return made
 
@@ -105,7 +105,7 @@ class Wording:
 
     def _ref(self, job: str, job_id: str, key: str) -> PromptRef:
         known = self.prompts.get((job, key))
-        # Both ways of naming a prompt are used.
+        # Use both kinds of references.
         return PromptRef(prompt_id=known) if known and len(key) % 2 else PromptRef(job_id=job_id, key=key)
 
     def _answer(
@@ -132,25 +132,25 @@ class Wording:
     def _expire(self, _: str, job_id: str) -> c.Command:
         return c.RunDue(job_id=job_id)
 
-    # --- in ---
+    # --- from the server ---
 
-    def reply(self, verb: str, said: Any) -> Reply:
-        """What the program replied."""
-        match said:
+    def reply(self, verb: str, result: Any) -> Reply:
+        """Translate a reply of the engine."""
+        match result:
             case JobCreated():
-                return ("created", said.replayed)
+                return ("created", result.replayed)
             case Job() if verb == "lease":
-                return ("leased", said.token)
+                return ("leased", result.token)
             case Job():
-                return ("job", str(said.state))
+                return ("job", str(result.state))
             case PromptAsked(prompt, replayed):
                 return ("prompt", prompt.round, prompt.revision, str(prompt.state), replayed)
             case AnswerResult():
-                return (str(said.status), said.replayed, winner_of(said.prompt))
+                return (str(result.status), result.replayed, winner_of(result.prompt))
         return ("ok",)
 
     def learn(self, stored: dict[str, Any]) -> dict[str, Any]:
-        """Take note of ids. Returns what is stored as the reference would put it."""
+        """Note the ids of stored rows. Returns the rows in the form of the reference model."""
         seen: dict[str, Any] = {}
         for entry in stored.values():
             job: Job = entry["job"]
@@ -158,10 +158,10 @@ class Wording:
             self.jobs[name] = job.job_id
             for prompt in entry["prompts"].values():
                 self.prompts[name, prompt.key] = prompt.prompt_id
-            seen[name] = self._seen(entry)
+            seen[name] = self._to_model(entry)
         return seen
 
-    def _seen(self, entry: dict[str, Any]) -> dict[str, Any]:
+    def _to_model(self, entry: dict[str, Any]) -> dict[str, Any]:
         job: Job = entry["job"]
         since = self._clock.since
         result = job.result_json
@@ -188,7 +188,7 @@ class Wording:
             "holder": job.holder,
             "session": self.session_names.get(job.session_id or ""),
             "ready": since(job.ready_at),
-            "wish": job.cancel_requested_at is not None,
+            "cancel_requested": job.cancel_requested_at is not None,
             "grace": since(job.cancel_at),
             "purge": since(job.purge_at),
             "result": result,
@@ -200,7 +200,7 @@ class Wording:
 
 
 def winner_of(prompt: Prompt) -> str:
-    """Who won: an answer's id, `default`, or the state of a prompt that nobody answered."""
+    """What resolved a prompt: an answer's id, `default`, or the state of a prompt without an answer."""
     end = prompt.resolution
     if end is None:
         return ""
@@ -209,12 +209,12 @@ def winner_of(prompt: Prompt) -> str:
     return "default" if end.answer.answer_id.startswith("default:") else end.answer.answer_id
 
 
-def expected(job: dict[str, Any]) -> dict[str, Any]:
-    """A job of the reference, as `learn` puts a stored one."""
+def to_comparable(job: dict[str, Any]) -> dict[str, Any]:
+    """A job of the reference model, in the form in which `learn` returns a stored one."""
     prompts = {}
     for key, p in job["prompts"].items():
         answers = {i: status for i, (_, status) in p["answers"].items()}
         kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
         prompts[key] = {**kept, "title": p["ask"]["title"], "answers": answers}
-    kept = {k: v for k, v in job.items() if k not in ("said", "attempts", "alone", "prompts")}
+    kept = {k: v for k, v in job.items() if k not in ("request", "attempts", "workerless", "prompts")}
     return {**kept, "prompts": prompts}

@@ -1,4 +1,4 @@
-"""One worker function against a scripted server."""
+"""A worker with one job function, against a fake server."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from tests.support.fake_server import FakeServer, FakeStream, work_welcome
 Function = Callable[..., Awaitable[Any]]
 
 
-class Bench:
-    """A worker with one function, and the server's side of its stream."""
+class WorkerHarness:
+    """A worker with one job function, and the server's side of its stream."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -36,20 +36,20 @@ class Bench:
         leased = pb.LeasedJob(job=job, token=token, **more)
         self.stream.send(job_leased=pb.WorkJobLeased(leased_job=leased))
 
-    async def reconnected(self, **welcome: Any) -> pb.WorkHello:
-        """The next stream's hello, welcomed."""
+    async def next_hello(self, **welcome: Any) -> pb.WorkHello:
+        """Accept the worker's next stream: reply to its hello with a welcome. Returns the hello."""
         self.stream = await self.server.work()
         frame = await self.stream.next("hello")
         self.stream.send(frame.ref, **work_welcome(**welcome))
         hello: pb.WorkHello = frame.hello
         return hello
 
-    async def holds(self, jobs: int) -> None:
-        """Wait until the worker holds so many."""
+    async def wait_until_holding(self, jobs: int) -> None:
+        """Wait until the worker holds this number of jobs."""
         while self.worker.holding != jobs:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
-    def asked(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
+    def accept_ask(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
         ask = frame.ask_prompt
         prompt = prompt_pb2.Prompt(
             prompt_id=f"p-{ask.key}",
@@ -65,11 +65,11 @@ class Bench:
         return prompt
 
     def answer(self, prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any) -> None:
-        prompt = resolved(prompt, decision, values, **more)
+        prompt = with_answer(prompt, decision, values, **more)
         self.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=prompt))
 
-    async def ended(self) -> pb.WorkClientFrame:
-        """The job's last word, replied to."""
+    async def wait_for_end(self) -> pb.WorkClientFrame:
+        """Wait for the frame that ends or releases the job, and reply to it. Returns the frame."""
         frame = await self.stream.next("complete_job", "fail_job", "release_job")
         name = frame.WhichOneof("body")
         reply = {
@@ -82,13 +82,15 @@ class Bench:
         return last
 
     async def result(self) -> Any:
-        frame = await self.ended()
+        frame = await self.wait_for_end()
         assert frame.WhichOneof("body") == "complete_job", frame
         return json.loads(frame.complete_job.result_json or "null")
 
 
-def resolved(prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any) -> prompt_pb2.Prompt:
-    """The prompt with its answer."""
+def with_answer(
+    prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any
+) -> prompt_pb2.Prompt:
+    """A copy of the prompt, resolved by an answer."""
     closed = prompt_pb2.Prompt()
     closed.CopyFrom(prompt)
     closed.state = prompt_pb2.PROMPT_STATE_ANSWERED
@@ -101,7 +103,7 @@ def resolved(prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **mor
     return closed
 
 
-def ended_as(prompt: prompt_pb2.Prompt, state: str) -> prompt_pb2.Prompt:
+def with_end(prompt: prompt_pb2.Prompt, state: str) -> prompt_pb2.Prompt:
     closed = prompt_pb2.Prompt()
     closed.CopyFrom(prompt)
     closed.state = closed.resolution.state = prompt_pb2.PromptState.Value(f"PROMPT_STATE_{state}")

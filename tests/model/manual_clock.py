@@ -1,4 +1,4 @@
-"""A clock that stands still until a test turns it, for the program and for PostgreSQL."""
+"""A clock that a test sets by hand, for the server's code and for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Alarm:
         self.off = True
 
 
-class TurnedClock:
-    """A Clock: `turn` lets time pass, `ring` calls whom its passing has made due."""
+class ManualClock:
+    """A Clock whose time is `start` plus `passed` seconds; `fire_due` calls the callbacks that are due."""
 
     def __init__(self) -> None:
-        # Today: PostgreSQL's log has partitions for the days around it.
+        # Today, because the event log has partitions for the days around it.
         self.start = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0)
         self.passed = 0.0
         self._alarms: list[_Alarm] = []
@@ -50,7 +50,7 @@ class TurnedClock:
         heapq.heappush(self._alarms, alarm)
         return alarm
 
-    def ring(self) -> None:
+    def fire_due(self) -> None:
         while self._alarms and self._alarms[0].when <= self.now():
             alarm = heapq.heappop(self._alarms)
             if not alarm.off:
@@ -60,10 +60,10 @@ class TurnedClock:
         self.passed, self._alarms = 0.0, []
 
 
-class OffClock(TurnedClock):
-    """Another machine's clock: as the first one, and as much fast or slow as it is."""
+class SkewedClock(ManualClock):
+    """Another machine's clock: the true time plus `fast`."""
 
-    def __init__(self, true: TurnedClock) -> None:
+    def __init__(self, true: ManualClock) -> None:
         self._true = true
         self.fast = timedelta(0)
 
@@ -77,17 +77,17 @@ class OffClock(TurnedClock):
         return self._true.call_at(when - self.fast, callback)
 
 
-_TOLD = """
-CREATE SCHEMA told;
-CREATE TABLE told.clock (at timestamptz NOT NULL);
-INSERT INTO told.clock VALUES ('2000-01-01');
-CREATE FUNCTION told.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql VOLATILE
-AS 'BEGIN RETURN (SELECT at FROM told.clock); END';
+_CLOCK_SQL = """
+CREATE SCHEMA test_clock;
+CREATE TABLE test_clock.clock (at timestamptz NOT NULL);
+INSERT INTO test_clock.clock VALUES ('2000-01-01');
+CREATE FUNCTION test_clock.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql VOLATILE
+AS 'BEGIN RETURN (SELECT at FROM test_clock.clock); END';
 """
 
 
-class ToldPostgres:
-    """Makes PostgreSQL's own clock say what it is told: a function that stands before the real one."""
+class PostgresClock:
+    """Sets PostgreSQL's clock: a function earlier in the search path replaces `clock_timestamp`."""
 
     def __init__(self, url: str) -> None:
         self._dsn = url.replace("+asyncpg", "")
@@ -96,14 +96,14 @@ class ToldPostgres:
 
     async def open(self, at: datetime) -> None:
         self.connection = await asyncpg.connect(self._dsn)
-        await self.connection.execute(_TOLD)
-        path = "told, pg_catalog, public"
+        await self.connection.execute(_CLOCK_SQL)
+        path = "test_clock, pg_catalog, public"
         await self.connection.execute(f'ALTER DATABASE "{self.name}" SET search_path = {path}')
-        await self.tell(at)
+        await self.set(at)
 
-    async def tell(self, at: datetime) -> None:
+    async def set(self, at: datetime) -> None:
         assert self.connection is not None
-        await self.connection.execute("UPDATE told.clock SET at = $1", at)
+        await self.connection.execute("UPDATE test_clock.clock SET at = $1", at)
 
     async def close(self) -> None:
         if self.connection is not None:

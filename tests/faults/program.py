@@ -1,4 +1,4 @@
-"""What workers, consoles and clients of a scene share: their ways in, their orders, their pulse."""
+"""Shared by the worker, console and client programs: connections, orders from stdin, periodic reports."""
 
 from __future__ import annotations
 
@@ -21,60 +21,60 @@ from askback._wire.status import from_rpc, is_transient
 from askback.errors import AskbackError
 from tests.faults.history import Recorder
 
-connection.OPEN_TIMEOUT = 4.0  # a half-open way shall not take 20 s of a short run
+connection.OPEN_TIMEOUT = 4.0  # the default, 20 s on a half-open connection, is too long for a short run
 CALL_SECONDS = 4.0
 
 
-class Entrances:
-    """All replicas; each stream goes to one of them at random. In the place of an `Endpoint`."""
+class RandomEndpoint:
+    """An `Endpoint` of all replicas: each new channel goes to a random one."""
 
-    def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], dice: random.Random) -> None:
-        self._ways = [Endpoint(target, user=user, groups=groups) for target in targets]
-        self._dice = dice
+    def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], rng: random.Random) -> None:
+        self._endpoints = [Endpoint(target, user=user, groups=groups) for target in targets]
+        self._rng = rng
         self.target = self.shown = targets[0]
         self.tls = None
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Who calls."""
-        return self._ways[0].metadata()
+        """The metadata that identifies the caller."""
+        return self._endpoints[0].metadata()
 
     def open(self) -> grpc.aio.Channel:
-        """A channel to one of them."""
-        return self._dice.choice(self._ways).open()
+        """Open a channel to a random replica."""
+        return self._rng.choice(self._endpoints).open()
 
     def each(self) -> list[grpc.aio.Channel]:
-        """A channel to each of them."""
-        return [way.open() for way in self._ways]
+        """Open a channel to each replica."""
+        return [endpoint.open() for endpoint in self._endpoints]
 
 
-async def until_known(call: Callable[[], Awaitable[Any]], dice: random.Random) -> Any:
-    """Make an idempotent call again and again until its outcome is known. Raises AskbackError: refused."""
+async def until_known(call: Callable[[], Awaitable[Any]], rng: random.Random) -> Any:
+    """Retry an idempotent call until its outcome is known. Raises AskbackError if it is refused."""
     pause = 0.05
     while True:
         try:
             return await call()
         except grpc.aio.AioRpcError as error:
-            told = from_rpc(error)
-            # Without a reason it is no word of the service's, but of grpc on a connection that broke.
-            if told.reason and not is_transient(told):
-                raise told from error
-        await asyncio.sleep(pause * dice.uniform(0.5, 1.5))
+            failure = from_rpc(error)
+            # An error without a reason comes from grpc (a broken connection), not from the service.
+            if failure.reason and not is_transient(failure):
+                raise failure from error
+        await asyncio.sleep(pause * rng.uniform(0.5, 1.5))
         pause = min(pause * 2, 1.0)
 
 
 def refusal(error: AskbackError) -> dict[str, str]:
-    """What a history says of an error."""
+    """The fields of an error for the history."""
     return {"code": error.code, "why": error.reason.removeprefix("ERROR_REASON_"), "text": error.message}
 
 
 def _skew_clock(seconds: float) -> None:
-    """This process's wall clock is wrong from now on."""
+    """Shift this process's wall clock."""
     true = time.time
     time.time = lambda: true() + seconds
 
 
 class Program:
-    """One party of the scene: arguments, history, orders from its standard input."""
+    """A worker, console or client: its arguments, its history, and orders from standard input."""
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class Program:
     ) -> None:
         self.name = name
         self.options = options or {}
-        self.dice = random.Random(f"{seed}/{name}")
+        self.rng = random.Random(f"{seed}/{name}")
         self.record = Recorder(Path(history))
-        asked = tuple(groups.split(",")) if groups else ()
-        self.entrances = Entrances(targets, name, asked, self.dice)
+        group_names = tuple(groups.split(",")) if groups else ()
+        self.endpoint = RandomEndpoint(targets, name, group_names, self.rng)
         self.counts: dict[str, int] = {}
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         if skew := self.options.get("skew"):
@@ -98,23 +98,23 @@ class Program:
 
     @classmethod
     def from_command_line(cls) -> Program:
-        """The one whose arguments are this process's, as one JSON document."""
+        """Create the program from this process's argument, a JSON document."""
         return cls(**json.loads(sys.argv[1]))
 
     def count(self, what: str, more: int = 1) -> None:
-        """One more of these; told with the next pulse."""
+        """Add to a counter; counters are sent with every report."""
         self.counts[what] = self.counts.get(what, 0) + more
 
     def tell(self, **facts: Any) -> None:
-        """Tell whoever started this program."""
+        """Report facts and counters to the parent process."""
         print(json.dumps({**facts, "counts": self.counts}), flush=True)
 
     async def order(self) -> str:
-        """The next order; `end` when whoever gives them is gone."""
+        """The next order; `end` if the parent process has ended."""
         return await self._orders.get()
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
-        """Run, with a pulse every second."""
+        """Run `main`, with a report every second."""
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
         gc.set_threshold(50_000, 50, 100)
 
@@ -128,12 +128,12 @@ class Program:
                     self._orders.put_nowait(line.decode().strip())
                 self._orders.put_nowait("end")
 
-            async def pulse() -> None:
+            async def report_counters() -> None:
                 while True:
                     self.tell()
                     await asyncio.sleep(1)
 
-            tasks = [asyncio.create_task(listen()), asyncio.create_task(pulse())]
+            tasks = [asyncio.create_task(listen()), asyncio.create_task(report_counters())]
             await main()
             self.tell(left=True)
             for task in tasks:

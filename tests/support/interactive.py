@@ -1,4 +1,4 @@
-"""`askback` with somebody at it: under a terminal of its own, or on pipes that stay open."""
+"""Interactive runs of `askback`: in a pseudo-terminal, or on pipes that stay open."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.shell import WITHIN
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Typist:
-    """A process, what it has shown so far, and the keys. `end()` leaves none."""
+class InteractiveProcess:
+    """An interactive process: its output so far, and its keyboard. `end()` kills it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, terminal: bool) -> None:
         if terminal:
@@ -33,7 +33,7 @@ class Typist:
         else:
             stdin, self._keys = os.pipe()
             self._screen, stdout = os.pipe()
-        self._process = self._started(command, dict(environment), stdin, stdout, terminal)
+        self._process = self._spawn(command, dict(environment), stdin, stdout, terminal)
         for fd in {stdin, stdout}:
             os.close(fd)
         self._raw = bytearray()
@@ -43,7 +43,7 @@ class Typist:
         os.set_blocking(self._screen, False)
         asyncio.get_running_loop().add_reader(self._screen, self._read)
 
-    def _started(
+    def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
     ) -> subprocess.Popen[bytes] | Forked:
         enter = _OWN_TERMINAL if terminal else []
@@ -54,7 +54,7 @@ class Typist:
     def _read(self) -> None:
         try:
             piece = os.read(self._screen, 65_536)
-        except OSError:  # how a terminal says that nobody has it open any more
+        except OSError:  # raised by a terminal that no process has open any more
             piece = b""
         if not piece:
             self._over = True
@@ -64,30 +64,30 @@ class Typist:
 
     @property
     def raw(self) -> str:
-        """All that was shown, colours included."""
+        """All output, with colours."""
         return self._raw.decode("utf-8", "replace")
 
     @property
     def shown(self) -> str:
-        """The same without colours and moves of the cursor, lines ended alike."""
+        """All output without colours and cursor movements, with normalised line ends."""
         return _MOVES.sub("", self.raw).replace("\r\r\n", "\n").replace("\r\n", "\n")
 
     def type(self, text: str) -> None:
-        """Press keys."""
+        """Type text."""
         os.write(self._keys, text.encode())
 
     def resize(self, rows: int, columns: int = 120) -> None:
-        """Make the terminal so large."""
+        """Set the size of the terminal."""
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._keys, termios.TIOCSWINSZ, size)
 
     def leave(self) -> None:
-        """Close the pipe: nothing more will be typed."""
+        """Close the input pipe."""
         os.close(self._keys)
         self._keys = -1
 
     async def sees(self, words: str) -> str:
-        """Wait until these words are shown, after all that was seen before; what was shown up to them."""
+        """Wait until the output contains these words, after the last match. Returns the output up to them."""
         async with asyncio.timeout(WITHIN):
             try:
                 while (place := self.shown.find(words, self._seen)) < 0:
@@ -101,22 +101,22 @@ class Typist:
         return self.shown[before : self._seen]
 
     async def says(self, text: str, words: str = "askback> ") -> str:
-        """Type a line, and wait for words."""
+        """Type a line and wait for `words`, by default the prompt."""
         self.type(text + "\n")
         return await self.sees(words)
 
     async def asks(self, text: str, words: str, prompt: str = "askback> ") -> None:
-        """Type a line again and again until its answer has the words: news of others are on their way."""
+        """Repeat a line until its output contains the words: events of others may still be on their way."""
         async with asyncio.timeout(WITHIN):
             while words not in await self.says(text, prompt):
                 pass
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         self._process.send_signal(number)
 
-    async def ended(self) -> int:
-        """Wait for its end, and for the last that it shows; the exit code."""
+    async def wait_for_end(self) -> int:
+        """Wait for the end of the output and of the process. Returns the exit code."""
         async with asyncio.timeout(WITHIN):
             while not self._over:
                 self._news.clear()
@@ -124,7 +124,7 @@ class Typist:
         return await asyncio.to_thread(self._process.wait, WITHIN)
 
     def end(self) -> None:
-        """Kill it, if it still runs, and close what is open. Repeatable."""
+        """Kill the process if it still runs, and close its files. Repeatable."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -143,13 +143,13 @@ _OWN_TERMINAL = [
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])",
 ]
-"""So that Ctrl-C, typed, is a signal."""
+"""Gives the process its own controlling terminal, so that a typed Ctrl-C becomes a signal."""
 
 
-class AskbackTypist(Typist):
-    """The same of `askback`, forked. Where the start is under test, `Typist` runs the installed script."""
+class ForkedInteractiveAskback(InteractiveProcess):
+    """A forked `askback`. Tests of the start itself run the installed script with `InteractiveProcess`."""
 
-    def _started(
+    def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
     ) -> Forked:
         target = ASKBACK_AT_TERMINAL if terminal else ASKBACK
@@ -158,8 +158,8 @@ class AskbackTypist(Typist):
         )
 
 
-class Desks:
-    """Starts consoles of several people at one server."""
+class InteractiveProcesses:
+    """Starts interactive runs of `askback` for several users of one server."""
 
     def __init__(self, target: str, home: Path) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
@@ -172,25 +172,31 @@ class Desks:
             "TERM": "xterm-256color",
             "COLUMNS": "120",
         }
-        self._typists: list[Typist] = []
+        self._processes: list[InteractiveProcess] = []
 
-    def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
-        """`askback` with these words."""
-        return self._add(AskbackTypist(words, self._environment_of(user, environment), terminal=terminal))
+    def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> InteractiveProcess:
+        """Start a forked `askback` with the given arguments."""
+        return self._add(
+            ForkedInteractiveAskback(words, self._environment_of(user, environment), terminal=terminal)
+        )
 
-    def start_installed(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
-        """The same by the installed script, which imports all that it needs itself."""
+    def start_installed(
+        self, user: str, *words: str, terminal: bool = False, **environment: str
+    ) -> InteractiveProcess:
+        """Start the installed script, which does its own imports."""
         command = [INSTALLED, *words]
-        return self._add(Typist(command, self._environment_of(user, environment), terminal=terminal))
+        return self._add(
+            InteractiveProcess(command, self._environment_of(user, environment), terminal=terminal)
+        )
 
     def _environment_of(self, user: str, more: Mapping[str, str]) -> dict[str, str]:
         return {**self._environment, "ASKBACK_USER": user, **more}
 
-    def _add(self, typist: Typist) -> Typist:
-        self._typists.append(typist)
-        return typist
+    def _add(self, process: InteractiveProcess) -> InteractiveProcess:
+        self._processes.append(process)
+        return process
 
     def end(self) -> None:
-        """End all of them."""
-        for typist in self._typists:
-            typist.end()
+        """Kill the processes that still run."""
+        for process in self._processes:
+            process.end()

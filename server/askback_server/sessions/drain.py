@@ -1,4 +1,5 @@
-"""The first half of a drain: every stream is asked to move, a few at a time, and seen off."""
+"""The first half of a drain: asks every stream to reconnect elsewhere, a few at a time, and waits for
+them."""
 
 from __future__ import annotations
 
@@ -9,42 +10,44 @@ from typing import Protocol
 
 REASON = "this replica is shutting down"
 PACE = 50
-"""Streams that may well move within one second: so few are not spread any thinner."""
+"""Streams that may reconnect per second without being spread further."""
 MOVE = 2.0
-"""Seconds that a client has for opening its next stream before this one, when it waits for nothing, is
-ended from here: where no other replica is, nobody would ever leave."""
-LOOK = 0.02
-"""Seconds between two looks at who is left."""
+"""Seconds for a client to open its next stream before its idle one is ended. Without another replica it could
+not open one, and would never leave by itself."""
+POLL = 0.02
+"""Seconds between two checks of the remaining streams."""
 
 
-class Leaver(Protocol):
+class OpenStream(Protocol):
     """A stream, or a call that watches."""
 
     @property
     def busy(self) -> bool:
-        """Whether it still waits for replies."""
+        """Whether it waits for replies."""
 
     def go_away(self, reason: str, after: float) -> None:
-        """Ask its client to move within so many seconds."""
+        """Ask its client to reconnect within `after` seconds."""
 
     def dismiss(self) -> None:
-        """End it in order; its client goes on elsewhere."""
+        """End it in order; its client continues elsewhere."""
 
 
-async def see_off(streams: Collection[Leaver], spread: float, grace: float) -> None:
-    """Ask all of them to move, spread over at most so many seconds, and wait until they are gone, for
-    at most `grace` seconds after the last was asked. `streams` is the living collection."""
+async def drain_streams(streams: Collection[OpenStream], spread: float, grace: float) -> None:
+    """Ask all streams to reconnect, spread over at most `spread` seconds, and wait until they have ended.
+
+    Waits at most `grace` seconds after the last request. `streams` is the live collection.
+    """
     clock = asyncio.get_running_loop().time
     waiting = list(streams)
     random.shuffle(waiting)
     spread = min(spread, len(waiting) / PACE)
     started, asked = clock(), 0
-    told: dict[Leaver, float] = {}
+    told: dict[OpenStream, float] = {}
     end = started + spread + grace
     while streams and clock() < end:
         passed = clock() - started
         due = len(waiting) if passed >= spread else int(len(waiting) * passed / spread)
-        # Who came while the door was closing is asked with the last.
+        # The last round also asks streams that were opened meanwhile.
         asking = waiting[asked:due] if due < len(waiting) else [*streams]
         for stream in asking:
             if stream in streams and stream not in told:
@@ -54,4 +57,4 @@ async def see_off(streams: Collection[Leaver], spread: float, grace: float) -> N
         for stream in tuple(streams):
             if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE, grace / 2):
                 stream.dismiss()
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL)

@@ -1,4 +1,4 @@
-"""A worker for tests of the dispatch: it takes what it is given, and a test says when it is done."""
+"""A fake worker for tests of the dispatcher: it accepts jobs, and the test completes them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from askback_server.domain.commands import CompleteJob, SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.concurrency import Concurrency
+from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.engine.takers import Takers
 from tests.support.aggregates import WORKER
 from tests.support.storage import Node
 
 
-class Hand:
-    """A Taker of so many jobs at once. `taken` keeps all that it was ever given, in order."""
+class FakeWorker:
+    """A Consumer of at most `most` jobs at once. `taken` lists all jobs it has ever received, in order."""
 
     def __init__(self, session: SessionRef, *job_types: str, most: int, namespace: str = "default") -> None:
         self.principal: Principal = replace(WORKER, namespaces=(namespace,))
@@ -33,35 +33,35 @@ class Hand:
         self._reserved = 0
 
     def room(self) -> int:
-        """How many more jobs it takes now."""
+        """The number of further jobs it would accept now."""
         return self.most - self.held - self._reserved
 
     def reserve(self, change: int) -> None:
-        """A lease is being tried, or is decided."""
+        """Reserve room for a lease in progress (+1), or give it back (-1)."""
         self._reserved += change
         assert self._reserved >= 0
 
-    def leased(self, job: Job) -> None:
-        """The job is its own."""
+    def accept_lease(self, job: Job) -> None:
+        """Accept a leased job."""
         self.taken.append(job)
         self.held += 1
         self.got(job)
 
-    def looked(self, job_types: Collection[str]) -> None:
-        """It waits for as long as it stays."""
+    def note_queues_read(self, job_types: Collection[str]) -> None:
+        """Ignored: this worker waits until the test ends."""
 
     @property
     def types_taken(self) -> list[str]:
-        """The types of all that it was given, in order."""
+        """The types of all jobs it has received, in order."""
         return [job.job_type for job in self.taken]
 
 
 @asynccontextmanager
 async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
-    """The dispatch of a replica, which runs. `limits` as in Concurrency."""
-    concurrency = Concurrency(limits, node.database.queue_locks, node.clock) if limits else None
-    dispatcher = Dispatcher(node.engine, node.database.queue, Takers(), node.clock, concurrency)
-    node.bus.follow_batches(dispatcher.committed)
+    """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
+    concurrency = Concurrency(limits or {}, node.database.queue_locks, node.clock)
+    dispatcher = Dispatcher(node.engine, node.database.queue, Consumers(), node.clock, concurrency)
+    node.bus.follow_batches(dispatcher.on_commit)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
@@ -71,8 +71,8 @@ async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> As
             await running
 
 
-async def finish(node: Node, dispatcher: Dispatcher, hand: Hand, job: Job) -> None:
-    """Complete a job that the hand was given; it has room again."""
-    await node.do(CompleteJob(principal=hand.principal, job_id=job.job_id, token=job.token))
-    hand.held -= 1
+async def finish(node: Node, dispatcher: Dispatcher, worker: FakeWorker, job: Job) -> None:
+    """Complete a job, so that the worker has room for another."""
+    await node.do(CompleteJob(principal=worker.principal, job_id=job.job_id, token=job.token))
+    worker.held -= 1
     dispatcher.wake()

@@ -1,4 +1,4 @@
-"""A job's events told to people: where it is, and one line for each event."""
+"""A job's events for people: the status that they lead to, and one line for each event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSES = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPE
 
 
 class JobStatus:
-    """What is known of a job after the events that were told."""
+    """The status of a job after the events applied so far."""
 
     def __init__(self) -> None:
         self.state = JobState.PENDING
@@ -34,11 +34,11 @@ class JobStatus:
         self._open: dict[str, str] = {}
 
     def add_open_prompt(self, prompt_id: str, title: str) -> None:
-        """A prompt is open: of a job whose first events are not told."""
+        """Add an open prompt, for a job whose first events are not applied."""
         self._open[prompt_id] = title
 
     def apply(self, event: Event) -> None:
-        """Take the next event."""
+        """Apply the next event."""
         self.state = event.state
         if event.type == "JOB_PROGRESSED":
             self.done, self.total, self.message = event.done, event.total, event.message
@@ -54,7 +54,7 @@ class JobStatus:
 
     @property
     def description(self) -> str:
-        """What the job does now: `waiting for a human: TITLE`, or the newest progress, or the state."""
+        """The job's activity: `waiting for a human: TITLE`, or the newest progress, or the state."""
         if self.is_waiting:
             titles = [one_line(title, 60) for title in self._open.values()]
             more = f" (and {len(titles) - 1} more)" if len(titles) > 1 else ""
@@ -67,19 +67,19 @@ class JobStatus:
 
 
 def is_bookkeeping(event: Event) -> bool:
-    """Whether an event tells how the service works, and not what becomes of the job."""
+    """Whether an event is internal to the service: it does not change what a person sees of the job."""
     parked = event.type == "JOB_RELEASED" and bool(event.data.get("parked"))
     return parked or event.type in _BOOKKEEPING
 
 
 def event_words(event: Event) -> str:
-    """What happened, in one line."""
+    """The event in one line."""
     data, message = event.data, one_line(event.message)
     match event.type:
         case "JOB_CREATED":
             return f"created by {one_line(event.actor)}"
         case "JOB_LEASED":
-            if not data:  # a job of which we see the head
+            if not data:  # the caller may see only the head of the job
                 return "taken by a worker"
             return (
                 f"taken by {one_line(data.get('worker_id', event.actor))}, attempt {data.get('attempt', 1)}"
@@ -131,9 +131,9 @@ def event_words(event: Event) -> str:
         case "JOB_CARRIED_OVER":
             return f"carried over from {one_line(data.get('retried_from', ''))}: {_count_words(data)}"
         case "PROMPT_ANSWERED" if data.get("carried_from"):
-            said, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
+            decision, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
             source = one_line(data["carried_from"])
-            return f"question {data.get('round')} has the answer of {by} in job {source}: {said}"
+            return f"question {data.get('round')} has the answer of {by} in job {source}: {decision}"
         case "PROMPT_ANSWERED":
             by = (
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
@@ -164,14 +164,14 @@ def event_words(event: Event) -> str:
 
 
 def _count_words(data: dict[str, Any]) -> str:
-    """How much an event of what was carried over lists."""
+    """The number of answers and checkpoints in an event about a carry-over."""
     answers, checkpoints = len(data.get("answers", ())), len(data.get("checkpoints", ()))
     words = f"{answers} answer{'s' * (answers != 1)}, {checkpoints} checkpoint{'s' * (checkpoints != 1)}"
     return words if data.get("pages", 1) == 1 else f"{words} (part {data.get('page')} of {data.get('pages')})"
 
 
 def _escalation_words(data: dict[str, Any]) -> str:
-    """Whom a step of an escalation turned to."""
+    """The people whom a step of an escalation asked, or the new priority."""
     named = names_words(data.get("users", ()), data.get("groups", ()))
     if data.get("replace"):
         return f"asked of {named or 'everyone'} instead"
@@ -179,7 +179,7 @@ def _escalation_words(data: dict[str, Any]) -> str:
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """The event as a JSON object, named as the contract's JobEvent (see askback.cli.record)."""
+    """The event as a JSON object, with the names of the contract's JobEvent (see `askback.cli.record`)."""
     found: dict[str, Any] = {
         "jobId": event.job_id,
         "seq": event.seq,

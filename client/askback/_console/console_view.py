@@ -1,4 +1,4 @@
-"""What a console knows: the open prompts of its view, newest state only."""
+"""The view of a console: the open prompts, in their newest state only."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from askback.v1 import prompt_pb2
 _log = logging.getLogger("askback.console")
 
 _REMEMBERED = 10_000
-"""How many closed prompts are remembered, so that none is shown as open again."""
+"""The number of closed prompts to remember, so that none is shown as open again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
     """A prompt that left the view.
 
-    `why` is `closed` (then `resolution` says how and `answer_id` which answer won), `removed` (still open,
-    but not in this view), or `gone` (it vanished while the console was away).
+    `why` is `closed` (`resolution` and `answer_id` tell the winner), `removed` (still open, but not in this
+    view any more), or `gone` (it left the view while the console was disconnected).
     """
 
     prompt_id: str
@@ -35,24 +35,24 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """All that is open has been told; what follows is live. Comes again after a break."""
+    """All open prompts have been sent; the following items are live. Repeated after a reconnect."""
 
     open_prompts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A prompt on its way to the program, and the stream whose credit it uses."""
+class Delivery:
+    """A prompt that was handed to the program, and the stream whose credit it uses."""
 
     prompt: prompt_pb2.Prompt
     stream: int | None
 
 
-class Desk:
-    """The view: takes prompt events, gives out prompts one by one.
+class ConsoleView:
+    """Applies prompt events, and hands out prompts one by one.
 
-    Between two takes only the newest state of a prompt is kept, closed prompts are never given out, and
-    versions never go back. `restore(n)` is called when `n` credits of the present stream are free again.
+    Until a prompt is taken only its newest state is kept; closed prompts are never handed out, and versions
+    never go back. `restore(n)` is called when `n` credits of the present stream are free again.
     """
 
     def __init__(self, restore: Callable[[int], None]) -> None:
@@ -64,48 +64,48 @@ class Desk:
         self._stream = 0
         self._unseen: set[str] | None = None
         self.arrived = asyncio.Event()
-        """Set while there may be a prompt to take."""
+        """Set if there may be a prompt to take."""
         self._listeners: list[Callable[[Closing], None]] = []
         self.caught_up = asyncio.Event()
         self.token = ""
 
     def listen(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
-        """Call `listener` with every closing; the returned function ends that."""
+        """Call `listener` with every closing. Returns a function that unsubscribes."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def is_open(self, prompt_id: str) -> bool:
-        """Whether the prompt is in the view and, as far as is known, open."""
+        """Whether the prompt is in the view and, as far as the console knows, open."""
         return prompt_id in self._versions
 
     @property
     def open_ids(self) -> list[str]:
-        """The prompts of the view."""
+        """The ids of the prompts of the view."""
         return list(self._versions)
 
     def new_stream(self) -> None:
-        """What was pushed before costs no credit of this stream. Without a token a snapshot follows."""
+        """Begin a new stream: earlier prompts use none of its credit. Without a token a snapshot follows."""
         self._stream += 1
         self._charged.clear()
         self.caught_up.clear()
         if not self.token:
             self._expect_snapshot()
 
-    def take(self) -> Taken | None:
-        """The next prompt as it is now, if there is one. Its credit is free again after `done`."""
+    def take(self) -> Delivery | None:
+        """The newest state of the next prompt, if there is one. `settle` returns its credit."""
         if not self._queue:
             self.arrived.clear()
             return None
         prompt_id, prompt = self._queue.popitem(last=False)
-        return Taken(prompt, self._charged.pop(prompt_id, None))
+        return Delivery(prompt, self._charged.pop(prompt_id, None))
 
-    def done(self, taken: Taken) -> None:
-        """The program has finished with what it took."""
-        if taken.stream is not None and taken.stream == self._stream:
+    def settle(self, delivery: Delivery) -> None:
+        """The program has finished with a prompt: return its credit."""
+        if delivery.stream is not None and delivery.stream == self._stream:
             self._restore(1)
 
     def apply(self, event: pb.PromptEvent) -> None:
-        """Take one event."""
+        """Apply one event."""
         match event.WhichOneof("event"):
             case "upserted":
                 self._upsert(event.upserted.prompt)
@@ -117,12 +117,13 @@ class Desk:
                     self._leave(event.removed.prompt_id, "removed")
             case "caught_up":
                 self.token = event.caught_up.resume_token or self.token
-                self._snapshot_done()
+                self._end_snapshot()
             case "reset_view":
                 _log.info("the view starts again: %s", event.reset_view.reason)
                 self.token = ""
                 if event.reset_view.history_lost:
-                    # Versions began again, and what was closed may be open: the snapshot is what is true.
+                    # The server was restored: versions restart and closed prompts may be open again, so only
+                    # the snapshot counts.
                     self._closed.clear()
                     self._versions = {p: (0, job_id) for p, (_, job_id) in self._versions.items()}
                 self._expect_snapshot()
@@ -132,9 +133,9 @@ class Desk:
                 _log.debug("a newer server says %s", other)
 
     def bookmark(self, token: str) -> None:
-        """A newer position; empty: none.
+        """Store a newer resume token; empty: none.
 
-        Before the stream has caught up no position is taken: what it has not told yet lies before it.
+        Ignored until the stream has caught up: changes before that position have not been received yet.
         """
         if token and self.caught_up.is_set():
             self.token = token
@@ -142,7 +143,7 @@ class Desk:
     def close(
         self, prompt_id: str, job_id: str, resolution: prompt_pb2.Resolution, answer_id: str = ""
     ) -> None:
-        """The prompt has ended: by an event, or by the result of our own answer. Repeatable."""
+        """The prompt has ended, by an event or by the result of our own answer. May be called repeatedly."""
         if prompt_id in self._closed:
             return
         self._closed[prompt_id] = None
@@ -192,7 +193,7 @@ class Desk:
         self.caught_up.clear()
         self._unseen = set(self._versions)
 
-    def _snapshot_done(self) -> None:
+    def _end_snapshot(self) -> None:
         gone, self._unseen = self._unseen, None
         for prompt_id in gone or ():
             self._leave(prompt_id, "gone")

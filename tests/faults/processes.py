@@ -1,4 +1,4 @@
-"""The processes of a scene: replicas, and the people around them."""
+"""The processes of a cluster: replicas, workers, consoles and clients."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.support.forked import Forked
 from tests.support.processes import ROOT, quiet_port
 
 if TYPE_CHECKING:
-    from tests.faults.scene import Scene
+    from tests.faults.cluster import Cluster
 
 READY_SECONDS = 40.0
 
 
-class Actor:
-    """One process; each start has a history file of its own."""
+class ManagedProcess:
+    """A process that can be restarted; each start writes its own history file."""
 
-    def __init__(self, scene: Scene, name: str, module: str) -> None:
-        self.scene = scene
+    def __init__(self, cluster: Cluster, name: str, module: str) -> None:
+        self.cluster = cluster
         self.name = name
         self._module = module
         self._process: Forked | None = None
@@ -35,37 +35,37 @@ class Actor:
         self.starts = 0
         self.counts: dict[str, int] = {}
         self._before: dict[str, int] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._news = asyncio.Event()
         self.busy = False
-        """Something is being done to it: leave it alone."""
+        """A fault is being applied to it: choose another one for the next fault."""
         self.may_leave = False
-        """It was told to."""
+        """It has been ordered to leave."""
 
     def arguments(self) -> list[str]:
-        """Of its program."""
+        """The arguments of its program."""
         return []
 
     def environment(self) -> dict[str, str]:
-        """What is added to its environment."""
+        """Variables to add to its environment."""
         return {}
 
     @property
     def history(self) -> Path:
-        """The file of this start."""
-        return self.scene.folder / f"{self.name}.{self.starts}.jsonl"
+        """The history file of this start."""
+        return self.cluster.folder / f"{self.name}.{self.starts}.jsonl"
 
     async def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         self.starts += 1
         for key, value in self.counts.items():
             self._before[key] = self._before.get(key, 0) + value
         self.counts = {}
-        self._told.clear()
+        self._reported.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
         environment = {**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()}
         (its_input, self._stdin), (stdout, its_output) = os.pipe(), os.pipe()
-        with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
+        with (self.cluster.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
             self._process = Forked(
                 f"{self._module}:main",
                 [self._module, *self.arguments()],
@@ -85,7 +85,7 @@ class Actor:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdout)
         loop.add_reader(process.sentinel, self._end, process.sentinel)
         while line := await reader.readline():
-            self.heard(line)
+            self.handle_line(line)
         transport.close()
         await self._ended.wait()
         self._news.set()
@@ -95,81 +95,81 @@ class Actor:
         os.close(self._stdin)
         self._ended.set()
 
-    def heard(self, line: bytes) -> None:
-        """Something it wrote."""
+    def handle_line(self, line: bytes) -> None:
+        """Handle a line of its output."""
         if not line.startswith(b"{"):
             return
-        told = json.loads(line)
-        self.counts = told.pop("counts")
-        self.note(*told)
+        report = json.loads(line)
+        self.counts = report.pop("counts")
+        self.note(*report)
 
     def note(self, *facts: str) -> None:
-        """It has told these."""
-        self._told.update(facts)
+        """Record these facts as reported."""
+        self._reported.update(facts)
         self._news.set()
 
-    async def tells(self, fact: str, within: float = READY_SECONDS) -> bool:
-        """Wait until it has told it; False if it ends or takes too long."""
+    async def wait_for(self, fact: str, within: float = READY_SECONDS) -> bool:
+        """Wait until it has reported a fact. Returns False if it ends or does not report it in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while fact not in self._told and self.running:
+                while fact not in self._reported and self.running:
                     self._news.clear()
                     await self._news.wait()
-        return fact in self._told
+        return fact in self._reported
 
     def order(self, text: str) -> None:
-        """Tell it what to do."""
+        """Send it an order."""
         if self._process is not None and self.running:
-            self._told.clear()
+            self._reported.clear()
             self.may_leave = text == "leave"
             with contextlib.suppress(BrokenPipeError):  # it may have ended just now
                 os.write(self._stdin, text.encode() + b"\n")
 
     @property
     def total(self) -> dict[str, int]:
-        """Its counts, of all its starts."""
+        """Its counts, summed over all starts."""
         return {k: self.counts.get(k, 0) + self._before.get(k, 0) for k in {*self.counts, *self._before}}
 
     @property
     def running(self) -> bool:
-        """Whether it lives."""
+        """Whether the process is running."""
         return self._process is not None and not self._ended.is_set()
 
     @property
     def code(self) -> int | None:
-        """How its last start ended."""
+        """The exit code of the last start; None while it runs."""
         return None if self._process is None or self.running else self._process.poll()
 
     @property
     def pid(self) -> int:
-        """Of this start."""
+        """The process id of this start."""
         assert self._process is not None
         return self._process.pid
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal, if the process is running."""
         if self._process is not None and self.running:
             self._process.send_signal(number)
 
-    async def ended(self, within: float) -> int | None:
-        """Its exit code; None if it does not end in time."""
+    async def wait_for_exit(self, within: float) -> int | None:
+        """Wait for the process to end. Returns its exit code, or None if it does not end in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._ended.wait()
         return self.code
 
     async def kill(self) -> None:
-        """SIGKILL, and wait. Repeatable."""
+        """Send SIGKILL and wait for the end. Repeatable."""
         self.signal(signal.SIGKILL)
         if self._listener is not None:
             await self._listener
 
 
-class Replica(Actor):
-    """An Askback server with a port that it keeps."""
+class Replica(ManagedProcess):
+    """An Askback server. It keeps its port when it is restarted."""
 
-    def __init__(self, scene: Scene, name: str, **settings: object) -> None:
-        super().__init__(scene, name, "tests.faults.replica")
+    def __init__(self, cluster: Cluster, name: str, **settings: object) -> None:
+        super().__init__(cluster, name, "tests.faults.replica")
         self.port, self.metrics_port = quiet_port(), quiet_port()
         self._settings = settings
         self.plant = ""
@@ -178,11 +178,11 @@ class Replica(Actor):
         self.skew = 0.0
 
     def environment(self) -> dict[str, str]:
-        scene = self.scene
-        link = scene.links.get(f"{self.name}-database")
+        cluster = self.cluster
+        link = cluster.links.get(f"{self.name}-database")
         settings = {
             "listen": f"127.0.0.1:{self.port}",
-            "db": scene.database_url(link),
+            "db": cluster.database_url(link),
             "replica": self.name,
             "heartbeat": 0.5,
             "sweep_interval": 3,
@@ -199,26 +199,26 @@ class Replica(Actor):
             "SLOW_COMMITS": self.slow_commits,
             "SKEW": str(self.skew),
             "HISTORY": str(self.history),
-            "SEED": str(scene.seed),
+            "SEED": str(cluster.seed),
         }
         return {**named, **{f"FAULTS_{k}": v for k, v in tested.items()}}
 
-    def heard(self, line: bytes) -> None:
+    def handle_line(self, line: bytes) -> None:
         if line.startswith(b"askback serves on"):
             self.note("ready")
 
     async def serve(self) -> bool:
-        """Start it; whether it came to serve. A database that is away is waited for."""
+        """Start the server, retrying while the database is unreachable. Returns whether it serves."""
         for _ in range(20):
             await self.start()
-            if await self.tells("ready"):
+            if await self.wait_for("ready"):
                 return True
             await self.kill()
             await asyncio.sleep(0.5)
         return False
 
     async def metrics(self) -> dict[str, float]:
-        """What it measures of itself, summed over labels; empty if it does not answer."""
+        """Its metrics, summed over labels; empty if it does not respond."""
 
         def read() -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as reply:
@@ -238,7 +238,7 @@ class Replica(Actor):
         return found
 
     def memory(self) -> int:
-        """Resident bytes."""
+        """The resident set size in bytes; 0 if the process has ended."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         except OSError:
@@ -246,40 +246,42 @@ class Replica(Actor):
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
-class Person(Actor):
-    """A worker, a console or a client."""
+class Participant(ManagedProcess):
+    """A worker, a console or a client, in a process of its own."""
 
-    def __init__(self, scene: Scene, name: str, role: str, groups: str, options: Mapping[str, Any]) -> None:
-        super().__init__(scene, name, f"tests.faults.{role}")
+    def __init__(
+        self, cluster: Cluster, name: str, role: str, groups: str, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(cluster, name, f"tests.faults.{role}")
         self.role = role
         self._groups = groups
         self._options = options
 
-    def given(self) -> dict[str, Any]:
-        """What its program is given."""
-        scene = self.scene
-        ways = [scene.links[f"{self.name}-{replica.name}"] for replica in scene.replicas]
+    def program_arguments(self) -> dict[str, Any]:
+        """The arguments of its Program."""
+        cluster = self.cluster
+        links = [cluster.links[f"{self.name}-{replica.name}"] for replica in cluster.replicas]
         return {
             "name": self.name,
             "groups": self._groups,
             "history": str(self.history),
-            "targets": [f"127.0.0.1:{link.port}" for link in ways],
-            "seed": f"{scene.seed}/{self.starts}",
+            "targets": [f"127.0.0.1:{link.port}" for link in links],
+            "seed": f"{cluster.seed}/{self.starts}",
             "options": self._options,
         }
 
     def arguments(self) -> list[str]:
-        return [json.dumps(self.given())]
+        return [json.dumps(self.program_arguments())]
 
 
-class Crowd(Actor):
-    """Several people in one process."""
+class SharedProcess(ManagedProcess):
+    """Several participants in one process, which starts sooner than several processes."""
 
-    def __init__(self, scene: Scene, members: list[Person]) -> None:
-        super().__init__(scene, "crowd", "tests.faults.crowd")
+    def __init__(self, cluster: Cluster, members: list[Participant]) -> None:
+        super().__init__(cluster, "shared_process", "tests.faults.shared_process")
         self._members = members
 
     def arguments(self) -> list[str]:
         for member in self._members:
             member.starts = self.starts
-        return [json.dumps([{"role": member.role, **member.given()} for member in self._members])]
+        return [json.dumps([{"role": member.role, **member.program_arguments()} for member in self._members])]

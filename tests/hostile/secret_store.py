@@ -1,4 +1,4 @@
-"""The people, secrets and rows of the search: who may ever see which text."""
+"""The users, secrets and rows of the authorisation tests: who may ever see which text."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.service import Caller
 
 
 @dataclass(frozen=True)
-class Person:
-    """A row of the token file."""
+class User:
+    """A user: an entry of the token file."""
 
     name: str
     roles: Sequence[str]
@@ -27,101 +27,101 @@ class Person:
     groups: Sequence[str] = ()
 
     def is_asker(self, namespace: str) -> bool:
-        """Whether it reads every prompt of the namespace."""
+        """Whether the user may read every prompt of the namespace."""
         return namespace in self.namespaces and not {"client", "worker", "admin"}.isdisjoint(self.roles)
 
 
-PEOPLE = (
-    Person("owner", ["client", "worker", "console"], ["red", "blue"], ["law", "desk"]),
-    Person("client", ["client"]),
-    Person("worker", ["worker"]),
-    Person("admin", ["admin"]),
-    Person("lawyer", ["console"], groups=["law"]),
-    Person("ana", ["console"]),
-    Person("eve", ["console"]),
-    Person("bluefolk", ["client", "worker", "console"], ["blue"], ["law"]),
-    Person("nothing", ["console"], ["green"], ["law"]),
+USERS = (
+    User("owner", ["client", "worker", "console"], ["red", "blue"], ["law", "desk"]),
+    User("client", ["client"]),
+    User("worker", ["worker"]),
+    User("admin", ["admin"]),
+    User("lawyer", ["console"], groups=["law"]),
+    User("ana", ["console"]),
+    User("eve", ["console"]),
+    User("bluefolk", ["client", "worker", "console"], ["blue"], ["law"]),
+    User("nothing", ["console"], ["green"], ["law"]),
 )
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A text that only some may ever receive."""
+    """A text that only some users may ever receive."""
 
     text: str
     namespace: str
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     is_open: bool = False
-    """Of a prompt for every console of the namespace."""
+    """Whether it belongs to a prompt for every console of the namespace."""
 
-    def may_see(self, person: Person) -> bool:
-        """The rule."""
-        if person.is_asker(self.namespace):
+    def may_see(self, user: User) -> bool:
+        """Whether the user may receive the text."""
+        if user.is_asker(self.namespace):
             return True
-        if self.namespace not in person.namespaces or "console" not in person.roles:
+        if self.namespace not in user.namespaces or "console" not in user.roles:
             return False
-        return self.is_open or person.name in self.users or not self.groups.isdisjoint(person.groups)
+        return self.is_open or user.name in self.users or not self.groups.isdisjoint(user.groups)
 
 
 @dataclass
-class Stage:
-    """The world's secrets, and ids to try."""
+class StoredSecrets:
+    """The stored secrets, and ids to try."""
 
     secrets: list[Secret] = field(default_factory=list)
     job_ids: list[str] = field(default_factory=list)
     prompt_ids: list[str] = field(default_factory=list)
     rows: list[tuple[str, str, Secret]] = field(default_factory=list)
-    """(job id, prompt id, who may know of either) of jobs."""
+    """(job id, prompt id, rule for seeing them) of each job."""
 
     @property
     def absent(self) -> list[str]:
-        """Ids that nothing has."""
+        """Well-formed ids that do not exist."""
         return [f"{job_id[:-6]}000000" for job_id in self.job_ids]
 
-    def hidden_from(self, person: Person) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-        """(job id, prompt id) of what the person may know nothing of, each with a pair that nothing has."""
+    def pairs_hidden_from(self, user: User) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+        """The (job id, prompt id) pairs that the user may not see, each with a pair that does not exist."""
         return [
             ((job_id, prompt_id), (f"{job_id[:-6]}000000", f"{prompt_id[:-6]}000000"))
             for job_id, prompt_id, known in self.rows
-            if not known.may_see(person)
+            if not known.may_see(user)
         ]
 
 
-async def staged(owner: Caller) -> Stage:
-    """Jobs of two namespaces with prompts for all, for a group and for a person, open and answered; and jobs
-    that a worker ran, with a prompt for a group and one for a person, in each way that a job can end."""
-    stage = Stage()
+async def store_secrets(owner: Caller) -> StoredSecrets:
+    """Create jobs in two namespaces: some without a worker, with open and answered prompts for everyone, for
+    a group and for a user; others with a worker and prompts for a group and a user, one per way to end."""
+    stored = StoredSecrets()
     for namespace in ("red", "blue"):
         for audience in ("all", "law", "ana"):
             for answered in (False, True):
-                await _one(owner, stage, namespace, audience, answered)
+                await _one(owner, stored, namespace, audience, answered)
         for end in ("retried", "failed", "completed", "cancelled"):
-            await _run(owner, stage, namespace, end)
-    return stage
+            await _run(owner, stored, namespace, end)
+    return stored
 
 
-async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
-    """A job with a worker, and a secret wherever a job has a text. Its audience sees progress and labels."""
+async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -> None:
+    """Run a job with a secret in each text field. The audience of its prompts sees progress and labels."""
 
     def secret(what: str, *, users: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
         made = Secret(f"canary-{what}-{namespace}-{end}", namespace, frozenset(users), frozenset(groups))
-        stage.secrets.append(made)
+        stored.secrets.append(made)
         return made.text
 
-    def everybody(what: str) -> str:
+    def audience_secret(what: str) -> str:
         return secret(what, users=["ana"], groups=["law"])
 
     create = jobs.CreateJobRequest(
         namespace=namespace,
         job_type="run",
-        labels={"l": everybody("job-label")},
+        labels={"l": audience_secret("job-label")},
         input_json=f'"{secret("run-input")}"',
         request_id=f"{secret('request-id')}-{uuid4()}",
     )
     await owner.jobs.CreateJob(create)
     lease = workers.LeaseJobsRequest(
-        namespace=namespace, worker_id=everybody("worker-id"), job_types=["run"], wait={"seconds": 5}
+        namespace=namespace, worker_id=audience_secret("worker-id"), job_types=["run"], wait={"seconds": 5}
     )
     [leased] = (await owner.workers.LeaseJobs(lease)).jobs
     held = {"job_id": leased.job.job_id, "token": leased.token}
@@ -131,10 +131,10 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
         )
     )
     report = workers.ReportProgressRequest(
-        progress={"message": everybody("progress")}, milestone=True, **held
+        progress={"message": audience_secret("progress")}, milestone=True, **held
     )
     await owner.workers.ReportProgress(report)
-    asked = []
+    stored_prompts = []
     for name, audience in (
         ("law", prompts.Audience(groups=["law"])),
         ("ana", prompts.Audience(users=["ana", "owner"])),
@@ -148,10 +148,10 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
             audience=audience,
         )
         ask = workers.AskPromptRequest(key=secret(f"{name}-key", **who), content=content, **held)
-        asked.append((await owner.workers.AskPrompt(ask)).prompt)
+        stored_prompts.append((await owner.workers.AskPrompt(ask)).prompt)
     await owner.hitl.AnswerPrompt(
         hitl.AnswerPromptRequest(
-            prompt_id=asked[1].prompt_id,
+            prompt_id=stored_prompts[1].prompt_id,
             answer_id=secret("answer-id", users=["ana"]),
             revision=1,
             decision=prompts.DECISION_REJECT,
@@ -174,13 +174,13 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
             reason = secret("cancel-reason")
             await owner.jobs.CancelJob(jobs.CancelJobRequest(job_id=held["job_id"], reason=reason))
             await owner.workers.ReleaseJob(workers.ReleaseJobRequest(**held))
-    stage.job_ids.append(held["job_id"])
-    stage.prompt_ids += [prompt.prompt_id for prompt in asked]
+    stored.job_ids.append(held["job_id"])
+    stored.prompt_ids += [prompt.prompt_id for prompt in stored_prompts]
     known = Secret("", namespace, frozenset({"ana"}), frozenset({"law"}))
-    stage.rows.append((held["job_id"], asked[0].prompt_id, known))
+    stored.rows.append((held["job_id"], stored_prompts[0].prompt_id, known))
 
 
-async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answered: bool) -> None:
+async def _one(owner: Caller, stored: StoredSecrets, namespace: str, audience: str, answered: bool) -> None:
     tag = f"{namespace}-{audience}-{'answered' if answered else 'open'}"
     title, value, given, label = (f"canary-{what}-{tag}" for what in ("title", "input", "answer", "label"))
     content = prompts.PromptContent(kind="deep_understanding", title=title, labels={"l": label})
@@ -199,14 +199,14 @@ async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answe
             namespace=namespace, job_type="t", prompt=content, input_json=f'"{value}"', request_id=f"r-{tag}"
         )
     )
-    stage.job_ids.append(made.job.job_id)
-    stage.prompt_ids.append(made.prompt.prompt_id)
+    stored.job_ids.append(made.job.job_id)
+    stored.prompt_ids.append(made.prompt.prompt_id)
     ids = (made.job.job_id, made.prompt.prompt_id)
-    stage.rows.append((*ids, Secret(title, namespace, **rule)))  # type: ignore[arg-type]
-    stage.secrets += [Secret(text, namespace, **rule) for text in (title, label)]  # type: ignore[arg-type]
-    stage.secrets.append(Secret(value, namespace))
+    stored.rows.append((*ids, Secret(title, namespace, **rule)))  # type: ignore[arg-type]
+    stored.secrets += [Secret(text, namespace, **rule) for text in (title, label)]  # type: ignore[arg-type]
+    stored.secrets.append(Secret(value, namespace))
     if answered:
-        stage.secrets.append(Secret(given, namespace, **rule))  # type: ignore[arg-type]
+        stored.secrets.append(Secret(given, namespace, **rule))  # type: ignore[arg-type]
         await owner.hitl.AnswerPrompt(
             hitl.AnswerPromptRequest(
                 prompt_id=ids[1],
@@ -219,14 +219,14 @@ async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answe
 
 
 def token_file(folder: Path) -> Path:
-    """The people's tokens, `<name>-token` each."""
+    """Write the token file: the token of each user is `<name>-token`."""
     lines = []
-    for person in PEOPLE:
-        digest = hashlib.sha256(f"{person.name}-token".encode()).hexdigest()
+    for user in USERS:
+        digest = hashlib.sha256(f"{user.name}-token".encode()).hexdigest()
         lines.append(
-            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{person.name}"\n'
-            f"roles = {json.dumps(person.roles)}\n"
-            f"namespaces = {json.dumps(person.namespaces)}\ngroups = {json.dumps(person.groups)}\n"
+            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{user.name}"\n'
+            f"roles = {json.dumps(user.roles)}\n"
+            f"namespaces = {json.dumps(user.namespaces)}\ngroups = {json.dumps(user.groups)}\n"
         )
     path = folder / "tokens.toml"
     path.write_text("\n".join(lines))

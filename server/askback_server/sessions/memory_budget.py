@@ -1,4 +1,4 @@
-"""How much the streams of a replica keep in memory for clients that have not read it, and its bounds."""
+"""Bounds the memory that the streams of a replica use for clients that do not read, or read slowly."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.prompts import Prompt
 
 FRAME = 200
-"""Bytes that any frame is counted with, besides its content."""
+"""Bytes counted for any frame in addition to its content."""
 SMALL = 16 * 1024
-"""What is not larger never waits for room: heartbeats, verdicts, most prompts."""
+"""Sizes up to this never wait for room: heartbeats, verdicts, most prompts."""
 
 
-def weight(body: object) -> int:
-    """Roughly how many bytes a frame's body is."""
+def body_size(body: object) -> int:
+    """The approximate size of a frame's body."""
     size = getattr(body, "ByteSize", None)
     if size is not None:
         return FRAME + int(size())
     for name in ("response", "prompt", "job"):
         inner = getattr(body, name, None)
         if inner is not None and not isinstance(inner, str):
-            more = sum(weight(p) for p in getattr(body, "prompts", ())) + sum(
+            more = sum(body_size(p) for p in getattr(body, "prompts", ())) + sum(
                 len(c.value_json) for c in getattr(body, "checkpoints", ())
             )
-            return weight(inner) + more
+            return body_size(inner) + more
     if isinstance(body, Prompt):
         resolution = body.resolution
         answer = getattr(resolution, "answer", None)
@@ -36,18 +36,18 @@ def weight(body: object) -> int:
 
 
 Drop = Callable[[AskbackError], None]
-"""Ends a stream."""
+"""Ends a stream with an error."""
 
 
-def _ended(_: AskbackError) -> None:
-    """For the account of a stream that has ended."""
+def _ignore_drop(_: AskbackError) -> None:
+    """Replaces `drop` in a closed account."""
 
 
-class Unsent:
-    """The bytes that are kept for all streams, by principal.
+class MemoryBudget:
+    """The bytes used by all streams, per principal.
 
-    A principal that has its share waits for room: its own streams must be read first. When all have too much
-    together, the principal with the most loses the stream with the most.
+    A principal that has used its share waits for room: its own streams must be read first. If all principals
+    together use too much, the one with the most loses its largest stream.
     """
 
     def __init__(self, most: int, share: int) -> None:
@@ -59,20 +59,20 @@ class Unsent:
         self.total = 0
 
     def account(self, subject: str, drop: Drop) -> Account:
-        """What one stream keeps. `drop` ends the stream; close the account at its end."""
+        """Open the account of one stream; close it at the end. `drop` ends the stream."""
         return Account(self, subject, drop)
 
     def fits(self, subject: str, size: int) -> bool:
-        """Whether a principal may keep so many bytes more: always something."""
+        """Whether a principal may use `size` more bytes. One that uses none always may."""
         used = self._used[subject]
         return not used or used + size <= self._share
 
     def change(self, account: Account, change: int) -> None:
-        """An account has so many bytes more, or less."""
+        """Add to the use of an account."""
         subject = account.subject
         self.total += change
         self._used[subject] += change
-        if account.held:
+        if account.used:
             self._holding.setdefault(subject, set()).add(account)
         else:
             self._holding.get(subject, set()).discard(account)
@@ -83,16 +83,16 @@ class Unsent:
             while self.total > self._most:
                 self._drop_largest()
         else:
-            self._let_go_on(subject)
+            self._wake_waiters(subject)
 
     def _drop_largest(self) -> None:
         subject = max(self._holding, key=self._used.__getitem__)
-        worst = max(self._holding[subject], key=lambda a: a.held)
+        worst = max(self._holding[subject], key=lambda a: a.used)
         text = "too much waits for clients that do not read, and this stream has the most; read it faster"
         worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._most, retry_after=1.0))
 
     async def wait(self, account: Account, size: int) -> None:
-        """Wait until the account has so many bytes more."""
+        """Add to the use of an account, as soon as there is room."""
         subject = account.subject
         if size <= SMALL or (subject not in self._waiting and self.fits(subject, size)):
             account.add(size)
@@ -105,10 +105,10 @@ class Unsent:
             if room.done() and not room.cancelled():
                 account.add(-size)
             else:
-                self._let_go_on(subject)
+                self._wake_waiters(subject)
             raise
 
-    def _let_go_on(self, subject: str) -> None:
+    def _wake_waiters(self, subject: str) -> None:
         waiting = self._waiting.get(subject)
         while waiting:
             account, size, room = waiting[0]
@@ -117,44 +117,45 @@ class Unsent:
                     return
                 account.add(size)
                 room.set_result(None)
-            # `add` may have come here again
+            # `add` may have called this method again
             if waiting and waiting[0][2] is room:
                 waiting.popleft()
         self._waiting.pop(subject, None)
 
 
 class Account:
-    """What one stream keeps in memory: `set` says how much, `room` waits for more."""
+    """The memory used by one stream."""
 
-    __slots__ = ("_drop", "_of", "_set", "closed", "held", "subject")
+    __slots__ = ("_drop", "_of", "_set", "closed", "subject", "used")
 
-    def __init__(self, of: Unsent, subject: str, drop: Drop) -> None:
+    def __init__(self, of: MemoryBudget, subject: str, drop: Drop) -> None:
         self.subject = subject
-        self.held = 0
+        self.used = 0
         self.closed = False
         self._of = of
         self._drop = drop
         self._set = 0
 
     def set(self, size: int) -> None:
-        """So many bytes are kept, besides those that room was waited for."""
+        """Set the bytes in use, in addition to reserved ones."""
         change, self._set = size - self._set, size
         if change:
             self.add(change)
 
     def add(self, change: int) -> None:
-        """So many bytes more, or less."""
+        """Add to the bytes in use."""
         if not self.closed:
-            self.held += change
+            self.used += change
             self._of.change(self, change)
 
     @property
     def is_over(self) -> bool:
-        """Whether the principal has more than its share, and this stream has a part in it."""
-        return self.held > SMALL and not self._of.fits(self.subject, 0)
+        """Whether the principal exceeds its share, and this stream contributes to it."""
+        return self.used > SMALL and not self._of.fits(self.subject, 0)
 
     async def reserve(self, size: int) -> Callable[[], None]:
-        """Wait until so many bytes more may be kept. Returns what gives them back; call it once or more."""
+        """Reserve bytes, waiting for room. Returns a function that releases them; it may be called more than
+        once."""
         await self._of.wait(self, size)
         left = [size]
 
@@ -166,7 +167,7 @@ class Account:
 
     @asynccontextmanager
     async def room(self, size: int) -> AsyncIterator[None]:
-        """Room for so many bytes, when there is some."""
+        """Reserve bytes inside this context, waiting for room."""
         await self._of.wait(self, size)
         try:
             yield
@@ -174,8 +175,8 @@ class Account:
             self.add(-size)
 
     @contextmanager
-    def counted(self, size: int) -> Iterator[None]:
-        """So many bytes more meanwhile, without waiting for room."""
+    def charge(self, size: int) -> Iterator[None]:
+        """Count bytes inside this context, without waiting for room."""
         self.add(size)
         try:
             yield
@@ -183,14 +184,14 @@ class Account:
             self.add(-size)
 
     def drop(self, error: AskbackError) -> None:
-        """End the stream; it keeps nothing any more."""
+        """End the stream and close its account."""
         drop = self._drop
         self.close()
         drop(error)
 
     def close(self) -> None:
-        """The stream has ended."""
+        """Release everything."""
         if not self.closed:
-            held, self.held, self.closed = self.held, 0, True
-            self._drop = _ended
-            self._of.change(self, -held)
+            used, self.used, self.closed = self.used, 0, True
+            self._drop = _ignore_drop
+            self._of.change(self, -used)
