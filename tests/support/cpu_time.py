@@ -1,4 +1,4 @@
-"""Pytest plugin that prints the CPU time and the seed of a run; `--cpu-times N` adds the most expensive tests."""
+"""Pytest plugin: print the CPU time and the seed of a run; `--cpu-times N` adds the most expensive tests."""
 
 from __future__ import annotations
 
