@@ -99,14 +99,14 @@ async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_
         dispatcher.add(worker)
         await until(lambda: worker.held == 1, "one job runs")
         prompt = await here.ask(worker.taken[0])
-        await until(lambda: worker.held == 2, "its place is another's while it waits")
+        await until(lambda: worker.held == 2, "another job takes its place while it waits")
         await here.answer(prompt)
         assert (await get_job(here.database, worker.taken[0].job_id)).state is JobState.RUNNING
         await finish(here, dispatcher, worker, worker.taken[1])
         await here.database.ping()
         assert len(worker.taken) == 2
         await finish(here, dispatcher, worker, worker.taken[0])
-        await until(lambda: len(worker.taken) == 3, "with both done the third runs")
+        await until(lambda: len(worker.taken) == 3, "the third runs after both have ended")
 
 
 async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Node) -> None:
@@ -119,7 +119,7 @@ async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Nod
         }
         for worker in workers.values():
             dispatcher.add(worker)
-        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many as the limits say")
+        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many run as the limits allow")
         assert {n: h.held for n, h in workers.items()} == {"a": 2, "b": 1, "c": 2}
 
 

@@ -66,13 +66,13 @@ async def test_the_backlog_of_a_type_does_not_starve_another_on_the_same_worker(
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), "mail", "refund", "nothing", most=4)
         JobCompleter(here, dispatcher, worker)
-        await until(lambda: worker.types_taken.count("refund") == 10, "the few are taken")
+        await until(lambda: worker.types_taken.count("refund") == 10, "the jobs of the small type are taken")
         others = worker.types_taken.index("refund"), worker.types_taken.count("mail")
         assert others[0] <= 1
         assert others[1] <= 40, Counter(worker.types_taken)
         # Alone again, the backlog gets all the capacity.
         before = len(worker.taken)
-        await until(lambda: len(worker.taken) >= before + 100, "the others go on")
+        await until(lambda: len(worker.taken) >= before + 100, "the other jobs are taken")
         assert set(worker.types_taken[before:]) == {"mail"}
 
 
@@ -94,7 +94,7 @@ async def test_one_queue_fills_all_capacity_when_the_others_are_empty(here: Node
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), "refund", *(f"none{i}" for i in range(50)), most=250)
         dispatcher.add(worker)
-        await until(lambda: len(worker.taken) == 250, "the room is filled")
+        await until(lambda: len(worker.taken) == 250, "the free capacity is filled")
         assert worker.room() == 0
 
 

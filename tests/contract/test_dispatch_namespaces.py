@@ -45,7 +45,7 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
         await until(lambda: len(quick.taken) == 20, "the quick namespace's jobs are taken")
         assert not slow.taken
         queue.release.set()
-        await until(lambda: slow.taken, "then the slow one's too")
+        await until(lambda: slow.taken, "the slow namespace's jobs are taken too")
 
 
 async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
@@ -66,10 +66,10 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
         dispatcher.add(small)
         await until(lambda: small.taken, "the small namespace's job is taken")
         await until(
-            lambda: sum(len(worker.taken) for worker in workers) == 3, "all of the many types' are taken"
+            lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
         )
         reads = [namespace for namespace, _ in queue.reads]
-        assert reads.index("small") < len(types) // dispatch.TYPES, "a whole round came before it"
+        assert reads.index("small") < len(types) // dispatch.TYPES, "a round of all types came before it"
         assert max(count for _, count in queue.reads) <= dispatch.TYPES
 
 

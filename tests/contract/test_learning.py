@@ -11,6 +11,8 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.commit_bus import CommitBus
+from askback_server.feed.feed import Feed
 from askback_server.ports.wakeups import Hint
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
 from tests.support.storage import Node, check_job, whole
@@ -119,3 +121,17 @@ async def test_events_before_a_hint_are_not_assumed_to_be_known(here: Node, ther
     known = here.hot.get(job.job_id)
     assert known is not None
     assert not known.prompts, "the closed prompt is read when it is needed"
+
+
+async def test_a_hinted_job_is_read_at_once_while_a_worker_is_connected(here: Node, there: Node) -> None:
+    workers: list[str] = []
+    bus = CommitBus()
+    feed = Feed(here.database.feed, here.database.jobs, here.hot, bus, workers=workers)
+    job = await there.create()
+    feed.receive_hints([Hint(job.job_id, 0, job.version)])
+    await feed._read_hinted()
+    assert bus.version_of(job.job_id) == 0, "without a follower or a worker the log brings the job"
+    workers.append("a worker")
+    feed.receive_hints([Hint(job.job_id, 0, job.version)])
+    await feed._read_hinted()
+    assert bus.version_of(job.job_id) == job.version

@@ -91,9 +91,9 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
         clock.seconds = 3601
         assert len(here.hot) == 2
         await sweep_of(here).sweep()
-        assert len(here.hot) == 0, "the memory's entries have outlived their hour"
+        assert len(here.hot) == 0, "entries older than an hour are dropped"
         await here.queries.job(job.job_id, CLIENT)
-        assert here.store.loads == 1, "and the job has not"
+        assert here.store.loads == 1, "the job itself is still stored"
 
         # A finished job lives as long as its retention.
         await here.complete(job)

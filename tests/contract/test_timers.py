@@ -100,7 +100,7 @@ async def test_each_escalation_step_happens_once_on_two_replicas(here: Node, the
         for i in range(12):
             _, prompt = await (here, there)[i % 2].waiting(escalating(1, 2, 4, timeout=6 * TENTH))
             prompts.append(prompt)
-        await until(are_closed(here, prompts), "all have come to their end")
+        await until(are_closed(here, prompts), "all are closed")
     for prompt in prompts:
         await check_events(here, prompt, 1, 2, 4)
 
@@ -114,7 +114,7 @@ async def test_a_deadline_known_only_to_a_dead_replica_fires(
         async with node(migrated_db_url) as dying:
             _, prompt = await dying.waiting(escalating(4, 6, timeout=8 * TENTH))
         assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
-        await until(are_closed(here, [prompt]), "it has come to its end")
+        await until(are_closed(here, [prompt]), "it is closed")
         assert len(timers) == 0
     await check_events(here, prompt, 4, 6)
 
@@ -136,7 +136,7 @@ async def test_timers_missed_while_no_replica_ran_fire_in_the_order_of_their_tim
             return await first.database.ping() > due[-1][0]
 
         # Its timers do not run, as if no replica were up.
-        await until(is_due, "all of it is due")
+        await until(is_due, "all timers are due")
     async with node(migrated_db_url, limits=LIMITS) as second, running_timers(second) as timers:
 
         async def timed_events() -> list[tuple[EventType, str]]:
@@ -183,7 +183,7 @@ async def test_a_slow_clock_does_not_fire_a_timer_late(here: Node, there: Node) 
     here.clock.observe(here.clock.now() - LONG)
     async with running_timers(here, feed=False):
         _, prompt = await there.waiting(escalating(1, timeout=2 * TENTH))
-        await until(are_closed(there, [prompt]), "it has come to its end")
+        await until(are_closed(there, [prompt]), "it is closed")
     await check_events(here, prompt, 1)
 
 
@@ -239,11 +239,11 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
             await asyncio.wait_for(here.store.waiting.wait(), 30)
             last = max(p.expires_at for p in prompts if p.expires_at)
             await until(
-                lambda: here.clock.now() > last + TENTH, "all of it is due, and found again and again"
+                lambda: here.clock.now() > last + TENTH, "all timers are due, and are found repeatedly"
             )
             assert sorted(sent) == sorted({p.job_id for p in prompts})
             here.store.gate.set()
-            await until(are_closed(here, prompts), "all have come to their end")
+            await until(are_closed(here, prompts), "all are closed")
     assert all(p.content.final_action is FinalAction.EXPIRE for p in prompts)
 
 

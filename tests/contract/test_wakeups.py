@@ -254,7 +254,7 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     relay = PgRelay(pg_url)
     async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
         relay.freeze()
-        await until(lambda: not listener.live, "its own call does not come back")
+        await until(lambda: not listener.live, "the listener has noticed")
         relay.thaw()
         await until(lambda: listener.live, "it has a new connection")
         hints.clear()
@@ -288,13 +288,13 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
     relay = PgRelay(pg_url)
     relay.drops_notifications = True
     async with relay.serve() as through, node(through) as here, node(pg_url) as there, awake(here, there):
-        await until(lambda: "polling" in caplog.text, "it says so")
+        await until(lambda: "polling" in caplog.text, "the listener logs that it polls")
         opened = relay.opened
-        await until(lambda: relay.opened > opened + 2, "it has tried again")
+        await until(lambda: relay.opened > opened + 2, "the listener has tried again")
         job, prompt = await there.waiting()
         await there.answer(prompt)
         answered = PromptState.ANSWERED
-        await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling brings it")
+        await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling finds it")
         assert not here.feed.wakeups.live
         # Its own hints still reach the other replica.
         mine = await here.create()
@@ -357,7 +357,9 @@ async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) ->
     silent.send = lambda hints: None  # type: ignore[method-assign]
     job = await there.create()
     here.feed.receive_hints([])
-    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "the log has it")
+    await until(
+        lambda: job.job_id in {item.job.job_id for item in here.received}, "the job is read from the log"
+    )
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:

@@ -16,7 +16,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback._wire.channel import Endpoint
 from askback.v1 import hitl_service_pb2, worker_service_pb2
-from askback_server.transport.errors import code_of, known, to_status
+from askback_server.transport.errors import code_of, to_caller_error, to_status
 from tests.simulate.virtual_time import OrderedSet
 
 WINDOW = 3
@@ -140,7 +140,7 @@ class Link:
         except asyncio.CancelledError:
             return
         except Exception as error:
-            shown = known(error)
+            shown = to_caller_error(error)
             self.down.send(rpc_error(code_of(shown), shown.message, shown))
         else:
             self.down.send(EOF)

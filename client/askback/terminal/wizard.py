@@ -114,7 +114,7 @@ class Wizard:
         self._many = many
         self._form = entries(prompt)
         self._filler = FormFiller(self._form, dialogue, self._saved)
-        self._kept = self._saved.decision if self._saved.values else None
+        self._saved_decision = self._saved.decision if self._saved.values else None
 
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
@@ -123,8 +123,8 @@ class Wizard:
         if comment is not None:
             self._saved.comment = comment
         while True:
-            chosen = decision or self._kept or await self._decision()
-            self._kept = None
+            chosen = decision or self._saved_decision or await self._ask_decision()
+            self._saved_decision = None
             if isinstance(chosen, NotAnswered):
                 return chosen
             self._saved.decision = chosen if chosen is DecisionKind.RESPOND else None
@@ -134,7 +134,7 @@ class Wizard:
             if decision is not None:
                 return NotAnswered(Action.QUIT)
 
-    async def _decision(self) -> DecisionKind | NotAnswered:
+    async def _ask_decision(self) -> DecisionKind | NotAnswered:
         """Ask for a key until one decides or leaves the prompt."""
         writer, fillable = self._dialogue.writer, bool(self._form)
         known = actions(self._prompt, fillable=fillable, many=self._many)
