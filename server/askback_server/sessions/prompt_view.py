@@ -1,7 +1,7 @@
 """One console's view of the open prompts: commits in, the fewest and newest events out.
 
-Pure. The view stores what was sent and the newest pending change of each prompt, never a history. So a slow
-console receives fewer and fresher events, and no prompt that is already closed.
+Pure. The view stores the sent version and the newest pending change of each prompt, never a history. So a
+slow console receives fewer and fresher events, and no prompt that is already closed.
 """
 
 from __future__ import annotations

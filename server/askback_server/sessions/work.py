@@ -193,7 +193,7 @@ class WorkSession(StreamSession):
             deps.limits.in_flight,
             deps.max_message_bytes,
         )
-        # The welcome comes before what the worker has missed.
+        # The welcome comes before the missed events.
         frames = self._core.take(10_000)
         self._core.stream.push(welcome, ref)
         for frame in frames:
