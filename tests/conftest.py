@@ -121,9 +121,9 @@ def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path
 @pytest.fixture
 def pg_url(pg_databases: DatabasePool) -> Iterator[str]:
     """A PostgreSQL database with Askback's tables, for what only PostgreSQL can show."""
-    url = pg_databases.lend()
+    url = pg_databases.acquire()
     yield url
-    pg_databases.take_back(url)
+    pg_databases.release(url)
 
 
 @pytest.fixture(scope="session")

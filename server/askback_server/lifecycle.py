@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from askback_server import descriptors
 from askback_server.bootstrap import build
@@ -160,7 +160,7 @@ class Service:
         self._exposition = Exposition(self.config.metrics_listen, collector)
         self.metrics_port = self._exposition.port
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, name: str, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work, name=f"askback-{name}")
         task.add_done_callback(self._part_ended)
         self._tasks[name] = task
@@ -189,7 +189,7 @@ class Service:
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
         await drain_streams(replica.streams, config.drain_spread, config.drain_grace)
         # Short calls remain, and health watchers, which never end by themselves.
-        done: set[Any] = set()
+        done: set[asyncio.Task[None]] = set()
         for _ in range(max(1, round(config.drain_grace))):
             done, _ = await asyncio.wait({stopping}, timeout=min(1.0, config.drain_grace))
             if done or replica.engine.idle:

@@ -86,7 +86,7 @@ def slow_commits(share: float, seconds: float, seed: int) -> None:
     before other transactions can see them."""
     rng, write = random.Random(seed), Postgres.write
 
-    async def slow(this: Postgres, batch: Any) -> Any:
+    async def write_slowly(this: Postgres, batch: Any) -> Any:
         if rng.random() >= share:
             return await write(this, batch)
         try:
@@ -107,4 +107,4 @@ def slow_commits(share: float, seconds: float, seed: int) -> None:
             raise
         return outcome
 
-    Postgres.write = slow  # type: ignore[method-assign]
+    Postgres.write = write_slowly  # type: ignore[method-assign]

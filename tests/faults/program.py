@@ -31,7 +31,7 @@ class RandomEndpoint:
     def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], rng: random.Random) -> None:
         self._endpoints = [Endpoint(target, user=user, groups=groups) for target in targets]
         self._rng = rng
-        self.target = self.shown = targets[0]
+        self.target = self.address = targets[0]
         self.tls = None
 
     def metadata(self) -> tuple[tuple[str, str], ...]:

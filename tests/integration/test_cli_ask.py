@@ -11,7 +11,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, CANCELLED, EDIT, PENDING_HITL, REJECT, RESPOND, REVISE, answer
 from tests.support.service import ServiceWorld
-from tests.support.shell import CommandResult, Running, Shell
+from tests.support.shell import CommandResult, RunningCommand, Shell
 
 
 async def _open(world: ServiceWorld) -> prompts.Prompt:
@@ -21,7 +21,7 @@ async def _open(world: ServiceWorld) -> prompts.Prompt:
     return prompt
 
 
-async def _asking(shell: Shell, *words: str) -> Running:
+async def _asking(shell: Shell, *words: str) -> RunningCommand:
     """`askback ask`, as soon as it has asked."""
     running = await shell.start("ask", *words)
     await running.says("asked ", on="err")

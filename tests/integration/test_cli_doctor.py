@@ -13,7 +13,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from askback.cli.checkup import server as server_checks
-from askback.cli.checkup.contract import our_contract
+from askback.cli.checkup.contract import client_contract
 from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
 from tests.support.service import ServiceWorld, serving
@@ -133,15 +133,15 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
 
 async def test_a_server_of_another_version(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """What only one of the two knows is named, and who is to be updated."""
-    ours = our_contract()
+    ours = client_contract()
     assert "JobService.CreateJob" in ours["askback/v1/job_service.proto"]
     assert "Prompt.prompt_id" in ours["askback/v1/prompt.proto"]
     newer = {**ours, "new.proto": {"JobService.Teleport"}}
-    monkeypatch.setattr(server_checks, "our_contract", lambda: newer)
+    monkeypatch.setattr(server_checks, "client_contract", lambda: newer)
     found = await server_checks._check_contract(lite.channel, 5)
     assert (found.level, found.message) == ("warn", "the server lacks JobService.Teleport")
     older = {**ours, "askback/v1/stream.proto": set[str]()}
-    monkeypatch.setattr(server_checks, "our_contract", lambda: older)
+    monkeypatch.setattr(server_checks, "client_contract", lambda: older)
     found = await server_checks._check_contract(lite.channel, 5)
     assert found.message.startswith("this client lacks FrameError.code, ")
     assert found.todo == "pip install --upgrade askback"

@@ -22,7 +22,7 @@ from tests.support.aggregates import CLIENT
 from tests.support.refusals import SOON, expect_refusal, outcome, until
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
 from tests.support.service import ServiceWorld, serving
-from tests.support.storage import Gated
+from tests.support.storage import GatedStore
 from tests.support.streams import ABSENT_ID
 
 Samples = Mapping[tuple[str, ...], float]
@@ -261,7 +261,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
 
 async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
-    engine._store = gated = Gated(engine._store)
+    engine._store = gated = GatedStore(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
     gated.gate.clear()
     first = engine.submit(command)

@@ -122,7 +122,7 @@ async def end_of(call: Any) -> Any:
             async with asyncio.timeout(10):
                 await call
         return refusal_of(refused.value)
-    return await (call.wait_for_end() if hasattr(call, "ended") else status(call))
+    return await (call.wait_for_end() if hasattr(call, "wait_for_end") else status(call))
 
 
 @pytest.mark.parametrize("how", ["removed", "expired", "another's"])

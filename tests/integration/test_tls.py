@@ -17,7 +17,7 @@ import pytest
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.lifecycle import Service
 from askback_server.transport.certificates import BadCertificates
-from tests.support.authority import Authority, Pair
+from tests.support.authority import Authority, KeyPair
 from tests.support.refusals import SOON, expect_refusal, outcome
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -60,7 +60,9 @@ def tls(folder: Path, *, mutual: bool = False) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def channel(service: Service, roots: bytes, me: Pair | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(
+    service: Service, roots: bytes, me: KeyPair | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own."""
     credentials = grpc.ssl_channel_credentials(
         roots, me.key if me is not None else None, me.certificate if me is not None else None

@@ -15,7 +15,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.forked import ASKBACK, ASKBACK_AT_TERMINAL, Forked
+from tests.support.forked import ASKBACK, ASKBACK_AT_TERMINAL, ForkedProgram
 from tests.support.shell import ASKBACK as INSTALLED
 from tests.support.shell import WITHIN
 
@@ -45,7 +45,7 @@ class InteractiveProcess:
 
     def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
-    ) -> subprocess.Popen[bytes] | Forked:
+    ) -> subprocess.Popen[bytes] | ForkedProgram:
         enter = _OWN_TERMINAL if terminal else []
         return subprocess.Popen(
             [*enter, *command], env=environment, stdin=stdin, stdout=stdout, stderr=stdout
@@ -151,9 +151,9 @@ class ForkedInteractiveAskback(InteractiveProcess):
 
     def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
-    ) -> Forked:
+    ) -> ForkedProgram:
         target = ASKBACK_AT_TERMINAL if terminal else ASKBACK
-        return Forked(
+        return ForkedProgram(
             target, ["askback", *command], environment, Path.cwd(), stdin=stdin, stdout=stdout, stderr=stdout
         )
 

@@ -143,7 +143,7 @@ async def test_versions_never_go_back(desk: Desk) -> None:
 
 
 async def credits(desk: Desk) -> int:
-    frames = await desk.stream.quiet(0.05)
+    frames = await desk.stream.frames_within(0.05)
     return sum(f.credit.prompts for f in frames if f.WhichOneof("body") == "credit")
 
 

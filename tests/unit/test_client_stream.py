@@ -87,7 +87,7 @@ async def test_unanswered_frames_are_sent_again_after_a_break(
     again.send(hello.ref, **converse_welcome())
     resent = await again.next()
     assert resent == lost
-    assert not await again.quiet()
+    assert not await again.frames_within()
     again.send(resent.ref, **prompt_reply("waiting"))
     assert (await waiting).get_prompt.prompt.key == "waiting"
 
@@ -151,7 +151,7 @@ async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
     stream.send(two.ref, **lost)
     asked = {(await following.next("get_prompt")).get_prompt.key for _ in range(2)}
     assert asked == {"before", "after"}
-    assert not await following.quiet(), "once each"
+    assert not await following.frames_within(), "once each"
     following.send(one.ref, **prompt_reply("before"))
     following.send(two.ref, **lost)
     assert (await before).get_prompt.prompt.key == "before"
@@ -257,7 +257,7 @@ async def test_no_more_wait_for_replies_than_the_server_allows(
     await starting
     waiting = [session.submit(get(str(i))) for i in range(5)]
     for done in range(5):
-        frames = [frame.get_prompt.key for frame in await stream.quiet(0.05)]
+        frames = [frame.get_prompt.key for frame in await stream.frames_within(0.05)]
         assert len(frames) == (2 if not done else int(done < 4))
         stream.send(done + 1, **prompt_reply(str(done)))
         await waiting[done]

@@ -34,7 +34,7 @@ async def test_a_second_run_gets_its_answers_and_steps_from_the_lease(harness: W
     harness.stream.send(save.ref, save_checkpoint=pb.SaveCheckpointResponse())
     prompt = harness.accept_ask(await harness.stream.next())
     harness.stream.send(lease_lost=pb.WorkLeaseLost(job_id="j1", token=1))
-    assert not await harness.stream.quiet()
+    assert not await harness.stream.frames_within()
 
     known = with_answer(prompt, "ACCEPT")
     # The server fills in the kind's decisions; that makes it no other question.

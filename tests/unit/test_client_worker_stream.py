@@ -52,7 +52,7 @@ async def test_lost_jobs_of_a_welcome_are_cancelled(harness: WorkerHarness) -> N
     await harness.wait_until_holding(2)
     harness.stream.end(grpc.StatusCode.UNAVAILABLE)
     await harness.next_hello(resumed=True, lost_job_ids=["j2"])
-    assert not await harness.stream.quiet()
+    assert not await harness.stream.frames_within()
     assert cancelled == ["j2"]
     assert harness.worker.holding == 1
 
@@ -72,7 +72,7 @@ async def test_a_session_that_is_gone_takes_its_jobs_along(harness: WorkerHarnes
     assert hello.session_id == ""
     assert not hello.held_jobs
     assert harness.worker.holding == 0
-    assert not await harness.stream.quiet()
+    assert not await harness.stream.frames_within()
 
 
 async def test_an_unanswered_completion_is_sent_again(harness: WorkerHarness) -> None:

@@ -11,7 +11,7 @@ from askback.errors import PromptClaimed
 from askback.terminal.draft import Draft, SavedInput
 from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
-from askback.terminal.wizard import settle
+from askback.terminal.wizard import ask_for_answer
 from askback.terminal.words import now
 from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
@@ -133,12 +133,12 @@ async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", TEXTS, False)
 
     said = ScriptedDialogue("", "first", "", "y", "", "y")
-    await settle(TEXTS, said, send)
+    await ask_for_answer(TEXTS, said, send)
     assert drafts[0] == drafts[1]
     assert said.text.count("Title of a: first") == 2
     drafts.clear()
     with pytest.raises(PromptClaimed):
-        await settle(TEXTS, ScriptedDialogue("", "first", "", "y", "n"), send)
+        await ask_for_answer(TEXTS, ScriptedDialogue("", "first", "", "y", "n"), send)
 
 
 @pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])

@@ -13,7 +13,7 @@ from askback.terminal.assignments import parse_assignments
 from askback.terminal.choices import marks
 from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, flat
 from askback.terminal.prompt_form import entries
-from askback.terminal.schema_fields import of_schema
+from askback.terminal.schema_fields import schema_entries
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for
 from askback.v1 import prompt_pb2 as pb
@@ -33,7 +33,7 @@ def field_of(asked: pb.Question) -> Field:
 
 def schema_field(part: Any, *, required: bool = False, **root: Any) -> Field | Group:
     schema = {"type": "object", "properties": {"f": part}, "required": ["f"] if required else [], **root}
-    (found,) = of_schema(schema)
+    (found,) = schema_entries(schema)
     return found
 
 
@@ -213,7 +213,7 @@ def test_one_level_of_objects() -> None:
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"allOf": []}, {"properties": {}}, [], 3, None])
 def test_a_schema_without_properties_is_asked_whole(schema: Any) -> None:
-    (whole,) = of_schema(schema)
+    (whole,) = schema_entries(schema)
     assert isinstance(whole, Field)
     assert whole.path == ()
     assert read(whole, '{"a": 1}') == {"a": 1}
@@ -258,7 +258,11 @@ ANY = st.recursive(
 @given(ANY, st.text(max_size=5))
 def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
     schema = {"type": "object", "properties": {"f": part, "g": {"properties": {"h": part}}}}
-    for found in (of_schema(schema), of_schema(part), entries(prompt(schema_json=json.dumps(schema)))):
+    for found in (
+        schema_entries(schema),
+        schema_entries(part),
+        entries(prompt(schema_json=json.dumps(schema))),
+    ):
         for item in flat(found):
             with suppress(ValueError):
                 assert fits(item, read(item, text)) or not isinstance(item, Field)

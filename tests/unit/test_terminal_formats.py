@@ -10,7 +10,7 @@ import pytest
 
 from askback.terminal.fields import Field
 from askback.terminal.formats import FORMATS
-from askback.terminal.schema_fields import of_schema
+from askback.terminal.schema_fields import schema_entries
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for
 
@@ -69,7 +69,7 @@ def test_a_duration_is_shown_to_the_second(sent: str, shown: str) -> None:
 
 
 def _field(part: dict[str, Any]) -> Field:
-    (found,) = of_schema({"type": "object", "properties": {"q": part}, "required": ["q"]})
+    (found,) = schema_entries({"type": "object", "properties": {"q": part}, "required": ["q"]})
     assert isinstance(found, Field)
     return found
 

@@ -43,10 +43,10 @@ def test_ctrl_c_counts_where_other_keys_are_thrown_away(monkeypatch: pytest.Monk
     with os.fdopen(theirs, closefd=True) as stdin:
         typed = _Keys(stdin)
         os.write(ours, b"yes")
-        typed.forget()
+        typed.discard()
         assert raised == []
         os.write(ours, b"y\x03")
-        typed.forget()
+        typed.discard()
         assert raised == [signal.SIGINT]
     os.close(ours)
 
@@ -57,7 +57,7 @@ def test_what_was_typed_ahead_is_thrown_away() -> None:
     with os.fdopen(theirs, closefd=True) as stdin:
         typed = _Keys(stdin)
         os.write(ours, b"y\n")
-        typed.forget()
+        typed.discard()
         assert not select.select([theirs], [], [], 0)[0]
         os.write(ours, b"n\n")
         assert select.select([theirs], [], [], 10)[0]

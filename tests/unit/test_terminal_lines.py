@@ -205,7 +205,7 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
-    rewriting: asyncio.Task[Any] = asyncio.create_task(guard.dialogue.rewrite("old\x1b\n", "text/markdown"))
+    rewriting: asyncio.Task[Any] = asyncio.create_task(guard.dialogue.edit_text("old\x1b\n", "text/markdown"))
     await asyncio.sleep(0)
     guard.terminal.notice("meanwhile")
     assert guard.out.getvalue() == ""
@@ -213,10 +213,10 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     assert (tmp_path / "given").read_text() == "old\x1b\n"
     assert guard.out.getvalue() == "meanwhile\n"
     with pytest.raises(OSError, match="ended with 1"):
-        await guard.dialogue.rewrite("x", "text/plain")
+        await guard.dialogue.edit_text("x", "text/plain")
     monkeypatch.setenv("EDITOR", "rm")
     with pytest.raises(OSError, match="rm left no text: No such file"):
-        await guard.dialogue.rewrite("x", "text/plain")
+        await guard.dialogue.edit_text("x", "text/plain")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_an_editor_that_cannot_be_started(
     monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
     with pytest.raises(NoEditor, match=re.escape(why)):
-        await guard.dialogue.rewrite("x", "text/plain")
+        await guard.dialogue.edit_text("x", "text/plain")
     text = pb.PromptPart(content_id="draft", title="Draft", text="old\n", editable=True)
     os.write(pipe[1], b"new\n.\n")
     assert await edit_contents(guard.dialogue, prompt(contents=[text]), SavedInput()) == {"draft": "new\n"}

@@ -240,7 +240,7 @@ def test_a_long_title_hides_nothing() -> None:
 def test_endings(resolution: pb.Resolution, said: str) -> None:
     ended = Resolution.from_proto(resolution)
     assert words.ending(ended, NOW) == said
-    assert words.leaving(Closing("p", "j", "closed", ended), NOW) == said
+    assert words.closing_words(Closing("p", "j", "closed", ended), NOW) == said
 
 
 def test_a_stream_that_cannot_show_a_letter_gets_another() -> None:

@@ -9,7 +9,7 @@ import pytest
 from askback._model.enums import AnswerStatus, DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AnswerInvalid, Violation
-from askback.terminal.wizard import Draft, NotAnswered, settle
+from askback.terminal.wizard import Draft, NotAnswered, ask_for_answer
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import (
     ACCEPT,
@@ -41,9 +41,9 @@ async def run(
             raise AnswerInvalid("refused", violations=faults)
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
 
-    outcome = await settle(asked, said, send, **options)
+    outcome = await ask_for_answer(asked, said, send, **options)
     assert isinstance(outcome, NotAnswered) == (len(sent) <= len(refusals))
-    assert said.left == []
+    assert said.unused_lines == []
     return sent
 
 
@@ -218,5 +218,5 @@ async def test_the_end_of_the_input_sends_nothing(lines: list[str]) -> None:
     sent: list[Draft] = []
     send: Callable[..., Any] = sent.append
     with pytest.raises(EOFError):
-        await settle(asking(N, WHY), ScriptedDialogue(*lines), send)
+        await ask_for_answer(asking(N, WHY), ScriptedDialogue(*lines), send)
     assert not sent

@@ -101,10 +101,10 @@ class Verdict(Generic[T_co]):
     def __repr__(self) -> str:
         ended = self.decision if self.prompt.answered is not None else self.state
         who = "default" if self.by_default else repr(self.by) if self.by else ""
-        told = [f"{ended} by {who}" if who else str(ended), short(self.prompt.title)]
+        parts = [f"{ended} by {who}" if who else str(ended), short(self.prompt.title)]
         given = ("values", "edits", "comment")
-        told += [f"{name}={short(value)}" for name in given if (value := getattr(self, name))]
-        return f"<Verdict {bool(self)}: {', '.join(told)}>"
+        parts += [f"{name}={short(value)}" for name in given if (value := getattr(self, name))]
+        return f"<Verdict {bool(self)}: {', '.join(parts)}>"
 
     def __getitem__(self, key: str) -> Any:
         return _resolution(self.prompt)[key]

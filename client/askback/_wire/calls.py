@@ -183,7 +183,7 @@ class Calls:
         problem = await diagnose(self.endpoint)
         if problem is not None:
             return problem
-        text = f"no answer from {self.endpoint.shown} within {self.deadline:g} s"
+        text = f"no answer from {self.endpoint.address} within {self.deadline:g} s"
         if isinstance(error, DeadlineExceeded):
             return DeadlineExceeded(text)
         return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)

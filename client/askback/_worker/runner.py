@@ -60,7 +60,7 @@ async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None
     try:
         await _report(lease, job, work)
     except LeaseLost:
-        _log.info("job %s: the lease was lost before the end was told", lease.job_id)
+        _log.info("job %s: the lease was lost before its end was reported", lease.job_id)
 
 
 async def _call(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> Any:

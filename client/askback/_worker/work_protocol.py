@@ -159,7 +159,7 @@ class WorkProtocol:
                     held = pb.WorkHeldLeases(received=session.received, leases=session.list_held_jobs())
                     self._put(pb.WorkClientFrame(held_leases=held))
             case other:
-                _log.debug("a newer server says %s", other)
+                _log.debug("ignoring %s of a newer server", other)
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
         """End an expired session with its leases, and reconnect: the next hello opens a new one."""
@@ -169,11 +169,11 @@ class WorkProtocol:
             return True
         return False
 
-    def on_disconnect(self, spoken: float) -> None:
+    def on_disconnect(self, last_sent: float) -> None:
         """Start the expiry timer: without a new stream in time the session and its leases are lost."""
         self._put = None
         if self.session is not None:
-            self.session.arm(spoken)
+            self.session.arm(last_sent)
 
     def close(self) -> None:
         """Stop the expiry timer."""

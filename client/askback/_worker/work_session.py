@@ -86,15 +86,15 @@ class WorkSession:
         ]
         return pb.WorkLeaseDigest(count=len(marks), digest=reduce(xor, marks, 0))
 
-    def arm(self, spoken: float) -> None:
+    def arm(self, last_sent: float) -> None:
         """Start the expiry timer: without a stream, the session ends when it must have expired at the server.
 
-        `spoken` is the loop time at which the last frame was sent to the server.
+        `last_sent` is the loop time at which the last frame was sent to the server.
         """
         if self.ended or self._expiry is not None or self.interval <= 0:
             return
         loop = asyncio.get_running_loop()
-        until = spoken + (MISSED + EXTENDED_LATE) * self.interval
+        until = last_sent + (MISSED + EXTENDED_LATE) * self.interval
         self._expiry = loop.call_at(max(until, loop.time()), self.end)
 
     def disarm(self) -> None:

@@ -183,7 +183,7 @@ class Worker:
             await self.aclose(drain_timeout=0)
             raise
         runs = ", ".join(self._handlers)
-        _log.info("connected to %s as %s, runs %s", self._endpoint.shown, self.worker_id, runs)
+        _log.info("connected to %s as %s, runs %s", self._endpoint.address, self.worker_id, runs)
 
     async def run(self, *, handle_signals: bool = True) -> None:
         """Run until cancelled, or until SIGTERM or SIGINT, and then drain.
@@ -305,9 +305,9 @@ class Worker:
                 await run_job(lease, job, handler)
         except AskbackError as error:
             # The heartbeat's digest leaves the job out from now on, so the server reclaims it.
-            _log.error("job %s: the server did not take its end: %s", lease.job_id, error)
+            _log.error("job %s: the server did not accept its end: %s", lease.job_id, error)
         except Exception:
-            _log.exception("job %s: its end could not be told", lease.job_id)
+            _log.exception("job %s: its end could not be reported", lease.job_id)
         finally:
             lease.close()
             self._runs.pop(lease, None)

@@ -16,7 +16,7 @@ from askback._model.prompts import AnswerInfo, PromptInfo
 from askback._model.times import moment, timestamp
 from askback._text.spans import Times, span_words
 from askback._text.text import one_line
-from askback.cli.answer_commands import commands_here
+from askback.cli.answer_commands import commands_for_caller
 from askback.cli.connection import Connection
 from askback.cli.event_words import event_words
 from askback.cli.record import record
@@ -132,7 +132,7 @@ def _prompt(
         "reminders": _reminders(prompt, times),
         "deadline": _deadline(prompt, times),
         "history": _history(submissions, events),
-        "commands": commands_here(prompt, connection),
+        "commands": commands_for_caller(prompt, connection),
     }
 
 

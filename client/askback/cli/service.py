@@ -109,7 +109,7 @@ def health(server: str, timeout: float, wait: float | None, tls: bool, **files: 
         raise click.UsageError(str(error)) from None
     secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
     ends = time.monotonic() + (wait or 0.0)
-    while (problem := _unready(server, address.target, secure, timeout)) is not None:
+    while (problem := _health_problem(server, address.target, secure, timeout)) is not None:
         if time.monotonic() >= ends:
             raise problem
         time.sleep(_AGAIN)
@@ -120,7 +120,9 @@ _AGAIN = 0.1
 """Seconds between two checks of `health --wait`."""
 
 
-def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> click.ClickException | None:
+def _health_problem(
+    server: str, target: str, secure: Tls | None, timeout: float
+) -> click.ClickException | None:
     """The error for a server that is not ready; None if it is ready. `timeout` is in seconds."""
     import grpc
 
@@ -147,7 +149,7 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
 
             problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
             failure = click.ClickException(
-                problem.message if problem else f"{server} {_silence(error, timeout)}"
+                problem.message if problem else f"{server} {_silence_message(error, timeout)}"
             )
             failure.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
             return failure
@@ -156,7 +158,7 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
     return None
 
 
-def _silence(error: Any, timeout: float) -> str:
+def _silence_message(error: Any, timeout: float) -> str:
     """The message for a server that accepts the connection but does not report its health."""
     import grpc
 

@@ -77,7 +77,7 @@ def add(
 
     from askback._text.spans import when
 
-    path, edits = _path(auth, config), _edits()
+    path, edits = _path(auth, config), _token_edits()
     secret = _apply_edit(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
@@ -103,7 +103,7 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     from askback.terminal.prompt_table import instant
 
     path = _path(auth, config)
-    entries = _apply_edit(_edits().read_entries, path)
+    entries = _apply_edit(_token_edits().read_entries, path)
     now = datetime.now(UTC)
     if out.as_json:
         for entry in entries:
@@ -131,7 +131,7 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
 def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Subjects of the token file, with what they may do; none on any error."""
     try:
-        entries = _edits().read_entries(_path(ctx.params.get("auth"), ctx.params.get("config")))
+        entries = _token_edits().read_entries(_path(ctx.params.get("auth"), ctx.params.get("config")))
     except (ValueError, click.ClickException):
         return []
     found = {entry.subject: ", ".join(entry.names("roles")) for entry in entries}
@@ -151,7 +151,7 @@ def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Ou
     right above the entry go with it; all others stay.
     """
     path = _path(auth, config)
-    for entry in _apply_edit(_edits().revoke_token, path, name, every=every):
+    for entry in _apply_edit(_token_edits().revoke_token, path, name, every=every):
         if out.as_json:
             out.json({**_record(entry), "revoked": True})
         else:
@@ -159,7 +159,7 @@ def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Ou
     _warn(out, path)
 
 
-def _edits() -> Any:
+def _token_edits() -> Any:
     from askback.cli.service import service_module
 
     return service_module("transport.token_edits")
@@ -195,7 +195,7 @@ def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
 
 def _warn(out: Output, path: str) -> None:
     """Print a note if a server would refuse the file."""
-    if found := _edits().problem(path):
+    if found := _token_edits().problem(path):
         out.note(f"a server refuses this file: {found}")
 
 

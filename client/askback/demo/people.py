@@ -14,7 +14,7 @@ from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import accepted_words, field_of, refusal_words
-from askback.terminal.wizard import NotAnswered, by_console, settle
+from askback.terminal.wizard import NotAnswered, ask_for_answer, console_sender
 from askback.terminal.words import now
 
 _DOES: Final = {
@@ -76,7 +76,9 @@ class AtTerminal:
                 with self._narrator.listening():
                     row = Row(1, prompt)
                     await show_prompt(self._terminal, row)
-                    outcome = await settle(prompt, self._terminal, by_console(prompt), unseen=row.unseen)
+                    outcome = await ask_for_answer(
+                        prompt, self._terminal, console_sender(prompt), unseen=row.unseen
+                    )
             except (PromptClosed, PromptStale) as error:
                 self._narrator.say("console", refusal_words(error, now()))
                 return

@@ -6,7 +6,7 @@ from typing import Any
 
 from askback._model.prompts import PromptInfo
 from askback.terminal.fields import Bounds, Choice, Entry, Field, Kind
-from askback.terminal.schema_fields import of_schema
+from askback.terminal.schema_fields import schema_entries
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -18,7 +18,7 @@ def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
         schema = prompt.schema
     except ValueError:
         schema = {}
-    return () if schema is None else of_schema(schema)
+    return () if schema is None else schema_entries(schema)
 
 
 def _of_question(question: pb.Question) -> Field:

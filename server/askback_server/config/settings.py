@@ -37,7 +37,7 @@ class Setting:
     within: tuple[float, float] | None = None
     """The smallest and the largest value."""
     choices: tuple[str, ...] = ()
-    by_name: Callable[[str], Mapping[str, Any]] | None = None
+    by_name: Callable[[str], Mapping[str, object]] | None = None
     """Parses a setting that has values by name. Raises ValueError."""
 
     @property

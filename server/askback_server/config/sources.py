@@ -53,12 +53,12 @@ class Effective:
         return "".join(f"{line:<{width}}  # {origin}\n" for line, origin in lines.items())
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Config:
+def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Config:
     """The settings. Raises ConfigError."""
     return effective(flags, environment).config
 
 
-def effective(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Effective:
+def effective(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Effective:
     """The settings and their origins. Raises ConfigError.
 
     `flags` has values by name, None for a flag that was not given. `config` in it, or ASKBACK_CONFIG in the
@@ -69,13 +69,13 @@ def effective(flags: Mapping[str, Any], environment: Mapping[str, str] | None = 
     return Effective(config, {name: given.origins.get(name, "default") for name in SETTINGS})
 
 
-def database_url(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
+def database_url(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> str:
     """Only the database URL: a migration needs no files of tokens and certificates. Raises ConfigError."""
     given = _collect(flags, environment)
     return Config(db=given.values.get("db", Config().db)).validate(given.places).db
 
 
-def token_file(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
+def token_file(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> str:
     """Only the path of the token file; empty if none is set. Raises ConfigError."""
     found: str = _collect(flags, environment).values.get("auth", "")
     return found
@@ -85,16 +85,16 @@ def token_file(flags: Mapping[str, Any], environment: Mapping[str, str] | None =
 class _Collected:
     """The settings that were set."""
 
-    values: dict[str, Any]
+    values: dict[str, Any]  # of the kind of each setting
     origins: dict[str, str]
     places: dict[str, str]
     """Where each was set, with its value, for errors."""
 
 
-def _collect(flags: Mapping[str, Any], environment: Mapping[str, str] | None) -> _Collected:
+def _collect(flags: Mapping[str, object], environment: Mapping[str, str] | None) -> _Collected:
     environment = os.environ if environment is None else environment
     _refuse_misspelt(environment)
-    path = flags.get("config") or environment.get(FILE_VARIABLE) or ""
+    path = str(flags.get("config") or environment.get(FILE_VARIABLE) or "")
     written = _file(path) if path else {}
     if unknown := set(flags) - set(SETTINGS) - {"config"}:
         raise ConfigError(f"unknown settings: {', '.join(sorted(unknown))}")
@@ -133,7 +133,7 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
             raise ConfigError(f"{name} in the environment is not a setting; did you mean {bare[near[0]]}?")
 
 
-def _file(path: str) -> Mapping[str, Any]:
+def _file(path: str) -> Mapping[str, object]:
     """The settings of a file. Raises ConfigError if it cannot be read or has unknown settings."""
     try:
         written = tomllib.loads(Path(path).read_text("utf-8"))
@@ -149,14 +149,14 @@ def _file(path: str) -> Mapping[str, Any]:
     return written
 
 
-def _parse(setting: Setting, text: str, where: str) -> Any:
+def _parse(setting: Setting, text: str, where: str) -> object:
     try:
         return _SWITCHES[text.lower()] if setting.kind is bool else setting.kind(text)
     except (KeyError, ValueError):
         raise ConfigError(f"{where} must be {_kind_and_range(setting)}") from None
 
 
-def _check_type(setting: Setting, value: Any, where: str) -> Any:
+def _check_type(setting: Setting, value: object, where: str) -> Any:
     """A value of the file, which must have the type of the setting; an integer is a valid float."""
     if setting.kind is float and type(value) is int:
         return float(value)
@@ -175,6 +175,6 @@ def _kind_and_range(setting: Setting) -> str:
     return number + setting.wants
 
 
-def _mask(setting: Setting, value: Any) -> Any:
+def _mask(setting: Setting, value: object) -> object:
     """A value without a password, for errors."""
     return mask_password(value) if setting.name == "db" and isinstance(value, str) else value

@@ -83,6 +83,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
             del handling, call, reset, task
 
 
+# Any: grpc-stubs knows neither the internals of grpcio nor `add_registered_method_handlers`.
 def aio_server(options: Sequence[tuple[str, int]], interceptors: Sequence[Any] = ()) -> Any:
     """A grpc.aio server. Add handlers only by its `add_registered_method_handlers`."""
     if not HAS_OWN_LOOPS:

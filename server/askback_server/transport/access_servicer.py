@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from askback.v1 import access_service_pb2 as pb
-from askback_server.transport.call_context import current_principal
-from askback_server.transport.call_ends import Context
+from askback_server.transport.call_context import Context, current_principal
 from askback_server.transport.tokens import Credentials
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
 
 from askback_server.domain.principals import Principal
 from askback_server.sessions.access import Access
@@ -26,6 +29,9 @@ class CallContext:
     access: Access | None = None
     """The access of a call that stays open: it may change."""
 
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+"""The context of a call of any method."""
 
 CURRENT: ContextVar[CallContext] = ContextVar("askback_call")
 """Set by the interceptor, except for grpc's health and reflection services."""

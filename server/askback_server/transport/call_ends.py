@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any, TypeAlias
 
 import grpc
 
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.principals import Principal
 from askback_server.transport.acceptor import RESET
-from askback_server.transport.call_context import CallContext
+from askback_server.transport.call_context import CallContext, Context
 from askback_server.transport.errors import abort, code_of, to_caller_error
 from askback_server.transport.tokens import Metadata
 
@@ -31,8 +30,6 @@ FAREWELL = 5.0
 """Seconds that a client has to read the status of a failed call. Then the call is reset."""
 
 _log = logging.getLogger("askback.server.calls")
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ async def end_call(
     arrival: Arrival,
     request_id: str,
     call: CallContext | None,
-    request: Any,
+    request: object,
     ended: Counter[tuple[str, str]],
     *,
     quiet: bool = False,
@@ -163,7 +160,7 @@ def note_call(
     code: grpc.StatusCode,
     request_id: str,
     call: CallContext | None,
-    request: Any,
+    request: object,
     reason: str = "",
 ) -> None:
     """Log a call: its names and numbers, never its content."""

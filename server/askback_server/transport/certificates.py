@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from askback._text.files import read_file
+from askback_server.transport.call_context import Context
 
 CertificateNames = Callable[[], Sequence[str]]
 """Returns the names in the caller's verified certificate, none without one. Called only if needed."""
@@ -33,7 +34,7 @@ def no_certificate() -> Sequence[str]:
     return ()
 
 
-def certificate_names(context: Any) -> Sequence[str]:
+def certificate_names(context: Context) -> Sequence[str]:
     """The names in the client certificate of a call: the alternative names, then the common name."""
     found = context.auth_context()
     return [name.decode(errors="replace") for key in _SUBJECT_NAMES for name in found.get(key, ())]

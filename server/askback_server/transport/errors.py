@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
@@ -21,6 +21,7 @@ from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.json_text import Violation, cap_violations
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
+from askback_server.transport.call_context import Context
 from askback_server.transport.convert.prompts import result_bytes, violation_messages
 from askback_server.transport.convert.values import put_span
 
@@ -149,7 +150,7 @@ def to_status(error: BaseException) -> status_pb2.Status:
     return status
 
 
-async def abort(context: Any, error: BaseException, *metadata: tuple[str, str]) -> NoReturn:
+async def abort(context: Context, error: BaseException, *metadata: tuple[str, str]) -> NoReturn:
     """End a call with the status of an error. The service ends calls with an error only here."""
     shown = to_caller_error(error)
     status = to_status(shown)

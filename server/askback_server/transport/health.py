@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from grpc_health.v1 import health_pb2
 
 from askback_server.domain.errors import ServiceNotFound
+from askback_server.transport.call_context import Context
 from askback_server.transport.errors import abort
 
 _STATUS = health_pb2.HealthCheckResponse
@@ -32,7 +32,7 @@ class Health:
         self._changed = asyncio.Event()
 
     async def Check(
-        self, request: health_pb2.HealthCheckRequest, context: Any
+        self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
         """The status of a service. NOT_FOUND for an unknown one."""
         status = self._status.get(request.service)
@@ -40,7 +40,7 @@ class Health:
             await abort(context, ServiceNotFound(request.service))
         return _STATUS(status=status)
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         """The current status of a service, and then each change of it."""
         service = request.service if request.service in self._status else None
         del request  # keep nothing that an unauthenticated caller sent

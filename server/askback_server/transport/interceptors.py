@@ -17,9 +17,8 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from contextvars import ContextVar
-from datetime import datetime
 from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -30,11 +29,10 @@ from google.protobuf.message import DecodeError
 from askback_server.domain.errors import AskbackError, InvalidField, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.transport.call_context import CURRENT, CallContext
+from askback_server.transport.call_context import CURRENT, CallContext, Context
 from askback_server.transport.call_ends import (
     REQUEST_ID,
     Arrival,
-    Context,
     LogQuota,
     end_call,
     logs_calls,
@@ -55,8 +53,8 @@ _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.Worker
 REFUSED_LINES = 20
 """Log lines per second for calls that are rejected before a message is received. All of them are counted."""
 
+# Requests, responses and handlers are Any below: the interceptor wraps the methods of all services.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
 
 _ARRIVAL: ContextVar[Arrival] = ContextVar("askback_arrival")
 """Set in the task of the call, which runs the interceptor and then the handler. Reading the metadata from the
@@ -127,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return None
         return self._authenticator.authenticate(metadata, self._names(context))
 
-    async def _refuse(self, _: Any, context: Context) -> None:
+    async def _refuse(self, _: object, context: Context) -> None:
         """End a call that was rejected because of its metadata, without receiving a message."""
         arrival = _ARRIVAL.get()
         assert arrival.error is not None
@@ -196,8 +194,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, behaviour: Any, request: Any, context: Context, call: CallContext, arrival: Arrival
     ) -> Any:
         """Serve a unary call that waits. It counts as a stream, and ends when its caller loses access."""
-        authenticate, expires = self._reauthentication(arrival, context)
-        with self.streams.open(call.principal, arrival.method, authenticate, expires) as opened:
+        with self._open(call.principal, arrival, context) as opened:
             call.access = opened.access
             try:
                 return await behaviour(request, context)
@@ -206,12 +203,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     raise opened.error from None  # type: ignore[misc]
                 raise
 
-    def _reauthentication(
-        self, arrival: Arrival, context: Context
-    ) -> tuple[Callable[[], Principal], datetime | None]:
-        """A function that authenticates the caller again, and the time at which its credentials expire."""
+    def _open(
+        self, principal: Principal, arrival: Arrival, context: Context
+    ) -> AbstractContextManager[OpenCall]:
+        """Count a call that stays open. Its caller is authenticated again from time to time."""
         authenticate = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
-        return authenticate, self.credentials(context).expires
+        expires = self.credentials(context).expires
+        return self.streams.open(principal, arrival.method, authenticate, expires)
 
     def credentials(self, context: Context) -> Credentials:
         """The credentials of the current call. Raises Unauthenticated."""
@@ -227,6 +225,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             call: CallContext | None = None
             request: Any = None
             opened: OpenCall | None = None
+            opening: AbstractContextManager[OpenCall]
             arrival = _ARRIVAL.get()
             request_id = request_id_of(arrival.metadata) or self._new_id()
             with ExitStack() as stack:
@@ -238,9 +237,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                         assert principal is not None
                         call = CallContext(method, request_id, principal)
                         CURRENT.set(call)
-                        opening = self.streams.open(
-                            principal, method, *self._reauthentication(arrival, context)
-                        )
+                        opening = self._open(principal, arrival, context)
                     opened = stack.enter_context(opening)
                     if call is not None:
                         call.access = opened.access
@@ -249,7 +246,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     if parse is not None and call is not None:  # client streams check what they read
                         check_fields(request, self._limits)
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
-                    watched: Any = StreamContext(context, opened)
+                    watched = StreamContext(context, opened)
                     response = await _run(behaviour(request, watched), watched)
                 except (Exception, asyncio.CancelledError) as raised:
                     # Within the stack: the stream counts until its client has received the status.
@@ -276,7 +273,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
-async def _refuse_unknown(_: Any, context: Context) -> None:
+async def _refuse_unknown(_: object, context: Context) -> None:
     """End a call of an unknown method. These are not counted: the number of names is unbounded."""
     await abort(context, UnknownMethod())
 
@@ -284,7 +281,7 @@ async def _refuse_unknown(_: Any, context: Context) -> None:
 _UNKNOWN: Handler = grpc.stream_stream_rpc_method_handler(_refuse_unknown)
 
 
-async def _run(started: Any, context: Context) -> Any:
+async def _run(started: Any, context: StreamContext) -> Any:
     """Run a stream handler. Writes the messages of a generator; a coroutine writes its own."""
     if not hasattr(started, "__aiter__"):
         return await started
@@ -295,7 +292,7 @@ async def _run(started: Any, context: Context) -> Any:
 
 
 def _reason(raised: BaseException, opened: OpenCall | None) -> BaseException:
-    """Why a stream ends: the error of its handler, or the error with which the server ended it.
+    """Why a stream ends: its handler's error, or the error with which the server ended it.
 
     A function, because a variable of the handler would be a cycle: the error's traceback holds its frame.
     """

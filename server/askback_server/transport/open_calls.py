@@ -18,7 +18,7 @@ from askback_server.domain.errors import AskbackError, LimitExceeded, Unauthenti
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.sessions.access import Access
-from askback_server.transport.call_ends import Context
+from askback_server.transport.call_context import Context
 
 INTERVAL = 1.0
 """Seconds between two checks of the open calls."""
@@ -32,7 +32,7 @@ class OpenCall:
     def __init__(
         self,
         method: str,
-        task: asyncio.Task[Any],
+        task: asyncio.Task[object],
         access: Access | None,
         authenticate: Callable[[], Principal] | None,
     ) -> None:
@@ -212,7 +212,7 @@ def _not_read(limits: Limits) -> LimitExceeded:
     return LimitExceeded(text, limit="unread", value=f"{seconds:g} s", retry_after=1.0)
 
 
-def _current_task() -> asyncio.Task[Any]:
+def _current_task() -> asyncio.Task[object]:
     task = asyncio.current_task()
     assert task is not None
     return task

@@ -24,6 +24,7 @@ _PURPOSE = b"askback page token\0"
 _LONGEST = 4096
 
 
+# A cursor is Any: only the caller of both functions knows the types of its values.
 def seal(secret: bytes, query_digest: str, cursor: list[Any]) -> str:
     """The token of a page. A cursor is a list of JSON values."""
     body = json.dumps(cursor, ensure_ascii=False, separators=(",", ":")).encode()

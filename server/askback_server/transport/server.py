@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
@@ -51,16 +52,15 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def _serialise(message: Any) -> bytes:
+def _serialise(message: Message | bytes) -> bytes:
     """Streams write bytes: what several of them send is serialised once."""
     if isinstance(message, bytes):
         return message
-    data: bytes = message.SerializeToString()
-    return data
+    return message.SerializeToString()
 
 
 def _handlers(
-    service: ServiceDescriptor, servicer: Any, *, some: bool = False
+    service: ServiceDescriptor, servicer: object, *, some: bool = False
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     """The handlers of a service's methods by name.
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from askback._text.files import file_problem, read_file
 from askback_server.transport.token_entries import token_entry
@@ -43,7 +42,7 @@ class SeveralEntries(LookupError):
 class Entry:
     """An entry of the file. Its properties ignore fields of a wrong type."""
 
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
 
     @property
     def name(self) -> str:
@@ -98,7 +97,7 @@ def add_token(
     for an entry that a server would reject.
     """
     token = secrets.token_urlsafe(32)
-    fields: dict[str, Any] = {"sha256": hash_token(token), "subject": subject}
+    fields: dict[str, object] = {"sha256": hash_token(token), "subject": subject}
     fields |= {"roles": list(roles), "namespaces": list(namespaces)}
     if groups:
         fields["groups"] = list(groups)
@@ -165,14 +164,14 @@ def _text(path: Path) -> str:
         raise BadTokenFile(f"token file {path}: {error}") from None
 
 
-def _document(text: str, path: str) -> dict[str, Any]:
+def _document(text: str, path: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadTokenFile(f"token file {path}: {error}") from None
 
 
-def _tokens(text: str, path: str) -> list[dict[str, Any]]:
+def _tokens(text: str, path: str) -> list[dict[str, object]]:
     listed = _document(text, path).get("tokens", [])
     if not isinstance(listed, list) or not all(isinstance(fields, dict) for fields in listed):
         raise _by_hand(path)
@@ -207,7 +206,7 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def _block(fields: Mapping[str, Any]) -> str:
+def _block(fields: Mapping[str, object]) -> str:
     lines = ["[[tokens]]"]
     for name, value in fields.items():
         spelt = f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else _toml(value)
@@ -215,12 +214,12 @@ def _block(fields: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     # JSON strings, and lists of them, are valid TOML.
     return json.dumps(value, ensure_ascii=False)
 
 
-def _replace(file: Path, text: str, wanted: Mapping[str, Any], path: str) -> None:
+def _replace(file: Path, text: str, wanted: Mapping[str, object], path: str) -> None:
     """Replace the file atomically and keep its mode and owner.
 
     Raises BadTokenFile unless the text has the values `wanted`.

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from askback_server.domain.principals import Principal, Role
 
@@ -66,7 +65,7 @@ def _certificate(value: object) -> str:
     raise ValueError("certificate must be a name as it stands in the certificate")
 
 
-def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def _names(fields: Mapping[str, object], field: str) -> tuple[str, ...]:
     names = fields.get(field)
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
         raise ValueError(f"{field} must be a list of at least one name")

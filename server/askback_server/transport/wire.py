@@ -38,7 +38,7 @@ def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
     For example, `within(ConverseResponse, "frames", "error")` wraps a FrameError.
     """
     tags = []
-    descriptor: Any = outer.DESCRIPTOR
+    descriptor: Any = outer.DESCRIPTOR  # the stubs have several classes of descriptors
     for name in path:
         field = descriptor.fields_by_name[name]
         descriptor = field.message_type

@@ -71,7 +71,7 @@ async def ls(
         await watch_prompts(context, await view(context.client, options))
         return
     narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
-    found, total = await _prompts(context, narrowed, order, limit)
+    found, total = await _read_prompts(context, narrowed, order, limit)
     if context.out.as_json:
         for prompt in found:
             context.out.json(record(prompt.proto))
@@ -80,13 +80,13 @@ async def ls(
     note = f"{total} {' or '.join(states) or 'open'}"
     if len(found) < total:
         note += f", {len(found)} shown; --limit 0 lists all"
-    alone = await _alone(context, narrowed, found, total)
+    alone = await _count_unattended(context, narrowed, found, total)
     if alone:
         note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"
     context.out.note(note)
 
 
-async def _prompts(
+async def _read_prompts(
     context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
 ) -> tuple[list[PromptInfo], int]:
     """The prompts to list, and the number of matching ones.
@@ -123,7 +123,7 @@ def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
     return sorted(found, key=keys[order], reverse=order == "newest")
 
 
-async def _alone(
+async def _count_unattended(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
     """The number of matching prompts for which no other person has a console open."""

@@ -55,7 +55,7 @@ class _StepWriter:
             case "PROMPT_ASKED" | "PROMPT_AMENDED":
                 self._version[prompt.prompt_id] = event.seq
                 self._revision[prompt.prompt_id] = int(event.data.get("revision", 1))
-                shown = self._open(prompt)
+                shown = self._open_prompt(prompt)
                 sent = {name: shown[name] for name in ("promptId", "version", "revision")}
                 return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": sent}}}]}]
             case "PROMPT_ANSWERED":
@@ -82,7 +82,7 @@ class _StepWriter:
         found = self._history.answers.get((event.prompt_id, str(event.data.get("answer_id", ""))))
         return found[0] if found else None
 
-    def _open(self, prompt: PromptInfo) -> dict[str, Any]:
+    def _open_prompt(self, prompt: PromptInfo) -> dict[str, Any]:
         """The prompt as it was before it ended."""
         proto = prompt_pb2.Prompt(
             prompt_id=prompt.prompt_id,
@@ -130,7 +130,7 @@ class _StepWriter:
         result = {
             "status": f"ANSWER_STATUS_{status}",
             "answerId": answer.answer_id,
-            "prompt": _ended_prompt(prompt, event.seq) if late else self._open(prompt),
+            "prompt": _ended_prompt(prompt, event.seq) if late else self._open_prompt(prompt),
             **({"violations": violations} if violations else {}),
         }
         return [*self._call_steps(prompt, answer), *self._reply_steps(result)]

@@ -6,8 +6,10 @@ missing, unknown and impossible values, and JobNotFound or PromptNotFound for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
+
+from google.protobuf.message import Message
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain import commands
@@ -60,6 +62,7 @@ def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) 
     )
 
 
+# Any: each function takes the message with its fields, and values have the types of the command's fields.
 _JOB_FIELDS: dict[str, Callable[[Any], Any]] = {
     "labels": lambda job: dict(job.labels),
     "priority": lambda job: job.priority,
@@ -77,7 +80,9 @@ _UNDERSTANDING_FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _read_mask(message: Any, paths: Any, fields: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+def _read_mask(
+    message: Message, paths: Sequence[str], fields: dict[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
     """The values of the fields that a mask names."""
     if not paths:
         raise InvalidField.of("update_mask", "is required; it may name: " + ", ".join(fields))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.message import Message
 
 from askback.v1 import prompt_pb2
 from askback_server.domain.forms import (
@@ -23,6 +25,9 @@ from askback_server.domain.forms import (
     derive_schema,
 )
 from askback_server.domain.violations import Violations
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 
 def form(message: prompt_pb2.PromptContent, check: Violations) -> Form | None:
@@ -56,7 +61,7 @@ def _choices(messages: Iterable[prompt_pb2.Option]) -> tuple[Option, ...]:
     return tuple(Option(o.value, o.title, o.description, o.recommended) for o in messages)
 
 
-def _optional(message: Any, field: str) -> Any:
+def _optional(message: Message, field: str) -> Any:  # of the type of the field
     """The value of an `optional` field, None if it is unset."""
     return getattr(message, field) if message.HasField(field) else None
 
@@ -96,6 +101,8 @@ def _date(question: prompt_pb2.Question) -> Input:
     m = question.date
     return DateInput(_optional(m, "default_value"), m.minimum, m.maximum)
 
+
+_OptionList: TypeAlias = "RepeatedCompositeFieldContainer[prompt_pb2.Option]"
 
 _INPUTS: dict[str, Callable[[prompt_pb2.Question], Input]] = {
     "boolean": _boolean,
@@ -154,13 +161,13 @@ def _put_question(target: prompt_pb2.Question, question: Question) -> None:
             _put(target.date, default_value=default)
 
 
-def _put(target: Any, **values: object) -> None:
+def _put(target: Message, **values: object) -> None:
     for name, value in values.items():
         if value is not None:
             setattr(target, name, value)
 
 
-def _put_options(target: Any, options: tuple[Option, ...]) -> None:
+def _put_options(target: _OptionList, options: tuple[Option, ...]) -> None:
     for option in options:
         choice = target.add()
         choice.value = option.value

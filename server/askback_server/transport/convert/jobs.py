@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.events import Event, EventType
@@ -165,7 +164,7 @@ def event_message(event: Event) -> job_pb2.JobEvent:
     return message
 
 
-def event_data(data: Mapping[str, Any]) -> str:
+def event_data(data: Mapping[str, object]) -> str:
     """The data of an event as JSON."""
     return json.dumps(dict(data), ensure_ascii=False, separators=(",", ":"))
 

@@ -11,7 +11,7 @@ from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobVersion, PromptAsked
-from askback_server.sessions.frames import Reply
+from askback_server.sessions.frames import Reply, Response
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
 from askback_server.transport.wire import within
@@ -19,18 +19,18 @@ from askback_server.transport.wire import within
 M = TypeVar("M", bound=Message)
 
 
-def response(kind: type[M], reply: Any) -> M:
+def response(kind: type[M], reply: Response) -> M:
     """The response message of a unary call."""
     return kind.FromString(reply_bytes(reply))
 
 
-def reply_bytes(reply: Any) -> bytes:
+def reply_bytes(reply: Response) -> bytes:
     """The serialised response of a call. The reply of a read is its response message."""
     make = _MAKE.get(type(reply))
     if make is not None:
         return make(reply)
-    message: Message = reply
-    return message.SerializeToString()
+    assert isinstance(reply, Message)
+    return reply.SerializeToString()
 
 
 def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
@@ -56,6 +56,7 @@ _JOB = within(worker_service_pb2.CompleteJobResponse, "job")
 _VERSION = worker_service_pb2.SaveCheckpointResponse
 _RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
 
+# Any: each function takes a reply of its key's type.
 _MAKE: dict[type[Any], Callable[[Any], bytes]] = {
     AnswerResult: lambda result: _RESULT(result_bytes(result)),
     Job: lambda job: _JOB(job_message(job).SerializeToString()),
