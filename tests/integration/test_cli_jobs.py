@@ -149,7 +149,7 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
-    await watching.says('"JOB_LEASED"')
+    await watching.wait_for_line('"JOB_LEASED"')
     await lite.workers.ReportProgress(
         workers.ReportProgressRequest(
             job_id=job_id,
@@ -159,7 +159,7 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
         )
     )
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
-    await watching.says('"PROMPT_ASKED"')
+    await watching.wait_for_line('"PROMPT_ASKED"')
     await lite.hitl.AnswerPrompt(answer(prompt))
     await _complete(lite, leased)
     done = await watching.result()
@@ -199,7 +199,7 @@ async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shel
     assert "failed: Empty: no money" in failed.out
     no = await lite.create_prompt(confirm("Deploy?"))
     watching = await shell.start("job", "watch", no.job_id)
-    await watching.says("asks: Deploy?")
+    await watching.wait_for_line("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(no, decision=REJECT))
     assert (await watching.result()).code == 5
     yes = await lite.create_prompt(confirm("Deploy?"))
@@ -249,7 +249,7 @@ async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
 async def test_an_interrupt_leaves_the_job(lite: ServiceWorld, shell: Shell) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         waiting = await shell.start("job", "start", "t", "--wait")
-        await waiting.says("started", on="err")
+        await waiting.wait_for_line("started", on="err")
         waiting.signal(number)
         done = await waiting.result()
         assert done.code == 130

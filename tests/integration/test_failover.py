@@ -47,7 +47,7 @@ async def serve_under_load(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]
         try:
             await until(lambda: len(load.answered) > 20)
             yield load, b
-            await load.goes_on(50)
+            await load.goes_on(20)
             load.stopped = True
             async with asyncio.timeout(WITHIN):
                 await asyncio.gather(*lanes)

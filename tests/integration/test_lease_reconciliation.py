@@ -409,7 +409,7 @@ async def test_a_frozen_worker_loses_nothing_of_its_next_session(
     frozen = processes.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
     keeper = slower.service.replica.keeper
     try:
-        await frozen.says("connected")
+        await frozen.wait_for_event("connected")
         async with Client(target, user="ana") as client:
             frozen.signal(SIGSTOP)
             run = await client.start("story", {"keys": [], "gate": str(gate), "gate_at": "first"})
@@ -417,7 +417,7 @@ async def test_a_frozen_worker_loses_nothing_of_its_next_session(
             assert (await run.job()).attempt == 1
             await until(lambda: not keeper.present)
             frozen.signal(SIGCONT)
-            runs = await frozen.says("at gate")
+            runs = await frozen.wait_for_event("at gate")
             assert (await run.job()).attempt == 1
             await wait_past_old_timers(slower)
             gate.touch()

@@ -145,7 +145,7 @@ def settle(view: PromptView, console: Console) -> None:
 
 @given(steps, steps, st.one_of(st.none(), st.integers(1, 3)))
 @example([], [(0, "open"), ("take", 1), (0, "away"), (0, "open"), (0, "away")], None)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: int | None) -> None:
     world, console = World(), Console()
     view = PromptView(FILTER, credit)
@@ -163,7 +163,7 @@ def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: 
 
 
 @given(steps, steps, steps)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> None:
     world = World()
     first, console = PromptView(FILTER), Console()
@@ -189,7 +189,7 @@ def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> 
 
 
 @given(steps)
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_a_reset_forgets_what_was_told_before(script: list) -> None:
     world, console = World(), Console()
     view = PromptView(FILTER)
@@ -284,7 +284,7 @@ behind = st.lists(
 @given(behind)
 @example([(0, "open"), ("take", 1), (0, "close"), ("fall behind", 0), ("read again", 0)])
 @example([(0, "open"), (1, "open"), ("take", 1), (0, "away"), ("fall behind", 0), (0, "old")])
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> None:
     """It forgets all that waits to be told, and reads again what the console has and what matches."""
     view, console, world = PromptView(FILTER), Console(), World()
