@@ -102,14 +102,14 @@ async def test_a_synchronous_standby_takes_over_under_load(
         stayed = load.world.console()
         await stayed.hello(filter=view)
         await stayed.snapshot()
-        await load.taken(b.hitl.AnswerPrompt, answer(gone))
+        await load.retry_until_ok(b.hitl.AnswerPrompt, answer(gone))
         await stayed.event("closed")
 
         await asyncio.to_thread(primary.crash)
         await until(lambda: not load.world.service.replica.engine.hot.is_live)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         fresh = (
-            await load.taken(
+            await load.retry_until_ok(
                 b.jobs.CreateJob, jobs.CreateJobRequest(job_type="t", prompt=confirm("fresh", kind="preview"))
             )
         ).prompt
