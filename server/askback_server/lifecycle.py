@@ -240,7 +240,7 @@ def _authenticator(config: Config) -> Authenticator:
         return NoAuthentication(frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset())
     tokens = TokenFile(config.auth)
     if tokens.has_certificates and not config.tls_client_ca:
-        text = "%s has entries with a certificate, and without --tls-client-ca nobody can show one"
+        text = "%s has entries with a certificate, and without --tls-client-ca no client can present one"
         _log.warning(text, config.auth)
     return tokens
 

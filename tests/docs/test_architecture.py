@@ -40,7 +40,7 @@ STEPS = [
 
 
 def functions_of(path: Path) -> set[str]:
-    """The functions of a file as `function` and `Class.method`."""
+    """The functions of a file by name; methods with their class and a dot."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     found = {node.name for node in tree.body if isinstance(node, kinds)}

@@ -38,7 +38,7 @@ class Failpoints:
         """Count a pass of this place; kill the process if it is the one to fail at."""
         self._hits[place] += 1
         if self._hits[place] == self._at.get(place):
-            self._recorder.say("failpoint", place=place, passed=self._hits[place])
+            self._recorder.write("failpoint", place=place, passed=self._hits[place])
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.chaos import Plan, clean, play
+from tests.faults.chaos import Plan, clean, run_plan
 from tests.faults.cluster import ClusterConfig
 from tests.faults.regressions import REGRESSIONS
 
@@ -14,7 +14,7 @@ from tests.faults.regressions import REGRESSIONS
 async def _run_without_violations(plan: Plan) -> None:
     # Not in pytest's folder, which later runs delete: the history of a failed run must be kept.
     folder = Path(tempfile.mkdtemp(prefix="askback-chaos-"))
-    outcome = await play(replace(plan, patience=120.0), folder)
+    outcome = await run_plan(replace(plan, patience=120.0), folder)
     print(outcome.line)
     text = "\n".join(map(str, outcome.verdict.violations[:10]))
     assert not outcome.verdict.violations, f"{outcome.line}\n{text}\nthe history is in {folder}"

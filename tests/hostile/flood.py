@@ -232,7 +232,7 @@ async def measure(
         async with _track_peak_memory(server, figures):
             working = asyncio.create_task(victim.work(600.0))
             try:
-                await hostile.says("flooded", within=120.0)
+                await hostile.wait_for_event("flooded", within=120.0)
             finally:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)

@@ -61,7 +61,7 @@ def test_all_modules_can_be_imported_with_an_extra(extra: tuple[str, Environment
     """Only libraries of other extras may be missing."""
     name, environment = extra
     environment.check()
-    seen, *missing = environment.says(IMPORT_ALL, *PACKAGES[name]).split()
+    seen, *missing = environment.run_program(IMPORT_ALL, *PACKAGES[name]).split()
     assert int(seen) > 20
     others = set().union(*ADDED.values()) - ADDED[name]
     assert set(missing) <= (others if name != "server" else set())

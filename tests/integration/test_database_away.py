@@ -66,15 +66,15 @@ class Load:
             turn += 1
             request_id = f"{number}-{turn}"
             request = jobs.CreateJobRequest(job_type="t", prompt=confirm(), request_id=request_id)
-            prompt = (await self.taken(self.world.jobs.CreateJob, request)).prompt
+            prompt = (await self.retry_until_ok(self.world.jobs.CreateJob, request)).prompt
             self.asked[request_id] = prompt.prompt_id
-            await self.taken(self.world.hitl.AnswerPrompt, answer(prompt, f"a-{request_id}"))
+            await self.retry_until_ok(self.world.hitl.AnswerPrompt, answer(prompt, f"a-{request_id}"))
             self.answered[prompt.prompt_id] = f"a-{request_id}"
-            await self.taken(self.world.jobs.GetJob, _strong(prompt.job_id))
-            await self.taken(self.world.hitl.ListPrompts, hitl.ListPromptsRequest(page_size=3))
+            await self.retry_until_ok(self.world.jobs.GetJob, _strong(prompt.job_id))
+            await self.retry_until_ok(self.world.hitl.ListPrompts, hitl.ListPromptsRequest(page_size=3))
             await asyncio.sleep(PACE)
 
-    async def taken(self, method: Callable[[Any], Any], request: Any) -> Any:
+    async def retry_until_ok(self, method: Callable[[Any], Any], request: Any) -> Any:
         """Call until it is OK. Every refusal must be one that says: come again."""
         while True:
             try:
@@ -202,9 +202,9 @@ async def test_a_server_that_takes_no_writes_for_a_while(
         await load.world.service.replica.keeper.reap()
     postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     # The connections that were told so are not used again: they would say it for ever.
-    await load.taken(load.world.jobs.CreateJob, jobs.CreateJobRequest(job_type="w"))
+    await load.retry_until_ok(load.world.jobs.CreateJob, jobs.CreateJobRequest(job_type="w"))
     request = workers.LeaseJobsRequest(worker_id="w", job_types=["w"])
-    assert (await load.taken(load.world.workers.LeaseJobs, request)).jobs
+    assert (await load.retry_until_ok(load.world.workers.LeaseJobs, request)).jobs
     for _ in range(3):
         await load.world.service.replica.keeper.reap()
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]

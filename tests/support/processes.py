@@ -148,7 +148,7 @@ class Process:
             if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
-    async def says(
+    async def wait_for_event(
         self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any
     ) -> dict[str, Any]:
         """Wait until it has written `count` lines with this event and these fields. Returns the newest."""

@@ -48,7 +48,7 @@ class RunningCommand:
         self._streams = {"out": out, "err": err}
         self._read: dict[str, list[str]] = {"out": [], "err": []}
 
-    async def says(self, words: str, *, on: str = "out") -> str:
+    async def wait_for_line(self, words: str, *, on: str = "out") -> str:
         """Read until a line contains these words. Returns the line."""
         read = self._read[on]
         async with asyncio.timeout(WITHIN):

@@ -20,7 +20,7 @@ from tests.support.storage import new_job, new_prompt
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
-def held(*present: Principal) -> JobWorld:
+def world_with_lease(*present: Principal) -> JobWorld:
     world = JobWorld(present=present)
     world.create()
     world.lease()
@@ -28,7 +28,7 @@ def held(*present: Principal) -> JobWorld:
 
 
 def test_a_prompt_is_marked_in_the_write_that_asks_it() -> None:
-    world = held()
+    world = world_with_lease()
     asked = world.ask()
     assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
     assert asked.prompt.unattended_since == world.prompt().unattended_since == START
@@ -38,7 +38,7 @@ def test_a_prompt_is_marked_in_the_write_that_asks_it() -> None:
 
 
 def test_where_somebody_is_there_nothing_is_said() -> None:
-    world = held(ANN)
+    world = world_with_lease(ANN)
     assert world.ask(content=LAW).prompt.unattended_since is None
     assert world.events() == [EventType.PROMPT_ASKED]
 
@@ -51,7 +51,7 @@ def test_a_job_without_a_worker_asks_too() -> None:
 
 
 def test_people_come_and_go() -> None:
-    world = held(BOB)
+    world = world_with_lease(BOB)
     world.ask("a", LAW)
     world.ask("b", question("Not for law only"))
     world.present = (ANN,)
@@ -70,7 +70,7 @@ def test_people_come_and_go() -> None:
 
 
 def test_other_people_may_be_asked_by_an_amendment() -> None:
-    world = held(BOB)
+    world = world_with_lease(BOB)
     world.ask("a", LAW)
     world.ask("a", question("Now anybody"))
     assert world.events() == [EventType.PROMPT_AMENDED, EventType.PROMPT_ATTENDED]
@@ -80,7 +80,7 @@ def test_other_people_may_be_asked_by_an_amendment() -> None:
 
 def test_an_end_takes_the_mark_away() -> None:
     """Whoever answers without a console, by a unary call, may."""
-    world = held()
+    world = world_with_lease()
     world.ask()
     assert world.answer(decision=Decision.ACCEPT).status is AnswerStatus.ACCEPTED
     assert world.prompt().unattended_since is None

@@ -34,7 +34,7 @@ def _prompt() -> pb.Prompt:
     return prompt
 
 
-def _cancelled() -> pb.Resolution:
+def _cancellation() -> pb.Resolution:
     return pb.Resolution(state=pb.PROMPT_STATE_CANCELLED, actor="bob", reason=LONG)
 
 
@@ -56,7 +56,7 @@ CASES: list[tuple[Any, str]] = [
     (PROMPT, "<PromptInfo confirm 'a long text."),
     (PROMPT.resolution, "<Resolution ANSWERED: ACCEPT by 'ana', values={"),
     (PROMPT.answered, "<AnswerInfo ACCEPT by 'ana', values={"),
-    (Resolution.from_proto(_cancelled()), "<Resolution CANCELLED by 'bob': 'a long"),
+    (Resolution.from_proto(_cancellation()), "<Resolution CANCELLED by 'bob': 'a long"),
     (AnswerInfo.from_proto(pb.Answer(source=pb.ANSWER_SOURCE_TIMEOUT_DEFAULT)), "by the default>"),
     (OUTCOME, "<AnswerOutcome ACCEPTED: 'a long"),
     (CLOSED.resolution, "<Resolution ANSWERED: ACCEPT by 'ana'"),

@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(folder: Path) -> Certificates:
+def open_certificates(folder: Path) -> Certificates:
     return Certificates(folder / "tls.crt", folder / "tls.key")
 
 
@@ -42,14 +42,14 @@ def test_a_pair_that_is_swapped_between_two_reads_is_read_again(
         return found
 
     monkeypatch.setattr(Path, "read_bytes", reading)
-    opened(folder)
+    open_certificates(folder)
     assert given == [(new.key, new.certificate)]
 
 
 def test_files_that_change_without_end_are_left_for_the_next_handshake(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = opened(folder)
+    files = open_certificates(folder)
     look, stamps = Certificates._current_stamp, iter(range(1_000))
     monkeypatch.setattr(Certificates, "_current_stamp", lambda self: ((next(stamps), 0, 0, 0),))
     assert files._reload() is None
@@ -61,4 +61,4 @@ def test_files_that_change_without_end_are_left_for_the_next_handshake(
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadCertificates, match=r"tls\.crt"):
-        opened(tmp_path)
+        open_certificates(tmp_path)

@@ -162,13 +162,13 @@ async def test_an_answer_that_lost_knows_the_winner(server: FakeServer, client: 
 async def test_lists_page_as_they_are_taken(server: FakeServer, client: Client) -> None:
     pages: list[str] = []
 
-    async def listed(request: jobs.ListJobsRequest, context: Any) -> Any:
+    async def list_jobs(request: jobs.ListJobsRequest, context: Any) -> Any:
         pages.append(request.page_token)
         assert list(request.filter.states) == [job_pb2.JOB_STATE_RUNNING]
         following = "" if request.page_token else "2"
         return jobs.ListJobsResponse(jobs=[job_pb2.Job(job_id=f"j{len(pages)}")], next_page_token=following)
 
-    server.unary["ListJobs"] = listed
+    server.unary["ListJobs"] = list_jobs
     assert [job.job_id async for job in client.list(states=[JobState.RUNNING])] == ["j1", "j2"]
     assert pages == ["", "2"]
 

@@ -45,7 +45,7 @@ class Desk:
     def events(self, *events: pb.PromptEvent) -> None:
         self.stream.send_all(*((0, {"prompt_event": event}) for event in events))
 
-    async def answered(self, status: str, **more: Any) -> pb.AnswerPromptRequest:
+    async def reply_to_answer(self, status: str, **more: Any) -> pb.AnswerPromptRequest:
         frame = await self.stream.next("answer_prompt")
         request: pb.AnswerPromptRequest = frame.answer_prompt
         result = pb.AnswerResult(
@@ -85,7 +85,7 @@ def up(name: str, version: int = 1, **more: Any) -> pb.PromptEvent:
     return pb.PromptEvent(upserted=pb.PromptUpserted(prompt=prompt(name, version, **more)))
 
 
-def closed(name: str, version: int = 2) -> pb.PromptEvent:
+def closed_event(name: str, version: int = 2) -> pb.PromptEvent:
     end = pb.PromptClosed(prompt_id=name, job_id=f"job-{name}", version=version, answer_id="a")
     end.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
     end.resolution.answer.user_id = "bob"
@@ -121,7 +121,7 @@ async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
     console = await desk.open(credit=0)
     desk.events(up("a"), up("b"), up("c"), caught_up())
     await asyncio.wait_for(console.caught_up.wait(), 2)
-    desk.events(up("a", 3), closed("b"), up("a", 2), up("b", 1))
+    desk.events(up("a", 3), closed_event("b"), up("a", 2), up("b", 1))
     await asyncio.sleep(0.05)
     prompts = console.prompts()
     assert (await take(prompts)).title == "a v3"
@@ -160,7 +160,7 @@ async def test_credit_comes_back_when_the_next_is_taken(desk: Desk) -> None:
     # Coalesced, or gone before it was taken: nobody will ever take it.
     desk.events(up("c", 2))
     assert await credits(desk) == 1
-    desk.events(closed("c", 3))
+    desk.events(closed_event("c", 3))
     assert await credits(desk) == 1
 
 
@@ -213,7 +213,7 @@ async def test_closings_say_who_won(desk: Desk) -> None:
     console = await desk.open(credit=0)
     left: list[Closing] = []
     stop = console.on_closed(left.append)
-    desk.events(up("a"), closed("a"), closed("a"))
+    desk.events(up("a"), closed_event("a"), closed_event("a"))
     removed = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id="b", version=2))
     desk.events(up("b"), removed)
     await asyncio.sleep(0.05)
@@ -224,7 +224,7 @@ async def test_closings_say_who_won(desk: Desk) -> None:
     stop()
 
 
-async def shown(desk: Desk, **more: Any) -> ConsolePrompt:
+async def show_prompt(desk: Desk, **more: Any) -> ConsolePrompt:
     console = await desk.open(credit=0)
     desk.events(up("a", **more))
     return await take(console.prompts())
@@ -243,7 +243,7 @@ def form(*decisions: str, **properties: Any) -> prompt_pb2.PromptContent:
 
 async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
     content = form("RESPOND", "DISMISS", n={"type": "integer"})
-    one = await shown(desk, content=content, revision=3)
+    one = await show_prompt(desk, content=content, revision=3)
     for doing, expected in (
         (one.answer(n=2), ("RESPOND", '{"n":2}', "")),
         (one.answer(5), ("RESPOND", '{"n":5}', "")),
@@ -255,7 +255,7 @@ async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
         (one.edit({"x": "y"}), ("EDIT", "", "")),
     ):
         task = asyncio.create_task(doing)
-        request = await desk.answered("ACCEPTED")
+        request = await desk.reply_to_answer("ACCEPTED")
         outcome = await task
         decision = prompt_pb2.Decision.Name(request.decision).removeprefix("DECISION_")
         assert (decision, request.values_json, request.comment) == expected
@@ -265,36 +265,36 @@ async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
 
 
 async def test_an_answer_is_sent_again_until_its_result(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     first = await desk.stream.next("answer_prompt")
     desk.stream.end(grpc.StatusCode.UNAVAILABLE)
     await desk.welcome()
-    again = await desk.answered("ACCEPTED", replayed=True)
+    again = await desk.reply_to_answer("ACCEPTED", replayed=True)
     assert again == first.answer_prompt
     assert (await waiting).replayed
 
 
 async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve("yes"))
     first = (await desk.stream.next("answer_prompt")).answer_prompt
     waiting.cancel()
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.answered("ACCEPTED")).answer_id == first.answer_id
+    assert (await desk.reply_to_answer("ACCEPTED")).answer_id == first.answer_id
     await waiting
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.answered("ACCEPTED")).answer_id != first.answer_id
+    assert (await desk.reply_to_answer("ACCEPTED")).answer_id != first.answer_id
     await waiting
 
 
 async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     won = prompt("a", 2, state=prompt_pb2.PROMPT_STATE_ANSWERED)
     won.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
     won.resolution.answer.user_id = "bob"
-    await desk.answered("CLOSED", prompt=won)
+    await desk.reply_to_answer("CLOSED", prompt=won)
     with pytest.raises(errors.PromptClosed) as caught:
         await waiting
     assert caught.value.resolution
@@ -304,16 +304,16 @@ async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
 
 
 async def test_stale_and_invalid_answers(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
-    await desk.answered("STALE", prompt=prompt("a", 2, revision=2))
+    await desk.reply_to_answer("STALE", prompt=prompt("a", 2, revision=2))
     with pytest.raises(errors.PromptStale) as stale:
         await waiting
     assert stale.value.prompt
     assert stale.value.prompt.revision == 2
     waiting = asyncio.create_task(one.answer({"n": "x"}))
     wrong = prompt_pb2.FieldViolation(field="values_json/n", description="must be an integer")
-    await desk.answered("INVALID", prompt=prompt("a"), violations=[wrong])
+    await desk.reply_to_answer("INVALID", prompt=prompt("a"), violations=[wrong])
     with pytest.raises(errors.AnswerInvalid) as invalid:
         await waiting
     assert [v.field for v in invalid.value.violations] == ["values_json/n"]
@@ -321,7 +321,7 @@ async def test_stale_and_invalid_answers(desk: Desk) -> None:
 
 
 async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.claim(30))
     frame = await desk.stream.next("claim_prompt")
     assert frame.claim_prompt.duration.ToSeconds() == 30

@@ -128,7 +128,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def reached(folder: Path, *, mutual: bool, client: Callable[[str], Client]) -> bool:
+async def connects(folder: Path, *, mutual: bool, client: Callable[[str], Client]) -> bool:
     """Whether a client gets through to a server that speaks TLS."""
 
     async def get_job(request: jobs.GetJobRequest, context: Any) -> jobs.GetJobResponse:
@@ -161,10 +161,10 @@ async def test_tls_and_mtls_for_real(authority: Path) -> None:
     def with_tls(tls: Tls | bool) -> Callable[[str], Client]:
         return lambda target: Client(target, tls=tls, deadline=3)
 
-    assert await reached(authority, mutual=False, client=with_tls(Tls.from_files(ca)))
-    assert not await reached(authority, mutual=False, client=with_tls(Tls.from_files()))
-    assert await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca, cert, key)))
-    assert not await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca)))
+    assert await connects(authority, mutual=False, client=with_tls(Tls.from_files(ca)))
+    assert not await connects(authority, mutual=False, client=with_tls(Tls.from_files()))
+    assert await connects(authority, mutual=True, client=with_tls(Tls.from_files(ca, cert, key)))
+    assert not await connects(authority, mutual=True, client=with_tls(Tls.from_files(ca)))
 
 
 async def test_no_two_channels_share_a_connection() -> None:

@@ -46,7 +46,7 @@ def question(**options: Any) -> Any:
     return prompt_content("Go?", kind="confirm", **options)
 
 
-def started(name: str) -> Callable[[Any], Any]:
+def start_with(name: str) -> Callable[[Any], Any]:
     return lambda value: _refusal_of(_client().start("t", **{name: value}))
 
 
@@ -65,7 +65,7 @@ def _refusal_of(call: Any) -> Any:
     raise AssertionError("it was not refused")
 
 
-async def _listed(**options: Any) -> Any:
+async def _list_jobs(**options: Any) -> Any:
     return [job async for job in _client().list(**options)]
 
 
@@ -75,10 +75,10 @@ SPANS: dict[str, Callable[[Any], Any]] = {
     "every": lambda v: question(remind=Remind(v)),
     "after": lambda v: question(remind=Remind(60, after=v)),
     "after (step)": lambda v: question(escalate=[After(v).to("user:ann")]),
-    "delay": started("delay"),
-    "timeout": started("timeout"),
-    "run_timeout": started("run_timeout"),
-    "retention": started("retention"),
+    "delay": start_with("delay"),
+    "timeout": start_with("timeout"),
+    "run_timeout": start_with("run_timeout"),
+    "retention": start_with("retention"),
     "retention (ask)": lambda v: _refusal_of(_client().ask("Go?", retention=v)),
     "retention (update)": lambda v: _refusal_of(_client().update("id", retention=v)),
     "deadline (ask)": lambda v: _refusal_of(_client().ask("Go?", deadline=v)),
@@ -92,9 +92,9 @@ SPANS: dict[str, Callable[[Any], Any]] = {
 MOMENTS: dict[str, Callable[[Any], Any]] = {
     "deadline": lambda v: question(deadline=v),
     "deadline (ask)": lambda v: _refusal_of(_client().ask("Go?", deadline=v)),
-    "delay": started("delay"),
-    "created_after": lambda v: _refusal_of(_listed(created_after=v)),
-    "created_before": lambda v: _refusal_of(_listed(created_before=v)),
+    "delay": start_with("delay"),
+    "created_after": lambda v: _refusal_of(_list_jobs(created_after=v)),
+    "created_before": lambda v: _refusal_of(_list_jobs(created_before=v)),
 }
 
 

@@ -132,16 +132,16 @@ async def test_a_worker_without_a_server_says_so_once(
 
     async def fn(job: Job) -> None: ...
 
-    def said() -> int:
+    def count_outage_lines() -> int:
         return sum("no connection to the server" in record.getMessage() for record in caplog.records)
 
     await harness.start(fn)
-    assert not said()
+    assert not count_outage_lines()
     for outage in (1, 2):
         harness.stream.end(grpc.StatusCode.UNAVAILABLE, "away")
         (await harness.server.work()).end(grpc.StatusCode.UNAVAILABLE, "still away")
         await harness.next_hello(resumed=True)
-        assert said() == outage
+        assert count_outage_lines() == outage
 
 
 async def test_drain_lets_a_running_job_end_and_gives_a_waiting_one_back(harness: WorkerHarness) -> None:

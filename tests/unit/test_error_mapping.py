@@ -65,7 +65,7 @@ def details(status: status_pb2.Status) -> dict[str, Any]:
     return found
 
 
-def made(cls: type[errors.AskbackError]) -> errors.AskbackError:
+def make_error(cls: type[errors.AskbackError]) -> errors.AskbackError:
     error = cls.__new__(cls)
     errors.AskbackError.__init__(error, "do something else", key="value")
     return error
@@ -79,14 +79,14 @@ def test_domain_and_contract_have_the_same_reasons() -> None:
 
 @pytest.mark.parametrize("cls", sorted(WITH_REASON, key=lambda c: c.__name__))
 def test_every_class_has_the_code_that_the_contract_names(cls: type[errors.AskbackError]) -> None:
-    assert mapping.code_of(made(cls)).name == contract()[cls.reason]
+    assert mapping.code_of(make_error(cls)).name == contract()[cls.reason]
 
 
 @pytest.mark.parametrize(
     "cls", sorted({c for c in WITH_REASON if c.__module__ == errors.__name__}, key=lambda c: c.__name__)
 )
 def test_a_status_says_what_the_error_says(cls: type[errors.AskbackError]) -> None:
-    error = made(cls)
+    error = make_error(cls)
     if isinstance(error, errors.InvalidField):
         error.violations = (Violation("a", "b"),)
     status = mapping.to_status(error)
@@ -104,7 +104,7 @@ def test_a_status_says_what_the_error_says(cls: type[errors.AskbackError]) -> No
 
 @pytest.mark.parametrize("cls", sorted(WITH_REASON, key=lambda c: c.__name__))
 def test_a_frame_says_what_the_status_would(cls: type[errors.AskbackError]) -> None:
-    error = made(cls)
+    error = make_error(cls)
     if isinstance(error, errors.InvalidField):
         error.violations = (Violation("a", "b"),)
     if isinstance(error, mapping.AnswerRefused):

@@ -19,7 +19,7 @@ from askback_server.domain.forms import (
 from askback_server.domain.json_text import BadFields
 
 
-def refused(properties: dict[str, Any], **root: Any) -> list[str]:
+def refusals(properties: dict[str, Any], **root: Any) -> list[str]:
     """What is said about a schema of these properties."""
     try:
         check_schema(json.dumps({"type": "object", "properties": properties, **root}))
@@ -53,8 +53,8 @@ def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]
         assert all(violation.field.endswith("].title") for violation in bad.value.violations)
     titled = [{"const": value} | ({"title": title} if title else {}) for value, title in names]
     for part in ({"oneOf": titled}, {"type": "array", "items": {"anyOf": titled}}):
-        assert refused({"a": part})
-    assert refused({"a": {"enum": [v for v, _ in names], "enumNames": [t for _, t in names]}})
+        assert refusals({"a": part})
+    assert refusals({"a": {"enum": [v for v, _ in names], "enumNames": [t for _, t in names]}})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ DEFS = {"L": {"enum": ["low", "high"]}}
     ],
 )
 def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
-    (said,) = refused({"f": part, "other": {"type": "integer"}}, **{"$defs": DEFS})
+    (said,) = refusals({"f": part, "other": {"type": "integer"}}, **{"$defs": DEFS})
     assert said.startswith("at /f")
     assert "default does not fit" in said
 
@@ -112,4 +112,4 @@ def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
     ],
 )
 def test_a_default_that_fits_is_fine_in_a_form_that_is_not_filled_in(part: dict[str, Any]) -> None:
-    assert refused({"f": part}, required=["f", "g"], **{"$defs": DEFS}) == []
+    assert refusals({"f": part}, required=["f", "g"], **{"$defs": DEFS}) == []

@@ -77,17 +77,25 @@ def test_faulty_inputs(input_: Input, path: str, words: str) -> None:
 
 
 def test_faulty_questions() -> None:
-    def named(question_id: str, title: str = "T") -> Question:
+    def boolean_question(question_id: str, title: str = "T") -> Question:
         return Question(question_id=question_id, title=title, input=BooleanInput())
 
     for name in ("", "1a", "a b", "a" * 65, "é", "a\n", "-a"):
-        assert "questions.questions[0].question_id" in faults(Questions((named(name),)))
+        assert "questions.questions[0].question_id" in faults(Questions((boolean_question(name),)))
     for name in ("a", "_", "A.b-c_9", "a" * 64):
-        assert faults(Questions((named(name),))) == {}
-    assert "earlier" in faults(Questions((named("a"), named("a"))))["questions.questions[1].question_id"]
-    assert "questions.questions[0].title" in faults(Questions((named("a", " "),)))
-    assert "questions.questions[0].title" in faults(Questions((named("a", "x" * 2000),)))
-    assert "at most 50" in faults(Questions(tuple(named(f"q{i}") for i in range(51))))["questions.questions"]
+        assert faults(Questions((boolean_question(name),))) == {}
+    assert (
+        "earlier"
+        in faults(Questions((boolean_question("a"), boolean_question("a"))))[
+            "questions.questions[1].question_id"
+        ]
+    )
+    assert "questions.questions[0].title" in faults(Questions((boolean_question("a", " "),)))
+    assert "questions.questions[0].title" in faults(Questions((boolean_question("a", "x" * 2000),)))
+    assert (
+        "at most 50"
+        in faults(Questions(tuple(boolean_question(f"q{i}") for i in range(51))))["questions.questions"]
+    )
     assert "at least one" in faults(Questions(()))["questions.questions"]
     with pytest.raises(BadFields) as caught:
         check_form(Questions(()), LIMITS, prefix="content.")

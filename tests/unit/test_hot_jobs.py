@@ -21,7 +21,7 @@ def job(**fields: Any) -> Aggregate:
     return Aggregate(new_job(**fields))
 
 
-def asked(**fields: Any) -> Aggregate:
+def aggregate_with_prompt(**fields: Any) -> Aggregate:
     made = new_job(open_prompts=1, rounds=1)
     prompt = new_prompt(made, PromptContent(kind="confirm", title="?", **fields))
     return Aggregate(made, {prompt.prompt_id: prompt})
@@ -30,9 +30,9 @@ def asked(**fields: Any) -> Aggregate:
 LARGE_ONES = {
     "input": lambda: job(input_json=LARGE),
     "result": lambda: job(result_json=LARGE),
-    "body": lambda: asked(body=LARGE),
-    "metadata": lambda: asked(metadata_json=LARGE),
-    "schema": lambda: asked(form=SchemaForm(LARGE)),
+    "body": lambda: aggregate_with_prompt(body=LARGE),
+    "metadata": lambda: aggregate_with_prompt(metadata_json=LARGE),
+    "schema": lambda: aggregate_with_prompt(form=SchemaForm(LARGE)),
     "understanding": lambda: replace(job(), understanding=DeepUnderstanding("j", answers_json=LARGE)),
 }
 

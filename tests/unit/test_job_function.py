@@ -59,7 +59,7 @@ async def three(client: object, job: Job, order: str, days: int = 3) -> str:
 
 
 @functools.wraps(good)
-def hidden(*args: Any) -> Any:
+def wrapper(*args: Any) -> Any:
     return good(*args)
 
 
@@ -67,7 +67,7 @@ def hidden(*args: Any) -> Any:
     ("function", "says"),
     [
         (plain, "async def plain"),
-        (hidden, "async def good"),
+        (wrapper, "async def good"),
         (lambda job: None, "a lambda cannot run a job"),
         (generator, "is an async generator"),
         (Desk, "Desk is a class"),

@@ -31,7 +31,7 @@ def doubling(length: int) -> SchemaForm:
     return schema(**{"$defs": {**defs, f"d{length}": {}}, "$ref": "#/$defs/d0"})
 
 
-def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
+def nest_unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
     """Schemas in one another, each of which looks a second time at what the inner one has left."""
     inner: dict[str, Any] = {"properties": {"a": {}}}
     for _ in range(levels):
@@ -75,8 +75,8 @@ def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
         (schema(**{"$schema": 5}), "unknown $schema"),
         (doubling(12), "3000 parts"),
         (doubling(500), "references"),
-        (unevaluated(7, "if", "unevaluatedProperties"), "3000 parts"),
-        (unevaluated(7, "allOf", "unevaluatedItems"), "3000 parts"),
+        (nest_unevaluated(7, "if", "unevaluatedProperties"), "3000 parts"),
+        (nest_unevaluated(7, "allOf", "unevaluatedItems"), "3000 parts"),
     ],
 )
 def test_refused_schemas(form: SchemaForm, words: str) -> None:

@@ -18,13 +18,11 @@ from tests.support.aggregates import question
 from tests.support.storage import event, new_job, new_prompt
 
 
-def told(*events: Event, prompts: tuple[Prompt, ...] = (), **job: object) -> Committed:
+def commit_of(*events: Event, prompts: tuple[Prompt, ...] = (), **job: object) -> Committed:
     return Committed(new_job(**job), prompts, events)
 
 
-def resolved(
-    prompt: Prompt, state: PromptState, seconds: float, source: AnswerSource | None = None
-) -> Prompt:
+def resolve(prompt: Prompt, state: PromptState, seconds: float, source: AnswerSource | None = None) -> Prompt:
     at = prompt.created_at + timedelta(seconds=seconds)
     answer = None
     if source is not None:
@@ -76,9 +74,11 @@ def test_outcomes_and_the_latency_of_peoples_answers() -> None:
         "superseded": (EventType.PROMPT_SUPERSEDED, PromptState.SUPERSEDED, 5.0, None),
     }
     for kind, (type, state, seconds, source) in made.items():
-        prompt = resolved(new_prompt(job, question(kind=kind)), state, seconds, source)
+        prompt = resolve(new_prompt(job, question(kind=kind)), state, seconds, source)
         bystander = new_prompt(job, question(kind="open"))
-        meter.on_commit([told(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))])
+        meter.on_commit(
+            [commit_of(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))]
+        )
     assert meter.resolved == {
         ("human", "answered"): 1,
         ("default", "defaulted"): 1,
@@ -93,12 +93,12 @@ def test_outcomes_and_the_latency_of_peoples_answers() -> None:
 def test_a_resolution_is_counted_once_however_often_its_prompt_changes_later() -> None:
     meter = Meter()
     job = new_job()
-    prompt = resolved(new_prompt(job), PromptState.ANSWERED, 3, AnswerSource.HUMAN)
+    prompt = resolve(new_prompt(job), PromptState.ANSWERED, 3, AnswerSource.HUMAN)
     meter.on_commit(
-        [told(event(job, EventType.PROMPT_ANSWERED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
+        [commit_of(event(job, EventType.PROMPT_ANSWERED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
     meter.on_commit(
-        [told(event(job, EventType.PROMPT_CONSUMED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
+        [commit_of(event(job, EventType.PROMPT_CONSUMED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
     assert sum(meter.resolved.values()) == 1
 
@@ -116,8 +116,8 @@ def test_ends_of_jobs_lost_leases_refused_answers() -> None:
         meter.on_commit([Committed(job, (), (event(job, type),))])
     job = new_job()
     for status in ("INVALID", "STALE"):
-        meter.on_commit([told(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
-    meter.on_commit([told(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
+        meter.on_commit([commit_of(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
+    meter.on_commit([commit_of(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
     assert meter.ended == {("refund", s): 1 for s in ("COMPLETED", "FAILED", "CANCELLED")}
     assert meter.leases_lost == {"refund": 1}
     assert meter.refused == {"INVALID": 1, "STALE": 1, "CLOSED": 1}

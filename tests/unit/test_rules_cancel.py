@@ -21,7 +21,7 @@ def pending() -> JobWorld:
     return world
 
 
-def parked() -> JobWorld:
+def world_with_parked_job() -> JobWorld:
     return waiting().release()
 
 
@@ -31,7 +31,7 @@ def workerless() -> JobWorld:
     return world
 
 
-@pytest.mark.parametrize("situation", [pending, parked, workerless])
+@pytest.mark.parametrize("situation", [pending, world_with_parked_job, workerless])
 def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     job = world.cancel("not needed")

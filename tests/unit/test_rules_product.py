@@ -174,7 +174,7 @@ SITUATIONS: list[Callable[[JobWorld], None]] = [
 ]
 
 
-def nobody_there(world: JobWorld) -> None:
+def without_consoles(world: JobWorld) -> None:
     world.present = ()
     world.on_job(c.ReviewPresence)
 
@@ -257,7 +257,7 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "drop": (c.DropLease, drop(received=True)),
     "drop_unreceived": (c.DropLease, drop(received=False)),
     "somebody": (c.ReviewPresence, lambda w: w.on_job(c.ReviewPresence)),
-    "nobody": (c.ReviewPresence, nobody_there),
+    "nobody": (c.ReviewPresence, without_consoles),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),

@@ -42,13 +42,13 @@ def workerless(content: PromptContent) -> JobWorld:
     return world
 
 
-def asked(content: PromptContent) -> JobWorld:
+def ask(content: PromptContent) -> JobWorld:
     world = running()
     world.ask(content=content)
     return world
 
 
-WAYS = {"ask": (asked, "content."), "create": (workerless, "prompt.")}
+WAYS = {"ask": (ask, "content."), "create": (workerless, "prompt.")}
 BAD = [
     ({"timeout": timedelta(0)}, {"timeout"}),
     ({"timeout": -HOUR}, {"timeout"}),
@@ -112,12 +112,12 @@ def test_the_least_time_of_an_authorising_default_is_a_limit() -> None:
 def test_a_short_authorising_default_with_escalation_is_refused_too() -> None:
     step = EscalationStep(timedelta(milliseconds=200), Audience(groups=frozenset({"law"})))
     with pytest.raises(InvalidField) as refused:
-        asked(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))
+        ask(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))
     assert fields_of(refused.value) == {"content.timeout"}
 
 
 def test_a_deadline_becomes_the_prompts_time() -> None:
-    world = asked(question(deadline=START + HOUR))
+    world = ask(question(deadline=START + HOUR))
     prompt = world.prompt()
     assert prompt.expires_at == START + HOUR
     assert (prompt.content.timeout, prompt.content.deadline) == (HOUR, None)
@@ -137,7 +137,7 @@ def test_a_deadline_becomes_the_prompts_time() -> None:
     ],
 )
 def test_asking_again_returns_the_prompt_and_its_answer_whatever_the_time_is(late: dict[str, Any]) -> None:
-    world = asked(question(deadline=START + 2 * HOUR))
+    world = ask(question(deadline=START + 2 * HOUR))
     world.tick(1.5 * HOUR)
     again = world.ask(content=question(**late))
     assert (again.replayed, again.prompt) == (True, world.prompt())
@@ -181,7 +181,7 @@ def test_the_same_request_returns_its_job_after_the_deadline() -> None:
     ],
 )
 def test_an_amendment_is_judged_like_a_new_prompt(times: dict[str, Any], field: str) -> None:
-    world = asked(question(deadline=START + 3 * HOUR))
+    world = ask(question(deadline=START + 3 * HOUR))
     world.tick(2 * HOUR)
     with pytest.raises(InvalidField) as refused:
         world.ask(content=question("Other?", **times))
@@ -194,14 +194,14 @@ def test_an_amendment_is_judged_like_a_new_prompt(times: dict[str, Any], field: 
 
 @pytest.mark.parametrize("short", [{"timeout": SECOND / 2}, {"deadline": START + SECOND / 2}])
 def test_an_amendment_may_not_shorten_an_authorising_default(short: dict[str, Any]) -> None:
-    world = asked(default(Decision.ACCEPT, timeout=HOUR))
+    world = ask(default(Decision.ACCEPT, timeout=HOUR))
     with pytest.raises(InvalidField, match="at least 1 s"):
         world.ask(content=default(Decision.ACCEPT, title="Other?", **short))
     assert world.prompt().expires_at == START + HOUR
 
 
 def test_a_closed_key_with_another_question_is_told_so_whatever_its_times() -> None:
-    world = asked(question())
+    world = ask(question())
     world.answer()
     with pytest.raises(IdReused):
         world.ask(content=question("Other?", deadline=START - HOUR))

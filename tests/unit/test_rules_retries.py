@@ -32,7 +32,7 @@ from tests.support.aggregates import ADMIN, ANN, HOUR, START, JobWorld, question
 FORMER = START - timedelta(days=3)
 
 
-def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
+def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     """A job that WORKER holds, created with these answers of an earlier one."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
@@ -44,7 +44,7 @@ def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     return world.lease()
 
 
-def given(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
+def answer_to_carry(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
     """A yes of ANN's, as an earlier job has it."""
     world = waiting(content)
     world.answer(**fields)
@@ -126,8 +126,8 @@ def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, 
 
 
 def test_the_same_question_has_the_answer_at_once() -> None:
-    carried = given(comment="as agreed", answer_id="x")
-    world = retried(carried)
+    carried = answer_to_carry(comment="as agreed", answer_id="x")
+    world = world_of_retry(carried)
     asked = world.ask()
     prompt = asked.prompt
     assert (prompt.state, world.state, world.job.open_prompts) == (PromptState.ANSWERED, JobState.RUNNING, 0)
@@ -165,7 +165,7 @@ def test_the_same_question_has_the_answer_at_once() -> None:
     ],
 )
 def test_another_question_is_asked(change: dict[str, Any], same: bool) -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     asked = world.ask(content=question(**change))
     assert asked.prompt.is_open is not same
     if not same:
@@ -175,7 +175,7 @@ def test_another_question_is_asked(change: dict[str, Any], same: bool) -> None:
 
 
 def test_another_key_is_asked() -> None:
-    assert retried(given()).ask("b").prompt.is_open
+    assert world_of_retry(answer_to_carry()).ask("b").prompt.is_open
 
 
 @pytest.mark.parametrize(
@@ -193,22 +193,22 @@ def test_another_key_is_asked() -> None:
     ],
 )
 def test_a_carried_answer_comes_whatever_the_time_is(times: dict[str, Any]) -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     prompt = world.ask(content=question(**times)).prompt
     assert (prompt.state, prompt.expires_at, prompt.due_at) == (PromptState.ANSWERED, None, None)
     with pytest.raises(InvalidField):
-        retried(given()).ask(content=question("Other?", **times))
+        world_of_retry(answer_to_carry()).ask(content=question("Other?", **times))
 
 
 def test_nobody_is_called_for_a_carried_answer() -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     world.present = ()
     world.ask()
     assert EventType.PROMPT_UNATTENDED not in world.events()
 
 
 def test_a_carried_answer_needs_no_room_among_the_open_prompts() -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     world.limits = Limits(open_prompts_per_job=1)
     world.ask("b")
     assert world.ask("a").prompt.state is PromptState.ANSWERED
@@ -216,7 +216,7 @@ def test_a_carried_answer_needs_no_room_among_the_open_prompts() -> None:
 
 
 def test_the_log_lists_what_was_carried_over() -> None:
-    world = retried(given("a"), given("b"))
+    world = world_of_retry(answer_to_carry("a"), answer_to_carry("b"))
     created, listed = world.log[:2]
     assert created.data is not None
     assert (created.data["retried_from"], created.data["keep"]) == ("old", "ALL")
@@ -261,7 +261,7 @@ def test_a_request_is_one_job_and_one_way_to_keep() -> None:
 
 
 def test_a_job_that_asks_for_nothing_forgets_nothing() -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     world.lose().tick(HOUR).lease()
     assert world.aggregate.carried
     assert isinstance(world.aggregate, Aggregate)

@@ -189,7 +189,7 @@ def test_a_job_that_waits_cannot_be_leased() -> None:
 # --- attempts that are not counted ---
 
 
-def stalled(world: JobWorld) -> timedelta:
+def fail_and_measure_delay(world: JobWorld) -> timedelta:
     """Fail so, and the delay."""
     job = world.fail(keep_attempt=True)
     assert job.ready_at is not None
@@ -199,7 +199,7 @@ def stalled(world: JobWorld) -> timedelta:
 def test_the_delay_doubles_to_five_minutes_and_no_attempt_is_used_up() -> None:
     world, delays = running(max_attempts=1), []
     for _ in range(14):
-        delays.append(stalled(world) / SECOND)
+        delays.append(fail_and_measure_delay(world) / SECOND)
         assert (world.state, world.job.attempt) == (JobState.PENDING, 1)
         world.tick(delays[-1] * SECOND).lease()
     assert delays == [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
@@ -207,9 +207,9 @@ def test_the_delay_doubles_to_five_minutes_and_no_attempt_is_used_up() -> None:
 
 def test_after_a_day_it_fails() -> None:
     world = running()
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(24 * HOUR - SECOND).lease()
-    assert stalled(world) == 5 * MINUTE
+    assert fail_and_measure_delay(world) == 5 * MINUTE
     world.tick(5 * MINUTE).lease()
     failed = world.fail(keep_attempt=True)
     assert failed.state is JobState.FAILED
@@ -220,7 +220,7 @@ def test_after_a_day_it_fails() -> None:
 
 def test_neither_checkpoints_nor_other_failures_begin_the_day_again() -> None:
     world = running(max_attempts=5)
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(23 * HOUR).lease()
     world.on_job(c.SaveCheckpoint, key=f"k{world.job.token}", value_json="1")
     world.fail()
@@ -230,10 +230,10 @@ def test_neither_checkpoints_nor_other_failures_begin_the_day_again() -> None:
 
 def test_a_new_question_begins_it_again() -> None:
     world = running()
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(23 * HOUR).lease().ask("a")
     world.tick(23 * HOUR).answer()
-    assert stalled(world) == SECOND
+    assert fail_and_measure_delay(world) == SECOND
     assert world.job.attempt == 1
 
 
@@ -255,7 +255,7 @@ def test_it_stays_with_its_open_prompts() -> None:
 def test_the_clock_of_the_attempt_goes_on() -> None:
     world = running(run_timeout=10 * SECOND)
     world.tick(4 * SECOND)
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(SECOND).lease()
     assert world.job.run_until == world.now + 6 * SECOND
 

@@ -59,7 +59,7 @@ def report(done: int, milestone: bool = False) -> ReportProgress:
     )
 
 
-def written(engine: Engine) -> list[int]:
+def progress_values(engine: Engine) -> list[int]:
     return [c.progress.done for c in engine.commands]
 
 
@@ -68,10 +68,10 @@ async def test_the_newest_report_wins_within_the_interval() -> None:
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.05)
     async with asyncio.timeout(5):
         replies = await asyncio.gather(*(writer.report(report(n)) for n in range(10)))
-    assert written(engine) == [0, 9]
+    assert progress_values(engine) == [0, 9]
     assert replies == [1] + [2] * 9
     await writer.report(report(10))
-    assert written(engine) == [0, 9, 10]
+    assert progress_values(engine) == [0, 9, 10]
 
 
 async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> None:
@@ -84,7 +84,7 @@ async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> No
         await writer.report(report(3, milestone=True))
         assert await waiting == 2
         await writer.report(report(4))
-    assert written(engine) == [1, 3, 4]
+    assert progress_values(engine) == [1, 3, 4]
 
 
 async def test_what_waits_is_written_before_the_job_ends() -> None:
@@ -95,11 +95,11 @@ async def test_what_waits_is_written_before_the_job_ends() -> None:
         waiting = writer.report(report(2))
         other = writer.report(replace(report(3), token=4))
         writer.flush("j", 3)
-        assert written(engine) == [1, 3, 2]
+        assert progress_values(engine) == [1, 3, 2]
         assert await waiting == 3
         await other
         writer.flush("j", 3)
-    assert written(engine) == [1, 3, 2]
+    assert progress_values(engine) == [1, 3, 2]
 
 
 async def test_a_refused_milestone_takes_nothing_with_it() -> None:
@@ -116,7 +116,7 @@ async def test_a_refused_milestone_takes_nothing_with_it() -> None:
         with pytest.raises(LeaseLost):
             await milestone
         assert await waiting == 3
-    assert written(engine) == [1, 3, 2]
+    assert progress_values(engine) == [1, 3, 2]
 
 
 async def test_everybody_who_waits_for_a_report_hears_that_it_failed() -> None:
@@ -146,7 +146,7 @@ async def lives() -> None:
 
 
 async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
-    async def gone() -> None:
+    async def raise_gone() -> None:
         raise SessionNotFound("s")
 
     dispatcher: Any = Dispatcher()
@@ -154,7 +154,7 @@ async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
     one = consumer()
     async with asyncio.timeout(5):
         with pytest.raises(SessionNotFound):
-            await one.collect(dispatcher, engine, 5, gone, 0.01)
+            await one.collect(dispatcher, engine, 5, raise_gone, 0.01)
     assert not dispatcher.consumers
     one.accept_lease(JOB)  # it was on its way
     assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3)]

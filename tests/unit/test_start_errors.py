@@ -21,7 +21,7 @@ from askback_server.transport.tokens import BadTokenFile, TokenFile
 
 
 @pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def paths_without_access(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths that may not be used, also by root."""
     paths: list[str] = []
     real = os.access
@@ -29,11 +29,11 @@ def denied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_owner_and_mode_are_named(tmp_path: Path, denied: list[str]) -> None:
+def test_owner_and_mode_are_named(tmp_path: Path, paths_without_access: list[str]) -> None:
     path = tmp_path / "secret.pem"
     path.write_text("x")
     path.chmod(0o640)
-    denied.append(str(path))
+    paths_without_access.append(str(path))
     said = file_problem(path, PermissionError(errno.EACCES, "Permission denied"))
     assert re.fullmatch(
         rf"{path} cannot be read: Permission denied; it belongs to \S+ \(uid {os.getuid()}\), mode 0640, "
@@ -43,10 +43,10 @@ def test_owner_and_mode_are_named(tmp_path: Path, denied: list[str]) -> None:
     assert unreadable(path).startswith("Permission denied; it belongs to")
 
 
-def test_the_folder_at_fault_is_named(tmp_path: Path, denied: list[str]) -> None:
+def test_the_folder_at_fault_is_named(tmp_path: Path, paths_without_access: list[str]) -> None:
     folder = tmp_path / "private"
     folder.mkdir(0o700)
-    denied.append(str(folder))
+    paths_without_access.append(str(folder))
     said = why(folder / "deep" / "a.pem", PermissionError(errno.EACCES, "Permission denied"))
     assert said.startswith(f"Permission denied at the folder {folder}; it belongs to")
     assert "mode 0700" in said
@@ -79,17 +79,19 @@ def test_other_reasons(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["", "-wal", "-shm", "-journal", ".lock", "folder"])
-def test_the_file_of_a_database_that_is_at_fault(which: str, tmp_path: Path, denied: list[str]) -> None:
+def test_the_file_of_a_database_that_is_at_fault(
+    which: str, tmp_path: Path, paths_without_access: list[str]
+) -> None:
     database = tmp_path / "a.db"
     for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
         (tmp_path / f"a.db{suffix}").write_text("")
     at_fault = tmp_path if which == "folder" else tmp_path / f"a.db{which}"
-    denied.append(str(at_fault))
+    paths_without_access.append(str(at_fault))
     error = RuntimeError("attempt to write a readonly database")
     said = database_problem(f"sqlite+aiosqlite:///{database}", error)
     assert said.startswith(f"{at_fault} cannot be written: Permission denied")
     assert f"(uid {at_fault.stat().st_uid}), mode 0" in said
-    denied.clear()
+    paths_without_access.clear()
     assert database_problem(f"sqlite+aiosqlite:///{database}", error) == str(error)
 
 

@@ -73,7 +73,7 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
         patch.setattr("sys.stdout", io.TextIOWrapper(os.fdopen(os.dup(theirs), "wb"), write_through=True))
         drawn = 0
 
-        def left() -> str:
+        def draw() -> str:
             nonlocal drawn
             drawn += 1
             if drawn == 1:
@@ -81,7 +81,7 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
                 assert select.select([theirs], [], [], 10)[0]
             return ""
 
-        asking = asyncio.create_task(Keyboard().ask("Approve? ", choice=True, left=left))
+        asking = asyncio.create_task(Keyboard().ask("Approve? ", choice=True, left=draw))
         shown = b""
         while b"Approve? " not in shown:
             await asyncio.sleep(0.01)

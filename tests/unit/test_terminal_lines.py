@@ -81,7 +81,7 @@ async def test_lines_of_a_file(tmp_path: Path) -> None:
             await lines.line()
 
 
-def shown(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> ConsolePrompt:
+def prompt_on_screen(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> ConsolePrompt:
     content = pb.PromptContent(title=f"Title of {name}", kind="confirm", priority=priority)
     proto = pb.Prompt(prompt_id=name, revision=revision, version=version, content=content)
     proto.state = pb.PROMPT_STATE_PENDING
@@ -90,20 +90,20 @@ def shown(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> 
 
 def test_numbers_are_for_good() -> None:
     prompts = PromptList()
-    assert [prompts.put(shown(name))[0].number for name in "abc"] == [1, 2, 3]
-    assert prompts.put(shown("b", version=2)) == (prompts.find("2"), "same")
-    assert prompts.put(shown("b", revision=2)) == (prompts.find("b"), "changed")
+    assert [prompts.put(prompt_on_screen(name))[0].number for name in "abc"] == [1, 2, 3]
+    assert prompts.put(prompt_on_screen("b", version=2)) == (prompts.find("2"), "same")
+    assert prompts.put(prompt_on_screen("b", revision=2)) == (prompts.find("b"), "changed")
     prompts.close(Closing("b", "j", "removed"))
-    assert prompts.put(shown("d"))[0].number == 4
+    assert prompts.put(prompt_on_screen("d"))[0].number == 4
     assert [row.number for row in prompts.open_rows()] == [1, 3, 4]
-    assert prompts.put(shown("b", revision=2))[1] == "new"
+    assert prompts.put(prompt_on_screen("b", revision=2))[1] == "new"
     assert prompts.find("2").closing is None
-    assert prompts.put(shown("z", priority=9))[0] is prompts.open_rows()[0]
+    assert prompts.put(prompt_on_screen("z", priority=9))[0] is prompts.open_rows()[0]
 
 
 def test_the_end_of_an_id_finds_a_row() -> None:
     prompts = PromptList()
-    rows = {name: prompts.put(shown(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
+    rows = {name: prompts.put(prompt_on_screen(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
     assert prompts.find("1ABCDEF") is rows["0-1abcdef"]
     assert prompts.find("345678") is rows["0-345678"]
     with pytest.raises(LookupError, match="abcdef fits more than one prompt: 1, 2"):
@@ -116,9 +116,9 @@ def test_only_the_person_moves_the_current_one() -> None:
     prompts = PromptList()
     with pytest.raises(LookupError, match="number"):
         prompts.find("")
-    row, _ = prompts.put(shown("a"))
+    row, _ = prompts.put(prompt_on_screen("a"))
     prompts.current = row
-    prompts.put(shown("b", priority=100))
+    prompts.put(prompt_on_screen("b", priority=100))
     prompts.close(Closing("a", "j", "closed"))
     assert prompts.find("") is row
     with pytest.raises(LookupError, match="no prompt 7"):
@@ -131,13 +131,13 @@ def test_closings_are_told_once_and_stones_are_bounded() -> None:
     prompts = PromptList()
     assert prompts.close(Closing("never-seen", "j", "closed")) is None
     for n in range(MOST_ENDED + 10):
-        prompts.put(shown(str(n) + "x"))
+        prompts.put(prompt_on_screen(str(n) + "x"))
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is not None
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is None
     with pytest.raises(LookupError):
         prompts.find("1")
     assert prompts.find(str(MOST_ENDED + 10)).closing is not None
-    assert prompts.put(shown("new"))[0].number == MOST_ENDED + 11
+    assert prompts.put(prompt_on_screen("new"))[0].number == MOST_ENDED + 11
 
 
 class Guard:
@@ -147,7 +147,7 @@ class Guard:
         self.out = io.StringIO()
         self.terminal = Terminal(PlainWriter(self.out), LineReader(fd))
         self.prompts = PromptList()
-        self.row, _ = self.prompts.put(shown("a"))
+        self.row, _ = self.prompts.put(prompt_on_screen("a"))
         self.dialogue = PromptDialogue(self.terminal, self.row)
 
 
@@ -159,7 +159,7 @@ async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int]
     if how == "closed":
         guard.prompts.close(Closing("a", "j", "closed"))
     else:
-        guard.prompts.put(shown("a", revision=2 if how == "changed" else 1, version=2))
+        guard.prompts.put(prompt_on_screen("a", revision=2 if how == "changed" else 1, version=2))
     if how == "claimed":
         os.write(pipe[1], b"typed\n")
         assert await asking == "typed"

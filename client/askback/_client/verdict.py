@@ -164,7 +164,7 @@ def require_answer(prompt: PromptInfo) -> None:
         case PromptState.ANSWERED:
             return
         case PromptState.EXPIRED:
-            raise PromptExpired(f"nobody answered {prompt.title!r} in time", prompt)
+            raise PromptExpired(f"no answer to {prompt.title!r} in time", prompt)
         case _:
             reason = prompt.resolution.reason if prompt.resolution else ""
             raise PromptCancelled(f"{prompt.title!r} was withdrawn: {reason or prompt.state}", prompt)

@@ -1,6 +1,6 @@
 """Explains why there is no connection to a server, by trying it with plain sockets.
 
-gRPC's own texts do not help: `Socket closed` for a port that speaks TLS, `WRONG_VERSION_NUMBER` for one that
+gRPC's own texts do not help: "Socket closed" for a port that speaks TLS, "WRONG_VERSION_NUMBER" for one that
 does not. This module resolves the name, connects, and begins TLS and HTTP/2, up to the step that fails.
 """
 

@@ -280,7 +280,7 @@ class Lease:
 
     async def release(self) -> None:
         """Release the job, in the state that `stop` recorded. Raises AskbackError."""
-        if self.stopped is None:  # the function has ended, and the server refused its result
+        if self.stopped is None:  # the function has ended, and the server refused the report of its end
             self._released.at_work = True
         await self.send("release_job", self._released)
 

@@ -125,7 +125,7 @@ class JobQuestions:
         default: bool | DecisionKind | None = None,
         **asked: Unpack[Asked],
     ) -> Verdict[Any]:
-        """Ask for approval. The verdict is true only if a person approves; see also `comment`, `by`, `at`.
+        """Ask for approval. The verdict is true only for ACCEPT and EDIT; see also `comment`, `by`, `at`.
 
         `form` asks for additional values, which are `verdict.values`. `default` is the decision if the
         deadline expires; then `verdict.by_default` is true. Arguments and errors are those of `ask`, but a

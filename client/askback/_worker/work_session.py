@@ -70,7 +70,7 @@ class WorkSession:
             lease.stop(Stop.LOST)
 
     def list_held_jobs(self) -> list[pb.WorkHeldJob]:
-        """Every lease that has not ended, including those whose end has no reply yet."""
+        """Every lease that is not lost, including those whose end has no reply yet."""
         return [
             pb.WorkHeldJob(job_id=lease.job_id, token=lease.token)
             for lease in self.leases.values()

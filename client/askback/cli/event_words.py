@@ -144,7 +144,7 @@ def event_words(event: Event) -> str:
         case "PROMPT_ATTENDED":
             return f"question {data.get('round')}: someone who may answer has a console open"
         case "PROMPT_EXPIRED":
-            return f"question {data.get('round')} expired: no one answered in time"
+            return f"question {data.get('round')} expired: no answer in time"
         case "PROMPT_CANCELLED":
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":

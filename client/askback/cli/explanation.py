@@ -268,7 +268,7 @@ def lines(
                 ("claimed", claim["words"] if claim else "no"),
                 *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),
                 ("reminders", found["reminders"]["words"] if found["reminders"] else ""),
-                ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
+                ("deadline", deadline["words"] if deadline else "none: it waits until it is answered"),
             ]
         )
         rows += [f"   {row}" for row in facts]

@@ -53,7 +53,7 @@ class EscalationStep(click.ParamType):  # type: ignore[type-arg]  # generic sinc
             return value
         span, _, names = str(value).partition("=")
         if not names:
-            self.fail(f"{value!r} names nobody; write 1h=group:leads", param, ctx)
+            self.fail(f"{value!r} names no one; write 1h=group:leads", param, ctx)
         return Span().convert(span, param, ctx), tuple(name.strip() for name in names.split(","))
 
 

@@ -47,7 +47,7 @@ def refusal_words(error: AskbackError, at: datetime) -> str:
     if isinstance(error, AnswerInvalid):
         return "INVALID: the answer was refused, and the prompt stays open"
     if isinstance(error, PromptClaimed):
-        who = error.claimed_by or "somebody else"
+        who = error.claimed_by or "someone else"
         return f"CLAIMED: {who} has taken it on; nothing was decided"
     return error.message
 

@@ -60,9 +60,9 @@ class Judges:
         return bool(self._tasks)
 
     def start(
-        self, subject: str, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]
+        self, subject: str, namespace: str, asked: Unjudged, report: Callable[[Judgement | Exception], None]
     ) -> None:
-        """Validate an answer in the background and report the outcome to `tell`."""
+        """Validate an answer in the background and pass the outcome to `report`."""
 
         async def work() -> None:
             try:
@@ -72,7 +72,7 @@ class Judges:
             else:
                 outcome = Judgement(asked.form, asked.values_json, found)
             self._tasks.discard(task)
-            tell(outcome)
+            report(outcome)
 
         task = asyncio.create_task(work())
         self._tasks.add(task)

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, PARTS, SETTLES
+from askback_server.storage.batch import DELETES, PARTS, SETTLES, Values
 from askback_server.storage.tables import (
     answers,
     carried_answers,
@@ -262,3 +263,10 @@ def _child(part: str, won: CTE) -> CTE:
             index_elements=key, set_={c: insert.excluded[c] for c in columns if c not in key}
         )
     return insert.cte(f"put_{part}")
+
+
+def rows_document(columns: Sequence[str], rows: Sequence[Values]) -> str:
+    """Rows as a JSON array of objects without null members. Raises ValueError for a text that is not valid
+    Unicode."""
+    named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
+    return to_json(named).decode()

@@ -83,7 +83,7 @@ def require_accepted(result: AnswerResult) -> AnswerResult:
         case AnswerStatus.INVALID:
             raise AnswerInvalid("the answer was refused; correct it and send it as a new one", result)
         case AnswerStatus.STALE:
-            text = "the prompt has changed since it was shown; show it again and ask anew"
+            text = "the prompt has changed since it was shown; show it again and ask again"
             raise AnswerStale(text, result, revision=prompt.revision)
         case AnswerStatus.CLOSED:
             raise AnswerLate(f"the prompt is closed: {prompt.state}", result, state=prompt.state)
