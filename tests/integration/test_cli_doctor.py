@@ -220,9 +220,9 @@ async def test_a_refused_caller_exits_with_8(service_with_tokens: dict[str, Any]
     """Of every command: not authenticated, and not permitted."""
     async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
-        nobody = await shell.run("job", "ls")
-        assert nobody.code == 8
-        assert "no token was sent" in nobody.err
+        without_token = await shell.run("job", "ls")
+        assert without_token.code == 8
+        assert "no token was sent" in without_token.err
         assert (await shell.run("job", "ls", ASKBACK_TOKEN="wrong")).code == 8
         assert (await shell.run("job", "start", "t", ASKBACK_TOKEN="one")).code == 8
 
@@ -259,8 +259,8 @@ async def test_doctor_checks_the_database_and_does_not_create_it(shell: Shell, t
     done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{empty}")
     assert "run `askback migrate`" in _results(done)["database"][1]
     assert empty.stat().st_size == 0
-    nobody = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
-    done = await shell.run("doctor", "--json", "--db", nobody)
+    unreachable = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
+    done = await shell.run("doctor", "--json", "--db", unreachable)
     assert (done.code, _results(done)["database"][0]) == (1, "fail")
     assert "secret" not in done.out + done.err
     assert "mysql" in _results(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]

@@ -37,13 +37,13 @@ async def _explain(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
 
 async def test_explain_says_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     """Everybody, or who is named; the command is that of somebody who may."""
-    everybody = await lite.create_prompt(confirm("Deploy?"))
-    text, found = await _explain(shell, everybody.job_id)
+    open_to_all = await lite.create_prompt(confirm("Deploy?"))
+    text, found = await _explain(shell, open_to_all.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
     assert asked["commands"] == [
-        f"askback inbox approve {everybody.prompt_id}",
-        f"askback inbox reject {everybody.prompt_id}",
+        f"askback inbox approve {open_to_all.prompt_id}",
+        f"askback inbox reject {open_to_all.prompt_id}",
     ]
     assert "everyone with the console role in default; admins too" in text
     named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))

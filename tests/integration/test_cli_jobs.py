@@ -207,8 +207,8 @@ async def test_job_watch_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell)
     assert (await shell.run("job", "watch", yes.job_id)).code == 0
     timed = confirm("Deploy?")
     timed.timeout.FromMilliseconds(100)
-    nobody = await lite.create_prompt(timed)
-    assert (await shell.run("job", "watch", nobody.job_id)).code == 6
+    expiring = await lite.create_prompt(timed)
+    assert (await shell.run("job", "watch", expiring.job_id)).code == 6
 
 
 async def test_each_kind_of_refusal_has_its_exit_code(lite: ServiceWorld, shell: Shell) -> None:

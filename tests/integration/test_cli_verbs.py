@@ -80,8 +80,8 @@ async def test_a_new_token_is_accepted_at_once_and_refused_when_revoked(
         assert "expireTime" in found
         await shell.ok("token", "revoke", "ana")
         await wait_for_code(8)
-        nobody = await shell.run("whoami")
-        assert (nobody.code, "send a token" in nobody.err) == (8, True)
+        without_token = await shell.run("whoami")
+        assert (without_token.code, "send a token" in without_token.err) == (8, True)
 
 
 async def test_inbox_claim_and_release_hold_a_prompt(lite: ServiceWorld, shell: Shell) -> None:

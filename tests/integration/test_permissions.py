@@ -151,11 +151,11 @@ async def test_each_role_may_open_its_streams_only(world_with_tokens: ServiceWor
 
 @pytest.mark.parametrize("token", ["", "wrong", "old-token"])
 async def test_every_method_requires_a_valid_token(world_with_tokens: ServiceWorld, token: str) -> None:
-    nobody = world_with_tokens.with_token(token)
+    stranger = world_with_tokens.with_token(token)
     for name in CALLS:
-        found = await expect_refusal(call_by_name(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
+        found = await expect_refusal(call_by_name(stranger, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert "token" in found.message, name
-    for opened in (world_with_tokens.console(nobody), world_with_tokens.worker(nobody)):
+    for opened in (world_with_tokens.console(stranger), world_with_tokens.worker(stranger)):
         found_ = await opened.wait_for_end()
         assert found_ is not None
         assert found_.reason == "UNAUTHENTICATED"

@@ -183,10 +183,10 @@ async def test_unusable_settings_are_refused_at_the_start_with_the_reason(
 ) -> None:
     with pytest.raises(StorageUnavailable, match=r"a.db.lock: No such file or directory"):
         await start(db=f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/a.db")
-    with socket.socket() as nobody:  # bound, and not listening
-        nobody.bind(("127.0.0.1", 0))
+    with socket.socket() as silent:  # bound, and not listening
+        silent.bind(("127.0.0.1", 0))
         with pytest.raises(StorageUnavailable, match=r"."):
-            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{nobody.getsockname()[1]}/none")
+            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
     bad = tmp_path / "tokens.toml"
     bad.write_text("[[tokens]]\nsubject = 'x'\n")
     with pytest.raises(BadTokenFile, match=r"entry 1 \(x\).*sha256"):

@@ -181,9 +181,9 @@ async def test_log_lines_about_strangers_are_limited(
 ) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
     calls = world_with_token.service._server.calls  # type: ignore[union-attr]
-    nobody = world_with_token.with_token("guessed").jobs
+    stranger = world_with_token.with_token("guessed").jobs
     await asyncio.gather(
-        *(nobody.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
+        *(stranger.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
     )
     assert calls.ended["/askback.v1.JobService/ListJobs", "UNAUTHENTICATED"] == 80
     lines = [r for r in caplog.records if r.name == "askback.server.calls"]

@@ -187,8 +187,8 @@ async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
     assert again_leased.job.job_id == released.job.job_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
-    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
-    again, welcome = await resume(world, worker, kept, released, nobody, capacity=5)
+    unknown = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
+    again, welcome = await resume(world, worker, kept, released, unknown, capacity=5)
     assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
     handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)

@@ -1,4 +1,4 @@
-"""A scripted server, and a worker that is connected to it."""
+"""Fixtures: a scripted server and a worker connected to it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Escalation and reminders: each once, in its order, never early; what they change and what they leave."""
+"""Escalation and reminders: each runs once, in order and never early; what they change and what stays."""
 
 from __future__ import annotations
 
