@@ -1,4 +1,4 @@
-"""A message that holds too much is refused on the wire, before anything else is done with it."""
+"""A message with too many items is refused before anything else is done with it."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def test_frames_of_streams_are_limited_one_by_one(lite: ServiceWorld) -> N
         "INVALID_ARGUMENT", "INVALID_FIELD", list_prompts=hitl.ListPromptsRequest(filter={"labels": labels})
     )
     assert list(found.violations) == ["filter.labels"]
-    # The stream goes on.
+    # The stream continues.
     await console.ask(list_prompts=hitl.ListPromptsRequest())
     await _ends(console, *[hitl.ConverseClientFrame()] * (LIMITS.frames_per_message + 1), at="frames")
     for hello, at in (

@@ -141,7 +141,7 @@ async def test_all_wrong_fields_are_reported_at_once(lite: ServiceWorld) -> None
 
 
 async def test_a_message_that_is_too_large_is_refused(lite: ServiceWorld) -> None:
-    # gRPC itself refuses it before anything of ours sees it, so there is no ErrorInfo.
+    # gRPC itself refuses it before our code runs, so there is no ErrorInfo.
     request = pb.CreateJobRequest(job_type="t", input_json='"' + "x" * (4 * 1024 * 1024) + '"')
     found = await expect_refusal(lite.jobs.CreateJob(request), "RESOURCE_EXHAUSTED", "")
     assert "larger than max" in found.message

@@ -1,4 +1,4 @@
-"""Answers that take long to check are checked beside the service, and never lost or taken unchecked."""
+"""Answers that take long to check are checked in child processes, and never lost or accepted unchecked."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) 
 
 
 async def test_the_answer_that_is_decided_first_wins_over_an_earlier_one(lite: ServiceWorld) -> None:
-    """Whichever is decided first wins, and the other is told so after its check."""
+    """The answer that is decided first wins. The other one is refused after its check."""
     prompt = await ask_large(lite)
     large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
     small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
@@ -76,7 +76,7 @@ async def test_a_check_that_takes_too_long_refuses_the_answer_and_records_nothin
     )
     assert found.metadata["limit"] == "judging_seconds"
     judge._deadline = judges.DEADLINE
-    # The same answer can be sent again: there is no verdict on it.
+    # The same answer can be sent again, because no result was stored.
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 

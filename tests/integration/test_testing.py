@@ -1,4 +1,4 @@
-"""askback.testing, as its user writes it: the scripted human, the clock, and what fails loudly."""
+"""askback.testing as its users write it: the scripted human, the clock, and errors that fail the test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ruling(BaseModel):
     rationale: str = ""
 
 
-# Neither the server nor the token of the real world is touched by a test.
+# Tests never use the real server or token.
 worker = Worker("dns:///askback.example:50051", token="not-for-a-test")
 
 
@@ -68,7 +68,7 @@ SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
 
 
 def register(function: Callable[[Job], Awaitable[object]]) -> str:
-    """A job function of one test."""
+    """Register a job function of one test; returns its name."""
     SCRIPTS[function.__name__] = function
     return function.__name__
 
@@ -166,7 +166,7 @@ async def test_chained_verbs_answer_one_prompt_each(human: Human) -> None:
     rule = human.on("notes").revises("shorter").revises("longer").approves()
     assert await (await script.start(name=drafts)).result() == 3
     assert [prompt.key for prompt in rule.prompts] == ["draft-1", "draft-2", "draft-3"]
-    # The last one is kept for all that comes.
+    # The last verb stays for all later prompts.
     assert await (await script.start(name=drafts)).result() == 1
 
 
@@ -205,7 +205,7 @@ async def test_an_unexpected_prompt_is_shown_with_the_rules_that_there_were(huma
     newest, oldest = text.index("human.on(key='also')"), text.index("human.on('something else').approves()")
     assert newest < oldest
     assert "human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})" in text
-    # The job does not wait for ever.
+    # The job stops waiting.
     job = await run.job()
     assert (job.state, job.failure and job.failure[0]) == (JobState.FAILED, "PromptCancelled")
 

@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own, as a user's project runs it: found by itself, quiet, and loud."""
+"""The plugin in a separate pytest, as in a user's project: it is found, quiet, and fails tests clearly."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_nobody_rules(human, clock):
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with a worker and nothing but the plugin."""
+    """A project with a worker and the plugin only."""
     pytester.makepyfile(refunds=WORKER)
     pytester.makeini(SETTINGS)
     return pytester
@@ -147,7 +147,7 @@ def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytest
             "E *human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})",
         ]
     )
-    # The test's own line is the last of the trace: nothing of ours is between it and the message.
+    # The last line of the trace is the test's own; no frame of the plugin comes before the message.
     result.stdout.no_fnmatch_line("*askback/testing/*.py:*: AssertionError")
 
 
@@ -282,7 +282,7 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) ->
 
 
 def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(project: pytest.Pytester) -> None:
-    """No words of gRPC's, and no warning of the server's about test mode."""
+    """No output of gRPC, and no warning of the server about test mode."""
     project.makepyfile(
         """
         from refunds import refund

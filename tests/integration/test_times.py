@@ -1,4 +1,4 @@
-"""Every time and every span of the contract over real gRPC: what is none is refused, by its field."""
+"""Every time and span of the contract over real gRPC: invalid ones are refused with the name of the field."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> N
 
 
 async def test_every_span_that_a_request_takes_is_in_the_table() -> None:
-    """A field that is new in the contract must be added above, so that it is refused as the others are."""
+    """A new field of the contract must be added above, so that its invalid values are tested too."""
     found = set()
     for module in (jpb, hpb, wpb):
         for name, message in module.DESCRIPTOR.message_types_by_name.items():

@@ -1,4 +1,4 @@
-"""A job asks over its stream: resolutions, several at once, late answers, checkpoints, leases."""
+"""A job asks over its stream: resolutions, several questions, late answers, checkpoints and leases."""
 
 from typing import Any
 
@@ -200,7 +200,7 @@ async def test_the_open_prompts_of_a_job_are_limited(lite: ServiceWorld) -> None
         "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", ask_prompt=ask(leased, "one more")
     )
     assert found.metadata == {"limit": "open_prompts_per_job", "value": "64"}
-    # The stream goes on, and so does the job.
+    # The stream and the job continue.
     cancel = hpb.CancelPromptRequest(job_id=leased.job.job_id, key="k0")
     await lite.hitl.CancelPrompt(cancel)
     await worker.expect("prompt_resolved")
@@ -242,7 +242,7 @@ async def test_a_lease_carries_answers_and_checkpoints_of_earlier_attempts(world
     assert [p.prompt_id for p in again.prompts] == [second.prompt_id, first.prompt_id]  # newest first
     assert again.prompts[1].resolution.answer.comment == "known"
     assert not again.more
-    # What is open is told as soon as it is resolved, to the new holder.
+    # An open prompt's resolution is sent to the new holder.
     await world.hitl.AnswerPrompt(answer(second))
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == second.prompt_id
 

@@ -16,7 +16,7 @@ from tests.support.streams import ABSENT_ID, Worker
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """Sessions expire soon; the reaper comes often."""
+    """A service whose sessions expire soon and are reaped often."""
     async with serving(migrated_db_url, lease_ttl=1.5) as running:
         yield running
 
@@ -92,7 +92,7 @@ async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceW
     await hasty.create()
     leased = await worker.next_job()
     until_ = []
-    for _ in range(6):  # twice its time to live
+    for _ in range(6):  # twice the time to live
         await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
         frame = await worker.any_frame()
         assert frame.WhichOneof("body") == "heartbeat", frame
@@ -165,10 +165,10 @@ async def test_a_resumed_session_keeps_its_leases_and_receives_missed_frames(wor
         told[frame.WhichOneof("body")] = frame
     assert told["prompt_resolved"].prompt_resolved.prompt.resolution.answer.answer_id == "while away"
     assert told["cancel_requested"].cancel_requested.reason == "enough"
-    await again.nothing_more()  # what was confirmed is not told again
+    await again.nothing_more()  # a confirmed resolution is not sent again
     for name in ("answered", "quiet"):  # same tokens
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leases[name])))
-    # Until it is confirmed it is told again, once a stream.
+    # Until its receipt it is sent again, once per stream.
     last, _ = await resume(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
     assert (await last.expect("cancel_requested")).job_id == leases["cancelled"].job.job_id
     await last.nothing_more()
@@ -239,7 +239,7 @@ async def test_an_older_stream_of_a_resumed_session_is_fenced_off(world: Service
     leased = await old.next_job()
     new, welcome = await resume(world, old, leased)
     assert welcome.resumed
-    # It is not told that it lost the lease: its worker has it, on the new stream.
+    # It does not report a lost lease, because the worker has it on the new stream.
     assert await old.wait_for_end() is None
     assert (await world.job(leased.job.job_id)).state == RUNNING
     await new.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
