@@ -1,13 +1,13 @@
 """Askback: jobs that can stop and ask a human.
 
-    Client                start jobs, ask people without a worker, follow, steer, answer
-    Run                   one job in the hands of the program that started it
-    Worker, Job           run jobs that ask
-    Verdict               what people decided; true only for a yes
-    Console               the live desk of a person or of a program that answers as one
-    AskbackError          everything that can go wrong (see askback.errors)
+    Client                start, follow and change jobs, ask people without a worker, answer prompts
+    Run                   the handle of one job
+    Worker, Job           run jobs that ask people
+    Verdict               the result of a question; true only for ACCEPT and EDIT
+    Console               a live view of open prompts, for a person or a program that answers
+    AskbackError          the base of all errors (see askback.errors)
 
-Names are imported when they are first used: `import askback` loads neither grpc nor pydantic.
+Names are imported on first use: `import askback` loads neither grpc nor pydantic.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _HOME = {
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 
-__all__ = sorted(_MODULE)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted(_MODULE)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:

@@ -105,16 +105,16 @@ async def import_row(job: Job, rows: list[Row], row: Row, known: dict[str, str])
 
 async def ask_email(job: Job, row: Row) -> str:
     """Ask for the e-mail address of a row without a valid one."""
-    said = f"Line {row.line} says `{row.email}`."
-    email = await ask(job, row, "email", f"What is the e-mail address of {row.name}?", Email, said)
+    body = f"Line {row.line} says `{row.email}`."
+    email = await ask(job, row, "email", f"What is the e-mail address of {row.name}?", Email, body)
     return email.lower()
 
 
 async def ask_date(job: Job, row: Row, days: list[date]) -> date:
     """Ask for the day that a row means."""
     which = " or ".join(f"{day:%d %B %Y}" for day in days) or "no date that can be read"
-    said = f"Line {row.line} says `{row.joined}`: {which}."
-    return await ask(job, row, "joined", f"When did {row.name} join?", date, said)
+    body = f"Line {row.line} says `{row.joined}`: {which}."
+    return await ask(job, row, "joined", f"When did {row.name} join?", date, body)
 
 
 async def ask(job: Job, row: Row, column: str, title: str, form: type[T], body: str) -> T:

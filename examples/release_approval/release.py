@@ -139,7 +139,7 @@ async def release(job: Job, version: str, changes: list[str], pace: float = 1.0)
         default=False,
     )
     if not go:
-        why = go.comment or ("nobody decided in time" if go.by_default else "")
+        why = go.comment or ("no decision in time" if go.by_default else "")
         return Outcome(released=False, why=why, decided_by=go.by, live=before)
 
     new = Site(version=version, target=plan.target, percent=0, notes=shown.text("notes"))
@@ -153,7 +153,7 @@ async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, 
         job.confirm(
             f"Stop the roll-out of {new.version}?",
             key="stop",
-            body=f"After {canary} % everybody gets it, stage by stage, unless you stop it.",
+            body=f"After {canary} % all users get it, stage by stage, unless you stop it.",
             blocking=False,
             decisions=[Option(DecisionKind.ACCEPT, "Stop and go back", comment_required=True)],
             to=DESK,

@@ -66,7 +66,7 @@ async def test_a_missed_deadline_means_no(human: Human, clock: Clock) -> None:
     run = await release.start(version="1.4.0", changes=CHANGES)
     await clock.advance(hours=8)
     outcome = Outcome.model_validate(await run.result())
-    assert (outcome.released, outcome.why, outcome.decided_by) == (False, "nobody decided in time", "")
+    assert (outcome.released, outcome.why, outcome.decided_by) == (False, "no decision in time", "")
     assert program.read_site() == Site()
 
 

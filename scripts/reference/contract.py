@@ -100,11 +100,11 @@ def roles(comment: str) -> dict[str, str]:
     """The roles in a service's comment, in words, by the name of the RPC; `*` for every RPC."""
     if every := re.search(r"Role needed by every RPC: (.+?)\.", comment.replace("\n", " ")):
         return {"*": every.group(1).replace("`", "")}
-    told: dict[str, str] = {}
+    by_method: dict[str, str] = {}
     for line in comment.splitlines():
         if row := re.fullmatch(r" {2}(\S+(?:, \S+)*) {2,}(\S.*)", line):
-            told |= dict.fromkeys(row.group(1).split(", "), row.group(2))
-    return told
+            by_method |= dict.fromkeys(row.group(1).split(", "), row.group(2))
+    return by_method
 
 
 def _roles(services: list[tuple[Source, int, ServiceDescriptorProto]]) -> Iterator[str]:
@@ -114,9 +114,9 @@ def _roles(services: list[tuple[Source, int, ServiceDescriptorProto]]) -> Iterat
     yield ""
     rows = []
     for source, number, service in services:
-        told = roles(source.comment(_SERVICE, number))
+        by_method = roles(source.comment(_SERVICE, number))
         for method in service.method:
-            may = told.get(method.name) or told["*"]
+            may = by_method.get(method.name) or by_method["*"]
             rows.append([service.name, f"[{method.name}](#{method.name.lower()})", may])
     yield from table(["service", "RPC", "role"], rows)
 

@@ -1,4 +1,4 @@
-"""`python -m askback_server`: the service's own entrance; `askback serve` calls the same."""
+"""Runs and migrates the service: `python -m askback_server` and `askback serve` call `serve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from askback_server.allocator import give_memory_back
@@ -15,7 +15,7 @@ from askback_server.config.sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
 from askback_server.storage.migrate import WAIT, begin_history_after_restore, describe, upgrade
-from askback_server.structured_logs import configure, log_the_uncaught
+from askback_server.structured_logs import configure, log_uncaught_errors
 
 _log = logging.getLogger("askback.server")
 
@@ -23,12 +23,12 @@ _log = logging.getLogger("askback.server")
 def serve(flags: Mapping[str, Any]) -> int:
     """Serve with these settings until a signal. Returns the exit code; errors go to stderr.
 
-    With `print_config` among the flags the settings are printed instead.
+    With `print_config` in the flags it prints the settings instead.
     """
     try:
         settings = effective({name: value for name, value in flags.items() if name != "print_config"})
     except ConfigError as error:
-        # The settings are not known; what was said of the format is.
+        # The settings are unknown, except for the format of the log.
         if (flags.get("log_format") or os.environ.get("ASKBACK_LOG_FORMAT")) == "json":
             configure("json", "INFO")
             _log.critical("cannot start: %s", error)
@@ -40,7 +40,7 @@ def serve(flags: Mapping[str, Any]) -> int:
         return 0
     config = settings.config
     configure(config.log_format, config.log_level)
-    log_the_uncaught()
+    log_uncaught_errors()
     give_memory_back()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -54,9 +54,9 @@ def serve(flags: Mapping[str, Any]) -> int:
 
 
 def migrate(flags: Mapping[str, Any]) -> int:
-    """Bring the database to this version's schema. Returns the exit code; errors go to stderr.
+    """Migrate the database to the schema of this version. Returns the exit code; errors go to stderr.
 
-    `wait`: seconds to wait for locks; `after_restore`: refuse resume tokens from before a restore.
+    Flags: `wait` (seconds to wait for locks), `after_restore` (reject resume tokens from before a restore).
     """
     own = {"wait", "after_restore"}
     try:
@@ -78,15 +78,15 @@ def migrate(flags: Mapping[str, Any]) -> int:
 
 
 def look_at_database(url: str) -> tuple[str, str]:
-    """What is wrong with a database, and what was seen; the first is empty if nothing is wrong."""
+    """The problem with a database, empty if there is none, and a description of it."""
     try:
         return "", describe(database_url({"db": url}))
     except (AskbackError, ValueError) as error:
         return str(error), ""
 
 
-def _loop_factory() -> Any:
-    """uvloop where it is installed: 10 to 20 % more round trips."""
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop factory of uvloop if it is installed: 10 to 20 % more round trips. None for the default."""
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""Addresses to listen on: HOST:PORT as people write them, and whether two of them are the same place."""
+"""Addresses to listen on: parses HOST:PORT, and compares two of them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _ALONE = re.compile(_HOST)
 
 
 def is_address(text: str) -> bool:
-    """Whether it is HOST:PORT, an IPv6 host in brackets."""
+    """Whether it is HOST:PORT. An IPv6 host must be in brackets."""
     return _ADDRESS.fullmatch(text) is not None
 
 
 def with_port(text: str) -> str:
-    """The address with the default port if it names only a host; any other text as it is."""
+    """The address with the default port if it has only a host. Any other text is returned unchanged."""
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
-        # A number alone is a port whose host was forgotten.
+        # A number alone is a port without a host.
         is_host = _ALONE.fullmatch(text) and not text.isdecimal()
         return f"{text}:{DEFAULT_PORT}" if is_host else text
     return f"[{text}]:{DEFAULT_PORT}"
 
 
 def address(text: str) -> tuple[str, int]:
-    """Host and port of a checked HOST:PORT; an IPv6 host loses its brackets."""
+    """Host and port of a valid HOST:PORT; an IPv6 host without its brackets."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Whether only this machine can reach the host."""
     if host == "localhost":
         return True
     try:
@@ -45,9 +45,9 @@ def is_loopback(host: str) -> bool:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two checked addresses cannot both be listened on: the same port, at a host that they share.
+    """Whether two valid addresses have the same port on a shared host, so that only one can be bound.
 
-    Names that only DNS knows are compared as text. Port 0 is any free port, so it never overlaps.
+    Names for DNS are compared as text. Port 0 is any free port, so it never overlaps.
     """
     (host, port), (other_host, other_port) = address(one), address(other)
     if not port or port != other_port:
@@ -61,7 +61,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _any(host: str) -> bool:
-    """Whether it stands for every address of the machine."""
+    """Whether the host means every address of the machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

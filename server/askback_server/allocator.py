@@ -1,4 +1,4 @@
-"""How glibc's allocator treats large blocks: they are given back to the system when they are freed."""
+"""Configures glibc's allocator to return large blocks to the system when they are freed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import ctypes
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 LARGE = 64 * 1024
-"""Bytes from which a block is a mapping of its own."""
+"""Size in bytes from which a block gets its own mapping."""
 ARENAS = 2
 
 
 def give_memory_back() -> None:
-    """Keep the process as small as what it holds. Does nothing where the C library is not glibc.
+    """Return freed memory to the system. Does nothing if the C library is not glibc.
 
-    glibc raises the size from which a block is a mapping of its own to that of the largest block that was
-    freed. Then a flood of large messages leaves heaps full of holes, which stay in memory when the
-    messages are gone, and each thread of the transport has a heap of its own.
+    By default glibc raises the size from which a block gets its own mapping to that of the largest freed
+    block. A flood of large messages then leaves fragmented heaps, which stay in memory after the messages are
+    freed, and each thread of gRPC has its own heap.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

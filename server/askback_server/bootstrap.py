@@ -1,4 +1,4 @@
-"""The composition root: the only place where parts meet their implementations."""
+"""The composition root: builds a replica from its parts and their implementations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MESSAGE_BYTES = 4 * 1024 * 1024
 async def build(
     config: Config, storage: Storage, clock: Clock | None = None, observer: Observer | None = None
 ) -> Replica:
-    """A replica over an opened database; nothing runs yet. Raises StorageUnavailable."""
+    """A replica over an open database. Nothing runs yet. Raises StorageUnavailable."""
     clock = clock or SystemClock()
     time = DatabaseClock(clock)
     time.observe(await storage.ping())
@@ -59,7 +59,7 @@ async def build(
         observer=observers,
         attended=index.is_attended,
     )
-    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
+    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)

@@ -1,4 +1,4 @@
-"""Database URLs as people have them, for the drivers that we use."""
+"""Converts the usual database URLs to URLs for our drivers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _SCHEMES = {
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?=:)")
 _RENAMED = {"sslmode": "ssl"}
-"""libpq's parameters under asyncpg's names."""
-_LEFT_OUT = frozenset({"application_name", "connect_timeout", "gssencmode", "channel_binding"})
-"""What libpq's URLs may have and we set ourselves, or asyncpg does not know and does not need."""
+"""Names of libpq's parameters in asyncpg."""
+_IGNORED = frozenset({"application_name", "connect_timeout", "gssencmode", "channel_binding"})
+"""Parameters of libpq that we set ourselves, or that asyncpg neither knows nor needs."""
 _BY_ENVIRONMENT = {
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
@@ -25,8 +25,8 @@ _BY_ENVIRONMENT = {
 def driver_url(url: str) -> str:
     """The URL with our driver: `postgres://` and `postgresql://` are PostgreSQL, `sqlite://` is SQLite.
 
-    `sslmode` and what else hosting services put into a URL becomes what the driver takes. Raises
-    ValueError, without the URL in its text, for a parameter that cannot be given there.
+    Parameters that hosting services add, such as `sslmode`, are converted for the driver. Raises ValueError,
+    without the URL in its text, for a parameter that cannot be given in the URL.
     """
     if matched := _SCHEME.match(url):
         url = _SCHEMES.get(matched[1].lower(), matched[1]) + url[matched.end() :]
@@ -41,5 +41,5 @@ def driver_url(url: str) -> str:
             raise ValueError(f"{name} cannot be given in the URL: set {_BY_ENVIRONMENT[name]} instead")
         if name == "channel_binding" and value == "require":
             raise ValueError("the driver has no channel_binding=require: use sslmode=verify-full")
-    kept = [f"{_RENAMED.get(name, name)}={value}" for name, _, value in pairs if name not in _LEFT_OUT]
-    return before + (mark + "&".join(kept) if kept else "")
+    converted = [f"{_RENAMED.get(name, name)}={value}" for name, _, value in pairs if name not in _IGNORED]
+    return before + (mark + "&".join(converted) if converted else "")

@@ -1,8 +1,8 @@
-"""Watches how many file descriptors the process has left: connections, database and files all need them.
+"""Warns when the process runs out of file descriptors, which connections, database and files all need.
 
-Without one, gRPC leaves new connections in the kernel's queue and asks again each second, connections that
-are open go on, and the database's pools refuse what they cannot open. So the process recovers by itself;
-what is needed is that an operator is told, once, and in which unit to raise the limit.
+Without free descriptors gRPC leaves new connections in the kernel's queue and retries each second, open
+connections continue, and the database pools fail to connect. The process recovers by itself, so one warning
+is enough: it tells the operator which limit to raise.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ import sys
 
 _log = logging.getLogger("askback.server")
 
-EVERY = 1.0
-"""Seconds between two looks."""
+INTERVAL = 1.0
+"""Seconds between two checks."""
 FULL, ROOMY = 0.9, 0.7
-"""Shares of the limit in use: above the first it is said that they run out, below the second that they no
-longer do."""
+"""Shares of the limit: warn at the first, and report recovery at the second."""
 
 _FOLDER = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
 def raise_limit() -> None:
-    """Take as many descriptors as the process may have: the soft limit is often 1,024, for old programs."""
+    """Raise the soft limit, often 1,024, to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -35,7 +34,7 @@ def raise_limit() -> None:
 
 
 def in_use() -> float:
-    """The share of the limit that is in use; 1.0 if not even one is left to look with."""
+    """The share of the limit in use; 1.0 if no descriptor is left for the check."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 0.0
@@ -46,7 +45,7 @@ def in_use() -> float:
 
 
 async def watch() -> None:
-    """Say once when descriptors run out, and once when there is room again, until cancelled."""
+    """Log once when descriptors run out, and once when there are enough again, until cancelled."""
     short = False
     while True:
         share = in_use()
@@ -60,8 +59,8 @@ async def watch() -> None:
             )
         elif short and share <= ROOMY:
             short = False
-            _log.info("there are file descriptors again")
-        await asyncio.sleep(EVERY)
+            _log.info("enough file descriptors are free again")
+        await asyncio.sleep(INTERVAL)
 
 
 def _limit() -> int:

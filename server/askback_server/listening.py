@@ -1,4 +1,4 @@
-"""Whether an address can be listened on, found out before anything else is done."""
+"""Checks that an address can be listened on, before anything else is started."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class CannotListen(OSError):
-    """An address cannot be listened on; the message names it, and the setting to change."""
+    """An address cannot be listened on. The message names it and the setting to change."""
 
 
 def check_listen(text: str, flag: str) -> None:
-    """Bind a HOST:PORT for a moment, at all the addresses of its host. Raises CannotListen."""
+    """Bind HOST:PORT for a moment, on all addresses of its host. Raises CannotListen."""
     host, port = address(text)
     if port == 0:
         return
@@ -28,20 +28,20 @@ def check_listen(text: str, flag: str) -> None:
     for family, kind, protocol, _, place in found:
         try:
             with socket.socket(family, kind, protocol) as probe:
-                # As grpc does: connections of a process that has just ended are nobody's.
+                # As grpc does, so that connections of a process that has just ended are ignored.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind(place)
         except OSError as error:
             if error.errno in _NO_SUCH_ADDRESS and absent + 1 < len(found):
-                absent += 1  # a machine without IPv6 has a localhost all the same
+                absent += 1  # `localhost` may name an IPv6 address that the machine does not have
                 continue
             raise CannotListen(f"{text} {_why(error)}: choose another with {flag}") from None
 
 
 def cannot_listen(text: str, flag: str, error: Exception) -> CannotListen:
-    """What to raise where binding has failed although it was possible a moment ago."""
+    """The error to raise if grpc could not bind the address."""
     try:
         check_listen(text, flag)
     except CannotListen as found:

@@ -1,4 +1,4 @@
-"""Logs as lines of text or JSON, with the ids of what they speak of, never an answer's content."""
+"""Formats log lines as text or JSON. Lines have the ids of jobs and prompts, never the content of answers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from askback_server.transport.call_ends import is_worth_a_line
 
 _log = logging.getLogger("askback.server")
 
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    return {k: v for k, v in record.__dict__.items() if k not in _OWN}
+    return {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
 
 
 _JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
-"""What JSON lets pass, and some readers of lines take for the end of one."""
+"""Characters that JSON does not escape, and that some readers take for the end of a line."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the record's extras."""
+    """One JSON object per line: time, level, logger, message, and the extras of the record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The record as a line of JSON."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -44,24 +44,24 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people, the time with its date and local zone."""
+    """The same as text, with the time in the local zone."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The record as a line of text."""
         time = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
-        said = set(map(str, record.args)) if isinstance(record.args, tuple) else set()
-        # A caller's word must not begin a line of its own, and what the message says is not said twice.
+        in_message = set(map(str, record.args)) if isinstance(record.args, tuple) else set()
+        # Escaped, because a caller's text must not start a new line. Values of the message are not repeated.
         extras = "".join(
             f" {k}={v if str(v).isprintable() else repr(v)}"
             for k, v in _extras(record).items()
-            if str(v) not in said
+            if str(v) not in in_message
         )
         line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{extras}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def name_the_call(record: logging.LogRecord) -> bool:
-    """Give a record the id of the call in whose service it was made, whoever made it."""
+def add_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the current call to a record of any logger. Returns True, to keep the record."""
     call = CURRENT.get(None)
     if call is not None and not hasattr(record, "request_id"):
         record.request_id = call.request_id
@@ -69,9 +69,9 @@ def name_the_call(record: logging.LogRecord) -> bool:
 
 
 def announce(format: str, address: str) -> None:
-    """Say on standard output that the service takes calls at HOST:PORT, whatever the level of the log.
+    """Print on standard output that the service accepts calls at HOST:PORT, whatever the log level.
 
-    As JSON that is a line like those of the log, with the `address`.
+    As JSON it is a line like those of the log, with the field `address`.
     """
     text = f"askback serves on {address}"
     if format == "json":
@@ -81,10 +81,10 @@ def announce(format: str, address: str) -> None:
 
 
 def configure(format: str, level: str) -> None:
-    """Log to standard error."""
+    """Log to standard error in this format, from this level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
-    handler.addFilter(name_the_call)
+    handler.addFilter(add_request_id)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -92,18 +92,20 @@ def configure(format: str, level: str) -> None:
     logging.getLogger("grpc._cython.cygrpc").addFilter(is_worth_a_line)
 
 
-def log_the_uncaught() -> None:
-    """Errors that nobody catches, in any thread, and warnings become lines like all others."""
+def log_uncaught_errors() -> None:
+    """Send uncaught errors of all threads, and warnings, to the log."""
     logging.captureWarnings(True)
-    sys.excepthook = _uncaught
-    threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda hook: _log_uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
     sys.unraisablehook = lambda hook: _log.error(
         "%s %r", hook.err_msg or "an error was ignored in", hook.object, exc_info=hook.exc_value
     )
 
 
-def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error or kind(), trace)
-    elif not issubclass(kind, SystemExit):  # by which a thread may end
-        _log.critical("nobody caught this error", exc_info=(kind, error or kind(), trace))
+    elif not issubclass(kind, SystemExit):  # a thread may end with it
+        _log.critical("uncaught error", exc_info=(kind, error or kind(), trace))

@@ -23,7 +23,7 @@ import grpc
 from google.protobuf.internal import api_implementation
 
 from tests.bench import profile, replicas, report, servers
-from tests.bench.drive import Measured, Plan, measure
+from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.processes import cpu_model, file_system, flush_ms
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
@@ -162,7 +162,7 @@ def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
 
 def _server(
     target: str, database: PostgresServer | None, python: Sequence[str] = ()
-) -> AbstractContextManager[servers.Running]:
+) -> AbstractContextManager[servers.RunningServer]:
     if target == "floor":
         return servers.floor(python)
     if target == "sqlite":
@@ -201,7 +201,7 @@ def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> P
     )
 
 
-def _run(server: servers.Running, plan: Plan, during: Any = None) -> Measured:
+def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measurements:
     try:
         import uvloop
 
@@ -225,7 +225,7 @@ def _profile(
         with tempfile.TemporaryDirectory(prefix="askback-bench-", dir=folder) as place:
             file = Path(place) / "profile"
             python = () if sampled else ("-m", "cProfile", "-o", str(file))
-            recording = profile.Recording(file)
+            recording = profile.CpuProfile(file)
             with _server(target, database, python) as server:
                 beside = partial(recording.record, server, plan.seconds) if sampled else None
                 loaded = _run(server, plan, beside).loaded

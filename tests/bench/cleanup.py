@@ -29,9 +29,9 @@ from askback_server.domain.prompts import PromptState
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
-from tests.bench.drive import Measured, Plan, measure
+from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.report import percentile
-from tests.bench.servers import SERVE, Running, serving
+from tests.bench.servers import SERVE, RunningServer, serving
 from tests.support.postgres import PostgresServer
 from tests.support.storage import as_closed, creation, new_job, new_prompt, submission
 
@@ -57,10 +57,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
     names = ("sqlite", "postgres") if arguments.only is None else (arguments.only,)
     # One event loop for all: grpc.aio binds itself to the first loop that uses it.
-    return asyncio.run(_all(names, arguments))
+    return asyncio.run(_measure_all(names, arguments))
 
 
-async def _all(names: Sequence[str], arguments: argparse.Namespace) -> int:
+async def _measure_all(names: Sequence[str], arguments: argparse.Namespace) -> int:
     at_work = [await _measure_database(name, arguments) for name in names]
     return 0 if all(at_work) else 1
 
@@ -169,14 +169,14 @@ def _copy(connection: sa.Connection, template: str, first: int, last: int, postg
 
 async def _serve(
     url: str, folder: Path, plan: Plan, left: list[int] | None = None, to_the_end: bool = False
-) -> Measured:
+) -> Measurements:
     """Measure a server on the database. Appends the number of due jobs before and after to `left`."""
     settings = {"ASKBACK_DB": url, "ASKBACK_SWEEP_INTERVAL": "86400"}
     if left is not None:
         left.append(await _on(url, _count_due))
     started = time.monotonic()
     with serving([*SERVE], settings, folder) as (pid, address):
-        found = await measure(Running("cleanup", address, pid), plan)
+        found = await measure(RunningServer("cleanup", address, pid), plan)
         if left is not None:
             left += [await _on(url, _count_due), round((time.monotonic() - started) * 1000)]
             while to_the_end and await _on(url, _count_due):  # noqa: ASYNC110
@@ -191,7 +191,7 @@ def _count_due(connection: sa.Connection) -> int:
     return found
 
 
-def _figures(found: Measured) -> dict[str, float]:
+def _figures(found: Measurements) -> dict[str, float]:
     assert found.loaded is not None
     loaded = found.loaded
     return {

@@ -16,7 +16,7 @@ from askback.v1 import hitl_service_pb2, job_service_pb2, prompt_pb2, worker_ser
 from tests.bench import messages
 from tests.bench.outbox import Outbox
 from tests.bench.processes import cpu, machine_busy
-from tests.bench.servers import Running
+from tests.bench.servers import RunningServer
 
 CHANNELS = 4
 WORKERS = 32
@@ -61,7 +61,7 @@ class Window:
 
 
 @dataclass
-class Measured:
+class Measurements:
     """The measurements of one server. Times in ms."""
 
     alone: list[float] = field(default_factory=list)
@@ -77,18 +77,18 @@ class _Job:
     asked: int = 0
 
 
-class Failed(Exception):
+class UnexpectedReply(Exception):
     """The server gave an unexpected reply, or none."""
 
 
 async def measure(
-    server: Running, plan: Plan, during: Callable[[], Awaitable[None]] | None = None
-) -> Measured:
+    server: RunningServer, plan: Plan, during: Callable[[], Awaitable[None]] | None = None
+) -> Measurements:
     """Do the measurements of the plan. `during` runs beside the loop of 64."""
     client = _Client(server, plan)
     try:
         await client.open()
-        found = Measured()
+        found = Measurements()
         if plan.alone:
             found.alone = await client.measure_alone(WARM_TRIPS, TRIPS)
         found.loaded = await client.measure_load(plan.warm, plan.seconds, during)
@@ -100,7 +100,7 @@ async def measure(
 
 
 class _Client:
-    def __init__(self, server: Running, plan: Plan) -> None:
+    def __init__(self, server: RunningServer, plan: Plan) -> None:
         self._server = server
         self._content = messages.content(plan.asked)
         self._prompts_per_job = plan.prompts_per_job
@@ -164,7 +164,7 @@ class _Client:
             self._workers.append(outbox)
         for _ in range(CONSOLES + WORKERS):
             await self._wait_for(self._welcomes.get())
-        self._start(self._beat())
+        self._start(self._send_heartbeats())
         await self._wait_for(_gather([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
 
     def _stream(self, number: int, method: str, request: Any, response: Any, reader: Any) -> Outbox:
@@ -189,10 +189,10 @@ class _Client:
 
     def _fail_on_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self._broken.done():
-            self._broken.set_exception(task.exception() or Failed("a stream ended"))
+            self._broken.set_exception(task.exception() or UnexpectedReply("a stream ended"))
 
     async def _wait_for(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Wait for `work`. Raises Failed after `PATIENCE`, or the error of a broken stream."""
+        """Wait for `work`. Raises UnexpectedReply after `PATIENCE`, or the error of a broken stream."""
         task = asyncio.ensure_future(work)
         await asyncio.wait([task, self._broken], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -200,7 +200,7 @@ class _Client:
         task.cancel()
         if self._broken.done():
             self._broken.result()
-        raise Failed(f"{self._server.target}: nothing came in {PATIENCE} s")
+        raise UnexpectedReply(f"{self._server.target}: nothing came in {PATIENCE} s")
 
     async def close(self) -> None:
         """Cancel all tasks and calls, and close the channels."""
@@ -214,7 +214,7 @@ class _Client:
         for channel in self._channels:
             await channel.close(None)
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT)
             for outbox in self._workers:
@@ -231,11 +231,11 @@ class _Client:
                         outbox.send(messages.answer(frame.prompt_event.upserted.prompt))
                 elif name == "answer_prompt":
                     if frame.answer_prompt.result.status != prompt_pb2.ANSWER_STATUS_ACCEPTED:
-                        raise Failed(f"an answer was not accepted: {frame}")
+                        raise UnexpectedReply(f"an answer was not accepted: {frame}")
                 elif name == "welcome":
                     self._welcomes.put_nowait(None)
                 elif name in ("error", "go_away"):
-                    raise Failed(f"a console was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to a console: {frame}")
 
     async def _worker(self, call: Any, outbox: Outbox) -> None:
         while (message := await call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
@@ -244,7 +244,7 @@ class _Client:
                 if name == "prompt_resolved":
                     prompt = frame.prompt_resolved.prompt
                     if prompt.resolution.answer.answer_id != prompt.key:
-                        raise Failed(f"a prompt was not resolved by its answer: {prompt}")
+                        raise UnexpectedReply(f"a prompt was not resolved by its answer: {prompt}")
                     self._trips.pop(prompt.key).set_result(None)
                 elif name == "job_leased":
                     leased = frame.job_leased.leased_job
@@ -255,7 +255,7 @@ class _Client:
                 elif name == "welcome":
                     self._welcomes.put_nowait(None)
                 elif name in ("error", "go_away", "lease_lost"):
-                    raise Failed(f"a worker was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to a worker: {frame}")
 
     # Measured operations.
 
@@ -370,7 +370,7 @@ class _Client:
             if beside is not None:
                 await beside
             if not found:
-                raise Failed(f"{self._server.target}: nothing was done in {seconds} s")
+                raise UnexpectedReply(f"{self._server.target}: nothing was done in {seconds} s")
             server, db, client, machine = used
             other = max(0.0, machine - server - db - client)
             return Window(len(found), took, found, server, db, client, other, received / len(found))

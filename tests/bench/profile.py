@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.bench.processes import threads_cpu
-from tests.bench.servers import Running
+from tests.bench.servers import RunningServer
 
 RATE = 200
 TOP = 25
@@ -27,14 +27,14 @@ def py_spy() -> str | None:
     return str(beside) if beside.exists() else shutil.which("py-spy")
 
 
-class Recording:
+class CpuProfile:
     """Samples of a server's Python threads, weighted by the CPU time of each thread."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._cpu: Counter[int] = Counter()
 
-    async def record(self, server: Running, seconds: float) -> None:
+    async def record(self, server: RunningServer, seconds: float) -> None:
         """Sample while the loop runs."""
         program = py_spy()
         assert program is not None

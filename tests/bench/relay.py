@@ -25,7 +25,7 @@ from tests.bench import messages
 from tests.bench.outbox import Outbox
 
 _Frame = worker_service_pb2.WorkServerFrame
-_Shown = hitl_service_pb2.ConverseServerFrame
+_ServerFrame = hitl_service_pb2.ConverseServerFrame
 
 
 class Worker:
@@ -130,7 +130,7 @@ class Relay:
                     elif name == "hello":
                         self.consoles.update(dict.fromkeys(frame.hello.filter.job_types, outbox))
                         welcome = hitl_service_pb2.ConverseWelcome(session_id=uuid7(), replica="relay")
-                        outbox.send(_Shown(ref=frame.ref, welcome=welcome))
+                        outbox.send(_ServerFrame(ref=frame.ref, welcome=welcome))
         finally:
             writer.cancel()
 
@@ -158,7 +158,7 @@ class Relay:
         reply = worker_service_pb2.AskPromptResponse(prompt=prompt)
         worker.outbox.send(_Frame(ref=ref, ask_prompt=reply))
         event = hitl_service_pb2.PromptEvent(upserted=hitl_service_pb2.PromptUpserted(prompt=prompt))
-        self.consoles[job.job_type].send(_Shown(prompt_event=event))
+        self.consoles[job.job_type].send(_ServerFrame(prompt_event=event))
 
     def answer(self, console: Outbox, ref: int, request: hitl_service_pb2.AnswerPromptRequest) -> None:
         """Send the resolution to the worker and the result to the console."""
@@ -180,7 +180,7 @@ class Relay:
             status=prompt_pb2.ANSWER_STATUS_ACCEPTED, answer_id=request.answer_id, prompt=prompt
         )
         reply = hitl_service_pb2.AnswerPromptResponse(result=result)
-        console.send(_Shown(ref=ref, answer_prompt=reply))
+        console.send(_ServerFrame(ref=ref, answer_prompt=reply))
         closed = hitl_service_pb2.PromptClosed(
             prompt_id=prompt.prompt_id,
             job_id=prompt.job_id,
@@ -188,7 +188,7 @@ class Relay:
             resolution=resolution,
             answer_id=request.answer_id,
         )
-        console.send(_Shown(prompt_event=hitl_service_pb2.PromptEvent(closed=closed)))
+        console.send(_ServerFrame(prompt_event=hitl_service_pb2.PromptEvent(closed=closed)))
         worker.outbox.send(_Frame(prompt_resolved=worker_service_pb2.WorkPromptResolved(prompt=prompt)))
 
 

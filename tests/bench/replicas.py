@@ -13,10 +13,10 @@ import grpc
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from tests.bench import messages, servers
-from tests.bench.drive import PATIENCE, Failed, Measured, Plan
+from tests.bench.drive import PATIENCE, Measurements, Plan, UnexpectedReply
 from tests.bench.outbox import Outbox
 from tests.bench.report import Figures, figures, percentile
-from tests.bench.servers import Running
+from tests.bench.servers import RunningServer
 from tests.support.postgres import PostgresServer
 
 WARM, TURNS = 40, 200
@@ -26,7 +26,7 @@ RATE_ABOVE = 0.85
 """Minimum share of the write rate that is left with two more replicas."""
 LISTENERS = 2
 
-Measure = Callable[[Running, Plan], Measured]
+Measure = Callable[[RunningServer, Plan], Measurements]
 
 
 def run(
@@ -129,7 +129,7 @@ class _LatencySetup:
         await create(job_service_pb2.CreateJobRequest(job_type="bench"), timeout=PATIENCE)
         await self._time_of("leased", "")
 
-    async def turn(self, name: str) -> tuple[float, float]:
+    async def measure_answer(self, name: str) -> tuple[float, float]:
         """Ask a prompt, wait until all consoles have it, and answer with one of them. Returns the ms until
         the worker and the passive console get the answer."""
         number = next(self._keys) + 10
@@ -168,7 +168,7 @@ class _LatencySetup:
         keys: dict[str, str] = {}
         async for frame in stream.frames():
             if frame.WhichOneof("body") == "error":
-                raise Failed(f"a console was told: {frame}")
+                raise UnexpectedReply(f"an unexpected reply to a console: {frame}")
             event = frame.prompt_event
             if event.HasField("upserted"):
                 prompt = event.upserted.prompt
@@ -189,7 +189,7 @@ class _LatencySetup:
                 case "prompt_resolved":
                     self._note("resolved", frame.prompt_resolved.prompt.key)
                 case "error" | "lease_lost":
-                    raise Failed(f"the worker was told: {frame}")
+                    raise UnexpectedReply(f"an unexpected reply to the worker: {frame}")
                 case _:
                     pass
 
@@ -202,7 +202,7 @@ async def _latency(here: str, there: str) -> Figures:
         for number in range(WARM + TURNS):
             # In turn, so that drift affects both alike.
             name = ("same", "across")[number % 2]
-            worker, console = await setup.turn(name)
+            worker, console = await setup.measure_answer(name)
             if number >= WARM:
                 times[f"worker_{name}"].append(worker)
                 times[f"console_{name}"].append(console)

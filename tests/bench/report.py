@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tests.bench.drive import Measured, Window
+from tests.bench.drive import Measurements, Window
 
 P50_BELOW_MS = 3.0
 TRIPS_ABOVE = 1_500.0
@@ -32,7 +32,7 @@ def percentile(times: Sequence[float], share: int) -> float:
     return sorted(times)[min(len(times) - 1, len(times) * share // 100)]
 
 
-def figures(measured: Measured) -> Figures:
+def figures(measured: Measurements) -> Figures:
     """The figures of a run by name: times in ms, CPU in µs per trip, `other_cpu` in CPUs."""
     found: Figures = {}
     if measured.alone:

@@ -23,7 +23,7 @@ SERVE = ("-m", "askback_server")
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningServer:
     """A running server."""
 
     target: str
@@ -34,36 +34,36 @@ class Running:
 
 
 @contextmanager
-def floor(python: Sequence[str]) -> Iterator[Running]:
+def floor(python: Sequence[str]) -> Iterator[RunningServer]:
     """Run the relay."""
     command = [*python, "-m", "tests.bench.relay"]
     with _folder() as folder, serving(command, {}, folder) as (pid, address):
-        yield Running("floor", address, pid)
+        yield RunningServer("floor", address, pid)
 
 
 @contextmanager
-def sqlite(python: Sequence[str]) -> Iterator[Running]:
+def sqlite(python: Sequence[str]) -> Iterator[RunningServer]:
     """Run Askback on a new SQLite file with default settings: WAL, synchronous=FULL."""
     with _folder() as folder:
         settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
         with serving([*python, *SERVE], settings, folder) as (pid, address):
-            yield Running("sqlite", address, pid)
+            yield RunningServer("sqlite", address, pid)
 
 
 @contextmanager
-def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]:
+def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[RunningServer]:
     """Run Askback on a new database of a PostgreSQL server."""
     dsn = server.create_database()
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
         with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
-            yield Running("postgres", address, pid, _postmaster(server))
+            yield RunningServer("postgres", address, pid, _postmaster(server))
     finally:
         server.drop_database(dsn)
 
 
 @contextmanager
-def replicas(server: PostgresServer, count: int) -> Iterator[list[Running]]:
+def replicas(server: PostgresServer, count: int) -> Iterator[list[RunningServer]]:
     """Run `count` replicas of Askback on one new database."""
     dsn = server.create_database()
     try:
@@ -73,7 +73,7 @@ def replicas(server: PostgresServer, count: int) -> Iterator[list[Running]]:
                 folder = stack.enter_context(_folder())
                 settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
                 pid, address = stack.enter_context(serving(SERVE, settings, folder))
-                running.append(Running("postgres", address, pid, _postmaster(server)))
+                running.append(RunningServer("postgres", address, pid, _postmaster(server)))
             yield running
     finally:
         server.drop_database(dsn)

@@ -18,7 +18,7 @@ IMAGE = "localhost/askback"
 TOOLS = ("buildah", "debootstrap", "unshare", "nsenter", "setpriv")
 
 
-def lacking() -> str:
+def missing_requirement() -> str:
     """The reason why no image can be built here; empty if it can."""
     if os.name != "posix" or os.geteuid() != 0:
         return "building an image needs root"

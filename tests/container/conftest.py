@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.container.buildah import BASE, IMAGE, Buildah, lacking
+from tests.container.buildah import BASE, IMAGE, Buildah, missing_requirement
 from tests.container.container import Containers
 from tests.support.processes import ROOT, Processes
 from tests.support.requirements import absent
@@ -30,7 +30,7 @@ class Image:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Image]:
     """The image, on a base of this machine's release."""
-    if reason := lacking():
+    if reason := missing_requirement():
         absent("buildah", reason)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     buildah = Buildah(tmp_path_factory.mktemp("buildah"))

@@ -93,7 +93,7 @@ class Container:
             *command,
         )
 
-    def inside(self, name: str, first: int, command: Sequence[str], *, user: str = "") -> Process:
+    def run_inside(self, name: str, first: int, command: Sequence[str], *, user: str = "") -> Process:
         """Run a command of the image beside the container's first process, like `docker exec`."""
         uid, _, gid = (user or self._config["User"]).partition(":")
         return self._processes.command(
@@ -114,7 +114,7 @@ class Container:
             *command,
         )
 
-    def neighbour(self, name: str, first: int, *arguments: str) -> Process:
+    def run_beside(self, name: str, first: int, *arguments: str) -> Process:
         """Run a Python program of these tests on the container's network."""
         return self._processes.command(
             name,
@@ -133,7 +133,7 @@ class Container:
         variables = [f"{key}={value}" for key, value in (more or {}).items()]
         return ["/usr/bin/env", "-i", *self._config["Env"], *variables]
 
-    async def serving(self, process: Process) -> int:
+    async def wait_until_ready(self, process: Process) -> int:
         """Wait until the server is ready. Returns the outer pid of the container's process 1."""
 
         def ready() -> bool:

@@ -66,25 +66,25 @@ async def test_a_prompt_is_answered_through_a_read_only_container(image: Image, 
     with exit code 0, and the job is stored."""
     server = container.start("first", own_network=True)
     await bring_loopback_up(server)
-    first = await container.serving(server)
+    first = await container.wait_until_ready(server)
     await _is_confined(container, first)
     kind, *check = image.config["Healthcheck"]["Test"]
     assert kind == "CMD"
-    health = container.inside("health", first, check)
+    health = container.run_inside("health", first, check)
     assert await health.wait_for_end() == 0, health.story()
-    visit = container.neighbour("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
+    visit = container.run_beside("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
     assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
-    (said,) = visit.output_lines
-    assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
+    (output,) = visit.output_lines
+    assert (output["state"], output["result"]) == ("COMPLETED", "ana: True")
     assert await container.stop(server) == 0, server.story()
 
     again = container.start("again", own_network=True)
     await bring_loopback_up(again)
-    first = await container.serving(again)
-    job = (said["job_id"],)
-    look = container.neighbour("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
-    assert await look.wait_for_end() == 0, look.story()
-    assert look.output_lines[0]["state"] == "COMPLETED"
+    first = await container.wait_until_ready(again)
+    job = (output["job_id"],)
+    read = container.run_beside("read", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
+    assert await read.wait_for_end() == 0, read.story()
+    assert read.output_lines[0]["state"] == "COMPLETED"
     assert await container.stop(again) == 0, again.story()
 
 
@@ -99,7 +99,7 @@ async def _is_confined(container: Container, first: int) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["NSpid"].split()[-1] == "1"
     # Not even root may write, because the mount is read-only.
-    touch = container.inside("touch", first, ["touch", "/opt/askback/mine"], user="0:0")
+    touch = container.run_inside("touch", first, ["touch", "/opt/askback/mine"], user="0:0")
     assert await touch.wait_for_end() == 1
     assert "Read-only file system" in touch.log
 
@@ -120,7 +120,7 @@ async def test_the_image_migrates_and_serves_postgresql(container: Container, db
     server = container.start(
         "server", "serve", "--db", db_url, "--listen", target, "--auth", "/etc/askback/tokens.toml"
     )
-    await container.serving(server)
+    await container.wait_until_ready(server)
     assert (await ask_and_answer(target, TOKEN))["result"] == "ana: True"
     assert await container.stop(server) == 0, server.story()
 

@@ -88,7 +88,7 @@ async def test_the_production_pods_migrate_serve_and_drain(
     }
     pod = Container(processes, image.root, image.config, _mounts(production, tmp_path))
     server = pod.start("server", *production.container["args"], environment=variables)
-    await pod.serving(server)
+    await pod.wait_until_ready(server)
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         await _probe(ports["health_listen"], production.container[probe]["grpc"].get("service", ""))
     done = await ask_and_answer(f"127.0.0.1:{ports['listen']}", TOKEN, Tls(AUTHORITY.pem))

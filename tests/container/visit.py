@@ -20,16 +20,16 @@ async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dic
 
     async with (
         Client(target, token=token, tls=tls or False) as client,
-        client.console() as desk,
+        client.console() as console,
         worker,
     ):
         run = await client.start("nod", {"what": "Really?"})
-        await (await anext(desk.prompts())).approve()
+        await (await anext(console.prompts())).approve()
         result = await run.result()
         return {"job_id": run.job_id, "state": (await run.job()).state.name, "result": result}
 
 
-async def look(target: str, token: str, job_id: str) -> dict[str, str]:
+async def read_job(target: str, token: str, job_id: str) -> dict[str, str]:
     """Read a job. Returns its id and state."""
     async with Client(target, token=token) as client:
         return {"job_id": job_id, "state": (await client.get(job_id)).state.name}
@@ -37,5 +37,5 @@ async def look(target: str, token: str, job_id: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     server, secret, *job = sys.argv[1:]
-    found = asyncio.run(look(server, secret, *job) if job else ask_and_answer(server, secret))
+    found = asyncio.run(read_job(server, secret, *job) if job else ask_and_answer(server, secret))
     print(json.dumps({"event": "end", **found}))

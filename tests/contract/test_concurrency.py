@@ -23,7 +23,7 @@ from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
 
 
-class Watched:
+class ObservedWorkers:
     """Workers that complete each job after a moment; `most` is the maximum of jobs held at once by all."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ async def count_running(database: Database, job_type: str) -> int:
 async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> None:
     limits = {"refund": 3}
     await put(here, 60)
-    watched = Watched()
+    watched = ObservedWorkers()
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
         a = FakeWorker(await here.session(), "refund", most=10)
         b = FakeWorker(await there.session(), "refund", most=10)
@@ -99,14 +99,14 @@ async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_
         dispatcher.add(worker)
         await until(lambda: worker.held == 1, "one job runs")
         prompt = await here.ask(worker.taken[0])
-        await until(lambda: worker.held == 2, "its place is another's while it waits")
+        await until(lambda: worker.held == 2, "another job takes its place while it waits")
         await here.answer(prompt)
         assert (await get_job(here.database, worker.taken[0].job_id)).state is JobState.RUNNING
         await finish(here, dispatcher, worker, worker.taken[1])
         await here.database.ping()
         assert len(worker.taken) == 2
         await finish(here, dispatcher, worker, worker.taken[0])
-        await until(lambda: len(worker.taken) == 3, "with both done the third runs")
+        await until(lambda: len(worker.taken) == 3, "the third runs after both have ended")
 
 
 async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Node) -> None:
@@ -119,7 +119,7 @@ async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Nod
         }
         for worker in workers.values():
             dispatcher.add(worker)
-        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many as the limits say")
+        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many run as the limits allow")
         assert {n: h.held for n, h in workers.items()} == {"a": 2, "b": 1, "c": 2}
 
 
@@ -127,7 +127,7 @@ async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: N
     """A full queue does not block the other one, whose backlog does not take its free place."""
     await put(here, 500, job_type="mail", priority=100)
     await put(here, 10, job_type="refund")
-    watched = Watched()
+    watched = ObservedWorkers()
     async with dispatching(here, {"refund": 1}) as dispatcher:
         worker = FakeWorker(await here.session(), "mail", "refund", most=2)
         watched.add(here, dispatcher, worker)

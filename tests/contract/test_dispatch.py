@@ -28,7 +28,7 @@ async def put(node: Node, count: int, batch: int = 500, **fields: object) -> Non
         assert not (await node.database.jobs.write([creation(j) for j in jobs[at : at + batch]])).lost
 
 
-class Busy:
+class JobCompleter:
     """Makes a worker complete each job as soon as it receives it."""
 
     def __init__(self, node: Node, dispatcher: Dispatcher, worker: FakeWorker) -> None:
@@ -52,8 +52,8 @@ async def test_the_backlog_of_a_namespace_does_not_starve_another(here: Node) ->
     async with dispatching(here) as dispatcher:
         big = FakeWorker(await here.session(namespace="big"), "refund", most=4, namespace="big")
         small = FakeWorker(await here.session(namespace="small"), "refund", most=4, namespace="small")
-        Busy(here, dispatcher, big)
-        Busy(here, dispatcher, small)
+        JobCompleter(here, dispatcher, big)
+        JobCompleter(here, dispatcher, small)
         await until(lambda: len(small.taken) == 10, "the small tenant's jobs are taken")
         assert len(big.taken) <= 200, len(big.taken)
         assert big.taken
@@ -65,14 +65,14 @@ async def test_the_backlog_of_a_type_does_not_starve_another_on_the_same_worker(
     await put(here, 10, job_type="refund")
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), "mail", "refund", "nothing", most=4)
-        Busy(here, dispatcher, worker)
-        await until(lambda: worker.types_taken.count("refund") == 10, "the few are taken")
+        JobCompleter(here, dispatcher, worker)
+        await until(lambda: worker.types_taken.count("refund") == 10, "the jobs of the small type are taken")
         others = worker.types_taken.index("refund"), worker.types_taken.count("mail")
         assert others[0] <= 1
         assert others[1] <= 40, Counter(worker.types_taken)
         # Alone again, the backlog gets all the capacity.
         before = len(worker.taken)
-        await until(lambda: len(worker.taken) >= before + 100, "the others go on")
+        await until(lambda: len(worker.taken) >= before + 100, "the other jobs are taken")
         assert set(worker.types_taken[before:]) == {"mail"}
 
 
@@ -83,7 +83,7 @@ async def test_many_job_types_share_a_small_capacity_evenly(here: Node) -> None:
         await put(here, 4, job_type=job_type)
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), *types, most=20)
-        Busy(here, dispatcher, worker)
+        JobCompleter(here, dispatcher, worker)
         await until(lambda: len(worker.taken) >= 300, "half of the jobs are taken")
         assert max(Counter(worker.types_taken[:150]).values()) <= 2
         await until(lambda: len(worker.taken) == 600, "all jobs are taken")
@@ -94,7 +94,7 @@ async def test_one_queue_fills_all_capacity_when_the_others_are_empty(here: Node
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), "refund", *(f"none{i}" for i in range(50)), most=250)
         dispatcher.add(worker)
-        await until(lambda: len(worker.taken) == 250, "the room is filled")
+        await until(lambda: len(worker.taken) == 250, "the free capacity is filled")
         assert worker.room() == 0
 
 
@@ -142,7 +142,7 @@ async def test_jobs_of_a_queue_are_leased_by_priority_then_age(here: Node) -> No
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or ready))
     async with dispatching(here) as dispatcher:
         worker = FakeWorker(await here.session(), "refund", most=1)
-        Busy(here, dispatcher, worker)
+        JobCompleter(here, dispatcher, worker)
         await until(lambda: len(worker.taken) == len(jobs), "all are taken")
     assert [j.job_id for j in worker.taken] == [j.job_id for j in expected]
 
@@ -164,8 +164,8 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
     async with dispatching(here) as at_a, dispatching(there) as at_b:
         a = FakeWorker(await here.session(), "refund", most=10)
         b = FakeWorker(await there.session(), "refund", most=10)
-        Busy(here, at_a, a)
-        Busy(there, at_b, b)
+        JobCompleter(here, at_a, a)
+        JobCompleter(there, at_b, b)
         await until(lambda: len(a.taken) + len(b.taken) >= 400, "all are taken")
     ids = [j.job_id for j in (*a.taken, *b.taken)]
     assert len(ids) == len(set(ids)) == 400

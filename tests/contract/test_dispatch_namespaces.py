@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import dispatch
+from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
 from tests.contract.test_dispatch import put
@@ -14,7 +15,7 @@ from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.storage import Node, until
 
 
-class Watched:
+class BlockingQueue:
     """The queue of a node: records each read, and blocks those of one namespace until `release` is set."""
 
     def __init__(self, queue: Any, slow: str = "") -> None:
@@ -35,7 +36,7 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
     await put(here, 1, namespace="slow")
     await put(here, 20, namespace="quick")
     async with dispatching(here) as dispatcher:
-        queue = dispatcher._queue = Watched(here.database.queue, "slow")  # type: ignore[assignment]
+        queue = dispatcher._queue = BlockingQueue(here.database.queue, "slow")  # type: ignore[assignment]
         slow = FakeWorker(await here.session(namespace="slow"), "refund", most=9, namespace="slow")
         dispatcher.add(slow)
         await until(lambda: ("slow", 1) in queue.reads, "the slow namespace is read")
@@ -44,7 +45,7 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
         await until(lambda: len(quick.taken) == 20, "the quick namespace's jobs are taken")
         assert not slow.taken
         queue.release.set()
-        await until(lambda: slow.taken, "then the slow one's too")
+        await until(lambda: slow.taken, "the slow namespace's jobs are taken too")
 
 
 async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
@@ -53,7 +54,7 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
     for job_type in (types[0], types[1_500], types[-1]):
         await put(here, 1, namespace="many", job_type=job_type)
     async with dispatching(here) as dispatcher:
-        queue = dispatcher._queue = Watched(here.database.queue)  # type: ignore[assignment]
+        queue = dispatcher._queue = BlockingQueue(here.database.queue)  # type: ignore[assignment]
         workers = [
             FakeWorker(await here.session(namespace="many"), *types[at : at + 500], most=1, namespace="many")
             for at in range(0, len(types), 500)
@@ -65,16 +66,17 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
         dispatcher.add(small)
         await until(lambda: small.taken, "the small namespace's job is taken")
         await until(
-            lambda: sum(len(worker.taken) for worker in workers) == 3, "all of the many types' are taken"
+            lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
         )
         reads = [namespace for namespace, _ in queue.reads]
-        assert reads.index("small") < len(types) // dispatch.TYPES, "a whole round came before it"
+        assert reads.index("small") < len(types) // dispatch.TYPES, "a round of all types came before it"
         assert max(count for _, count in queue.reads) <= dispatch.TYPES
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
-    queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock)
+    queue: Any = BlockingQueue(here.database.queue)
+    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
 
     async def read_namespaces() -> list[str]:
         queue.reads.clear()

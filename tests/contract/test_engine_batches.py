@@ -29,7 +29,7 @@ from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.storage import (
     DelegatingStore,
-    Gated,
+    GatedStore,
     Node,
     check_job,
     creation,
@@ -49,7 +49,7 @@ def unstorable(**fields: Any) -> c.CreateJob:
 
 
 async def test_commands_that_arrive_during_a_write_form_one_batch(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         jobs = [await here.lease_new_job() for _ in range(8)]
         written = len(here.store.batches)
         here.store.gate.clear()
@@ -69,7 +69,7 @@ async def test_commands_that_arrive_during_a_write_form_one_batch(migrated_db_ur
 
 
 async def test_a_batch_is_bounded_by_its_number_of_commands(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated, batch_commands=10) as here:
+    async with node(migrated_db_url, wrap=GatedStore, batch_commands=10) as here:
         here.store.gate.clear()
         made = [asyncio.create_task(here.create()) for _ in range(35)]
         await here.store.waiting.wait()
@@ -80,7 +80,7 @@ async def test_a_batch_is_bounded_by_its_number_of_commands(migrated_db_url: str
 
 
 async def test_a_batch_is_bounded_by_bytes_too(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         here.store.gate.clear()
         large = '"' + "x" * 200_000 + '"'
         made = [asyncio.create_task(here.create(input_json=large)) for _ in range(50)]
@@ -92,7 +92,7 @@ async def test_a_batch_is_bounded_by_bytes_too(migrated_db_url: str) -> None:
 
 
 async def test_no_reply_and_no_event_is_sent_before_the_commit(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated) as here, node(migrated_db_url) as other:
+    async with node(migrated_db_url, wrap=GatedStore) as here, node(migrated_db_url) as other:
         job, prompt = await here.waiting()
         here.store.gate.clear()
         answering = asyncio.create_task(here.answer(prompt))
@@ -111,7 +111,7 @@ async def test_no_reply_and_no_event_is_sent_before_the_commit(migrated_db_url: 
 async def test_a_failed_write_is_reported_and_changes_nothing(
     migrated_db_url: str,
 ) -> None:
-    class Down(DelegatingStore):
+    class UnavailableStore(DelegatingStore):
         down = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:
@@ -119,7 +119,7 @@ async def test_a_failed_write_is_reported_and_changes_nothing(
                 raise StorageUnavailable("the database does not answer")
             return await super().write(batch)
 
-    async with node(migrated_db_url, wrap=Down) as here:
+    async with node(migrated_db_url, wrap=UnavailableStore) as here:
         job = await here.lease_new_job()
         here.store.down = True
         before = len(here.received)
@@ -164,7 +164,7 @@ async def test_equal_requests_in_one_batch_make_one_job(here: Node) -> None:
 async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: str) -> None:
     """The command of the loser is applied to the state that the winner has written."""
 
-    class LosesRaces(DelegatingStore):
+    class RaceLosingStore(DelegatingStore):
         times = 0
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -174,7 +174,7 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
                 assert not (await self._store.write([step(job)])).lost
             return await super().write(batch)  # type: ignore[no-any-return]
 
-    async with node(migrated_db_url, wrap=LosesRaces) as here:
+    async with node(migrated_db_url, wrap=RaceLosingStore) as here:
         job = await here.lease_new_job()
         for times in (1, 2, 3):
             here.store.times = times
@@ -194,19 +194,19 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
 
 
 async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(migrated_db_url: str) -> None:
-    class Rival(DelegatingStore):
-        victim = ""
+    class ContendedStore(DelegatingStore):
+        contended_id = ""
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
             for write in batch:
-                if write.job.job_id == self.victim:
-                    [job] = await self._store.get_jobs([self.victim])
+                if write.job.job_id == self.contended_id:
+                    [job] = await self._store.get_jobs([self.contended_id])
                     assert not (await self._store.write([step(job)])).lost
             return await super().write(batch)  # type: ignore[no-any-return]
 
-    async with node(migrated_db_url, wrap=Rival) as here:
+    async with node(migrated_db_url, wrap=ContendedStore) as here:
         jobs = [await here.lease_new_job() for _ in range(5)]
-        here.store.victim = jobs[2].job_id
+        here.store.contended_id = jobs[2].job_id
         replies = await asyncio.gather(
             *(here.do(here.progress_command(job, 1)) for job in jobs), return_exceptions=True
         )
@@ -214,7 +214,7 @@ async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(mig
 
 
 async def test_only_the_command_that_made_a_batch_fail_gets_the_error(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         job = await here.lease_new_job()
         here.store.gate.clear()
         here.engine.submit(here.progress_command(job, 0))
@@ -239,7 +239,7 @@ async def test_a_full_queue_refuses_commands_but_still_accepts_answers(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("askback_server.engine.command_queue.OPEN_TO_ONE", 1.0)
-    async with node(migrated_db_url, wrap=Gated, queue=16) as here:
+    async with node(migrated_db_url, wrap=GatedStore, queue=16) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()
         replies = [here.engine.submit(here.progress_command(job, 0))]
@@ -261,7 +261,7 @@ async def test_a_full_queue_refuses_commands_but_still_accepts_answers(
 
 
 async def test_drain_refuses_new_commands_and_replies_to_all_queued_ones(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated, batch_commands=4) as here:
+    async with node(migrated_db_url, wrap=GatedStore, batch_commands=4) as here:
         job = await here.lease_new_job()
         here.store.gate.clear()
         replies = [here.engine.submit(here.progress_command(job, n)) for n in range(30)]
@@ -280,7 +280,7 @@ async def test_drain_refuses_new_commands_and_replies_to_all_queued_ones(migrate
 
 
 async def test_a_cancelled_caller_does_not_cancel_its_command(migrated_db_url: str) -> None:
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()
         writing = asyncio.create_task(here.do(here.progress_command(job, 1)))
@@ -300,7 +300,7 @@ async def test_a_cancelled_caller_does_not_cancel_its_command(migrated_db_url: s
 
 
 async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_db_url: str) -> None:
-    class Broken(DelegatingStore):
+    class FailingStore(DelegatingStore):
         broken = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:
@@ -308,7 +308,7 @@ async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_d
                 raise ZeroDivisionError("a bug")
             return await super().write(batch)
 
-    async with node(migrated_db_url, wrap=Broken) as here:
+    async with node(migrated_db_url, wrap=FailingStore) as here:
         job = await here.lease_new_job()
         here.store.broken = True
         with pytest.raises(ZeroDivisionError):
@@ -354,7 +354,7 @@ async def test_each_write_corrects_the_engine_s_clock(here: Node) -> None:
 
 async def test_guards_of_two_epochs_of_one_session_are_not_merged(migrated_db_url: str) -> None:
     """A reconnected worker and its stale stream write in one batch: only the stale stream is refused."""
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         for stale_first in (True, False):
             row, secret = await here.database.sessions.open("default", "w", WORKER.subject, "here", 3600)
             old = c.SessionRef(row.session_id, 1)
@@ -405,7 +405,7 @@ async def test_the_queue_is_bounded_in_bytes(migrated_db_url: str, monkeypatch: 
         return c.CreateJob(principal=CLIENT, namespace="", job_type="refund", **fields)
 
     monkeypatch.setattr("askback_server.engine.command_queue.QUEUE_BYTES", 100_000)
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         here.store.gate.clear()
         first = here.engine.submit(job())
         await here.store.waiting.wait()

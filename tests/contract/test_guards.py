@@ -38,7 +38,7 @@ from tests.support.storage import (
     with_children,
 )
 
-ONLY_BIRTH = (0, 0, 0, 0, 1)
+ONLY_CREATED = (0, 0, 0, 0, 1)
 """No child rows, and the event of the creation."""
 ALL = (1, 1, 1, 1, 2)
 
@@ -148,7 +148,7 @@ async def test_a_mixed_batch_stores_exactly_the_writes_whose_guards_hold(databas
     }
     for write in batch:
         won = expected[write.job.job_id] is None
-        assert await counts(database, write.job.job_id) == (ALL if won else ONLY_BIRTH)
+        assert await counts(database, write.job.job_id) == (ALL if won else ONLY_CREATED)
         assert (await get_job(database, write.job.job_id)).version == (2 if won else 1)
     won_requests = [w for w in fresh if w.job.job_id not in written.lost]
     assert sorted(w.job.request_id for w in won_requests) == ["r0", "r1", "r2"]
@@ -176,11 +176,11 @@ async def test_a_delete_removes_all_rows_of_a_job_but_its_log(database: Database
     [job, other] = await create_jobs(database, 2)
     first = with_children(step(job))
     await database.jobs.write([first, with_children(step(other))])
-    gone = step(first.job, deleted=True)
+    deletion = step(first.job, deleted=True)
     stale = step(job, deleted=True)
     assert (await database.jobs.write([stale])).lost == {job.job_id: Lost.VERSION}
     assert await counts(database, job.job_id) == ALL
-    assert not (await database.jobs.write([gone])).lost
+    assert not (await database.jobs.write([deletion])).lost
     assert await counts(database, job.job_id) == (0, 0, 0, 0, 3)
     assert await database.jobs.get_jobs([job.job_id]) == []
     assert await counts(database, other.job_id) == ALL
@@ -203,7 +203,7 @@ async def test_a_batch_of_failed_guards_writes_nothing_and_gives_every_reason(da
     assert events[0]["n"] == 3
 
 
-def spoil(write: JobWrite, what: str) -> JobWrite:
+def make_unstorable(write: JobWrite, what: str) -> JobWrite:
     """Put data into a write that validation would have refused."""
     if what == "same answer twice":
         write.submissions.append(submission(next(iter(write.new_prompts.values()))))
@@ -221,12 +221,12 @@ def spoil(write: JobWrite, what: str) -> JobWrite:
 async def check_refused(database: Database, what: str) -> None:
     """The whole batch is refused, and the next write succeeds."""
     [good, bad] = await create_jobs(database, 2)
-    culprit = spoil(with_children(step(bad)), what)
+    culprit = make_unstorable(with_children(step(bad)), what)
     with pytest.raises(BadData):
         await database.jobs.write([with_children(step(good)), culprit, creation(new_job())])
     for job in (good, bad):
         assert await get_job(database, job.job_id) == job
-        assert await counts(database, job.job_id) == ONLY_BIRTH
+        assert await counts(database, job.job_id) == ONLY_CREATED
     assert await write_checked(database, step(good)) is None
     assert await write_checked(database, step(bad)) is None
 
@@ -297,7 +297,7 @@ async def test_a_guard_is_evaluated_after_the_wait_for_a_row_lock(pg_url: str) -
             await holder.commit()
         written = await writing
         assert written.lost == {late.job_id: Lost.TIME}
-        assert await counts(database, late.job_id) == ONLY_BIRTH
+        assert await counts(database, late.job_id) == ONLY_CREATED
         assert await counts(database, jobs[1].job_id) == ALL
     finally:
         await database.close()
@@ -316,7 +316,7 @@ async def test_a_write_whose_version_changed_during_the_wait_for_a_lock_is_refus
             await until(lambda: waits_for_a_lock(other), "the writer waits for the lock")
             await holder.commit()
         assert (await writing).lost == {job.job_id: Lost.VERSION}
-        assert await counts(database, job.job_id) == ONLY_BIRTH
+        assert await counts(database, job.job_id) == ONLY_CREATED
     finally:
         await database.close()
         await other.close()

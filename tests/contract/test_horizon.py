@@ -29,7 +29,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [r for r in caplog.records if r.name == horizon.__name__ and r.levelno == logging.WARNING]
+    return [r for r in caplog.records if r.name == "askback.server.feed" and r.levelno == logging.WARNING]
 
 
 async def test_a_long_transaction_is_logged_once_and_so_is_its_end(
@@ -65,10 +65,10 @@ async def test_the_warning_says_so_when_the_role_may_not_see_the_transaction(
     """A role without rights to the sessions of others sees their rows with empty columns."""
     admin = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
     try:
-        await admin.execute("DROP ROLE IF EXISTS askback_humble; CREATE ROLE askback_humble LOGIN")
-        await admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO askback_humble")
-        humble = Database(pg_url.replace("postgres@", "askback_humble@"), None)  # type: ignore[arg-type]
-        watch = HorizonWatch(humble.feed)
+        await admin.execute("DROP ROLE IF EXISTS askback_limited; CREATE ROLE askback_limited LOGIN")
+        await admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO askback_limited")
+        limited = Database(pg_url.replace("postgres@", "askback_limited@"), None)  # type: ignore[arg-type]
+        watch = HorizonWatch(limited.feed)
         async with long_transaction(pg_url):
             await pg.jobs.write([creation(new_job())])
 
@@ -78,9 +78,9 @@ async def test_the_warning_says_so_when_the_role_may_not_see_the_transaction(
 
             await until(has_warned, "a warning is logged")
             assert "(slow, postgres), how old is hidden" in warnings(caplog)[0].getMessage()
-        await humble.close()
+        await limited.close()
     finally:
-        await admin.execute("DROP OWNED BY askback_humble; DROP ROLE askback_humble")
+        await admin.execute("DROP OWNED BY askback_limited; DROP ROLE askback_limited")
         await admin.close()
 
 

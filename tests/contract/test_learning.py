@@ -11,12 +11,14 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.commit_bus import CommitBus
+from askback_server.feed.feed import Feed
 from askback_server.ports.wakeups import Hint
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
 from tests.support.storage import Node, check_job, whole
 
 
-async def hint(here: Node, job: Job, after: int, seq: int) -> None:
+async def deliver_hint(here: Node, job: Job, after: int, seq: int) -> None:
     """Deliver another replica's hint about a job, and read the hinted events."""
     here.feed.receive_hints([Hint(job.job_id, after, seq)])
     await here.feed._read_hinted()
@@ -42,7 +44,7 @@ async def check_memory(here: Node, job: Job) -> bool:
 
 async def test_a_prompt_asked_elsewhere_is_answered_here_without_a_read(here: Node, there: Node) -> None:
     job, prompt = await there.waiting()
-    await hint(here, job, 0, 3)
+    await deliver_hint(here, job, 0, 3)
     assert await check_memory(here, job)
 
     async def read(*_: object) -> None:
@@ -58,7 +60,7 @@ async def test_a_job_with_unknown_open_prompts_is_not_kept_in_memory(here: Node,
     """Only the second of two open prompts was hinted."""
     job, _ = await there.waiting()
     await there.ask(job, "b")
-    await hint(here, job, 3, 4)
+    await deliver_hint(here, job, 3, 4)
     assert here.hot.get(job.job_id) is None
 
 
@@ -97,7 +99,7 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
         assert after is not None
         if rng.random() < 0.7:
             # A hint may cover several commits: after a lost one, the next covers its span.
-            await hint(here, job, rng.choice((before.version, hinted)), after.version)
+            await deliver_hint(here, job, rng.choice((before.version, hinted)), after.version)
             hinted = after.version
         if rng.random() < 0.1:
             await here.catch_up()
@@ -114,8 +116,22 @@ async def test_events_before_a_hint_are_not_assumed_to_be_known(here: Node, ther
     here.bus._versions.clear()
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
-    await hint(here, job, 6, 7)
+    await deliver_hint(here, job, 6, 7)
     assert await check_memory(here, job)
     known = here.hot.get(job.job_id)
     assert known is not None
     assert not known.prompts, "the closed prompt is read when it is needed"
+
+
+async def test_a_hinted_job_is_read_at_once_while_a_worker_is_connected(here: Node, there: Node) -> None:
+    workers: list[str] = []
+    bus = CommitBus()
+    feed = Feed(here.database.feed, here.database.jobs, here.hot, bus, workers=workers)
+    job = await there.create()
+    feed.receive_hints([Hint(job.job_id, 0, job.version)])
+    await feed._read_hinted()
+    assert bus.version_of(job.job_id) == 0, "without a follower or a worker the log brings the job"
+    workers.append("a worker")
+    feed.receive_hints([Hint(job.job_id, 0, job.version)])
+    await feed._read_hinted()
+    assert bus.version_of(job.job_id) == job.version

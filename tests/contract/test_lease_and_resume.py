@@ -31,10 +31,10 @@ def lease(job: Any, session: WorkerSession) -> JobWrite:
 
 
 class SlowCommits:
-    """A database whose writes do not commit until `go_on` is set."""
+    """A database whose writes do not commit until `may_commit` is set."""
 
     def __init__(self, database: Database) -> None:
-        self.written, self.go_on = asyncio.Event(), asyncio.Event()
+        self.written, self.may_commit = asyncio.Event(), asyncio.Event()
         own = database._dialect.write
 
         async def write(batch: Any) -> Any:
@@ -42,7 +42,7 @@ class SlowCommits:
             async with connection.transaction():
                 outcome = await own(batch)
                 self.written.set()
-                await self.go_on.wait()
+                await self.may_commit.wait()
             return outcome
 
         database._dialect.write = write  # type: ignore[method-assign]
@@ -67,7 +67,7 @@ async def test_a_resume_waits_for_a_lease_that_is_being_committed(pg: Database, 
     await until(lambda: waits_for_a_lock(pg), "the new stream waits")
     # A heartbeat does not wait.
     assert await pg.sessions.beat([(session.session_id, session.epoch)], TTL)
-    slow.go_on.set()
+    slow.may_commit.set()
     assert not (await writing).lost
     resumed = await resuming
     assert resumed is not None
@@ -108,7 +108,7 @@ async def test_a_session_is_not_reaped_while_a_lease_is_being_committed(
     await until(has_expired, "the session has expired")
     assert await other.sessions.reap() == 0
     assert await other.queue.orphans(10) == []
-    slow.go_on.set()
+    slow.may_commit.set()
     assert not (await writing).lost
     assert await other.sessions.reap() == 1
     assert await other.queue.orphans(10) == [(job.job_id, session.session_id)]

@@ -25,7 +25,7 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark prompts without delay, and exchange presence often."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
     monkeypatch.setattr(presence, "INTERVAL", 0.02)

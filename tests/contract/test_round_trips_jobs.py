@@ -63,7 +63,7 @@ async def test_a_job_with_default_fields_round_trips(database: Database) -> None
 async def test_every_field_except_those_set_at_creation_can_be_updated(database: Database) -> None:
     job = new_job(input_json="1", request_id="r")
     await database.jobs.write([creation(job)])
-    birth = {
+    set_at_creation = {
         name: getattr(job, name)
         for name in (
             "job_id",
@@ -84,7 +84,7 @@ async def test_every_field_except_those_set_at_creation_can_be_updated(database:
             "run_timeout",
         )
     }
-    target = replace(full_job(), **birth)
+    target = replace(full_job(), **set_at_creation)
     write = step(job, **{f.name: getattr(target, f.name) for f in fields(Job) if f.name != "version"})
     assert not (await database.jobs.write([write])).lost
     assert await get_job(database, job.job_id) == write.job

@@ -91,9 +91,9 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
         clock.seconds = 3601
         assert len(here.hot) == 2
         await sweep_of(here).sweep()
-        assert len(here.hot) == 0, "the memory's entries have outlived their hour"
+        assert len(here.hot) == 0, "entries older than an hour are dropped"
         await here.queries.job(job.job_id, CLIENT)
-        assert here.store.loads == 1, "and the job has not"
+        assert here.store.loads == 1, "the job itself is still stored"
 
         # A finished job lives as long as its retention.
         await here.complete(job)
@@ -160,7 +160,7 @@ async def test_two_instances_see_one_job(here: Node, there: Node) -> None:
         await asyncio.gather(*feeds, return_exceptions=True)
 
 
-class Failing:
+class FailingQueue:
     """A queue that fails in several ways before it works."""
 
     def __init__(self, queue: WorkQueue) -> None:
@@ -184,7 +184,7 @@ async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
     assert Config().sweep_interval == 300
     job = await here.lease_new_job(retention=timedelta(microseconds=1))
     await here.complete(job)
-    queue = Failing(here.database.queue)
+    queue = FailingQueue(here.database.queue)
     with caplog.at_level(logging.WARNING):
         loop = asyncio.create_task(sweep_of(here, queue, interval=0.001).run())
         await until(lambda: queue.swept > 2, "the loop goes on after each error")

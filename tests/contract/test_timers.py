@@ -22,14 +22,24 @@ from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
 from tests.support.aggregates import BOB, question
-from tests.support.storage import LONG, DelegatingStore, Gated, Node, check_job, get_job, node, until, whole
+from tests.support.storage import (
+    LONG,
+    DelegatingStore,
+    GatedStore,
+    Node,
+    check_job,
+    get_job,
+    node,
+    until,
+    whole,
+)
 
 TENTH = timedelta(seconds=0.1)
 LIMITS = Limits(reminder_min=TENTH)
 ESCALATED, EXPIRED = EventType.PROMPT_ESCALATED, EventType.PROMPT_EXPIRED
 
 
-def law(*users: str) -> Audience:
+def law_audience(*users: str) -> Audience:
     return Audience(users=frozenset(users), groups=frozenset({"law"}))
 
 
@@ -38,11 +48,11 @@ def steps(*tenths: int, unit: timedelta = TENTH) -> tuple[EscalationStep, ...]:
 
 
 def escalating(*tenths: int, **fields: Any) -> PromptContent:
-    return question(**{"audience": law(), "escalation": steps(*tenths), **fields})
+    return question(**{"audience": law_audience(), "escalation": steps(*tenths), **fields})
 
 
 @asynccontextmanager
-async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
+async def running_timers(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
     """Run the node's timers, and its feed, which tells them what other replicas commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
     here.bus.follow_batches(timers.on_commit)
@@ -85,26 +95,26 @@ async def check_events(here: Node, prompt: Prompt, *tenths: int) -> None:
 
 
 async def test_each_escalation_step_happens_once_on_two_replicas(here: Node, there: Node) -> None:
-    async with ticking(here), ticking(there):
+    async with running_timers(here), running_timers(there):
         prompts = []
         for i in range(12):
             _, prompt = await (here, there)[i % 2].waiting(escalating(1, 2, 4, timeout=6 * TENTH))
             prompts.append(prompt)
-        await until(are_closed(here, prompts), "all have come to their end")
+        await until(are_closed(here, prompts), "all are closed")
     for prompt in prompts:
         await check_events(here, prompt, 1, 2, 4)
 
 
 @pytest.mark.parametrize("horizon", [LONG, timedelta(0)], ids=["near", "far"])
-async def test_a_deadline_known_only_to_a_dead_replica_is_met(
+async def test_a_deadline_known_only_to_a_dead_replica_fires(
     here: Node, migrated_db_url: str, horizon: timedelta
 ) -> None:
     """The replica that created it has died, and the feed has not reported it: polling finds it."""
-    async with ticking(here, horizon, feed=False) as timers:
-        async with node(migrated_db_url) as mortal:
-            _, prompt = await mortal.waiting(escalating(4, 6, timeout=8 * TENTH))
+    async with running_timers(here, horizon, feed=False) as timers:
+        async with node(migrated_db_url) as dying:
+            _, prompt = await dying.waiting(escalating(4, 6, timeout=8 * TENTH))
         assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
-        await until(are_closed(here, [prompt]), "it has come to its end")
+        await until(are_closed(here, [prompt]), "it is closed")
         assert len(timers) == 0
     await check_events(here, prompt, 4, 6)
 
@@ -126,8 +136,8 @@ async def test_timers_missed_while_no_replica_ran_fire_in_the_order_of_their_tim
             return await first.database.ping() > due[-1][0]
 
         # Its timers do not run, as if no replica were up.
-        await until(is_due, "all of it is due")
-    async with node(migrated_db_url, limits=LIMITS) as second, ticking(second) as timers:
+        await until(is_due, "all timers are due")
+    async with node(migrated_db_url, limits=LIMITS) as second, running_timers(second) as timers:
 
         async def timed_events() -> list[tuple[EventType, str]]:
             _, events = await check_job(second.database, job.job_id)
@@ -147,14 +157,14 @@ async def test_a_fast_clock_does_not_fire_a_timer_early(migrated_db_url: str) ->
     """The guard fails with TIME, which corrects the clock, and the command is decided again."""
     lost: list[Lost] = []
 
-    class Noting(DelegatingStore):
+    class RecordingStore(DelegatingStore):
         async def write(self, batch: Sequence[JobWrite]) -> Any:
             written = await super().write(batch)
             lost.extend(written.lost.values())
             return written
 
-    async with node(migrated_db_url, wrap=Noting) as here:
-        job, prompt = await here.waiting(question(audience=law(), escalation=steps(1, 2, unit=LONG)))
+    async with node(migrated_db_url, wrap=RecordingStore) as here:
+        job, prompt = await here.waiting(question(audience=law_audience(), escalation=steps(1, 2, unit=LONG)))
         nudges = prompt.nudges
         assert nudges is not None
         here.clock.observe(here.clock.now() + 3 * LONG)
@@ -171,15 +181,15 @@ async def test_a_fast_clock_does_not_fire_a_timer_early(migrated_db_url: str) ->
 async def test_a_slow_clock_does_not_fire_a_timer_late(here: Node, there: Node) -> None:
     """A replica that writes nothing learns the time by polling."""
     here.clock.observe(here.clock.now() - LONG)
-    async with ticking(here, feed=False):
+    async with running_timers(here, feed=False):
         _, prompt = await there.waiting(escalating(1, timeout=2 * TENTH))
-        await until(are_closed(there, [prompt]), "it has come to its end")
+        await until(are_closed(there, [prompt]), "it is closed")
     await check_events(here, prompt, 1)
 
 
 async def test_an_answer_racing_with_an_escalation_step_ends_the_prompt_once(here: Node, there: Node) -> None:
     """In either order of the commits the log has no gap."""
-    async with ticking(here), ticking(there):
+    async with running_timers(here), running_timers(there):
         prompts = []
         for i in range(10):
             _, prompt = await here.waiting(escalating(1, timeout=LONG))
@@ -197,8 +207,10 @@ async def test_an_answer_racing_with_an_escalation_step_ends_the_prompt_once(her
 
 async def test_a_user_added_by_a_step_on_another_replica_may_answer_here(here: Node, there: Node) -> None:
     """This replica's memory does not know the step yet, so it reads the database before it refuses."""
-    _, prompt = await here.waiting(question(audience=law(), escalation=(EscalationStep(TENTH, law("bob")),)))
-    async with ticking(there, feed=False):
+    _, prompt = await here.waiting(
+        question(audience=law_audience(), escalation=(EscalationStep(TENTH, law_audience("bob")),))
+    )
+    async with running_timers(there, feed=False):
         await until(lambda: _step_of(there, prompt), "the step is taken")
     assert (await here.answer(prompt, principal=BOB)).status is AnswerStatus.ACCEPTED
 
@@ -213,7 +225,7 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
 ) -> None:
     """The database is slow, and every poll finds the same deadlines due."""
     monkeypatch.setattr(timers_module, "POLL", 0.001)
-    async with node(migrated_db_url, wrap=Gated) as here:
+    async with node(migrated_db_url, wrap=GatedStore) as here:
         prompts = [(await here.waiting(escalating(5, timeout=6 * TENTH)))[1] for _ in range(3)]
         own, sent = here.engine.execute, []
 
@@ -223,22 +235,22 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
 
         here.engine.execute = execute  # type: ignore[method-assign]
         here.store.gate.clear()
-        async with ticking(here):
+        async with running_timers(here):
             await asyncio.wait_for(here.store.waiting.wait(), 30)
             last = max(p.expires_at for p in prompts if p.expires_at)
             await until(
-                lambda: here.clock.now() > last + TENTH, "all of it is due, and found again and again"
+                lambda: here.clock.now() > last + TENTH, "all timers are due, and are found repeatedly"
             )
             assert sorted(sent) == sorted({p.job_id for p in prompts})
             here.store.gate.set()
-            await until(are_closed(here, prompts), "all have come to their end")
+            await until(are_closed(here, prompts), "all are closed")
     assert all(p.content.final_action is FinalAction.EXPIRE for p in prompts)
 
 
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:
     content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, most=3), timeout=LONG)
     async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:
-        async with ticking(here), ticking(there):
+        async with running_timers(here), running_timers(there):
             _, prompt = await here.waiting(content)
 
             async def has_reminded() -> bool:
@@ -259,15 +271,15 @@ async def _has_failed(here: Node, job_id: str) -> bool:
     return (await get_job(here.database, job_id)).state is JobState.FAILED
 
 
-async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
+async def test_the_deadline_of_a_job_fires_once_after_its_replica_has_died(
     here: Node, migrated_db_url: str
 ) -> None:
-    async with ticking(here, feed=False):
-        async with node(migrated_db_url) as mortal:
-            job, prompt = await mortal.waiting(question(), timeout=20 * TENTH)
-            idle = await mortal.create(timeout=20 * TENTH)
+    async with running_timers(here, feed=False):
+        async with node(migrated_db_url) as dying:
+            job, prompt = await dying.waiting(question(), timeout=20 * TENTH)
+            idle = await dying.create(timeout=20 * TENTH)
         for found in (job, idle):
-            await until(partial(_has_failed, here, found.job_id), "its deadline is met")
+            await until(partial(_has_failed, here, found.job_id), "its deadline fires")
     for found in (job, idle):
         aggregate, events = await check_job(here.database, found.job_id)
         assert aggregate.job is not None
@@ -280,7 +292,7 @@ async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
 
 
 async def test_two_replicas_end_an_attempt_once_at_its_run_timeout(here: Node, there: Node) -> None:
-    async with ticking(here), ticking(there):
+    async with running_timers(here), running_timers(there):
         jobs = [
             await (here, there)[i % 2].lease_new_job(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)
         ]
@@ -301,7 +313,7 @@ async def test_two_replicas_end_an_attempt_once_at_its_run_timeout(here: Node, t
 
 async def test_a_completion_racing_with_the_deadline_ends_the_job_once(here: Node, there: Node) -> None:
     """The first commit wins."""
-    async with ticking(here), ticking(there):
+    async with running_timers(here), running_timers(there):
 
         async def end(i: int) -> Job:
             job = await here.lease_new_job(timeout=30 * TENTH)

@@ -262,19 +262,19 @@ async def test_followers_never_get_an_older_job_after_a_newer_one(here: Node, th
     job, prompt = await here.waiting()
     await here.catch_up()
     await there.answer(prompt)
-    own, interfered = here.feed._jobs.get_prompts, 0
+    own, reports = here.feed._jobs.get_prompts, 0
 
     async def get_prompts(ids: Any) -> Any:
-        nonlocal interfered
+        nonlocal reports
         found = await own(ids)
-        if not interfered:
-            interfered += 1
+        if not reports:
+            reports += 1
             await here.do(here.progress_command(job, 1))
         return found
 
     here.feed._jobs.get_prompts = get_prompts  # type: ignore[assignment, method-assign]
     await here.catch_up()
-    assert interfered
+    assert reports
     versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED

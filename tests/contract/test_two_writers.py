@@ -25,7 +25,7 @@ JOBS, ROUNDS = 24, 6
 PEOPLE = [Principal(f"p{i}", frozenset({Role.CONSOLE})) for i in range(4)]
 
 
-class Counting(DelegatingStore):
+class CountingStore(DelegatingStore):
     lost = 0
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -66,7 +66,7 @@ class Race:
                 raise reply
         return replies
 
-    async def life_of(self, number: int) -> str:
+    async def run_job(self, number: int) -> str:
         command = c.CreateJob(principal=CLIENT, namespace="", job_type="refund", request_id=f"r{number}")
         made = await self.everywhere(command)
         assert len({m.job.job_id for m in made}) == 1
@@ -160,12 +160,12 @@ class Race:
 
 
 async def test_two_writers_on_the_same_jobs_give_consistent_replies_and_rows(pg_url: str) -> None:
-    async with node(pg_url, wrap=Counting) as one, node(pg_url, wrap=Counting) as two:
+    async with node(pg_url, wrap=CountingStore) as one, node(pg_url, wrap=CountingStore) as two:
         nodes = (one, two)
         race = Race(nodes, [await n.session() for n in nodes], seed=11)
         feeds = [asyncio.create_task(n.feed.run()) for n in nodes]
         try:
-            job_ids = await asyncio.gather(*(race.life_of(i) for i in range(JOBS)))
+            job_ids = await asyncio.gather(*(race.run_job(i) for i in range(JOBS)))
         finally:
             for feed in feeds:
                 feed.cancel()

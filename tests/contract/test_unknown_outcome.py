@@ -40,7 +40,7 @@ def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def killer(url: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
+async def backend_killer(url: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
     """A function that terminates the writers' backends that match a condition, and returns their number."""
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
 
@@ -111,7 +111,7 @@ async def test_a_batch_cut_between_commit_and_reply_is_applied_once(
 ) -> None:
     mixed = MixedBatch()
     await mixed.prepare(pg)
-    async with killer(pg_url) as kill:
+    async with backend_killer(pg_url) as kill:
 
         async def first(own: Write, batch: Any) -> None:
             await own(batch)
@@ -128,7 +128,7 @@ async def test_a_batch_cut_before_the_commit_is_written_again(pg: Database, pg_u
     mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
         await mixed.prepare(pg)
-        async with killer(pg_url) as kill, other._dialect.reads.connect() as holder:
+        async with backend_killer(pg_url) as kill, other._dialect.reads.connect() as holder:
             await other._dialect._disconnect()  # type: ignore[attr-defined]
             await holder.execution_options(isolation_level="READ COMMITTED")
             locked = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == mixed.deleted_job.job_id)
@@ -145,7 +145,7 @@ async def test_a_batch_cut_before_the_commit_is_written_again(pg: Database, pg_u
 async def test_a_batch_on_a_connection_that_broke_while_idle_is_written(pg: Database, pg_url: str) -> None:
     mixed = MixedBatch()
     await mixed.prepare(pg)
-    async with killer(pg_url) as kill:
+    async with backend_killer(pg_url) as kill:
         assert await kill("true") == 1
     written = await pg.jobs.write(mixed.batch())
     await mixed.check(pg, written.lost)
@@ -159,8 +159,8 @@ async def test_a_committed_batch_is_recognised_even_after_later_writes_of_others
         await mixed.prepare(pg)
         batch = mixed.batch()
 
-        async def first(own: Write, laid: Any) -> None:
-            await own(laid)
+        async def first(own: Write, batch: Any) -> None:
+            await own(batch)
             newer = [step(batch[0].job), step(mixed.named)]
             assert not (await other.jobs.write(newer)).lost
             raise UnknownOutcome("cut after the commit")
@@ -182,7 +182,7 @@ async def test_writes_of_others_are_not_mistaken_for_the_lost_batch(
     try:
         await mixed.prepare(pg)
 
-        async def first(own: Write, laid: Any) -> None:
+        async def first(own: Write, batch: Any) -> None:
             theirs = [step(mixed.changed, worker_id="theirs"), creation(new_job(request_id="r"))]
             assert not (await other.jobs.write(theirs)).lost
             raise UnknownOutcome("cut before the commit")
@@ -207,8 +207,8 @@ async def test_a_job_deleted_before_its_creation_was_confirmed_stays_deleted(
         await mixed.prepare(pg)
         batch = mixed.batch()
 
-        async def first(own: Write, laid: Any) -> None:
-            await own(laid)
+        async def first(own: Write, batch: Any) -> None:
+            await own(batch)
             deletions = [step(mixed.named, deleted=True), step(mixed.unnamed, deleted=True)]
             assert not (await other.jobs.write(deletions)).lost
             raise UnknownOutcome("cut after the commit")
@@ -235,7 +235,7 @@ async def test_an_outcome_that_stays_unknown_is_reported_as_unavailable(
         async def never(batch: Any) -> Any:
             nonlocal tried
             tried += 1
-            raise UnknownOutcome("the network is gone")
+            raise UnknownOutcome("the network is down")
 
         with monkeypatch.context() as cut:
             cut.setattr(here.database._dialect, "write", never)
@@ -250,7 +250,7 @@ async def test_an_outcome_that_stays_unknown_is_reported_as_unavailable(
 async def test_killed_writers_under_load_lose_and_repeat_no_write(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with node(pg_url, batch_commands=16) as here, killer(pg_url) as kill:
+    async with node(pg_url, batch_commands=16) as here, backend_killer(pg_url) as kill:
         jobs = [await here.lease_new_job() for _ in range(12)]
         results: dict[tuple[str, int], str] = {}
         own, calls = here.database._dialect.write, 0
@@ -277,7 +277,7 @@ async def test_killed_writers_under_load_lose_and_repeat_no_write(
         def has_results(enough: int) -> bool:
             return len(results) >= enough
 
-        async def strike() -> None:
+        async def kill_during_writes() -> None:
             while len(results) < 40 * len(jobs):
                 # Preferably during a statement; then let it write for a while.
                 enough = min(len(results) + 25, 40 * len(jobs))
@@ -288,7 +288,7 @@ async def test_killed_writers_under_load_lose_and_repeat_no_write(
                     await kill("true")
                 await until(partial(has_results, enough), "it writes again")
 
-        await asyncio.gather(strike(), *(report(i) for i in range(len(jobs))))
+        await asyncio.gather(kill_during_writes(), *(report(i) for i in range(len(jobs))))
         assert set(results.values()) <= {"done", "StorageUnavailable"}
         assert Counter(results.values())["done"] > 300
         for job in jobs:

@@ -30,7 +30,7 @@ NEVER = 3600.0
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_wakeups, "TEST", 0.1)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
@@ -73,7 +73,7 @@ async def kill(url: str, name: str) -> int:
         await connection.close()
 
 
-def live(*nodes: Node) -> Any:
+def are_live(*nodes: Node) -> Any:
     return lambda: all(n.feed.wakeups.live for n in nodes)
 
 
@@ -81,7 +81,7 @@ def live(*nodes: Node) -> Any:
 async def two(pg_url: str) -> AsyncIterator[tuple[Node, Node]]:
     """Two replicas that never poll and receive each other's hints."""
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
-        await until(live(here, there), "the replicas hear each other")
+        await until(are_live(here, there), "the replicas get each other's hints")
         yield here, there
 
 
@@ -116,7 +116,7 @@ async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
 
 async def test_hints_without_followers_only_invalidate_memory(pg_url: str) -> None:
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
-        await until(live(here, there), "the replicas hear each other")
+        await until(are_live(here, there), "the replicas get each other's hints")
         job = await here.lease_new_job()
         here.bus._followers.clear()
         read: list[Any] = []
@@ -166,7 +166,7 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
 async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(pg_url: str) -> None:
     """Events before the hint are still delivered from the log, although a newer job was delivered."""
     async with node(pg_url, poll=NEVER) as there, node(pg_url, poll=NEVER) as here, awake(here):
-        await until(live(here), "it listens")
+        await until(are_live(here), "it listens")
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.receive_hints([Hint(job.job_id, 4, 5)])
@@ -240,7 +240,7 @@ async def test_a_killed_wakeup_connection_is_reopened(
 
     # The sender notices a broken connection when it sends, the listener by its own test message.
     await until(both_have_reconnected, "both have reconnected")
-    await until(live(here, there), "they hear each other again")
+    await until(are_live(here, there), "they get each other's hints again")
     job = await there.create()
     await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "hints are received again")
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
@@ -254,7 +254,7 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     relay = PgRelay(pg_url)
     async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
         relay.freeze()
-        await until(lambda: not listener.live, "its own call does not come back")
+        await until(lambda: not listener.live, "the listener has noticed")
         relay.thaw()
         await until(lambda: listener.live, "it has a new connection")
         hints.clear()
@@ -286,15 +286,15 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
     monkeypatch.setattr(postgres_wakeups, "ECHO", 0.1)
     caplog.set_level(logging.INFO)
     relay = PgRelay(pg_url)
-    relay.mute = True
+    relay.drops_notifications = True
     async with relay.serve() as through, node(through) as here, node(pg_url) as there, awake(here, there):
-        await until(lambda: "polling" in caplog.text, "it says so")
+        await until(lambda: "polling" in caplog.text, "the listener logs that it polls")
         opened = relay.opened
-        await until(lambda: relay.opened > opened + 2, "it has tried again")
+        await until(lambda: relay.opened > opened + 2, "the listener has tried again")
         job, prompt = await there.waiting()
         await there.answer(prompt)
         answered = PromptState.ANSWERED
-        await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling brings it")
+        await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling finds it")
         assert not here.feed.wakeups.live
         # Its own hints still reach the other replica.
         mine = await here.create()
@@ -357,7 +357,9 @@ async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) ->
     silent.send = lambda hints: None  # type: ignore[method-assign]
     job = await there.create()
     here.feed.receive_hints([])
-    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "the log has it")
+    await until(
+        lambda: job.job_id in {item.job.job_id for item in here.received}, "the job is read from the log"
+    )
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:

@@ -28,6 +28,7 @@ from tests.support.storage import (
 )
 
 SECOND = timedelta(seconds=1)
+MINUTE = 60 * SECOND
 
 
 async def put(database: Database, *jobs: object) -> None:
@@ -81,9 +82,9 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
 
 async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Database) -> None:
     at = now()
-    jobs = [new_job(cancel_at=at + LONG + i * SECOND if i % 2 else None) for i in range(4)]
-    prompts = [new_prompt(jobs[i % 4], expires_at=at + LONG + timedelta(seconds=i + 0.5)) for i in range(6)]
-    stepping = new_prompt(jobs[1], nudges=Nudges(step_at=at + LONG + 2.75 * SECOND, remind_at=at + 2 * LONG))
+    jobs = [new_job(cancel_at=at + LONG + i * MINUTE if i % 2 else None) for i in range(4)]
+    prompts = [new_prompt(jobs[i % 4], expires_at=at + LONG + (i + 0.5) * MINUTE) for i in range(6)]
+    stepping = new_prompt(jobs[1], nudges=Nudges(step_at=at + LONG + 2.75 * MINUTE, remind_at=at + 2 * LONG))
     over = Nudges(steps=1, step_at=at)
     ended = as_closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
     timeless = new_prompt(jobs[0], nudges=Nudges(steps=1))
@@ -93,7 +94,7 @@ async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Databa
     )
     expected = sorted(
         [(p.expires_at, "due", p.job_id) for p in prompts if p.expires_at]
-        + [(at + LONG + 2.75 * SECOND, "due", jobs[1].job_id)]
+        + [(at + LONG + 2.75 * MINUTE, "due", jobs[1].job_id)]
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
     before = await database.ping()
@@ -102,7 +103,7 @@ async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Databa
     assert found == expected
     assert (await database.queue.list_due(2 * LONG, 3))[1] == expected[:3]
     # Up to a time between two of them; the clock advances by much less meanwhile.
-    until = at + LONG + 3.25 * SECOND
+    until = at + LONG + 3.25 * MINUTE
     assert (await database.queue.list_due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
     assert (await database.queue.list_due(-LONG, 100))[1] == []
 

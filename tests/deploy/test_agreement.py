@@ -39,7 +39,7 @@ def test_each_key_of_askback_toml_is_a_setting_with_a_valid_value(serving: Manif
     for key, value in tomllib.loads(serving.settings).items():
         setting = SETTINGS[key]
         assert isinstance(value, int | float if setting.kind is float else setting.kind), key
-        assert setting.takes(value), key
+        assert setting.allows(value), key
 
 
 def test_each_environment_variable_is_that_of_a_setting(any_overlay: Manifests) -> None:
@@ -102,12 +102,12 @@ def test_manifests_contain_no_secrets_but_only_documented_references(any_overlay
 
 def test_settings_probes_services_and_policies_use_the_same_ports(serving: Manifests) -> None:
     settings = tomllib.loads(serving.settings)
-    listened = {
+    listening = {
         name: int(settings[key].rpartition(":")[2])
         for name, key in {"grpc": "listen", "health": "health_listen", "metrics": "metrics_listen"}.items()
     }
     ports = {port["name"]: port["containerPort"] for port in serving.container["ports"]}
-    assert ports == listened
+    assert ports == listening
     for probe, service in (
         ("startupProbe", {}),
         ("readinessProbe", {}),
@@ -116,10 +116,10 @@ def test_settings_probes_services_and_policies_use_the_same_ports(serving: Manif
         assert serving.container[probe]["grpc"] == {"port": ports["health"], **service}
     for service in serving.all("Service"):
         assert [(p["port"], p["targetPort"]) for p in service["spec"]["ports"]] == [(ports["grpc"], "grpc")]
-    let_in = [
+    allowed = [
         port["port"] for rule in serving.one("NetworkPolicy")["spec"]["ingress"] for port in rule["ports"]
     ]
-    assert let_in == ["grpc", "metrics"]
+    assert allowed == ["grpc", "metrics"]
     assert serving.pod["metadata"]["annotations"]["prometheus.io/port"] == str(ports["metrics"])
     for name, port in ports.items():
         assert f"| {port} | `{name}` |" in _readme()

@@ -50,7 +50,7 @@ class Crew:
     async def connected(self) -> None:
         """Everybody is there."""
         for process in self.all:
-            await process.says("connected")
+            await process.wait_for_event("connected")
 
     def has_had(self, verdicts: float) -> bool:
         """Whether people have had so many verdicts on their answers."""

@@ -32,7 +32,7 @@ async def test_a_console_is_killed_in_mid_answer(
         for name, victim in victims.items():
             prompt = asked[name].prompt
             assert prompt is not None
-            await victim.says("shown", prompt_id=prompt.prompt_id)
+            await victim.wait_for_event("shown", prompt_id=prompt.prompt_id)
 
         async def die(victim: Process, moment: float) -> None:
             await eventually(lambda: victim.events("answers"), "the victim answers", every=0.0005)

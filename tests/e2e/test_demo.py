@@ -94,7 +94,7 @@ async def terminal() -> AsyncIterator[InteractiveProcess]:
 
 async def test_ctrl_c_at_a_terminal(terminal: InteractiveProcess) -> None:
     """It ends the demo and all that it started."""
-    await terminal.sees("Decide: ")
+    await terminal.wait_for("Decide: ")
     terminal.type("\x03")
     assert await terminal.wait_for_end() == 130
     assert "ended by the person at the terminal" in terminal.shown
@@ -121,11 +121,11 @@ async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Interac
         ("Decide: ", "a"),
         ("[y/N] ", "y"),
     ):
-        await terminal.sees(words)
+        await terminal.wait_for(words)
         if keys is not None and words not in ("Where should", "how many percent", "Why now"):
             terminal.type(f"{keys}\n")
-    await terminal.sees("Stop the roll-out of 1.4.0?")
-    await terminal.sees("Decide: ")
-    await terminal.sees("closes the question: Stop the roll-out of 1.4.0?")
+    await terminal.wait_for("Stop the roll-out of 1.4.0?")
+    await terminal.wait_for("Decide: ")
+    await terminal.wait_for("closes the question: Stop the roll-out of 1.4.0?")
     assert await terminal.wait_for_end() == 0
     assert "'released': True" in terminal.shown

@@ -46,7 +46,7 @@ async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(pro
             await JobServiceStub(late).CreateJob(request, timeout=60, wait_for_ready=True)
         for one in flood:
             one.close()
-        while "there are file descriptors again" not in server.log:
+        while "enough file descriptors are free again" not in server.log:
             await victim.CreateJob(request, timeout=10)
     assert server.log.count("file descriptors run out") == 1
     # gRPC's own lines are off in a server that was not forked.

@@ -124,7 +124,7 @@ async def test_a_server_from_a_file_with_everything_on(processes: Processes, sit
     lines = [json.loads(line) for line in server.log.splitlines()]
     assert any(line["message"] == "askback is ready" for line in lines)
     assert {line["replica"] for line in lines if "replica" in line} == {"from the environment"}
-    assert any(line["message"] == "a new certificate is in force" for line in lines)
+    assert any(line["message"] == "a new certificate is in use" for line in lines)
     [serves] = [json.loads(line) for line in server.out.splitlines()]
     assert serves["address"] == f"0.0.0.0:{site.port}"
     assert any(line["message"] == "prompt answered" and line["by"] == "ana" for line in lines)

@@ -24,10 +24,10 @@ async def test_a_reconnect_storm_costs_no_lease(processes: Processes, tmp_path: 
             await boss.ask(f"Question {n}?", body="b" * 4_000)
         workers = processes.module("workers", CROWD, server.target, "workers", str(WORKERS), str(enough))
         consoles = processes.module("consoles", CROWD, server.target, "consoles", str(CONSOLES))
-        await workers.says("begun", count=WORKERS)
-        await consoles.says("views")
+        await workers.wait_for_event("begun", count=WORKERS)
+        await consoles.wait_for_event("views")
         await server.crash_and_serve()
-        await consoles.says("views", count=2)
+        await consoles.wait_for_event("views", count=2)
         await asyncio.to_thread(enough.touch)
         assert [await run.result() for run in runs] == ["done"] * WORKERS
         events = await asyncio.gather(*(types_of(run) for run in runs))

@@ -52,7 +52,7 @@ async def test_a_replica_is_killed_and_the_other_goes_on(processes: Processes, m
         two = await anext(prompts)
         b.kill()
         second = load.worker(processes, a.target, "second")
-        await second.says("connected")
+        await second.wait_for_event("connected")
         await two.answer("zwei")
         assert await run.result() == {"one": "eins", "two": "zwei"}
         stored = await read(client, run.job_id)
@@ -72,11 +72,11 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
     async with Client(a.target, user="ana") as client:
         run = await client.start("held", max_attempts=2)
         first = processes.module("first", "tests.e2e.programs.holder", b.target, "first", "held", gate)
-        lost = await first.says("leased")
+        lost = await first.wait_for_event("leased")
         first.kill()
         b.kill()
         second = processes.module("second", "tests.e2e.programs.holder", a.target, "second", "held", gate)
-        again = await second.says("leased")
+        again = await second.wait_for_event("leased")
         assert again["token"] == lost["token"] + 1
         second.kill()
 
@@ -108,7 +108,7 @@ async def test_a_limit_holds_over_replicas_and_the_death_of_one(
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, **limits) for n in "ab"))
     workers = [load.worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
     for worker in workers:
-        await worker.says("connected")
+        await worker.wait_for_event("connected")
     most = 0
     async with Client(a.target, user="ana") as client:
         runs = [await client.start("story", {"keys": []}, request_id=f"r{n}") for n in range(12)]

@@ -49,32 +49,32 @@ async def test_the_server_is_killed_under_a_console(
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
         ana = consoles.start("ana", "console", "--plain", terminal=terminal)
-        shown = await ana.sees("askback> ")
+        shown = await ana.wait_for("askback> ")
         assert (shown.count("First?"), shown.count("Second?")) == (1, 1)
-        await ana.says("show 1")
+        await ana.enter("show 1")
         for round in range(2):
             server.kill()
-            await ana.sees("== no connection: trying again.")
-            await ana.sees("askback> ")
+            await ana.wait_for("== no connection: trying again.")
+            await ana.wait_for("askback> ")
             if round == 0:
                 # Typed while there is no server: kept, sent once, and its verdict comes.
                 ana.type("approve 1 offline\n")
             await server.serve()
-            await ana.sees("== connected again;")
+            await ana.wait_for("== connected again;")
             if round == 0:
-                await ana.sees("Approved: First?")
+                await ana.wait_for("Approved: First?")
         third = await _ask(client, "Third?")
-        news = await ana.sees("* 3 new: [confirm] Third?")
+        news = await ana.wait_for("* 3 new: [confirm] Third?")
         assert "First?" not in news
         assert "Second?" not in news
-        listed = await ana.says("list", "Third?")
+        listed = await ana.enter("list", "Third?")
         assert (listed.count("Second?"), listed.count("First?")) == (1, 0)
         assert "2 open" in listed
         answers = [entry async for entry in client.answers(first.prompt_id)]
         assert [(answer.comment, answer.by) for answer, _ in answers] == [("offline", "ana")]
         assert (await client.prompt(second.prompt_id)).is_open
         assert (await client.prompt(third.prompt_id)).is_open
-        await ana.sees("askback> ")  # what is typed before it is thrown away
+        await ana.wait_for("askback> ")  # what is typed before it is thrown away
         ana.type("quit\n")
         assert await ana.wait_for_end() == 0
 
@@ -86,18 +86,18 @@ async def test_what_ended_meanwhile_is_told(
     async with boss(server) as client:
         gone, stays = await _ask(client, "Gone?"), await _ask(client, "Stays?")
         ana = consoles.start("ana", "console", terminal=True)
-        await ana.sees("askback> ")
-        await ana.says("show 1")
+        await ana.wait_for("askback> ")
+        await ana.enter("show 1")
         server.kill()
-        await ana.sees("== no connection: trying again.")
+        await ana.wait_for("== no connection: trying again.")
         other = await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}", name="other")
         async with boss(other) as elsewhere:
             await elsewhere.answer(gone.prompt_id, "REJECT")
         other.kill()
         await server.serve()
-        await ana.sees("== connected again;")
-        await ana.sees("+ 1 answered by boss")
-        await ana.says("approve", "! 1 answered by boss")
+        await ana.wait_for("== connected again;")
+        await ana.wait_for("+ 1 answered by boss")
+        await ana.enter("approve", "! 1 answered by boss")
         assert (await client.prompt(stays.prompt_id)).proto.submissions == 0
 
 
@@ -106,16 +106,16 @@ async def test_a_console_on_a_terminal(server: Server, consoles: InteractiveProc
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
         ana = consoles.start("ana", "console", terminal=True)
-        await ana.sees("askback> ")
-        await ana.says("show 2")
-        await ana.says("answer 1", "Decide: ")
+        await ana.wait_for("askback> ")
+        await ana.enter("show 2")
+        await ana.enter("answer 1", "Decide: ")
         ana.type("approve 2")  # no Enter yet
         await client.answer(first.prompt_id, "REJECT", comment="no")
-        await ana.sees("+ 1 answered by boss")
-        await ana.sees("What you typed was not sent. Press Enter to go on: ")
-        await ana.says("", "askback> ")
+        await ana.wait_for("+ 1 answered by boss")
+        await ana.wait_for("What you typed was not sent. Press Enter to go on: ")
+        await ana.enter("", "askback> ")
         assert (await client.prompt(second.prompt_id)).is_open
-        await ana.says("claim 2", "2 is yours")
+        await ana.enter("claim 2", "2 is yours")
         assert (await client.prompt(second.prompt_id)).claimed_by == "ana"
         ana.type(CTRL_C)
         assert await ana.wait_for_end() == 130
@@ -132,22 +132,22 @@ async def test_answer_on_a_terminal(server: Server, consoles: InteractiveProcess
         contents = [Content("notes", "the draft\n", "Notes", editable=True)]
         prompt = await _ask(client, "Right?", kind="preview", contents=contents)
         ana = consoles.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
-        await ana.sees("[preview] Right?")
-        await ana.sees("Decide: ")
-        await ana.says("e", "Notes: +1 -1 lines")
-        await ana.sees("+the final")
-        await ana.sees("Send it? [y]es, [n]o: change it, [c]omment, [q]uit: ")
-        await ana.says("", "! type one of: y, yes, n, no, c, comment, q, quit")
-        await ana.sees("Send it?")
-        await ana.says("c", "Comment: ")
-        await ana.says("better", "Send it?")
-        await ana.says("y", "Approved with changes: Right?")
+        await ana.wait_for("[preview] Right?")
+        await ana.wait_for("Decide: ")
+        await ana.enter("e", "Notes: +1 -1 lines")
+        await ana.wait_for("+the final")
+        await ana.wait_for("Send it? [y]es, [n]o: change it, [c]omment, [q]uit: ")
+        await ana.enter("", "! type one of: y, yes, n, no, c, comment, q, quit")
+        await ana.wait_for("Send it?")
+        await ana.enter("c", "Comment: ")
+        await ana.enter("better", "Send it?")
+        await ana.enter("y", "Approved with changes: Right?")
         assert await ana.wait_for_end() == 0
         answer = (await client.prompt(prompt.prompt_id)).answered
         assert answer is not None
         assert (answer.edits, answer.comment) == ({"notes": "the final\n"}, "better")
         late = consoles.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True)
-        await late.sees("CLOSED: answered by ana")
+        await late.wait_for("CLOSED: answered by ana")
         assert await late.wait_for_end() == 4
 
 
@@ -158,14 +158,14 @@ async def test_an_answer_typed_while_the_server_is_away(
     async with boss(server) as client:
         prompt = await _ask(client, "Why?", form=str, kind="clarify")
         ana = consoles.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
-        await ana.sees("Decide: ")
-        await ana.says("", "Why? (required)")
-        await ana.says("because", "Send it?")
+        await ana.wait_for("Decide: ")
+        await ana.enter("", "Why? (required)")
+        await ana.enter("because", "Send it?")
         server.kill()
-        await ana.says("y", "your answer is kept")
-        await ana.sees("Try again? [y/n] ")
+        await ana.enter("y", "your answer is kept")
+        await ana.wait_for("Try again? [y/n] ")
         await server.serve()
-        await ana.says("y", "Answered: Why?")
+        await ana.enter("y", "Answered: Why?")
         assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
@@ -176,17 +176,17 @@ async def test_next_gives_back_what_it_claimed(server: Server, consoles: Interac
         prompt = await _ask(client, "Take me?")
         for key, code in ((CTRL_D, 0), (CTRL_C, 130)):
             ana = consoles.start("ana", "inbox", "next", terminal=True)
-            await ana.sees("Decide: ")
+            await ana.wait_for("Decide: ")
             assert (await client.prompt(prompt.prompt_id)).claimed_by == "ana"
             ana.type(key)
             assert await ana.wait_for_end() == code
             assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
             assert "Traceback" not in ana.shown
         ana = consoles.start("ana", "inbox", "next", terminal=True)
-        await ana.sees("Decide: ")
-        await ana.says("r", "Reason (Enter for none): ")
-        await ana.says("not now", "Rejected: Take me?")
-        await ana.sees("nothing more waits for you")
+        await ana.wait_for("Decide: ")
+        await ana.enter("r", "Reason (Enter for none): ")
+        await ana.enter("not now", "Rejected: Take me?")
+        await ana.wait_for("nothing more waits for you")
         assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).state is PromptState.ANSWERED
 
@@ -199,11 +199,11 @@ async def test_approve_shows_and_asks(
     async with boss(server) as client:
         one, two = await _ask(client, "one"), await _ask(client, "two")
         ana = consoles.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)
-        await ana.sees("[confirm] one")
-        await ana.sees("Confirm? [y/N] ")
-        await ana.says("y", "Approved: one")
-        await ana.sees("[confirm] two")
-        await ana.sees("Confirm? [y/N] ")
+        await ana.wait_for("[confirm] one")
+        await ana.wait_for("Confirm? [y/N] ")
+        await ana.enter("y", "Approved: one")
+        await ana.wait_for("[confirm] two")
+        await ana.wait_for("Confirm? [y/N] ")
         ana.type(typed + "\n")
         assert await ana.wait_for_end() == 0
         assert [p.title async for p in client.prompts()] == left

@@ -36,7 +36,7 @@ async def test_a_worker_is_killed_while_its_job_waits(processes: Processes, migr
         first.kill()
         held = await run.job()
         second = load.worker(processes, server.target, "second")
-        await second.says("connected")
+        await second.wait_for_event("connected")
         # The session expires, the job waits on without a worker, and no attempt is used up.
         await eventually(lambda: _unheld(client, run.job_id), "the dead worker's job is given back")
         waiting = await run.job()
@@ -64,11 +64,11 @@ async def test_a_worker_is_killed_while_it_runs(
     first = load.worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
-        lost = await first.says("at gate")
+        lost = await first.wait_for_event("at gate")
         first.kill()
         gate.touch()
         second = load.worker(processes, server.target, "second")
-        again = await second.says("runs")
+        again = await second.wait_for_event("runs")
         await (await anext(desk.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
         stored = await read(client, run.job_id)
@@ -88,25 +88,25 @@ async def test_a_stopped_worker_finds_its_lease_lost(
     first = load.worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
-        lost = await first.says("at gate")
+        lost = await first.wait_for_event("at gate")
         first.signal(signal.SIGSTOP)
         # The stopped one's stream stands, and it has more room: it must not be preferred for that.
         second = load.worker(processes, server.target, "second", "--capacity", "1")
-        again = await second.says("runs")
+        again = await second.wait_for_event("runs")
         gate.touch()
         await (await anext(desk.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
         before = await read(client, run.job_id)
 
         first.signal(signal.SIGCONT)
-        stopped = await first.says("stopped")
+        stopped = await first.wait_for_event("stopped")
         assert stopped["token"] == lost["token"] < again["token"]
         assert not first.events("done")
         # It is of use again: it takes the next job.
         await second.terminate()
         other = await client.start("story", {"keys": []})
         assert await other.result() == {}
-        await first.says("done", job_id=other.job_id)
+        await first.wait_for_event("done", job_id=other.job_id)
         assert await read(client, run.job_id) == before
         check_all([before, await read(client, other.job_id)], history_of([first, second]))
 
@@ -121,22 +121,22 @@ async def test_writes_under_an_old_token_are_refused(
     old = processes.module("old", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"]})
-        lost = await old.says("leased")
+        lost = await old.wait_for_event("leased")
         old.signal(signal.SIGSTOP)
         new = load.worker(processes, server.target, "new")
-        assert (await new.says("runs"))["token"] > lost["token"]
+        assert (await new.wait_for_event("runs"))["token"] > lost["token"]
         prompt = await anext(desk.prompts())
         before = await read(client, run.job_id)
         gate.touch()
         old.signal(signal.SIGCONT)
-        await old.says("tried", turn=0)
+        await old.wait_for_event("tried", turn=0)
         assert await read(client, run.job_id) == before
 
         await prompt.answer("eins")
         assert await run.result() == {"one": "eins"}
         before = await read(client, run.job_id)
         Path(gates[1]).touch()
-        await old.says("tried", turn=1)
+        await old.wait_for_event("tried", turn=1)
         assert await read(client, run.job_id) == before
     for turn in (0, 1):
         refused = {line["call"]: line["reason"] for line in old.events("refused", turn=turn)}

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.chaos import Plan, clean, out, play
+from tests.faults.chaos import Plan, clean, out, run_plan
 from tests.faults.checker import judge
 from tests.faults.cluster import ClusterConfig
 
@@ -84,7 +84,7 @@ def run_once(given: argparse.Namespace, seed: int, minutes: float) -> bool:
     folder = Path(tempfile.mkdtemp(prefix=f"askback-chaos-{seed}-"))
     again = f"make chaos ARGS='--seed {seed} --minutes {minutes:g} --database {given.database}'"
     out(f"seed {seed}, {minutes:g} minutes on {given.database}; history in {folder}; again with: {again}")
-    outcome = asyncio.run(play(plan_of(given, seed, minutes), folder, out))
+    outcome = asyncio.run(run_plan(plan_of(given, seed, minutes), folder, out))
     for violation in outcome.verdict.violations[:SHOWN]:
         out(str(violation))
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(outcome.faults.items()))

@@ -75,7 +75,7 @@ def _discard(_: str) -> None:
     """Discard the text."""
 
 
-async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _discard) -> Outcome:
+async def run_plan(plan: Plan, folder: Path, log: Callable[[str], None] = _discard) -> Outcome:
     """Do one run. Its history stays in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     database: SQLiteFile | PostgreSQL
@@ -84,11 +84,11 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _discard) 
     async with Cluster(folder, database, plan.config, plan.seed) as cluster:
         injector = Injector(cluster, plan.seed, pause=plan.pause, longest=plan.longest)
         memory = {r.name: r.memory() for r in cluster.replicas}
-        progress = asyncio.create_task(_progress(cluster, injector, say))
+        progress = asyncio.create_task(_progress(cluster, injector, log))
         try:
             async with injector.restarting_ended_processes():
                 await _inject_faults(plan, cluster, injector)
-                say("no more faults: waiting for the remaining jobs")
+                log("no more faults: waiting for the remaining jobs")
                 await _settle(plan, cluster)
             await _stop_replicas(plan, cluster, memory)
         finally:
@@ -96,7 +96,7 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _discard) 
             await asyncio.gather(progress, return_exceptions=True)
         await asyncio.to_thread(dump, database, folder / "stored.1.jsonl")
         counts = cluster.counts
-    say("judging")
+    log("checking the history")
     reach = plan.reach or 6 * plan.longest + 8
     bounds = Bounds(reach=reach, reaped=reach + 5)
     verdict = await asyncio.to_thread(judge, folder, bounds)
@@ -123,20 +123,20 @@ async def _settle(plan: Plan, cluster: Cluster) -> None:
 
     What does not end in time is recorded for the checker.
     """
-    say, client = cluster.record.say, cluster.client
+    write, client = cluster.record.write, cluster.client
     client.order(f"close {plan.patience}")
     if not await client.wait_for("finished", plan.patience + 20):
-        say("stuck", party=client.name, what="its jobs")
+        write("stuck", party=client.name, what="its jobs")
     client.order("look")
     if not await client.wait_for("looked", 60):
-        say("stuck", party=client.name, what="reading")
+        write("stuck", party=client.name, what="reading")
     # Consoles receive the last closed prompts when the feed polls.
     await asyncio.sleep(2)
     for participant in cluster.participants:
         participant.order("leave")
     for participant in cluster.participants:
         code = await participant.wait_for_exit(min(30, plan.patience + 5))
-        say("left", party=participant.name, code=code)
+        write("left", party=participant.name, code=code)
         if code is None:
             await participant.kill()
 
@@ -148,7 +148,7 @@ async def _stop_replicas(plan: Plan, cluster: Cluster, memory: dict[str, int]) -
         replica.signal(15)
     for replica in cluster.replicas:
         code = await replica.wait_for_exit(min(30, plan.patience + 5))
-        cluster.record.say("drained", party=replica.name, code=code, last=True)
+        cluster.record.write("drained", party=replica.name, code=code, last=True)
 
 
 async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
@@ -165,7 +165,7 @@ async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
                 break
             await asyncio.sleep(0.25)
         before, after = memory[replica.name], replica.memory()
-        cluster.record.say(
+        cluster.record.write(
             "at_rest",
             party=replica.name,
             answers=bool(found),
@@ -178,7 +178,7 @@ async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
         )
 
 
-async def _progress(cluster: Cluster, injector: Injector, say: Callable[[str], None]) -> None:
+async def _progress(cluster: Cluster, injector: Injector, log: Callable[[str], None]) -> None:
     began, last = time.monotonic(), 0
     with contextlib.suppress(asyncio.CancelledError):
         while True:
@@ -186,7 +186,7 @@ async def _progress(cluster: Cluster, injector: Injector, say: Callable[[str], N
             counts = cluster.counts
             prompts = counts.get("prompts", 0)
             up = sum(1 for r in cluster.replicas if r.running)
-            say(
+            log(
                 f"{time.monotonic() - began:5.0f} s  faults={injector.total} prompts={prompts} "
                 f"(+{(prompts - last) / PROGRESS_SECONDS:.0f}/s) jobs={counts.get('ended', 0)} "
                 f"answers={counts.get('answers', 0)} verdicts={counts.get('verdicts', 0)} replicas={up}"

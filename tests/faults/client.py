@@ -70,13 +70,13 @@ class JobClient:
     def _discard(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._record.say("bug", text=repr(error))
+            self._record.write("bug", text=repr(error))
 
     async def finish(self, seconds: float) -> None:
         """Wait for the running jobs, and record how many are left."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
-        self._record.say("finished", left=len(self._running))
+        self._record.write("finished", left=len(self._running))
 
     async def close(self) -> None:
         """Cancel all tasks and close the channels."""
@@ -90,7 +90,7 @@ class JobClient:
         """Create jobs and follow orders: `close SECONDS` (no new jobs, wait for the rest), `look` (read the
         results on every replica), `leave`."""
         creating = asyncio.create_task(self.work(tell))
-        while (order := await self._program.order()) not in ("leave", "end"):
+        while (order := await self._program.next_order()) not in ("leave", "end"):
             if order.startswith("close"):
                 self.closing = True
                 await self.finish(float(order.partition(" ")[2]))
@@ -121,9 +121,9 @@ class JobClient:
         try:
             reply = await self._call("CreateJob", request)
         except AskbackError as error:
-            self._record.say("no", op=op, **refusal(error))
+            self._record.write("no", op=op, **refusal(error))
             return None
-        self._record.say("ok", op=op, j=reply.job.job_id, again=reply.replayed)
+        self._record.write("ok", op=op, j=reply.job.job_id, again=reply.replayed)
         return reply  # type: ignore[no-any-return]
 
     async def _job(self, number: int) -> None:
@@ -175,9 +175,9 @@ class JobClient:
         try:
             reply = await self._call("CancelJob", pb.CancelJobRequest(job_id=job_id))
         except AskbackError as error:
-            self._record.say("no", op=op, **refusal(error))
+            self._record.write("no", op=op, **refusal(error))
         else:
-            self._record.say("ok", op=op, st=reply.job.state)
+            self._record.write("ok", op=op, st=reply.job.state)
 
     async def _wait_for_end(self, job_id: str) -> None:
         if self._states.get(job_id) in ENDED:
@@ -211,9 +211,9 @@ class JobClient:
         try:
             job = (await self._call("GetJob", request, channel)).job
         except AskbackError as error:
-            self._record.say("no", op=op, **refusal(error))
+            self._record.write("no", op=op, **refusal(error))
             return
-        self._record.say("ok", op=op, st=job.state, v=job.version, f=job.result_json)
+        self._record.write("ok", op=op, st=job.state, v=job.version, f=job.result_json)
 
     async def read_on_all_replicas(self) -> None:
         """Read some jobs and prompts on every replica, after the run has settled."""
@@ -229,10 +229,10 @@ class JobClient:
                         await self._call("GetPrompt", hitl.GetPromptRequest(prompt_id=prompt_id), channel)
                     ).prompt
                 except AskbackError as error:
-                    self._record.say("no", op=op, **refusal(error))
+                    self._record.write("no", op=op, **refusal(error))
                 else:
                     answer = p.resolution.answer
-                    self._record.say(
+                    self._record.write(
                         "ok", op=op, st=p.state, v=p.version, won=answer.answer_id, c=answer.comment
                     )
 
@@ -244,7 +244,7 @@ class JobClient:
             stub: Any = JobServiceStub(channel)  # type: ignore[no-untyped-call]
             request = pb.WatchJobRequest(job_id=job_id, after_seq=seq)
             call = stub.WatchJob(request, metadata=self._program.endpoint.metadata())
-            self._record.say("watch", j=job_id, after=seq)
+            self._record.write("watch", j=job_id, after=seq)
             try:
                 while True:
                     async with asyncio.timeout(WATCH_SILENCE):
@@ -252,7 +252,7 @@ class JobClient:
                     if message is grpc.aio.EOF:  # type: ignore[attr-defined]
                         break
                     for event in message.events:
-                        self._record.say(
+                        self._record.write(
                             "event",
                             j=job_id,
                             n=event.seq,
@@ -284,7 +284,7 @@ class JobClient:
             request = pb.WatchJobsRequest(resume_token=token)
             request.filter.job_types.append(TYPE)
             call = stub.WatchJobs(request, metadata=self._program.endpoint.metadata())
-            self._record.say("jobs_hello", s=stream, resumes=bool(token))
+            self._record.write("jobs_hello", s=stream, resumes=bool(token))
             try:
                 while True:
                     async with asyncio.timeout(WATCH_SILENCE):
@@ -292,23 +292,23 @@ class JobClient:
                     if message is grpc.aio.EOF:  # type: ignore[attr-defined]
                         break
                     if message.reset:
-                        self._record.say("jobs_reset", s=stream, why=message.reset)
+                        self._record.write("jobs_reset", s=stream, why=message.reset)
                     for job in message.jobs:
                         self._note_job(job, stream)
                     if message.resume_token:
                         token = message.resume_token
                     if message.caught_up:
-                        self._record.say("jobs_caught", s=stream)
+                        self._record.write("jobs_caught", s=stream)
             except TimeoutError:
                 pass
             except grpc.aio.AioRpcError as error:
-                self._record.say("jobs_lost", s=stream, **refusal(from_rpc(error)))
+                self._record.write("jobs_lost", s=stream, **refusal(from_rpc(error)))
             finally:
                 call.cancel()
             await asyncio.sleep(self._rng.uniform(0.05, 0.3))
 
     def _note_job(self, job: job_pb2.Job, stream: int) -> None:
-        self._record.say("job", s=stream, j=job.job_id, st=job.state, v=job.version)
+        self._record.write("job", s=stream, j=job.job_id, st=job.state, v=job.version)
         if job.state in ENDED:
             self._states[job.job_id] = job.state
             event = self._ends.get(job.job_id)
@@ -323,8 +323,8 @@ def main() -> None:
     async def live() -> None:
         client = JobClient(program)
         await client.open()
-        program.tell(ready=True)
-        await client.follow_orders(program.tell)
+        program.report(ready=True)
+        await client.follow_orders(program.report)
 
     program.run(live)
 

@@ -55,7 +55,7 @@ class View:
     def hello(self) -> pb.ConverseClientFrame:
         self._dials += 1
         self._hello = (self._dials, self.token)
-        self._record.say("hello", s=self._dials, resumes=bool(self.token))
+        self._record.write("hello", s=self._dials, resumes=bool(self.token))
         hello = pb.ConverseHello(console_id="chaos", credit=self._credit, resume_token=self.token)
         return pb.ConverseClientFrame(hello=hello)
 
@@ -68,7 +68,7 @@ class View:
     def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
         welcome = frame.welcome
         self._left, self._stream = self._stream, self._hello[0]
-        self._record.say("welcome", s=self._stream, replica=welcome.replica, left=self._left)
+        self._record.write("welcome", s=self._stream, replica=welcome.replica, left=self._left)
         if not self._hello[1]:
             self.open.clear()
         self._put = None
@@ -83,16 +83,16 @@ class View:
             case "prompt_event":
                 self._event(frame.prompt_event, stream)
             case "heartbeat":
-                self._record.say("beat", s=stream)
+                self._record.write("beat", s=stream)
                 if frame.heartbeat.resume_token:
                     self.token = frame.heartbeat.resume_token
 
     def _event(self, event: pb.PromptEvent, stream: int) -> None:
-        say = self._record.say
+        write = self._record.write
         match event.WhichOneof("event"):
             case "upserted":
                 p = event.upserted.prompt
-                say("up", s=stream, p=p.prompt_id, j=p.job_id, v=p.version, r=p.revision, st=p.state)
+                write("up", s=stream, p=p.prompt_id, j=p.job_id, v=p.version, r=p.revision, st=p.state)
                 self._count("shown")
                 if self._credit and self._put is not None:
                     self._put(pb.ConverseClientFrame(credit=pb.ConverseCredit(prompts=1)))
@@ -100,7 +100,7 @@ class View:
                 self._shown(p)
             case "closed":
                 c = event.closed
-                say(
+                write(
                     "closed",
                     s=stream,
                     p=c.prompt_id,
@@ -110,14 +110,14 @@ class View:
                 )
                 self.open.pop(c.prompt_id, None)
             case "removed":
-                say("removed", s=stream, p=event.removed.prompt_id, v=event.removed.version)
+                write("removed", s=stream, p=event.removed.prompt_id, v=event.removed.version)
                 self.open.pop(event.removed.prompt_id, None)
             case "caught_up":
-                say("caught", s=stream, n=event.caught_up.open_prompts)
+                write("caught", s=stream, n=event.caught_up.open_prompts)
                 self.token = event.caught_up.resume_token
                 self.caught_up.set()
             case "reset_view":
-                say("reset", s=stream, why=event.reset_view.reason)
+                write("reset", s=stream, why=event.reset_view.reason)
                 self.open.clear()
             case "bookmark":
                 self.token = event.bookmark.resume_token
@@ -126,7 +126,7 @@ class View:
         return False
 
     def on_disconnect(self, spoken: float) -> None:
-        self._record.say("lost", s=self._stream)
+        self._record.write("lost", s=self._stream)
         self._put, self._stream = None, 0  # the next stream has no predecessor
 
 
@@ -173,7 +173,7 @@ class ConsoleUser:
         if self._thinking.get(prompt_id) is task:
             del self._thinking[prompt_id]
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._record.say("bug", text=repr(error))
+            self._record.write("bug", text=repr(error))
 
     async def _think(self, prompt: prompt_pb2.Prompt) -> None:
         """Answer at once and race with others, or wait and answer if the prompt is still open."""
@@ -225,10 +225,10 @@ class ConsoleUser:
         except AskbackError as error:
             if error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                 return None  # the stream ended: the outcome is unknown
-            self._record.say("no", op=op, **refusal(error))
+            self._record.write("no", op=op, **refusal(error))
             return None
         prompt = result.prompt
-        self._record.say(
+        self._record.write(
             "ok",
             op=op,
             st=result.status,
@@ -283,8 +283,8 @@ def main() -> None:
     async def live() -> None:
         person = ConsoleUser(program)
         await person.start()
-        program.tell(ready=True)
-        await program.order()
+        program.report(ready=True)
+        await program.next_order()
         await person.leave()
 
     program.run(live)

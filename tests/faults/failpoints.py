@@ -38,7 +38,7 @@ class Failpoints:
         """Count a pass of this place; kill the process if it is the one to fail at."""
         self._hits[place] += 1
         if self._hits[place] == self._at.get(place):
-            self._recorder.say("failpoint", place=place, passed=self._hits[place])
+            self._recorder.write("failpoint", place=place, passed=self._hits[place])
             os.kill(os.getpid(), signal.SIGKILL)
 
     def install(self) -> None:
@@ -86,7 +86,7 @@ def slow_commits(share: float, seconds: float, seed: int) -> None:
     before other transactions can see them."""
     rng, write = random.Random(seed), Postgres.write
 
-    async def slow(this: Postgres, batch: Any) -> Any:
+    async def write_slowly(this: Postgres, batch: Any) -> Any:
         if rng.random() >= share:
             return await write(this, batch)
         try:
@@ -107,4 +107,4 @@ def slow_commits(share: float, seconds: float, seed: int) -> None:
             raise
         return outcome
 
-    Postgres.write = slow  # type: ignore[method-assign]
+    Postgres.write = write_slowly  # type: ignore[method-assign]

@@ -25,7 +25,7 @@ class Recorder:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._ops = 0
 
-    def say(self, event: str, **facts: Any) -> None:
+    def write(self, event: str, **facts: Any) -> None:
         """Write one line."""
         line = {"t": round(_true_time(), 6), "e": event, **facts}
         os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
@@ -33,7 +33,7 @@ class Recorder:
     def invoke(self, what: str, **facts: Any) -> int:
         """Record the start of an operation. Returns its number."""
         self._ops += 1
-        self.say("invoke", op=self._ops, what=what, **facts)
+        self.write("invoke", op=self._ops, what=what, **facts)
         return self._ops
 
 

@@ -113,13 +113,13 @@ class Injector:
         task.add_done_callback(self._running.discard)
 
     async def _do(self, name: str) -> None:
-        self._cluster.record.say("fault", what=name)
+        self._cluster.record.write("fault", what=name)
         try:
             where = await (self.scripted.get(name) or self.faults[name][1])()
         except Exception as error:
-            self._cluster.record.say("bug", text=f"{name}: {error!r}")
+            self._cluster.record.write("bug", text=f"{name}: {error!r}")
             raise
-        self._cluster.record.say("healed", what=name, where=where)
+        self._cluster.record.write("healed", what=name, where=where)
         if where:
             self.injected[name] += 1
 
@@ -130,7 +130,7 @@ class Injector:
             for process in (*cluster.replicas, *cluster.workers, *cluster.consoles):
                 if process.busy or process.running or process.may_leave:
                     continue
-                cluster.record.say("dead", party=process.name, code=process.code)
+                cluster.record.write("dead", party=process.name, code=process.code)
                 process.busy = True
                 if isinstance(process, Replica):
                     process.failpoints = ""
@@ -146,7 +146,7 @@ class Injector:
         for process in (*self._cluster.replicas, *self._cluster.participants):
             process.signal(signal.SIGCONT)
         await self._wait_for_replicas()
-        self._cluster.record.say("quiet")
+        self._cluster.record.write("quiet")
 
     async def _wait_for_replicas(self) -> None:
         for replica in self._cluster.replicas:
@@ -279,7 +279,7 @@ class Injector:
         replica.busy = True
         replica.signal(signal.SIGTERM)
         code = await replica.wait_for_exit(DRAIN_SECONDS)
-        self._cluster.record.say("drained", party=replica.name, code=code)
+        self._cluster.record.write("drained", party=replica.name, code=code)
         if code is None:
             await replica.kill()
         replica.failpoints = ""
@@ -329,7 +329,7 @@ class Injector:
         await asyncio.to_thread(database.promote)
         for replica in self._cluster.replicas:
             self._cluster.links[f"{replica.name}-database"].reset()
-        self._cluster.record.say("promoted")
+        self._cluster.record.write("promoted")
         await asyncio.sleep(self._duration())
         await asyncio.to_thread(database.add_standby)
         self._database_busy = False

@@ -44,7 +44,7 @@ class Run:
             await self._work()
         except AskbackError as error:
             if error.reason != "ERROR_REASON_LEASE_LOST":
-                self._worker.record.say("stopped", j=self.job_id, k=self.token, **refusal(error))
+                self._worker.record.write("stopped", j=self.job_id, k=self.token, **refusal(error))
         finally:
             self._worker.discard(self)
 
@@ -137,7 +137,7 @@ class Run:
                     wait = self._waits[prompt.prompt_id] = asyncio.get_running_loop().create_future()
                 known = await asyncio.shield(wait)
             prompt = known
-        self._worker.record.say(
+        self._worker.record.write(
             "got",
             j=self.job_id,
             k=self.token,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.chaos import Outcome, Plan, play
+from tests.faults.chaos import Outcome, Plan, run_plan
 from tests.faults.cluster import ClusterConfig
 from tests.faults.plants import PLANTS
 
 
-async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 1) -> Outcome:
+async def run_with_bug(name: str, folder: Path, *, seed: int = 1, longer: int = 1) -> Outcome:
     """Do the run for a planted bug; without a `name`, a run without a bug, which must have no violations."""
     plant = PLANTS.get(name)
     postgres = plant is not None and plant.database == "postgresql"
@@ -18,7 +18,7 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 
         workers=2,
         shared_process=True,
         plant=name,
-        client={"at_once": 20, **(plant.client if plant else {})},
+        client={"at_once": 12, **(plant.client if plant else {})},
         console={"slow": 3.0},
         settings={"drain_grace": 1, "sweep_interval": 1, **(plant.settings if plant else {})},
         slow_commits=plant.slow_commits if plant else "",
@@ -34,7 +34,7 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 
         patience=4.0 * longer if plant else 60.0,
         reach=2.5,
     )
-    return await play(plan, folder)
+    return await run_plan(plan, folder)
 
 
 def is_caught(name: str, outcome: Outcome) -> bool:

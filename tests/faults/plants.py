@@ -50,7 +50,8 @@ class Plant:
     client: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     slow_commits: str = ""
-    seconds: float = 3.0
+    seconds: float = 1.0
+    """Of load. A bug that takes no fault shows in almost every job."""
     says: str = ""
     """Part of the expected violation text, so that the bug is not found by accident."""
 
@@ -72,13 +73,13 @@ def plant(invariant: int, **more: Any) -> Callable[[Callable[[], None]], Callabl
 SLOW = {"slow_share": 0.25}
 
 
-@plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"))
+@plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"), seconds=3.0)
 def reply_before_commit() -> None:
     """Replies are sent before the write is committed."""
     write = job_store.Jobs.write
     kept = set()
 
-    async def hasty(this: Any, batch: Any) -> Written:
+    async def reply_at_once(this: Any, batch: Any) -> Written:
         async def later() -> None:
             await asyncio.sleep(0.3)
             with suppress(Exception):
@@ -89,10 +90,10 @@ def reply_before_commit() -> None:
         task.add_done_callback(kept.discard)
         return Written({}, datetime.now(UTC))
 
-    job_store.Jobs.write = hasty  # type: ignore[method-assign]
+    job_store.Jobs.write = reply_at_once  # type: ignore[method-assign]
 
 
-@plant(1, says="long after", database="postgresql")
+@plant(1, says="long after", database="postgresql", seconds=3.0)
 def hot_store_without_invalidation() -> None:
     """Jobs in memory are not updated when another replica changes them."""
     hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
@@ -104,13 +105,13 @@ def second_answer_accepted() -> None:
     """A second answer is reported as ACCEPTED too."""
     judged = prompt_rules._judge_answer
 
-    def generous(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
+    def accept_closed(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
         decided = judged(change, command, prompt, digest)
         if decided.reply.status is prompts.AnswerStatus.CLOSED:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.ACCEPTED))
         return decided
 
-    prompt_rules._judge_answer = generous
+    prompt_rules._judge_answer = accept_closed
 
 
 @plant(3, says="and then")
@@ -118,24 +119,29 @@ def resend_without_dedupe() -> None:
     """A repeated answer is judged again instead of getting its first result."""
     rule = RULES[c.AnswerPrompt]
 
-    def forgetful(known: Any, command: Any, facts: Any) -> RuleResult:
+    def report_closed(known: Any, command: Any, facts: Any) -> RuleResult:
         decided = rule(known, command, facts)
         if decided.reply.replayed and not decided.reply.prompt.is_open:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.CLOSED))
         return decided
 
-    RULES[c.AnswerPrompt] = forgetful
+    RULES[c.AnswerPrompt] = report_closed
 
 
 @plant(
-    4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1}
+    4,
+    says="lost token",
+    faults=("freeze_worker", "freeze_worker"),
+    client=SLOW,
+    settings={"lease_ttl": 1},
+    seconds=3.0,
 )
 def missing_fence() -> None:
     """Any worker may write to any job, whatever its fencing token."""
     worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
 
 
-@plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1})
+@plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1}, seconds=3.0)
 def session_never_reaped() -> None:
     """Jobs of a dead worker are never released."""
 
@@ -151,14 +157,14 @@ def holder_never_told() -> None:
     work_core.WorkCore._push_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
-@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW)
+@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW, seconds=3.0)
 def console_never_told_after_reconnect() -> None:
     """A new stream of a console does not get the prompts that are already open."""
 
-    async def nothing(this: Any, after: Any) -> None:
+    async def do_nothing(this: Any, after: Any) -> None:
         """Read no prompts, and treat the page as the last one."""
 
-    prompt_follower.PromptFollower._read_page = nothing  # type: ignore[method-assign]
+    prompt_follower.PromptFollower._read_page = do_nothing  # type: ignore[method-assign]
 
 
 @plant(6, says="still waits for", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=6.0)
@@ -219,14 +225,14 @@ def foreign_audience_told() -> None:
     prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
 
 
-@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW)
+@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW, seconds=3.0)
 def resume_token_skips() -> None:
     """A resumed stream reports that nothing was missed."""
 
-    async def nothing(this: Any, resume_token: str) -> None:
+    async def do_nothing(this: Any, resume_token: str) -> None:
         return None
 
-    prompt_follower.PromptFollower._resume = nothing  # type: ignore[method-assign]
+    prompt_follower.PromptFollower._resume = do_nothing  # type: ignore[method-assign]
 
 
 @plant(9, says="in place of")
@@ -234,12 +240,12 @@ def seq_gap() -> None:
     """Some events skip a sequence number."""
     event = Change.record
 
-    def skipping(this: Any, type: EventType, *more: Any) -> int:
+    def skip_number(this: Any, type: EventType, *more: Any) -> int:
         if type is EventType.JOB_LEASED:
             this.job = evolve(this.job, version=this.job.version + 1)
         return event(this, type, *more)
 
-    Change.record = skipping  # type: ignore[method-assign]
+    Change.record = skip_number  # type: ignore[method-assign]
 
 
 @plant(10, says="before its time")
@@ -247,7 +253,7 @@ def timeout_without_condition() -> None:
     """Deadlines fire without a check of the time."""
     add, early = timers.Timers._add, timedelta(seconds=0.25)
 
-    def sooner(this: Any, when: datetime, kind: str, job_id: str) -> None:
+    def add_early(this: Any, when: datetime, kind: str, job_id: str) -> None:
         add(this, when - early if kind == "due" else when, kind, job_id)
 
     def run_overdue(change: Change) -> None:
@@ -255,8 +261,8 @@ def timeout_without_condition() -> None:
             if prompt.expires_at is not None and prompt.expires_at - early <= change.facts.now:
                 life.close_prompt(change, prompt, PromptTrigger.EXPIRE)
 
-    timers.Timers._add = sooner  # type: ignore[method-assign]
-    for module in (life, job_rules, prompt_rules, worker_rules):
+    timers.Timers._add = add_early  # type: ignore[method-assign]
+    for module in (job_rules, prompt_rules):
         module.run_overdue = run_overdue
 
 
@@ -281,11 +287,11 @@ def created_job_lost() -> None:
     """One creation in twenty is confirmed but not written."""
     write, rng = job_store.Jobs.write, random.Random(1)
 
-    async def lossy(this: Any, batch: Any) -> Written:
+    async def drop_creations(this: Any, batch: Any) -> Written:
         kept = [w for w in batch if w.expected or rng.random() > 0.05]
         return await write(this, kept) if kept else Written({}, datetime.now(UTC))
 
-    job_store.Jobs.write = lossy  # type: ignore[method-assign]
+    job_store.Jobs.write = drop_creations  # type: ignore[method-assign]
 
 
 @plant(11, says="jobs", client={"twice_share": 0.3})
@@ -300,7 +306,7 @@ def request_not_deduplicated() -> None:
     RULES[c.CreateJob] = create_again
 
 
-@plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5})
+@plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5}, seconds=3.0)
 def retention_ignores_tokens() -> None:
     """Events are deleted by age, even if they are still needed."""
 
@@ -315,7 +321,7 @@ def stuck_stream_at_end() -> None:
     """The handler of a stream does not end with the stream."""
     serve = streams._serve
 
-    async def lingering(*anything: Any) -> None:
+    async def serve_forever(*anything: Any) -> None:
         try:
             await serve(*anything)
         finally:
@@ -323,4 +329,4 @@ def stuck_stream_at_end() -> None:
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
 
-    streams._serve = lingering
+    streams._serve = serve_forever

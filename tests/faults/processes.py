@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.support.forked import Forked
+from tests.support.forked import ForkedProgram
 from tests.support.processes import ROOT, quiet_port
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ManagedProcess:
         self.cluster = cluster
         self.name = name
         self._module = module
-        self._process: Forked | None = None
+        self._process: ForkedProgram | None = None
         self._listener: asyncio.Task[None] | None = None
         self._stdin = -1
         self._ended = asyncio.Event()
@@ -66,7 +66,7 @@ class ManagedProcess:
         environment = {**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()}
         (its_input, self._stdin), (stdout, its_output) = os.pipe(), os.pipe()
         with (self.cluster.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
-            self._process = Forked(
+            self._process = ForkedProgram(
                 f"{self._module}:main",
                 [self._module, *self.arguments()],
                 environment,
@@ -80,7 +80,7 @@ class ManagedProcess:
         self._ended = asyncio.Event()
         self._listener = asyncio.create_task(self._listen(self._process, os.fdopen(stdout, "rb")))
 
-    async def _listen(self, process: Forked, stdout: IO[bytes]) -> None:
+    async def _listen(self, process: ForkedProgram, stdout: IO[bytes]) -> None:
         loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdout)
         loop.add_reader(process.sentinel, self._end, process.sentinel)

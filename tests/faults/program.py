@@ -31,7 +31,7 @@ class RandomEndpoint:
     def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], rng: random.Random) -> None:
         self._endpoints = [Endpoint(target, user=user, groups=groups) for target in targets]
         self._rng = rng
-        self.target = self.shown = targets[0]
+        self.target = self.address = targets[0]
         self.tls = None
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -105,11 +105,11 @@ class Program:
         """Add to a counter; counters are sent with every report."""
         self.counts[what] = self.counts.get(what, 0) + more
 
-    def tell(self, **facts: Any) -> None:
+    def report(self, **facts: Any) -> None:
         """Report facts and counters to the parent process."""
         print(json.dumps({**facts, "counts": self.counts}), flush=True)
 
-    async def order(self) -> str:
+    async def next_order(self) -> str:
         """The next order; `end` if the parent process has ended."""
         return await self._orders.get()
 
@@ -130,12 +130,12 @@ class Program:
 
             async def report_counters() -> None:
                 while True:
-                    self.tell()
+                    self.report()
                     await asyncio.sleep(1)
 
             tasks = [asyncio.create_task(listen()), asyncio.create_task(report_counters())]
             await main()
-            self.tell(left=True)
+            self.report(left=True)
             for task in tasks:
                 task.cancel()
 

@@ -30,10 +30,10 @@ def _abort(transport: asyncio.Transport | None) -> None:
     transport.abort()
 
 
-class _Half(asyncio.Protocol):
+class _ProxySide(asyncio.Protocol):
     """One side of a proxied connection: forwards received data to its peer."""
 
-    def __init__(self, link: Link, peer: _Half | None = None) -> None:
+    def __init__(self, link: Link, peer: _ProxySide | None = None) -> None:
         self.link = link
         self.peer = peer
         self.transport: asyncio.Transport | None = None
@@ -41,7 +41,7 @@ class _Half(asyncio.Protocol):
         self._early: list[bytes] = []
         self._waiting: deque[tuple[float, bytes | None]] = deque()
         """Delayed data with its due times, in order. None stands for the end of the stream."""
-        self._heard_end = False
+        self._end_received = False
         """Whether this side has sent its end of stream."""
         self._ended = False
         """Whether that end has been forwarded."""
@@ -58,7 +58,7 @@ class _Half(asyncio.Protocol):
             for data in self.peer._early:
                 transport.write(data)
             self.peer._early.clear()
-            if self.peer._heard_end and not self.peer._waiting:
+            if self.peer._end_received and not self.peer._waiting:
                 self.peer._pass_end(transport)
             if self.link.is_stalled:
                 transport.pause_reading()
@@ -99,7 +99,7 @@ class _Half(asyncio.Protocol):
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
-        self._heard_end = True
+        self._end_received = True
         if self.link.lost != ("client" if self.from_client else "server"):
             self._in_turn(None)
         return True
@@ -144,7 +144,7 @@ class Link:
         self._upstream = upstream
         """Returns the upstream port. Called for each connection, because a promoted standby changes it."""
         self.port = 0
-        self.connections: set[_Half] = set()
+        self.connections: set[_ProxySide] = set()
         self._server: asyncio.Server | None = None
         self._dialling: set[asyncio.Task[None]] = set()
         self.wait = 0.0
@@ -161,7 +161,7 @@ class Link:
     async def open(self) -> None:
         """Listen for connections."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Half(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: _ProxySide(self), "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -172,7 +172,7 @@ class Link:
             task.cancel()
         self.reset()
 
-    def accept(self, half: _Half) -> None:
+    def accept(self, half: _ProxySide) -> None:
         """Connect an accepted client to the upstream."""
         if self.is_cut:
             _abort(half.transport)
@@ -184,9 +184,9 @@ class Link:
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 
-    async def _dial(self, half: _Half) -> None:
+    async def _dial(self, half: _ProxySide) -> None:
         loop: Any = asyncio.get_running_loop()
-        other = _Half(self, half)
+        other = _ProxySide(self, half)
         half.peer = other
         try:
             await loop.create_connection(lambda: other, "127.0.0.1", self._upstream())

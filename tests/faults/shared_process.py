@@ -24,8 +24,8 @@ def main() -> None:
         users = [ConsoleUser(p) for role, p in programs if role == "console"]
         client = JobClient(client_program)
         await asyncio.gather(*(w.start() for w in workers), *(u.start() for u in users), client.open())
-        first.tell(ready=True)
-        await client.follow_orders(lambda **facts: first.tell(**facts))
+        first.report(ready=True)
+        await client.follow_orders(lambda **facts: first.report(**facts))
         await asyncio.gather(*(w.leave() for w in workers), *(u.leave() for u in users))
 
     for _, program in programs[1:]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.checker.violation import INVARIANTS
-from tests.faults.planting import is_caught, play_planted
+from tests.faults.planting import is_caught, run_with_bug
 from tests.faults.plants import PLANTS
 from tests.support.processes import ROOT
 
@@ -32,7 +32,7 @@ async def test_the_checker_finds_each_planted_bug(
         request.getfixturevalue("postgres_programs")
     found = ""
     for attempt in range(1, ATTEMPTS + 1):
-        outcome = await play_planted(name, tmp_path / f"{attempt}", seed=attempt, longer=attempt)
+        outcome = await run_with_bug(name, tmp_path / f"{attempt}", seed=attempt, longer=attempt)
         if is_caught(name, outcome):
             return
         found = "\n  ".join(map(str, outcome.verdict.violations[:5]))
@@ -41,7 +41,7 @@ async def test_the_checker_finds_each_planted_bug(
 
 @pytest.mark.timeout(180)
 async def test_a_run_without_a_planted_bug_has_no_violations(tmp_path: Path) -> None:
-    outcome = await play_planted("", tmp_path)
+    outcome = await run_with_bug("", tmp_path)
     assert not outcome.verdict.violations, "\n".join(map(str, outcome.verdict.violations[:10]))
     assert outcome.verdict.prompts > 50
     assert outcome.verdict.answers > 50

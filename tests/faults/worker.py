@@ -69,7 +69,7 @@ class RawWorker:
         if self._session_id:
             for run in self.runs.values():
                 hello.held_jobs.add(job_id=run.job_id, token=run.token)
-        self.record.say("hello", session=self._session_id)
+        self.record.write("hello", session=self._session_id)
         return pb.WorkClientFrame(hello=hello)
 
     def heartbeat(self, *, leaving: bool) -> pb.WorkClientFrame:
@@ -80,7 +80,7 @@ class RawWorker:
 
     def on_welcome(self, frame: pb.WorkServerFrame) -> float:
         welcome = frame.welcome
-        self.record.say(
+        self.record.write(
             "welcome",
             session=welcome.session_id,
             resumed=welcome.resumed,
@@ -102,11 +102,11 @@ class RawWorker:
             case "prompt_resolved":
                 prompt = frame.prompt_resolved.prompt
                 if frame.prompt_resolved.late_answer:
-                    self.record.say("late", j=prompt.job_id, p=prompt.prompt_id)
+                    self.record.write("late", j=prompt.job_id, p=prompt.prompt_id)
                 elif (run := self.runs.get(prompt.job_id)) is not None:
                     run.take_resolution(prompt)
             case "lease_lost" if not leaving:  # the old stream does not know the leases of the next one
-                self.record.say("lease_lost", j=frame.lease_lost.job_id, k=frame.lease_lost.token)
+                self.record.write("lease_lost", j=frame.lease_lost.job_id, k=frame.lease_lost.token)
                 run = self.runs.get(frame.lease_lost.job_id)
                 if run is not None and run.token == frame.lease_lost.token:
                     self._lose(run.job_id)
@@ -117,7 +117,7 @@ class RawWorker:
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
         if error.reason == "ERROR_REASON_SESSION_NOT_FOUND":
-            self.record.say("session_lost", session=self._session_id)
+            self.record.write("session_lost", session=self._session_id)
             self._session_id = self._secret = ""
             for job_id in list(self.runs):
                 self._lose(job_id)
@@ -125,7 +125,7 @@ class RawWorker:
         return False
 
     def on_disconnect(self, spoken: float) -> None:
-        self.record.say("lost")
+        self.record.write("lost")
 
     # The methods that a job's run calls.
 
@@ -139,14 +139,14 @@ class RawWorker:
             reply = getattr(await self._session.request(frame), body)
         except AskbackError as error:
             if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-                self.record.say("no", op=op, **refusal(error))
+                self.record.write("no", op=op, **refusal(error))
             raise
         fields: dict[str, Any] = {}
         if what == "ask":
             fields = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
             if not reply.replayed and reply.prompt.revision == 1:
                 self._program.count("prompts")
-        self.record.say("ok", op=op, **fields)
+        self.record.write("ok", op=op, **fields)
         return reply
 
     def discard(self, run: Run) -> None:
@@ -156,7 +156,7 @@ class RawWorker:
 
     def _start_run(self, leased: pb.LeasedJob) -> None:
         known = self.runs.get(leased.job.job_id)
-        self.record.say("leased", j=leased.job.job_id, k=leased.token, attempt=leased.job.attempt)
+        self.record.write("leased", j=leased.job.job_id, k=leased.token, attempt=leased.job.attempt)
         if known is not None:
             if known.token == leased.token:
                 return
@@ -215,8 +215,8 @@ def main() -> None:
     async def live() -> None:
         worker = RawWorker(program)
         await worker.start()
-        program.tell(ready=True)
-        await program.order()
+        program.report(ready=True)
+        await program.next_order()
         await worker.leave()
 
     program.run(live)

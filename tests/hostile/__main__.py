@@ -22,7 +22,7 @@ from tests.hostile.secret_store import token_file
 from tests.support.service import serving
 
 
-async def _play(options: argparse.Namespace, seed: int, url: str, auth: str) -> list[str]:
+async def _run_seed(options: argparse.Namespace, seed: int, url: str, auth: str) -> list[str]:
     async with serving(url, auth=auth) as world:
         if options.what == "authorisation":
             return await search(world, options.attempts, seed)
@@ -60,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{folder}/askback.db"
         upgrade(url)
-        wrong = asyncio.run(_play(options, options.seed, url, str(token_file(Path(folder)))))
+        wrong = asyncio.run(_run_seed(options, options.seed, url, str(token_file(Path(folder)))))
     if wrong:
         sys.exit("\n".join(wrong[:50]))
     print("nothing went wrong")

@@ -1,6 +1,6 @@
 """Random callers make random calls with ids of others, and everything they receive is searched for secrets.
 
-Each secret (`canary`) has a rule that says who may ever see it. Nothing that a caller receives, including
+Each secret has a rule that says who may ever see it. Nothing that a caller receives, including
 error texts and trailers, may contain another secret. A caller must get the same reply for an object that it
 may not see and for one that does not exist.
 """
@@ -177,13 +177,13 @@ def request_pairs(user: User, stored: StoredSecrets) -> list[tuple[Any, str, Any
         for stub, method in METHODS:
             if method.client_streaming or (method.server_streaming and method.name != "WatchJob"):
                 continue
-            there, nowhere = _naming(method.input_type, hidden), _naming(method.input_type, absent)
-            if there != nowhere:
-                pairs.append((stub, method.name, there, nowhere))
+            of_hidden, of_absent = _request(method.input_type, hidden), _request(method.input_type, absent)
+            if of_hidden != of_absent:
+                pairs.append((stub, method.name, of_hidden, of_absent))
     return pairs
 
 
-def _naming(kind: Any, ids: tuple[str, str]) -> Any:
+def _request(kind: Any, ids: tuple[str, str]) -> Any:
     """A minimal valid request for these ids."""
     job_id, prompt_id = ids
     message = GetMessageClass(kind)()

@@ -44,7 +44,7 @@ MESSAGE = 4.0
 EVE = (("askback-user", "eve"), ("askback-groups", "crowd"))
 
 
-async def _say(call: Any, *messages: Any) -> None:
+async def _send(call: Any, *messages: Any) -> None:
     with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError):
         for message in messages:
             await call.write(message)
@@ -61,7 +61,7 @@ def _answers(prompt_id: str, comment: str, count: int) -> hitl.ConverseRequest:
     return hitl.ConverseRequest(frames=frames)
 
 
-class Hostile:
+class HostileStreams:
     """The hostile streams of one connection. Each method opens a stream, sends messages and never reads."""
 
     def __init__(self, channel: grpc.aio.Channel, prompt_ids: list[str], job_ids: list[str]) -> None:
@@ -78,7 +78,7 @@ class Hostile:
     async def consoles(self, _: int) -> Any:
         """Send a hello, so that the server sends a view of large prompts."""
         call = self._hitl.Converse(metadata=EVE)
-        await _say(call, _hello())
+        await _send(call, _hello())
         return call
 
     async def pages(self, _: int) -> Any:
@@ -88,19 +88,19 @@ class Hostile:
             hitl.ConverseClientFrame(ref=n, get_prompt=hitl.GetPromptRequest(prompt_id=next(self._prompts)))
             for n in range(2, 62)
         ]
-        await _say(call, _hello(), hitl.ConverseRequest(frames=frames))
+        await _send(call, _hello(), hitl.ConverseRequest(frames=frames))
         return call
 
     async def refusals(self, _: int) -> Any:
         """Send messages full of frames that are refused."""
         call = self._hitl.Converse(metadata=EVE)
-        await _say(call, _hello(), *[_answers("x", "", 998)] * 3)
+        await _send(call, _hello(), *[_answers("x", "", 998)] * 3)
         return call
 
     async def answers(self, _: int) -> Any:
         """Send large requests that wait for their replies."""
         call = self._hitl.Converse(metadata=EVE)
-        await _say(call, _hello(), *[_answers(next(self._prompts), "c" * 3_900, 498)] * 2)
+        await _send(call, _hello(), *[_answers(next(self._prompts), "c" * 3_900, 498)] * 2)
         return call
 
     async def prompts(self, _: int) -> Any:
@@ -119,7 +119,7 @@ class Hostile:
         """Lease jobs with large inputs."""
         call = self._workers.Work(metadata=EVE)
         hello = workers.WorkHello(worker_id=f"w{number}", job_types=["large"], capacity=20)
-        await _say(call, workers.WorkRequest(frames=[workers.WorkClientFrame(ref=1, hello=hello)]))
+        await _send(call, workers.WorkRequest(frames=[workers.WorkClientFrame(ref=1, hello=hello)]))
         return call
 
 
@@ -144,7 +144,7 @@ async def attack(target: str, kind: str, streams: int) -> None:
         greetings: list[Awaitable[Any]] = []
         for start in range(0, streams, PER_CONNECTION):
             channel = await stack.enter_async_context(_channel(target))
-            hostile = Hostile(channel, ids, job_ids)
+            hostile = HostileStreams(channel, ids, job_ids)
             for number in range(start, min(streams, start + PER_CONNECTION)):
                 begin = getattr(hostile, kinds[number % len(kinds)])
                 begun = asyncio.Event()
@@ -174,7 +174,7 @@ def _channel(target: str) -> grpc.aio.Channel:
 
 
 @dataclass
-class Figures:
+class FloodEffect:
     """The effect of a flood. Memory in MiB, times in seconds."""
 
     idle: float = 0.0
@@ -213,12 +213,12 @@ def memory_bound(kind: str, streams: int) -> float:
 
 async def measure(
     processes: Processes, kind: str, streams: int, seconds: float, afterwards: float = 3.0
-) -> Figures:
+) -> FloodEffect:
     """Run a flood of a kind for `seconds` beside a victim, which works on for `afterwards` seconds."""
     url = f"sqlite+aiosqlite:///{processes.folder}/{kind}.db"
     upgrade(url)
     server = await processes.server(url, name=f"server-{kind}", log_level="WARNING")
-    figures = Figures()
+    figures = FloodEffect()
     async with _channel(server.target) as channel:
         victim = Victim(channel, figures)
         await victim.prepare(100 if "workers" in kind else 10)
@@ -232,7 +232,7 @@ async def measure(
         async with _track_peak_memory(server, figures):
             working = asyncio.create_task(victim.work(600.0))
             try:
-                await hostile.says("flooded", within=120.0)
+                await hostile.wait_for_event("flooded", within=120.0)
             finally:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
@@ -246,7 +246,7 @@ async def measure(
 
 
 @asynccontextmanager
-async def _track_peak_memory(server: Server, figures: Figures) -> AsyncIterator[None]:
+async def _track_peak_memory(server: Server, figures: FloodEffect) -> AsyncIterator[None]:
     async def watch() -> None:
         while True:
             figures.peak = max(figures.peak, memory(server.pid))
@@ -262,7 +262,7 @@ async def _track_peak_memory(server: Server, figures: Figures) -> AsyncIterator[
 class Victim:
     """A tenant that works while another one floods the server."""
 
-    def __init__(self, channel: grpc.aio.Channel, figures: Figures) -> None:
+    def __init__(self, channel: grpc.aio.Channel, figures: FloodEffect) -> None:
         self._hitl = hitl_service_pb2_grpc.HitlServiceStub(channel)
         self._jobs = job_service_pb2_grpc.JobServiceStub(channel)
         self._figures = figures

@@ -105,7 +105,7 @@ async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -
     """Run a job with a secret in each text field. The audience of its prompts sees progress and labels."""
 
     def secret(what: str, *, users: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
-        made = Secret(f"canary-{what}-{namespace}-{end}", namespace, frozenset(users), frozenset(groups))
+        made = Secret(f"secret-{what}-{namespace}-{end}", namespace, frozenset(users), frozenset(groups))
         stored.secrets.append(made)
         return made.text
 
@@ -182,7 +182,7 @@ async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -
 
 async def _one(owner: Caller, stored: StoredSecrets, namespace: str, audience: str, answered: bool) -> None:
     tag = f"{namespace}-{audience}-{'answered' if answered else 'open'}"
-    title, value, given, label = (f"canary-{what}-{tag}" for what in ("title", "input", "answer", "label"))
+    title, value, given, label = (f"secret-{what}-{tag}" for what in ("title", "input", "answer", "label"))
     content = prompts.PromptContent(kind="deep_understanding", title=title, labels={"l": label})
     content.questions.questions.add(question_id="q", title="?").text.multiline = True
     if audience == "law":

@@ -23,5 +23,5 @@ async def test_hidden_and_absent_objects_get_the_same_reply(service_with_tokens:
             if (pair[1], name) in seen:
                 continue  # one hidden job per method is enough
             seen.add((pair[1], name))
-            there, nowhere = await answers_of(service_with_tokens, user, pair)
-            assert there == nowhere, (name, pair[1])
+            hidden_answers, absent_answers = await answers_of(service_with_tokens, user, pair)
+            assert hidden_answers == absent_answers, (name, pair[1])

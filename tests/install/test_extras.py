@@ -12,7 +12,7 @@ from tests.support.processes import Processes, quiet_port
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
 SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
-BRINGS = {
+ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,
     "tui": {"prompt_toolkit", "rich"},
@@ -26,7 +26,7 @@ PACKAGES = {
     "testing": ("askback", "askback_server"),
 }
 """The packages whose modules must be importable with each extra."""
-WALK = """
+IMPORT_ALL = """
 import importlib, pkgutil, sys
 seen, missing = 0, set()
 for package in sys.argv[1:]:
@@ -61,9 +61,9 @@ def test_all_modules_can_be_imported_with_an_extra(extra: tuple[str, Environment
     """Only libraries of other extras may be missing."""
     name, environment = extra
     environment.check()
-    seen, *missing = environment.says(WALK, *PACKAGES[name]).split()
+    seen, *missing = environment.run_program(IMPORT_ALL, *PACKAGES[name]).split()
     assert int(seen) > 20
-    others = set().union(*BRINGS.values()) - BRINGS[name]
+    others = set().union(*ADDED.values()) - ADDED[name]
     assert set(missing) <= (others if name != "server" else set())
 
 
@@ -71,8 +71,8 @@ def test_an_extra_installs_no_packages_of_others(extra: tuple[str, Environment])
     """Nor development tools."""
     name, environment = extra
     there = {package.replace("-", "_") for package in environment.packages()}
-    assert there >= BRINGS[name]
-    others = set().union(*BRINGS.values()) - BRINGS[name]
+    assert there >= ADDED[name]
+    others = set().union(*ADDED.values()) - ADDED[name]
     assert not {"mypy", "ruff", "grpcio_tools", *others} & there
 
 

@@ -71,7 +71,7 @@ def test_import_askback_loads_no_library(light: Environment) -> None:
     program = (
         "import sys; before = set(sys.modules); import askback; print(*sorted(set(sys.modules) - before))"
     )
-    loaded = {name.partition(".")[0] for name in light.says(program).split()}
+    loaded = {name.partition(".")[0] for name in light.run_program(program).split()}
     assert loaded - set(sys.stdlib_module_names) == {"askback"}
 
 

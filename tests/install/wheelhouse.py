@@ -114,7 +114,7 @@ class Environment:
         """The size of the installed packages on disk."""
         return sum(path.stat().st_size for path in self.site.rglob("*") if path.is_file())
 
-    def says(self, program: str, *arguments: str) -> str:
+    def run_program(self, program: str, *arguments: str) -> str:
         """Run a Python program in the environment, isolated from the checkout. Returns its output."""
         return run(self.python, "-P", "-c", program, *arguments)
 

@@ -11,7 +11,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, CANCELLED, EDIT, PENDING_HITL, REJECT, RESPOND, REVISE, answer
 from tests.support.service import ServiceWorld
-from tests.support.shell import CommandResult, Running, Shell
+from tests.support.shell import CommandResult, RunningCommand, Shell
 
 
 async def _open(world: ServiceWorld) -> prompts.Prompt:
@@ -21,10 +21,10 @@ async def _open(world: ServiceWorld) -> prompts.Prompt:
     return prompt
 
 
-async def _asking(shell: Shell, *words: str) -> Running:
+async def _asking(shell: Shell, *words: str) -> RunningCommand:
     """`askback ask`, as soon as it has asked."""
     running = await shell.start("ask", *words)
-    await running.says("asked ", on="err")
+    await running.wait_for_line("asked ", on="err")
     return running
 
 
@@ -162,7 +162,7 @@ async def test_ctrl_c_leaves_the_question_open(lite: ServiceWorld, shell: Shell)
     job_id, flags = re.findall(r"askback job watch (\S+)(.*)", done.err)[0]
     assert (await lite.job(job_id)).state == PENDING_HITL
     watching = await shell.start("job", "watch", job_id, *flags.split())
-    await watching.says("asks: Deploy?")
+    await watching.wait_for_line("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=REJECT))
     assert (await watching.result()).code == 5
     as_json = await shell.start("ask", "Deploy?", "--json", "--request-id", "r-9")

@@ -27,34 +27,34 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     ana = consoles.start("ana", "console", "--bell")
-    await ana.sees("nothing is open\naskback> ")
+    await ana.wait_for("nothing is open\naskback> ")
     prompt = await lite.create_prompt(form("How many?"))
-    await ana.sees("* 1 new: [clarify] How many?")
-    await ana.says("answer 1", "Decide: ")
+    await ana.wait_for("* 1 new: [clarify] How many?")
+    await ana.enter("answer 1", "Decide: ")
     assert "\a" in ana.raw
-    await ana.says("", "1/2 How many?")
-    await ana.says("x", "! must be a whole number")
-    await ana.says("3", "2/2 Why?")
-    await ana.says("so", "Send it?")
-    await ana.says("y", "Answered: How many?\naskback> ")
+    await ana.enter("", "1/2 How many?")
+    await ana.enter("x", "! must be a whole number")
+    await ana.enter("3", "2/2 Why?")
+    await ana.enter("so", "Send it?")
+    await ana.enter("y", "Answered: How many?\naskback> ")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
-    await ana.asks("1", "answered by ana")  # the number alone shows it
-    await ana.says("approve 1", "! 1 answered by ana")
+    await ana.repeat_until("1", "answered by ana")  # the number alone shows it
+    await ana.enter("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
     assert await ana.wait_for_end() == 4  # on a pipe, what was refused counts
 
 
 async def test_a_step_and_a_reminder_ring_again(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     ana = consoles.start("ana", "console", "--bell")
-    await ana.sees("nothing is open\naskback> ")
+    await ana.wait_for("nothing is open\naskback> ")
     steps = [prompts.EscalationStep(after=seconds(1), raise_priority=5)]
     reminders = prompts.Reminders(after=seconds(2.5), every=seconds(60))
     prompt = await lite.create_prompt(form("How many?", escalation=steps, reminders=reminders))
-    await ana.sees("* 1 new: [clarify] How many?")
-    await ana.sees("* 1 escalated: [clarify] How many?")
-    await ana.sees("* 1 reminded: [clarify] How many?")
-    await ana.says("show 1", "step 1 of 1 is taken")
+    await ana.wait_for("* 1 new: [clarify] How many?")
+    await ana.wait_for("* 1 escalated: [clarify] How many?")
+    await ana.wait_for("* 1 reminded: [clarify] How many?")
+    await ana.enter("show 1", "step 1 of 1 is taken")
     assert ana.raw.count("\a") == 3
     ana.type("quit\n")
     await ana.wait_for_end()
@@ -67,8 +67,8 @@ async def test_two_consoles_race_for_one_prompt(lite: ServiceWorld, consoles: In
         prompt = await lite.create_prompt()
         both = [consoles.start(name, "console") for name in ("ana", "bob")]
         for desk in both:
-            await desk.sees("askback> ")
-            await desk.says("show 1")
+            await desk.wait_for("askback> ")
+            await desk.enter("show 1")
         for desk in both:
             desk.type("approve 1\nquit\n")
         for desk in both:
@@ -88,22 +88,22 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(
     first = await lite.create_prompt(form("First?"))
     second = await lite.create_prompt(confirm("Second?"))
     ana = consoles.start("ana", "console")
-    await ana.sees("askback> ")
-    await ana.says("show 2")
-    await ana.says("answer 1", "Decide: ")
-    await ana.says("", "1/2 ")
+    await ana.wait_for("askback> ")
+    await ana.enter("show 2")
+    await ana.enter("answer 1", "Decide: ")
+    await ana.enter("", "1/2 ")
     winner = answer(first, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
     await lite.as_user("bob").hitl.AnswerPrompt(winner)
-    await ana.sees("+ 1 answered by bob ")
-    assert " UTC)" in await ana.sees(": RESPOND: First?")
-    await ana.sees("What you typed was not sent. " + ENTER)
+    await ana.wait_for("+ 1 answered by bob ")
+    assert " UTC)" in await ana.wait_for(": RESPOND: First?")
+    await ana.wait_for("What you typed was not sent. " + ENTER)
     for typed in ("3", "approve 2", "y"):  # what a person in flow, or a script, goes on with
-        await ana.says(typed, ENTER)
-    await ana.says("", "askback> ")
+        await ana.enter(typed, ENTER)
+    await ana.enter("", "askback> ")
     assert (await lite.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await lite.prompt(first.prompt_id)).submissions == 1
-    await ana.says("approve", "! 1 answered by bob")  # the selection has not slid to the other one
-    await ana.says("approve 2 read it", "Approved: Second?")
+    await ana.enter("approve", "! 1 answered by bob")  # the selection has not slid to the other one
+    await ana.enter("approve 2 read it", "Approved: Second?")
     closed = (await lite.prompt(second.prompt_id)).resolution.answer
     assert (closed.user_id, closed.comment) == ("ana", "read it")
     ana.type("quit\n")
@@ -116,17 +116,17 @@ async def test_what_is_typed_for_an_older_wording_goes_nowhere(
     lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", confirm("Old wording"))
     ana = consoles.start("ana", "console")
-    await ana.sees("askback> ")
-    await ana.says("answer 1", "Decide: ")
+    await ana.wait_for("askback> ")
+    await ana.enter("answer 1", "Decide: ")
     await lite.amend(lease, "k", "New wording")
-    await ana.sees("+ 1 changed: it is at revision 2 now: New wording")
-    await ana.sees(ENTER)
-    await ana.says("1", ENTER)
-    await ana.says("")
+    await ana.wait_for("+ 1 changed: it is at revision 2 now: New wording")
+    await ana.wait_for(ENTER)
+    await ana.enter("1", ENTER)
+    await ana.enter("")
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
-    shown = await ana.says("approve 1", "Confirm? [y/N] ")  # not read yet: shown first
+    shown = await ana.enter("approve 1", "Confirm? [y/N] ")  # not read yet: shown first
     assert "[confirm] New wording" in shown
-    await ana.says("y", "Approved: New wording")
+    await ana.enter("y", "Approved: New wording")
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.revision == 2
 
 
@@ -135,12 +135,12 @@ async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(
 ) -> None:
     prompt = await lite.create_prompt(confirm("Delete all?"))
     ana = consoles.start("ana", "console")
-    await ana.sees("askback> ")
-    shown = await ana.says("approve 1", "Confirm? [y/N] ")
+    await ana.wait_for("askback> ")
+    shown = await ana.enter("approve 1", "Confirm? [y/N] ")
     assert "[confirm] Delete all?" in shown
-    await ana.says("", "1 is left as it is")
+    await ana.enter("", "1 is left as it is")
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
-    await ana.says("reject 1 no way", "Rejected: Delete all?")
+    await ana.enter("reject 1 no way", "Rejected: Delete all?")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.decision, closed.comment) == (REJECT, "no way")
 
@@ -149,19 +149,19 @@ async def test_claims_hold_and_are_given_back(lite: ServiceWorld, consoles: Inte
     prompt = await lite.create_prompt(confirm("Mine"))
     ana, bob = consoles.start("ana", "console"), consoles.start("bob", "console")
     for desk in (ana, bob):
-        await desk.sees("askback> ")
-    await ana.says("claim 1", "1 is yours")
-    await bob.asks("show 1", "claimed by  ana")
-    await bob.says("approve 1", "CLAIMED: ana has taken it on; nothing was decided")
-    await ana.says("release 1", "1 is not claimed any more")
-    await bob.says("claim 1", "1 is yours")
+        await desk.wait_for("askback> ")
+    await ana.enter("claim 1", "1 is yours")
+    await bob.repeat_until("show 1", "claimed by  ana")
+    await bob.enter("approve 1", "CLAIMED: ana has taken it on; nothing was decided")
+    await ana.enter("release 1", "1 is not claimed any more")
+    await bob.enter("claim 1", "1 is yours")
     bob.type("quit\n")
     await bob.wait_for_end()
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
-    await ana.says("claim 1", "1 is yours")
-    await ana.says("skip 1", "1 is left to others")
+    await ana.enter("claim 1", "1 is yours")
+    await ana.enter("skip 1", "1 is left to others")
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
-    await ana.says("list", "nothing is open")
+    await ana.enter("list", "nothing is open")
 
 
 async def test_a_script(lite: ServiceWorld, shell: Shell) -> None:
@@ -186,16 +186,16 @@ async def test_a_script_that_loses_ends_with_4(
 ) -> None:
     prompt = await lite.create_prompt()
     ana = consoles.start("ana", "console")
-    await ana.sees("askback> ")
-    await ana.says("show 1")
-    await ana.says("claim 1")
+    await ana.wait_for("askback> ")
+    await ana.enter("show 1")
+    await ana.enter("claim 1")
     other = consoles.start("bob", "console")
-    await other.sees("askback> ")
-    await other.says("show 1")
-    await other.says("approve 1", "CLAIMED")
+    await other.wait_for("askback> ")
+    await other.enter("show 1")
+    await other.enter("approve 1", "CLAIMED")
     other.type("quit\n")
     assert await other.wait_for_end() == 4
-    await ana.says("approve 1", "Approved: ")
+    await ana.enter("approve 1", "Approved: ")
     ana.type("quit\n")
     assert await ana.wait_for_end() == 0
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.decision == ACCEPT
@@ -209,13 +209,13 @@ async def test_many_prompts_at_the_start_and_only_mine(
         await lite.create_prompt(confirm(f"Prompt {number}", priority=number % 3))
     await lite.create_prompt(confirm("Not for ana", audience=prompts.Audience(users=["bob"])))
     ana = consoles.start("ana", "console")
-    shown = await ana.sees("askback> ")
+    shown = await ana.wait_for("askback> ")
     assert "50 open" in shown
     assert shown.count("Prompt ") == 50
     priorities = [line.split()[0] for line in shown.splitlines() if "Prompt " in line]
     assert priorities == sorted(priorities, reverse=True)
     narrowed = consoles.start("ana", "console", "--kind", "clarify")
-    await narrowed.sees("nothing is open")
+    await narrowed.wait_for("nothing is open")
 
 
 async def test_a_console_that_is_refused_says_why(lite: ServiceWorld, shell: Shell) -> None:
@@ -230,15 +230,15 @@ async def test_a_notice_does_not_disturb_what_is_typed(
     """A claim by somebody else changes nothing for who types; a new prompt stands above the question."""
     prompt = await lite.create_prompt(form("First?"))
     ana = consoles.start("ana", "console")
-    await ana.sees("askback> ")
-    await ana.says("answer 1", "Decide: ")
-    await ana.says("", "1/2 ")
-    await ana.sees("> ")
+    await ana.wait_for("askback> ")
+    await ana.enter("answer 1", "Decide: ")
+    await ana.enter("", "1/2 ")
+    await ana.wait_for("> ")
     await lite.create_prompt(confirm("Second?"))
-    await ana.sees("\n* 2 new: [confirm] Second?\n     > ")
-    await ana.says("4", "2/2 ")
-    await ana.says("", "Send it?")
-    await ana.says("y", "Answered: First?")
+    await ana.wait_for("\n* 2 new: [confirm] Second?\n     > ")
+    await ana.enter("4", "2/2 ")
+    await ana.enter("", "Send it?")
+    await ana.enter("y", "Answered: First?")
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.values_json == '{"n":4}'
     request = hitl.GetPromptRequest(prompt_id=prompt.prompt_id)
     assert (await lite.hitl.GetPrompt(request)).prompt.submissions == 1

@@ -83,13 +83,13 @@ async def test_watch(lite: ServiceWorld, shell: Shell) -> None:
     first = await lite.create_prompt(confirm("First"))
     for options in ([], ["--json"]):
         watching = await shell.start("inbox", "ls", "--watch", *options)
-        await watching.says("caughtUp" if options else "First")
+        await watching.wait_for_line("caughtUp" if options else "First")
         second = await lite.create_prompt(confirm("Second"))
-        await watching.says(second.prompt_id)
+        await watching.wait_for_line(second.prompt_id)
         await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=second.prompt_id))
-        claimed = await watching.says(second.prompt_id)
+        claimed = await watching.wait_for_line(second.prompt_id)
         await lite.as_user("bob").hitl.AnswerPrompt(answer(second, decision=REJECT))
-        ended = await watching.says(second.prompt_id)
+        ended = await watching.wait_for_line(second.prompt_id)
         if options:
             assert json.loads(claimed)["prompt"]["claimedBy"] == "bob"
             assert json.loads(ended) == {

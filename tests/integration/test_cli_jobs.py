@@ -88,17 +88,17 @@ async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
 
-    async def listed(*options: str) -> list[str]:
+    async def list_ids(*options: str) -> list[str]:
         return [job["jobId"] for job in (await shell.ok("job", "ls", "--json", *options)).lines]
 
-    assert await listed() == ids[::-1]
-    assert await listed("--type", "a") == [ids[1], ids[0]]
-    assert await listed("--state", "cancelled") == [ids[0]]
-    assert await listed("--state", "cancelled", "--state", "pending", "--type", "a") == [ids[1], ids[0]]
-    assert await listed("--label", "n=2") == [ids[2]]
-    assert await listed("--owner", "bob") == []
-    assert await listed("--since", "1h") == ids[::-1]
-    assert await listed("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
+    assert await list_ids() == ids[::-1]
+    assert await list_ids("--type", "a") == [ids[1], ids[0]]
+    assert await list_ids("--state", "cancelled") == [ids[0]]
+    assert await list_ids("--state", "cancelled", "--state", "pending", "--type", "a") == [ids[1], ids[0]]
+    assert await list_ids("--label", "n=2") == [ids[2]]
+    assert await list_ids("--owner", "bob") == []
+    assert await list_ids("--since", "1h") == ids[::-1]
+    assert await list_ids("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
     some = await shell.ok("job", "ls", "--limit", "2")
     assert [line.split("\t")[:4] for line in some.out.splitlines()] == [
         ["pending", "b", "", ids[2]],
@@ -149,7 +149,7 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
-    await watching.says('"JOB_LEASED"')
+    await watching.wait_for_line('"JOB_LEASED"')
     await lite.workers.ReportProgress(
         workers.ReportProgressRequest(
             job_id=job_id,
@@ -159,7 +159,7 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
         )
     )
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
-    await watching.says('"PROMPT_ASKED"')
+    await watching.wait_for_line('"PROMPT_ASKED"')
     await lite.hitl.AnswerPrompt(answer(prompt))
     await _complete(lite, leased)
     done = await watching.result()
@@ -199,7 +199,7 @@ async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shel
     assert "failed: Empty: no money" in failed.out
     no = await lite.create_prompt(confirm("Deploy?"))
     watching = await shell.start("job", "watch", no.job_id)
-    await watching.says("asks: Deploy?")
+    await watching.wait_for_line("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(no, decision=REJECT))
     assert (await watching.result()).code == 5
     yes = await lite.create_prompt(confirm("Deploy?"))
@@ -249,7 +249,7 @@ async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
 async def test_an_interrupt_leaves_the_job(lite: ServiceWorld, shell: Shell) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         waiting = await shell.start("job", "start", "t", "--wait")
-        await waiting.says("started", on="err")
+        await waiting.wait_for_line("started", on="err")
         waiting.signal(number)
         done = await waiting.result()
         assert done.code == 130

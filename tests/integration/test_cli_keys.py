@@ -55,17 +55,17 @@ async def test_one_burst_answers_one_question_at_most(
     both = await lite.create_prompt(confirm("One?")), await lite.create_prompt(confirm("Two?"))
     ana = terminal(consoles, "approve", *(prompt.prompt_id for prompt in both))
     ana.type("y\r")  # before anything was drawn
-    await ana.sees("Confirm? [y/N] ")
+    await ana.wait_for("Confirm? [y/N] ")
     assert "\x1b[?2004h" in ana.raw
     for keys in ("y\ry\ry\r", f"{PASTE}y\ry\r{ENDS}", f"{PASTE}y{ENDS}", "yes\rplease do\r", "yyyyyy"):
         ana.type(keys)
         await _shows_a_key(ana)
-        await ana.says("", "! type one of: ")  # nothing of the burst was an answer
-        await ana.sees("Confirm? [y/N] ")
+        await ana.enter("", "! type one of: ")  # nothing of the burst was an answer
+        await ana.wait_for("Confirm? [y/N] ")
     assert await _open(lite, *both) == [True, True]
-    await ana.says("y", "Approved: One?")
-    await ana.sees("Confirm? [y/N] ")
-    await ana.says(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
+    await ana.enter("y", "Approved: One?")
+    await ana.wait_for("Confirm? [y/N] ")
+    await ana.enter(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
     assert await ana.wait_for_end() == 0
     assert await _open(lite, *both) == [False, True]
 
@@ -73,20 +73,20 @@ async def test_one_burst_answers_one_question_at_most(
 async def test_a_paste_stays_in_its_field(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     prompt = await lite.create_prompt(confirm("Deploy?"))
     ana = terminal(consoles, "answer", prompt.prompt_id)
-    await ana.sees("Decide: ")
+    await ana.wait_for("Decide: ")
     ana.type(f"{PASTE}a\ry\r{ENDS}")
-    await ana.says("", "! type one of these keys")
-    await ana.sees("Decide: ")
-    await ana.says("c", "Comment: ")
+    await ana.enter("", "! type one of these keys")
+    await ana.wait_for("Decide: ")
+    await ana.enter("c", "Comment: ")
     ana.type("Only if green.\r\rElse reject.\r")
-    await ana.sees("Else reject.")
-    await ana.says("", "Decide: ")
-    await ana.says("a", "Confirm? [y/N] ")
+    await ana.wait_for("Else reject.")
+    await ana.enter("", "Decide: ")
+    await ana.enter("a", "Confirm? [y/N] ")
     ana.type(f"{PASTE}y\ry\r{ENDS}")
-    await ana.says("", "Decide: ")  # the Enter alone: no
+    await ana.enter("", "Decide: ")  # the Enter alone: no
     assert await _open(lite, prompt) == [True]
-    await ana.says("a", "Confirm? [y/N] ")
-    await ana.says("y", "Approved: Deploy?")
+    await ana.enter("a", "Confirm? [y/N] ")
+    await ana.enter("y", "Approved: Deploy?")
     assert await ana.wait_for_end() == 0
     said = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (said.decision, said.comment) == (ACCEPT, "Only if green.\n\nElse reject.")
@@ -96,11 +96,11 @@ async def test_next_asks_again_for_an_unknown_key(lite: ServiceWorld, consoles: 
     prompt = await lite.create_prompt(confirm("Take me?"))
     ana = terminal(consoles, "next")
     for keys in ("x", "", "skip it", "1", "aa", "y"):
-        await ana.sees("Decide: ")
-        await ana.says(keys, "these keys")
-    await ana.sees("Decide: ")
+        await ana.wait_for("Decide: ")
+        await ana.enter(keys, "these keys")
+    await ana.wait_for("Decide: ")
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
-    await ana.says("s", "nothing more waits")
+    await ana.enter("s", "nothing more waits")
     assert await ana.wait_for_end() == 0
     assert "1 skipped and still open" in ana.shown
     assert await _open(lite, prompt) == [True]
@@ -111,31 +111,31 @@ async def test_next_goes_back_and_forth(lite: ServiceWorld, consoles: Interactiv
     for title in ("First?", "Second?", "Third?"):
         await lite.create_prompt(confirm(title))
     ana = terminal(consoles, "next")
-    await ana.sees("[confirm] First?")
-    await ana.sees("Decide: ")
-    await ana.says("c looks fine", "the next decision carries it")
-    await ana.sees("Decide: ")
-    await ana.says("k", "there is none before this one")
-    await ana.sees("Decide: ")
-    await ana.says("j", "[confirm] Second?")
-    await ana.sees("Decide: ")
-    await ana.says("/third", "[confirm] Third?")
-    await ana.sees("Decide: ")
-    await ana.says("/nothing like it", "none has the words 'nothing like it'")
-    await ana.sees("Decide: ")
-    await ana.says("k", "[confirm] Second?")
-    await ana.sees("Decide: ")
-    await ana.says("r", "Reason (Enter for none): ")
-    await ana.says("too dear", "Rejected: Second?")
-    await ana.sees("[confirm] Third?")
-    await ana.sees("Decide: ")
-    await ana.says("k", "[confirm] First?")
-    await ana.sees("Decide: ")
-    await ana.says("a", "comment: looks fine")
-    await ana.sees("Confirm? [y/N] ")
-    await ana.says("y", "Approved: First?")
-    await ana.sees("Decide: ")
-    await ana.says("q", "2 answered")
+    await ana.wait_for("[confirm] First?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("c looks fine", "the next decision carries it")
+    await ana.wait_for("Decide: ")
+    await ana.enter("k", "there is none before this one")
+    await ana.wait_for("Decide: ")
+    await ana.enter("j", "[confirm] Second?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("/third", "[confirm] Third?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("/nothing like it", "none has the words 'nothing like it'")
+    await ana.wait_for("Decide: ")
+    await ana.enter("k", "[confirm] Second?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("r", "Reason (Enter for none): ")
+    await ana.enter("too dear", "Rejected: Second?")
+    await ana.wait_for("[confirm] Third?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("k", "[confirm] First?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("a", "comment: looks fine")
+    await ana.wait_for("Confirm? [y/N] ")
+    await ana.enter("y", "Approved: First?")
+    await ana.wait_for("Decide: ")
+    await ana.enter("q", "2 answered")
     assert await ana.wait_for_end() == 0
     prompts_now = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
     assert [(p.content.title, p.claimed_by) for p in prompts_now] == [("Third?", "")]
@@ -153,28 +153,28 @@ async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(
         await lite.create_prompt(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
     ]
     ana = consoles.start("ana", "console", terminal=True)
-    await ana.sees("askback> ")
-    await ana.says("show 1", "a Approve   e Accept with changes")
-    await ana.sees("askback> ")
-    await ana.says("e", "Ctrl-S when you are done")
-    await ana.sees("two")
+    await ana.wait_for("askback> ")
+    await ana.enter("show 1", "a Approve   e Accept with changes")
+    await ana.wait_for("askback> ")
+    await ana.enter("e", "Ctrl-S when you are done")
+    await ana.wait_for("two")
     ana.type("three\rfour")
-    await ana.sees("four")
+    await ana.wait_for("four")
     ana.type(CTRL_S)
-    await ana.sees("Notes: +2 -0 lines")
-    await ana.sees("Send it? ")
-    await ana.says("y", "Approved with changes: Notes 0?")
-    await ana.sees("askback> ")
+    await ana.wait_for("Notes: +2 -0 lines")
+    await ana.wait_for("Send it? ")
+    await ana.enter("y", "Approved with changes: Notes 0?")
+    await ana.wait_for("askback> ")
     ana.type(UP)
-    await ana.sees("e")
+    await ana.wait_for("e")
     ana.type(UP)
-    await ana.sees("show 1")
+    await ana.wait_for("show 1")
     ana.type("\x7f")
-    await ana.says("2", "[preview] Notes 1?")
-    await ana.sees("askback> ")
-    await ana.says("a", "Approve? [y/N] ")
-    await ana.says("y", "Approved: Notes 1?")
-    await ana.sees("askback> ")
+    await ana.enter("2", "[preview] Notes 1?")
+    await ana.wait_for("askback> ")
+    await ana.enter("a", "Approve? [y/N] ")
+    await ana.enter("y", "Approved: Notes 1?")
+    await ana.wait_for("askback> ")
     said = [(await lite.prompt(one.prompt_id)).resolution.answer for one in (first, second)]
     assert [(one.edits[0].text if one.edits else "") for one in said] == ["one\ntwo\nthree\nfour\n", ""]
     ana.type("q\n")
@@ -189,21 +189,21 @@ async def test_a_long_text_is_paged(lite: ServiceWorld, consoles: InteractivePro
     parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
     first, second = [await lite.create_prompt(confirm(f"{n}?", contents=parts)) for n in range(2)]
     ana = terminal(consoles, "approve", first.prompt_id, second.prompt_id, rows=40)
-    await ana.sees("Enter: more, all: the rest, q: stop -- ")
+    await ana.wait_for("Enter: more, all: the rest, q: stop -- ")
     for key in ("y", "a"):  # `a` approves elsewhere, and does nothing here
-        await ana.says(key, "! type one of: more, b, back, all, q, quit")
-        await ana.sees("q: stop -- ")
+        await ana.enter(key, "! type one of: more, b, back, all, q, quit")
+        await ana.wait_for("q: stop -- ")
     assert "/important" not in ana.shown
-    await ana.says("q", "You have not been shown all of it")
-    await ana.sees("Say yes to what you have not seen? [y/N] ")
-    await ana.says("", "left as it is")
-    await ana.sees("q: stop -- ")
-    await ana.says("", "q: stop -- ")
+    await ana.enter("q", "You have not been shown all of it")
+    await ana.wait_for("Say yes to what you have not seen? [y/N] ")
+    await ana.enter("", "left as it is")
+    await ana.wait_for("q: stop -- ")
+    await ana.enter("", "q: stop -- ")
     assert ana.shown.count("[confirm] 1?") == 2  # the title stands above each page
-    await ana.says("b", "q: stop -- ")
-    await ana.says("all", "rm -rf /important")
-    await ana.sees("Confirm? [y/N] ")
-    await ana.says("y", "Approved: 1?")
+    await ana.enter("b", "q: stop -- ")
+    await ana.enter("all", "rm -rf /important")
+    await ana.wait_for("Confirm? [y/N] ")
+    await ana.enter("y", "Approved: 1?")
     assert await ana.wait_for_end() == 0
     assert await _open(lite, first, second) == [True, False]
 
@@ -215,18 +215,18 @@ async def test_a_console_tracks_what_was_shown(lite: ServiceWorld, consoles: Int
         confirm("Link?", contents=[prompts.PromptPart(content_id="r", url="https://x/r")])
     )
     ana = consoles.start("ana", "console", terminal=True)
-    await ana.sees("askback> ")
+    await ana.wait_for("askback> ")
     for number in "12":
-        await ana.says(f"show {number}")
-        await ana.says(f"approve {number}", "Say yes to what you have not seen? [y/N] ")
-        await ana.says("", f"{number} is left as it is")
-        await ana.sees("askback> ")
-    await ana.says("show 1 --full")
-    await ana.says("approve 1", "Approved: Long?")
-    await ana.sees("askback> ")
+        await ana.enter(f"show {number}")
+        await ana.enter(f"approve {number}", "Say yes to what you have not seen? [y/N] ")
+        await ana.enter("", f"{number} is left as it is")
+        await ana.wait_for("askback> ")
+    await ana.enter("show 1 --full")
+    await ana.enter("approve 1", "Approved: Long?")
+    await ana.wait_for("askback> ")
     ana.type("approve 2\rapprove 2\r")
-    await ana.sees("approve 2\napprove 2")
-    await ana.says("", "one command at a time")
+    await ana.wait_for("approve 2\napprove 2")
+    await ana.enter("", "one command at a time")
     assert await _open(lite, long, link) == [False, True]
 
 
@@ -236,20 +236,20 @@ async def test_what_was_typed_is_offered_after_an_amendment(
     lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k", form("How many?"))
     ana = terminal(consoles, "answer", prompt.prompt_id)
-    await ana.sees("Decide: ")
-    await ana.says("", "1/2 ")
-    await ana.says("7", "2/2 ")
+    await ana.wait_for("Decide: ")
+    await ana.enter("", "1/2 ")
+    await ana.enter("7", "2/2 ")
     amended = form("How many?", body="at most 9")
     await lite.ask(lease, "k", amended)
-    await ana.sees("+ changed: it is at revision 2 now")
-    await ana.sees(AGAIN)
-    await ana.says("because", AGAIN)
-    await ana.says("", "How many?: 7")
-    await ana.sees("at most 9")
-    await ana.sees("[Enter: 7]> ")
-    await ana.says("", "2/2 ")
-    await ana.says("", "Send it?")
-    await ana.says("y", "Answered: How many?")
+    await ana.wait_for("+ changed: it is at revision 2 now")
+    await ana.wait_for(AGAIN)
+    await ana.enter("because", AGAIN)
+    await ana.enter("", "How many?: 7")
+    await ana.wait_for("at most 9")
+    await ana.wait_for("[Enter: 7]> ")
+    await ana.enter("", "2/2 ")
+    await ana.enter("", "Send it?")
+    await ana.enter("y", "Answered: How many?")
     said = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (said.values_json, said.revision) == ('{"n":7}', 2)
 
@@ -260,18 +260,18 @@ async def test_what_happens_meanwhile_is_told_at_once(
     """How much time is left, who took it on, and the end; what was typed is written out."""
     prompt = await lite.create_prompt(form("How many?", timeout=seconds(300)))
     ana = terminal(consoles, "answer", prompt.prompt_id)
-    await ana.sees("Decide: ")
-    await ana.says("", "1/2 ")
-    await ana.sees(" left")
-    await ana.says("7", "2/2 ")
+    await ana.wait_for("Decide: ")
+    await ana.enter("", "1/2 ")
+    await ana.wait_for(" left")
+    await ana.enter("7", "2/2 ")
     bob = lite.as_user("bob").hitl
     await bob.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id))
-    await ana.sees("* bob has taken it on")
+    await ana.wait_for("* bob has taken it on")
     ended = answer(prompt, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
     await bob.AnswerPrompt(ended)
-    await ana.sees("+ answered by bob")
-    await ana.sees(AGAIN)
-    await ana.says("", "How many?: 7")
+    await ana.wait_for("+ answered by bob")
+    await ana.wait_for(AGAIN)
+    await ana.enter("", "How many?: 7")
     assert await ana.wait_for_end() == 4
 
 
@@ -306,7 +306,7 @@ async def test_a_revision_is_answered_or_nothing(
         assert "STALE" in done.out + done.err
         assert "revision 2 asks: [confirm] New wording" in done.out + done.err
     ana = terminal(consoles, "answer", prompt.prompt_id, "--revision", "1")
-    await ana.sees("STALE")
+    await ana.wait_for("STALE")
     assert await ana.wait_for_end() == 4
     assert await _open(lite, prompt) == [True]
     await shell.ok("inbox", "approve", prompt.prompt_id, "--revision", "2")
@@ -328,7 +328,7 @@ async def test_without_prompt_toolkit_nobody_is_asked(
     prompt = await lite.create_prompt(confirm("Deploy?"))
     for words in (["inbox", "approve", prompt.prompt_id], ["console"]):
         ana = consoles.start_installed("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
-        await ana.sees("needs prompt_toolkit: pip install 'askback[tui]'")
+        await ana.wait_for("needs prompt_toolkit: pip install 'askback[tui]'")
         assert await ana.wait_for_end() == 2
     words = ["inbox", "approve", "--yes", prompt.prompt_id]
     yes = consoles.start_installed("ana", *words, PYTHONPATH=str(tmp_path))

@@ -66,14 +66,14 @@ async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
     table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
     plain = await shell.start("job", "ls", "--watch")
     as_json = await shell.start("job", "ls", "--watch", "--json")
-    assert (await table.says(first.job_id[-6:])).startswith("queued  refund")
-    assert (await plain.says(first.job_id)).split("\t")[:3] == ["changed", "pending", "refund"]
-    await as_json.says("caughtUp")
+    assert (await table.wait_for_line(first.job_id[-6:])).startswith("queued  refund")
+    assert (await plain.wait_for_line(first.job_id)).split("\t")[:3] == ["changed", "pending", "refund"]
+    await as_json.wait_for_line("caughtUp")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=first.job_id, reason="wrong"))
-    line = await table.says("cancelled")
+    line = await table.wait_for_line("cancelled")
     assert line.split() == ["cancelled", "refund", first.job_id[-6:], "wrong"]
-    assert (await plain.says("cancelled")).split("\t")[3:5] == ["wrong", first.job_id]
-    assert json.loads(await as_json.says("CANCELLED"))["job"]["cancelledBy"] == "ada"
+    assert (await plain.wait_for_line("cancelled")).split("\t")[3:5] == ["wrong", first.job_id]
+    assert json.loads(await as_json.wait_for_line("CANCELLED"))["job"]["cancelledBy"] == "ada"
     for watching in (table, plain, as_json):
         watching.kill()
     assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
@@ -84,17 +84,17 @@ async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
 async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: ServiceWorld, shell: Shell) -> None:
     """Others are not told of, and those that have ended are in the table if they were asked for."""
     running = await shell.start("job", "ls", "--watch", "--state", "running")
-    await running.says("0 jobs", on="err")
+    await running.wait_for_line("0 jobs", on="err")
     await lite.create("other")
     leased = await lite.lease_new_job("import")
-    first = (await running.says("changed")).split("\t")
+    first = (await running.wait_for_line("changed")).split("\t")
     assert first[:3] == ["changed", "running", "import"]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
     release = workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token)
     await lite.workers.ReleaseJob(release)
-    await running.says("changed\tcancelled")
+    await running.wait_for_line("changed\tcancelled")
     ended = await shell.start("job", "ls", "--watch", "--state", "cancelled", "-o", "table", COLUMNS="100")
-    assert "import" in await ended.says(leased.job.job_id[-6:])
+    assert "import" in await ended.wait_for_line(leased.job.job_id[-6:])
     for watching in (running, ended):
         watching.kill()
 

@@ -181,7 +181,7 @@ async def test_hostile_text_does_nothing(
 async def test_hostile_answers_do_nothing(lite: ServiceWorld, shell: Shell) -> None:
     """What `askback ask` prints goes into scripts and onto terminals."""
     asking = await shell.start("ask", "Why?", "--kind", "clarify")
-    await asking.says("asked ", on="err")
+    await asking.wait_for_line("asked ", on="err")
     [prompt] = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
     await lite.hitl.AnswerPrompt(answer(prompt, decision=prompts.DECISION_RESPOND, comment=EVIL))
     done = await asking.result()

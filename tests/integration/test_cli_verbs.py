@@ -67,19 +67,19 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
         words = ("--role", "console", "--namespace", "pay", "--expires", "30d")
         token = (await shell.ok("token", "add", "ana", *words)).out.strip()
 
-        async def answered(code: int) -> None:
+        async def wait_for_code(code: int) -> None:
             """Wait until the server has read the file again, as it does once a second."""
             async with asyncio.timeout(30):
                 while (await shell.run("whoami", ASKBACK_TOKEN=token)).code != code:
                     pass
 
-        await answered(0)
+        await wait_for_code(0)
         found = (await shell.ok("whoami", "--json", ASKBACK_TOKEN=token)).json
         assert (found["subject"], found["roles"], found["namespaces"]) == ("ana", ["console"], ["pay"])
         assert found["authentication"] == "TOKEN"
         assert "expireTime" in found
         await shell.ok("token", "revoke", "ana")
-        await answered(8)
+        await wait_for_code(8)
         nobody = await shell.run("whoami")
         assert (nobody.code, "send a token" in nobody.err) == (8, True)
 
@@ -167,7 +167,7 @@ async def test_delete_asks_first_and_takes_finished_jobs_only(lite: ServiceWorld
 async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell) -> None:
     """With the server that the asker has from its environment, and for one who may answer."""
     asking = await shell.start("ask", "Sure?", "--to", "group:ops", "--user", "eve")
-    printed = await asking.says("to answer: ", on="err")
+    printed = await asking.wait_for_line("to answer: ", on="err")
     command = shlex.split(printed.partition("to answer: ")[2])
     assert command[:3] == ["askback", "inbox", "approve"]
     assert command[-2:] == ["--group", "ops"]
@@ -178,7 +178,7 @@ async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell)
     done = await asking.result()
     assert (done.code, done.out) == (0, "yes, by bob\n")
     choice = await shell.start("ask", "Where?", "--choice", "a,b", "--to", "user:zoe")
-    printed = await choice.says("to answer: ", on="err")
+    printed = await choice.wait_for_line("to answer: ", on="err")
     assert re.search(r"askback inbox answer [0-9a-f]{8} --server 127\.0\.0\.1:\d+ --user zoe\n", printed)
 
 
@@ -253,7 +253,7 @@ async def test_a_job_that_waits_says_for_what(
             (await lite.create("nosuchtype"), "for the job type 'nosuchtype' if no worker serves it"),
             (await lite.create("t", prompt=confirm(audience=audience("x"))), "waits for people: 1 question"),
         ):
-            waiting = asyncio.create_task(start_module._result(session, job.job_id))
+            waiting = asyncio.create_task(start_module._wait_for_result(session, job.job_id))
             said = ""
             async with asyncio.timeout(10):
                 while says not in said:

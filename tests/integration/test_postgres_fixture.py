@@ -105,25 +105,25 @@ async def test_a_lent_database_comes_back_as_a_copy_of_the_template(
     """Whatever a test has put into it, and however it was left: under a name of its own."""
     pool = DatabasePool(postgres, migrated_template)
     try:
-        first = pool.lend()
+        first = pool.acquire()
         settings = "SELECT string_agg(name || value, ',' ORDER BY name) FROM askback_settings"
         made = await fetch_value(first, settings)
         still = await asyncpg.connect(first.replace("+asyncpg", ""))
         await still.execute("UPDATE askback_settings SET value = 'changed'")
         await still.execute("SELECT nextval('job_events_id_seq')")
-        pool.take_back(first)
+        pool.release(first)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
             await still.execute("SELECT 1")
-        second = pool.lend()
+        second = pool.acquire()
         assert second != first
         with pytest.raises(asyncpg.InvalidCatalogNameError):
             await fetch_value(first, "SELECT 1")
         assert await fetch_value(second, settings) == made
         assert await fetch_value(second, "SELECT nextval('job_events_id_seq')") == 1
         await fetch_value(second, "CREATE TABLE left_behind (x int)")
-        pool.take_back(second)
-        third = pool.lend()
+        pool.release(second)
+        third = pool.acquire()
         assert await fetch_value(third, "SELECT to_regclass('left_behind')") is None
-        pool.take_back(third)
+        pool.release(third)
     finally:
         pool.close()

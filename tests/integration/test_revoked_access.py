@@ -64,7 +64,7 @@ async def world(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
 
         def look() -> None:
             file._refresh()
-            open_calls.look()
+            open_calls.check()
 
         tokens.now = look
         yield running
@@ -122,7 +122,7 @@ async def end_of(call: Any) -> Any:
             async with asyncio.timeout(10):
                 await call
         return refusal_of(refused.value)
-    return await (call.wait_for_end() if hasattr(call, "ended") else status(call))
+    return await (call.wait_for_end() if hasattr(call, "wait_for_end") else status(call))
 
 
 @pytest.mark.parametrize("how", ["removed", "expired", "another's"])

@@ -17,7 +17,7 @@ import pytest
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.lifecycle import Service
 from askback_server.transport.certificates import BadCertificates
-from tests.support.authority import Authority, Pair
+from tests.support.authority import Authority, KeyPair
 from tests.support.refusals import SOON, expect_refusal, outcome
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -60,7 +60,9 @@ def tls(folder: Path, *, mutual: bool = False) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def channel(service: Service, roots: bytes, me: Pair | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(
+    service: Service, roots: bytes, me: KeyPair | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own."""
     credentials = grpc.ssl_channel_credentials(
         roots, me.key if me is not None else None, me.certificate if me is not None else None
@@ -77,7 +79,7 @@ async def subject(opened: grpc.aio.Channel, token: str = "") -> str:
     return str(made.job.user_id)
 
 
-async def presented(service: Service) -> bytes:
+async def server_certificate(service: Service) -> bytes:
     """The certificate that a new connection is shown, in PEM. No gRPC: a handshake alone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -103,7 +105,7 @@ async def test_calls_and_streams_go_over_tls(
             await console.hello()
             assert (await console.snapshot())[0] == []
             await console.aclose()
-        assert "without --tls-client-ca nobody can show one" in caplog.text  # the file has such entries
+        assert "without --tls-client-ca no client can present one" in caplog.text  # the file has such entries
         # In the clear: no call at all.
         assert await outcome(world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=2)) == "UNAVAILABLE"
 
@@ -138,7 +140,7 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
 ) -> None:
     auth = str(folder / "tokens.toml")
     async with serving(lite_url, auth=auth, **tls(folder, mutual=True)) as world:
-        assert "nobody can show one" not in caplog.text
+        assert "can present one" not in caplog.text
         bob = authority.client("bob")
         async with channel(world.service, authority.pem, bob) as opened:
             assert await subject(opened) == "bob by his certificate"
@@ -178,10 +180,10 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         await console.hello()
         await console.snapshot()
         before = (folder / "tls.crt").read_bytes()
-        assert await presented(world.service) == before
+        assert await server_certificate(world.service) == before
         new = authority.server().put(folder)
-        assert await presented(world.service) == new.certificate != before
-        assert [r for r in caplog.records if "a new certificate is in force" in r.message]
+        assert await server_certificate(world.service) == new.certificate != before
+        assert [r for r in caplog.records if "a new certificate is in use" in r.message]
         # The stream of before goes on, both ways.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
         assert (await console.event("upserted")).prompt.content.title == "Still there?"
@@ -203,10 +205,10 @@ async def test_kubernetes_swaps_a_link(lite_url: str, tmp_path: Path, authority:
     for file in ("tls.crt", "tls.key"):
         (mount / file).symlink_to(f"..data/{file}")
     async with serving(lite_url, **tls(mount)) as world:
-        assert await presented(world.service) == first.certificate
+        assert await server_certificate(world.service) == first.certificate
         (mount / "..next").symlink_to("..1")
         os.replace(mount / "..next", mount / "..data")
-        assert await presented(world.service) == (mount / "..1" / "tls.crt").read_bytes()
+        assert await server_certificate(world.service) == (mount / "..1" / "tls.crt").read_bytes()
 
 
 @pytest.mark.parametrize("what", ["half", "nonsense", "gone", "encrypted", "roots"])
@@ -229,17 +231,17 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
         else:
             (folder / "ca.crt").write_text("nobody")
         for _ in range(3):
-            assert await presented(world.service) == before
+            assert await server_certificate(world.service) == before
             async with channel(world.service, authority.pem, bob) as opened:
                 assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
         errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert len(errors) == 1, errors
-        assert "the one of before stays" in errors[0]
+        assert "the previous one stays in use" in errors[0]
         assert str(folder / ("ca.crt" if what == "roots" else "tls.")) in errors[0]
         # As soon as it is whole again, it is taken.
         (folder / "ca.crt").write_bytes(authority.pem)
         new.put(folder)
-        assert await presented(world.service) == new.certificate
+        assert await server_certificate(world.service) == new.certificate
 
 
 async def test_new_authorities_of_clients_are_taken_up(

@@ -35,13 +35,13 @@ def _ignore_failed_guards(patch: Patch) -> None:
 def _reply_without_a_commit(patch: Patch) -> None:
     write = Engine._write
 
-    async def hopeful(self: Engine, groups: Sequence[Any]) -> Any:
+    async def ignore_unavailability(self: Engine, groups: Sequence[Any]) -> Any:
         try:
             return await write(self, groups)
         except StorageUnavailable:
             return {}
 
-    patch.setattr(Engine, "_write", hopeful)
+    patch.setattr(Engine, "_write", ignore_unavailability)
 
 
 def _skip_learning(patch: Patch) -> None:
@@ -51,12 +51,12 @@ def _skip_learning(patch: Patch) -> None:
 def _keep_older_image(patch: Patch) -> None:
     put = HotJobs.put
 
-    def gullible(self: HotJobs, aggregate: Any) -> Any:
+    def keep_first(self: HotJobs, aggregate: Any) -> Any:
         if aggregate.job is not None and aggregate.job.job_id in self._entries:
             return self._entries[aggregate.job.job_id][0]
         return put(self, aggregate)
 
-    patch.setattr(HotJobs, "put", gullible)
+    patch.setattr(HotJobs, "put", keep_first)
 
 
 def _equal_digests(patch: Patch) -> None:
@@ -75,28 +75,28 @@ def _without(part: str) -> Plant:
     def plant(patch: Patch) -> None:
         require = Change.require
 
-        def less(self: Change, **what: Any) -> None:
+        def require_less(self: Change, **what: Any) -> None:
             require(self, **{k: v for k, v in what.items() if k != part})
 
-        patch.setattr(Change, "require", less)
+        patch.setattr(Change, "require", require_less)
 
     return plant
 
 
 def _forget_own_writes(patch: Patch) -> None:
-    async def no_ids(*_: Any) -> set[str]:
+    async def find_no_ids(*_: Any) -> set[str]:
         return set()
 
-    patch.setattr(Jobs, "_ours", no_ids)
+    patch.setattr(Jobs, "_ours", find_no_ids)
 
 
 def _reuse_token(patch: Patch) -> None:
     put = Change.set
 
-    def stuck(self: Change, **values: Any) -> None:
+    def set_first_token(self: Change, **values: Any) -> None:
         put(self, **{k: 1 if k == "token" else v for k, v in values.items()})
 
-    patch.setattr(Change, "set", stuck)
+    patch.setattr(Change, "set", set_first_token)
 
 
 def _skip_wake_up_after_prompt(patch: Patch) -> None:

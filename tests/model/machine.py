@@ -63,37 +63,45 @@ class Machine(RuleBasedStateMachine):
         rng = Random(seed)
         for name in ("s1", "s2"):
             self.run(self.open_session(name, "wanda" if name == "s1" else "wim"))
-        self.run(self.perform([self.create(rng)], [0]))
-        self.run(self.perform([("lease", self.lease(rng, "r1"))], [0]))
+        self.run(self.perform([self.draw_creation(rng)], [0]))
+        self.run(self.perform([("lease", self.draw_lease(rng, "r1"))], [0]))
 
     @rule(seed=st.integers(0, 2**32))
-    def something_happens(self, seed: int) -> None:
+    def run_an_action(self, seed: int) -> None:
         rng = Random(seed)
-        one = [self.one, self.one, self.one, self.two, self.fault, self.crash, self.skew]
-        other = [self.time, self.sessions, self.feeds, self.sweep]
+        calls = [
+            self.call_once,
+            self.call_once,
+            self.call_once,
+            self.call_concurrently,
+            self.call_with_fault,
+            self.crash_replica,
+            self.call_with_skewed_clock,
+        ]
+        other = [self.advance_time, self.change_session, self.read_or_suspend_feed, self.sweep_jobs]
         if self.rig.is_postgres:
-            other.append(self.overtake)
-        happens = rng.choice([*one, *one, *other])
+            other.append(self.commit_out_of_order)
+        action = rng.choice([*calls, *calls, *other])
         try:
-            self.run(happens(rng))
+            self.run(action(rng))
         except Exception as error:
             # A race may go another way when Hypothesis repeats it, so attach the trace now.
-            error.add_note("\n".join([*self.trace, f"{happens.__name__}, {seed}"]))
+            error.add_note("\n".join([*self.trace, f"{action.__name__}, {seed}"]))
             raise
 
     # --- actions ---
 
-    async def one(self, rng: Random) -> None:
-        await self.perform([self.draw_call(rng)], [self.place(rng)])
+    async def call_once(self, rng: Random) -> None:
+        await self.perform([self.draw_call(rng)], [self.draw_replica(rng)])
 
-    async def two(self, rng: Random) -> None:
+    async def call_concurrently(self, rng: Random) -> None:
         """Run two or three calls at the same time, on one or both replicas, mostly on one job."""
         count = rng.choice([2, 2, 3])
         calls = [self.draw_call(rng) for _ in range(count)]
-        await self.perform(calls, [self.place(rng) for _ in calls])
+        await self.perform(calls, [self.draw_replica(rng) for _ in calls])
 
-    async def fault(self, rng: Random) -> None:
-        place = self.place(rng)
+    async def call_with_fault(self, rng: Random) -> None:
+        place = self.draw_replica(rng)
         self.rig.replicas[place].faulty.next = fault = rng.choice(FAULTS)
         await self.perform([self.draw_call(rng)], [place], fault)
         self.rig.replicas[place].faulty.clear()
@@ -101,12 +109,12 @@ class Machine(RuleBasedStateMachine):
             # The replica never learned of its commit: the feed must bring its deadlines.
             await self.rig.read(self.rig.replicas[place])
 
-    async def crash(self, rng: Random) -> None:
+    async def crash_replica(self, rng: Random) -> None:
         """Crash a replica before or after a commit, and restart it."""
-        place, call = self.place(rng), self.draw_call(rng)
+        place, call = self.draw_replica(rng), self.draw_call(rng)
         faulty = self.rig.replicas[place].faulty
         faulty.next = crash = rng.choice(CRASHES)
-        doing = asyncio.create_task(self.do(self.rig.replicas[place], call))
+        doing = asyncio.create_task(self.execute(self.rig.replicas[place], call))
         hung = asyncio.create_task(faulty.hung.wait())
         await asyncio.wait((doing, hung), return_when=asyncio.FIRST_COMPLETED)
         reply = doing.result() if doing.done() else ("refused", "StorageUnavailable")
@@ -118,9 +126,9 @@ class Machine(RuleBasedStateMachine):
         stored = await self.settle([call, *due], [reply, *[None] * len(due)])
         self.began[place] = {i: p.version for e in stored.values() for i, p in e["prompts"].items()}
 
-    async def skew(self, rng: Random) -> None:
+    async def call_with_skewed_clock(self, rng: Random) -> None:
         """Make a call on a replica with a wrong clock: deadlines hold, and the write corrects the clock."""
-        place = self.place(rng)
+        place = self.draw_replica(rng)
         every = [(n, k, p) for n, j in self.model.jobs.items() for k, p in j["prompts"].items()]
         names = [(n, k) for n, k, p in every if not p["claim"][0]]
         if not names:
@@ -130,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         until = self.model.jobs[name]["prompts"][key]["until"]
         # An answer that would be accepted: stale or invalid ones are recorded without a time guard.
         prompt = self.model.jobs[name]["prompts"][key]
-        answer = self.answer(rng, name, key)
+        answer = self.draw_answer(rng, name, key)
         answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="")
         call = rng.choice([("expire", {"job": name}), answer])
         fast = rng.choice([-40, -4, 4, 40])
@@ -145,7 +153,7 @@ class Machine(RuleBasedStateMachine):
         self.rig.own[place].fast = timedelta(0)
         self.rig.replicas[place].clock.observe(self.rig.true.now())
 
-    async def time(self, rng: Random) -> None:
+    async def advance_time(self, rng: Random) -> None:
         """Advance the time. Timers fire at once or later, as after a pause of the process."""
         seconds = rng.choice([0.5, 1.0, 4.0, 5.0, 10.0, 45.0, 70.0])
         await self.rig.advance(seconds)
@@ -159,11 +167,11 @@ class Machine(RuleBasedStateMachine):
         """The calls that timers make, in any order: jobs are independent."""
         return [(verb, {"job": name}) for verb in ("expire", "end_grace") for name in self.model.jobs]
 
-    async def sessions(self, rng: Random) -> None:
+    async def change_session(self, rng: Random) -> None:
         """Renew, resume, open or reap a session."""
         name = rng.choice(["s1", "s2"])
         what = rng.choice(["beat", "beat", "resume", "reap", "reap", "open"])
-        store, model = self.rig.replicas[self.place(rng)].database.sessions, self.model.sessions
+        store, model = self.rig.replicas[self.draw_replica(rng)].database.sessions, self.model.sessions
         lives = self.model.alive(name)
         if what == "beat":
             epoch = max(1, model.get(name, {"epoch": 1})["epoch"] - rng.choice([0, 0, 1]))
@@ -192,9 +200,9 @@ class Machine(RuleBasedStateMachine):
         self.translator.session_names[row.session_id] = name
         self.model.sessions[name] = {"epoch": 1, "until": self.model.now + TTL}
 
-    async def feeds(self, rng: Random) -> None:
+    async def read_or_suspend_feed(self, rng: Random) -> None:
         """A replica reads the feed, or its feed fails and its memory must not be used."""
-        place = self.place(rng)
+        place = self.draw_replica(rng)
         replica = self.rig.replicas[place]
         if rng.choice([True, True, False]):
             await self.rig.read(replica)
@@ -202,22 +210,22 @@ class Machine(RuleBasedStateMachine):
         else:
             replica.hot.suspend()
 
-    async def sweep(self, rng: Random) -> None:
+    async def sweep_jobs(self, rng: Random) -> None:
         """Run the sweep of both replicas at once: jobs past their retention are deleted."""
         await asyncio.gather(*(r.sweep.sweep() for r in self.rig.replicas))
         purges = [("purge", {"job": j}) for j in self.model.jobs]
         await self.settle(purges, [None] * len(purges))
 
-    async def overtake(self, rng: Random) -> None:
+    async def commit_out_of_order(self, rng: Random) -> None:
         """A transaction that began first commits last: a reader in between must not skip its events."""
         slow, call, other = self.rig.replicas[1], self.draw_call(rng), self.draw_call(rng)
         if call[1]["job"] == other[1]["job"]:
             return
         gate = slow.faulty.gate = asyncio.Event()
-        doing = asyncio.create_task(self.do(slow, call))
+        doing = asyncio.create_task(self.execute(slow, call))
         hung = asyncio.create_task(slow.faulty.hung.wait())
         await asyncio.wait((doing, hung), return_when=asyncio.FIRST_COMPLETED)
-        second = await self.do(self.rig.replicas[0], other)
+        second = await self.execute(self.rig.replicas[0], other)
         await self.rig.replicas[0].feed.read()
         gate.set()
         first = await doing
@@ -230,23 +238,23 @@ class Machine(RuleBasedStateMachine):
 
     # --- calls ---
 
-    def place(self, rng: Random) -> int:
+    def draw_replica(self, rng: Random) -> int:
         return int(rng.choice([0, 1]))
 
-    def create(self, rng: Random) -> Call:
+    def draw_creation(self, rng: Random) -> Call:
         missing = [n for n in JOBS if n not in self.model.jobs]
-        ask = self.content(rng) if rng.choice([False, False, False, True]) else None
+        ask = self.draw_content(rng) if rng.choice([False, False, False, True]) else None
         attempts, priority = rng.randint(1, 3), rng.randint(0, 1)
         return "create", {"job": (missing or JOBS)[0], "ask": ask, "attempts": attempts, "priority": priority}
 
-    def content(self, rng: Random) -> dict[str, Any]:
+    def draw_content(self, rng: Random) -> dict[str, Any]:
         final = rng.choice(["EXPIRE", "EXPIRE", "DEFAULT", "FAIL_JOB"])
         timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
         title = rng.choice(["Is it right?", "Is it good?"])
         blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
         return {"title": title, "blocking": blocking, "timeout": timeout, "final": final, "law": law}
 
-    def lease(self, rng: Random, job: str) -> dict[str, Any]:
+    def draw_lease(self, rng: Random, job: str) -> dict[str, Any]:
         name = rng.choice(["s1", "s2"])
         epoch = self.model.sessions.get(name, {"epoch": 1})["epoch"]
         return {"job": job, "session": name, "epoch": epoch, "who": "wanda" if name == "s1" else "wim"}
@@ -255,18 +263,18 @@ class Machine(RuleBasedStateMachine):
         """Draw a call, usually one that is valid in the job's state."""
         job = rng.choice([*([*self.model.jobs] * 4), "new"])
         if job == "new":
-            return self.create(rng)
+            return self.draw_creation(rng)
         j = self.model.jobs[job]
-        kinds = [self.person] * 3 if j["prompts"] else []
-        kinds += [self.client] * (2 if j["state"] in ENDED else 1)
+        kinds = [self.draw_user_call] * 3 if j["prompts"] else []
+        kinds += [self.draw_client_call] * (2 if j["state"] in ENDED else 1)
         if j["session"] is not None:
-            kinds += [self.holder] * 6
+            kinds += [self.draw_holder_call] * 6
         elif j["state"] == "PENDING":
-            kinds += [lambda rng, job: ("lease", self.lease(rng, job))] * 4
+            kinds += [lambda rng, job: ("lease", self.draw_lease(rng, job))] * 4
         made: Call = rng.choice(kinds)(rng, job)
         return made
 
-    def client(self, rng: Random, job: str) -> Call:
+    def draw_client_call(self, rng: Random, job: str) -> Call:
         verb = rng.choice(["update", "update", "cancel", "delete", "withdraw"])
         if verb == "withdraw":
             keys = [*self.model.jobs[job]["prompts"], "nothing"]
@@ -274,7 +282,7 @@ class Machine(RuleBasedStateMachine):
         priority = {"priority": rng.randint(0, 3)} if verb == "update" else {}
         return verb, {"job": job, **priority}
 
-    def holder(self, rng: Random, job: str) -> Call:
+    def draw_holder_call(self, rng: Random, job: str) -> Call:
         j = self.model.jobs[job]
         epoch = self.model.sessions.get(j["session"], {"epoch": 1})["epoch"]
         mistake = rng.choice([""] * 8 + ["token", "who", "epoch"])
@@ -292,7 +300,7 @@ class Machine(RuleBasedStateMachine):
             new = KEYS[len(keys) % len(KEYS)]
             key = rng.choice([new, new, *keys])
             same = key in keys and rng.random() < 0.5
-            ask = j["prompts"][key]["ask"] if same else self.content(rng)
+            ask = j["prompts"][key]["ask"] if same else self.draw_content(rng)
             instead = rng.choice([(), (), *((k,) for k in keys if k != key)])
             return verb, {**held, "key": key, "ask": ask, "instead": instead}
         more: dict[str, Any] = {
@@ -304,16 +312,16 @@ class Machine(RuleBasedStateMachine):
         }.get(verb, {})
         return verb, {**held, **more}
 
-    def person(self, rng: Random, job: str) -> Call:
+    def draw_user_call(self, rng: Random, job: str) -> Call:
         prompts = self.model.jobs[job]["prompts"]
         still = [k for k, p in prompts.items() if p["state"] == "PENDING"]
         key = rng.choice([*still, *still, *prompts])
         verb = rng.choice(["answer"] * 6 + ["claim", "unclaim"])
         if verb == "answer":
-            return self.answer(rng, job, key)
+            return self.draw_answer(rng, job, key)
         return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"])}
 
-    def answer(self, rng: Random, job: str, key: str) -> Call:
+    def draw_answer(self, rng: Random, job: str, key: str) -> Call:
         p = self.model.jobs[job]["prompts"][key]
         if p["answers"] and rng.random() < 0.5:
             id = rng.choice([*p["answers"]])
@@ -335,7 +343,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- running calls and checking the results ---
 
-    async def do(self, replica: Replica, call: Call) -> Reply:
+    async def execute(self, replica: Replica, call: Call) -> Reply:
         verb, what = call
         if "epoch" in what and verb != "lease":
             what = {**what, "session": self.model.jobs[what["job"]]["session"]}
@@ -348,7 +356,7 @@ class Machine(RuleBasedStateMachine):
     async def perform(self, calls: Sequence[Call], places: Sequence[int], fault: str = "") -> None:
         self.trace.append(f"{self.model.now:g} s: {fault} {list(zip(places, calls, strict=True))}")
         at = [self.rig.replicas[place] for place in places]
-        replies = await asyncio.gather(*map(self.do, at, calls))
+        replies = await asyncio.gather(*map(self.execute, at, calls))
         if not fault.startswith(("down", "cut for")):
             assert not any(r[1] in UNSURE[:2] for r in replies if r[0] == "refused"), replies
         self.settle_slack = 41.0 if fault == "skew" else 0.0
@@ -375,20 +383,20 @@ class Machine(RuleBasedStateMachine):
             for happened in product(*([True, False] if u else [True] for u in unsure)):
                 model = copy.deepcopy(self.model)
                 replies, fits = [], True
-                for (call, reply), yes, open_ in zip(sequence, happened, unsure, strict=True):
-                    ours = model.execute(call[0], **call[1]) if yes else ("not done",)
+                for (call, reply), done, open_ in zip(sequence, happened, unsure, strict=True):
+                    ours = model.execute(call[0], **call[1]) if done else ("not done",)
                     fits = fits and (reply is None or open_ or model.allows(ours, reply))
                     replies.append(ours)
                 j = model.jobs.get(name)
                 tried.append((replies, to_comparable(j) if j else None))
-                if fits and self.same(j, seen):
+                if fits and self.equals_stored(j, seen):
                     self.model = model
                     return
         raise AssertionError(
             f"{name}: no order of {calls} explains what is stored:\n{seen}\n" + "\n".join(map(str, tried))
         )
 
-    def same(self, j: dict[str, Any] | None, seen: dict[str, Any] | None) -> bool:
+    def equals_stored(self, j: dict[str, Any] | None, seen: dict[str, Any] | None) -> bool:
         if j is None or seen is None:
             return j is None and seen is None
         if self.settle_slack:

@@ -56,7 +56,7 @@ class ManualClock:
             if not alarm.off:
                 alarm.callback()
 
-    def rewind(self) -> None:
+    def reset(self) -> None:
         self.passed, self._alarms = 0.0, []
 
 

@@ -140,7 +140,7 @@ class Reference:
                 if old not in j["prompts"]:
                     raise Refused("PromptNotFound")
                 if j["prompts"][old]["state"] == "PENDING":
-                    self._close(j, j["prompts"][old], "SUPERSEDED", goes_on=False)
+                    self._close(j, j["prompts"][old], "SUPERSEDED", resumes=False)
             new = self._open(j, key, ask)
         j["state"] = "PENDING_HITL" if self._is_blocked(j) else "RUNNING"
         self._fence(True)
@@ -347,10 +347,10 @@ class Reference:
         return p
 
     def _close(
-        self, j: dict[str, Any], p: dict[str, Any], state: str, winner: str = "", goes_on: bool = True
+        self, j: dict[str, Any], p: dict[str, Any], state: str, winner: str = "", resumes: bool = True
     ) -> None:
         p.update(state=state, winner=winner or state, claim=("", None))
-        if not goes_on or j["state"] != "PENDING_HITL" or self._is_blocked(j):
+        if not resumes or j["state"] != "PENDING_HITL" or self._is_blocked(j):
             return
         if j["workerless"]:
             self._end(j, "CANCELLED" if state == "CANCELLED" else "COMPLETED")
@@ -372,7 +372,7 @@ class Reference:
             if p["ask"]["final"] == "DEFAULT":
                 self._close(j, p, "ANSWERED", winner="default")
             elif p["ask"]["final"] == "FAIL_JOB":
-                self._close(j, p, "EXPIRED", goes_on=False)
+                self._close(j, p, "EXPIRED", resumes=False)
                 self._end(j, "FAILED")
             else:
                 self._close(j, p, "EXPIRED")
@@ -382,7 +382,7 @@ class Reference:
         j.update(state=state, session=None, holder="", ready=None, grace=None, purge=self.now + KEEP)
         for p in j["prompts"].values():
             if p["state"] == "PENDING":
-                self._close(j, p, "CANCELLED", goes_on=False)
+                self._close(j, p, "CANCELLED", resumes=False)
 
     def _end_lease(self, j: dict[str, Any], ready: float | None) -> None:
         waits = j["state"] == "PENDING_HITL"

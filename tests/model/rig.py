@@ -40,7 +40,7 @@ FAULTS = ("lost", "cut after", "cut before", "cut for good", "down")
 CRASHES = ("crash before", "crash after")
 
 
-class Faulty:
+class FaultInjector:
     """Replaces the dialect's write: applies the fault in `next` to the next batch."""
 
     def __init__(self, database: Database) -> None:
@@ -102,7 +102,7 @@ class Replica:
     """The engine and storage of one process."""
 
     database: Database
-    faulty: Faulty
+    faulty: FaultInjector
     clock: DatabaseClock
     engine: Engine
     hot: HotJobs
@@ -124,7 +124,7 @@ class Rig:
         self._url = url
         self._postgres_clock = PostgresClock(url) if url.startswith("postgresql") else None
         self._databases: list[Database] = []
-        self._faulty: list[Faulty] = []
+        self._faulty: list[FaultInjector] = []
         self.replicas: list[Replica] = []
 
     @property
@@ -135,7 +135,7 @@ class Rig:
         if self._postgres_clock is not None:
             await self._postgres_clock.open(self.true.now())
         self._databases = [await Database.open(self._url, self.true) for _ in self.own]
-        self._faulty = [Faulty(d) for d in self._databases]
+        self._faulty = [FaultInjector(d) for d in self._databases]
 
     async def close(self) -> None:
         await self.stop()
@@ -146,7 +146,7 @@ class Rig:
 
     async def begin(self) -> None:
         """Empty the database, reset the clock, and start both replicas."""
-        self.true.rewind()
+        self.true.reset()
         for own in self.own:
             own.fast = timedelta(0)
         await self._set_postgres_clock()

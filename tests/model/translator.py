@@ -19,7 +19,7 @@ from tests.model.reference import Reply
 from tests.support.aggregates import ANN, BOB, CLIENT, OTHER_WORKER, WORKER
 
 PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, WORKER, OTHER_WORKER)}
-NOWHERE = "00000000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-7000-8000-000000000000"
 
 
 def content_of(ask: dict[str, Any]) -> PromptContent:
@@ -49,7 +49,7 @@ class Translator:
 
     def command(self, verb: str, job: str, **what: Any) -> c.Command:
         """Translate a call into a command."""
-        made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, NOWHERE), **what)
+        made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, UNKNOWN_ID), **what)
         return made
 
     def _create(self, job: str, _: str, ask: Any, attempts: int, priority: int) -> c.Command:
@@ -85,7 +85,7 @@ class Translator:
         return c.AskPrompt(**held, key=key, content=content_of(ask), supersedes=tuple(instead))
 
     def _receive(self, job: str, job_id: str, key: str, **holder: Any) -> c.Command:
-        ids = (self.prompts.get((job, key), NOWHERE),)
+        ids = (self.prompts.get((job, key), UNKNOWN_ID),)
         return c.AcknowledgePrompts(**self._holder(job_id, **holder), prompt_ids=ids)
 
     def _progress(self, _: str, job_id: str, done: int, **holder: Any) -> c.Command:

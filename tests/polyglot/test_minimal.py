@@ -32,14 +32,14 @@ async def test_the_minimal_worker_asks_releases_and_resumes(
     person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("deploy", {"version": "1.4"})
-        await person.console.says("shown", title='Deploy {"version":"1.4"}?')
+        await person.console.wait_for_event("shown", title='Deploy {"version":"1.4"}?')
         async for event in run.watch():
             assert event.type != "JOB_LEASE_LOST"
             if event.type == "JOB_RELEASED":
                 break
         await server.crash_and_serve()
         person.type(line)
-        await person.console.says("verdict")
+        await person.console.wait_for_event("verdict")
         events = [event async for event in run.watch()]
         assert events[-1].state is state
         stored = await read(client, run.job_id)

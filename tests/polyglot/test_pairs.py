@@ -27,21 +27,21 @@ async def test_a_worker_and_a_console_of_any_languages_finish_jobs(
     person = programs.console(console_in, server.target)
     console = person.console
     client_in = worker_in if worker_in != "python" else console_in
-    await worker.says("connected")
-    await console.says("connected")
+    await worker.wait_for_event("connected")
+    await console.wait_for_event("connected")
 
     job_id, client = await _start(programs, client_in, server.target)
-    await console.says("shown")
+    await console.wait_for_event("shown")
     person.type('{"canary_percent": 250}')
-    refused = await console.says("verdict")
+    refused = await console.wait_for_event("verdict")
     assert _short(refused["status"]) == "INVALID"
     ((field, wrong),) = refused["violations"].items()
     assert field == "values_json/canary_percent"
     assert "100" in wrong  # it names the allowed range
     person.type('{"canary_percent": 10}')
-    accepted = await console.says("verdict", count=2)
+    accepted = await console.wait_for_event("verdict", count=2)
     assert _short(accepted["status"]) == "ACCEPTED"
-    _check_result(await client.says("ended"), 10)
+    _check_result(await client.wait_for_event("ended"), 10)
     assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
@@ -50,15 +50,15 @@ async def test_a_worker_and_a_console_of_any_languages_finish_jobs(
     shown = len(console.events("shown"))
 
     job_id, client = await _start(programs, client_in, server.target, nth=2)
-    await console.says("shown", count=shown + 1)
+    await console.wait_for_event("shown", count=shown + 1)
     # The stopped server reads no frames, so it cannot judge the answer before it is killed.
     server.signal(signal.SIGSTOP)
     person.type('{"canary_percent": 25}')
-    given = await console.says("answering", count=3)
+    given = await console.wait_for_event("answering", count=3)
     await server.crash_and_serve()
-    accepted = await console.says("verdict", count=3)
+    accepted = await console.wait_for_event("verdict", count=3)
     assert _short(accepted["status"]) == "ACCEPTED"
-    _check_result(await client.says("ended"), 25)
+    _check_result(await client.wait_for_event("ended"), 25)
     assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
@@ -84,7 +84,7 @@ async def test_a_worker_and_a_console_of_any_languages_finish_jobs(
 
 async def _start(programs: Programs, language: str, server: str, nth: int = 1) -> tuple[str, Process]:
     client = programs.start(language, "start", server, "--user", "boss", nth=nth)
-    return (await client.says("created"))["job_id"], client
+    return (await client.wait_for_event("created"))["job_id"], client
 
 
 def _short(name: str) -> str:

@@ -31,10 +31,10 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
     person = programs.console(language, relay.address)
     async with Client(server.target, user="boss") as client:
         run = await client.ask("Deploy 1.4?")
-        shown = await person.console.says("shown")
+        shown = await person.console.wait_for_event("shown")
         relay.drops_replies = True
         person.type("yes")
-        given = await person.console.says("answering")
+        given = await person.console.wait_for_event("answering")
 
         async def is_answered() -> bool:
             return (await client.prompt(shown["prompt_id"])).state is PromptState.ANSWERED
@@ -42,7 +42,7 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
         await eventually(is_answered, "the answer is committed")
         assert not person.console.events("verdict")
         relay.cut()
-        verdict = await person.console.says("verdict")
+        verdict = await person.console.wait_for_event("verdict")
         stored = await read(client, run.job_id)
     assert verdict["answer_id"] == given["answer_id"]
     assert verdict["status"].removeprefix("ANSWER_STATUS_") == "ACCEPTED"
@@ -61,10 +61,10 @@ async def test_an_answer_pushed_into_a_broken_connection_reaches_the_worker(
     person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
-        await worker.says("asked")
+        await worker.wait_for_event("asked")
         relay.drops_replies = True
         person.type('{"canary_percent": 10}')
-        await person.console.says("verdict")
+        await person.console.wait_for_event("verdict")
         relay.cut()
         assert (await run.result())["canary_percent"] == 10
         stored = await read(client, run.job_id)
@@ -83,13 +83,13 @@ async def test_a_result_whose_reply_was_lost_is_sent_again(
     person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
-        await person.console.says("shown")
+        await person.console.wait_for_event("shown")
         relay.drop_after = b'"released":true'
         person.type('{"canary_percent": 10}')
         assert (await run.result())["canary_percent"] == 10
         assert not worker.events("ended")
         relay.cut()
-        ended = await worker.says("ended")
+        ended = await worker.wait_for_event("ended")
         assert ended["with"] in ("complete_job", "completeJob")
         stored = await read(client, run.job_id)
     assert [line["resumed"] for line in worker.events("connected")] == [False, True]
@@ -111,20 +111,20 @@ async def test_a_drained_stream_is_kept_until_the_next_one_is_open(
     person = programs.console(language, relay.address)
     async with Client(b.target, user="boss") as client:
         runs = [await client.start("release", {"version": version}) for version in ("1.4.0", "1.5.0")]
-        await worker.says("asked", count=2)
-        await person.console.says("shown")
+        await worker.wait_for_event("asked", count=2)
+        await person.console.wait_for_event("shown")
         relay.target = 0
         a.signal(signal.SIGTERM)
         for program in (worker, person.console):
-            await program.says("moving")
-            await program.says("retrying")
+            await program.wait_for_event("moving")
+            await program.wait_for_event("retrying")
         person.type('{"canary_percent": 10}')
-        await person.console.says("verdict")
-        await worker.says("ended")
+        await person.console.wait_for_event("verdict")
+        await worker.wait_for_event("ended")
         relay.target = b.port
         for program in (worker, person.console):
-            await program.says("connected", replica="b")
-        await person.console.says("shown", count=2)
+            await program.wait_for_event("connected", replica="b")
+        await person.console.wait_for_event("shown", count=2)
         person.type('{"canary_percent": 11}')
         percents = [(await run.result())["canary_percent"] for run in runs]
         assert sorted(percents) == [10, 11]
@@ -149,7 +149,7 @@ async def test_a_waiting_worker_keeps_its_lease_by_heartbeats(
     person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
-        await person.console.says("shown")
+        await person.console.wait_for_event("shown")
         await _sessions_expire(server.target, client)
         person.type('{"canary_percent": 10}')
         assert (await run.result())["canary_percent"] == 10
@@ -170,7 +170,7 @@ async def test_a_console_grants_credit_again_after_each_answer(
         for number in range(prompts):
             await client.ask(f"Deploy 1.{number}?")
             person.type("yes")
-        await person.console.says("verdict", count=prompts)
+        await person.console.wait_for_event("verdict", count=prompts)
     assert len({line["prompt_id"] for line in person.console.events("shown")}) == prompts
 
 
@@ -184,7 +184,7 @@ async def test_a_worker_with_an_expired_session_gets_the_job_with_a_new_token(
     person = programs.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
-        await person.console.says("shown")
+        await person.console.wait_for_event("shown")
         worker.signal(signal.SIGSTOP)
 
         async def lease_is_lost() -> bool:
@@ -192,7 +192,7 @@ async def test_a_worker_with_an_expired_session_gets_the_job_with_a_new_token(
 
         await eventually(lease_is_lost, "the lease is lost")
         person.type('{"canary_percent": 10}')
-        await person.console.says("verdict")
+        await person.console.wait_for_event("verdict")
         worker.signal(signal.SIGCONT)
         assert (await run.result())["canary_percent"] == 10
         stored = await read(client, run.job_id)
@@ -213,9 +213,9 @@ async def test_a_worker_releases_a_job_whose_cancellation_is_requested(
     worker = programs.start(language, "worker", server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
-        await worker.says("asked")
+        await worker.wait_for_event("asked")
         await run.cancel("not today")
-        ended = await worker.says("ended")
+        ended = await worker.wait_for_event("ended")
         assert ended["with"] in ("release_job", "releaseJob")
         assert (await client.get(run.job_id)).state is JobState.CANCELLED
     assert await worker.terminate() == 0

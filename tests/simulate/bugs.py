@@ -39,7 +39,7 @@ class Bug:
 
 def _advance_token_too_early(patch: Patch) -> None:
     def move_at_once(self: PromptFollower, position: Any) -> None:
-        self._safe = position
+        self._resume_position = position
 
     patch.setattr(PromptFollower, "_advance", move_at_once)
 
@@ -51,13 +51,13 @@ def _forget_tombstones(patch: Patch) -> None:
 def _ignore_credit(patch: Patch) -> None:
     take = PromptView.take
 
-    def generous(self: PromptView, limit: int, token: str) -> Any:
+    def take_without_credit(self: PromptView, limit: int, token: str) -> Any:
         before = self.credit
         events = take(self, limit, token)
         self.credit = before
         return events
 
-    patch.setattr(PromptView, "take", generous)
+    patch.setattr(PromptView, "take", take_without_credit)
 
 
 def _ignore_horizon(patch: Patch) -> None:
@@ -89,13 +89,13 @@ def _show_live_before_reset(patch: Patch) -> None:
 def _replace_newer_by_older(patch: Patch) -> None:
     offer = PromptView.offer
 
-    def gullible(self: PromptView, prompt: Any) -> None:
+    def accept_any_version(self: PromptView, prompt: Any) -> None:
         if prompt.prompt_id in self._sent:
             self._sent[prompt.prompt_id] = 0
         self._pending.pop(prompt.prompt_id, None)
         offer(self, prompt)
 
-    patch.setattr(PromptView, "offer", gullible)
+    patch.setattr(PromptView, "offer", accept_any_version)
 
 
 def _hide_ends_after_resume(patch: Patch) -> None:
@@ -125,7 +125,7 @@ def _snapshot_before_attach(patch: Patch) -> None:
 def _skip_resending(patch: Patch) -> None:
     switch = stream.ReconnectingStream._switch
 
-    def forgetful(self: stream.ReconnectingStream, connection: Any) -> None:
+    def forget_sent(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
         resting = {ref: item.resting for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
@@ -135,17 +135,17 @@ def _skip_resending(patch: Patch) -> None:
         for ref, item in self._pending.items():
             item.resting = resting[ref]
 
-    patch.setattr(stream.ReconnectingStream, "_switch", forgetful)
+    patch.setattr(stream.ReconnectingStream, "_switch", forget_sent)
 
 
 def _publish_before_commit(patch: Patch) -> None:
     write = Engine._write
 
-    async def hasty(self: Engine, groups: Sequence[Any]) -> Any:
+    async def publish_first(self: Engine, groups: Sequence[Any]) -> Any:
         self._publish([group.to_committed() for group in groups])
         return await write(self, groups)
 
-    patch.setattr(Engine, "_write", hasty)
+    patch.setattr(Engine, "_write", publish_first)
 
 
 def _ignore_gaps(patch: Patch) -> None:
@@ -177,38 +177,38 @@ def _keep_jobs_of_dead_workers(patch: Patch) -> None:
 def _omit_checkpoints(patch: Patch) -> None:
     parcel = work.lease_parcel
 
-    async def without(*args: Any) -> Any:
+    async def without_checkpoints(*args: Any) -> Any:
         return replace(await parcel(*args), checkpoints=())
 
-    patch.setattr(work, "lease_parcel", without)
+    patch.setattr(work, "lease_parcel", without_checkpoints)
 
 
 def _skip_answer_lookup(patch: Patch) -> None:
     add = grouping.add_needs
 
-    def less(wanted: Any, *args: Any) -> None:
+    def add_without_submissions(wanted: Any, *args: Any) -> None:
         add(wanted, *args)
         wanted.submissions.clear()
 
-    patch.setattr(grouping, "add_needs", less)
+    patch.setattr(grouping, "add_needs", add_without_submissions)
 
 
 def _reuse_token(patch: Patch) -> None:
     put = Change.set
 
-    def stuck(self: Change, **values: Any) -> None:
+    def set_first_token(self: Change, **values: Any) -> None:
         if "token" in values:
             values["token"] = 1
         put(self, **values)
 
-    patch.setattr(Change, "set", stuck)
+    patch.setattr(Change, "set", set_first_token)
 
 
 def _push_resolutions_twice(patch: Patch) -> None:
-    def tell(self: WorkCore, held: Any, prompt: Any) -> None:
+    def push_resolution(self: WorkCore, held: Any, prompt: Any) -> None:
         self.stream.push(PromptResolved(prompt))
 
-    patch.setattr(WorkCore, "_push_resolution", tell)
+    patch.setattr(WorkCore, "_push_resolution", push_resolution)
 
 
 WORK: dict[str, Bug] = {

@@ -29,17 +29,17 @@ BOUND = 25.0
 """Virtual seconds within which an open prompt must be shown, whatever breaks."""
 
 
-class ConsoleAt:
+class SimulatedUser:
     """A user with the SDK's console; records the prompts shown and the answers accepted."""
 
-    def __init__(self, schedule: ConverseSchedule, user: str) -> None:
-        self.user = user
+    def __init__(self, schedule: ConverseSchedule, name: str) -> None:
+        self.name = name
         self._schedule = schedule
-        self._rng = Random(f"{schedule.seed} {user}")
+        self._rng = Random(f"{schedule.seed} {name}")
         self.shown: set[str] = set()
         self.accepted: dict[str, str] = {}
         credit = self._rng.choice([0, 1, 2, 5])
-        client = Client(schedule.network.endpoint(user))
+        client = Client(schedule.network.endpoint(name))
         self.console: Console = client.console(credit=credit, connect_timeout=None)
         self._dialled = 0.0
         wire = self.console._protocol
@@ -58,7 +58,7 @@ class ConsoleAt:
         wire.view.apply = apply_and_check  # type: ignore[method-assign]
 
     def eligible(self, prompt: Prompt) -> bool:
-        return prompt.is_open and prompt.is_for(PEOPLE[self.user])
+        return prompt.is_open and prompt.is_for(PEOPLE[self.name])
 
     def _check_caught_up(self) -> None:
         """Check the view at `caught_up`: all open prompts that the replica must know, and no closed ones."""
@@ -68,13 +68,13 @@ class ConsoleAt:
             images = [(rows.since[key], image) for key, image in rows.images.items() if key[0] == prompt_id]
             ends = [since for since, image in images if not image.is_open]
             if ends and min(ends) < known:
-                schedule.verdicts.report(f"{self.user} caught up, and has a prompt that had ended")
+                schedule.verdicts.report(f"{self.name} caught up, and has a prompt that had ended")
         for prompt in rows.prompts.values():
             if prompt.prompt_id in has or not self.eligible(prompt):
                 continue
             images = [(rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt.prompt_id]
             if all(since < known for since, _ in images):
-                schedule.verdicts.report(f"{self.user} caught up without a prompt that is open")
+                schedule.verdicts.report(f"{self.name} caught up without a prompt that is open")
 
     async def run(self) -> None:
         """Read prompts, and answer some of them."""
@@ -88,9 +88,9 @@ class ConsoleAt:
         try:
             outcome = await (prompt.approve("yes") if self._rng.random() < 0.8 else prompt.decline("no"))
         except (PromptClosed, PromptStale, PromptClaimed, NotFound) as error:
-            self._schedule.note(f"{self.user} answers: {type(error).__name__}")
+            self._schedule.note(f"{self.name} answers: {type(error).__name__}")
             return
-        self._schedule.note(f"{self.user} answers: {outcome.status}")
+        self._schedule.note(f"{self.name} answers: {outcome.status}")
         self.accepted[prompt.prompt_id] = outcome.answer_id
 
 
@@ -99,7 +99,7 @@ class ConverseSchedule(Schedule):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.consoles: list[ConsoleAt] = []
+        self.users: list[SimulatedUser] = []
         self._running: list[asyncio.Task[None]] = []
         self._writing = Random(f"{seed} writing")
         self._session = SessionRef("", 0)
@@ -110,15 +110,15 @@ class ConverseSchedule(Schedule):
         return ConverseJudge(self.verdicts, user, self.database.tail_mark)
 
     async def begin(self) -> None:
-        self.consoles = [ConsoleAt(self, user) for user in ("ann", "bob")]
-        for at in self.consoles:
-            self._running.append(asyncio.create_task(self._run_console(at)))
+        self.users = [SimulatedUser(self, name) for name in ("ann", "bob")]
+        for user in self.users:
+            self._running.append(asyncio.create_task(self._run_user(user)))
         self.do(self._write())
 
-    async def _run_console(self, at: ConsoleAt) -> None:
+    async def _run_user(self, user: SimulatedUser) -> None:
         await asyncio.sleep(self._writing.uniform(0.0, 2.0))
-        await at.console.__aenter__()
-        await at.run()
+        await user.console.__aenter__()
+        await user.run()
 
     # --- writes ---
 
@@ -207,14 +207,14 @@ class ConverseSchedule(Schedule):
 
     def remaining_work(self) -> str:
         left = []
-        for at in self.consoles:
-            has = set(at.console.open_ids)
-            should = {p.prompt_id for p in self.database.rows.prompts.values() if at.eligible(p)}
-            if not at.console.connected or not at.console.caught_up.is_set():
-                left.append(f"{at.user} is not caught up")
+        for user in self.users:
+            has = set(user.console.open_ids)
+            should = {p.prompt_id for p in self.database.rows.prompts.values() if user.eligible(p)}
+            if not user.console.connected or not user.console.caught_up.is_set():
+                left.append(f"{user.name} is not caught up")
             elif has != should:
                 left.append(
-                    f"{at.user} lacks {len(should - has)} prompts and has {len(has - should)} too many"
+                    f"{user.name} lacks {len(should - has)} prompts and has {len(has - should)} too many"
                 )
         return ", ".join(left)
 
@@ -224,10 +224,10 @@ class ConverseSchedule(Schedule):
                 self.verdicts.report(f"a console ended: {task.exception()!r}")
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await asyncio.gather(*(at.console.__aexit__() for at in self.consoles))
+        await asyncio.gather(*(user.console.__aexit__() for user in self.users))
         rows = self.database.rows
-        for at in self.consoles:
-            for prompt_id, answer_id in at.accepted.items():
+        for user in self.users:
+            for prompt_id, answer_id in user.accepted.items():
                 won = rows.prompts[prompt_id].resolution
                 kept = rows.submissions.get((prompt_id, answer_id))
                 if (
@@ -236,18 +236,18 @@ class ConverseSchedule(Schedule):
                     or won is None
                     or won.answer != kept.answer
                 ):
-                    self.verdicts.report(f"{at.user} got ACCEPTED, and another answer is stored")
-            for prompt_id in {i for i, _ in rows.images} - at.shown:
-                if self._was_open_for(at, prompt_id) > BOUND:
-                    self.verdicts.report(f"{at.user} was never shown a prompt that was open for long")
+                    self.verdicts.report(f"{user.name} got ACCEPTED, and another answer is stored")
+            for prompt_id in {i for i, _ in rows.images} - user.shown:
+                if self._was_open_for(user, prompt_id) > BOUND:
+                    self.verdicts.report(f"{user.name} was never shown a prompt that was open for long")
 
-    def _was_open_for(self, at: ConsoleAt, prompt_id: str) -> float:
+    def _was_open_for(self, user: SimulatedUser, prompt_id: str) -> float:
         """The longest virtual time for which the prompt was open and visible to the user."""
         rows, now = self.database.rows, asyncio.get_running_loop().time()
         images = sorted((rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt_id)
         longest, begun = 0.0, None
         for since, image in images:
-            if at.eligible(image):
+            if user.eligible(image):
                 begun = since if begun is None else begun
             elif begun is not None:
                 longest, begun = max(longest, since - begun), None

@@ -67,7 +67,7 @@ class SimulatedDatabase:
         often = rng.random() >= slow
         await asyncio.sleep(rng.uniform(0.0005, 0.01) if often else rng.uniform(0.05, 0.6))
         if self.unavailable:
-            raise StorageUnavailable("the database is away")
+            raise StorageUnavailable("the database does not answer")
 
     async def _read(self, read: Callable[[], T]) -> T:
         """Run a read. The rows may be outdated by the time it returns, as with a real database."""

@@ -41,7 +41,7 @@ class ConverseJudge:
         self._user = user
         self._viewer = PEOPLE[user]
         self._tail = tail
-        self._told: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
         self._has: set[str] = set()
         """The open prompts that this stream has shown."""
         self._ended: set[str] = set()
@@ -68,75 +68,75 @@ class ConverseJudge:
                 event = frame.prompt_event
                 getattr(self, f"_on_{event.WhichOneof('event')}")(getattr(event, event.WhichOneof("event")))
             elif body == "heartbeat":
-                self._token(frame.heartbeat.resume_token)
+                self._check_token(frame.heartbeat.resume_token)
 
-    def _wrong(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._verdicts.report(f"{self._user}'s stream: {text}")
 
     def _expect_no_reset(self) -> None:
         if self._must_reset:
             self._must_reset = False
-            self._wrong("a token that cannot be honoured, and no Reset first")
+            self._report("a token that cannot be honoured, and no Reset first")
 
     def _on_upserted(self, event: Any) -> None:
         self._expect_no_reset()
         prompt = event.prompt
         image = self._verdicts.rows.images.get((prompt.prompt_id, prompt.version))
         if image is None:
-            self._wrong("a prompt is shown that was not committed")
+            self._report("a prompt is shown that was not committed")
             return
         if not image.is_open or prompt.prompt_id in self._ended:
-            self._wrong("a closed prompt is shown as open")
+            self._report("a closed prompt is shown as open")
         if not image.is_for(self._viewer):
-            self._wrong("a prompt is shown to a user who may not see it")
-        if prompt.version <= self._told.get(prompt.prompt_id, 0):
-            self._wrong(f"version {prompt.version} after {self._told[prompt.prompt_id]}")
-        self._told[prompt.prompt_id] = prompt.version
+            self._report("a prompt is shown to a user who may not see it")
+        if prompt.version <= self._versions.get(prompt.prompt_id, 0):
+            self._report(f"version {prompt.version} after {self._versions[prompt.prompt_id]}")
+        self._versions[prompt.prompt_id] = prompt.version
         self._has.add(prompt.prompt_id)
         self._shown += 1
         if self._credit is not None and self._shown > self._credit:
-            self._wrong(f"{self._shown} prompts on a credit of {self._credit}")
+            self._report(f"{self._shown} prompts on a credit of {self._credit}")
 
     def _on_closed(self, event: Any) -> None:
         self._expect_no_reset()
         now = self._verdicts.rows.prompts.get(event.prompt_id)
         if now is not None and now.is_open:
-            self._wrong("an open prompt is reported as closed")
-        self._may_have_seen(event.prompt_id)
+            self._report("an open prompt is reported as closed")
+        self._check_was_visible(event.prompt_id)
         self._ended.add(event.prompt_id)
         self._has.discard(event.prompt_id)
 
     def _on_removed(self, event: Any) -> None:
         self._expect_no_reset()
-        self._may_have_seen(event.prompt_id)
-        if event.version <= self._told.get(event.prompt_id, 0):
-            self._wrong("a removal of an outdated version")
-        self._told[event.prompt_id] = event.version
+        self._check_was_visible(event.prompt_id)
+        if event.version <= self._versions.get(event.prompt_id, 0):
+            self._report("a removal of an outdated version")
+        self._versions[event.prompt_id] = event.version
         self._has.discard(event.prompt_id)
 
-    def _may_have_seen(self, prompt_id: str) -> None:
+    def _check_was_visible(self, prompt_id: str) -> None:
         images = [p for (i, _), p in self._verdicts.rows.images.items() if i == prompt_id]
         if self._base is not None and any(p.revision > 1 for p in images):
             # The earlier audience of an amended prompt is not stored, so its removal may be sent to anyone.
             return
         if not any(p.is_for(self._viewer) for p in images):
-            self._wrong("the id of a prompt is sent to a user who could never see it")
+            self._report("the id of a prompt is sent to a user who could never see it")
 
     def _on_reset_view(self, _: Any) -> None:
         self._must_reset = False
         self._base = None
-        self._told = {i: v - 1 for i, v in self._told.items()}
+        self._versions = {i: v - 1 for i, v in self._versions.items()}
         self._has.clear()
 
     def _on_caught_up(self, event: Any) -> None:
         self._expect_no_reset()
-        self._token(event.resume_token)
+        self._check_token(event.resume_token)
 
     def _on_bookmark(self, event: Any) -> None:
-        self._token(event.resume_token)
+        self._check_token(event.resume_token)
 
-    def _token(self, token: str) -> None:
-        """Everything up to the token's position was sent, on this stream or before its resume token."""
+    def _check_token(self, token: str) -> None:
+        """Check that everything up to the token's position was sent, on this stream or an earlier one."""
         if not token:
             return
         verdicts, at = self._verdicts, self._verdicts.positions[token]
@@ -145,18 +145,18 @@ class ConverseJudge:
         for prompt_id, seq in verdicts.newest(at).items():
             if last[prompt_id] > seq:
                 continue  # a stream that resumes from here will get it
-            if self._told.get(prompt_id, 0) >= seq or prompt_id in self._ended:
+            if self._versions.get(prompt_id, 0) >= seq or prompt_id in self._ended:
                 continue
             known = before.get(prompt_id, 0) if before is not None else 0
             if known == seq:
                 continue
             image = verdicts.image_at(prompt_id, seq)
             if image.is_open and image.is_for(self._viewer):
-                self._wrong(f"a token skips version {seq} of an open prompt")
+                self._report(f"a token skips version {seq} of an open prompt")
                 continue
             had = prompt_id in self._has
-            if known and prompt_id not in self._told:
+            if known and prompt_id not in self._versions:
                 old = verdicts.image_at(prompt_id, known)
                 had = had or (old.is_open and old.is_for(self._viewer))
             if had:
-                self._wrong(f"a token skips the end of a prompt, version {seq}")
+                self._report(f"a token skips the end of a prompt, version {seq}")

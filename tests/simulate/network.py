@@ -16,8 +16,8 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback._wire.channel import Endpoint
 from askback.v1 import hitl_service_pb2, worker_service_pb2
-from askback_server.transport.errors import code_of, known, to_status
-from tests.simulate.virtual_time import Ordered
+from askback_server.transport.errors import code_of, to_caller_error, to_status
+from tests.simulate.virtual_time import OrderedSet
 
 WINDOW = 3
 """Messages in transit per direction; a writer waits when there are more."""
@@ -117,10 +117,10 @@ class Link:
         self.closed = False
         self.at: Any = None
         self.judge: Judge | None = None
-        fate = rng.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
-        self._messages = {"cut": rng.randint(2, 30), "cut soon": rng.randint(0, 3)}.get(fate, -1)
+        fault = rng.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
+        self._messages = {"cut": rng.randint(2, 30), "cut soon": rng.randint(0, 3)}.get(fault, -1)
         loop = asyncio.get_running_loop()
-        if fate == "freeze":
+        if fault == "freeze":
             loop.call_later(rng.uniform(0.1, 8.0), self.freeze)
         loop.call_later(rng.uniform(0.001, 0.05), self._connect)
 
@@ -140,7 +140,7 @@ class Link:
         except asyncio.CancelledError:
             return
         except Exception as error:
-            shown = known(error)
+            shown = to_caller_error(error)
             self.down.send(rpc_error(code_of(shown), shown.message, shown))
         else:
             self.down.send(EOF)
@@ -243,7 +243,7 @@ class _Channel:
 class Replica(Protocol):
     """A replica that serves links."""
 
-    links: Ordered
+    links: OrderedSet
 
     async def serve(self, method: str, user: str, context: Any) -> None:
         """Serve one stream to its end."""
@@ -263,8 +263,8 @@ class Network:
     def endpoint(self, user: str) -> Endpoint:
         network = self
 
-        class Simulated(Endpoint):
+        class SimulatedEndpoint(Endpoint):
             def open(self) -> Any:
                 return _Channel(network, user)
 
-        return Simulated("simulated", user=user)
+        return SimulatedEndpoint("simulated", user=user)

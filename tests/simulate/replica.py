@@ -13,7 +13,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica
 from askback_server.transport.streams import serve_converse, serve_work
 from tests.simulate.database import SimulatedDatabase
-from tests.simulate.virtual_time import Ordered
+from tests.simulate.virtual_time import OrderedSet
 
 HEARTBEAT = 2.0
 LEASE_TTL = 9.0
@@ -32,21 +32,21 @@ class SimulatedReplica:
             replica=name, heartbeat=HEARTBEAT, lease_ttl=LEASE_TTL, sweep_interval=20.0, hot_jobs=100
         )
         self._database = database
-        self.links = Ordered()
+        self.links = OrderedSet()
         self.parts: Replica = None  # type: ignore[assignment]
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def start(self, *also: str) -> None:
-        """Start the replica's tasks. `also`: `work` for those that serve workers."""
+    async def start(self, *, serve_workers: bool) -> None:
+        """Start the replica's tasks, with those that lease jobs only if it serves workers."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
-        parts.bus._followers = Ordered()  # type: ignore[assignment]
+        parts.bus._followers = OrderedSet()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
             parts.engine.run(),
             parts.feed.run(),
             parts.timers.run(),
             parts.sweep.run(),
         ]
-        if "work" in also:
+        if serve_workers:
             running += [parts.dispatcher.run(), parts.keeper.run()]
         self._tasks = [asyncio.create_task(work) for work in running]
 

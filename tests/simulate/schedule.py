@@ -18,7 +18,7 @@ from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
 from tests.simulate.replica import SimulatedReplica
-from tests.simulate.virtual_time import Stuck, VirtualLoop, seed_randomness
+from tests.simulate.virtual_time import Deadlock, VirtualLoop, seed_randomness
 
 FAULTY = 12.0
 """Virtual seconds during which faults happen."""
@@ -27,8 +27,8 @@ FAULTY = 12.0
 class Schedule(ABC):
     """A simulated run. `run` returns the violations found; equal seeds give equal runs."""
 
-    also: tuple[str, ...] = ()
-    healed = 90.0
+    serves_workers = False
+    settle_seconds = 90.0
     """Virtual seconds after the last fault within which everything must settle."""
 
     def __init__(self, seed: int) -> None:
@@ -78,7 +78,7 @@ class Schedule(ABC):
         return reply
 
     async def _start(self, replica: SimulatedReplica) -> None:
-        await replica.start(*self.also)
+        await replica.start(serve_workers=self.serves_workers)
         tokens, positions = replica.parts.tokens, self.verdicts.positions
         make = tokens.make
 
@@ -119,14 +119,16 @@ class Schedule(ABC):
         await self.begin()
         await self._faults()
         left = ""
-        for _ in range(int(self.healed)):
+        for _ in range(int(self.settle_seconds)):
             left = self.remaining_work()
             if not left and all(task.done() for task in self.tasks):
                 break
             await asyncio.sleep(1.0)
         stuck = [str(task.get_coro()) for task in self.tasks if not task.done()]
         if left or stuck:
-            self.verdicts.report(f"not settled {self.healed:g} s after the last fault: {left} {stuck}")
+            self.verdicts.report(
+                f"not settled {self.settle_seconds:g} s after the last fault: {left} {stuck}"
+            )
         for task in self.tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 self.verdicts.report(f"a client task failed: {error!r}")
@@ -152,7 +154,7 @@ class Schedule(ABC):
         try:
             with errors, seed_randomness(self.seed, loop):
                 loop.run_until_complete(self._play())
-        except (Stuck, TimeoutError) as error:
+        except (Deadlock, TimeoutError) as error:
             self.verdicts.report(repr(error))
         finally:
             connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = own

@@ -15,7 +15,7 @@ from askback_server.ports.clock import Alarm
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class Stuck(Exception):
+class Deadlock(Exception):
     """Every task waits and no timer is set: a deadlock."""
 
 
@@ -35,7 +35,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         if timeout is None:
-            raise Stuck("every task waits and no timer is set")
+            raise Deadlock("every task waits and no timer is set")
         self._virtual += timeout
         return []
 
@@ -60,7 +60,7 @@ class LoopClock:
         return asyncio.get_running_loop().call_later(max(0.0, left), callback)
 
 
-class Ordered(dict[Any, None]):
+class OrderedSet(dict[Any, None]):
     """A set in insertion order: the order of a real set depends on memory addresses."""
 
     def add(self, item: Any) -> None:

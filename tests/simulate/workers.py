@@ -36,7 +36,7 @@ class WorkJudge:
         self._holders = holders
         self._session = ""
         self._calls: set[int] = set()
-        self._told: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
 
     def on_receive(self, message: Any) -> None:
         self._calls |= {frame.ref for frame in message.frames if frame.ref}
@@ -63,23 +63,23 @@ class WorkJudge:
                 image = rows.images.get((prompt.prompt_id, prompt.version))
                 if image is None or image.is_open:
                     wrong("a resolution is sent that was not committed")
-                if prompt.version <= self._told.get(prompt.prompt_id, 0):
+                if prompt.version <= self._versions.get(prompt.prompt_id, 0):
                     wrong("a resolution is sent twice on a stream")
-                self._told[prompt.prompt_id] = prompt.version
+                self._versions[prompt.prompt_id] = prompt.version
 
 
 class WorkSchedule(Schedule):
     """Two workers, a few jobs that ask three prompts each, and users who sometimes repeat an answer."""
 
-    also = ("work",)
-    healed = 600.0  # after many lost attempts the backoff reaches five minutes
+    serves_workers = True
+    settle_seconds = 600.0  # after many lost attempts the backoff reaches five minutes
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._writing = Random(f"{seed} writing")
         self._answering = Random(f"{seed} answering")
         self._holders: dict[tuple[str, int], str] = {}
-        self._told: dict[str, Any] = {}
+        self._results: dict[str, Any] = {}
         self.workers: list[Worker] = []
         self._starting: list[asyncio.Task[None]] = []
         self._cancelled: set[str] = set()
@@ -105,7 +105,7 @@ class WorkSchedule(Schedule):
 
     async def _task(self, job: Job) -> dict[str, Any]:
         async def once() -> int:
-            self._may_run(job)
+            self._check_not_repeated(job)
             await asyncio.sleep(0.05)
             return 7
 
@@ -115,7 +115,7 @@ class WorkSchedule(Schedule):
         third = await job.confirm("C?", key="c")
         return {"a": bool(first), "b": bool(second), "c": bool(third), "seven": seven}
 
-    def _may_run(self, job: Job) -> None:
+    def _check_not_repeated(self, job: Job) -> None:
         """Check that a step saved in an earlier lease is not repeated."""
         log = [e for _, e in self.database.rows.log if e.job_id == job.job_id]
         leases = [
@@ -167,7 +167,10 @@ class WorkSchedule(Schedule):
             else:
                 continue
             reply: AnswerResult | None = await self.command(command)
-            if reply is not None and self._told.setdefault(command.answer_id, reply.status) != reply.status:
+            if (
+                reply is not None
+                and self._results.setdefault(command.answer_id, reply.status) != reply.status
+            ):
                 self.verdicts.report("one answer_id, two results")
 
     def remaining_work(self) -> str:

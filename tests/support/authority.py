@@ -15,13 +15,13 @@ from cryptography.x509.oid import NameOID
 
 
 @dataclass(frozen=True)
-class Pair:
+class KeyPair:
     """A certificate and its private key, in PEM."""
 
     certificate: bytes
     key: bytes
 
-    def put(self, folder: Path, name: str = "tls") -> Pair:
+    def put(self, folder: Path, name: str = "tls") -> KeyPair:
         """Write `NAME.crt` and `NAME.key`, each by an atomic rename."""
         for suffix, text in ((".crt", self.certificate), (".key", self.key)):
             fresh = folder / f"{name}{suffix}.new"
@@ -39,23 +39,23 @@ class Authority:
         self._certificate = self._sign(self._name, self._key.public_key(), authority=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, *, name: str = "", expired: bool = False) -> Pair:
+    def server(self, *, name: str = "", expired: bool = False) -> KeyPair:
         """A server certificate for the loopback address, or for `name`."""
         loopback = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         return self._pair("server", [x509.DNSName(name)] if name else loopback, expired=expired)
 
-    def client(self, common_name: str, *uris: str) -> Pair:
+    def client(self, common_name: str, *uris: str) -> KeyPair:
         """A client certificate; `uris` are its subject alternative names."""
         return self._pair(common_name, [x509.UniformResourceIdentifier(uri) for uri in uris])
 
-    def _pair(self, common_name: str, names: list[x509.GeneralName], *, expired: bool = False) -> Pair:
+    def _pair(self, common_name: str, names: list[x509.GeneralName], *, expired: bool = False) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         certificate = self._sign(subject, key.public_key(), names, expired=expired)
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return Pair(certificate.public_bytes(serialization.Encoding.PEM), text)
+        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), text)
 
     def _sign(
         self,

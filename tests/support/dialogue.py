@@ -9,9 +9,9 @@ from typing import Any
 from askback._model.enums import AnswerStatus
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.terminal.draft import Draft
-from askback.terminal.terminal import write_by_lines
+from askback.terminal.terminal import read_text_lines
 from askback.terminal.value_text import HIDDEN
-from askback.terminal.wizard import settle
+from askback.terminal.wizard import ask_for_answer
 from askback.terminal.writer import PlainWriter, Writer
 from askback.v1 import prompt_pb2 as pb
 
@@ -42,15 +42,15 @@ class ScriptedDialogue:
         self.writer.line(HIDDEN if secret else line)
         return line
 
-    async def write(self, question: str, text: str = "") -> str:
+    async def ask_text(self, question: str, text: str = "") -> str:
         """Return the lines up to a single dot."""
-        return await write_by_lines(self, question, text)
+        return await read_text_lines(self, question, text)
 
     async def choose(self, question: str) -> str:
         """Like `ask`: a script never pastes."""
         return await self.ask(question)
 
-    async def rewrite(self, text: str, media_type: str) -> str:
+    async def edit_text(self, text: str, media_type: str) -> str:
         """Return the next of `texts`."""
         return self._texts.pop(0)
 
@@ -60,7 +60,7 @@ class ScriptedDialogue:
         return self._out.getvalue()
 
     @property
-    def left(self) -> list[str]:
+    def unused_lines(self) -> list[str]:
         """The lines that were not used."""
         return self._lines
 
@@ -103,5 +103,5 @@ async def drafts_of(info: PromptInfo, script: ScriptedDialogue, **options: Any) 
         drafts.append(draft)
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", info, False)
 
-    await settle(info, script, send, **options)
+    await ask_for_answer(info, script, send, **options)
     return drafts

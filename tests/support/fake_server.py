@@ -39,7 +39,7 @@ class FakeStream:
             if body in bodies or (not bodies and body != "heartbeat"):
                 return frame
 
-    async def quiet(self, seconds: float = 0.1) -> list[Any]:
+    async def frames_within(self, seconds: float = 0.1) -> list[Any]:
         """The frames that arrive within `seconds`, without heartbeats."""
         await asyncio.sleep(seconds)
         frames = [self._in.get_nowait() for _ in range(self._in.qsize())]

@@ -59,7 +59,7 @@ class FakeWorker:
 @asynccontextmanager
 async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
     """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
-    concurrency = Concurrency(limits, node.database.queue_locks, node.clock) if limits else None
+    concurrency = Concurrency(limits or {}, node.database.queue_locks, node.clock)
     dispatcher = Dispatcher(node.engine, node.database.queue, Consumers(), node.clock, concurrency)
     node.bus.follow_batches(dispatcher.on_commit)
     running = asyncio.create_task(dispatcher.run())

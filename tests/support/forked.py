@@ -46,7 +46,7 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)
 
 
-class Forked:
+class ForkedProgram:
     """A running program, the leader of its own session. Has the methods of `subprocess.Popen`.
 
     `target` is the function to run, as `module:name`; `arguments` becomes `sys.argv`.

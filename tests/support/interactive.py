@@ -15,7 +15,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.forked import ASKBACK, ASKBACK_AT_TERMINAL, Forked
+from tests.support.forked import ASKBACK, ASKBACK_AT_TERMINAL, ForkedProgram
 from tests.support.shell import ASKBACK as INSTALLED
 from tests.support.shell import WITHIN
 
@@ -45,7 +45,7 @@ class InteractiveProcess:
 
     def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
-    ) -> subprocess.Popen[bytes] | Forked:
+    ) -> subprocess.Popen[bytes] | ForkedProgram:
         enter = _OWN_TERMINAL if terminal else []
         return subprocess.Popen(
             [*enter, *command], env=environment, stdin=stdin, stdout=stdout, stderr=stdout
@@ -86,7 +86,7 @@ class InteractiveProcess:
         os.close(self._keys)
         self._keys = -1
 
-    async def sees(self, words: str) -> str:
+    async def wait_for(self, words: str) -> str:
         """Wait until the output contains these words, after the last match. Returns the output up to them."""
         async with asyncio.timeout(WITHIN):
             try:
@@ -100,15 +100,15 @@ class InteractiveProcess:
         before, self._seen = self._seen, place + len(words)
         return self.shown[before : self._seen]
 
-    async def says(self, text: str, words: str = "askback> ") -> str:
+    async def enter(self, text: str, words: str = "askback> ") -> str:
         """Type a line and wait for `words`, by default the prompt."""
         self.type(text + "\n")
-        return await self.sees(words)
+        return await self.wait_for(words)
 
-    async def asks(self, text: str, words: str, prompt: str = "askback> ") -> None:
+    async def repeat_until(self, text: str, words: str, prompt: str = "askback> ") -> None:
         """Repeat a line until its output contains the words: events of others may still be on their way."""
         async with asyncio.timeout(WITHIN):
-            while words not in await self.says(text, prompt):
+            while words not in await self.enter(text, prompt):
                 pass
 
     def signal(self, number: signal.Signals) -> None:
@@ -151,9 +151,9 @@ class ForkedInteractiveAskback(InteractiveProcess):
 
     def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
-    ) -> Forked:
+    ) -> ForkedProgram:
         target = ASKBACK_AT_TERMINAL if terminal else ASKBACK
-        return Forked(
+        return ForkedProgram(
             target, ["askback", *command], environment, Path.cwd(), stdin=stdin, stdout=stdout, stderr=stdout
         )
 

@@ -14,13 +14,13 @@ NOTIFICATION = b"A"
 class PgRelay:
     """Forwards connections to a server.
 
-    `mute` drops notifications, like a pooler in transaction mode; `freeze()` stops all traffic without
+    `drops_notifications` is like a pooler in transaction mode; `freeze()` stops all traffic without
     closing a connection, like a cut network.
     """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
-        self.mute = False
+        self.drops_notifications = False
         self._thaw = asyncio.Event()
         self._thaw.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ class PgRelay:
             length = await reader.readexactly(4)
             body = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
             await self._thaw.wait()
-            if kind == NOTIFICATION and self.mute:
+            if kind == NOTIFICATION and self.drops_notifications:
                 continue
             writer.write(kind + length + body)
             with suppress(ConnectionError):

@@ -40,13 +40,13 @@ SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition \
 AND relnamespace = 'public'::regnamespace"
 SIZE = "SELECT pg_database_size(current_database())"
-GROWN = 8 * 1024 * 1024
+MAX_GROWTH = 8 * 1024 * 1024
 """Bytes by which a database may grow before it is dropped: deleted rows stay in the files and slow reads."""
 SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
 
 
 @dataclass(frozen=True)
-class _Fresh:
+class _MigratedDatabase:
     """The state of a newly migrated database."""
 
     shape: str
@@ -68,21 +68,21 @@ class DatabasePool:
         self._server = server
         self._template = template
         self._idle: list[str] = []
-        self._fresh: _Fresh | None = None
+        self._migrated: _MigratedDatabase | None = None
 
-    def lend(self) -> str:
+    def acquire(self) -> str:
         """The URL of a database with Askback's tables and the rows that the migration inserts."""
         if self._idle:
             return self._server.rename_database(self._idle.pop())
         url = self._server.create_database(template=self._template)
-        if self._fresh is None:
-            self._fresh = in_thread(_look(url))
+        if self._migrated is None:
+            self._migrated = in_thread(_look(url))
         return url
 
-    def take_back(self, url: str) -> None:
+    def release(self, url: str) -> None:
         """Close the remaining connections and reset the database, or drop it if that is not possible."""
-        assert self._fresh is not None
-        if in_thread(_empty(url, self._fresh)):
+        assert self._migrated is not None
+        if in_thread(_empty(url, self._migrated)):
             self._idle.append(url)
         else:
             self._server.drop_database(url)
@@ -97,7 +97,7 @@ async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(urlsplit(url)._replace(scheme="postgresql").geturl(), timeout=30)
 
 
-async def _look(url: str) -> _Fresh:
+async def _look(url: str) -> _MigratedDatabase:
     connection = await _connect(url)
     try:
         tables = [name for (name,) in await connection.fetch(TABLES)]
@@ -109,19 +109,21 @@ async def _look(url: str) -> _Fresh:
             [(value, called)] = await connection.fetch(f"SELECT last_value, is_called FROM {name}")
             sequences.append((name, value, called))
         shape, size = await connection.fetchval(SHAPE), await connection.fetchval(SIZE)
-        return _Fresh(shape, size, tables, {name: found for name, found in rows.items() if found}, sequences)
+        return _MigratedDatabase(
+            shape, size, tables, {name: found for name, found in rows.items() if found}, sequences
+        )
     finally:
         await connection.close()
 
 
-async def _empty(url: str, fresh: _Fresh) -> bool:
+async def _empty(url: str, fresh: _MigratedDatabase) -> bool:
     """Reset the rows and sequences. Returns False if the database has another schema or is too large."""
     connection = await _connect(url)
     try:
         await connection.execute(QUIET)
         if await connection.fetchval(SHAPE) != fresh.shape:
             return False
-        if await connection.fetchval(SIZE) > fresh.size + GROWN:
+        if await connection.fetchval(SIZE) > fresh.size + MAX_GROWTH:
             return False
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")  # ignores foreign keys

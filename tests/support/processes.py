@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
-from tests.support.forked import ASKBACK, MODULE, SERVER, Forked
+from tests.support.forked import ASKBACK, MODULE, SERVER, ForkedProgram
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ class Process:
         self._folder = folder
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ASKBACK_")}
         self._environment = {**inherited, "GRPC_VERBOSITY": "NONE", **(environment or {})}
-        self._process: subprocess.Popen[bytes] | Forked | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProgram | None = None
         self._starts = 0
         self._lines: list[dict[str, Any]] = []
         self._parsed: dict[int, int] = {}
@@ -86,7 +86,7 @@ class Process:
         with self._file("out").open("wb") as out, self._file("log").open("wb") as log:
             self._process = self._launch(out, log)
 
-    def _launch(self, out: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes] | ForkedProgram:
         return subprocess.Popen(
             self._command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
         )
@@ -148,7 +148,7 @@ class Process:
             if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
-    async def says(
+    async def wait_for_event(
         self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any
     ) -> dict[str, Any]:
         """Wait until it has written `count` lines with this event and these fields. Returns the newest."""
@@ -188,9 +188,9 @@ class Process:
 class Module(Process):
     """A module of Askback's tests, run like `python -m` but forked."""
 
-    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> ForkedProgram:
         with open(os.devnull, "rb") as nothing:
-            return Forked(
+            return ForkedProgram(
                 MODULE,
                 ["python", *self._command],
                 self._environment,
@@ -204,9 +204,9 @@ class Module(Process):
 class Askback(Process):
     """The command `askback` with the given arguments, forked."""
 
-    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> ForkedProgram:
         with open(os.devnull, "rb") as nothing:
-            return Forked(
+            return ForkedProgram(
                 ASKBACK,
                 ["askback", *self._command],
                 self._environment,
@@ -234,9 +234,9 @@ class Server(Process):
         environment = {f"ASKBACK_{key.upper()}": str(value) for key, value in values.items()}
         super().__init__(name, ["askback_server"], folder, environment)
 
-    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> ForkedProgram:
         with open(os.devnull, "rb") as nothing:
-            return Forked(
+            return ForkedProgram(
                 SERVER,
                 self._command,
                 self._environment,

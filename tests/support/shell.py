@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import forked
-from tests.support.forked import Forked
+from tests.support.forked import ForkedProgram
 
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 WITHIN = 30.0
@@ -40,15 +40,15 @@ class CommandResult:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-class Running:
+class RunningCommand:
     """A running command."""
 
-    def __init__(self, process: Forked, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
+    def __init__(self, process: ForkedProgram, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
         self._process = process
         self._streams = {"out": out, "err": err}
         self._read: dict[str, list[str]] = {"out": [], "err": []}
 
-    async def says(self, words: str, *, on: str = "out") -> str:
+    async def wait_for_line(self, words: str, *, on: str = "out") -> str:
         """Read until a line contains these words. Returns the line."""
         read = self._read[on]
         async with asyncio.timeout(WITHIN):
@@ -98,12 +98,12 @@ class Shell:
             **({"ASKBACK_SERVER": target} if target else {}),
             **environment,
         }
-        self._running: list[Running] = []
+        self._running: list[RunningCommand] = []
 
-    async def start(self, *command: str, stdin: bytes | None = None, **environment: str) -> Running:
+    async def start(self, *command: str, stdin: bytes | None = None, **environment: str) -> RunningCommand:
         """Start `askback` with the given arguments."""
         (its_input, feed), (out, its_out), (err, its_err) = os.pipe(), os.pipe(), os.pipe()
-        process = Forked(
+        process = ForkedProgram(
             forked.ASKBACK,
             ["askback", *command],
             {**self.environment, **environment},
@@ -118,7 +118,7 @@ class Shell:
             given.write(
                 stdin or b""
             )  # fits into the pipe's buffer; the command may have ended without reading
-        running = Running(process, await _reader(out), await _reader(err))
+        running = RunningCommand(process, await _reader(out), await _reader(err))
         self._running.append(running)
         return running
 

@@ -267,7 +267,7 @@ class DelegatingStore:
         return await self._store.write(batch)
 
 
-class Gated(DelegatingStore):
+class GatedStore(DelegatingStore):
     """A store whose writes wait while the gate is closed; `waiting` is set while a write waits."""
 
     def __init__(self, store: JobStore) -> None:

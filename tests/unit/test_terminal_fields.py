@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.choices import marks
-from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries, flat
-from askback.terminal.schema_fields import of_schema
+from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, flat
+from askback.terminal.prompt_form import entries
+from askback.terminal.schema_fields import schema_entries
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for
 from askback.v1 import prompt_pb2 as pb
@@ -32,7 +33,7 @@ def field_of(asked: pb.Question) -> Field:
 
 def schema_field(part: Any, *, required: bool = False, **root: Any) -> Field | Group:
     schema = {"type": "object", "properties": {"f": part}, "required": ["f"] if required else [], **root}
-    (found,) = of_schema(schema)
+    (found,) = schema_entries(schema)
     return found
 
 
@@ -69,7 +70,7 @@ DATE = question(date=pb.DateInput(minimum="2024-02-01", maximum="2024-03-01"))
         (DATE, "2024-02-29", "2024-02-29"),
     ],
 )
-def test_what_may_be_typed(asked: pb.Question, typed: str, value: Any) -> None:
+def test_typed_text_becomes_the_value_of_its_field(asked: pb.Question, typed: str, value: Any) -> None:
     found = read(field_of(asked), typed)
     assert found == value
     assert type(found) is type(value)
@@ -102,7 +103,7 @@ def test_what_may_be_typed(asked: pb.Question, typed: str, value: Any) -> None:
         (DATE, "2024-03-02", "at most 2024-03-01"),
     ],
 )
-def test_what_may_not(asked: pb.Question, typed: str, words: str) -> None:
+def test_invalid_typed_text_is_refused_with_the_reason(asked: pb.Question, typed: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         read(field_of(asked), typed)
 
@@ -113,7 +114,7 @@ def test_a_hostile_pattern_is_left_to_the_server() -> None:
     assert read(field_of(long), "a" * 5_000 + "b").endswith("b")
 
 
-def test_defaults_and_words_of_questions() -> None:
+def test_questions_show_defaults_and_help() -> None:
     assert field_of(BOOLEAN).default is False
     assert field_of(SINGLE).default is NOTHING
     several = question(multi=pb.MultiInput(options=POLICY, default_values=["standard"]))
@@ -169,7 +170,7 @@ TITLED = {"oneOf": [{"const": "a", "title": "A", "description": "first"}, {"cons
         ({"$ref": "#/$defs/Loop"}, Kind.JSON, "1", 1),
     ],
 )
-def test_schema_shapes(part: Any, kind: Kind, typed: str, value: Any) -> None:
+def test_each_schema_shape_has_its_kind_of_field(part: Any, kind: Kind, typed: str, value: Any) -> None:
     definitions = {"P": {"enum": ["x", "y"]}, "Loop": {"$ref": "#/$defs/Loop"}}
     found = schema_field(part, **{"$defs": definitions})
     assert isinstance(found, Field)
@@ -198,7 +199,7 @@ def test_fields_come_in_the_order_of_their_declaration() -> None:
     assert [item.name for item in flat(entries(asked))] == names
 
 
-def test_one_level_of_objects() -> None:
+def test_one_level_of_nested_objects_becomes_a_group() -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}, "geo": {"type": "object"}}}
     group = schema_field({**city, "title": "Address", "required": ["city"]})
     assert isinstance(group, Group)
@@ -211,8 +212,8 @@ def test_one_level_of_objects() -> None:
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"allOf": []}, {"properties": {}}, [], 3, None])
-def test_a_schema_without_properties_is_asked_whole(schema: Any) -> None:
-    (whole,) = of_schema(schema)
+def test_a_schema_without_properties_is_asked_as_one_value(schema: Any) -> None:
+    (whole,) = schema_entries(schema)
     assert isinstance(whole, Field)
     assert whole.path == ()
     assert read(whole, '{"a": 1}') == {"a": 1}
@@ -255,9 +256,13 @@ ANY = st.recursive(
 
 
 @given(ANY, st.text(max_size=5))
-def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
+def test_any_schema_and_text_is_read_or_refused(part: Any, text: str) -> None:
     schema = {"type": "object", "properties": {"f": part, "g": {"properties": {"h": part}}}}
-    for found in (of_schema(schema), of_schema(part), entries(prompt(schema_json=json.dumps(schema)))):
+    for found in (
+        schema_entries(schema),
+        schema_entries(part),
+        entries(prompt(schema_json=json.dumps(schema))),
+    ):
         for item in flat(found):
             with suppress(ValueError):
                 assert fits(item, read(item, text)) or not isinstance(item, Field)
@@ -265,7 +270,7 @@ def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
                 assert text_for(item, item.default) is not None
 
 
-def test_values_as_words() -> None:
+def test_assignments_set_fields_by_name() -> None:
     asked = asking(question("n", integer=pb.IntegerInput()), question("a.b", text=pb.TextInput()), SINGLE)
     assert parse_assignments(asked, ["n=3", "a.b=x=y", "q=Standard"]) == {
         "n": 3,

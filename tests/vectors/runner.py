@@ -21,7 +21,6 @@ from askback_server.sessions.converse_core import ConverseCore
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
 from askback_server.transport.errors import code_number, code_of
@@ -239,8 +238,8 @@ class WorkRunner(Runner):
     def do(self, ref: int, todo: Any) -> None:
         if isinstance(todo, WorkHello):
             self._ref = ref
-        elif isinstance(todo, Call) and todo.name in ENDS_LEASE:
-            self._ending[ref] = self.core.ending(todo.request.job_id, todo.request.token)
+        elif isinstance(todo, Call):
+            self._ending[ref] = self.core.ending(todo)
         elif isinstance(todo, NotRun):
             self._not_run += todo.leases
         elif isinstance(todo, Goodbye):

@@ -89,8 +89,8 @@ class PromptCalls:
     ) -> PromptPage:
         """One page of the prompts that `prompts` yields, and their total number. Raises InvalidArgument.
 
-        `unattended` selects open prompts that no connected person may answer, `mine` those that the caller
-        has claimed or is named for, `overdue` open ones that have escalated.
+        `unattended` selects open prompts without a connected person who may answer, `mine` those
+        that the caller has claimed or is named for, `overdue` open ones that have escalated.
         """
         filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
         filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue

@@ -101,10 +101,10 @@ class Verdict(Generic[T_co]):
     def __repr__(self) -> str:
         ended = self.decision if self.prompt.answered is not None else self.state
         who = "default" if self.by_default else repr(self.by) if self.by else ""
-        told = [f"{ended} by {who}" if who else str(ended), short(self.prompt.title)]
+        parts = [f"{ended} by {who}" if who else str(ended), short(self.prompt.title)]
         given = ("values", "edits", "comment")
-        told += [f"{name}={short(value)}" for name in given if (value := getattr(self, name))]
-        return f"<Verdict {bool(self)}: {', '.join(told)}>"
+        parts += [f"{name}={short(value)}" for name in given if (value := getattr(self, name))]
+        return f"<Verdict {bool(self)}: {', '.join(parts)}>"
 
     def __getitem__(self, key: str) -> Any:
         return _resolution(self.prompt)[key]
@@ -164,7 +164,7 @@ def require_answer(prompt: PromptInfo) -> None:
         case PromptState.ANSWERED:
             return
         case PromptState.EXPIRED:
-            raise PromptExpired(f"nobody answered {prompt.title!r} in time", prompt)
+            raise PromptExpired(f"no answer to {prompt.title!r} in time", prompt)
         case _:
             reason = prompt.resolution.reason if prompt.resolution else ""
             raise PromptCancelled(f"{prompt.title!r} was withdrawn: {reason or prompt.state}", prompt)

@@ -95,7 +95,7 @@ class ConverseProtocol:
         """Never reconnect after a final error: a console has no session to replace."""
         return False
 
-    def on_disconnect(self, spoken: float) -> None:
+    def on_disconnect(self, last_sent: float) -> None:
         """Stop sending credit: the next stream begins with the full credit."""
         self._put = None
         self.view.caught_up.clear()
@@ -163,7 +163,7 @@ class Console:
             await self._session.aclose()
             raise
         who = f" as {self._endpoint.user}" if self._endpoint.user else ""
-        _log.info("connected to %s%s", self._endpoint.shown, who)
+        _log.info("connected to %s%s", self._endpoint.address, who)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

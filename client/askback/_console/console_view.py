@@ -119,7 +119,7 @@ class ConsoleView:
                 self.token = event.caught_up.resume_token or self.token
                 self._end_snapshot()
             case "reset_view":
-                _log.info("the view starts again: %s", event.reset_view.reason)
+                _log.info("the view restarts: %s", event.reset_view.reason)
                 self.token = ""
                 if event.reset_view.history_lost:
                     # The server was restored: versions restart and closed prompts may be open again, so only
@@ -130,7 +130,7 @@ class ConsoleView:
             case "bookmark":
                 self.bookmark(event.bookmark.resume_token)
             case other:
-                _log.debug("a newer server says %s", other)
+                _log.debug("ignoring %s of a newer server", other)
 
     def bookmark(self, token: str) -> None:
         """Store a newer resume token; empty: none.

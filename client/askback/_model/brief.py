@@ -32,7 +32,7 @@ def _answer(answer: Any) -> str:
     who = "the default" if answer.by_default else short(answer.by)
     given = {name: getattr(answer, name) for name in ("values", "edits", "comment")}
     return ", ".join(
-        [f"{answer.decision} by {who}", *(f"{name}={short(said)}" for name, said in given.items() if said)]
+        [f"{answer.decision} by {who}", *(f"{name}={short(value)}" for name, value in given.items() if value)]
     )
 
 

@@ -41,7 +41,7 @@ class Shown(TypedDict, total=False):
     kind: str
     """`clarify`, `confirm`, `preview`, `validate`, `deep_understanding`, `structure_fix`, or your own."""
     body: str
-    """Markdown."""
+    """An explanation of the question, in Markdown."""
     to: Iterable[str]
     """`user:NAME` and `group:NAME`; empty: every console of the namespace."""
     deadline: Deadline | None

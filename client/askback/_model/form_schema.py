@@ -104,7 +104,7 @@ def _title(member: Enum) -> str:
 
 
 def secret_in(schema: Any) -> bool:
-    """Whether a schema asks for a secret anywhere, as `SecretStr` does."""
+    """Whether a schema asks for a secret anywhere, as pydantic's secret strings do."""
     if isinstance(schema, dict):
         if schema.get("format") == "password" or schema.get("writeOnly") is True:
             return True

@@ -1,4 +1,4 @@
-"""What the server says is wrong with one field of a request."""
+"""A violation: one invalid field of a request, as the server describes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is wrong with one field: a path such as `values_json/amount`, and what would be right."""
+    """One invalid field: its path, such as `values_json/amount`, and what would be valid."""
 
     field: str
     description: str

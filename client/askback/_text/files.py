@@ -60,15 +60,15 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 def why(path: str | os.PathLike[str], error: OSError) -> str:
     """The reason without the path: the system's text, with the missing folder or permission added."""
     found = Path(path).absolute()
-    said = error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error)
+    reason = error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error)
     if error.errno == errno.ENOENT and not found.parent.exists():
-        return f"{said}; there is no folder {found.parent}"
+        return f"{reason}; there is no folder {found.parent}"
     if error.errno == errno.ENOTDIR:
         file = next((p for p in reversed(found.parents) if p.is_file()), None)
-        return f"{said}; {file} is a file" if file else said
+        return f"{reason}; {file} is a file" if file else reason
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{said}{_explain_denial(found)}"
-    return said
+        return f"{reason}{_explain_denial(found)}"
+    return reason
 
 
 def _explain_denial(path: Path) -> str:

@@ -19,25 +19,25 @@ LEAST = 10
 class Column:
     """One column: its name, and a cell for each row.
 
-    `kept` columns get their width first; one that does not fit is left out whole. Other columns are left out
-    if all their cells are equal or empty, and from the last one on if they do not fit. At most one column is
-    `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit. `most` limits
-    the width of any other column. A `telling` column is shown even if all its cells are equal.
+    An `important` column gets its width first; one that does not fit is left out whole. Other columns are
+    left out if all their cells are equal or empty, and from the last one on if they do not fit. At most one
+    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit. `most`
+    limits the width of any other column. An `informative` column is shown even if all its cells are equal.
     """
 
     name: str
     cells: Sequence[object]
-    kept: bool = False
+    important: bool = False
     wide: bool = False
     most: int = 0
-    telling: bool = False
+    informative: bool = False
 
-    def says_something(self) -> bool:
+    def is_informative(self) -> bool:
         """Whether the column tells a reader anything."""
         different = set(self.cells)
         if different <= {"", "-"}:
             return False
-        return len(different) > 1 or len(self.cells) == 1 or self.telling
+        return len(different) > 1 or len(self.cells) == 1 or self.informative
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Cell:
 
 def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     """Lay out the header and the rows in lines of at most `width` columns (0: unlimited)."""
-    found = [_Measured(column) for column in columns if column.kept or column.says_something()]
+    found = [_Measured(column) for column in columns if column.important or column.is_informative()]
     if width:
         for one in found:
             one.limit_width()
@@ -96,11 +96,11 @@ def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
     chosen = [wide] if wide is not None else []
     room = width + (0 if wide else GAP)
     for one in found:
-        if one.column.kept and one is not wide and (not chosen or room - one.size - GAP >= least):
+        if one.column.important and one is not wide and (not chosen or room - one.size - GAP >= least):
             chosen.append(one)
             room -= one.size + GAP
     for one in found:
-        if not (one.column.kept or one in chosen):
+        if not (one.column.important or one in chosen):
             if room - one.size - GAP < comfort:
                 break
             chosen.append(one)

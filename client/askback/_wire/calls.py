@@ -45,7 +45,7 @@ STREAMS_PER_CONNECTION = 50
 others without a notice; the difference is for unary calls and the health check."""
 
 
-class _Connection:
+class _ChannelStubs:
     """A channel with its stubs, and the number of server streams open on it."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -70,46 +70,46 @@ class Calls:
         self.patience = patience
         self.on_silence: OnSilence | None = None
         """Called once for a call that has had no response for SILENCE seconds and is still being tried."""
-        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopConnections] = WeakKeyDictionary()
 
     @property
     def channel(self) -> grpc.aio.Channel:
         """The channel of unary calls. Read it in the loop that uses it."""
-        return self._link.first.channel
+        return self._connections.first.channel
 
     @property
     def jobs(self) -> JobServiceAsyncStub:
         """JobService, for unary calls."""
-        return self._link.first.jobs
+        return self._connections.first.jobs
 
     @property
     def hitl(self) -> HitlServiceAsyncStub:
         """HitlService, for unary calls."""
-        return self._link.first.hitl
+        return self._connections.first.hitl
 
     @property
     def access(self) -> AccessServiceAsyncStub:
         """AccessService, for unary calls."""
-        return self._link.first.access
+        return self._connections.first.access
 
     @property
-    def _link(self) -> _Link:
+    def _connections(self) -> _LoopConnections:
         loop = asyncio.get_running_loop()
-        link = self._links.get(loop)
-        if link is None:
-            for old in [other for other in self._links if other.is_closed()]:
-                self._links.pop(old).forget()
-            link = self._links[loop] = _Link(self.endpoint)
+        connections = self._by_loop.get(loop)
+        if connections is None:
+            for old in [other for other in self._by_loop if other.is_closed()]:
+                self._by_loop.pop(old).forget()
+            connections = self._by_loop[loop] = _LoopConnections(self.endpoint)
         else:
             check_process()
-        return link
+        return connections
 
-    def stream(self, method: Callable[[_Connection], Callable[..., Any]], request: Any) -> Any:
+    def stream(self, method: Callable[[_ChannelStubs], Callable[..., Any]], request: Any) -> Any:
         """Start a server stream on a connection with a free place for it.
 
         `method` picks the method, for example `lambda on: on.jobs.WatchJob`. Returns the call.
         """
-        connection = self._link.pick()
+        connection = self._connections.pick()
         connection.streams += 1
 
         def free_stream(_: Any) -> None:
@@ -171,10 +171,10 @@ class Calls:
         self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
     ) -> None:
         """Make the first connection of this loop; does nothing later. See askback._wire.contact.connect."""
-        link = self._link
-        if not link.connected:
-            await connect(link.first.channel, self.endpoint, patience, waiting)
-            link.connected = True
+        connections = self._connections
+        if not connections.connected:
+            await connect(connections.first.channel, self.endpoint, patience, waiting)
+            connections.connected = True
 
     async def _timeout_error(self, error: AskbackError) -> AskbackError:
         """The error to raise when the deadline has passed."""
@@ -183,7 +183,7 @@ class Calls:
         problem = await diagnose(self.endpoint)
         if problem is not None:
             return problem
-        text = f"no answer from {self.endpoint.shown} within {self.deadline:g} s"
+        text = f"no answer from {self.endpoint.address} within {self.deadline:g} s"
         if isinstance(error, DeadlineExceeded):
             return DeadlineExceeded(text)
         return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)
@@ -193,32 +193,32 @@ class Calls:
         try:
             check_process()
         except RuntimeError:  # the connections belong to the parent process
-            self._links.clear()
+            self._by_loop.clear()
             return
         loop = asyncio.get_running_loop()
-        for other, link in list(self._links.items()):
+        for other, connections in list(self._by_loop.items()):
             if other is loop or other.is_closed():
-                self._links.pop(other, None)
-                link.forget()
+                self._by_loop.pop(other, None)
+                connections.forget()
                 if other is loop:
-                    await link.close()
+                    await connections.close()
 
 
-class _Link:
+class _LoopConnections:
     """The connections of one event loop."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self.first = _Connection(endpoint)
+        self.first = _ChannelStubs(endpoint)
         self._all = [self.first]
         self.connected = False
         """Whether there ever was a connection."""
 
-    def pick(self) -> _Connection:
+    def pick(self) -> _ChannelStubs:
         """A connection that can carry one more server stream; opens one if needed."""
         found = next((c for c in self._all if c.streams < STREAMS_PER_CONNECTION), None)
         if found is None:
-            found = _Connection(self._endpoint)
+            found = _ChannelStubs(self._endpoint)
             self._all.append(found)
         return found
 

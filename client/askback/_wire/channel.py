@@ -198,6 +198,6 @@ class Endpoint:
         return note_channel(grpc.aio.secure_channel(self.target, credentials, options=options))
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The address as people write it."""
         return self.target.removeprefix("dns:///")

@@ -68,8 +68,8 @@ class FrameProtocol(Protocol):
     def on_refusal(self, error: AskbackError, session: object) -> bool:
         """A stream of this session ended with `error`. Return True to reconnect even if it is final."""
 
-    def on_disconnect(self, spoken: float) -> None:
-        """There is no stream any more; the last frame was sent at the loop time `spoken`."""
+    def on_disconnect(self, last_sent: float) -> None:
+        """There is no stream any more; the last frame was sent at the loop time `last_sent`."""
 
 
 class Connection:
@@ -90,7 +90,7 @@ class Connection:
         self._wake = asyncio.Event()
         self._half_close = False
         self._welcome: asyncio.Future[None] = loop.create_future()
-        self._heard = loop.time()
+        self._last_received = loop.time()
         self._pulse: asyncio.TimerHandle | None = None
         self._interval = 0.0
         self._channel: grpc.aio.Channel | None = None
@@ -102,7 +102,7 @@ class Connection:
         self.leave_within = 0.0
         self.session: object = None
         """The protocol's session that this stream serves or has requested."""
-        self.spoken = loop.time()
+        self.last_sent = loop.time()
         """When the last message was written, in loop time."""
         self.in_flight: set[int] = set()
 
@@ -133,7 +133,7 @@ class Connection:
             )
             if not self._welcome.done():
                 if not self.ended.done():
-                    raise Unavailable(f"no welcome from {self._endpoint.shown} in {OPEN_TIMEOUT:g} s")
+                    raise Unavailable(f"no welcome from {self._endpoint.address} in {OPEN_TIMEOUT:g} s")
                 raise self.ended.result() or Unavailable("the server closed the stream before its welcome")
         except BaseException:
             await self.abandon()
@@ -175,7 +175,7 @@ class Connection:
         end: AskbackError | None = None
         try:
             while (message := await self._call.read()) is not EOF:
-                self._heard = asyncio.get_running_loop().time()
+                self._last_received = asyncio.get_running_loop().time()
                 for frame in message.frames:
                     try:
                         self._take(frame)
@@ -221,7 +221,7 @@ class Connection:
                 self._wake.clear()
                 while self._outbox:
                     await self._call.write(self._protocol.pack(self._batch()))
-                    self.spoken = asyncio.get_running_loop().time()
+                    self.last_sent = asyncio.get_running_loop().time()
                 if self._half_close:
                     await self._call.done_writing()
                     return
@@ -247,8 +247,8 @@ class Connection:
             return
         if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
             # This loop was blocked and read nothing meanwhile: do not count that as the server's silence.
-            self._heard += late
-        if loop.time() - self._heard > MISSED * self._interval:
+            self._last_received += late
+        if loop.time() - self._last_received > MISSED * self._interval:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:

@@ -1,6 +1,6 @@
 """Explains why there is no connection to a server, by trying it with plain sockets.
 
-gRPC's own texts do not help: `Socket closed` for a port that speaks TLS, `WRONG_VERSION_NUMBER` for one that
+gRPC's own texts do not help: "Socket closed" for a port that speaks TLS, "WRONG_VERSION_NUMBER" for one that
 does not. This module resolves the name, connects, and begins TLS and HTTP/2, up to the step that fails.
 """
 
@@ -58,14 +58,14 @@ async def _places(endpoint: Endpoint) -> list[Any] | CannotConnect:
         return []  # the target names its own DNS server
     if scheme in ("unix-abstract", "vsock", "xds", "google-c2p", "passthrough") or _proxy():
         return []
-    host, port = _split(endpoint.shown)
+    host, port = _split(endpoint.address)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(2 * STEP):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return CannotConnect(
-            f"the name {host} cannot be resolved: check the address {endpoint.shown}", passing=True
+            f"the name {host} cannot be resolved: check the address {endpoint.address}", passing=True
         )
     except TimeoutError:
         return CannotConnect(f"the name {host} is not resolved in time: check the DNS servers", passing=True)
@@ -83,7 +83,7 @@ def _proxy() -> bool:
 
 
 async def _look(endpoint: Endpoint, place: Any) -> CannotConnect | None:
-    name = endpoint.shown
+    name = endpoint.address
     try:
         if endpoint.tls is None:
             return await _look_plain(name, place)

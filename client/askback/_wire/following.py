@@ -23,7 +23,7 @@ async def messages(calls: Calls, method: str, start: Callable[[], Any]) -> Async
     stream ends without an error. Raises AskbackError for a final error of the server.
     """
     retries = Retries(method, _is_final)
-    outage = Outage(method, calls.endpoint.shown)
+    outage = Outage(method, calls.endpoint.address)
     # Explain a failure of the first connection only; later failures may be a passing problem of the network.
     await calls.connect(None, outage.begin)
     while True:

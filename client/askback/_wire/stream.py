@@ -58,7 +58,7 @@ class ReconnectingStream:
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
         self._retries = Retries(protocol.method, is_fatal, Backoff(cap=backoff_cap))
-        self._outage = Outage(protocol.name, endpoint.shown)
+        self._outage = Outage(protocol.name, endpoint.address)
         self._patience: float | None = None
         self._problem: CannotConnect | None = None
         self._closing = False
@@ -95,7 +95,7 @@ class ReconnectingStream:
         if not done:
             await self.aclose(goodbye=False)
             raise self._problem or Unavailable(
-                f"{self._endpoint.shown} did not open a stream within {timeout:g} s"
+                f"{self._endpoint.address} did not open a stream within {timeout:g} s"
             )
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
@@ -144,7 +144,7 @@ class ReconnectingStream:
         try:
             await self._keep_open()
         except Exception as error:
-            _log.exception("%s: the session broke", self._protocol.name)
+            _log.exception("%s: an unexpected error in the client", self._protocol.name)
             self._fail(Internal(f"the client's session broke: {error!r}"))
 
     async def _keep_open(self) -> None:
@@ -235,7 +235,7 @@ class ReconnectingStream:
     def _lose(self, connection: Connection) -> None:
         if self._current is connection:
             self._current = None
-            self._protocol.on_disconnect(connection.spoken)
+            self._protocol.on_disconnect(connection.last_sent)
 
     def _retire(self, connection: Connection) -> None:
         """Let the old connection finish in the background; its late replies still count."""

@@ -1,1 +1,1 @@
-"""The worker: holds leases, runs job functions, and asks people on their behalf."""
+"""The worker: leases jobs, runs their functions, and asks people for them."""

@@ -1,4 +1,4 @@
-"""What a function's annotations say, and what is wrong with a value that does not fit one."""
+"""Reads the annotations of functions, and describes values that do not fit them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine, asyncio.Fut
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, partial or callable object; none if they name what cannot be found."""
+    """The annotations of a function, partial or callable object; empty if a name in them is undefined."""
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function):
@@ -27,7 +27,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def result_type(function: Callable[..., Any]) -> Any:
-    """The annotated result of a function, without the awaitable around it; Any if it has none."""
+    """The annotated result type of a function, without the awaitable around it; Any if it has none."""
     if inspect.isclass(function):
         return Any
     found = hints_of(function).get("return", Any)
@@ -37,6 +37,6 @@ def result_type(function: Callable[..., Any]) -> Any:
 
 
 def faults(name: str, error: ValidationError) -> Iterator[str]:
-    """What is wrong with an argument, place by place: `items.0.price: Input should be a valid number`."""
+    """Describe each fault of an argument: `items.0.price: Input should be a valid number`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         yield f"{'.'.join(map(str, (name, *fault['loc'])))}: {fault['msg']}"

@@ -1,7 +1,7 @@
-"""Ask until the values fit: what the server accepted may still be refused by a validator of the worker.
+"""Asks again while a validator of the worker refuses an answer that the server has accepted.
 
-A JSON Schema cannot say what a pydantic validator knows. So the person is asked again, under the key `KEY#2`
-and then `KEY#3`, with the reason above the question and their values filled in.
+A JSON Schema cannot express every pydantic validator. So the person is asked again, under the key `KEY#2` and
+then `KEY#3`, with the reason above the question and the previous values filled in.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ROUNDS = 3
 _REASONS = 20
 _REASON_CHARS = 500
 _FILLED_CHARS = 200_000
-"""A form is not filled in beyond this: the server takes 256 KiB."""
+"""The largest schema with filled-in values: the server accepts 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """A closed prompt, what its values are for the worker, and the edits of all rounds."""
+    """A closed prompt, its values as the worker's type, and the edits of all rounds."""
 
     prompt: PromptInfo
     values: Any
@@ -53,17 +53,17 @@ async def ask_until_it_fits(
     supersedes: list[str],
     same: bool = False,
 ) -> Fitting:
-    """Ask, and again while the form's validators refuse what a person gave.
+    """Ask, and ask again while the form's validators refuse the answer.
 
-    The prompt may have ended in any way; its values are None where none were given. Raises InvalidAnswer
-    when the third answer was refused, at once for a refused default, and for a validator that breaks with
-    anything but a ValueError or AssertionError; and what AskPrompt raises.
+    The prompt may have ended in any way; `values` is None if there are none. Raises InvalidAnswer after the
+    third refused answer, at once for a refused default, and for a validator that raises anything but a
+    ValueError or AssertionError; and the errors of AskPrompt.
     """
     asked, name, refused = content, key, ""
     edits: dict[str, str] = {}
     for number in range(2, ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
-        # Then the next round may be carried over too, and only the reason be worded differently.
+        # If this answer was carried over, the next round's may be too, with a differently worded reason.
         same = same or _is_carried(prompt)
         answer = prompt.answered
         if answer is None or answer.decision not in GIVING_VALUES:
@@ -83,7 +83,7 @@ async def ask_until_it_fits(
                 f"the answer to {content.title!r} (key {key!r}) was refused: {refused}. To be asked again a "
                 f"question needs a key of at most {MAX_BYTES - 2} bytes"
             )
-        # Once it is answered, its wording is settled: a validator may word the same reason differently.
+        # Reuse the wording of an answered round: a new version may word the same reason differently.
         asked = lease.find_closed_content(name) or _again(content, reasons, answer.values_json, edits)
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
@@ -95,19 +95,19 @@ async def ask_until_it_fits(
 
 
 def _is_carried(prompt: PromptInfo) -> bool:
-    """Whether the answer was given in an earlier job of the chain: it is older than the prompt."""
+    """Whether the answer was given in an earlier job of the chain of retries: it is older than the prompt."""
     at = prompt.answered.at if prompt.answered else None
     return at is not None and prompt.created_at is not None and at < prompt.created_at
 
 
 def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
-    """The values as the form's type. Raises ValidationError for what another answer can mend."""
+    """Convert the values to the form's type. Raises ValidationError if another answer could fit."""
     try:
         return form.parse(values_json)
     except ValidationError:
         raise
     except Exception as error:
-        # The same answer would end every attempt alike.
+        # Every attempt would fail in the same way with this answer.
         _log.exception("a validator broke on the answer to %r", title)
         raise InvalidAnswer(
             f"a validator broke on the answer to {title!r} (key {key!r}): {type(error).__name__}: {error}"
@@ -115,17 +115,17 @@ def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
 
 
 def _reasons(error: ValidationError) -> Iterator[str]:
-    """What is wrong, field by field: `cost: whole euros only`. Without the value and without links."""
+    """Describe each fault by field, without its value: `cost: whole euros only`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        said = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         place = ".".join(map(str, fault["loc"]))
-        yield one_line(f"{place}: {said}" if place else said, _REASON_CHARS)
+        yield one_line(f"{place}: {text}" if place else text, _REASON_CHARS)
 
 
 def _again(
     content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
 ) -> pb.PromptContent:
-    """The question with the reasons above it, and filled in with what was answered."""
+    """The question with the reasons above it, and with the previous answer filled in."""
     again = pb.PromptContent()
     again.CopyFrom(content)
     listed = "\n".join(f"> - {reason}" for reason in reasons[:_REASONS])
@@ -140,7 +140,7 @@ def _again(
 
 
 def _fill_defaults(schema: Any, values: Any) -> Any:
-    """The schema with the values as its defaults, field by field."""
+    """The schema with the values as defaults of its fields."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not properties or not isinstance(values, dict):
         return {**schema, "default": values}

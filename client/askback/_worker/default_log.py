@@ -1,4 +1,4 @@
-"""Where a worker's log goes in a program that has set up no logging."""
+"""The log of a worker in a program without a logging configuration."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _log = logging.getLogger("askback")
 
 
 def log_to_stderr_by_default() -> None:
-    """Show the log of `askback` from INFO on, on standard error, if no handler would take it.
+    """Write the log of `askback` to standard error, from INFO on, if it has no handler.
 
-    For programs of a few lines: Python alone would show their warnings and leave out that all is well. A
-    program that sets up logging before is left as it is, whatever level it chose.
+    This is for small programs: Python's default shows warnings only, and no line that the worker is
+    connected. A program that has configured logging is not changed, whatever level it chose.
     """
     if _log.hasHandlers():
         return

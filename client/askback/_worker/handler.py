@@ -1,4 +1,4 @@
-"""Worker functions: how a job's input becomes arguments, and their result JSON."""
+"""Job functions: converts a job's input to arguments, and the result to JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InvalidInput(NonRetryable):
 
 
 class JobHandler(Generic[P, R]):
-    """A registered worker function; calling it calls the function.
+    """A registered job function; calling it calls the function.
 
     Raises TypeError for a function that cannot run a job (see askback._worker.job_function).
     """
@@ -65,21 +65,21 @@ class JobHandler(Generic[P, R]):
 
     @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
-        """Start a job of this type with these arguments as its input, on the client entered around it.
+        """Start a job of this type with these arguments as its input, on the entered client.
 
-        Raises RuntimeError without one, and as Client.start.
+        Raises RuntimeError outside `async with Client(...)`, and as Client.start.
         """
         return await self.using().start(*args, **kwargs)
 
     def using(self, client: Client | None = None, **options: Unpack[StartOptions]) -> Starter[P, R]:
-        """The same with a client of your choice and what else Client.start takes:
+        """Choose the client and other options of Client.start:
 
         `await refund.using(client, request_id="A-17").start(order="A-17", days=41)`.
         """
         return Starter(self, client, options)
 
     def input(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        """The input that stands for these arguments. Raises TypeError if they do not fit."""
+        """The job input for these arguments. Raises TypeError if they do not fit."""
         bound = inspect.Signature(self._parameters).bind(*args, **kwargs)
         values: dict[str, Any] = {}
         for parameter in self._parameters:
@@ -93,9 +93,9 @@ class JobHandler(Generic[P, R]):
         return values
 
     def bind(self, value: Any) -> dict[str, Any]:
-        """The keyword arguments for a job's input, converted to the annotated types.
+        """Convert a job's input to keyword arguments of the annotated types.
 
-        An input that is not an object goes to the only parameter. Raises InvalidInput.
+        An input that is not an object becomes the only parameter. Raises InvalidInput.
         """
         if value is None:
             value = {}
@@ -114,7 +114,7 @@ class JobHandler(Generic[P, R]):
         return {name: self._convert(name, item) for name, item in value.items()}
 
     def prepare(self) -> None:
-        """Make ready what converts the input. Raises TypeError for an annotation that no JSON value fits."""
+        """Build the converters of the input. Raises TypeError for an annotation that no JSON value fits."""
         if self._adapters:
             return
         hints = hints_of(self.function)
@@ -142,7 +142,7 @@ class JobHandler(Generic[P, R]):
 
 @dataclass(frozen=True, slots=True)
 class Starter(Generic[P, R]):
-    """A job function that is about to be started. Made by `JobHandler.using`."""
+    """A job function with the options of its start. Made by `JobHandler.using`."""
 
     handler: JobHandler[P, R]
     client: Client | None
@@ -159,5 +159,5 @@ class Starter(Generic[P, R]):
 
 
 def result_json(value: Any) -> str:
-    """JSON text of a result; empty for None. Raises ValueError for what JSON cannot hold."""
+    """The JSON text of a result; empty for None. Raises ValueError for a value that JSON cannot hold."""
     return "" if value is None else dumps(value)

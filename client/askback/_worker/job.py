@@ -1,4 +1,4 @@
-"""What a worker's function gets: its job, and the people it can ask."""
+"""The job that a job function receives as its first argument."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ P = ParamSpec("P")
 class Job(JobQuestions):
     """A job under a lease.
 
-    The function may be run again from the top: after a crash, a lost lease, or a park. So every
-    question has a `key` (the stored answer comes back at once), and every effect that must not be
-    repeated belongs into a `step`. While a job only waits for people for long, its coroutine is
-    dropped; work beside a waiting question that is not in a `step` may be dropped with it.
+    The function may be run again from the top: after a crash, a lost lease, or parking. So every question
+    has a `key` (a stored answer is returned at once), and every effect that must not be repeated belongs
+    into a `step`. A job that only waits for people for a long time is parked: its coroutine is cancelled,
+    and with it any concurrent work that is not in a `step`.
 
-    Every method may raise LeaseLost; the function is cancelled then.
+    Every method may raise LeaseLost; the function is then cancelled.
     """
 
     def __init__(self, lease: Lease, understandings: Understandings) -> None:
@@ -44,10 +44,10 @@ class Job(JobQuestions):
 
     @property
     def root_job_id(self) -> str:
-        """The id of the first job of the chain of retries, the job's own if it repeats none.
+        """The id of the first job of the chain of retries; the job's own id if it is no retry.
 
-        It is the same in every attempt and in every retry (but one that repeats a COMPLETED job and keeps
-        nothing): the idempotency key for effects in other systems.
+        It is the same in every attempt and in every retry (except a retry of a COMPLETED job that keeps
+        nothing), so use it as the idempotency key for effects in other systems.
         """
         return self._lease.job.root_job_id
 
@@ -58,40 +58,41 @@ class Job(JobQuestions):
 
     @property
     def input(self) -> Any:
-        """The whole input, parsed."""
+        """The complete input, parsed."""
         return self._lease.job.input
 
     @property
     def labels(self) -> dict[str, str]:
-        """The creator's marks."""
+        """The labels that the creator set."""
         return self._lease.job.labels
 
     @property
     def token(self) -> int:
-        """The fencing token: send it along to systems that can refuse an older one."""
+        """The fencing token: send it to systems that can reject an older one."""
         return self._lease.token
 
     @property
     def attempt(self) -> int:
-        """Number of this attempt, from 1."""
+        """The number of this attempt, from 1."""
         return self._lease.job.attempt
 
     @property
     def cancel_reason(self) -> str | None:
-        """Why the job is being cancelled; None if it is not."""
+        """The reason of the cancellation; None if the job is not being cancelled."""
         return self._lease.cancel_reason
 
     @property
     def late_answers(self) -> Sequence[PromptInfo]:
-        """Prompts that were answered after they were closed. Late answers change nothing."""
+        """Prompts that were answered after they were closed. Late answers have no effect."""
         return self._lease.late
 
     @must_await("job.progress")
     async def progress(
         self, done: int = 0, total: int = 0, message: str = "", *, milestone: bool = False
     ) -> None:
-        """Say how far the job is; `total` is 0 if it is not known. Reports are coalesced, newest first; a
-        milestone is kept and awaited. Raises InvalidValue for numbers below 0, and for more than `total`."""
+        """Report the progress; `total` is 0 if it is not known. Unsent reports are replaced by newer ones; a
+        milestone is always sent and awaited. Raises InvalidValue for negative numbers, and for `done` above
+        `total`."""
         request = pb.ReportProgressRequest(
             job_id=self.job_id,
             token=self.token,
@@ -109,14 +110,14 @@ class Job(JobQuestions):
     async def step(self, key: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
     @must_await("job.step")
     async def step(self, key: str, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call `fn` once in the job's life and return its result, now and in every later run.
+        """Call `fn` once in the job's life and return its result, in this run and in every later one.
 
-        The result is stored as JSON and comes back as the type that `fn` is annotated with (as plain
-        JSON values if it is not), in the first run too. A crash between the call and the commit calls
-        `fn` again. Raises what `fn` raises: nothing is stored then, and the step may be called again under
-        its key. Raises DuplicateKey for a key that this run has used; InvalidStep, before the call, for
-        what is not callable or has an annotation that no JSON value can fit, and after it for a result
-        that JSON cannot hold or that does not fit the annotation.
+        The result is stored as JSON and converted to the result type in the annotations of `fn` (plain JSON
+        values without one), in the first run too. After a crash between the call and the commit `fn` is
+        called again. Raises what `fn` raises: then nothing is stored, and the step may be called again under
+        its key. Raises DuplicateKey for a key that this run has used; InvalidStep, before the call, if `fn`
+        is not callable or has a result type that no JSON value can fit, and after the call for a result that
+        JSON cannot hold or that does not fit the annotation.
         """
         returns = StepResult(key, fn)
 
@@ -126,21 +127,21 @@ class Job(JobQuestions):
                 value = await value
             return returns.dump(value)
 
-        # A result that does not fit is stored all the same: what was done is not done again.
+        # Store a result even if it does not fit the annotation, so that its effect is not repeated.
         return returns.parse(await self._lease.once(key, compute))
 
     @must_await("job.understanding")
     async def understanding(self) -> Understanding:
-        """The job's deep-understanding state; change it with `update_understanding`."""
+        """Read the job's deep-understanding state; `update_understanding` changes it."""
         self._lease.touch()
         return await self._understandings.get(self.job_id)
 
     @must_await("job.update_understanding")
     async def update_understanding(self, *, expected_version: int = 0, **fields: Any) -> Understanding:
-        """Change fields of the deep-understanding state and return it.
+        """Change fields of the deep-understanding state, and return it.
 
         Fields: `questions_asked`, `answers`, `research_performed` (lists), `summary`, `user_problem`,
-        `readiness_score` (0 to 1), `complete`. Raises Aborted if it has another version than
+        `readiness_score` (0 to 1), `complete`. Raises Aborted if the state has another version than
         `expected_version` (0: any), TypeError for an unknown field.
         """
         self._lease.touch()

@@ -1,4 +1,4 @@
-"""What `@worker.job` accepts: refused at decoration is what could not run, or would never run."""
+"""Checks job types and functions at decoration: refuses those that could never run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST = (
 
 
 def check_job_type(job_type: Any) -> None:
-    """Raise TypeError for what is no text, ValueError for a text that the server refuses as a job type."""
+    """Raise TypeError unless it is a str, ValueError for one that the server refuses as a job type."""
     if isinstance(job_type, str):
         if len(job_type) > _MAX_JOB_TYPE or not _JOB_TYPE.match(job_type):
             shown = f"{job_type[:60]!r}{' …' if len(job_type) > 60 else ''}"
@@ -36,10 +36,10 @@ def check_job_type(job_type: Any) -> None:
 
 
 def check_function(function: Any) -> Sequence[inspect.Parameter]:
-    """The parameters of a function that can run a job, the job itself first.
+    """The parameters of a job function; the first is the job.
 
     Accepts an `async def` function, a bound method, a functools.partial of one, and an object whose
-    `__call__` is one. Raises TypeError, with what to write instead, for everything else.
+    `__call__` is one. Raises TypeError for anything else; its text shows what to write instead.
     """
     name = name_of(function)
     if inspect.isclass(function):
@@ -87,14 +87,14 @@ def _parameters(function: Any, name: str) -> Sequence[inspect.Parameter]:
 
 
 def _is(test: Callable[[Any], bool], function: Any) -> bool:
-    """Whether the test holds of the function, or of the `__call__` of an object."""
+    """Whether the test is true for the function, or for the `__call__` of an object."""
     while isinstance(function, functools.partial):
         function = function.func
     return test(function) or test(getattr(function, "__call__", None))  # noqa: B004
 
 
 def name_of(function: Any) -> str:
-    """The name of a function, of the one in a partial, or of an object's class."""
+    """The name of a function, of a partial's function, or of an object's class."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__name__", type(function).__name__)

@@ -1,4 +1,4 @@
-"""The keys that one run of a job's function has used."""
+"""The keys that one run of a job function has used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_BYTES = 200
 class Keys:
     """The keys of one kind, `ask` or `step`: each may be used once in a run.
 
-    Questions and steps are stored apart, so one of each may share a key.
+    Questions and steps are stored separately, so a question and a step may share a key.
     """
 
     def __init__(self, kind: str) -> None:
@@ -21,7 +21,7 @@ class Keys:
         self._used: set[str] = set()
 
     def use(self, key: Any) -> None:
-        """Take a key. Raises InvalidKey for what cannot be one, DuplicateKey if it was taken before."""
+        """Mark a key as used. Raises InvalidKey for a malformed key, DuplicateKey for a used one."""
         if not isinstance(key, str):
             raise InvalidKey(f"the key of a {self._noun} must be a str, not {type(key).__name__}: {key!r}")
         try:
@@ -42,7 +42,7 @@ class Keys:
         self._used.add(key)
 
     def free(self, key: str) -> None:
-        """The key gave no result: it may be used again."""
+        """Allow the key to be used again, because it got no result."""
         self._used.discard(key)
 
     @property

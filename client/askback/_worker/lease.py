@@ -1,4 +1,4 @@
-"""A job that this worker holds: what it knows, what it waits for, and why it must stop."""
+"""The lease of a job: its stored answers, its open questions, and the reason to stop."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 
 MOST_PATIENCE = 64
-"""So many times `park_after` a job that waits for several answers is kept at most."""
+"""The most multiples of `park_after` that a job which waits for several answers is kept in memory."""
 
 
 class Stop(Enum):
-    """Why a job's function must stop before its end."""
+    """Why a job function must stop before its end."""
 
     LOST = "the lease is lost"
     CANCEL = "the job is cancelled"
@@ -38,11 +38,11 @@ class Stop(Enum):
 
 
 _ENDS = frozenset({"complete_job", "fail_job", "release_job"})
-"""Requests after whose success the worker holds the job no more."""
+"""Requests that end the lease when they succeed."""
 
 
 def lease_mark(job_id: str, token: int) -> int:
-    """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
+    """The contribution of a lease to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
     return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
@@ -56,9 +56,9 @@ class _Wait:
 
 
 class Lease:
-    """One lease: a job, its fencing token, and what its function has asked and done.
+    """One lease: a job, its fencing token, and the questions and steps of its function.
 
-    `park_after` is how many seconds of only waiting it takes to give the job up; None: never.
+    `park_after` is the number of seconds of only waiting after which the job is parked; None: never.
     """
 
     def __init__(self, leased: pb.LeasedJob, sender: Sender, park_after: float | None) -> None:
@@ -67,7 +67,7 @@ class Lease:
         self.token = leased.token
         self.mark = lease_mark(self.job_id, self.token)
         self.ending = False
-        """Whether a request that ends the lease was sent and not refused."""
+        """Whether a request that ends the lease has been sent and not refused."""
         self.cancel_reason: str | None = None
         self.late: list[PromptInfo] = []
         self.stopped: Stop | None = None
@@ -81,13 +81,13 @@ class Lease:
         self._ask_keys = Keys("ask")
         self._asking = 0
         self._answered = 0
-        """Of the questions that are asked at once, those that have their answer."""
+        """The number of answered questions among those asked concurrently."""
         self._released = pb.ReleaseJobRequest(job_id=self.job_id, token=self.token)
         self._touched = 0.0
         self.reports = ProgressReports(sender, lambda: self.stop(Stop.LOST))
 
     async def send(self, name: str, request: Any) -> Any:
-        """Send a request of the holder and return its response. Raises AskbackError."""
+        """Send a request under this lease and return its response. Raises AskbackError."""
         self.touch()
         try:
             self.ending = name in _ENDS
@@ -104,11 +104,11 @@ class Lease:
     async def ask(
         self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], *, same: bool = False
     ) -> PromptInfo:
-        """The prompt of this key, closed: at once if its answer is known, else when it comes.
+        """Ask, and return the closed prompt: at once if its answer is stored, else when it arrives.
 
-        Lets other tasks run before it returns or raises, a stored answer included. Raises DuplicateKey
-        for a key that this run has used, QuestionChanged if the key belongs to a closed prompt with other
-        content and that is not the `same` question, and what AskPrompt raises.
+        Always lets other tasks run first, even for a stored answer. Raises DuplicateKey for a key that this
+        run has used, QuestionChanged if the key belongs to a closed prompt with other content (unless
+        `same`), and the errors of AskPrompt.
         """
         self._asking += 1
         try:
@@ -125,7 +125,7 @@ class Lease:
         return PromptInfo(known)
 
     def find_closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
-        """What the closed prompt of this key asked; None if it is open or was never asked."""
+        """A copy of the content of the closed prompt of this key; None if there is no such prompt."""
         known = self._known.get(key)
         if known is None or _is_open(known):
             return None
@@ -158,7 +158,7 @@ class Lease:
             raise
 
     def _acknowledge(self, prompt: prompt_pb2.Prompt) -> None:
-        """Confirm receipt of a resolution that no run before has confirmed."""
+        """Acknowledge a resolution that no earlier run has acknowledged."""
         if prompt.HasField("consume_time"):
             return
         request = pb.AcknowledgePromptsRequest(
@@ -181,7 +181,7 @@ class Lease:
                 del self._waits[key]
 
     def learn(self, prompt: prompt_pb2.Prompt) -> None:
-        """Take what the server says of a prompt; a closed one resumes the coroutine that awaits it."""
+        """Store a prompt that the server sent; a closed one resumes the coroutine that awaits it."""
         if _is_open(prompt):
             return
         self._known[prompt.key] = prompt
@@ -190,7 +190,7 @@ class Lease:
             wait.future.set_result(prompt)
 
     def catch_up(self) -> None:
-        """After a reconnect: ask again for what may have been answered meanwhile."""
+        """After a reconnect, ask again for prompts that may have been answered meanwhile."""
         for wait in self._waits.values():
             if wait.asked and not wait.future.done():
                 future = self._sender.submit(pb.WorkClientFrame(ask_prompt=wait.request))
@@ -206,21 +206,21 @@ class Lease:
             self.stop(Stop.LOST)
 
     async def once(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
-        """The checkpoint of this key as JSON text; `compute` makes it if there is none (see Steps.once)."""
+        """The checkpoint of this key as JSON text; `compute` is called if there is none (see Steps.once)."""
         return await self._steps.once(key, compute)
 
     def progress(self, request: pb.ReportProgressRequest) -> None:
-        """Report without waiting; while one report is on its way only the newest is kept."""
+        """Report without waiting; while a report is in flight only the newest of the next ones is kept."""
         self.touch()
         self.reports.send(request)
 
     @property
     def waits(self) -> bool:
-        """Whether the function, as far as one can see, only waits for people."""
+        """Whether the function, as far as can be determined, only waits for people."""
         return bool(self._open_keys()) and not self._steps.running
 
     def _open_keys(self) -> list[str]:
-        """The keys of the open questions that the function waits for, and that hold the job."""
+        """The keys of the open blocking questions that the function awaits."""
         return [
             key
             for key, wait in self._waits.items()
@@ -228,16 +228,16 @@ class Lease:
         ]
 
     def touch(self) -> None:
-        """The function did something."""
+        """Note an activity of the function."""
         self._touched = asyncio.get_running_loop().time()
 
     @property
     def _patience(self) -> float | None:
         """Seconds of only waiting until the job is parked; None: never.
 
-        A parked job that waits for several answers is run again by each of them, from the top. So the
-        time doubles with every answer of the batch: a batch of n questions costs few runs more than
-        one, and not n, and the coroutine is dropped all the same when people take long.
+        Each answer to a parked job runs it again from the top. So the time doubles with every answer to
+        concurrent questions: n questions cost a few runs instead of n, and the coroutine is still dropped
+        if people take long.
         """
         if self._park_after is None or len(self._open_keys()) < 2:
             return self._park_after
@@ -262,7 +262,7 @@ class Lease:
             self._watch_for_parking()
 
     def stop(self, why: Stop) -> None:
-        """Cancel the function. A lost lease overrides every other reason."""
+        """Cancel the function. A lost lease overrides any other reason."""
         first = self.stopped is None
         if first or why is Stop.LOST:
             self.stopped = why
@@ -272,23 +272,24 @@ class Lease:
             self.work.cancel(why.value)
 
     def _note_release(self, why: Stop) -> None:
-        """Note what the function does now, for the release: it waits for nothing once it is cancelled."""
+        """Record for the release what the function waits for, before it is cancelled."""
         self._released.awaited_keys.extend(self._open_keys())
-        # Several questions, and one has its answer: it may be at work on that. Drained, it is run once more.
+        # With one of several questions answered, the function may be working on that answer. If the worker
+        # drains, report it as at work, so that the job is run again.
         self._released.at_work = not self.waits or (why is Stop.DRAIN and self._answered > 0)
 
     async def release(self) -> None:
-        """Give the job up, as `stop` found it. Raises AskbackError."""
-        if self.stopped is None:  # the function has ended, and what it said was refused
+        """Release the job, in the state that `stop` recorded. Raises AskbackError."""
+        if self.stopped is None:  # the function has ended, and the server refused the report of its end
             self._released.at_work = True
         await self.send("release_job", self._released)
 
     def close(self) -> None:
-        """The function has ended: no timer may fire any more, and nothing waits for an answer."""
+        """The function has ended: cancel the timer, and the waits that are left."""
         if self._park is not None:
             self._park.cancel()
         for wait in self._waits.values():
-            # Of questions asked at once one failed the function; the tasks of the others end here.
+            # The function failed at one of several concurrent questions; the tasks of the others end here.
             wait.future.cancel()
 
 
@@ -300,7 +301,7 @@ def _is_open(prompt: prompt_pb2.Prompt) -> bool:
 
 
 def _ignore_errors(future: asyncio.Future[Any]) -> None:
-    """Nothing waits for this reply; an error in it is no fault of the function."""
+    """Ignore errors of a reply that nothing waits for: they are no fault of the function."""
 
     def look(done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):

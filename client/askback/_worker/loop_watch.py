@@ -1,7 +1,8 @@
-"""Finds what blocks a worker's event loop, and names it in the log.
+"""Finds code that blocks a worker's event loop, and names it in the log.
 
-While a job's function blocks the loop, no heartbeat is sent and no other job goes on. The loop notes the time
-every half a second. A thread looks at the note, and when it is old, at what the loop's thread does.
+While a job function blocks the loop, no heartbeat is sent and no other job makes progress. The loop records
+the time every half second. A thread checks the record, and if it is old, inspects the stack of the loop's
+thread.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 _log = logging.getLogger("askback.worker")
 
 BLOCKED = 1.0
-"""Seconds without a turn of the loop that are worth a warning."""
+"""Seconds without an iteration of the loop that are worth a warning."""
 STILL = 10.0
 """Seconds after which a warning is logged while the loop is still blocked."""
 _TICK = 0.5
@@ -30,13 +31,13 @@ _LOOK = 0.25
 _TURNS = frozenset({"_run", "run", "run_forever", "run_until_complete"})
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _IDLE = (_ASYNCIO, selectors.__file__)
-"""Where the loop's thread is when it waits for something to do."""
+"""Files of the innermost frame when the loop is idle."""
 _NOT_THE_CAUSE = (_ASYNCIO, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-"""Code of asyncio and of this package runs whatever a function does."""
+"""Frames of asyncio and of this package are on every stack, so they are never the cause."""
 
 
 class LoopWatch:
-    """Watches the running loop from `start` to `stop`; `functions` are the jobs', by the name to tell."""
+    """Watches the running loop from `start` to `stop`; `functions` are the job functions with their names."""
 
     def __init__(self, functions: Iterable[tuple[str, Callable[..., Any]]]) -> None:
         self._names = {code: name for name, function in functions if (code := code_of(function))}
@@ -47,14 +48,14 @@ class LoopWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Watch the loop that this is called in."""
+        """Watch the running loop."""
         self._noted = monotonic()
         self._tick(asyncio.get_running_loop())
         watch = functools.partial(self._watch, threading.get_ident(), asyncio.get_running_loop())
         threading.Thread(target=watch, name="askback loop watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no more. Repeatable."""
+        """Stop watching. May be called repeatedly."""
         self._over.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -91,7 +92,7 @@ class LoopWatch:
                 _log.warning(text, late, culprit)
 
     def _describe(self, frame: FrameType) -> str:
-        """What the loop's thread does, as `'refund' (/srv/refund.py:12)`; empty if the loop itself runs."""
+        """The code that the thread runs, as `'refund' (/srv/refund.py:12)`; empty for the loop itself."""
         stack = list(_outwards(frame))
         for inner in stack:
             if name := self._names.get(inner.f_code):
@@ -110,7 +111,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _runs_in_a_turn(frame: FrameType) -> bool:
-    """Whether the loop has called it; what started the loop is below it."""
+    """Whether the loop has called this frame; frames that started the loop are further out."""
     below = (outer.f_code for outer in _outwards(frame.f_back))
     return any(code.co_name in _TURNS and code.co_filename.startswith(_ASYNCIO) for code in below)
 

@@ -1,4 +1,4 @@
-"""Reports of how far a job is: the newest counts, older ones that were not sent are dropped."""
+"""Progress reports of a job: an unsent report is replaced by a newer one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from askback.v1 import worker_service_pb2 as pb
 
 
 def progress_of(done: int, total: int, message: str) -> job_pb2.Progress:
-    """The contract's message. Raises InvalidValue for numbers below 0, and for more than the total."""
+    """Build the contract's message. Raises InvalidValue for negative numbers and for `done` above `total`."""
     if done < 0 or total < 0:
         raise InvalidValue(f"progress({done}, {total}): neither number may be below 0")
     if 0 < total < done:
@@ -24,14 +24,14 @@ def progress_of(done: int, total: int, message: str) -> job_pb2.Progress:
 
 
 class Sender(Protocol):
-    """The worker's session."""
+    """The worker's stream."""
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
-        """Send a frame; the future of its reply."""
+        """Send a frame and return the future of its reply."""
 
 
 class ProgressReports:
-    """Sends one report at a time. `lost` is called when the server refuses one because the lease is lost."""
+    """Sends one report at a time. Calls `lost` if the server refuses one because the lease is lost."""
 
     def __init__(self, sender: Sender, lost: Callable[[], None]) -> None:
         self._sender = sender
@@ -40,7 +40,7 @@ class ProgressReports:
         self._next: pb.ReportProgressRequest | None = None
 
     def send(self, request: pb.ReportProgressRequest) -> None:
-        """Send it, or keep it in place of the one that waits while another is on its way."""
+        """Send the report, or keep it, replacing an older waiting one, while another is in flight."""
         if self._sent is not None and not self._sent.done():
             self._next = request
             return
@@ -56,7 +56,7 @@ class ProgressReports:
             self.send(request)
 
     def flush(self) -> None:
-        """Send the report that waits, before the job's last word."""
+        """Send the waiting report, before the job's end is reported."""
         request, self._next = self._next, None
         if request is not None:
             sent = self._sender.submit(pb.WorkClientFrame(report_progress=request))

@@ -1,4 +1,4 @@
-"""The questions that a job asks people."""
+"""The methods of a job that ask people."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Options = dict[str, Any]
 Fields = Mapping[str, Any] | Sequence[prompt_pb2.Question]
-"""A form that is no Python type: a JSON Schema, or the contract's questions. The values are a dict."""
+"""A form without a Python type: a JSON Schema, or the contract's questions. Its values are a dict."""
 _RESPONDING = frozenset({"confirm", "preview", "validate", "structure_fix"})
 
 
 class JobQuestions:
-    """The part of a job that asks people: each question has a key, under which its answer is stored."""
+    """Asks people. Each question has a key, under which its answer is stored."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -56,19 +56,19 @@ class JobQuestions:
     ) -> Any:
         """Ask for a value of a type (model, dataclass, enum, list, number, text …) and return it.
 
-        `form` may also be a JSON Schema of type object or a list of the contract's questions; the
-        answer is a dict then. `to` names `user:NAME` and `group:NAME`. With `deadline`, `default` is
-        the answer when nobody gives one (None stays None and is not shown to people).
+        `form` may also be a JSON Schema of type object or a list of the contract's questions; then the
+        answer is a dict. `to` names `user:NAME` and `group:NAME`. With a `deadline`, `default` is the answer
+        if there is none in time (None is returned as it is, and not shown to people).
 
-        An answer that a validator of the type refuses is asked for again, with the reason and the values
-        filled in, under the keys `KEY#2` and `KEY#3`.
+        If a validator of the type refuses an answer, the question is asked again under the keys `KEY#2` and
+        `KEY#3`, with the reason and the previous values.
 
-        Raises PromptExpired when nobody answered in time and there is no default, PromptDeclined when
-        a person said no, PromptCancelled when the prompt was withdrawn, InvalidAnswer (the job fails for
-        good) when a third answer was refused, QuestionChanged when the key has an answer that was given to
-        another wording (`same=True` keeps that answer), DuplicateKey when this run has used the key,
-        InvalidKey, InvalidArgument with the server's violations, InvalidValue for a default that does not fit
-        the type, TypeError for a type that has no form, ValueError for arguments that contradict each other.
+        Raises PromptExpired without an answer in time and without a default, PromptDeclined if a person
+        declined, PromptCancelled if the prompt was withdrawn, InvalidAnswer (the job fails for good) after a
+        third refused answer, QuestionChanged if the key has an answer to another wording (`same=True` keeps
+        that answer), DuplicateKey if this run has used the key, InvalidKey, InvalidArgument with the server's
+        violations, InvalidValue for a default that does not fit the type, TypeError for a type that has no
+        form, ValueError for contradictory arguments.
         """
         shape = form_of(form, title)
         declared = None
@@ -125,11 +125,11 @@ class JobQuestions:
         default: bool | DecisionKind | None = None,
         **asked: Unpack[Asked],
     ) -> Verdict[Any]:
-        """Ask for a yes. The verdict is true only for a yes; `comment`, `by` and `at` say more.
+        """Ask for approval. The verdict is true only for ACCEPT and EDIT; see also `comment`, `by`, `at`.
 
-        `form` asks for values along with it; they are `verdict.values`. `default` is the decision when the
-        deadline passes: `verdict.by_default` says so. Arguments and errors are those of `ask`, but a no is
-        a result and no PromptDeclined.
+        `form` asks for additional values, which are `verdict.values`. `default` is the decision if the
+        deadline expires; then `verdict.by_default` is true. Arguments and errors are those of `ask`, but a
+        negative decision is a result and raises no PromptDeclined.
         """
         return await self._decide("confirm", title, key, form, default, {**asked})
 
@@ -177,7 +177,7 @@ class JobQuestions:
         default: bool | DecisionKind | None = None,
         **asked: Unpack[Asked],
     ) -> Verdict[Any]:
-        """Have a report approved: Markdown text, or anything that JSON can hold. Otherwise as `confirm`."""
+        """Ask for approval of a report: Markdown text, or any JSON value. Otherwise as `confirm`."""
         if report:
             text = report if isinstance(report, str) else to_json(report, indent=2).decode()
             media_type = "text/markdown" if isinstance(report, str) else "application/json"
@@ -229,9 +229,9 @@ class JobQuestions:
         default: bool | DecisionKind | None = None,
         **asked: Unpack[Shown],
     ) -> Verdict[Any]:
-        """Show what would happen and have it accepted, edited, revised or rejected.
+        """Show planned contents and have them accepted, edited, revised or rejected.
 
-        `verdict.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.
+        `verdict.text(content_id)` is the accepted text of a content. Otherwise as `confirm`.
         """
         return await self._decide("preview", title, key, form, default, {**asked, "contents": contents})
 

@@ -1,4 +1,4 @@
-"""One run of a worker's function, from its start to the job's last word."""
+"""Runs a job function once, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from askback.v1 import worker_service_pb2 as pb
 _log = logging.getLogger("askback.worker")
 
 _FINAL = (NonRetryable, PromptEnded, InvalidArgument, MessageTooLarge, AlreadyExists)
-"""A run with the same input and the same answers would end alike."""
+"""Errors that every attempt would repeat with the same input and the same answers."""
 _MAX_MESSAGE = 10_000
 _MAX_CODE = 128
 _NOT_IN_A_CODE = re.compile(r"[^A-Za-z0-9_.\-/]")
 
 
 async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None:
-    """Run the function and tell the server how it ended. Nothing is told of a lost lease.
+    """Run the function and report its end to the server, unless the lease is lost.
 
-    An end that the server refuses is replaced by one that says why. Raises AskbackError if there is no server
-    to tell, or it refuses every end. Cancelling it cancels the function and tells nothing.
+    If the server refuses the report, report that as a failure. Raises AskbackError if the server cannot be
+    reached or refuses every report. Cancelling this cancels the function and reports nothing.
     """
     lease.touch()
     work = asyncio.create_task(_call(lease, job, handler), name=f"askback {handler.job_type} {lease.job_id}")
@@ -58,9 +58,9 @@ async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None
         return
     lease.reports.flush()
     try:
-        await _say(lease, job, work)
+        await _report(lease, job, work)
     except LeaseLost:
-        _log.info("job %s: the lease was lost before the end was told", lease.job_id)
+        _log.info("job %s: the lease was lost before its end was reported", lease.job_id)
 
 
 async def _call(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> Any:
@@ -68,7 +68,7 @@ async def _call(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> Any:
     return await handler.function(job, **handler.bind(loads_spelled(given) if given else None))
 
 
-async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
+async def _report(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
     if work.cancelled():
         if lease.stopped is not None:
             await lease.release()
@@ -81,7 +81,7 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
         return
     try:
         result = result_json(work.result())
-    except Exception as wrong:  # whatever a value's own code raises while it is written
+    except Exception as wrong:  # a value's own serialisation code may raise anything
         why = f"the result cannot be written as JSON: {text_of(wrong)}"
         await _fail(lease, job, NonRetryable(why, code="InvalidResult"))
         return
@@ -97,12 +97,12 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
 
 
 class ResultRefused(Exception):
-    """The server did not take a result, and not because of what is in it."""
+    """The server refused a result for a reason other than its content."""
 
 
 def _deciding(error: BaseException) -> BaseException:
-    """Of the errors of a task group the one that says how the job ended: one that no retry would mend, else
-    a changed question, else the first."""
+    """The error of a task group that decides how the job ended: a final error, else a changed question, else
+    the first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [_deciding(inner) for inner in error.exceptions]
@@ -112,7 +112,7 @@ def _deciding(error: BaseException) -> BaseException:
 
 
 def text_of(error: BaseException) -> str:
-    """The message of an exception as text that the server can store, cut to its limit."""
+    """The message of an exception as text that the server can store, cut to the server's limit."""
     try:
         text = str(error)
     except Exception:
@@ -121,8 +121,7 @@ def text_of(error: BaseException) -> str:
 
 
 def code_of(error: BaseException) -> str:
-    """The code that a failure has for an exception: letters, digits and `_.-/`, beginning with one of the
-    first two."""
+    """The failure code for an exception: letters, digits and `_.-/`, beginning with a letter or digit."""
     code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
     return _NOT_IN_A_CODE.sub("_", code).lstrip("_.-/")[:_MAX_CODE] or "Failed"
 
@@ -132,13 +131,13 @@ async def _fail(lease: Lease, job: Job, raised: BaseException) -> None:
     if isinstance(error, LeaseLost):
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:
-        # It was stopped and stumbled on its way out: no failure of the job.
+        # The function was cancelled and raised during its cleanup: no failure of the job.
         await lease.release()
         return
     changed = isinstance(error, QuestionChanged)
     retryable = changed or not isinstance(error, _FINAL)
     code, message = code_of(error), text_of(error)
-    # A failure that was meant needs no traceback.
+    # An intended failure needs no traceback.
     trace = retryable and not changed
     log_failure(f"{job.job_id} ({job.job_type})", f"{code}: {message}", error, raised, trace=trace)
     request = pb.FailJobRequest(

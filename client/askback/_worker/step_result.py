@@ -1,4 +1,4 @@
-"""The result of a step: from Python to the stored JSON text, and back to the function's annotation."""
+"""Converts the result of a step to JSON text, and back to the annotated type of its function."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from askback._worker.job_function import name_of
 
 
 class StepResult:
-    """How the step of this key keeps what `function` returns.
+    """Converts the result of `function`, the step with this key.
 
-    Raises InvalidStep for what is not callable, and for an annotation that no JSON value can fit.
+    Raises InvalidStep if `function` is not callable, and for an annotation that no JSON value can fit.
     """
 
     def __init__(self, key: str, function: Callable[..., Any]) -> None:
@@ -37,7 +37,7 @@ class StepResult:
             raise self._unusable("it names a type that is not defined")
 
     def dump(self, value: Any) -> str:
-        """The JSON text of a value. Raises InvalidStep."""
+        """Convert a value to JSON text. Raises InvalidStep."""
         try:
             return dumps(value)
         except ValueError as error:
@@ -46,7 +46,7 @@ class StepResult:
             ) from error
 
     def parse(self, text: str) -> Any:
-        """The value of a stored text, as the annotation says. Raises InvalidStep if it does not fit."""
+        """Convert stored text to the annotated type. Raises InvalidStep if it does not fit."""
         try:
             return validate(self._adapter, text)
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The steps of a job under a lease: each is computed once, and its result kept as a checkpoint."""
+"""The steps of a leased job: each is computed once, and its result is stored as a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from askback.v1 import worker_service_pb2 as pb
 
 
 class Steps:
-    """Checkpoints that earlier runs left, and the steps of this one.
+    """The checkpoints of earlier runs, and the steps of this run.
 
-    `send` is a request of the holder by its name; `touch` notes that the function did something.
+    `send` sends a request under the lease, by its name; `touch` notes an activity of the function.
     """
 
     def __init__(
         self, leased: pb.LeasedJob, send: Callable[[str, Any], Awaitable[Any]], touch: Callable[[], None]
     ) -> None:
         self.running = 0
-        """How many steps are computed or saved now."""
+        """The number of steps that are being computed or saved."""
         self._job_id = leased.job.job_id
         self._token = leased.token
         self._send = send
@@ -32,13 +32,13 @@ class Steps:
         self._paging = asyncio.Lock()
         self._keys = Keys("step")
         self._unsaved: dict[str, str] = {}
-        """Results by key that were computed, and whose saving was cancelled or failed."""
+        """Computed results by key whose saving was cancelled or failed."""
 
     async def once(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
-        """The checkpoint of this key as JSON text; `compute` makes it if there is none.
+        """The checkpoint of this key as JSON text; `compute` is called if there is none.
 
-        Lets other tasks run before it returns or raises. Raises DuplicateKey for a key that this run has
-        used, what `compute` and SaveCheckpoint raise, and InvalidStep for a result that the service refuses.
+        Always lets other tasks run first. Raises DuplicateKey for a key that this run has used, the errors
+        of `compute` and SaveCheckpoint, and InvalidStep for a result that the service refuses.
         """
         await asyncio.sleep(0)
         self._keys.use(key)
@@ -67,11 +67,11 @@ class Steps:
         try:
             await self._send("save_checkpoint", request)
         except (InvalidArgument, ResourceExhausted) as error:
-            # The effect was made: another attempt would make it again, and be refused again.
+            # The step's effect has happened: another attempt would repeat it, and be refused again.
             raise InvalidStep(f"the result of the step {key!r} cannot be kept: {error}") from error
 
     async def _load(self) -> None:
-        """Read the checkpoints that did not fit into the lease."""
+        """Read the checkpoints that did not fit into the lease's message."""
         page = ""
         async with self._paging:
             while self._more:

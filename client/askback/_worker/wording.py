@@ -1,4 +1,4 @@
-"""A question that changed under its key: what people saw, and what they would see now."""
+"""Describes how a question differs from the one that was answered under the same key."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from askback.errors import AlreadyExists, QuestionChanged
 from askback.v1 import prompt_pb2 as pb
 
 _SHOWN = 300
-"""Characters of a wording that an error shows."""
+"""The most characters of a wording in an error."""
 
 
 def question_changed(
     key: str, asked: pb.PromptContent, known: pb.Prompt | None, error: AlreadyExists
 ) -> QuestionChanged:
-    """What to raise for a key whose closed prompt has other content, with both wordings.
+    """The error for a key whose closed prompt has other content, with both wordings.
 
-    `known` is None if the prompt did not come with the lease: then the message is the server's.
+    `known` is None if the lease did not contain the prompt: then the message is the server's.
     """
     found = changes(asked, known.content) if known is not None else []
     state = error.metadata.get("state", "closed")
@@ -32,7 +32,7 @@ def question_changed(
 
 
 def changes(asked: pb.PromptContent, known: pb.PromptContent) -> list[str]:
-    """What people would see now and what they saw, in words, for each part that differs."""
+    """Describe each part that differs: the wording that people saw, and the present one."""
     found = [
         f"{name} was {_format(old)}, is {_format(new)}"
         for name, old, new in (

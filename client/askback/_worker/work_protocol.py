@@ -1,4 +1,4 @@
-"""The worker's side of the Work stream: hello and resume, and what the server pushes."""
+"""The client side of the Work stream: opens and resumes the session, and handles pushed frames."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = logging.getLogger("askback.worker")
 
 
 class WorkProtocol:
-    """Opens and resumes the worker's session, and gives each pushed frame to the leases of that session.
+    """Opens and resumes the worker's session, and passes pushed frames to the leases of that session.
 
-    `take` starts a pushed job, after an older lease of the same job if there is one, and returns its
-    lease (None: no function for it).
+    `take` starts a pushed job, after the end of an older lease of the same job, and returns its lease (None:
+    the worker has no function for it).
     """
 
     name = "worker"
@@ -41,22 +41,22 @@ class WorkProtocol:
         self.window = 64
         self.capacity = capacity
         self.session: WorkSession | None = None
-        """The session that this worker has now; None before the first welcome and after it has ended."""
+        """The present session; None before the first welcome, and after the session has ended."""
         self._worker_id = worker_id
         self._namespace = namespace
         self._job_types = list(job_types)
         self._take = take
         self._resuming: WorkSession | None = None
-        """The session that the latest hello asked to resume."""
+        """The session that the latest hello wants to resume."""
         self._put: Callable[[pb.WorkClientFrame], None] | None = None
-        """Sends on the stream in use."""
+        """Sends a frame on the stream in use."""
         self._acknowledging = False
         self._running: dict[str, Lease] = {}
-        """The newest lease of each job whose function has not ended, of any session: a job never runs twice
-        at once in one worker."""
+        """The newest lease of each job whose function has not ended, in any session: so a job never runs
+        twice at the same time in one worker."""
 
     def drop(self, lease: Lease) -> None:
-        """The function of this lease has ended."""
+        """Remove a lease whose function has ended."""
         if self._running.get(lease.job_id) is lease:
             del self._running[lease.job_id]
         if self.session is not None:
@@ -68,11 +68,11 @@ class WorkProtocol:
         return stub.Work(metadata=tuple(metadata))
 
     def pack(self, frames: Sequence[pb.WorkClientFrame]) -> pb.WorkRequest:
-        """The message that holds these frames."""
+        """Build the message that contains these frames."""
         return pb.WorkRequest(frames=frames)
 
     def hello(self) -> pb.WorkClientFrame:
-        """Opens a session, or resumes the one that there was, with the jobs that still run."""
+        """Build the hello: open a session, or resume the present one with the jobs that still run."""
         hello = pb.WorkHello(
             namespace=self._namespace,
             worker_id=self._worker_id,
@@ -86,9 +86,9 @@ class WorkProtocol:
         return pb.WorkClientFrame(hello=hello)
 
     def heartbeat(self, *, leaving: bool) -> pb.WorkClientFrame:
-        """A sign of life that keeps the session, with a digest of the leases.
+        """Build a heartbeat, with a digest of the leases.
 
-        On a stream that is being left nothing is said of the leases: the next stream counts its own frames.
+        On a stream that is about to be replaced it has no digest: the next stream counts its own frames.
         """
         beat = pb.WorkHeartbeat()
         if self.session is not None and not leaving:
@@ -97,19 +97,19 @@ class WorkProtocol:
         return pb.WorkClientFrame(heartbeat=beat)
 
     def goodbye(self) -> pb.WorkClientFrame:
-        """The orderly end; what is still held is released."""
+        """Build the last frame of an orderly end; the server releases the remaining leases."""
         return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
 
     def on_welcome(self, frame: pb.WorkServerFrame) -> float:
-        """Take session, secret and losses; ask again for answers that may have come meanwhile."""
+        """Store the session and its secret, drop lost leases, and catch up on answers."""
         welcome = frame.welcome
         self._put = None
         self.window = welcome.max_in_flight or self.window
         interval = welcome.heartbeat_interval.ToTimedelta().total_seconds()
         session = self._resuming
         if session is None or session.ended or not welcome.resumed:
-            # A session that ended here while its hello was on the way begins again without its leases; the
-            # digest tells the server so.
+            # A session that ended here while its hello was in flight starts again without leases; the digest
+            # reports that to the server.
             if self.session is not None:
                 self.session.end()
             session = WorkSession(welcome.session_id, welcome.session_secret)
@@ -119,17 +119,17 @@ class WorkProtocol:
         return interval
 
     def on_open(self, put: Callable[[pb.WorkClientFrame], None]) -> None:
-        """A hello cannot ask for no jobs (0 means 1 there), so a worker that drains says it again."""
+        """Send the capacity of a draining worker again: in a hello, 0 means 1."""
         self._put = put
         if self.capacity == 0:
             put(pb.WorkClientFrame(capacity=pb.WorkCapacity(capacity=0)))
-        # The server takes jobs back from a worker that says what it receives, and does not say it in time.
+        # Acknowledge early: the server takes jobs back from a worker that acknowledges too late.
         self._acknowledge()
 
     def on_push(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
-        """Take a job, resolution, cancel wish, lost lease, or the question which leases there are.
+        """Handle a leased job, a resolution, a cancel request, a lost lease, or a request to list the leases.
 
-        A stream that is being left loses its leases to the next one, and may say so.
+        A stream that is about to be replaced loses its leases to the next one, so its losses are ignored.
         """
         session = self.session
         if session is None:
@@ -159,24 +159,24 @@ class WorkProtocol:
                     held = pb.WorkHeldLeases(received=session.received, leases=session.list_held_jobs())
                     self._put(pb.WorkClientFrame(held_leases=held))
             case other:
-                _log.debug("a newer server says %s", other)
+                _log.debug("ignoring %s of a newer server", other)
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
-        """A session that is gone takes its leases along; the next hello opens a new one."""
+        """End an expired session with its leases, and reconnect: the next hello opens a new one."""
         if isinstance(error, SessionNotFound):
             if isinstance(session, WorkSession):
                 self._end_session(session)
             return True
         return False
 
-    def on_disconnect(self, spoken: float) -> None:
-        """No stream: if there is none before the session must have expired, its leases are lost."""
+    def on_disconnect(self, last_sent: float) -> None:
+        """Start the expiry timer: without a new stream in time the session and its leases are lost."""
         self._put = None
         if self.session is not None:
-            self.session.arm(spoken)
+            self.session.arm(last_sent)
 
     def close(self) -> None:
-        """Nothing may fire any more."""
+        """Stop the expiry timer."""
         if self.session is not None:
             self.session.disarm()
 
@@ -186,8 +186,8 @@ class WorkProtocol:
             self.session = None
 
     def _acknowledge(self) -> None:
-        """Say at once what was received, one time for all jobs of a message: a job that ends its worker was
-        received all the same."""
+        """Acknowledge received jobs at once, and once for all jobs of a message: then a job that crashes the
+        worker counts as received."""
         if not self._acknowledging:
             self._acknowledging = True
             asyncio.get_running_loop().call_soon(self._send_acknowledgement)
@@ -214,6 +214,6 @@ class WorkProtocol:
             self._running[job_id] = lease
             session.add(lease)
         elif self._put is not None:
-            # No function for it, or this worker stops: another one shall run it.
+            # The worker has no function for it, or stops: let another worker run it.
             release = pb.ReleaseJobRequest(job_id=job_id, token=leased.token)
             self._put(pb.WorkClientFrame(release_job=release))

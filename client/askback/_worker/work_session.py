@@ -1,4 +1,4 @@
-"""The worker's side of one session: its secret, the leases that hang on it, and the timer that ends it."""
+"""The client side of one worker session: its secret, its leases, and the timer that ends it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from askback.v1 import worker_service_pb2 as pb
 _log = logging.getLogger("askback.worker")
 
 EXTENDED_LATE = 0.5
-"""The server extends sessions twice in a heartbeat interval, so a session may live for half an interval
-longer than three intervals after the last frame that the server read."""
+"""In heartbeat intervals. The server extends sessions twice per interval, so a session may last half an
+interval longer than three intervals after the last frame that the server read."""
 
 
 class WorkSession:
     """Owns the leases of one server session.
 
-    Everything that may end a lease later (the expiry timer, frames of a stream, a refused hello) refers to
-    the session that it was started for. A session that has ended stays ended, so what comes late for it
-    cannot touch the leases of the session after it.
+    The expiry timer, the frames of a stream and a refused hello all refer to the session that they belong
+    to. A session that has ended stays ended, so a late event of it cannot affect the leases of the next one.
     """
 
     def __init__(self, session_id: str, secret: str) -> None:
@@ -33,19 +32,19 @@ class WorkSession:
         """Seconds between heartbeats."""
         self.leases: dict[str, Lease] = {}
         self.received = 0
-        """How many job_leased frames of the present stream were taken."""
+        """The number of job_leased frames that were received on the present stream."""
         self.ended = False
         self._named: dict[str, int] = {}
         self._expiry: asyncio.TimerHandle | None = None
 
     def resume(self) -> tuple[str, str, list[pb.WorkHeldJob]]:
-        """Session id, secret and held jobs for a hello that resumes it."""
+        """The session id, secret and held jobs for a hello that resumes the session."""
         held = self.list_held_jobs()
         self._named = {job.job_id: job.token for job in held}
         return self.session_id, self.secret, held
 
     def on_resume(self, secret: str, lost: list[str], interval: float) -> None:
-        """The server goes on with it on a new stream. `lost`: jobs of the hello that it does not hold."""
+        """The server has resumed the session. `lost`: jobs of the hello whose leases it does not know."""
         self.disarm()
         self.secret, self.interval = secret, interval
         self.received = 0
@@ -56,22 +55,22 @@ class WorkSession:
             lease.catch_up()
 
     def add(self, lease: Lease) -> None:
-        """A lease of this session runs."""
+        """Add a lease whose function starts."""
         self.leases[lease.job_id] = lease
 
     def drop(self, lease: Lease) -> None:
-        """This lease has ended on our side."""
+        """Remove a lease whose function has ended."""
         if self.leases.get(lease.job_id) is lease:
             del self.leases[lease.job_id]
 
     def lose(self, job_id: str, token: int) -> None:
-        """The server says that this lease is not held any more. A lease with another token is not meant."""
+        """The server reports a lost lease. A lease with another token is not affected."""
         lease = self.leases.get(job_id)
         if lease is not None and lease.token == token:
             lease.stop(Stop.LOST)
 
     def list_held_jobs(self) -> list[pb.WorkHeldJob]:
-        """Every lease that this worker still has to end, those whose end has no reply yet included."""
+        """Every lease that is not lost, including those whose end has no reply yet."""
         return [
             pb.WorkHeldJob(job_id=lease.job_id, token=lease.token)
             for lease in self.leases.values()
@@ -79,7 +78,7 @@ class WorkSession:
         ]
 
     def digest(self) -> pb.WorkLeaseDigest:
-        """The leases that this worker runs, without those whose end was sent."""
+        """The digest of the leases, without those whose end has been sent."""
         marks = [
             lease.mark
             for lease in self.leases.values()
@@ -87,25 +86,25 @@ class WorkSession:
         ]
         return pb.WorkLeaseDigest(count=len(marks), digest=reduce(xor, marks, 0))
 
-    def arm(self, spoken: float) -> None:
-        """There is no stream: end the session when the server's clock must have ended it.
+    def arm(self, last_sent: float) -> None:
+        """Start the expiry timer: without a stream, the session ends when it must have expired at the server.
 
-        `spoken` is the loop time at which the last frame was sent to the server.
+        `last_sent` is the loop time at which the last frame was sent to the server.
         """
         if self.ended or self._expiry is not None or self.interval <= 0:
             return
         loop = asyncio.get_running_loop()
-        until = spoken + (MISSED + EXTENDED_LATE) * self.interval
+        until = last_sent + (MISSED + EXTENDED_LATE) * self.interval
         self._expiry = loop.call_at(max(until, loop.time()), self.end)
 
     def disarm(self) -> None:
-        """There is a stream again, or nothing may fire any more."""
+        """Stop the expiry timer."""
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
 
     def end(self) -> None:
-        """The session is gone, and with it its leases. Repeatable."""
+        """End the session and its leases. May be called repeatedly."""
         self.disarm()
         if self.ended:
             return

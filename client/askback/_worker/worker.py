@@ -1,4 +1,4 @@
-"""A worker: takes jobs of the types it has functions for, and runs them."""
+"""The worker: leases jobs of the types that it has functions for, and runs them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ R = TypeVar("R")
 
 
 class ClientSource(Protocol):
-    """Brings a worker and its server together before a job starts (see askback.testing)."""
+    """Connects a worker to its server before a job starts (see askback.testing)."""
 
     async def client_for(self, worker: Worker) -> Client:
-        """The client to start a job with, now that `worker` runs."""
+        """Run `worker`, and return the client to start a job with."""
 
 
 client_source: ClientSource | None = None
@@ -55,13 +55,13 @@ class Worker:
 
         asyncio.run(worker.run())
 
-    `capacity` is how many jobs it holds at once, those that wait for people not counted. `park_after`
-    is how many seconds a job may do nothing but wait for people before its coroutine is dropped (None:
-    never). `drain_timeout` is how long running jobs have when the worker stops. What is not given of
-    target, token, namespace and TLS comes from the environment, as for Client.
+    `capacity` is the most jobs that it leases at a time, jobs that wait for people not counted. `park_after`
+    is the number of seconds that a job may only wait for people before its coroutine is dropped (None:
+    never). `drain_timeout` is the time that running jobs get when the worker stops. Target, token, namespace
+    and TLS come from the environment if they are not given, as for Client.
 
-    A job's function may start other jobs, at the worker's server; with a `request_id` of its own it starts
-    them once, however often it is run: `await other.using(request_id=f"{job.job_id}/other").start(...)`.
+    A job function may start other jobs, at the worker's server. With a fixed `request_id` it starts them
+    once, however often it is run: `await other.using(request_id=f"{job.job_id}/other").start(...)`.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Worker:
     def job(self, job_type: str) -> Callable[[Callable[Concatenate[Job, P], Awaitable[R]]], JobHandler[P, R]]:
         """Register an async function `(job: Job, **input)` for a job type.
 
-        The input's fields become its arguments, converted to their annotations; its return value
+        The fields of the input become its arguments, converted to their annotations; its return value
         becomes the job's result. An exception fails the attempt; NonRetryable, InvalidArgument and an
         unanswered question fail the job for good.
 
-        Raises TypeError, with what to write instead, for a function that is not async or does not take the
-        job, and without a job type; ValueError for a job type that the server would refuse or that has a
-        function already; RuntimeError while the worker runs: the server has been told its types.
+        Raises TypeError, whose text shows what to write instead, for a function that is not async or does
+        not accept the job, and without a job type; ValueError for a job type that the server would refuse or
+        that has a function already; RuntimeError while the worker runs: the server knows its types already.
         """
         check_job_type(job_type)
 
@@ -129,7 +129,7 @@ class Worker:
         groups: Sequence[str] | None = None,
         tls: Tls | bool | None = None,
     ) -> Worker:
-        """A worker with the same functions and settings at another server; neither knows of the other."""
+        """An independent worker with the same functions and settings at another server."""
         other = copy.copy(self)
         other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         other._handlers = dict(self._handlers)
@@ -139,7 +139,7 @@ class Worker:
 
     @property
     def connected(self) -> bool:
-        """Whether a stream to the server is open now."""
+        """Whether a stream to the server is open."""
         return self._session is not None and self._session.connected
 
     @property
@@ -149,15 +149,15 @@ class Worker:
 
     @property
     def holding(self) -> int:
-        """How many jobs it holds now, those that wait for people counted."""
+        """The number of jobs that it holds, including jobs that wait for people."""
         return len(self._runs)
 
     async def start(self, timeout: float | None = None) -> None:
-        """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
+        """Connect within `timeout` seconds (None: without limit) and begin to lease jobs.
 
-        Raises ValueError without a registered function, TypeError for one with a parameter that no JSON
-        value fits, CannotConnect for settings that cannot work (a server that does not listen yet is
-        waited for), AskbackError if the server refuses for good, RuntimeError after a fork.
+        Raises ValueError without a registered function, TypeError for a function with a parameter that no
+        JSON value fits, CannotConnect for settings that cannot work (it waits for a server that does not
+        listen yet), AskbackError for a final error of the server, RuntimeError after a fork.
         """
         limit = None if timeout is None else seconds(timeout, "timeout")
         if not self._handlers:
@@ -183,13 +183,13 @@ class Worker:
             await self.aclose(drain_timeout=0)
             raise
         runs = ", ".join(self._handlers)
-        _log.info("connected to %s as %s, runs %s", self._endpoint.shown, self.worker_id, runs)
+        _log.info("connected to %s as %s, runs %s", self._endpoint.address, self.worker_id, runs)
 
     async def run(self, *, handle_signals: bool = True) -> None:
-        """Work until cancelled, or until SIGTERM or SIGINT, and then drain.
+        """Run until cancelled, or until SIGTERM or SIGINT, and then drain.
 
-        In a program without logging its log goes to stderr, from INFO on. Raises AskbackError if the server
-        refuses for good.
+        In a program without a logging configuration the log goes to stderr, from INFO on. Raises AskbackError
+        for a final error of the server.
         """
         log_to_stderr_by_default()
         loop = asyncio.get_running_loop()
@@ -197,7 +197,7 @@ class Worker:
         handled: list[int] = []
         if handle_signals:
             for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-                # Only the main thread's loop may have signal handlers.
+                # Only the loop of the main thread may have signal handlers.
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                     loop.add_signal_handler(number, asked.set)
                     handled.append(number)
@@ -225,10 +225,10 @@ class Worker:
                 loop.remove_signal_handler(number)
 
     async def aclose(self, *, drain_timeout: float | None = None) -> None:
-        """Stop taking jobs, let those that run reach a stopping point, give the others back, and leave.
+        """Drain and disconnect: lease no more jobs, wait for running ones, and release the rest.
 
-        A job that only waits for people is given back at once. `drain_timeout` is in seconds; 0: all of
-        them at once. Repeatable.
+        Running jobs have `drain_timeout` seconds to end; 0 releases all at once. A job that only waits for
+        people is released at once. May be called repeatedly.
         """
         timeout = self.drain_timeout
         if drain_timeout is not None:
@@ -267,7 +267,7 @@ class Worker:
             for lease in self._runs:
                 if lease.waits:
                     lease.stop(Stop.DRAIN)
-            # Short looks: a job may begin to wait at any moment.
+            # Poll often: a job may begin to wait at any moment.
             await asyncio.wait(self._runs.values(), timeout=min(0.05, max(0.0, end - loop.time())))
         for lease in self._runs:
             lease.stop(Stop.DRAIN)
@@ -282,7 +282,7 @@ class Worker:
         await self.aclose()
 
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
-        """Run a job that the server pushed; `before` is an older lease of the same job."""
+        """Start a job that the server pushed; `before` is an older lease of the same job."""
         handler = self._handlers.get(leased.job.job_type)
         if self._session is None or self._protocol is None or self._client is None or handler is None:
             return None
@@ -300,14 +300,14 @@ class Worker:
             if ahead is not None:
                 await asyncio.wait((ahead,))
             if lease.stopped is not Stop.LOST:
-                # This task's own context: what the function starts goes to the worker's server.
+                # In the context of this task: jobs that the function starts go to the worker's server.
                 entered.set(self._client)
                 await run_job(lease, job, handler)
         except AskbackError as error:
-            # The heartbeat's digest leaves the job out from now on, and the server takes it back.
-            _log.error("job %s: the server did not take its end: %s", lease.job_id, error)
+            # The heartbeat's digest leaves the job out from now on, so the server reclaims it.
+            _log.error("job %s: the server did not accept its end: %s", lease.job_id, error)
         except Exception:
-            _log.exception("job %s: its end could not be told", lease.job_id)
+            _log.exception("job %s: its end could not be reported", lease.job_id)
         finally:
             lease.close()
             self._runs.pop(lease, None)

@@ -13,7 +13,7 @@ HANDLE = 8
 """The number of characters of a handle for another person: quick to type, and rarely ambiguous."""
 
 
-def answer_words(prompt: PromptInfo, name: str) -> list[str]:
+def answer_arguments(prompt: PromptInfo, name: str) -> list[str]:
     """The arguments of `askback`: `inbox approve NAME` or `inbox answer NAME`, and `inbox reject NAME`."""
     offered = {option.decision for option in prompt.decisions}
     fills_in = prompt.schema is not None or DecisionKind.ACCEPT not in offered
@@ -23,7 +23,7 @@ def answer_words(prompt: PromptInfo, name: str) -> list[str]:
     return [f"inbox {verb} {name}" for verb in verbs]
 
 
-def commands_here(prompt: PromptInfo, connection: Connection) -> list[str]:
+def commands_for_caller(prompt: PromptInfo, connection: Connection) -> list[str]:
     """The commands for the person at this shell, with the options that they typed.
 
     If the server does not authenticate and this person may not answer, the commands name a person or a group
@@ -31,17 +31,17 @@ def commands_here(prompt: PromptInfo, connection: Connection) -> list[str]:
     """
     audience = prompt.proto.content.audience
     is_asked = connection.user in audience.users or set(connection.groups) & set(audience.groups)
-    who = "" if is_asked else _answerer(prompt, connection)
-    return [connection.command(words) + who for words in answer_words(prompt, prompt.prompt_id)]
+    who = "" if is_asked else _identity_option(prompt, connection)
+    return [connection.command(words) + who for words in answer_arguments(prompt, prompt.prompt_id)]
 
 
-def commands_elsewhere(prompt: PromptInfo, connection: Connection) -> list[str]:
+def commands_for_others(prompt: PromptInfo, connection: Connection) -> list[str]:
     """The commands for another person: with the options for the server, without those for the identity."""
-    flags = connection.reaching_flags + _answerer(prompt, connection)
-    return [f"askback {words}{flags}" for words in answer_words(prompt, prompt.prompt_id[-HANDLE:])]
+    flags = connection.reaching_flags + _identity_option(prompt, connection)
+    return [f"askback {words}{flags}" for words in answer_arguments(prompt, prompt.prompt_id[-HANDLE:])]
 
 
-def _answerer(prompt: PromptInfo, connection: Connection) -> str:
+def _identity_option(prompt: PromptInfo, connection: Connection) -> str:
     """The option that names a person or group that may answer, for a server without authentication.
 
     Empty if a token or a certificate identifies the caller, and if everyone may answer.

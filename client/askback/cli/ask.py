@@ -185,7 +185,7 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     from datetime import UTC, datetime
 
     from askback._text.spans import when
-    from askback.cli.answer_commands import commands_elsewhere
+    from askback.cli.answer_commands import commands_for_others
     from askback.cli.outcome_exits import answer_exit
     from askback.cli.record import record
     from askback.cli.words import audience_words, resolution_words
@@ -196,7 +196,7 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     until = f", deadline {deadline}" if deadline else ""
     context.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
     for what, command in zip(
-        ("to answer", "to say no"), commands_elsewhere(run.prompt, context.connection), strict=False
+        ("to answer", "to say no"), commands_for_others(run.prompt, context.connection), strict=False
     ):
         context.out.note(f"  {what + ':':<11}{command}")
     with suppress(JobCancelled, JobFailed):  # the prompt has more details

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WAIT = 1.0
 """The timeout of a call in seconds: a person waits for the shell."""
-SOME = 100
+MOST = 100
 """The maximum number of jobs or prompts that are read."""
 KINDS = {
     "confirm": "yes or no",
@@ -62,41 +62,43 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     """The kinds of the service, and other kinds of open prompts."""
     found = dict.fromkeys(KINDS, "") | _count("open", (p.content.kind for p in urgent_prompts(ctx)))
     about = {kind: ", ".join(filter(None, (KINDS.get(kind, ""), count))) for kind, count in found.items()}
-    return _items(about, incomplete)
+    return _completion_items(about, incomplete)
 
 
 def job_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Types of the newest jobs; for a console, which may not list jobs, of the jobs with open prompts."""
-    found = _count(f"of the newest {SOME} jobs", (job.job_type for job in newest_jobs(ctx)))
-    return _items(found or _prompt_types(ctx), incomplete)
+    found = _count(f"of the newest {MOST} jobs", (job.job_type for job in newest_jobs(ctx)))
+    return _completion_items(found or _prompt_types(ctx), incomplete)
 
 
 def asking_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Types of the jobs that have open prompts."""
-    return _items(_prompt_types(ctx), incomplete)
+    return _completion_items(_prompt_types(ctx), incomplete)
 
 
 def owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Owners of the newest jobs."""
-    return _items(_count(f"of the newest {SOME} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete)
+    return _completion_items(
+        _count(f"of the newest {MOST} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete
+    )
 
 
 def job_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels of the newest jobs, as NAME=VALUE."""
     pairs = (f"{n}={v}" for job in newest_jobs(ctx) for n, v in job.labels.items())
-    return _items(_count(f"of the newest {SOME} jobs", pairs), incomplete)
+    return _completion_items(_count(f"of the newest {MOST} jobs", pairs), incomplete)
 
 
 def prompt_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels of open prompts, as NAME=VALUE."""
     pairs = (f"{n}={v}" for prompt in urgent_prompts(ctx) for n, v in prompt.content.labels.items())
-    return _items(_count("open", pairs), incomplete)
+    return _completion_items(_count("open", pairs), incomplete)
 
 
 def audience_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Groups in the audiences of open prompts."""
     names = (name for prompt in urgent_prompts(ctx) for name in prompt.content.audience.groups)
-    return _items(_count("open", names), incomplete)
+    return _completion_items(_count("open", names), incomplete)
 
 
 def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -110,7 +112,9 @@ def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     ctx.params["namespace"] = None  # the incomplete word is not a namespace
     reply = ask_server(ctx, call)
     names = list(reply.namespaces) if reply is not None else []
-    return _items({name: "" if number else "the default" for number, name in enumerate(names)}, incomplete)
+    return _completion_items(
+        {name: "" if number else "the default" for number, name in enumerate(names)}, incomplete
+    )
 
 
 def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -125,7 +129,7 @@ def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
         name: str(settings.get("server", "")) + (" (used if none is named)" if name == chosen else "")
         for name, settings in found.items()
     }
-    return _items(about, incomplete)
+    return _completion_items(about, incomplete)
 
 
 def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.Job]:
@@ -138,7 +142,7 @@ def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.
     from askback.v1.job_service_pb2_grpc import JobServiceStub
 
     async def call(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> list[job_pb2.Job]:
-        request = pb.ListJobsRequest(namespace=connection.namespace, page_size=SOME)
+        request = pb.ListJobsRequest(namespace=connection.namespace, page_size=MOST)
         request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
         return list((await JobServiceStub(channel).ListJobs(request, metadata=metadata)).jobs)
 
@@ -153,7 +157,7 @@ def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
     async def call(
         channel: grpc.aio.Channel, connection: Connection, metadata: Any
     ) -> list[prompt_pb2.Prompt]:
-        request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=SOME)
+        request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=MOST)
         return list((await HitlServiceStub(channel).ListPrompts(request, metadata=metadata)).prompts)
 
     return ask_server(ctx, call) or []
@@ -168,7 +172,7 @@ def _count(what: str, values: Iterable[str]) -> dict[str, str]:
     return {value: f"{count} {what}" for value, count in Counter(filter(None, values)).most_common()}
 
 
-def _items(about: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
+def _completion_items(about: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
     from askback._text.text import one_line
 
     return [

@@ -33,8 +33,10 @@ async def console(context: CommandContext, bell: bool, plain: bool, **options: A
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
     terminal = context.terminal(plain=plain)
     timeout = context.connection.timeout
-    async with context.client.console(**await view(context.client, options), connect_timeout=timeout) as desk:
-        live = LiveConsole(desk, terminal, bell=bell)
+    async with context.client.console(
+        **await view(context.client, options), connect_timeout=timeout
+    ) as opened:
+        live = LiveConsole(opened, terminal, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:
         return None

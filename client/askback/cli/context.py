@@ -15,7 +15,8 @@ import click
 
 from askback._text.text import clean
 from askback.cli.arguments import violations_as_typed
-from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, flags_as_typed
+from askback.cli.connection import CONNECTION_OPTIONS, Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
 from askback.errors import (
@@ -91,10 +92,10 @@ def _run(
         with suppress(NotImplementedError):  # Windows has no signal handlers of the loop
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
-        def tell(error: AskbackError | None, left: float) -> None:
-            _still_trying(out, connection.server, error, left)
+        def on_silence(error: AskbackError | None, left: float) -> None:
+            _report_retry(out, connection.server, error, left)
 
-        async with connection.client(tell) as client:
+        async with connection.client(on_silence) as client:
             return await function(CommandContext(client, out, connection), **own)
 
     try:
@@ -109,7 +110,7 @@ def _run(
         return Exit.INTERRUPTED
 
 
-def _still_trying(out: Output, server: str, error: AskbackError | None, left: float) -> None:
+def _report_retry(out: Output, server: str, error: AskbackError | None, left: float) -> None:
     """Say that a call is being retried, and why, so that the person does not wait without a sign."""
     why = f": {error.message}" if error is not None else ""
     until = f" for {left:.0f} s more" if math.isfinite(left) else ""

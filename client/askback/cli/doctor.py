@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.connection import Connection, connection_options, flags_as_typed
+from askback.cli.connection import Connection, flags_as_typed
+from askback.cli.connection_options import connection_options
 from askback.cli.exits import Exit
 from askback.cli.output import Output, output_options
 

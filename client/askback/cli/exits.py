@@ -30,7 +30,7 @@ class Exit(IntEnum):
     DENIED = 8
     """Not authenticated, or not permitted."""
     INTERRUPTED = 130
-    """Ctrl-C."""
+    """Ended by Ctrl-C."""
 
 
 _EXIT_CODES: tuple[tuple[type[AskbackError], Exit], ...] = (

@@ -16,9 +16,9 @@ from askback._model.prompts import AnswerInfo, PromptInfo
 from askback._model.times import moment, timestamp
 from askback._text.spans import Times, span_words
 from askback._text.text import one_line
-from askback.cli.answer_commands import commands_here
+from askback.cli.answer_commands import commands_for_caller
 from askback.cli.connection import Connection
-from askback.cli.job.event_words import event_words
+from askback.cli.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
 from askback.v1 import prompt_pb2 as pb
@@ -132,7 +132,7 @@ def _prompt(
         "reminders": _reminders(prompt, times),
         "deadline": _deadline(prompt, times),
         "history": _history(submissions, events),
-        "commands": commands_here(prompt, connection),
+        "commands": commands_for_caller(prompt, connection),
     }
 
 
@@ -226,11 +226,11 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
 def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str, Any]]:
     """The history of the prompt, oldest first, with the contents of its answers."""
     by_id = {answer.answer_id: (answer, status) for answer, status in submissions}
-    told = []
+    history = []
     for event in events:
         submitted = by_id.get(str(event.data.get("answer_id", "")))
         words = event_words(event) if submitted is None else _submission(*submitted)
-        told.append(
+        history.append(
             {
                 "time": timestamp(event.at).ToJsonString() if event.at else "",
                 "type": event.type,
@@ -238,52 +238,52 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
                 "words": words,
             }
         )
-    return told
+    return history
 
 
 def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
-    said = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
+    text = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
     if answer.values is not None:
-        said += f" {json_words(answer.values_json)}"
+        text += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
-        return said
+        return text
     faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
-    return f"{said} and was refused ({status}): {faults or _WHY.get(status, '')}"
+    return f"{text} and was refused ({status}): {faults or _WHY.get(status, '')}"
 
 
 def lines(
     explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo], times: Times
 ) -> list[str]:
     """The lines of the explanation for people."""
-    told = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
+    rows = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
     for prompt, found in zip(prompts, explanation["prompts"], strict=True):
         named = f" ({one_line(prompt.key)})" if prompt.key else ""
         waits = "" if prompt.proto.content.blocking else ", the job goes on meanwhile"
-        told += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
+        rows += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
         claim, deadline, missed = found["claim"], found["deadline"], found["unattended"]
-        rows = fields(
+        facts = fields(
             [
                 ("who can answer", found["canAnswer"]["words"]),
                 *([("unattended", missed["words"])] if missed else []),
                 ("claimed", claim["words"] if claim else "no"),
                 *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),
                 ("reminders", found["reminders"]["words"] if found["reminders"] else ""),
-                ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
+                ("deadline", deadline["words"] if deadline else "none: it waits until it is answered"),
             ]
         )
-        told += [f"   {row}" for row in rows]
-        told.append("   so far")
-        told += [f"     {_stamp(step, times)}: {step['words']}" for step in found["history"]]
-        told.append("   to answer it")
-        told += [f"     {command}" for command in found["commands"]]
+        rows += [f"   {row}" for row in facts]
+        rows.append("   so far")
+        rows += [f"     {_stamp(step, times)}: {step['words']}" for step in found["history"]]
+        rows.append("   to answer it")
+        rows += [f"     {command}" for command in found["commands"]]
     if explanation["byDefault"]:
-        told += ["", "answered by default"]
-        told += [f"  {_stamp(step, times)}: {step['words']}" for step in explanation["byDefault"]]
+        rows += ["", "answered by default"]
+        rows += [f"  {_stamp(step, times)}: {step['words']}" for step in explanation["byDefault"]]
     if explanation["commands"]:
         retry = job.state.is_terminal
-        told += ["", "to do it again" if retry else "to follow it"]
-        told += [f"  {command}" for command in explanation["commands"]]
-    return told
+        rows += ["", "to do it again" if retry else "to follow it"]
+        rows += [f"  {command}" for command in explanation["commands"]]
+    return rows
 
 
 def _stamp(step: dict[str, Any], times: Times) -> str:

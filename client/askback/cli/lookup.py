@@ -33,11 +33,12 @@ async def job_id_of(client: Client, name: str) -> str:
         return typed if is_id(typed) else name
     try:
         found = {
-            job.job_id: job.job_type async for job in _some(client.list(id_suffix=typed, page_size=MOST + 1))
+            job.job_id: job.job_type
+            async for job in _first_items(client.list(id_suffix=typed, page_size=MOST + 1))
         }
     except PermissionDenied:
         found = await _jobs_that_ask(client, typed)
-    return _only("job", typed, found)
+    return _single_id("job", typed, found)
 
 
 async def prompt_of(client: Client, name: str) -> PromptInfo:
@@ -51,10 +52,10 @@ async def prompt_of(client: Client, name: str) -> PromptInfo:
     typed = name.strip().lower()
     if is_id(typed) or not _may_be_handle("prompt", typed):
         return await client.prompt(typed if is_id(typed) else name)
-    matching = client.prompts(id_suffix=typed, states=_every_state(), page_size=MOST + 1)
-    found = {prompt.prompt_id: prompt async for prompt in _some(matching)}
+    matching = client.prompts(id_suffix=typed, states=_all_states(), page_size=MOST + 1)
+    found = {prompt.prompt_id: prompt async for prompt in _first_items(matching)}
     words = {prompt_id: f"[{prompt.kind}] {prompt.title}" for prompt_id, prompt in found.items()}
-    return found[_only("prompt", typed, words)]
+    return found[_single_id("prompt", typed, words)]
 
 
 def may_name_prompt(name: str) -> bool:
@@ -83,14 +84,14 @@ async def asking_job_of(client: Client, name: str) -> str:
 async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
     """Types by job id of the jobs that asked the caller: for a console, which may not list jobs."""
     found: dict[str, str] = {}
-    async for prompt in client.prompts(job_id_suffix=suffix, states=_every_state(), page_size=MOST + 1):
+    async for prompt in client.prompts(job_id_suffix=suffix, states=_all_states(), page_size=MOST + 1):
         found[prompt.job_id] = prompt.job_type
         if len(found) > MOST:
             break
     return found
 
 
-async def _some(matching: AsyncIterator[T]) -> AsyncIterator[T]:
+async def _first_items(matching: AsyncIterator[T]) -> AsyncIterator[T]:
     """The first items, one more than can be listed."""
     count = 0
     async for one in matching:
@@ -110,7 +111,7 @@ def _may_be_handle(what: str, typed: str) -> bool:
     return False
 
 
-def _only(what: str, suffix: str, found: Mapping[str, str]) -> str:
+def _single_id(what: str, suffix: str, found: Mapping[str, str]) -> str:
     """The only id that was found. Raises NotFound, Ambiguous."""
     if len(found) == 1:
         return next(iter(found))
@@ -130,7 +131,7 @@ def _only(what: str, suffix: str, found: Mapping[str, str]) -> str:
     raise Ambiguous(text, metadata={"candidates": ",".join(list(found)[:MOST])})
 
 
-def _every_state() -> list[str]:
+def _all_states() -> list[str]:
     from askback._model.enums import PromptState
 
     return [state for state in PromptState if state is not PromptState.UNSPECIFIED]

@@ -109,7 +109,7 @@ def health(server: str, timeout: float, wait: float | None, tls: bool, **files: 
         raise click.UsageError(str(error)) from None
     secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
     ends = time.monotonic() + (wait or 0.0)
-    while (problem := _unready(server, address.target, secure, timeout)) is not None:
+    while (problem := _health_problem(server, address.target, secure, timeout)) is not None:
         if time.monotonic() >= ends:
             raise problem
         time.sleep(_AGAIN)
@@ -120,7 +120,9 @@ _AGAIN = 0.1
 """Seconds between two checks of `health --wait`."""
 
 
-def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> click.ClickException | None:
+def _health_problem(
+    server: str, target: str, secure: Tls | None, timeout: float
+) -> click.ClickException | None:
     """The error for a server that is not ready; None if it is ready. `timeout` is in seconds."""
     import grpc
 
@@ -146,17 +148,17 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
             from askback._wire.diagnosis import diagnose
 
             problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
-            told = click.ClickException(
-                problem.message if problem else f"{server} {_silence(error, timeout)}"
+            failure = click.ClickException(
+                problem.message if problem else f"{server} {_silence_message(error, timeout)}"
             )
-            told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
-            return told
+            failure.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
+            return failure
     if answer != b"\x08\x01":
         return click.ClickException(f"{server} is not ready: it is starting or draining")
     return None
 
 
-def _silence(error: Any, timeout: float) -> str:
+def _silence_message(error: Any, timeout: float) -> str:
     """The message for a server that accepts the connection but does not report its health."""
     import grpc
 

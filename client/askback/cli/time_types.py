@@ -53,7 +53,7 @@ class EscalationStep(click.ParamType):  # type: ignore[type-arg]  # generic sinc
             return value
         span, _, names = str(value).partition("=")
         if not names:
-            self.fail(f"{value!r} names nobody; write 1h=group:leads", param, ctx)
+            self.fail(f"{value!r} names no one; write 1h=group:leads", param, ctx)
         return Span().convert(span, param, ctx), tuple(name.strip() for name in names.split(","))
 
 
@@ -71,7 +71,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            return self._at_distance(text, param, ctx)
+            return self._from_span(text, param, ctx)
         if moment.utcoffset() is None:
             day = text if "T" in text or " " in text else f"{text}T00:00"
             self.fail(f"{value!r} has no time zone; write {day}Z for UTC, or {day}+01:00", param, ctx)
@@ -80,7 +80,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         except OverflowError:
             self.fail(f"{value!r} is outside the years 1 to 9999 in UTC", param, ctx)
 
-    def _at_distance(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def _from_span(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:
             span = Span().convert(text, None, None)
         except click.BadParameter as error:

@@ -77,15 +77,15 @@ def add(
 
     from askback._text.spans import when
 
-    path, edits = _path(auth, config), _edits()
-    made = _apply_edit(
+    path, edits = _path(auth, config), _token_edits()
+    secret = _apply_edit(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
     if out.as_json:
-        [entry] = [e for e in edits.read_entries(path) if e.name == _digest(made)[: len(e.name)]]
-        out.json({"token": made, **_record(entry)})
+        [entry] = [e for e in edits.read_entries(path) if e.name == _digest(secret)[: len(e.name)]]
+        out.json({"token": secret, **_record(entry)})
     else:
-        out.line(made)
+        out.line(secret)
         ends = f"; it expires {when(expires, datetime.now(UTC), exact=out.verbose)}" if expires else ""
         out.note(f"{subject} may act as {', '.join(roles)}{ends}; the token is not shown again")
     _warn(out, path)
@@ -103,24 +103,24 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     from askback.terminal.prompt_table import instant
 
     path = _path(auth, config)
-    entries = _apply_edit(_edits().read_entries, path)
+    entries = _apply_edit(_token_edits().read_entries, path)
     now = datetime.now(UTC)
     if out.as_json:
         for entry in entries:
             out.json(_record(entry))
     elif out.as_tsv:
         for entry in entries:
-            lists = (",".join(entry.listed(field)) for field in _LISTS)
+            lists = (",".join(entry.names(field)) for field in _LISTS)
             out.tsv([entry.name, entry.subject, *lists, instant(entry.expires)])
     else:
         out.table(
             [
-                Column("ID", [entry.name for entry in entries], kept=True),
-                Column("SUBJECT", [entry.subject for entry in entries], kept=True),
-                *(Column(f.upper(), [",".join(e.listed(f)) for e in entries], kept=True) for f in _LISTS),
+                Column("ID", [entry.name for entry in entries], important=True),
+                Column("SUBJECT", [entry.subject for entry in entries], important=True),
+                *(Column(f.upper(), [",".join(e.names(f)) for e in entries], important=True) for f in _LISTS),
                 Column(
                     "EXPIRES",
-                    kept=True,
+                    important=True,
                     cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
                 ),
             ]
@@ -131,10 +131,10 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
 def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Subjects of the token file, with what they may do; none on any error."""
     try:
-        entries = _edits().read_entries(_path(ctx.params.get("auth"), ctx.params.get("config")))
+        entries = _token_edits().read_entries(_path(ctx.params.get("auth"), ctx.params.get("config")))
     except (ValueError, click.ClickException):
         return []
-    found = {entry.subject: ", ".join(entry.listed("roles")) for entry in entries}
+    found = {entry.subject: ", ".join(entry.names("roles")) for entry in entries}
     return [CompletionItem(name, help=text) for name, text in found.items() if name.startswith(incomplete)]
 
 
@@ -151,7 +151,7 @@ def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Ou
     right above the entry go with it; all others stay.
     """
     path = _path(auth, config)
-    for entry in _apply_edit(_edits().revoke_token, path, name, every=every):
+    for entry in _apply_edit(_token_edits().revoke_token, path, name, every=every):
         if out.as_json:
             out.json({**_record(entry), "revoked": True})
         else:
@@ -159,7 +159,7 @@ def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Ou
     _warn(out, path)
 
 
-def _edits() -> Any:
+def _token_edits() -> Any:
     from askback.cli.service import service_module
 
     return service_module("transport.token_edits")
@@ -186,29 +186,29 @@ def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
         return edit(*arguments, **named)
     except LookupError as error:
         missing = type(error).__name__ == "NoSuchEntry"
-        told = click.ClickException(str(error))
-        told.exit_code = Exit.NOT_FOUND if missing else Exit.CONFLICT  # type: ignore[misc]
-        raise told from None
+        failure = click.ClickException(str(error))
+        failure.exit_code = Exit.NOT_FOUND if missing else Exit.CONFLICT  # type: ignore[misc]
+        raise failure from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
 
 def _warn(out: Output, path: str) -> None:
     """Print a note if a server would refuse the file."""
-    if found := _edits().problem(path):
+    if found := _token_edits().problem(path):
         out.note(f"a server refuses this file: {found}")
 
 
-def _digest(made: str) -> str:
+def _digest(secret: str) -> str:
     import hashlib
 
-    return hashlib.sha256(made.encode()).hexdigest()
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _record(entry: Any) -> dict[str, Any]:
     """An entry for programs."""
     found: dict[str, Any] = {"id": entry.name, "subject": entry.subject}
-    found |= {field: entry.listed(field) for field in ("roles", "namespaces", "groups")}
+    found |= {field: entry.names(field) for field in ("roles", "namespaces", "groups")}
     if entry.expires is not None:
         found["expires"] = entry.expires.isoformat().replace("+00:00", "Z")
     return found

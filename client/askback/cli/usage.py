@@ -35,13 +35,13 @@ def unknown_command(
     `nested` has the paths of the commands in the groups below it by name, such as `ls`: `inbox ls`.
     """
     path = context.command_path
-    near = [f"{path} {found}" for found in close(name, known)]
+    near = [f"{path} {found}" for found in close_matches(name, known)]
     if name in nested and not near:
         near = [f"{path} {nested[name]}"]
     return f"there is no command {name!r}" + did_you_mean(near)
 
 
-def close(word: str, known: Iterable[str]) -> list[str]:
+def close_matches(word: str, known: Iterable[str]) -> list[str]:
     """At most two of the known words that resemble the word, the most likely one first."""
     from difflib import get_close_matches
 
@@ -61,7 +61,7 @@ def _message(error: click.ClickException) -> str:
     if isinstance(error, NoSuchOption):
         options = _options(error.ctx)
         bare = {option.lstrip("-"): option for option in options}
-        near = [bare[name] for name in close(error.option_name.lstrip("-"), bare)]
+        near = [bare[name] for name in close_matches(error.option_name.lstrip("-"), bare)]
         return f"there is no option {error.option_name}" + did_you_mean(near)
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{_name(error.param, None)} is missing"

@@ -1,7 +1,7 @@
 """`askback demo`: one of the examples, from the first question to the result.
 
-A server, the example's worker and a person, as processes of their own. While a question is open the
-server is killed with SIGKILL and started again; nothing is lost.
+The server and the example's worker run as separate processes. While a question is open the server is killed
+with SIGKILL and started again; nothing is lost.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ PATIENCE = 60.0
 
 
 def run_demo(name: str, *, human: bool, db: str | None) -> int:
-    """Play the story of this name. Returns 0 only if the job completed.
+    """Play the story of this name. Returns 0 only if the job completed, 130 if the person ended the demo.
 
-    With a script, its result must be what the answers imply. 130 if the person ended it.
+    The result of a scripted story must match the answers.
     """
-    # The demo kills its server and says so itself.
+    # The demo kills its server and reports that itself.
     logging.getLogger("askback.stream").setLevel(logging.ERROR)
     narrator = Narrator()
     try:
@@ -66,7 +66,7 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             Client(
                 f"127.0.0.1:{port}", user=story.user, groups=story.groups, connect_timeout=PATIENCE
             ) as client,
-            client.console() as desk,
+            client.console() as console,
             asyncio.timeout(None if human else 4 * PATIENCE),
         ):
             group = f", of the group {', '.join(story.groups)}" if story.groups else ""
@@ -74,7 +74,7 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             person = AtTerminal(narrator, story.user) if human else Scripted(narrator, story)
             if human:
                 narrator.say(story.user, "is you; Ctrl-C ends the demo")
-            return await _tell(narrator, story, client, desk, server, person, human)
+            return await _follow_job(narrator, story, client, console, server, person, human)
     except (EOFError, NoKeyboard):
         raise
     except Exception as error:
@@ -86,11 +86,11 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
         await server.end()
 
 
-async def _tell(
+async def _follow_job(
     narrator: Narrator,
     story: Story,
     client: Client,
-    desk: Console,
+    console: Console,
     server: processes.Process,
     person: Person,
     human: bool,
@@ -99,16 +99,16 @@ async def _tell(
     narrator.say("client", f"starts the job {run.job_id}")
     events = JobEvents(narrator, run)
     following = asyncio.create_task(events.tell())
-    sitting = asyncio.create_task(_sit(narrator, story, desk, server, person, events))
+    answering = asyncio.create_task(_answer_prompts(narrator, story, console, server, person, events))
     try:
-        await asyncio.wait((following, sitting), return_when=asyncio.FIRST_COMPLETED)
-        if sitting.done():
-            await sitting  # it ends only by an error
+        await asyncio.wait((following, answering), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            await answering  # it ends only by an error
         await following
     finally:
-        for task in (following, sitting):
+        for task in (following, answering):
             task.cancel()
-        await asyncio.gather(following, sitting, return_exceptions=True)
+        await asyncio.gather(following, answering, return_exceptions=True)
     job = await run.job()
     narrator.say("client", f"has the result: {job.result}" if job.result else f"is told: {job.failure}")
     if job.state != "COMPLETED":
@@ -123,37 +123,37 @@ async def _tell(
     return 0
 
 
-async def _sit(
+async def _answer_prompts(
     narrator: Narrator,
     story: Story,
-    desk: Console,
+    console: Console,
     server: processes.Process,
     person: Person,
     events: JobEvents,
 ) -> None:
-    """Answer what is shown until cancelled; the server is killed once."""
+    """Answer the prompts until cancelled; kill the server once."""
     killed = False
-    async for prompt in desk.prompts():
+    async for prompt in console.prompts():
         await events.wait_for_prompt(prompt.prompt_id)
         with events.hold():
             narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
             if prompt.key == story.kill_at and not killed:
                 killed = True
-                await _kill_and_restart(narrator, desk, server, prompt)
+                await _kill_and_restart(narrator, console, server, prompt)
             await person.answer(prompt)
 
 
 async def _kill_and_restart(
-    narrator: Narrator, desk: Console, server: processes.Process, prompt: ConsolePrompt
+    narrator: Narrator, console: Console, server: processes.Process, prompt: ConsolePrompt
 ) -> None:
-    """SIGKILL with the question open, then the same database again."""
+    """Kill the server with the question open, and restart it on the same database."""
     await server.end(signal.SIGKILL)
     narrator.say("server", "is killed (SIGKILL) while the question is open")
-    desk.caught_up.clear()
+    console.caught_up.clear()
     started = perf_counter()
     pid = await server.start()
     async with asyncio.timeout(PATIENCE):
-        await desk.caught_up.wait()
+        await console.caught_up.wait()
     took = (perf_counter() - started) * 1000
     narrator.say("server", f"is back after {took:.0f} ms, pid {pid}; nothing is lost")
     if not prompt.still_open:

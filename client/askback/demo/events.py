@@ -1,4 +1,4 @@
-"""What happens to the demo's job, in words for a newcomer."""
+"""Narrates the events of the demo's job for a newcomer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLOSES: Final = ("PROMPT_CANCELLED", "PROMPT_SUPERSEDED", "PROMPT_EXPIRED")
 
 
 class JobEvents:
-    """Follows the job and says what a person wants to know. What the console shows is not said twice."""
+    """Follows the job and narrates its events, except those that the console shows."""
 
     def __init__(self, narrator: Narrator, run: Run) -> None:
         self._narrator = narrator
@@ -26,7 +26,7 @@ class JobEvents:
         self._held: list[tuple[str, str]] | None = None
 
     async def tell(self) -> None:
-        """Say each event until the job ends. The watch survives the killed server."""
+        """Narrate each event until the job ends. The watch survives the restart of the server."""
         async for event in self._run.watch():
             if event.type == "PROMPT_ASKED":
                 async with self._asked:
@@ -39,13 +39,13 @@ class JobEvents:
                 self._narrator.say(*line)
 
     async def wait_for_prompt(self, prompt_id: str) -> None:
-        """Wait until everything that happened before this question has been said."""
+        """Wait until all events before this question have been narrated."""
         async with self._asked:
             await self._asked.wait_for(lambda: prompt_id in self._titles)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """While a person is busy with a question, what happens to the job is said afterwards."""
+        """Hold back events while a person answers a question, and narrate them afterwards."""
         self._held = []
         try:
             yield
@@ -55,7 +55,7 @@ class JobEvents:
                 self._narrator.say(*line)
 
     def _line(self, event: Event) -> tuple[str, str] | None:
-        """Who does what; None for events of the engine."""
+        """The actor and the action; None for events that are not narrated."""
         if event.type == "JOB_LEASED":
             return "worker", "takes the job"
         if event.type == "JOB_PROGRESSED":

@@ -1,4 +1,4 @@
-"""Tells what happens, with the time since the start."""
+"""Writes the lines of the demo, with the time since the start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from askback.terminal.writer import Writer, writer_for
 
 
 class Narrator:
-    """Writes one line for each thing that happens; lines wait while a person types."""
+    """Writes one line for each event; holds lines back while a person types."""
 
     def __init__(self) -> None:
         self.writer: Writer = writer_for()
@@ -18,7 +18,7 @@ class Narrator:
         self._held: list[str] | None = None
 
     def say(self, who: str, what: str) -> None:
-        """One line."""
+        """Write one line."""
         line = f"{perf_counter() - self._started:8.3f} s  {who:<8} {what}"
         if self._held is None:
             self.writer.line(line)
@@ -27,7 +27,7 @@ class Narrator:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While a person reads and types, nothing else is written."""
+        """Hold lines back while a person reads and types."""
         self._held = []
         self.writer.line()
         try:

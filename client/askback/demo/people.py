@@ -1,4 +1,4 @@
-"""Who answers in the demo: a person at the terminal, or a script if there is no terminal."""
+"""The person of the demo: someone at the terminal, or a script if there is no terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import accepted_words, field_of, refusal_words
-from askback.terminal.wizard import NotAnswered, by_console, settle
+from askback.terminal.wizard import NotAnswered, ask_for_answer, console_sender
 from askback.terminal.words import now
 
 _DOES: Final = {
@@ -43,7 +43,7 @@ class Scripted:
         self._answers = story.answers
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Answer by the prompt's key; what is refused is answered again with the next line."""
+        """Answer by the prompt's key; after a refusal try the next answer of the script."""
         if prompt.key not in self._answers:
             self._narrator.say(self._name, f"leaves it open: {prompt.title}")
             return
@@ -62,7 +62,7 @@ class Scripted:
 
 
 class AtTerminal:
-    """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
+    """Asks the person who started the demo. Ctrl-C or the end of the input ends the demo."""
 
     def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
@@ -70,13 +70,15 @@ class AtTerminal:
         self._terminal = Terminal(narrator.writer)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Show the prompt and ask, until an answer is taken or comes too late."""
+        """Show the prompt and ask, until an answer is accepted or comes too late."""
         while True:
             try:
                 with self._narrator.listening():
                     row = Row(1, prompt)
                     await show_prompt(self._terminal, row)
-                    outcome = await settle(prompt, self._terminal, by_console(prompt), unseen=row.unseen)
+                    outcome = await ask_for_answer(
+                        prompt, self._terminal, console_sender(prompt), unseen=row.unseen
+                    )
             except (PromptClosed, PromptStale) as error:
                 self._narrator.say("console", refusal_words(error, now()))
                 return
@@ -90,7 +92,7 @@ class AtTerminal:
 
 
 def _describe(line: Line) -> str:
-    """What the person does, in words: `approves: checked the ledger`."""
+    """Describe the person's answer in words: `approves: checked the ledger`."""
     values = line.values or {}
     parts = [
         _format(value) if set(values) == {VALUE} else f"{name} = {_format(value)}"

@@ -1,4 +1,4 @@
-"""The demo's processes: a server that can be killed and comes back, and a worker."""
+"""The demo's processes: a server that can be killed and restarted, and a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 class Process:
-    """A child process with its output in a file."""
+    """A child process that writes its output to a file."""
 
     def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
         self._arguments = [sys.executable, *arguments]
@@ -28,7 +28,7 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> int:
-        """Start it (again). Returns its pid."""
+        """Start or restart it, and return its pid."""
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments,
@@ -41,7 +41,7 @@ class Process:
         return self._process.pid
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal and wait for its end; SIGKILL after 15 s."""
+        """Send a signal and wait for the end of the process; send SIGKILL after 15 s."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -65,5 +65,5 @@ def server(port: int, db: str, log: Path) -> Process:
 
 
 def worker(port: int, program: Path, log: Path) -> Process:
-    """A worker program, in the folder of its log: what it writes stays there."""
+    """A worker program, running in the folder of its log, so that its files stay there."""
     return Process([str(program)], log, {"ASKBACK_SERVER": f"127.0.0.1:{port}", "GRPC_VERBOSITY": "NONE"})

@@ -1,4 +1,4 @@
-"""The stories that the demo plays: the examples of the documentation, each with a script."""
+"""The stories of the demo: the examples of the documentation, each with a script."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An example: its worker program and job, who answers what, and the result that this implies."""
+    """An example: its worker program and job, the answers of the person, and the expected result."""
 
     name: str
     worker: Path
@@ -41,12 +41,12 @@ class Story:
     kill_at: str
     """The key of the prompt that is open while the server is killed."""
     answers: dict[str, list[Line]]
-    """By the prompt's key; all but the last are meant to be refused."""
+    """By the prompt's key; all but the last answer are expected to be refused."""
     result: Any
 
 
 def load(name: str, *, at_terminal: bool = False) -> Story:
-    """The story of this name. Raises FileNotFoundError where Askback came without its examples."""
+    """Load the story of this name. Raises FileNotFoundError if Askback is installed without its examples."""
     folder = _examples() / NAMES[name]
     script = tomllib.loads((folder / "story.toml").read_text(encoding="utf-8"))
     given = {**script["input"], **(script.get("at_terminal", {}) if at_terminal else {})}
@@ -67,7 +67,7 @@ def load(name: str, *, at_terminal: bool = False) -> Story:
 
 
 def _examples() -> Path:
-    """In an installed wheel they lie beside this file, in a checkout at its top."""
+    """The folder of the examples: beside this file in an installed wheel, at the top of a checkout."""
     here = Path(__file__).resolve().parent
     for folder in (here / "examples", here.parents[2] / "examples"):
         if (folder / "release_approval").is_dir():
@@ -76,7 +76,7 @@ def _examples() -> Path:
 
 
 def _content(folder: Path, value: Any) -> Any:
-    """A value of the input; `{file = NAME}` is the text of a file beside the story."""
+    """A value of the input; `{file = NAME}` stands for the text of a file beside the story."""
     if isinstance(value, Mapping) and set(value) == {"file"}:
         return (folder / value["file"]).read_text(encoding="utf-8")
     return value

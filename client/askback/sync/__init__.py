@@ -7,8 +7,7 @@
             ...
 
 Client, Run, Console and ConsolePrompt have the names, arguments, results and errors of those of `askback`;
-everything else here is what `askback` has under the same name. Workers run jobs in an event loop and are
-not here.
+all other names are the same objects as in `askback`. There is no Worker: workers need an event loop.
 """
 
 from askback._client.prompt_calls import PromptPage as PromptPage

@@ -34,14 +34,14 @@ class Client(Twin):
             run = client.start("refund", {"order": "A-17"})
             print(run.result(timeout=60))
 
-    Arguments, methods, results and errors are those of askback.Client; what that returns by `await` is
-    returned here, and its async iterators are iterators. One client may be used by any number of threads at
-    once, and also where an event loop runs, as in a notebook (the call blocks that loop).
+    Arguments, methods, results and errors are those of askback.Client, with plain methods for coroutines and
+    iterators for async iterators. One client may be used by any number of threads at the same time, and also
+    inside a running event loop, as in a notebook (the call blocks that loop).
 
     The calls run in one event loop in a daemon thread named `askback.sync`, which all clients of a process
-    share and which the first call starts. At the end of the process the connections are closed. Ctrl-C
-    cancels the call that waits. Make clients at import if you like, but use them only after a fork: a
-    client that was connected before raises RuntimeError in the child.
+    share and which the first call starts. The connections are closed at the end of the process. Ctrl-C
+    cancels the waiting call. A client may be created at import, but must be used only after a fork: a client
+    that was connected before raises RuntimeError in the child.
     """
 
     _twin: aio.Client
@@ -83,12 +83,12 @@ class Client(Twin):
         self.close()
 
     def close(self) -> None:
-        """Close the connection. Repeatable; a later call opens it again."""
+        """Close the connection. May be called repeatedly; a later call opens it again."""
         self._wait(self._twin.aclose())
 
     @property
     def namespace(self) -> str:
-        """The namespace of its jobs and prompts; empty: the caller's own."""
+        """The namespace of its jobs and prompts; empty: the caller's default."""
         return self._twin.namespace
 
     @overload
@@ -141,13 +141,13 @@ class Client(Twin):
     @overload
     def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
-        """The handle of a job that exists already, as askback.Client.run."""
+        """The handle of an existing job, as askback.Client.run."""
         return Run(self._twin.run(job_id, returns=returns))
 
     def retry(
         self, job_id: str, *, keep: Keep | str | None = None, request_id: str | None = None
     ) -> Run[Any]:
-        """Start a new job like a finished one and return its handle, as askback.Client.retry."""
+        """Start a new job that repeats a finished one, and return its handle, as askback.Client.retry."""
         return Run(self._wait(self._twin.retry(job_id, keep=keep, request_id=request_id)))
 
     def update_understanding(self, job_id: str, *, expected_version: int = 0, **fields: Any) -> Understanding:
@@ -190,8 +190,8 @@ class Client(Twin):
         connect_timeout: float | None = 20.0,
         test: bool = False,
     ) -> Console:
-        """A live console for one person, as askback.Client.console: `with client.console() as desk`."""
-        desk = self._twin.console(
+        """A live console for one person, as askback.Client.console: `with client.console() as console`."""
+        console = self._twin.console(
             user=user,
             groups=groups,
             kinds=kinds,
@@ -204,4 +204,4 @@ class Client(Twin):
             connect_timeout=connect_timeout,
             test=test,
         )
-        return Console(desk)
+        return Console(console)

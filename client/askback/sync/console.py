@@ -23,24 +23,25 @@ class CaughtUpFlag:
         self._console = console
 
     def is_set(self) -> bool:
-        """Whether all that was open has been received."""
+        """Whether every open prompt has been received."""
         return self._console._twin.caught_up.is_set()
 
     def wait(self, timeout: timedelta | float | None = None) -> bool:
-        """Wait until it is set; False if it was not within `timeout` (a timedelta or seconds)."""
+        """Wait until it is set; return False after `timeout` (a timedelta or seconds)."""
         limit = None if timeout is None else seconds(timeout, "timeout")
         return self._console._wait(_set_within(self._console._twin, limit))
 
 
 class Console(Twin):
-    """One person's desk, as askback.Console. Made by `Client.console`; use it with `with`.
+    """A live view of one person's open prompts, as askback.Console. Made by `Client.console`; use it with
+    `with`.
 
-        with client.console() as desk:
-            for prompt in desk.prompts():
+        with client.console() as console:
+            for prompt in console.prompts():
                 prompt.approve(comment="checked")
 
-    It may be used in several threads: iterators share the prompts among them. Listeners are called in the
-    background thread and must not use askback.sync themselves.
+    It may be used in several threads: iterators share the prompts. Listeners are called in the background
+    thread and must not use askback.sync themselves.
     """
 
     _twin: aio.Console
@@ -64,33 +65,33 @@ class Console(Twin):
         self.close()
 
     def close(self) -> None:
-        """Leave. Repeatable."""
+        """Close the console. May be called repeatedly."""
         if self._entered is not None:
             self._wait(self._twin.aclose())
 
     @property
     def connected(self) -> bool:
-        """Whether a stream is open now. Without one, prompts may be out of date and answers wait."""
+        """Whether a stream is open. Without one, prompts may be out of date and answers wait."""
         return self._twin.connected
 
     @property
     def caught_up(self) -> CaughtUpFlag:
-        """Set while the view is complete: all that was open has been received."""
+        """Set while the view is complete: every open prompt has been received."""
         return CaughtUpFlag(self)
 
     @property
     def open_ids(self) -> list[str]:
-        """The ids of the prompts that are open in this view now, received ones only."""
+        """The ids of the prompts that were received and are open in this view."""
         return self._twin.open_ids
 
     def prompts(self) -> Iterator[ConsolePrompt]:
-        """Open prompts as they come, as askback.Console.prompts: the loop ends only by an error, by `break`
-        or by Ctrl-C."""
+        """Yield open prompts, as askback.Console.prompts. The loop ends only by an error, `break` or
+        Ctrl-C."""
         for prompt in items(self._loop(), self._twin.prompts()):
             yield ConsolePrompt(prompt, self)
 
     def __iter__(self) -> Iterator[ConsolePrompt]:
-        """As `prompts()`: `for prompt in desk`."""
+        """As `prompts()`: `for prompt in console`."""
         return self.prompts()
 
     closings = iterating(aio.Console.closings)
@@ -100,21 +101,21 @@ class Console(Twin):
         return self._wait(self._twin.request(**body))
 
     def on_closed(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
-        """Call `listener`, in the background thread, with all that leaves the view."""
+        """Call `listener`, in the background thread, with each prompt that leaves the view."""
         return self._twin.on_closed(listener)
 
     def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
-        """Call `watcher`, in the background thread, with False when the stream is lost and True when there is
-        one again."""
+        """Call `watcher`, in the background thread, with False when the stream breaks and with True when it
+        is open again."""
         return self._twin.on_connection(watcher)
 
     def is_open(self, prompt_id: str) -> bool:
-        """Whether the prompt is in the view and, as far as is known, open."""
+        """Whether the prompt is in the view and, as far as the console knows, open."""
         return self._twin.is_open(prompt_id)
 
 
 class ConsolePrompt(Twin, PromptInfo):
-    """A prompt as it was shown, as askback.ConsolePrompt: the verbs answer it and wait for the result."""
+    """A prompt as it was shown, as askback.ConsolePrompt: its methods wait for the result."""
 
     _twin: aio_prompt.ConsolePrompt
 
@@ -128,7 +129,7 @@ class ConsolePrompt(Twin, PromptInfo):
 
     @property
     def still_open(self) -> bool:
-        """Whether it is open, as far as the console knows by now."""
+        """Whether the prompt is still open, as far as the console knows."""
         return self._twin.still_open
 
     approve = blocking(aio_prompt.ConsolePrompt.approve)

@@ -1,4 +1,4 @@
-"""The event loop behind askback.sync: one in each process, in a daemon thread, started by the first call."""
+"""The event loop of askback.sync: one per process, in a daemon thread, started by the first call."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from askback.errors import Unavailable
 T = TypeVar("T")
 
 _LOOK = 1.0
-"""Seconds after which a waiting thread looks for signals: one that came as its wait began did not end it."""
+"""Seconds between two checks for signals: a signal at the beginning of a wait does not interrupt it."""
 _GRACE = 5.0
-"""Seconds that a cancelled call, and the end of the process, wait for what is being cleaned up."""
+"""Seconds that a cancelled call, and the end of the process, wait for cleanup."""
 
 
 class Closable(Protocol):
-    """What holds connections open."""
+    """An owner of connections."""
 
     async def aclose(self) -> None:
-        """Close them. Repeatable."""
+        """Close them. May be called repeatedly."""
 
 
 class _Reply(Generic[T]):
-    """A coroutine's way to its result, which one thread waits for while the loop runs it.
+    """The result of a coroutine that runs in the loop while one thread waits for it.
 
-    It has a plain lock, and not a concurrent.futures.Future: an interrupt in the middle of waiting for that
-    can leave its lock held, and then the loop would wait without end.
+    It uses a plain lock instead of a concurrent.futures.Future: an interrupt during the wait for a Future can
+    leave its lock held, and the loop would then block without end.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
@@ -45,15 +45,15 @@ class _Reply(Generic[T]):
         self.ended = False
 
     def start(self) -> None:
-        """Run it. Called in the loop."""
+        """Start the coroutine. Called in the loop."""
         self._task = asyncio.get_running_loop().create_task(self._work)
         self._task.add_done_callback(lambda _: self._end())
 
     def cancel(self) -> None:
-        """End it. Called in the loop."""
+        """Cancel the coroutine. Called in the loop."""
         if self._task is not None:
             self._task.cancel()
-        elif not self.ended:  # the interrupt came before `start` was passed on
+        elif not self.ended:  # the interrupt came before the loop called `start`
             self._work.close()
             self._end()
 
@@ -62,13 +62,13 @@ class _Reply(Generic[T]):
         self._running.release()
 
     def wait(self, timeout: float) -> bool:
-        """Wait up to this many seconds for the call to end, and return whether it has."""
+        """Wait up to `timeout` seconds for the end, and return whether the coroutine has ended."""
         if not self.ended:
             self._running.acquire(timeout=timeout)
         return self.ended
 
     def result(self) -> T:
-        """What it returned, or raise what it raised. Raises Unavailable if it was cancelled."""
+        """Return or raise the coroutine's result. Raises Unavailable if it was cancelled."""
         assert self._task is not None
         if self._task.cancelled():
             raise Unavailable("the call was cancelled: the client was closed, or the program ends")
@@ -91,11 +91,11 @@ class LoopThread:
         self._loop.run_forever()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and wait for its result; the caller's context variables hold in it.
+        """Run a coroutine in the loop, with the caller's context variables, and wait for its result.
 
-        An exception in this thread while it waits, such as KeyboardInterrupt, cancels the coroutine. Raises
-        what the coroutine raises; RuntimeError in the loop's own thread, which would wait for itself, and in
-        a process that was forked since; Unavailable if the call was cancelled because the program ends.
+        An exception in the waiting thread, such as KeyboardInterrupt, cancels the coroutine. Raises the
+        errors of the coroutine; RuntimeError in the loop's own thread, which would deadlock, and in a forked
+        child of this process; Unavailable if the call was cancelled because the program ends.
         """
         if self._process != os.getpid():
             work.close()
@@ -120,7 +120,7 @@ class LoopThread:
                 work.close()
                 raise Unavailable("the program ends: askback.sync is closed") from None
             if not reply.ended:
-                # It was raised in this thread: by Ctrl-C, or by a signal's handler.
+                # The exception was raised in this thread, by Ctrl-C or by a signal handler.
                 self._soon(reply.cancel)
                 reply.wait(_GRACE)
             raise
@@ -133,11 +133,11 @@ class LoopThread:
             work.close()
 
     def close_at_end(self, opened: Closable) -> None:
-        """Close it when the loop is stopped, unless it is gone by then."""
+        """Close the object when the loop is stopped, unless it has been garbage-collected."""
         self._opened.add(opened)
 
     def stop(self) -> None:
-        """End everything that runs, close what was opened, and end the thread."""
+        """Cancel all tasks, close all registered objects, and end the thread."""
         if not self._thread.is_alive():
             return
         ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
@@ -164,7 +164,7 @@ _running: LoopThread | None = None
 
 
 def loop_thread() -> LoopThread:
-    """The loop of this process, started if there is none yet."""
+    """The loop of this process; starts it if needed."""
     global _running
     with _lock:
         if _running is None:
@@ -181,11 +181,11 @@ def _stop() -> None:
 
 
 _inherited: list[LoopThread] = []
-"""Loops of this process's parents. They are kept: collecting one would close what it shares."""
+"""Loops of parent processes. Keep them: garbage collection would close their shared file descriptors."""
 
 
 def _after_fork() -> None:
-    """A forked process has the loop of its parent, but not its thread."""
+    """Forget the parent's loop: its thread does not exist in the child."""
     global _running, _lock
     if _running is not None:
         _inherited.append(_running)

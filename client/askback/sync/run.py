@@ -1,4 +1,4 @@
-"""A job in the hands of a synchronous program."""
+"""The handle of a job for programs without an event loop."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ else:
 
 
 class Run(Twin, Generic[R]):
-    """A handle on one job, as askback.Run, whose methods wait. It may be used in any thread.
+    """A handle of one job, as askback.Run, with blocking methods. It may be used in any thread.
 
-    A Run is no answer: as a bool it raises TypeError.
+    A Run has no truth value: `bool(run)` raises TypeError, because a job is no answer.
     """
 
     _twin: aio.Run[R]
@@ -49,9 +49,9 @@ class Run(Twin, Generic[R]):
     watch = iterating(aio.Run.watch)
 
     def result(self, timeout: timedelta | float | None = None) -> R:
-        """Wait for the end and return the result, as askback.Run.result.
+        """Wait for the end of the job and return its result, as askback.Run.result.
 
-        `timeout` (a timedelta or seconds; None: without limit) bounds this wait: TimeoutError is raised, and
-        the job goes on. So it does after Ctrl-C.
+        `timeout` (a timedelta or seconds; None: without limit) bounds this wait only: TimeoutError is raised,
+        and the job continues, as it does after Ctrl-C.
         """
         return self._wait(self._twin.result(timeout))

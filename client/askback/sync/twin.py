@@ -1,4 +1,4 @@
-"""How a synchronous method is made of an asynchronous one: the same arguments, results and errors."""
+"""Wraps asynchronous methods as synchronous ones with the same arguments, results and errors."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _END: Any = object()
 
 
 class Twin:
-    """A synchronous object and the asynchronous one that does its work."""
+    """A synchronous object that delegates to an asynchronous one, its twin."""
 
     def __init__(self, twin: Any) -> None:
         self._twin = twin
 
     def _loop(self) -> LoopThread:
-        """Where the other runs. Its connections are closed when that ends."""
+        """The loop that runs the twin. The twin's connections are closed when the loop stops."""
         loop = loop_thread()
         loop.close_at_end(self._twin._calls)
         return loop
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine of the other's."""
+        """Run a coroutine of the twin and return its result."""
         return self._loop().call(work)
 
 
@@ -56,7 +56,7 @@ def iterating(
 
 
 def items(loop: LoopThread, found: AsyncIterator[T]) -> Generator[T, None, None]:
-    """The items of an async generator, one by one, as they come. Leaving the loop early closes it."""
+    """Yield the items of an async generator. Leaving the loop early closes the generator."""
 
     async def following() -> T:
         return await anext(found, _END)
@@ -72,7 +72,7 @@ def items(loop: LoopThread, found: AsyncIterator[T]) -> Generator[T, None, None]
 
 
 def _plain(call: C) -> C:
-    """Without the mark of a coroutine function that `wraps` has copied."""
+    """Remove the mark of a coroutine function that `wraps` has copied."""
     for mark in ("_is_coroutine", "_is_coroutine_mark", "_is_coroutine_marker"):
         vars(call).pop(mark, None)
     return call

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import entries, flat
+from askback.terminal.fields import flat
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import guess, read, read_json
 
 

@@ -19,7 +19,7 @@ _MOST_NAMED = 12
 
 def is_offered(field: Field, value: Any) -> bool:
     """Whether the value is one of the field's choices, or a text where any text is allowed."""
-    known = any(same(choice.value, value) for choice in field.choices)
+    known = any(equal_json(choice.value, value) for choice in field.choices)
     return known or (field.allow_other and isinstance(value, str) and bool(value))
 
 
@@ -39,12 +39,12 @@ def choice_of(field: Field, text: str) -> Any:
 def label_of(field: Field, value: Any) -> str:
     """The label of a value; the value as text if it is not one of the field's choices."""
     for choice in field.choices:
-        if same(choice.value, value):
+        if equal_json(choice.value, value):
             return choice.label
     return _spelling(value)
 
 
-def same(one: Any, other: Any) -> bool:
+def equal_json(one: Any, other: Any) -> bool:
     """Whether two values are equal in JSON, where true is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
@@ -77,9 +77,9 @@ def _find_choice(field: Field, text: str) -> Any:
     for mark, choice in zip(marks(field.choices), field.choices, strict=True):
         if text == mark:
             return choice.value
-    for same in (str, _normalise_commas):
+    for form in (str, _normalise_commas):
         for choice in field.choices:
-            if same(text) == same(_spelling(choice.value)):
+            if form(text) == form(_spelling(choice.value)):
                 return choice.value
     wanted = _normalise_commas(text).casefold()
     named = [

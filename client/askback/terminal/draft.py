@@ -9,8 +9,9 @@ from typing import Any
 
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import Entry, Group, Items, Variants, entries
+from askback.terminal.fields import Entry, Group, Items, Variants
 from askback.terminal.keys import name_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.value_parser import fits
 from askback.terminal.value_text import text_for
 from askback.terminal.writer import Writer
@@ -30,7 +31,7 @@ class Draft:
 class SavedInput:
     """The input of a person for a prompt so far, which is offered again when the dialogue starts over."""
 
-    box: dict[str, Any] = field(default_factory=dict)
+    root: dict[str, Any] = field(default_factory=dict)
     """A dict that holds the values typed so far under `values`, where the form filler sets them in place."""
     edits: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By content id: the original text, and the edited one."""
@@ -41,7 +42,7 @@ class SavedInput:
     @property
     def values(self) -> Any:
         """The values typed so far; an empty dict if there are none."""
-        return self.box.get("values", {})
+        return self.root.get("values", {})
 
     def __bool__(self) -> bool:
         return bool(self.values or self.edits or self.comment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from askback._model.prompts import Content, PromptInfo
 from askback.terminal.draft import SavedInput
 from askback.terminal.short_questions import KEEP, YES_OR_NO, pick
-from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place
+from askback.terminal.terminal import Dialogue, NoEditor, edit_in_place
 
 
 async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInput) -> dict[str, str]:
@@ -44,10 +44,10 @@ async def _edit(dialogue: Dialogue, content: Content, saved: SavedInput, *, alon
     elif not alone and not await pick(dialogue, f"Edit {name!r}? [y/n] ", YES_OR_NO):
         return None
     try:
-        return await dialogue.rewrite(text, content.media_type)
+        return await dialogue.edit_text(text, content.media_type)
     except NoEditor as error:
         dialogue.writer.line(f"! {error}; edit the text here", "warning")
-        return await rewrite_in_place(dialogue, text)
+        return await edit_in_place(dialogue, text)
     except OSError as error:
         dialogue.writer.line(f"! {error}", "warning")
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from askback.terminal.draft import write_value
 from askback.terminal.fields import NOTHING, Bounds, Field, Kind
-from askback.terminal.hints import brief
+from askback.terminal.hints import shorten
 from askback.terminal.terminal import Dialogue
 from askback.terminal.value_parser import read
 from askback.terminal.value_paths import copy_of
@@ -23,7 +23,7 @@ async def ask_value(dialogue: Dialogue, field: Field, preset: Any, indent: str) 
     question = _question(dialogue, field, preset, indent)
     while True:
         if field.multiline:
-            text = await dialogue.write(question, preset if isinstance(preset, str) else "")
+            text = await dialogue.ask_text(question, preset if isinstance(preset, str) else "")
         else:
             text = await dialogue.ask(question, secret=field.secret)
         if not text.strip():
@@ -49,10 +49,10 @@ def _question(dialogue: Dialogue, field: Field, preset: Any, indent: str) -> str
     """The question, which says what Enter does. A long preset is written in full above it."""
     if preset is not NOTHING:
         offered = text_for(field, preset)
-        if brief(offered) != offered:
+        if shorten(offered) != offered:
             write_value(dialogue.writer, f"{indent}Enter takes", offered, "")
         clear = "" if field.required else ", - for none"
-        return f"{indent}[Enter: {brief(offered) or 'empty'}{clear}]> "
+        return f"{indent}[Enter: {shorten(offered) or 'empty'}{clear}]> "
     return f"{indent}[Enter: none]> " if not field.required or field.nullable else f"{indent}> "
 
 

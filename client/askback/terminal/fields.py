@@ -8,8 +8,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from askback._model.json_text import dumps
-from askback._model.prompts import PromptInfo
-from askback.v1 import prompt_pb2 as pb
 
 
 class Kind(StrEnum):
@@ -161,19 +159,6 @@ class Variants(Part):
 Entry = Field | Group | Items | Variants
 
 
-def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
-    """The prompt's form; empty for a prompt without one. A schema that cannot be shown is one JSON field."""
-    if prompt.questions:
-        return tuple(_of_question(question) for question in prompt.questions)
-    from askback.terminal.schema_fields import of_schema
-
-    try:
-        schema = prompt.schema
-    except ValueError:
-        schema = {}
-    return () if schema is None else of_schema(schema)
-
-
 def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
     """The entries that FIELD=VALUE can name: an object is replaced by its entries."""
     for entry in form:
@@ -181,41 +166,3 @@ def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
             yield from flat(entry.fields)
         else:
             yield entry
-
-
-def _of_question(question: pb.Question) -> Field:
-    name = question.WhichOneof("input")
-    kind = Kind(name) if name else Kind.JSON  # an input type of a newer server
-    given: dict[str, Any] = {}
-    asked: Any = getattr(question, name) if name else None
-    if kind in (Kind.SINGLE, Kind.MULTI):
-        given["choices"] = tuple(
-            Choice(o.value, o.title, o.description, o.recommended) for o in asked.options
-        )
-        given["allow_other"] = asked.allow_other
-    if kind is Kind.MULTI:
-        given["bounds"] = Bounds(_of(asked, "min_items"), _of(asked, "max_items"))
-        if asked.default_values:
-            given["default"] = list(asked.default_values)
-    elif asked is not None and asked.HasField("default_value"):
-        given["default"] = asked.default_value
-    if kind is Kind.TEXT:
-        given["bounds"] = Bounds(_of(asked, "min_length"), _of(asked, "max_length"))
-        given |= {"pattern": asked.pattern, "multiline": asked.multiline}
-    elif kind in (Kind.INTEGER, Kind.NUMBER):
-        given["bounds"] = Bounds(_of(asked, "minimum"), _of(asked, "maximum"))
-    elif kind is Kind.DATE:
-        given["bounds"] = Bounds(asked.minimum or None, asked.maximum or None)
-    return Field(
-        path=(question.question_id,),
-        kind=kind,
-        title=question.title,
-        help=question.help,
-        rationale=question.rationale,
-        required=question.required,
-        **given,
-    )
-
-
-def _of(message: Any, field: str) -> Any:
-    return getattr(message, field) if message.HasField(field) else None

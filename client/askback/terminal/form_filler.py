@@ -10,7 +10,7 @@ from typing import Any
 from askback.terminal.draft import SavedInput, write_value
 from askback.terminal.field_question import ask_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
-from askback.terminal.hints import brief, default_of
+from askback.terminal.hints import default_of, shorten
 from askback.terminal.prompt_text import write_entry
 from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.terminal import Dialogue
@@ -46,12 +46,12 @@ class FormFiller:
         finally:
             self._depth -= 1
 
-    async def all(self) -> dict[str, Any]:
+    async def ask_all(self) -> dict[str, Any]:
         """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
         if len(self._form) == 1 and not self._form[0].path:
-            await self.ask(self._form[0], self._saved.box, "values")
+            await self.ask(self._form[0], self._saved.root, "values")
         else:
-            values = self._saved.box.setdefault("values", {})
+            values = self._saved.root.setdefault("values", {})
             for number, entry in enumerate(self._form, 1):
                 place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
                 await self.ask(entry, values, entry.key, place)
@@ -59,50 +59,50 @@ class FormFiller:
 
     def values(self) -> dict[str, Any]:
         """A copy of the values typed so far."""
-        found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
+        found: dict[str, Any] = copy_of(self._saved.root.get("values", {}))
         return found
 
-    def knows(self, path: Sequence[str]) -> bool:
+    def has_entry(self, path: Sequence[str]) -> bool:
         """Whether the form has an entry for this path below the values."""
-        return self._at(path) is not None
+        return self._find_entry(path) is not None
 
-    async def mend(self, paths: Sequence[Sequence[str]]) -> None:
+    async def ask_again(self, paths: Sequence[Sequence[str]]) -> None:
         """Ask again for the entries at the refused paths, once each, without offering the refused values."""
         asked: list[tuple[Any, str | int]] = []
-        for found in filter(None, map(self._at, paths)):
+        for found in filter(None, map(self._find_entry, paths)):
             entry, holder, key = found
             if any(holder is one and key == other for one, other in asked):
                 continue
             asked.append((holder, key))
             if isinstance(entry, Field):
-                await self._field(entry, holder, key, refused=value_at(holder, key))
+                await self._ask_field(entry, holder, key, refused=value_at(holder, key))
             elif isinstance(entry, Group):
-                await self._group(entry, holder, key, "", again=True)
+                await self._ask_group(entry, holder, key, "", again=True)
             else:
                 await self.ask(entry, holder, key)
 
-    def _at(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
+    def _find_entry(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
         """The innermost entry that contains the path, with the holder and the key of its value, or None."""
         if len(self._form) == 1 and not self._form[0].path:
-            return entry_at(self._form[0], self._saved.box, "values", path)
+            return entry_at(self._form[0], self._saved.root, "values", path)
         first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
         if first is None:
             return None
-        return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
+        return entry_at(first, self._saved.root.setdefault("values", {}), first.key, path[1:])
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
         """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""
         match entry:
             case Field():
-                await self._field(entry, holder, key, place)
+                await self._ask_field(entry, holder, key, place)
             case Group():
-                await self._group(entry, holder, key, place)
+                await self._ask_group(entry, holder, key, place)
             case Items():
-                await self._items(entry, holder, key, place)
+                await self._edit_items(entry, holder, key, place)
             case Variants():
-                await self._variants(entry, holder, key, place)
+                await self._ask_variants(entry, holder, key, place)
 
-    async def _field(
+    async def _ask_field(
         self, item: Field, holder: Any, key: str | int, place: str = "", refused: Any = NOTHING
     ) -> None:
         """Ask for one field until the text that is typed fits."""
@@ -117,7 +117,7 @@ class FormFiller:
         else:
             put(holder, key, value)
 
-    async def _group(
+    async def _ask_group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
     ) -> None:
         """Ask for the entries of an object or a list of fixed length; if it is optional, ask whether to."""
@@ -143,7 +143,7 @@ class FormFiller:
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
         """Whether the person fills in the group. If not, its final value is set in the holder."""
         if was is not NOTHING and was is not None and fits(entry, was):
-            write_value(self._dialogue.writer, f"{self._indent}so far", brief(text_for(entry, was)), "")
+            write_value(self._dialogue.writer, f"{self._indent}so far", shorten(text_for(entry, was)), "")
             choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
             if choice == "keep":
                 return False
@@ -162,7 +162,7 @@ class FormFiller:
             drop(holder, key)
         return False
 
-    async def _variants(self, entry: Variants, holder: Any, key: str | int, place: str) -> None:
+    async def _ask_variants(self, entry: Variants, holder: Any, key: str | int, place: str) -> None:
         """Ask for the kind of value, then for the value."""
         was = value_at(holder, key, entry.default)
         now = next((variant.title for variant in entry.variants if fits(variant, was)), NOTHING)
@@ -189,13 +189,13 @@ class FormFiller:
             elif value_at(holder, key) is not NOTHING:
                 put(holder, key, None)  # the old value is of another kind: do not offer it
             if isinstance(variant, Group):
-                await self._group(replace(variant, title=""), holder, key, "", again=True)
+                await self._ask_group(replace(variant, title=""), holder, key, "", again=True)
             elif isinstance(variant, Field):
-                await self._field(replace(variant, title=""), holder, key)
+                await self._ask_field(replace(variant, title=""), holder, key)
             else:
                 await self.ask(variant, holder, key)
 
-    async def _items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
+    async def _edit_items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
         """Let the person add, change and remove items until they are done."""
         write_entry(self._dialogue.writer, entry, place or self._indent)
         was = value_at(holder, key, entry.default)
@@ -207,7 +207,7 @@ class FormFiller:
         items = copy_of(items)
         put(holder, key, items)
         if not items and entry.required and (entry.bounds.low or 0) > 0:
-            await self._add(entry, items)
+            await self._add_item(entry, items)
         while True:
             self._write_items(entry, items)
             which = "add, edit N, remove N; Enter: done" if items else "add; Enter: none"
@@ -219,13 +219,13 @@ class FormFiller:
             elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
                 self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add":
-                await self._add(entry, items)
+                await self._add_item(entry, items)
             elif verb in ("edit", "remove") and 1 <= number <= len(items):
                 where = list(items)[number - 1] if entry.keyed else number - 1
                 if verb == "remove":
                     del items[where]
                 else:
-                    await self._one(entry, items, where, number)
+                    await self._ask_item(entry, items, where, number)
             else:
                 self._dialogue.writer.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
         if not items and not entry.required:
@@ -236,18 +236,18 @@ class FormFiller:
         for number, (name, item) in enumerate(named, 1):
             label = f"{name}: " if entry.keyed else ""
             self._dialogue.writer.line(
-                f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}"
+                f"{self._indent}  {number}) {label}{shorten(text_for(entry.item, item))}"
             )
 
-    async def _add(self, entry: Items, items: Any) -> None:
+    async def _add_item(self, entry: Items, items: Any) -> None:
         """Ask for one more item; for keyed items ask for its name first."""
         if not entry.keyed:
-            await self._one(entry, items, len(items), len(items) + 1)
+            await self._ask_item(entry, items, len(items), len(items) + 1)
             return
-        name = await self._name(entry, items)
-        await self._one(entry, items, name, len(items) + 1)
+        name = await self._ask_name(entry, items)
+        await self._ask_item(entry, items, name, len(items) + 1)
 
-    async def _name(self, entry: Items, items: Any) -> str:
+    async def _ask_name(self, entry: Items, items: Any) -> str:
         kind = Kind.SINGLE if entry.names else Kind.TEXT
         asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
         while True:
@@ -260,11 +260,11 @@ class FormFiller:
                 f"{self._indent}! {name!r} is there already; edit it instead", "warning"
             )
 
-    async def _one(self, entry: Items, items: Any, where: str | int, number: int) -> None:
+    async def _ask_item(self, entry: Items, items: Any, where: str | int, number: int) -> None:
         title = str(where) if entry.keyed else f"{entry.item.title} {number}"
         item = replace(entry.item, title=title, help="", required=True)
         if isinstance(item, Group):
-            await self._group(item, items, where, "", again=True)
+            await self._ask_group(item, items, where, "", again=True)
         else:
             await self.ask(item, items, where)
 

@@ -51,10 +51,10 @@ def default_of(entry: Entry) -> str:
     """The default value in a few words; empty without a default."""
     if entry.default in (NOTHING, [], {}) or (entry.default is None and not entry.nullable):
         return ""
-    return brief(text_for(entry, entry.default))
+    return shorten(text_for(entry, entry.default))
 
 
-def brief(text: str) -> str:
+def shorten(text: str) -> str:
     """The text on one line, cut if it is long."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _BRIEF else flat[: _BRIEF - 1] + "…"

@@ -65,7 +65,7 @@ class Keyboard:
         session = self._session(_bindings(choice), history=history, is_password=secret)
         return await self._prompt(session, question, started, left)
 
-    async def write(
+    async def ask_text(
         self, question: str, text: str, *, started: bool = False, left: Callable[[], str] | None = None
     ) -> str:
         """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
@@ -105,7 +105,7 @@ class Keyboard:
         self._app = session.app
         _draw_once(session.app)
         if not started:
-            _show_when(session.app, self._keys.forget)
+            _call_before_showing(session.app, self._keys.discard)
         try:
             return await session.prompt_async(
                 # Any style makes prompt_toolkit write the space at the end.
@@ -119,11 +119,11 @@ class Keyboard:
         finally:
             self._app = None
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Discard all keys typed so far."""
-        self._keys.forget()
+        self._keys.discard()
 
-    def above(self, write: Callable[[], None]) -> None:
+    def write_above(self, write: Callable[[], None]) -> None:
         """Write lines above the open question; the text typed so far stays."""
         if self._app is None:
             write()
@@ -138,13 +138,13 @@ class _Keys(Vt100Input):
 
     _half_pasted = False
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Discard all keys typed so far, in the terminal and in prompt_toolkit; Ctrl-C still counts."""
         cancelled = False
         for _ in range(_MOST_BURSTS):
             cancelled = self._has_ctrl_c() or cancelled
             termios.tcflush(self.fileno(), termios.TCIFLUSH)
-            if not self._more(BURST):
+            if not self._is_ready(BURST):
                 break
         clear_typeahead(self)
         # The end of a paste that began before this question may still arrive.
@@ -156,12 +156,12 @@ class _Keys(Vt100Input):
     def _has_ctrl_c(self) -> bool:
         """Whether Ctrl-C waits to be read. In canonical mode the terminal turns it into a signal itself."""
         with_lines = termios.tcgetattr(self.fileno())[3] & termios.ICANON
-        return not with_lines and self._more(0) and b"\x03" in os.read(self.fileno(), 65_536)
+        return not with_lines and self._is_ready(0) and b"\x03" in os.read(self.fileno(), 65_536)
 
     def read_keys(self) -> list[KeyPress]:
         """Read all keys of one burst."""
         data = self.stdin_reader.read()
-        while len(data) > 1 and self._more(BURST) and not self.closed:
+        while len(data) > 1 and self._is_ready(BURST) and not self.closed:
             data += self.stdin_reader.read()
         self.vt100_parser.feed(data)
         keys, self._buffer = self._buffer, []
@@ -172,20 +172,20 @@ class _Keys(Vt100Input):
             keys = keys[ends[0] + 1 :]
         return burst(keys)
 
-    def _more(self, seconds: float) -> bool:
+    def _is_ready(self, seconds: float) -> bool:
         return bool(select.select([self.fileno()], [], [], seconds)[0])
 
 
 def burst(keys: Sequence[KeyPress]) -> list[KeyPress]:
     """The keys of one burst, as one paste if it has more than one line. Ctrl-C always stays a key."""
-    kept = list(keys)
-    if (stop := next((key for key in kept if key.key == Keys.ControlC), None)) is not None:
+    remaining = list(keys)
+    if (stop := next((key for key in remaining if key.key == Keys.ControlC), None)) is not None:
         return [stop]
-    if [key.key for key in kept[-2:]] == list(_ENTER):
-        kept.pop()  # some terminals send both for one Enter
-    if not any(key.key in _ENTER for key in kept[:-1]):
-        return kept
-    text = "".join(key.data for key in kept if not key.data.startswith("\x1b"))
+    if [key.key for key in remaining[-2:]] == list(_ENTER):
+        remaining.pop()  # some terminals send both for one Enter
+    if not any(key.key in _ENTER for key in remaining[:-1]):
+        return remaining
+    text = "".join(key.data for key in remaining if not key.data.startswith("\x1b"))
     return [KeyPress(Keys.BracketedPaste, text)]
 
 
@@ -230,7 +230,7 @@ def _draw_once(app: Application[Any]) -> None:
     renderer.render = render  # type: ignore[method-assign]
 
 
-def _show_when(app: Application[Any], ready: Callable[[], None]) -> None:
+def _call_before_showing(app: Application[Any], ready: Callable[[], None]) -> None:
     """Call `ready` when the question is drawn, just before it is sent to the terminal.
 
     Drawing takes many milliseconds: keys typed meanwhile cannot answer a question that is not visible yet.

@@ -91,10 +91,10 @@ def name_of(decision: DecisionKind, label: str) -> str:
 
     `Confirm`, but `approve (Do nothing)`: no label can be mistaken for another decision.
     """
-    said = one_line(label)
-    if said.casefold() in _USUAL.get(decision, ()):
-        return said
-    return f"{verb_of(decision)} ({said})" if said else verb_of(decision)
+    text = one_line(label)
+    if text.casefold() in _USUAL.get(decision, ()):
+        return text
+    return f"{verb_of(decision)} ({text})" if text else verb_of(decision)
 
 
 def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
@@ -134,8 +134,8 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[lis
         if key.action is Action.FILL:
             if fillable or DecisionKind.RESPOND in labels:
                 answer = DecisionKind.RESPOND
-                said = name_of(answer, labels[answer]) if answer in labels else str(Action.FILL)
-                decide.insert(0, f"Enter {said}")
+                text = name_of(answer, labels[answer]) if answer in labels else str(Action.FILL)
+                decide.insert(0, f"Enter {text}")
         elif key.decision is not None:
             if key.decision in labels:
                 decide.append(f"{key.key} {name_of(key.decision, labels[key.decision])}")

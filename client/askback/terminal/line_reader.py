@@ -25,7 +25,7 @@ class LineReader:
     async def line(self) -> str:
         """The next line, without its line end. Raises EOFError at the end of the input."""
         while (end := self._read.find(b"\n")) < 0:
-            piece = await self._more()
+            piece = await self._read_more()
             if not piece:
                 if not self._read:
                     raise EOFError
@@ -35,7 +35,7 @@ class LineReader:
         del self._read[: end + 1]
         return line.decode("utf-8", "replace").removesuffix("\r")
 
-    async def _more(self) -> bytes:
+    async def _read_more(self) -> bytes:
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         try:

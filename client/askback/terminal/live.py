@@ -14,11 +14,11 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
 from askback.terminal import words
-from askback.terminal.fields import entries
 from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_answerer import PromptAnswerer
+from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_table import fit_screen
 from askback.terminal.prompt_text import write_prompt
@@ -73,10 +73,10 @@ class LiveConsole:
             "wait": self._wait,
             "": self._fill,
             "/": self._search,
-            **self._by_key(),
+            **self._key_commands(),
         }
 
-    def _by_key(self) -> dict[str, Callable[[str], Awaitable[None]]]:
+    def _key_commands(self) -> dict[str, Callable[[str], Awaitable[None]]]:
         """The commands for the keys, each also under its word."""
         other: dict[Action, Callable[[str], Awaitable[None]]] = {
             Action.COMMENT: self._comment,
@@ -194,7 +194,7 @@ class LiveConsole:
 
     async def _answer(self, rest: str) -> None:
         word, _, given = rest.partition(" ")
-        row = self._open(word)
+        row = self._find_open(word)
         await self._follow_up(row, await self._answerer.answer(row, given.strip()))
 
     async def _fill(self, rest: str) -> None:
@@ -213,7 +213,7 @@ class LiveConsole:
 
     async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:
         word, _, comment = rest.partition(" ")
-        row = self._open(word)
+        row = self._find_open(word)
         decision = which(row.prompt)
         left = await self._answerer.decide(row, decision, comment.strip(), named=bool(word))
         await self._follow_up(row, left)
@@ -224,7 +224,7 @@ class LiveConsole:
             await self._skip(str(row.number))
 
     async def _comment(self, rest: str) -> None:
-        row = self._open("")
+        row = self._find_open("")
         text = rest or (await self._terminal.ask("Comment: ")).strip()
         self._answerer.take_comment(row, text)
         self._writer.line(
@@ -258,19 +258,19 @@ class LiveConsole:
             await self._show(str(rows[0].number))
 
     async def _claim(self, rest: str) -> None:
-        row = self._open(rest)
+        row = self._find_open(rest)
         await row.prompt.claim()
         self._answerer.claimed.add(row.prompt.prompt_id)
         self._writer.line(f"{row.number} is yours, for 10 minutes or until you leave", "good")
 
     async def _release(self, rest: str) -> None:
-        row = self._open(rest)
+        row = self._find_open(rest)
         await row.prompt.release()
         self._answerer.claimed.discard(row.prompt.prompt_id)
         self._writer.line(f"{row.number} is not claimed any more")
 
     async def _skip(self, rest: str) -> None:
-        row = self._open(rest)
+        row = self._find_open(rest)
         row.skipped = True
         if row.prompt.prompt_id in self._answerer.claimed:
             await self._release(str(row.number))
@@ -285,7 +285,7 @@ class LiveConsole:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
 
-    def _open(self, word: str) -> Row[ConsolePrompt]:
+    def _find_open(self, word: str) -> Row[ConsolePrompt]:
         row = self._prompts.find(word)
         if row.closing is not None:
             raise Ended(f"{row.number} {row.status_words(words.now())}")

@@ -14,16 +14,16 @@ from askback.errors import AskbackError
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import SavedInput
-from askback.terminal.fields import entries
 from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import Ended, PromptList, Row
-from askback.terminal.prompt_work import tell_changed
+from askback.terminal.prompt_work import report_change
 from askback.terminal.short_questions import confirm_unseen
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import accepted_words
-from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, by_console, settle
+from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, ask_for_answer, console_sender
 
 
 class PromptAnswerer:
@@ -42,7 +42,7 @@ class PromptAnswerer:
     async def answer(self, row: Row[ConsolePrompt], given: str) -> NotAnswered | None:
         """Ask for the whole answer; or, for `given` words such as `field=value`, send these values."""
         if not given:
-            return await self._settle_row(row)
+            return await self._ask_for_answer(row)
         values = parse_assignments(row.prompt, shlex.split(given))
         decision = giving_values(row.prompt)
 
@@ -50,21 +50,21 @@ class PromptAnswerer:
             if row.seen != row.prompt.revision:
                 await show_prompt(self._terminal, row, dialogue)
                 return await settle_values(dialogue)
-            return await self._once(row, dialogue, decision, values, "")
+            return await self._send_decision(row, dialogue, decision, values, "")
 
         async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            saved = self._saved_for(row)
-            saved.box["values"] = values
-            return await settle(
+            saved = self._input_for(row)
+            saved.root["values"] = values
+            return await ask_for_answer(
                 row.prompt,
                 dialogue,
-                by_console(row.prompt),
+                console_sender(row.prompt),
                 decision=decision,
                 saved=saved,
                 unseen=row.unseen,
             )
 
-        return await self._work(row, send)
+        return await self._run_dialogue(row, send)
 
     async def decide(
         self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str, *, named: bool
@@ -78,12 +78,14 @@ class PromptAnswerer:
         form = decision in CARRIES_VALUES and bool(entries(row.prompt))
         asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
         if named and row.seen == row.prompt.revision and not asks:
-            return await self._work(row, lambda dialogue: self._once(row, dialogue, decision, None, comment))
-        return await self._settle_row(row, decision, comment)
+            return await self._run_dialogue(
+                row, lambda dialogue: self._send_decision(row, dialogue, decision, None, comment)
+            )
+        return await self._ask_for_answer(row, decision, comment)
 
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
         """Save a comment for the next decision about this prompt."""
-        self._saved_for(row).comment = text
+        self._input_for(row).comment = text
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
@@ -92,7 +94,7 @@ class PromptAnswerer:
         for line in in_lines([*deciding, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")
 
-    async def _settle_row(
+    async def _ask_for_answer(
         self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""
     ) -> NotAnswered | None:
         prompt = row.prompt
@@ -100,19 +102,19 @@ class PromptAnswerer:
         async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             if row.seen != prompt.revision:
                 await show_prompt(self._terminal, row, dialogue)
-            return await settle(
+            return await ask_for_answer(
                 prompt,
                 dialogue,
-                by_console(prompt),
+                console_sender(prompt),
                 decision=decision,
                 comment=comment or None,
-                saved=self._saved_for(row),
+                saved=self._input_for(row),
                 unseen=row.unseen,
             )
 
-        return await self._work(row, fill_in)
+        return await self._run_dialogue(row, fill_in)
 
-    async def _once(
+    async def _send_decision(
         self,
         row: Row[ConsolePrompt],
         dialogue: PromptDialogue,
@@ -121,7 +123,7 @@ class PromptAnswerer:
         comment: str,
     ) -> AnswerOutcome | NotAnswered:
         """Send one decision about a prompt that the person has read."""
-        prompt, comment = row.prompt, comment or self._saved_for(row).comment
+        prompt, comment = row.prompt, comment or self._input_for(row).comment
         option = next((o for o in prompt.decisions if o.decision is decision), None)
         if decision in CARRIES_VALUES and not await confirm_unseen(dialogue, row.unseen):
             return NotAnswered(Action.QUIT)
@@ -130,12 +132,12 @@ class PromptAnswerer:
         dialogue.check()
         return await prompt.decide(decision, values=values, comment=comment)
 
-    def _saved_for(self, row: Row[Any]) -> SavedInput:
+    def _input_for(self, row: Row[Any]) -> SavedInput:
         """The saved input for this prompt's key, so that it is offered again when the job asks again."""
         prompt: PromptInfo = row.prompt
         return self._saved.setdefault((prompt.job_id, prompt.key), SavedInput())
 
-    async def _work(
+    async def _run_dialogue(
         self,
         row: Row[ConsolePrompt],
         work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | NotAnswered]],
@@ -145,7 +147,7 @@ class PromptAnswerer:
         try:
             outcome = await work(PromptDialogue(self._terminal, row))
         except PromptChanged:
-            await self._tell_changed(row)
+            await self._report_change(row)
             return None
         except EOFError:
             outcome = NotAnswered(Action.QUIT)
@@ -160,10 +162,10 @@ class PromptAnswerer:
         self._terminal.writer.line(accepted_words(outcome), "good")
         return None
 
-    async def _tell_changed(self, row: Row[ConsolePrompt]) -> None:
+    async def _report_change(self, row: Row[ConsolePrompt]) -> None:
         """Say that the prompt has changed or ended during the dialogue; nothing that was typed is sent."""
         how = f"{row.number} {row.status_words(words.now())}"
         self._errors.append(Ended(how))
-        await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._saved_for(row))
+        await report_change(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._input_for(row))
         if row.closing is None:
             self._terminal.writer.line(f"  `answer {row.number}` offers it again", "quiet")

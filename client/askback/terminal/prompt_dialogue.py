@@ -9,7 +9,7 @@ from typing import Any
 
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
-from askback.terminal.terminal import Terminal, TimeLeft, rewrite_in_place, write_by_lines
+from askback.terminal.terminal import Terminal, TimeLeft, edit_in_place, read_text_lines
 
 
 class PromptChanged(Exception):
@@ -57,11 +57,11 @@ class PromptDialogue:
         """Ask a question with few answers, which ignores pastes. Raises EOFError, PromptChanged."""
         return await self._line(self._terminal.choose, question)
 
-    async def write(self, question: str, text: str = "") -> str:
+    async def ask_text(self, question: str, text: str = "") -> str:
         """Ask for a text of several lines. Raises EOFError, PromptChanged."""
         if not self.has_keys:
-            return await write_by_lines(self, question, text)
-        return await self._line(lambda asked, left: self._terminal.write(asked, text, left), question)
+            return await read_text_lines(self, question, text)
+        return await self._line(lambda asked, left: self._terminal.ask_text(asked, text, left), question)
 
     async def _line(self, put: Callable[[str, TimeLeft | None], Awaitable[str]], question: str) -> str:
         self.check()
@@ -81,11 +81,11 @@ class PromptDialogue:
         time = words.time_left(self._row.prompt, words.now())
         return time if time == "over" else f"{time} left"
 
-    async def rewrite(self, text: str, media_type: str) -> str:
+    async def edit_text(self, text: str, media_type: str) -> str:
         """Let the person edit a text. Raises EOFError, OSError, PromptChanged."""
         self.check()
         if self._terminal.has_editor:
-            found = await self._terminal.rewrite(text, media_type)
+            found = await self._terminal.edit_text(text, media_type)
             self.check()
             return found
-        return await rewrite_in_place(self, text)
+        return await edit_in_place(self, text)

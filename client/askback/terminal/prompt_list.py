@@ -12,7 +12,7 @@ from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import is_handle
-from askback.terminal.words import leaving
+from askback.terminal.words import closing_words
 
 P = TypeVar("P", bound=PromptInfo)
 MOST_ENDED = 1_000
@@ -40,7 +40,7 @@ class Row(Generic[P]):
     def status_words(self, at: datetime) -> str:
         """How the prompt ended, or which revision it is at now."""
         if self.closing is not None:
-            return leaving(self.closing, at)
+            return closing_words(self.closing, at)
         return f"changed: it is at revision {self.prompt.revision} now"
 
 

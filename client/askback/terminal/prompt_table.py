@@ -46,11 +46,13 @@ def prompt_columns(
         short = handles(p.prompt_id for p in prompts)
         names = [short[p.prompt_id] for p in prompts]
     return [
-        Column("DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], kept=True),
-        Column("KIND", [p.kind for p in prompts], kept=True, most=_KIND),
-        Column("TITLE", [p.title for p in prompts], kept=True, wide=True),
-        Column("N" if numbers else "ID", names, kept=True),
-        Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, telling=True),
+        Column(
+            "DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], important=True
+        ),
+        Column("KIND", [p.kind for p in prompts], important=True, most=_KIND),
+        Column("TITLE", [p.title for p in prompts], important=True, wide=True),
+        Column("N" if numbers else "ID", names, important=True),
+        Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, informative=True),
         Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], most=_NAME),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),

@@ -11,9 +11,10 @@ from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
-from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
@@ -102,9 +103,9 @@ def _write_entry_line(
         for item in entry.fields:
             _write_entry_line(writer, item, full, unseen, indent + "  ")
         return
-    said = _in_brackets(hint_of(entry), _omission(entry))
+    details = _in_brackets(hint_of(entry), _omission(entry))
     below = f"{indent}    "
-    writer.wrap(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{said}", indent=below)
+    writer.wrap(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{details}", indent=below)
     if isinstance(entry, Variants):
         titles = ", ".join(variant.title for variant in entry.variants)
         writer.wrap(f"{below}one of: {titles}", "quiet", below)
@@ -128,8 +129,8 @@ def _omission(entry: Entry) -> str:
 
 
 def _in_brackets(*parts: str) -> str:
-    said = "; ".join(part for part in parts if part)
-    return f" [{said}]" if said else ""
+    details = "; ".join(part for part in parts if part)
+    return f" [{details}]" if details else ""
 
 
 def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
@@ -204,8 +205,8 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
     if entry.title:
         writer.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
-        said = hint[2:-1]
-        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+        details = hint[2:-1]
+        for part in [details] if len(indent) + len(details) <= _NARROW else details.split("; "):
             writer.line(f"{indent}{part}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     writer.block(help, "quiet", f"{indent}| ")

@@ -46,14 +46,14 @@ async def work_on(
                 if row.prompt.is_open:
                     return await work(row, dialogue)
             except PromptChanged:
-                await tell_changed(
+                await report_change(
                     terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, saved
                 )
             except PromptStale as error:
                 if error.prompt is None:
                     raise
                 row.prompt = error.prompt
-                await tell_changed(
+                await report_change(
                     terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, saved
                 )
         prompt = row.prompt if row.closing is None else await client.prompt(prompt.prompt_id)
@@ -87,7 +87,7 @@ def _stale_error(prompt: PromptInfo) -> PromptStale:
     return error
 
 
-async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
+async def report_change(terminal: Terminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
     """Say that the prompt has changed or ended during the dialogue, and wait until the person has seen it.
 
     Nothing that was typed is sent. It is written out, and stays in `saved` to be offered again.
@@ -122,15 +122,15 @@ async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: Termina
     async for change in client.watch_prompts(job_id=row.prompt.job_id):
         if isinstance(change, PromptInfo) and change.prompt_id == row.prompt.prompt_id:
             seen = True
-            _take(row, change, terminal)
+            _update_row(row, change, terminal)
         elif isinstance(change, Closing) and change.prompt_id == row.prompt.prompt_id:
             row.closing = change
             row.changed.set()
         elif isinstance(change, CaughtUp) and not seen and row.prompt.is_open:
-            await _look(client, row)
+            await _check_ended(client, row)
 
 
-def _take(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
+def _update_row(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
     before, row.prompt = row.prompt, newest
     if before.revision != newest.revision:
         row.changed.set()
@@ -139,7 +139,7 @@ def _take(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
         terminal.notice(f"* {who} has taken it on" if who else "* it was given back", "warning")
 
 
-async def _look(client: Client, row: Row[PromptInfo]) -> None:
+async def _check_ended(client: Client, row: Row[PromptInfo]) -> None:
     """Read a prompt that is not in the person's view, and mark its row if it has ended."""
     try:
         newest = await client.prompt(row.prompt.prompt_id)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from askback._model.json_text import dumps
-from askback.terminal.schema_shapes import branches_of, items_of, mapping_of, number_of, simple, type_of
+from askback.terminal.schema_shapes import branches_of, items_of, mapping_of, number_of, simplify, type_of
 
 
 def example_of(part: Any, root: dict[str, Any]) -> str:
     """An example of a value of this schema, as JSON on one line; empty if it would be long."""
-    if not simple(part, root)[0].keys() - {"title", "description", "default"}:
+    if not simplify(part, root)[0].keys() - {"title", "description", "default"}:
         return '12.5, "text" or {"name": "value"}'
     text = dumps(_sample(part, root, 3), spaced=True)
     return text if len(text) <= 100 else ""
 
 
 def _sample(part: Any, root: dict[str, Any], depth: int) -> Any:
-    part, _ = simple(part, root)
+    part, _ = simplify(part, root)
     given = items_of(part, "examples") or [part[key] for key in ("default", "const") if key in part]
     if chosen := given or items_of(part, "enum"):
         return chosen[0]

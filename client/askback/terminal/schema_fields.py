@@ -20,7 +20,7 @@ from askback.terminal.schema_shapes import (
     items_of,
     mapping_of,
     number_of,
-    simple,
+    simplify,
     text_of,
     type_of,
 )
@@ -44,10 +44,10 @@ _NAMES: Final = {
 }
 
 
-def of_schema(schema: Any) -> tuple[Entry, ...]:
+def schema_entries(schema: Any) -> tuple[Entry, ...]:
     """The entries of a schema of type object: its properties, or one entry for all of it."""
     root: dict[str, Any] = schema if isinstance(schema, dict) else {}
-    part, _ = simple(root, root)
+    part, _ = simplify(root, root)
     form = _Form(root)
     if mapping_of(part, "properties") and not branches_of(part):
         return form.properties((), part, 0)
@@ -90,7 +90,7 @@ class _Form:
     def entry(self, path: tuple[str, ...], part: Any, *, required: bool, depth: int) -> Entry:
         """The entry for a value of this schema."""
         self._left -= 1
-        part, nullable = simple(part, self._root)
+        part, nullable = simplify(part, self._root)
         common: dict[str, Any] = {
             "path": path,
             "title": text_of(part, "title") or (path[-1] if path else ""),
@@ -125,11 +125,11 @@ class _Form:
 
     def _variant(self, path: tuple[str, ...], part: Any, depth: int, number: int) -> Entry:
         """The entry for one branch of a union. Its constants are the tag and are not asked for."""
-        part, _ = simple(part, self._root)
+        part, _ = simplify(part, self._root)
         fixed = {
             name: found["const"]
             for name, item in mapping_of(part, "properties").items()
-            if "const" in (found := simple(item, self._root)[0])
+            if "const" in (found := simplify(item, self._root)[0])
         }
         tag = next((value for value in fixed.values() if isinstance(value, str)), "")
         name = _NAMES.get(type_of(part), f"variant {number}")
@@ -157,7 +157,7 @@ class _Form:
             if bounds.low != bounds.high or bounds.high not in (None, len(places)):
                 return None
             titled = [
-                {"title": f"{n} of {len(places)}", **simple(p, self._root)[0]}
+                {"title": f"{n} of {len(places)}", **simplify(p, self._root)[0]}
                 for n, p in enumerate(places, 1)
             ]
             fields = tuple(
@@ -182,7 +182,9 @@ class _Form:
                 return Field(kind=Kind.LIST, item=item, bounds=bounds, unique=unique, **common)
             if item.kind is Kind.JSON:
                 return None
-        item = replace(item, title=text_of(simple(part["items"], self._root)[0], "title") or common["title"])
+        item = replace(
+            item, title=text_of(simplify(part["items"], self._root)[0], "title") or common["title"]
+        )
         return Items(item=item, bounds=bounds, unique=unique, **common)
 
     def _by_name(self, part: dict[str, Any], depth: int, common: dict[str, Any]) -> Entry | None:
@@ -194,14 +196,14 @@ class _Form:
         if values is False:
             return None
         bounds = Bounds(number_of(part, "minProperties"), number_of(part, "maxProperties"))
-        known, _ = simple(part.get("propertyNames"), self._root)
+        known, _ = simplify(part.get("propertyNames"), self._root)
         names = (_choices(known) or ((), False))[0]
         if values is True or values == {}:
             return Field(kind=Kind.PAIRS, bounds=bounds, choices=names, **common)
         item = self.entry((), values, required=True, depth=depth + 1)
         if isinstance(item, Field) and item.kind in (*_PLAIN, Kind.SINGLE):
             return Field(kind=Kind.PAIRS, item=item, bounds=bounds, choices=names, **common)
-        item = replace(item, title=text_of(simple(values, self._root)[0], "title") or common["title"])
+        item = replace(item, title=text_of(simplify(values, self._root)[0], "title") or common["title"])
         return Items(item=item, bounds=bounds, keyed=True, names=names, **common)
 
 

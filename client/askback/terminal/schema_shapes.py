@@ -9,19 +9,19 @@ _MOST_STEPS = 20
 """The maximum number of steps of a simplification: ends a cycle of references."""
 
 
-def simple(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+def simplify(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The schema with its references resolved and without null, and whether it allowed null."""
     nullable = False
     found: dict[str, Any] = part if isinstance(part, dict) else {}
     for _ in range(_MOST_STEPS):
         if isinstance(reference := found.get("$ref"), str):
             beside = {key: value for key, value in found.items() if key != "$ref"}
-            found = {**_target(reference, root), **beside}
+            found = {**_resolve(reference, root), **beside}
             continue
         if branches := [branch for branch in items_of(found, "allOf") if isinstance(branch, dict)]:
             own = {key: value for key, value in found.items() if key != "allOf"}
-            found = _all_of(
-                [simple(branch, root)[0] if "$ref" in branch else branch for branch in branches], own
+            found = _merge_schemas(
+                [simplify(branch, root)[0] if "$ref" in branch else branch for branch in branches], own
             )
             continue
         for key in ("anyOf", "oneOf"):
@@ -52,7 +52,7 @@ def branches_of(part: dict[str, Any]) -> list[dict[str, Any]]:
             beside: dict[str, Any] = {
                 k: part[k] for k in ("type", "properties", "required", "$defs") if k in part
             }
-            return [_all_of([beside], branch) if beside else branch for branch in branches]
+            return [_merge_schemas([beside], branch) if beside else branch for branch in branches]
     types = part.get("type")
     if isinstance(types, list):
         own = {k: v for k, v in part.items() if k not in ("type", "title", "description", "default")}
@@ -90,7 +90,7 @@ def number_of(part: dict[str, Any], key: str) -> Any:
     return found if isinstance(found, int | float | Decimal) and not isinstance(found, bool) else None
 
 
-def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
+def _resolve(reference: str, root: dict[str, Any]) -> dict[str, Any]:
     node: Any = root
     if not reference.startswith("#/"):
         return {}
@@ -99,14 +99,15 @@ def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
     return node if isinstance(node, dict) else {}
 
 
-def _all_of(branches: list[dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
+def _merge_schemas(branches: list[dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
     """The branches merged into one schema; where they contradict each other, the last one wins."""
     found: dict[str, Any] = {}
     for branch in (*branches, own):
         for key, value in branch.items():
             if key == "properties" and isinstance(value, dict):
-                value = {**mapping_of(found, key), **value}
+                found[key] = {**mapping_of(found, key), **value}
             elif key == "required" and isinstance(value, list):
-                value = [*items_of(found, key), *value]
-            found[key] = value
+                found[key] = [*items_of(found, key), *value]
+            else:
+                found[key] = value
     return found

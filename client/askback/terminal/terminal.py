@@ -56,10 +56,10 @@ class Dialogue(Protocol):
     async def choose(self, question: str) -> str:
         """Ask a question with few answers, which ignores pastes. Raises EOFError."""
 
-    async def write(self, question: str, text: str = "") -> str:
+    async def ask_text(self, question: str, text: str = "") -> str:
         """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
 
-    async def rewrite(self, text: str, media_type: str) -> str:
+    async def edit_text(self, text: str, media_type: str) -> str:
         """Let the person edit a text and return it.
 
         Raises EOFError, NoEditor if the editor cannot be started, OSError if it failed.
@@ -88,7 +88,7 @@ class Terminal:
         self._question: str | None = None
         self._started = False
         self._in_editor = False
-        self._held: list[tuple[str, str]] = []
+        self._pending_notices: list[tuple[str, str]] = []
 
     @property
     def is_terminal(self) -> bool:
@@ -129,7 +129,7 @@ class Terminal:
         draws its own line.
         """
         if self._keyboard is not None:
-            self._keyboard.forget()
+            self._keyboard.discard()
             self._started = True
 
     async def ask(
@@ -146,13 +146,13 @@ class Terminal:
         """Ask a question with few answers, which ignores pastes. Raises EOFError."""
         return await self._line(question, True, left)
 
-    async def write(self, question: str, text: str = "", left: TimeLeft | None = None) -> str:
+    async def ask_text(self, question: str, text: str = "", left: TimeLeft | None = None) -> str:
         """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
         if self._keyboard is None:
-            return await write_by_lines(self, question, text)
+            return await read_text_lines(self, question, text)
         self.writer.line("     (several lines; Ctrl-S when you are done)", "quiet")
         started, self._started = self._started, False
-        return await self._keyboard.write(flat(question), text, started=started, left=left)
+        return await self._keyboard.ask_text(flat(question), text, started=started, left=left)
 
     async def _line(
         self,
@@ -183,9 +183,9 @@ class Terminal:
     def notice(self, text: str, style: str = "") -> None:
         """Write a line while a question is open: above the question, or after the editor has ended."""
         if self._in_editor:
-            self._held.append((text, style))
+            self._pending_notices.append((text, style))
         elif self._keyboard is not None:
-            self._keyboard.above(lambda: self.writer.line(text, style))
+            self._keyboard.write_above(lambda: self.writer.line(text, style))
         else:
             if self._question is not None:
                 self.writer.line()
@@ -193,14 +193,14 @@ class Terminal:
             if self._question is not None:
                 self.writer.begin(self._question)
 
-    async def rewrite(self, text: str, media_type: str) -> str:
+    async def edit_text(self, text: str, media_type: str) -> str:
         """Let the person edit a text in $VISUAL or $EDITOR, or in place if neither is set.
 
         A script sends the new lines, up to a line with a single dot.
         """
         if self.has_editor:
             return await self._run_editor(_editor_command(), text, media_type)
-        return await rewrite_in_place(self, text)
+        return await edit_in_place(self, text)
 
     async def _run_editor(self, editor: list[str], text: str, media_type: str) -> str:
         with tempfile.TemporaryDirectory(prefix="askback-") as folder:
@@ -220,8 +220,8 @@ class Terminal:
                     raise
             finally:
                 self._in_editor = False
-                held, self._held = self._held, []
-                for line, style in held:
+                notices, self._pending_notices = self._pending_notices, []
+                for line, style in notices:
                     self.notice(line, style)
             if code:
                 raise OSError(f"{editor[0]} ended with {code}")
@@ -258,16 +258,16 @@ def _editor_command() -> list[str]:
         raise NoEditor(f"$VISUAL or $EDITOR is no command, {_editor()}: {error}") from None
 
 
-async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
+async def edit_in_place(dialogue: Dialogue, text: str) -> str:
     """Edit a text without $EDITOR: in place at a keyboard; from a script, lines up to a single dot."""
     if dialogue.has_keys:
-        found = await dialogue.write("", text)
+        found = await dialogue.ask_text("", text)
         return found if found == text or not text.endswith("\n") else found.rstrip("\n") + "\n"
     dialogue.writer.line(BY_LINES, "quiet")
     return await read_until_dot(dialogue)
 
 
-async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
+async def read_text_lines(dialogue: Dialogue, question: str, text: str) -> str:
     """Read a text of several lines from a script: an empty first line keeps `text`, `-` clears it."""
     dialogue.writer.line("     (several lines; a line with a single dot ends them)", "quiet")
     line = await dialogue.ask(question)

@@ -11,7 +11,7 @@ from typing import Any
 
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.json_text import number as spelled_number
-from askback.terminal.choices import choice_of, is_offered, same, split_choices
+from askback.terminal.choices import choice_of, equal_json, is_offered, split_choices
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
 
@@ -102,7 +102,7 @@ def _fits(entry: Entry, value: Any) -> bool:
                 and all(map(fits, entry.fields, value))
             )
         case Group():
-            if not isinstance(value, dict) or any(not same(value.get(k), v) for k, v in entry.fixed):
+            if not isinstance(value, dict) or any(not equal_json(value.get(k), v) for k, v in entry.fixed):
                 return False
             return all(
                 fits(item, value[item.key]) if item.key in value else not item.required
@@ -201,7 +201,7 @@ def _read_choices(field: Field, text: str) -> Any:
         items = [part for piece in _BETWEEN.split(text) if (part := piece.strip())]
     else:
         items = split_choices(field, text)
-    if any(same(one, other) for i, one in enumerate(items) for other in items[:i]):
+    if any(equal_json(one, other) for i, one in enumerate(items) for other in items[:i]):
         raise ValueError("must not have the same choice twice")
     least = 1 if field.required and field.bounds.low is None and field.choices else None
     if least and not items:
@@ -220,7 +220,7 @@ def _read_list(field: Field, text: str) -> Any:
     else:
         pieces = [part for piece in _BETWEEN.split(text) if (part := piece.strip())]
         items = [_read_named(piece, field.item, piece) for piece in pieces]
-    if field.unique and any(same(one, other) for i, one in enumerate(items) for other in items[:i]):
+    if field.unique and any(equal_json(one, other) for i, one in enumerate(items) for other in items[:i]):
         raise ValueError("must not have the same value twice")
     return _check_count(field, items)
 

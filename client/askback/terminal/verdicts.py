@@ -47,7 +47,7 @@ def refusal_words(error: AskbackError, at: datetime) -> str:
     if isinstance(error, AnswerInvalid):
         return "INVALID: the answer was refused, and the prompt stays open"
     if isinstance(error, PromptClaimed):
-        who = error.claimed_by or "somebody else"
+        who = error.claimed_by or "someone else"
         return f"CLAIMED: {who} has taken it on; nothing was decided"
     return error.message
 
@@ -55,13 +55,13 @@ def refusal_words(error: AskbackError, at: datetime) -> str:
 def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
     """Write why an answer was not accepted, and the violations field by field."""
     writer.line(refusal_words(error, at), "error")
-    if asks := asks_now(error):
+    if asks := current_question(error):
         writer.line(f"  {asks}", "warning")
     for violation in error.violations:
         writer.wrap(f"  ! {field_of(violation.field)}: {violation.description}", "warning", "    ")
 
 
-def asks_now(error: AskbackError) -> str:
+def current_question(error: AskbackError) -> str:
     """The title of the revision that a stale answer has missed; empty for any other error."""
     if not isinstance(error, PromptStale) or error.prompt is None:
         return ""

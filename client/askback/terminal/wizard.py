@@ -13,9 +13,9 @@ from askback._model.prompts import AnswerOutcome, Option, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
-from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller
 from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
+from askback.terminal.prompt_form import entries
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, confirm_unseen, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refusal_words, write_refusal
@@ -32,7 +32,7 @@ _SEND: Final = {
     "q": "quit",
     "quit": "quit",
 }
-_WORDS: Final = {
+_COMMENT_LABELS: Final = {
     DecisionKind.REJECT: "Reason",
     DecisionKind.REVISE: "What should change?",
     DecisionKind.RESPOND: "Your answer",
@@ -50,7 +50,7 @@ class NotAnswered:
     text: str = ""
 
 
-def by_console(prompt: ConsolePrompt) -> Send:
+def console_sender(prompt: ConsolePrompt) -> Send:
     """A function that sends a draft on a console's stream."""
 
     async def send(draft: Draft) -> AnswerOutcome:
@@ -61,7 +61,7 @@ def by_console(prompt: ConsolePrompt) -> Send:
     return send
 
 
-async def settle(
+async def ask_for_answer(
     prompt: PromptInfo,
     dialogue: Dialogue,
     send: Send,
@@ -86,7 +86,7 @@ async def settle(
             return await send(draft)
         except AnswerInvalid as error:
             write_refusal(dialogue.writer, error, now())
-            draft = await wizard.mend(draft, error.violations)
+            draft = await wizard.correct(draft, error.violations)
         except PromptClaimed as error:
             dialogue.writer.wrap(f"! {refusal_words(error, now())}. What you typed is kept:", "warning", "  ")
             write_draft(dialogue.writer, prompt, draft)
@@ -113,8 +113,8 @@ class Wizard:
         self._unseen = unseen
         self._many = many
         self._form = entries(prompt)
-        self._filling = FormFiller(self._form, dialogue, self._saved)
-        self._kept = self._saved.decision if self._saved.values else None
+        self._filler = FormFiller(self._form, dialogue, self._saved)
+        self._saved_decision = self._saved.decision if self._saved.values else None
 
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
@@ -123,8 +123,8 @@ class Wizard:
         if comment is not None:
             self._saved.comment = comment
         while True:
-            chosen = decision or self._kept or await self._decision()
-            self._kept = None
+            chosen = decision or self._saved_decision or await self._ask_decision()
+            self._saved_decision = None
             if isinstance(chosen, NotAnswered):
                 return chosen
             self._saved.decision = chosen if chosen is DecisionKind.RESPOND else None
@@ -134,7 +134,7 @@ class Wizard:
             if decision is not None:
                 return NotAnswered(Action.QUIT)
 
-    async def _decision(self) -> DecisionKind | NotAnswered:
+    async def _ask_decision(self) -> DecisionKind | NotAnswered:
         """Ask for a key until one decides or leaves the prompt."""
         writer, fillable = self._dialogue.writer, bool(self._form)
         known = actions(self._prompt, fillable=fillable, many=self._many)
@@ -178,17 +178,19 @@ class Wizard:
         draft, before = Draft(decision), self._saved.comment
         while True:
             if decision in CARRIES_VALUES and self._form:
-                draft = replace(draft, values=await self._filling.all())
+                draft = replace(draft, values=await self._filler.ask_all())
             if decision is DecisionKind.EDIT:
                 draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._saved))
                 if not draft.edits and not draft.values:
                     self._dialogue.writer.line("nothing was changed", "quiet")
                     return None
-            if not self._saved.comment and (self._wants_words(decision) or decision is DecisionKind.REJECT):
-                self._saved.comment = await self._words(decision, required=self._wants_words(decision))
+            if not self._saved.comment and (self._needs_comment(decision) or decision is DecisionKind.REJECT):
+                self._saved.comment = await self._ask_comment(
+                    decision, required=self._needs_comment(decision)
+                )
             draft = replace(draft, comment=self._saved.comment)
             if draft.values is None and not draft.edits and decision is not DecisionKind.RESPOND:
-                return draft if await self._is_meant(draft, asked=not before) else None
+                return draft if await self._confirm(draft, asked=not before) else None
             write_draft(self._dialogue.writer, self._prompt, draft)
             sending = "Send it? [y]es, [n]o: change it, [c]omment, [q]uit: "
             while (what := await pick(self._dialogue, sending, _SEND)) == "comment":
@@ -196,12 +198,12 @@ class Wizard:
                 draft = replace(draft, comment=self._saved.comment)
             if what != "change":
                 return draft if what == "send" else NotAnswered(Action.QUIT)
-            if self._wants_words(decision) and draft.values is None:
+            if self._needs_comment(decision) and draft.values is None:
                 self._saved.comment = ""
 
-    async def _is_meant(self, draft: Draft, *, asked: bool) -> bool:
+    async def _confirm(self, draft: Draft, *, asked: bool) -> bool:
         """Whether to send a decision without values. A comment that was just typed for it counts as a yes."""
-        if asked and (self._wants_words(draft.decision) or draft.decision is DecisionKind.REJECT):
+        if asked and (self._needs_comment(draft.decision) or draft.decision is DecisionKind.REJECT):
             return True
         if draft.comment:
             write_value(self._dialogue.writer, "comment", draft.comment)
@@ -213,13 +215,13 @@ class Wizard:
     def _option(self, decision: DecisionKind) -> Option:
         return next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
 
-    def _wants_words(self, decision: DecisionKind) -> bool:
+    def _needs_comment(self, decision: DecisionKind) -> bool:
         """Whether the decision requires a comment."""
         return self._option(decision).comment_required
 
-    async def _words(self, decision: DecisionKind, *, required: bool) -> str:
+    async def _ask_comment(self, decision: DecisionKind, *, required: bool) -> str:
         """Ask for the comment of a decision. Raises EOFError."""
-        name = _WORDS.get(decision, "Comment")
+        name = _COMMENT_LABELS.get(decision, "Comment")
         question = name if name.endswith("?") else f"{name}{'' if required else ' (Enter for none)'}:"
         while True:
             text = (await self._dialogue.ask(f"{question} ")).strip()
@@ -227,21 +229,21 @@ class Wizard:
                 return text
             self._dialogue.writer.line("! must be given with this decision", "warning")
 
-    async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | NotAnswered:
+    async def correct(self, draft: Draft, violations: Sequence[Violation]) -> Draft | NotAnswered:
         """Ask again for the refused fields; for everything if a violation names no field of the form."""
         wrong = [fault.field for fault in violations]
         paths = [_tokens(path) for path in wrong if path.startswith("values_json/")]
-        known = [path for path in paths if self._filling.knows(path)]
+        known = [path for path in paths if self._filler.has_entry(path)]
         fixable = bool(known) or "comment" in wrong or any(path.startswith("edits") for path in wrong)
         if not fixable or known != paths or "values_json" in wrong or "decision" in wrong:
             return await self.draft()
         if known:
-            await self._filling.mend(known)
-            draft = replace(draft, values=self._filling.values())
+            await self._filler.ask_again(known)
+            draft = replace(draft, values=self._filler.values())
         if any(path.startswith("edits") for path in wrong):
             draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._saved))
         if "comment" in wrong:
-            self._saved.comment = await self._words(draft.decision, required=True)
+            self._saved.comment = await self._ask_comment(draft.decision, required=True)
             draft = replace(draft, comment=self._saved.comment)
         return draft
 

@@ -87,7 +87,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
     return f"{resolution.state.lower()} by {resolution.actor or 'its asker'}{ago}{reason}"
 
 
-def leaving(closing: Closing, at: datetime) -> str:
+def closing_words(closing: Closing, at: datetime) -> str:
     """Why a prompt left the console's view."""
     if closing.why == "closed":
         return ending(closing.resolution, at)

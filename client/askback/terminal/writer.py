@@ -140,7 +140,7 @@ class RichWriter:
         with self._console.capture() as capture:
             self._console.print(_Cleaned(document, indent))
         drawn = capture.get()
-        if _is_whole(text, _SGR.sub("", drawn)):
+        if _is_complete(text, _SGR.sub("", drawn)):
             self.raw(drawn)
         else:
             self.block(text, indent=indent)
@@ -189,7 +189,7 @@ def _parser() -> Any:
     return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
-def _is_whole(written: str, drawn: str) -> bool:
+def _is_complete(written: str, drawn: str) -> bool:
     """Whether every letter and digit of the Markdown is in the rendered text, in the same order.
 
     Rendering drops unused definitions, titles of links, text after a fence, and text that does not fit into

@@ -7,15 +7,15 @@
         assert await run.result() == 12.5
         assert human.seen == ["ruling", "pay"]
 
-`pip install 'askback[testing]'` brings the fixtures by itself, as a pytest plugin:
+`pip install 'askback[testing]'` installs these fixtures as a pytest plugin:
 
     human            answers by rules; a prompt that no rule expects fails the test
-    clock            `await clock.advance(hours=4)`: deadlines fall due without waiting
+    clock            `await clock.advance(hours=4)`: deadlines expire without waiting
     askback_server   the server: `target`, `client(...)`, `work(worker)`
 
-A job function that is started in a test runs on its worker by itself, at this server; `Client()` and
-`Worker()` without a target find it too. Answers given here are marked as a test's: a server that is not
-in test mode refuses them, so a test that points at the wrong server approves nothing.
+A job function that a test starts runs on its worker automatically, at this server; `Client()` and `Worker()`
+without a target use it too. Answers are marked as answers of a test: a server outside test mode refuses
+them, so a test that connects to the wrong server approves nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The test's clock."""
+"""The clock of a test's server."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PATIENCE = 5.0
 
 
 class Clock:
-    """The clock that the test's server lives by. It runs by itself, and leaps when told to."""
+    """The clock of the test's server. It runs like a normal clock, and can be advanced."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
     def now(self) -> datetime:
-        """What time it is at the server, in UTC."""
+        """The server's present time, in UTC."""
         now: datetime = self._server.replica.clock.now()
         return now
 
@@ -32,13 +32,13 @@ class Clock:
         seconds: float = 0,
         patience: float = PATIENCE,
     ) -> None:
-        """Let time pass at once: starts, escalation steps, reminders, deadlines, retries and graces fall
-        due in their order, each at its own time, and are carried out before this returns. Leases of workers
-        that are there live on.
+        """Advance the clock. Starts, escalation steps, reminders, deadlines, retries and grace periods that
+        become due are carried out in their order, each at its own time, before this returns. Leases of
+        connected workers do not expire.
 
-        Time passes only while every job has ended or waits; `patience` is how many seconds to wait for
-        that. Without a span it only waits for it. Raises TimeoutError that names the job which kept
-        busy, AssertionError for a prompt that no rule expected.
+        The clock advances only while every job has ended or waits; `patience` is the number of seconds to
+        wait for that. Without a duration this only waits. Raises TimeoutError that names the job which is
+        still busy, AssertionError for a prompt that no rule expected.
         """
         __tracebackhide__ = True
         human = self._server.human
@@ -46,7 +46,7 @@ class Clock:
         if span < timedelta():
             raise ValueError("time only goes forward")
         left = human.leaves if human is not None else lambda _: True
-        passing = self._server.soon(self._server.replica.advance(span, left, patience))
+        passing = self._server.submit(self._server.replica.advance(span, left, patience))
         try:
             await asyncio.wrap_future(passing)
         finally:

@@ -1,4 +1,4 @@
-"""The scripted human: a console that answers by rules, and fails the test where it has none."""
+"""The scripted human: a console that answers by rules, and fails the test for an unexpected prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from askback.testing.rendering import render, suggestion
 from askback.testing.rules import Reply, Rule
 
 NAME = "human"
-"""Who answers. A server in test mode lets the user of this name see every prompt, whoever is asked."""
+"""The user who answers. A server in test mode shows every prompt to this user, whatever its audience."""
 
 _REASON_CHARS = 200
 
@@ -22,12 +22,12 @@ _REASON_CHARS = 200
 class Human:
     """Answers every prompt by the rules of the test.
 
-    A prompt that no rule expects, or an answer that the server refuses, fails the test: `result()` of
-    the run raises AssertionError with the prompt in it, and so does the test if nothing else did. The
-    prompt is withdrawn then, so that no job waits for it.
+    A prompt that no rule expects, or an answer that the server refuses, fails the test: `result()` of the
+    run raises AssertionError that shows the prompt, or the plugin does at the end of the test. The prompt is
+    withdrawn, so that no job waits for it.
 
-    A rule that matched nothing fails a test that passes otherwise: `human.on(..., optional=True)` allows it
-    for one rule, `human.allow_unused = True` for all rules of the test.
+    A rule that matched nothing fails a test that would pass: `human.on(..., optional=True)` allows it for
+    one rule, `human.allow_unused = True` for all rules of the test.
     """
 
     def __init__(self) -> None:
@@ -35,37 +35,37 @@ class Human:
         """Whether the test passes with rules that matched nothing."""
         self.rules: list[Rule] = []
         self.prompts: list[PromptInfo] = []
-        """The prompts that were seen, in order."""
+        """The prompts seen so far, in order."""
         self._failure: AssertionError | None = None
         self._use_checked = False
-        self._told = False
+        self._raised = False
         self._shown: dict[str, tuple[int, int]] = {}
         self._left: set[str] = set()
 
     def on(
         self, title: str = "", *, kind: str = "", key: str = "", job_type: str = "", optional: bool = False
     ) -> Rule:
-        """A rule for the prompts whose title contains `title` (in any case) and whose kind, key and job
-        type are those named; say with its verbs what to do. Of several that match the newest counts.
-        An `optional` rule may match nothing."""
+        """Add a rule for prompts whose title contains `title` (ignoring case) and that have the given kind,
+        key and job type. The rule's methods define the answer. If several rules match, the newest counts. An
+        `optional` rule may match nothing."""
         rule = Rule(title, kind, key, job_type, optional=optional)
         self.rules.append(rule)
         return rule
 
     @property
     def seen(self) -> list[str]:
-        """The keys of the prompts that were seen, in order."""
+        """The keys of the prompts seen so far, in order."""
         return [prompt.key for prompt in self.prompts]
 
     @property
     def unused(self) -> list[Rule]:
-        """The rules that have matched nothing yet."""
+        """The rules that have matched no prompt yet."""
         return [rule for rule in self.rules if not rule.prompts]
 
     def assert_all_used(self) -> None:
-        """Raise AssertionError if a rule that is not optional has matched nothing.
+        """Raise AssertionError if a rule that is not optional has matched no prompt.
 
-        The plugin does this at the end of a test that passed, unless the test has done it itself.
+        The plugin calls this at the end of a test that passed, unless the test has called it.
         """
         __tracebackhide__ = True
         self._use_checked = True
@@ -76,54 +76,54 @@ class Human:
         unused = [rule for rule in self.unused if not rule.optional]
         if not unused:
             return None
-        told = "\n".join(f"    {rule!r}" for rule in unused)
+        rules = "\n".join(f"    {rule!r}" for rule in unused)
         saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
         return AssertionError(
-            f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}\n"
+            f"rules that no prompt matched:\n{rules}\nprompts that were seen:\n{saw}\n"
             "human.on(..., optional=True) allows it for a rule, human.allow_unused = True for all"
         )
 
     @property
-    def untold_unused(self) -> AssertionError | None:
-        """What is wrong with unused rules at the end of a test, unless it allows them, has looked itself or
-        has failed otherwise."""
+    def unused_failure(self) -> AssertionError | None:
+        """The error for unused rules at the end of a test, unless the test allows them, has checked them
+        itself, or has failed already."""
         if self.allow_unused or self._use_checked or self._failure is not None:
             return None
         return self._error_of_unused_rules()
 
     def leaves(self, prompt_id: str) -> bool:
-        """Whether the prompt was seen and is left alone."""
+        """Whether the prompt was seen, and its rule leaves it unanswered."""
         return prompt_id in self._left
 
     def fail(self, failure: AssertionError) -> None:
-        """Let the test fail. The first reason counts."""
+        """Fail the test. The first call counts."""
         self._failure = self._failure or failure
 
     def check(self) -> None:
-        """Raise what went wrong so far: an AssertionError."""
+        """Raise the AssertionError of `fail`, if there is one."""
         __tracebackhide__ = True
         if self._failure is not None:
-            self._told = True
+            self._raised = True
             raise self._failure.with_traceback(None) from None
 
     @property
-    def untold(self) -> AssertionError | None:
-        """What went wrong and was raised nowhere yet."""
-        return None if self._told else self._failure
+    def pending_failure(self) -> AssertionError | None:
+        """The failure, if it has not been raised yet."""
+        return None if self._raised else self._failure
 
-    async def answer_all(self, client: Client, seated: Callable[[], None] = lambda: None) -> None:
-        """Sit at a console of this client until cancelled; `seated` is called when prompts are seen.
+    async def answer_all(self, client: Client, ready: Callable[[], None] = lambda: None) -> None:
+        """Answer at a console of this client until cancelled; call `ready` once the console is open.
 
-        Raises FailedPrecondition (ERROR_REASON_NOT_TEST_MODE) before anything is answered if the server
+        Raises FailedPrecondition (ERROR_REASON_NOT_TEST_MODE), without answering anything, if the server
         is not in test mode.
         """
-        async with client.console(test=True, credit=0) as desk:
-            seated()
-            async for prompt in desk:
-                await self._look_at(prompt, client)
+        async with client.console(test=True, credit=0) as console:
+            ready()
+            async for prompt in console:
+                await self._handle(prompt, client)
 
-    async def _look_at(self, prompt: ConsolePrompt, client: Client) -> None:
-        # A step of an escalation brings it before people again, as other content does; a claim does not.
+    async def _handle(self, prompt: ConsolePrompt, client: Client) -> None:
+        # People see a prompt again after an escalation step and after new content, but not after a claim.
         shown = (prompt.revision, prompt.escalation_step)
         if self._shown.get(prompt.prompt_id) == shown:
             return
@@ -144,7 +144,7 @@ class Human:
                 await self._do(reply, prompt)
                 return
         except (PromptClosed, PromptStale):
-            return  # its time ran out, or it changed and will be shown again
+            return  # it expired, or it changed and will be shown again
         except Exception as error:
             reason = f"{rule!r} was refused: {str(error) or repr(error)}\n\n{_indent(render(prompt))}"
         self.fail(AssertionError(reason))
@@ -182,9 +182,9 @@ def _indent(text: str) -> str:
 
 
 async def _is_endless(prompt: PromptInfo, rule: Rule, client: Client) -> bool:
-    """Whether a prompt that is left alone keeps its job waiting without an end."""
+    """Whether the job would wait without limit for a prompt that is left unanswered."""
     if not prompt.blocking or prompt.expires_at is not None:
         return False
     if prompt.escalates_at is not None and rule.has_more:
-        return False  # it is shown again, and answered then
+        return False  # it will be shown again and answered then
     return (await client.get(prompt.job_id)).expires_at is None

@@ -1,4 +1,4 @@
-"""The pytest plugin: found by its entry point, and idle until a test asks for a fixture."""
+"""The pytest plugin: found by its entry point, and idle until a test requests a fixture."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from askback.testing.human import Human
     from askback.testing.server import Server
 
-# Read when grpc is imported: its C library writes lines such as "Got goaway" past pytest's capture of logging
-# whenever a test's server stops. Set the variable yourself to see them.
+# grpc reads this at import. Its C library writes lines such as "Got goaway" to stderr when a server stops,
+# and pytest does not capture them as logging. Set the variable yourself to see them.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
@@ -22,7 +22,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 def askback_server(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
-    """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
+    """A server in test mode for this test only; job functions, `Client()` and `Worker()` use it."""
     from askback._wire.channel import ENVIRONMENT
     from askback._worker import worker
     from askback.testing.server import Server
@@ -45,7 +45,7 @@ def human(askback_server: Server) -> Human:
     from askback.testing.human import Human
 
     human = Human()
-    askback_server.seat(human)
+    askback_server.connect_human(human)
     return human
 
 
@@ -59,18 +59,18 @@ def clock(askback_server: Server) -> Clock:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A prompt that no rule expected fails the test, whatever else the test made of it; and so does a rule
+    """Fail the test for a prompt that no rule expected, even if the test has caught the error; and for a rule
     that no prompt matched, if the test passes otherwise."""
     __tracebackhide__ = True
     human: Human | None = getattr(item, "funcargs", {}).get("human")
     try:
         result = yield
     except BaseException as error:
-        if untold := getattr(human, "untold", None):
-            raise untold.with_traceback(None) from error
+        if pending_failure := getattr(human, "pending_failure", None):
+            raise pending_failure.with_traceback(None) from error
         raise
-    if untold := getattr(human, "untold", None):
-        raise untold.with_traceback(None)
-    if unused := getattr(human, "untold_unused", None):
+    if pending_failure := getattr(human, "pending_failure", None):
+        raise pending_failure.with_traceback(None)
+    if unused := getattr(human, "unused_failure", None):
         raise unused
     return result

@@ -1,4 +1,4 @@
-"""A prompt as text, for a failing test."""
+"""Renders a prompt as text for a failing test."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 
-_TOLD = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
+_SHOWN = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
 _BODY_LINES = 12
 
 
 def render(prompt: PromptInfo) -> str:
-    """The prompt as people see it, and how it is addressed."""
+    """The prompt as people see it, with its key, job type and audience."""
     return _clean("\n".join(_lines(prompt)))
 
 
 def suggestion(prompt: PromptInfo) -> str:
-    """A rule that would take this prompt."""
+    """A rule that would match this prompt."""
     by = f"key={prompt.key!r}" if prompt.key else repr(prompt.title)
     offered = [option.decision for option in prompt.decisions]
     if DecisionKind.RESPOND in offered or prompt.schema:
@@ -30,11 +30,11 @@ def suggestion(prompt: PromptInfo) -> str:
 def _lines(prompt: PromptInfo) -> Iterator[str]:
     yield f"[{prompt.kind}] {prompt.title}"
     audience = prompt.proto.content.audience
-    told = [f"key {prompt.key!r}", f"job type {prompt.job_type!r}"]
-    told += [f"to user:{name}" for name in audience.users] + [f"to group:{name}" for name in audience.groups]
+    facts = [f"key {prompt.key!r}", f"job type {prompt.job_type!r}"]
+    facts += [f"to user:{name}" for name in audience.users] + [f"to group:{name}" for name in audience.groups]
     if prompt.expires_at is not None:
-        told.append(f"until {prompt.expires_at:%Y-%m-%d %H:%M:%S} UTC")
-    yield ", ".join(told)
+        facts.append(f"until {prompt.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    yield ", ".join(facts)
     body = prompt.body.splitlines()
     yield from body[:_BODY_LINES]
     if len(body) > _BODY_LINES:
@@ -61,10 +61,10 @@ def _shape(field: dict[str, Any]) -> str:
         if several in field:
             return " or ".join(filter(None, map(_shape, field[several])))
     return ", ".join(
-        f"{name} {field[name]}" if name != "type" else str(field[name]) for name in _TOLD if name in field
+        f"{name} {field[name]}" if name != "type" else str(field[name]) for name in _SHOWN if name in field
     )
 
 
 def _clean(text: str) -> str:
-    """Without what could steer a terminal: control characters and bidi overrides."""
+    """Replace unprintable characters, such as control characters and bidi overrides."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

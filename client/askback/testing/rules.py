@@ -1,4 +1,4 @@
-"""What the scripted human was told to do."""
+"""The rules of the scripted human."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 
 Given = Any | Callable[[PromptInfo], Any]
-"""Values (a mapping, a model, the value of an only field), or what makes them of the prompt."""
+"""Values (a mapping, a model, the value of the only field), or a function of the prompt that returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing to do with a prompt; `decision` None: leave it alone."""
+    """One reply to a prompt; `decision` None: leave it unanswered."""
 
-    said: str
+    spelling: str
+    """The call that defined it, for `repr(rule)`."""
     decision: Callable[[PromptInfo], DecisionKind] | None = None
     values: Given = None
     edits: Mapping[str, str] | None = None
     comment: str = ""
     without_end: bool = False
-    """Of `never`: a prompt that has no deadline is meant."""
+    """Only for `never`: the prompt may lack a deadline."""
 
     def values_for(self, prompt: PromptInfo) -> Any:
         """The values that go with the answer."""
@@ -33,10 +34,10 @@ class Reply:
 
 
 class Rule:
-    """Which prompts, and what to do with them. Made by `Human.on`.
+    """Which prompts match, and how to reply to them. Made by `Human.on`.
 
-    A rule needs at least one verb. Chain several verbs to answer successive prompts; the last one answers
-    all further prompts: `human.on(key="notes").revises("shorter").approves()`.
+    A rule needs at least one reply. Chain several to answer successive prompts; the last one answers all
+    further prompts: `human.on(key="notes").revises("shorter").approves()`.
     """
 
     def __init__(self, title: str, kind: str, key: str, job_type: str, *, optional: bool = False) -> None:
@@ -45,13 +46,13 @@ class Rule:
         self.key = key
         self.job_type = job_type
         self.optional = optional
-        """Whether the test passes where it matches nothing."""
+        """Whether the test passes if the rule matches nothing."""
         self.prompts: list[PromptInfo] = []
-        """The prompts that it matched, as they were shown."""
+        """The prompts that the rule has matched."""
         self._replies: list[Reply] = []
 
     def answers(self, values: Given = None, /, comment: str = "", **named: Any) -> Rule:
-        """Give the values asked for: RESPOND, or ACCEPT where that is what takes values.
+        """Give the requested values: RESPOND, or ACCEPT where RESPOND is not offered.
 
         `values` is a mapping, a model, the value of the only field, or a function of the prompt that
         returns one of these; `named` gives fields by name.
@@ -59,45 +60,45 @@ class Rule:
         if named and values is not None:
             raise TypeError("give the values as one argument, or each by its name")
         values = named or values
-        said = f".answers({values!r}{_also(comment)})"
-        return self._then(Reply(said, giving_values, values, comment=comment))
+        spelling = f".answers({values!r}{_also(comment)})"
+        return self._then(Reply(spelling, giving_values, values, comment=comment))
 
     def approves(self, comment: str = "", *, values: Given = None) -> Rule:
-        """ACCEPT."""
-        said = f".approves({comment!r})" if comment else ".approves()"
-        return self._then(Reply(said, lambda _: DecisionKind.ACCEPT, values, comment=comment))
+        """Decide ACCEPT."""
+        spelling = f".approves({comment!r})" if comment else ".approves()"
+        return self._then(Reply(spelling, lambda _: DecisionKind.ACCEPT, values, comment=comment))
 
     def edits(
         self, edits: Mapping[str, str] | None = None, comment: str = "", *, values: Given = None
     ) -> Rule:
-        """EDIT: accept with whole new texts by content id, or with values."""
+        """Decide EDIT: accept with complete new texts by content id, or with values."""
         texts = dict(edits or {})
-        said = f".edits({texts!r}{_also(comment)})"
-        return self._then(Reply(said, lambda _: DecisionKind.EDIT, values, texts, comment))
+        spelling = f".edits({texts!r}{_also(comment)})"
+        return self._then(Reply(spelling, lambda _: DecisionKind.EDIT, values, texts, comment))
 
     def declines(self, reason: str = "") -> Rule:
-        """REJECT, or DISMISS where a no is not offered."""
+        """Decide REJECT, or DISMISS where REJECT is not offered."""
         return self._then(Reply(f".declines({reason!r})", saying_no, comment=reason))
 
     def revises(self, comment: str) -> Rule:
-        """REVISE: not so; do it again as the comment says."""
+        """Decide REVISE: have it done again as the comment says."""
         return self._then(Reply(f".revises({comment!r})", lambda _: DecisionKind.REVISE, comment=comment))
 
     def dismisses(self, comment: str = "") -> Rule:
-        """DISMISS: not answering this."""
+        """Decide DISMISS: do not answer the question."""
         return self._then(Reply(f".dismisses({comment!r})", lambda _: DecisionKind.DISMISS, comment=comment))
 
     def never(self, *, without_deadline: bool = False) -> Rule:
-        """See it, and leave it alone: its deadline decides, or the job's `timeout`.
+        """Leave the prompt unanswered, so that its deadline or the job's `timeout` ends it.
 
-        A blocking prompt that has neither would hang the test, so it fails it at once. Give
-        `without_deadline=True` where the test ends it otherwise: by a cancel, or by an answer of its own.
+        A blocking prompt without either would hang the test, so it fails the test at once. Give
+        `without_deadline=True` if the test ends the prompt itself, by cancelling or answering it.
         """
-        said = ".never(without_deadline=True)" if without_deadline else ".never()"
-        return self._then(Reply(said, without_end=without_deadline))
+        spelling = ".never(without_deadline=True)" if without_deadline else ".never()"
+        return self._then(Reply(spelling, without_end=without_deadline))
 
     def matches(self, prompt: PromptInfo) -> bool:
-        """Whether the prompt is meant."""
+        """Whether the rule applies to the prompt."""
         return (
             self.title.casefold() in prompt.title.casefold()
             and self.kind in ("", prompt.kind)
@@ -106,7 +107,7 @@ class Rule:
         )
 
     def reply_to(self, prompt: PromptInfo) -> Reply | None:
-        """What to do with a prompt that matches; None for an unfinished rule."""
+        """The reply to a prompt that matches; None for a rule without a reply."""
         self.prompts.append(prompt)
         if not self._replies:
             return None
@@ -114,7 +115,7 @@ class Rule:
 
     @property
     def has_more(self) -> bool:
-        """Whether it has another verb for the time when the prompt is shown again."""
+        """Whether it has another reply for the next time the prompt is shown."""
         return len(self.prompts) < len(self._replies)
 
     def _then(self, reply: Reply) -> Rule:
@@ -125,7 +126,7 @@ class Rule:
         named = {"kind": self.kind, "key": self.key, "job_type": self.job_type}
         parts = [repr(self.title)] if self.title else []
         parts += [f"{name}={value!r}" for name, value in named.items() if value]
-        return f"human.on({', '.join(parts)})" + "".join(reply.said for reply in self._replies)
+        return f"human.on({', '.join(parts)})" + "".join(reply.spelling for reply in self._replies)
 
 
 def _also(comment: str) -> str:

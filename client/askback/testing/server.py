@@ -1,4 +1,4 @@
-"""The server of a test: in this process, in a thread and a loop of its own."""
+"""The server of a test: it runs in this process, in its own thread and event loop."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class _Replica(Protocol):
 
     async def start(self) -> str: ...
     async def stop(self) -> None: ...
-    async def advance(self, span: timedelta, left: Callable[[str], bool], patience: float) -> None: ...
+    async def advance(self, span: timedelta, is_left: Callable[[str], bool], timeout: float) -> None: ...
     @property
     def clock(self) -> Any: ...
 
 
 class _TestClient(Client):
-    """A client whose runs raise what made the scripted human give up."""
+    """A client whose runs raise the failure of the scripted human."""
 
     check: Callable[[], None]
 
@@ -82,27 +82,27 @@ class Server:
             target=self._loop.run_forever, name="askback test server", daemon=True
         )
         self._namespaces = {"default"}
-        self._sitting: set[asyncio.Task[None]] = set()
-        self._hired: dict[Worker, asyncio.Task[None]] = {}
+        self._consoles: set[asyncio.Task[None]] = set()
+        self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._clients: dict[tuple[asyncio.AbstractEventLoop, str], Client] = {}
-        self._staying: set[asyncio.Task[None]] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Serve."""
+        """Start serving."""
         self._thread.start()
         try:
-            self.target = self.soon(self.replica.start()).result(_SOON)
+            self.target = self.submit(self.replica.start()).result(_SOON)
         except BaseException:
             self._end_loop()
             raise
 
     def stop(self) -> None:
-        """Stop at once, and let go of what runs in the tests' loops."""
-        for task in self._staying:
+        """Stop at once, and clean up in the tests' loops."""
+        for task in self._cleanups:
             if not task.get_loop().is_closed():
                 task.get_loop().call_soon_threadsafe(task.cancel)
         try:
-            self.soon(self._end()).result(_SOON)
+            self.submit(self._end()).result(_SOON)
         finally:
             self._end_loop()
 
@@ -112,34 +112,34 @@ class Server:
         self._loop.close()
 
     async def _end(self) -> None:
-        for task in self._sitting:
+        for task in self._consoles:
             task.cancel()
-        await asyncio.gather(*self._sitting, return_exceptions=True)
+        await asyncio.gather(*self._consoles, return_exceptions=True)
         await self.replica.stop()
 
-    def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Do something in the server's loop, from any thread."""
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine in the server's loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def seat(self, human: Human) -> None:
-        """Let a scripted human answer what is asked here, in every namespace. Returns when it is ready."""
+    def connect_human(self, human: Human) -> None:
+        """Let a scripted human answer in every namespace. Returns when it is connected."""
         self.human = human
-        self.soon(self._seat(human)).result(_SOON)
+        self.submit(self._connect_human(human)).result(_SOON)
 
-    async def _seat(self, human: Human) -> None:
-        await asyncio.gather(*(self._sit(human, namespace) for namespace in self._namespaces))
+    async def _connect_human(self, human: Human) -> None:
+        await asyncio.gather(*(self._open_console(human, namespace) for namespace in self._namespaces))
 
     def _on_job_created(self, namespace: str) -> None:
-        """A job was created. Called in the server's loop."""
+        """Connect the human to the namespace of a new job. Called in the server's loop."""
         if namespace not in self._namespaces:
             self._namespaces.add(namespace)
             if self.human is not None:
-                self._sit(self.human, namespace)
+                self._open_console(self.human, namespace)
 
-    def _sit(self, human: Human, namespace: str) -> asyncio.Future[None]:
-        """The human at the console of one namespace; the future of its being ready."""
+    def _open_console(self, human: Human, namespace: str) -> asyncio.Future[None]:
+        """Open a console in one namespace for the human; returns a future for its readiness."""
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sitting.add(asyncio.create_task(self._answer_all(human, namespace, ready)))
+        self._consoles.add(asyncio.create_task(self._answer_all(human, namespace, ready)))
         return ready
 
     async def _answer_all(self, human: Human, namespace: str, ready: asyncio.Future[None]) -> None:
@@ -152,29 +152,28 @@ class Server:
                 ready.set_exception(error)
 
     def check(self) -> None:
-        """Raise what made the scripted human fail the test, if anything did."""
+        """Raise the failure of the scripted human, if there is one."""
         __tracebackhide__ = True
         if self.human is not None:
             self.human.check()
 
     def client(self, **options: Unpack[ClientOptions]) -> Client:
-        """A client of this server; options as Client's. Use it with `async with`."""
+        """A client of this server; the options are those of Client. Use it with `async with`."""
         client = _TestClient(self.target, **options)
         client.check = self.check
         return client
 
     async def work(self, worker: Worker) -> None:
-        """Run a worker's functions at this server, in this loop, until the test ends. Repeatable."""
-        hired = self._hired.get(worker)
-        if hired is not None and not hired.done() and hired.get_loop() is asyncio.get_running_loop():
+        """Run a worker at this server, in this loop, until the test ends. May be called repeatedly."""
+        running = self._workers.get(worker)
+        if running is not None and not running.done() and running.get_loop() is asyncio.get_running_loop():
             return
         here = worker.at(self.target, user="worker")
         await here.start(_SOON)
-        self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
+        self._workers[worker] = self._call_at_end(lambda: here.aclose(drain_timeout=0))
 
     async def client_for(self, worker: Worker) -> Client:
-        """The client that job functions start on: the one entered with `async with`, if it is of this
-        server, else one of ours."""
+        """The client that job functions start on: the entered one if it uses this server, else a new one."""
         await self.work(worker)
         around = entered.get()
         if around is not None and around._calls.endpoint.target == self.target:
@@ -182,18 +181,18 @@ class Server:
         key = (asyncio.get_running_loop(), worker.namespace)
         if key not in self._clients:
             self._clients[key] = self.client(user="test", namespace=key[1])
-            self._stay(self._clients[key].aclose)
+            self._call_at_end(self._clients[key].aclose)
         return self._clients[key]
 
-    def _stay(self, end: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """A task of this loop that calls `end` when the test is over."""
+    def _call_at_end(self, end: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Start a task in this loop that calls `end` at the end of the test."""
         task = asyncio.create_task(_until_cancelled(end))
-        self._staying.add(task)
+        self._cleanups.add(task)
         return task
 
 
 async def _until_cancelled(end: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Stay until the loop that this runs in ends its tasks, and then call `end`."""
+    """Wait until the loop cancels this task, and then call `end`."""
     try:
         await asyncio.Event().wait()
     finally:

@@ -1,1 +1,1 @@
-"""The settings of the service: their table, where they come from, and the options of `askback serve`."""
+"""The settings of the service: their table, their sources, and the options of `askback serve`."""

@@ -1,4 +1,4 @@
-"""Settings that hold by name: `refund=10,team-a:refund=3` in a flag or a variable, a table in the file."""
+"""Settings with values by name: `refund=10,team-a:refund=3` in a flag or a variable, a table in the file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from askback_server.domain.limits import Limits
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 SHORT_RETENTION = timedelta(hours=1)
-"""A shorter one is most likely a mistake: answers go before their readers have seen them."""
+"""A shorter retention is probably a mistake: answers are deleted before they have been read."""
 ENDS = frozenset({"default", *TERMINAL})
 
 
 def pairs(text: str) -> dict[str, str]:
-    """`a=1,b=2` by name. Raises ValueError with what is wrong."""
+    """The pairs of `a=1,b=2` by name. Raises ValueError with the problem."""
     found: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, equals, value = (p.strip() for p in part.partition("="))
@@ -30,9 +30,8 @@ def pairs(text: str) -> dict[str, str]:
     return found
 
 
-def joined(table: Mapping[str, object]) -> str:
-    """A file's table as the text that a flag would have. Raises ValueError for a value that is no
-    number and no text."""
+def join_pairs(table: Mapping[str, object]) -> str:
+    """A table of the file as the text of a flag. Raises ValueError for a value that is no number or text."""
     for name, value in table.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(f"{name} must be a number or a text")
@@ -40,7 +39,7 @@ def joined(table: Mapping[str, object]) -> str:
 
 
 def running_limits(text: str) -> dict[str, int]:
-    """How many jobs run at once, by `TYPE` or `NAMESPACE:TYPE`. Raises ValueError."""
+    """Limits of running jobs by `TYPE` or `NAMESPACE:TYPE`. Raises ValueError."""
     found = {}
     for name, value in pairs(text).items():
         if not all(_NAME.fullmatch(part) for part in name.split(":", 1)):
@@ -52,22 +51,24 @@ def running_limits(text: str) -> dict[str, int]:
 
 
 def retention_words(limits: Limits) -> str:
-    """How long finished jobs are kept, for the log: `default=30d, FAILED=12h`."""
-    kept = {"default": limits.retention_default, **limits.retention}
-    return ", ".join(f"{name}={_span_words(span)}" for name, span in kept.items())
+    """The retention of ended jobs for the log: `default=30d, FAILED=12h`."""
+    spans = {"default": limits.retention_default, **limits.retention}
+    return ", ".join(f"{name}={_span_words(span)}" for name, span in spans.items())
 
 
 def _span_words(span: timedelta) -> str:
-    """The span as `ended_retention` takes it, exactly: `12h`, `1.5s`."""
+    """The exact span in the form that `job_retention` parses: `12h`, `1.5s`."""
     seconds = span.total_seconds()
     whole = (unit for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
     unit = next(whole, "s")
     return f"{seconds / _UNITS[unit]:.15g}{unit}"
 
 
-def ended_retention(text: str) -> dict[str, timedelta]:
-    """How long finished jobs are kept, by `STATE` or `NAMESPACE:STATE`, a state being one in which a job
-    ends, or `default`. Times with units: `90s`, `12h`, `1d12h`. Raises ValueError."""
+def job_retention(text: str) -> dict[str, timedelta]:
+    """The retention of ended jobs by `STATE` or `NAMESPACE:STATE`: a terminal state, or `default`.
+
+    Times have units: `90s`, `12h`, `1d12h`. Raises ValueError.
+    """
     found = {}
     longest = Limits().retention_max
     for name, value in pairs(text).items():

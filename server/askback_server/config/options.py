@@ -1,4 +1,4 @@
-"""The options of `askback serve`, made from the table of settings."""
+"""The options of `askback serve`, derived from the table of settings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from askback_server.config.sources import FILE_VARIABLE
 
 
 def serve_options() -> list[click.Parameter]:
-    """One option for each setting, and those that say where settings come from.
+    """One option per setting, `--config` and `--print-config`.
 
-    An option that is not given is None: the environment and the file are read with the settings
-    themselves, so that the server started by any road reads the same.
+    An option that is not given is None. `sources.py`, not click, reads the environment and the file, so that
+    `python -m askback_server` reads the same settings.
     """
     config = click.Option(
         ["--config"], metavar="FILE", help=f"TOML file of settings, named as here. [env: {FILE_VARIABLE}]"
@@ -24,8 +24,8 @@ def serve_options() -> list[click.Parameter]:
 
 
 def _option(setting: Setting) -> click.Option:
-    shown = f"{setting.default:.10g}" if setting.kind is float else str(setting.default)
-    default = f" [default: {shown}]" if shown else ""
+    text = f"{setting.default:.10g}" if setting.kind is float else str(setting.default)
+    default = f" [default: {text}]" if text else ""
     if setting.kind is bool:
         names = [f"{setting.flag}/--no-{setting.flag[2:]}", setting.name]
         return click.Option(names, default=None, help=setting.help)

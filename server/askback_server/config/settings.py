@@ -1,7 +1,6 @@
-"""Settings of a replica, each in one place: flags, environment, file, help and docs come from this table.
+"""The table of settings. Flags, variables, keys of the file, help and docs are derived from it.
 
-A value comes from the command's flags, else the environment, else a TOML file, else the default; a wrong
-one is refused with where it stands and what would be right (`sources.py`).
+`sources.py` reads the values.
 """
 
 from __future__ import annotations
@@ -18,28 +17,28 @@ from typing import Any
 
 from askback._text.files import unreadable
 from askback_server.addresses import address, is_address, is_loopback, overlap, with_port
-from askback_server.config.by_name import SHORT_RETENTION, ended_retention, running_limits
+from askback_server.config.by_name import SHORT_RETENTION, job_retention, running_limits
 from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
 
 
 class ConfigError(ValueError):
-    """A setting is wrong; the message names it and says what would be right."""
+    """A setting is wrong. The message names it, where it was set, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting besides its value."""
+    """A setting without its value."""
 
     name: str
     default: str | bool | int | float
     help: str
     metavar: str = ""
     within: tuple[float, float] | None = None
-    """The least and the greatest value."""
+    """The smallest and the largest value."""
     choices: tuple[str, ...] = ()
-    by_name: Callable[[str], Mapping[str, Any]] | None = None
-    """For a setting of values by name: what reads its text, and raises ValueError."""
+    by_name: Callable[[str], Mapping[str, object]] | None = None
+    """Parses a setting that has values by name. Raises ValueError."""
 
     @property
     def kind(self) -> type:
@@ -48,17 +47,17 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """`--lease-ttl`."""
+        """The flag of the command line, for example `--lease-ttl`."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
-        """`ASKBACK_LEASE_TTL`."""
+        """The environment variable: ASKBACK_ and the name in capitals."""
         return f"ASKBACK_{self.name.upper()}"
 
     @property
     def wants(self) -> str:
-        """What would be right, to follow `must be`."""
+        """The allowed values, as the end of a sentence with `must be`."""
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         if self.within is not None:
@@ -66,20 +65,20 @@ class Setting:
             return f"between {low:.10g} and {high:.10g}"
         return {bool: "true or false", str: "a text"}[self.kind]
 
-    def takes(self, value: Any) -> bool:
-        """Whether a value of the right kind is one of those allowed."""
+    def allows(self, value: Any) -> bool:  # any of the kinds
+        """Whether a value of the right kind is allowed."""
         if self.within is not None:
-            return bool(self.within[0] <= value <= self.within[1])  # False for what is not a number too
+            return bool(self.within[0] <= value <= self.within[1])  # False for NaN too
         return not self.choices or value in self.choices
 
 
-def _setting(default: str | bool | int | float, help: str, **more: Any) -> Any:
+def _setting(default: str | bool | int | float, help: str, **more: Any) -> Any:  # as dataclasses.field
     return dataclasses.field(default=default, metadata={"help": help, **more})
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What `askback serve` needs. Times are seconds."""
+    """The settings of `askback serve`. Times are in seconds."""
 
     listen: str = _setting(
         "127.0.0.1:50051", "The address to listen on; port 50051 by default.", metavar="HOST[:PORT]"
@@ -130,7 +129,7 @@ class Config:
         "",
         "How long ended jobs are kept, by STATE, NAMESPACE:STATE or default. Needs a unit: 30d, 1d12h.",
         metavar="STATE=TIME,…",
-        by_name=ended_retention,
+        by_name=job_retention,
     )
     allow_short_retention: bool = _setting(
         False, "Allow a retention under 1 h: jobs and answers are deleted that soon after their end."
@@ -172,18 +171,17 @@ class Config:
 
     @property
     def host(self) -> str:
-        """The host that is listened on."""
+        """The host to listen on."""
         return address(with_port(self.listen))[0]
 
-    def checked(self, places: Mapping[str, str] | None = None) -> Config:
-        """The same settings, completed (port, database driver), if they make sense together. Raises
-        ConfigError.
+    def validate(self, places: Mapping[str, str] | None = None) -> Config:
+        """The settings with the port and the database driver filled in. Raises ConfigError.
 
-        `places` say, by a setting's name, where its value stands; without one it is called by its flag.
+        `places` has by name where a value was set, for messages; the default is the flag.
         """
 
         def at(name: str) -> str:
-            shown = masked(self.db) if name == "db" else getattr(self, name)
+            shown = mask_password(self.db) if name == "db" else getattr(self, name)
             return (places or {}).get(name) or f"{SETTINGS[name].flag} {shown}"
 
         given = {"listen": with_port(self.listen)}
@@ -213,7 +211,7 @@ class Config:
                     setting.by_name(getattr(self, name))
                 except ValueError as error:
                     raise ConfigError(f"{at(name)}: {error}") from None
-        for name, kept in ended_retention(self.retention).items():
+        for name, kept in job_retention(self.retention).items():
             if kept < SHORT_RETENTION and not self.allow_short_retention:
                 raise ConfigError(
                     f"{at('retention')}: {name} would be kept for {kept.total_seconds():g} s only, jobs and "
@@ -240,27 +238,27 @@ class Config:
 
     @property
     def queue_limits(self) -> Mapping[str, int]:
-        """How many jobs run at once, by `TYPE` or `NAMESPACE:TYPE`."""
+        """The limits of running jobs, by `TYPE` or `NAMESPACE:TYPE`."""
         return running_limits(self.concurrency)
 
     @property
     def limits(self) -> Limits:
         """The limits of the service."""
-        return Limits(retention=ended_retention(self.retention))
+        return Limits(retention=job_retention(self.retention))
 
     @property
     def name(self) -> str:
-        """The replica's name: as set, else host and process."""
+        """The name of the replica: the setting, else host and process id."""
         return self.replica or f"{socket.gethostname()}-{os.getpid()}"
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Config)}  # type: ignore[arg-type]
 )
-"""Every setting by its name, in the order in which people are shown them."""
+"""All settings by name, in the order of help and docs."""
 
 
-def masked(url: str) -> str:
-    """A database's URL without its passwords, for people and logs."""
+def mask_password(url: str) -> str:
+    """A database URL without its passwords, for people and logs."""
     url = re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", r"\1***", url)
     return re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)

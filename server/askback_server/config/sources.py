@@ -1,4 +1,4 @@
-"""Where settings come from: flags over the environment over a TOML file over defaults."""
+"""Reads settings: from flags, else the environment, else a TOML file, else the default."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from askback._text.files import file_problem
-from askback_server.config.by_name import joined
-from askback_server.config.settings import SETTINGS, Config, ConfigError, Setting, masked
+from askback_server.config.by_name import join_pairs
+from askback_server.config.settings import SETTINGS, Config, ConfigError, Setting, mask_password
 
 FILE_VARIABLE = "ASKBACK_CONFIG"
 OF_CLIENTS = frozenset(
@@ -32,96 +32,95 @@ OF_CLIENTS = frozenset(
         "TIMEOUT",
     )
 )
-"""Variables that programs and the command line read, and the server does not."""
+"""Variables of clients and of the command line, which the server does not read."""
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """The settings in force, and the origin of each by its name: a flag, a variable, a file or `default`."""
+    """Settings, and the origin of each by name: a flag, a variable, a file or `default`."""
 
     config: Config
     origins: Mapping[str, str]
 
     def as_toml(self) -> str:
-        """The settings as a file that `--config` takes, origins as comments, passwords masked."""
+        """The settings as a file for `--config`, with origins as comments and without passwords."""
         values = {name: getattr(self.config, name) for name in SETTINGS}
-        values["db"] = masked(self.config.db)
-        # A JSON text is a TOML text too, and so are its numbers and its true and false.
+        values["db"] = mask_password(self.config.db)
+        # JSON strings, numbers, true and false are valid TOML.
         lines = {f"{n} = {json.dumps(v, ensure_ascii=False)}": self.origins[n] for n, v in values.items()}
         width = max(map(len, lines))
         return "".join(f"{line:<{width}}  # {origin}\n" for line, origin in lines.items())
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Config:
-    """The settings in force. Raises ConfigError."""
+def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Config:
+    """The settings. Raises ConfigError."""
     return effective(flags, environment).config
 
 
-def effective(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Effective:
-    """The settings in force and where they come from. Raises ConfigError.
+def effective(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Effective:
+    """The settings and their origins. Raises ConfigError.
 
-    `flags` are by the settings' names, None where one was not given; `config` among them, or
-    ASKBACK_CONFIG in the environment, names a TOML file.
+    `flags` has values by name, None for a flag that was not given. `config` in it, or ASKBACK_CONFIG in the
+    environment, names a TOML file.
     """
-    given = _given(flags, environment)
-    config = Config(**given.values).checked(given.places)
+    given = _collect(flags, environment)
+    config = Config(**given.values).validate(given.places)
     return Effective(config, {name: given.origins.get(name, "default") for name in SETTINGS})
 
 
-def database_url(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
-    """The database alone: who migrates it needs neither the tokens nor the certificates of those who
-    serve. Raises ConfigError."""
-    given = _given(flags, environment)
-    return Config(db=given.values.get("db", Config().db)).checked(given.places).db
+def database_url(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> str:
+    """Only the database URL: a migration needs no files of tokens and certificates. Raises ConfigError."""
+    given = _collect(flags, environment)
+    return Config(db=given.values.get("db", Config().db)).validate(given.places).db
 
 
-def token_file(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
-    """The path of the token file alone; empty if none is set. Raises ConfigError."""
-    found: str = _given(flags, environment).values.get("auth", "")
+def token_file(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> str:
+    """Only the path of the token file; empty if none is set. Raises ConfigError."""
+    found: str = _collect(flags, environment).values.get("auth", "")
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """The settings that are not left to their defaults."""
+class _Collected:
+    """The settings that were set."""
 
-    values: dict[str, Any]
+    values: dict[str, Any]  # of the kind of each setting
     origins: dict[str, str]
     places: dict[str, str]
-    """What an error calls each: where it stands, with its value."""
+    """Where each was set, with its value, for errors."""
 
 
-def _given(flags: Mapping[str, Any], environment: Mapping[str, str] | None) -> _Given:
+def _collect(flags: Mapping[str, object], environment: Mapping[str, str] | None) -> _Collected:
     environment = os.environ if environment is None else environment
     _refuse_misspelt(environment)
-    path = flags.get("config") or environment.get(FILE_VARIABLE) or ""
+    path = str(flags.get("config") or environment.get(FILE_VARIABLE) or "")
     written = _file(path) if path else {}
     if unknown := set(flags) - set(SETTINGS) - {"config"}:
         raise ConfigError(f"unknown settings: {', '.join(sorted(unknown))}")
-    found = _Given({}, {}, {})
+    found = _Collected({}, {}, {})
     for name, setting in SETTINGS.items():
         if (value := flags.get(name)) is not None:
-            origin, place = setting.flag, f"{setting.flag} {_shown(setting, value)}"
+            origin, place = setting.flag, f"{setting.flag} {_mask(setting, value)}"
         elif (text := environment.get(setting.variable)) is not None:
-            origin, place = setting.variable, f"{setting.variable}={_shown(setting, text)!r}"
-            value = _parsed(setting, text, place)
+            origin, place = setting.variable, f"{setting.variable}={_mask(setting, text)!r}"
+            value = _parse(setting, text, place)
         elif name in written:
-            origin, place = path, f"{path}: {name} = {_shown(setting, written[name])!r}"
-            value = _typed(setting, written[name], place)
+            origin, place = path, f"{path}: {name} = {_mask(setting, written[name])!r}"
+            value = _check_type(setting, written[name], place)
         else:
             continue
-        if not setting.takes(value):
+        if not setting.allows(value):
             raise ConfigError(f"{place} must be {setting.wants}")
         found.values[name], found.origins[name], found.places[name] = value, origin, place
     return found
 
 
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
-    """Raise ConfigError for a variable that is most likely a setting's, misspelt.
+    """Raise ConfigError for a variable that is probably a misspelt setting.
 
-    Others that begin alike are let be: Kubernetes sets ASKBACK_SERVICE_HOST and more beside a service that
-    is called askback.
+    Others with the prefix are ignored: for a service named askback Kubernetes sets ASKBACK_SERVICE_HOST and
+    more.
     """
     known = {setting.variable: setting.variable.replace("_", "") for setting in SETTINGS.values()}
     known[FILE_VARIABLE] = FILE_VARIABLE.replace("_", "")
@@ -134,8 +133,8 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
             raise ConfigError(f"{name} in the environment is not a setting; did you mean {bare[near[0]]}?")
 
 
-def _file(path: str) -> Mapping[str, Any]:
-    """What a file sets. Raises ConfigError for one that cannot be read, or sets what there is not."""
+def _file(path: str) -> Mapping[str, object]:
+    """The settings of a file. Raises ConfigError if it cannot be read or has unknown settings."""
     try:
         written = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -150,20 +149,20 @@ def _file(path: str) -> Mapping[str, Any]:
     return written
 
 
-def _parsed(setting: Setting, text: str, where: str) -> Any:
+def _parse(setting: Setting, text: str, where: str) -> object:
     try:
         return _SWITCHES[text.lower()] if setting.kind is bool else setting.kind(text)
     except (KeyError, ValueError):
         raise ConfigError(f"{where} must be {_kind_and_range(setting)}") from None
 
 
-def _typed(setting: Setting, value: Any, where: str) -> Any:
-    """A file's value, which must have the setting's own type; a whole number is a number too."""
+def _check_type(setting: Setting, value: object, where: str) -> Any:
+    """A value of the file, which must have the type of the setting; an integer is a valid float."""
     if setting.kind is float and type(value) is int:
         return float(value)
     if setting.by_name is not None and isinstance(value, dict):
         try:
-            return joined(value)
+            return join_pairs(value)
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from None
     if type(value) is not setting.kind:
@@ -176,6 +175,6 @@ def _kind_and_range(setting: Setting) -> str:
     return number + setting.wants
 
 
-def _shown(setting: Setting, value: Any) -> Any:
-    """A value as an error may show it: without a password."""
-    return masked(value) if setting.name == "db" and isinstance(value, str) else value
+def _mask(setting: Setting, value: object) -> object:
+    """A value without a password, for errors."""
+    return mask_password(value) if setting.name == "db" and isinstance(value, str) else value

@@ -150,10 +150,10 @@ def _take_final_action(change: Change, prompt: Prompt) -> None:
         close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
     elif prompt.content.final_action is FinalAction.FAIL_JOB:
         close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED, resume_job=False)
-        failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
+        failure = Failure("PROMPT_EXPIRED", f"no answer to {prompt.key or prompt.prompt_id!r} in time")
         fail_now(change, JobTrigger.FAIL, failure)
     else:
         close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED)
 
 
-_EXPIRED = "nobody answered in time"
+_EXPIRED = "no answer in time"

@@ -220,7 +220,7 @@ class VersionMismatch(Aborted):
 
     def __init__(self, expected: int, version: int) -> None:
         super().__init__(
-            f"expected version {expected} but it is {version}; read again and decide anew", version=version
+            f"expected version {expected} but it is {version}; read again and decide again", version=version
         )
 
 

@@ -63,7 +63,7 @@ class Dispatcher:
         queue: WorkQueue,
         consumers: Consumers,
         clock: DatabaseClock,
-        concurrency: Concurrency | None = None,
+        concurrency: Concurrency,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -100,8 +100,7 @@ class Dispatcher:
         self._consumers.discard(consumer)
 
     def pause(self) -> None:
-        """Lease no more jobs, to anyone. Consumers are told that their queues have been read, so that none
-        waits."""
+        """Lease no more jobs. Consumers learn that their queues have been read, so that none waits."""
         self._paused = True
         for consumer in self._consumers:
             consumer.note_queues_read(consumer.job_types)
@@ -128,7 +127,7 @@ class Dispatcher:
         """Request a scan if the batch made a job claimable, now or later, or made room in a queue with a
         limit."""
         for item in batch:
-            if self._concurrency is not None and self._concurrency.note_commit(item.job):
+            if self._concurrency.note_commit(item.job):
                 self._request_scan(item.job.namespace)
             ready = item.job.ready_at
             if ready is None or item.deleted:
@@ -143,8 +142,7 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    # Not wait_for: before Python 3.12 it swallows a cancel that meets the wake-up.
-                    async with asyncio.timeout(POLL):
+                    async with asyncio.timeout(POLL):  # not wait_for, see Feed.run
                         await self._wake.wait()
                 except TimeoutError:
                     self._request_scan()  # poll: other replicas may have made jobs runnable
@@ -186,9 +184,7 @@ class Dispatcher:
         types, is_last = self._consumers.next_types(consumers, TYPES)
         if not is_last:
             self._rescan.add(namespace)
-        queues = {(namespace, t) for t in types}
-        if self._concurrency is not None:
-            queues = {queue for queue in queues if self._concurrency.is_open(queue)}
+        queues = {(namespace, t) for t in types if self._concurrency.is_open((namespace, t))}
         room = sum(consumer.room() for consumer in consumers)
         share = min(room, max(1, SCAN // max(1, len(queues))))
         limits = {queue[1]: share + self._spread.more(queue) for queue in queues}
@@ -197,48 +193,49 @@ class Dispatcher:
             if queue in queues:
                 limits[queue[1]] += 1
         found = await self._queue.claimable(namespace, limits)
-        lines: dict[QueueKey, deque[str]] = {}
+        candidates: dict[QueueKey, deque[str]] = {}
         truncated = False
         for job_type, ids in found.items():
             truncated = truncated or len(ids) == limits[job_type]
-            line = deque(i for i in ids if i not in self._leasing)
-            self._spread.step_aside((namespace, job_type), line, share)
-            lines[namespace, job_type] = line
+            untried = deque(i for i in ids if i not in self._leasing)
+            self._spread.step_aside((namespace, job_type), untried, share)
+            candidates[namespace, job_type] = untried
         # A consumer removed while the queues were read cannot receive jobs.
         consumers = self._consumers.still_connected(consumers)
         # More jobs than were read may be runnable, and no commit will report them again: rescan.
-        if self._share_out(consumers, lines) and truncated:
+        if self._lease_in_turn(consumers, candidates) and truncated:
             self._rescan.add(namespace)
         for consumer in consumers:
             consumer.note_queues_read(types)
-        if truncated or any(lines.values()):
+        if truncated or any(candidates.values()):
             self._backlog[namespace] = None
 
-    def _share_out(self, consumers: Sequence[Consumer], lines: dict[QueueKey, deque[str]]) -> int:
+    def _lease_in_turn(self, consumers: Sequence[Consumer], candidates: dict[QueueKey, deque[str]]) -> int:
         """Lease one job of each queue in turn, the queue served longest ago first. Returns how many."""
-        given = 0
+        started = 0
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
-        turns = deque(sorted((q for q in lines if lines[q]), key=lambda q: (self._last_served.get(q, 0), q)))
-        while turns:
-            queue = turns.popleft()
+        waiting = [queue for queue, ids in candidates.items() if ids]
+        queues = deque(sorted(waiting, key=lambda q: (self._last_served.get(q, 0), q)))
+        while queues:
+            queue = queues.popleft()
             able = [t for t in consumers if queue[1] in t.job_types and t.room() > 0]
-            limit = self._concurrency.limit(queue) if self._concurrency is not None else None
+            limit = self._concurrency.limit(queue)
             if not able or (limit is not None and len(planned[queue]) >= limit):
                 continue
             consumer = max(able, key=lambda t: t.room())
-            job_id = lines[queue].popleft()
+            job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
-            given += 1
+            started += 1
             if limit is None:
                 self._spawn(self._lease(job_id, queue, consumer))
             else:
                 planned[queue].append((job_id, consumer))
-            if lines[queue]:
-                turns.append(queue)
+            if candidates[queue]:
+                queues.append(queue)
         for queue, tried in planned.items():
             if tried:
                 self._spawn(self._lease_under_lock(queue, tried))
-        return given
+        return started
 
     def _begin_lease(self, job_id: str, queue: QueueKey, consumer: Consumer) -> None:
         """Reserve room at the consumer, and skip the job in scans until `_end_lease`."""
@@ -260,16 +257,12 @@ class Dispatcher:
 
     async def _lease_under_lock(self, queue: QueueKey, planned: Sequence[tuple[str, Consumer]]) -> None:
         """Lease the first jobs of a queue with a limit: as many as the limit leaves room for."""
-        assert self._concurrency is not None
         left = deque(planned)
         try:
             async with self._concurrency.lock_queue(queue, len(planned)) as allowance:
-                leases = []
-                for _ in range(allowance.count if allowance is not None else 0):
-                    assert allowance is not None
-                    leases.append(self._lease(left[0][0], queue, left[0][1], allowance.until))
-                    left.popleft()
-                await asyncio.gather(*leases)
+                if allowance is not None:
+                    granted = [left.popleft() for _ in range(allowance.count)]
+                    await asyncio.gather(*(self._lease(i, queue, c, allowance.until) for i, c in granted))
         except AskbackError as error:
             _log.warning("cannot lock queue %s: %s", queue, error)
         finally:
@@ -295,8 +288,7 @@ class Dispatcher:
         try:
             job = await self._lease_until_known(command)
         except (SessionMoved, SessionNotFound):
-            # The stream of a frozen worker may stay open for long. Without this it would be tried again and
-            # again.
+            # A frozen worker's stream may stay open for long; without this it would be tried again and again.
             _log.info(
                 "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,
@@ -315,14 +307,14 @@ class Dispatcher:
             self._end_lease(job_id, consumer)
 
     async def _lease_until_known(self, command: LeaseJob) -> Job:
-        """Lease a job; while the outcome is unknown, retry. If the first attempt committed and no one handed
-        the lease over, its worker would never hear of it and still block the job for all others."""
+        """Lease a job; retry while the outcome is unknown. A committed lease that is not handed over would
+        block the job until its session expires."""
         while True:
             try:
                 return await self._engine.execute(command)
             except StorageUnavailable as error:
                 if isinstance(error, OutcomeUnknown):
                     command = replace(command, again=True)
-                if not command.again:
+                elif not command.again:
                     raise
             await asyncio.sleep(POLL)

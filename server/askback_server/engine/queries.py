@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
@@ -28,7 +28,7 @@ class VisibleJob:
 
 
 class Queries:
-    """Reads for a principal. What the principal may not see is reported as not found."""
+    """Reads for a principal. A job or prompt that the principal may not see is reported as not found."""
 
     def __init__(self, store: JobStore, hot: HotJobs) -> None:
         self._store = store
@@ -50,6 +50,20 @@ class Queries:
         if aggregate.job is None or not principal.may_use(aggregate.job.namespace):
             raise JobNotFound(job_id)
         return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
+
+    async def within_namespace(self, filter: PromptFilter, principal: Principal) -> PromptFilter:
+        """The filter with the namespace of the job that it names. Raises JobNotFound.
+
+        A console gets an empty namespace for an unknown job: the list is empty then, as it is for a job
+        without prompts for this console.
+        """
+        try:
+            namespace = (await self.job(filter.job_id, principal)).namespace
+        except JobNotFound:
+            if filter.viewer is None:
+                raise
+            namespace = ""
+        return replace(filter, namespace=namespace)
 
     async def visible_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> VisibleJob:
         """A job as the principal may see it: the whole job for a client or worker, the head for a console
@@ -79,11 +93,8 @@ class Queries:
         return prompt
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
-        """A job's deep-understanding state; empty if none was written. Raises JobNotFound.
-
-        The state contains what was asked and answered, so a console may read it only if it may see every
-        prompt of the job.
-        """
+        """The state contains questions and answers, so a console may read it only if it may see every prompt
+        of the job."""
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         job = await self.job(job_id, principal)
         if not principal.has(Role.CLIENT, Role.WORKER):

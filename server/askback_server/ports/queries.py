@@ -11,7 +11,7 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState
 
 
-def has_labels(
+def labels_match(
     labels: Mapping[str, str], each: Mapping[str, str], several: Mapping[str, tuple[str, ...]]
 ) -> bool:
     """Whether labels have each value of `each`, and one of the values for each name in `several`."""
@@ -42,7 +42,7 @@ class JobFilter:
             job.namespace == self.namespace
             and (not self.job_types or job.job_type in self.job_types)
             and (not self.user_ids or job.user_id in self.user_ids)
-            and has_labels(job.labels, self.labels, self.any_labels)
+            and labels_match(job.labels, self.labels, self.any_labels)
             and (self.created_after is None or job.created_at >= self.created_after)
             and (self.created_before is None or job.created_at < self.created_before)
             and job.job_id.endswith(self.id_suffix)
@@ -100,7 +100,7 @@ class PromptFilter:
             and (not self.job_id or prompt.job_id == self.job_id)
             and (not self.job_types or prompt.job_type in self.job_types)
             and (not self.kinds or content.kind in self.kinds)
-            and has_labels(content.labels, self.labels, self.any_labels)
+            and labels_match(content.labels, self.labels, self.any_labels)
             and (not self.groups or not content.audience.groups.isdisjoint(self.groups))
             and (self.viewer is None or prompt.is_for(self.viewer))
         )

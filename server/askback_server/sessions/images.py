@@ -9,7 +9,7 @@ from typing import TypeAlias
 from askback_server.domain.errors import LimitExceeded
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.sessions.memory_budget import FRAME, Account, weight
+from askback_server.sessions.memory_budget import FRAME, Account, body_size
 
 Image: TypeAlias = Job | Prompt
 
@@ -104,7 +104,7 @@ class ViewImages:
         """Keep an image. This may make the view fall behind."""
         if id(image) in self.images:
             return
-        size = weight(image)
+        size = body_size(image)
         self.images[id(image)] = image, size
         self.size += size
         self._all.add(image, size)
@@ -125,7 +125,7 @@ class ViewImages:
             self._all.remove(image, size)
 
     def fall_behind(self) -> None:
-        """Make the view discard what is not being written."""
+        """Make the view discard the images that are not being written."""
         self._fall_behind()
 
     def drop(self, most: int) -> None:

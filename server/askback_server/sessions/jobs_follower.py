@@ -41,7 +41,7 @@ class JobsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What is still to be read for a watcher: the log after a position, then the snapshot."""
+    """The remaining reads for a watcher: the log after a position, then the snapshot."""
 
     log: Position | None = None
     events: int = 0
@@ -131,12 +131,12 @@ class JobsFollower:
         if job.version <= max(self._versions.get(job.job_id, 0), self._ended.get(job.job_id, 0)):
             return
         if deleted or not self._filter.matches(job):
-            may_be_shown = (
+            may_have_matched = (
                 self._without_labels.matches(job) if job.job_type else job.namespace == self._filter.namespace
             )
             self._images.release(self._pending.pop(job.job_id, None))
             # The watcher may have ended jobs, or jobs from before a resume, that are not known here.
-            if job.job_id in self._versions or ((deleted or relabelled) and may_be_shown):
+            if job.job_id in self._versions or ((deleted or relabelled) and may_have_matched):
                 self._versions.pop(job.job_id, None)
                 self._remove(job.job_id)
             return
@@ -212,6 +212,7 @@ class JobsFollower:
                 stop()
 
     def _must_catch_up(self) -> bool:
+        # A method, because mypy would not expect the attribute to change during an `await`.
         return self._behind
 
     async def _read(self, unread: ReadPlan) -> ReadPlan | Refusal:
@@ -247,7 +248,7 @@ class JobsFollower:
         return count
 
     def _forget(self) -> None:
-        """Forget what the watcher has: it is being reset."""
+        """Forget which jobs the watcher has: it is being reset."""
         self._resume_position = self._feed.position
         self._versions = {job.job_id: job.version for job in self._pending.values()}
         self._ended.clear()

@@ -16,7 +16,7 @@ SMALL = 16 * 1024
 """Sizes up to this never wait for room: heartbeats, verdicts, most prompts."""
 
 
-def weight(body: object) -> int:
+def body_size(body: object) -> int:
     """The approximate size of a frame's body."""
     size = getattr(body, "ByteSize", None)
     if size is not None:
@@ -24,10 +24,10 @@ def weight(body: object) -> int:
     for name in ("response", "prompt", "job"):
         inner = getattr(body, name, None)
         if inner is not None and not isinstance(inner, str):
-            more = sum(weight(p) for p in getattr(body, "prompts", ())) + sum(
+            more = sum(body_size(p) for p in getattr(body, "prompts", ())) + sum(
                 len(c.value_json) for c in getattr(body, "checkpoints", ())
             )
-            return weight(inner) + more
+            return body_size(inner) + more
     if isinstance(body, Prompt):
         resolution = body.resolution
         answer = getattr(resolution, "answer", None)

@@ -42,7 +42,7 @@ class ReceiptWatch:
         self.arm()
 
     def close(self) -> None:
-        """Stop."""
+        """Cancel the timer, and set no more."""
         self._closed = True
         self._overdue = lambda _: None  # drop the reference to the stream, which holds this watch
         if self._timer is not None:

@@ -22,7 +22,7 @@ from askback_server.sessions.frames import (
     ServerBody,
     ServerFrame,
 )
-from askback_server.sessions.memory_budget import weight
+from askback_server.sessions.memory_budget import body_size
 from askback_server.sessions.work_frames import WorkHello
 
 Hello: TypeAlias = ConverseHello | WorkHello
@@ -40,7 +40,7 @@ class StreamCore:
         self._heartbeat = heartbeat
         self._next_beat: float | None = None
         self._out: deque[tuple[ServerFrame, int]] = deque()
-        """Frames to be written, with their weight."""
+        """Frames to be written, with their sizes."""
         self._out_bytes = 0
         self._taken_bytes = self._taken_frames = 0
         """Size of the frames returned by the last `drain`: they count until they are written."""
@@ -93,7 +93,7 @@ class StreamCore:
         self._put(ServerFrame(ref, body))
 
     def _put(self, frame: ServerFrame) -> None:
-        size = weight(frame.body)
+        size = body_size(frame.body)
         self._out_bytes += size
         self._out.append((frame, size))
 

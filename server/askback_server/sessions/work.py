@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
@@ -23,7 +23,7 @@ from askback_server.engine.keeper import LiveSession, SessionKeeper
 from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.drop_leases import drop_leases
-from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, Message, ServerFrame
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE
 from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.lease_parcel import lease_parcel
@@ -35,16 +35,6 @@ from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
 _log = logging.getLogger("askback.server.sessions")
-
-ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
-"""Calls that end the lease if they succeed."""
-
-
-class EndLeaseRequest(Message, Protocol):
-    """The request of one of these calls."""
-
-    job_id: str
-    token: int
 
 
 class WorkDeps(StreamDeps, Protocol):
@@ -203,7 +193,7 @@ class WorkSession(StreamSession):
             deps.limits.in_flight,
             deps.max_message_bytes,
         )
-        # The welcome comes before what the worker has missed.
+        # The welcome comes before the missed events.
         frames = self._core.take(10_000)
         self._core.stream.push(welcome, ref)
         for frame in frames:
@@ -222,10 +212,10 @@ class WorkSession(StreamSession):
         """Hold the jobs of a resumed session. Returns those that the worker named and has lost."""
         deps = self._deps
         running = dict(hello.held)
-        still = tuple(await deps.sessions.leases(self.session.session_id))
+        job_ids = tuple(await deps.sessions.leases(self.session.session_id))
         at = 0
-        while at < len(still):
-            at += await self._hold_first(still[at:])
+        while at < len(job_ids):
+            at += await self._hold_first(job_ids[at:])
         for held in tuple(self._core.held.values()):
             job = held.job
             if running.get(job.job_id) != job.token:
@@ -234,12 +224,12 @@ class WorkSession(StreamSession):
                     await self._push(again)
                 continue
             self._core.resume(job, await list_unconfirmed_prompts(deps.jobs, job))
-        return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
+        return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
         """Hold the first of these jobs that still belong to the session. Returns how many ids that covers.
 
-        A job is followed before its latest state is read, so no change in between is missed.
+        A job is followed before its prompts are read, so no resolution in between is missed.
         """
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
@@ -248,19 +238,12 @@ class WorkSession(StreamSession):
                 self._follow(job.job_id)
         return count
 
-    def _holds(self, job_id: str, token: int) -> bool:
-        held = self._core.held.get(job_id)
-        return held is not None and held.job.token == token
-
     def _perform(self, ref: int, call: Call) -> None:
         if not self._opened:
             self._early.append((ref, call))
             return
         # The worker learns the end of the lease from the reply, not from a lost-lease frame as well.
-        ending = None
-        if call.name in ENDS_LEASE:
-            request = cast(EndLeaseRequest, call.request)
-            ending = self._core.ending(request.job_id, request.token)
+        ending = self._core.ending(call)
         self._call(ref, call, None if ending is None else partial(self._lease_ended, ending))
 
     def _lease_ended(self, ending: HeldJob, error: AskbackError | None) -> None:

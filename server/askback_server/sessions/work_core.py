@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
-from askback_server.sessions.frames import Call, ClientFrame, Goodbye, ServerFrame
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Message, ServerFrame
 from askback_server.sessions.lease_book import HeldJob, LeaseBook, lease_of
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.work_frames import (
@@ -24,6 +25,16 @@ from askback_server.sessions.work_frames import (
     WorkHeartbeat,
     WorkHello,
 )
+
+ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
+"""Calls that end the lease if they succeed."""
+
+
+class EndLeaseRequest(Message, Protocol):
+    """The request of one of these calls."""
+
+    job_id: str
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class WorkCore:
         return self.leases.held
 
     def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | NotRun | None:
-        """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        """Take a frame. Returns an action for the driver, if any. Raises BadHello, InvalidField."""
         if isinstance(frame.body, WorkHello):
             # Checked first: a wrong hello must end the stream, not count as said.
             self._check_capacity(frame.body.capacity, "hello.capacity")
@@ -128,7 +139,7 @@ class WorkCore:
         self._catch_up(held)
 
     def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
-        """Continue a lease of a worker that resumed: send what it may have missed."""
+        """Continue a lease of a worker that resumed: send the events that it may have missed."""
         held = self.held.get(job.job_id)
         if held is None or held.job.token != job.token:
             return
@@ -139,7 +150,7 @@ class WorkCore:
         self._catch_up(held)
 
     def _catch_up(self, held: HeldJob) -> None:
-        """Send what was committed while the data was read."""
+        """Send the changes committed while the data was read."""
         held.handed_over = True
         for item in held.buffered:
             self._push_changes(held, item)
@@ -179,10 +190,13 @@ class WorkCore:
         if item.job.cancel_requested_at is not None:
             self._push_cancel(held)
 
-    def ending(self, job_id: str, token: int) -> HeldJob | None:
-        """Mark a lease that the worker is about to end or release. Returns it, if it is held."""
-        held = self.held.get(job_id)
-        if held is None or held.job.token != token:
+    def ending(self, call: Call) -> HeldJob | None:
+        """Mark the lease that a call is about to end. Returns it, if the call ends one that is held."""
+        if call.name not in ENDS_LEASE:
+            return None
+        request = cast(EndLeaseRequest, call.request)
+        held = self.held.get(request.job_id)
+        if held is None or held.job.token != request.token:
             return None
         held.ending = True
         return held

@@ -1,9 +1,9 @@
 """The accept loops of a grpc.aio server: one for each method, and one for all other paths.
 
-grpc.aio has a single loop for all methods it does not know by name, and decodes the path of each call there:
-a path that is not UTF-8 raises in that loop and shuts the server down, before any of our code sees the call.
-And calls of one method wait behind those of all others. Here every method waits in a queue of its own, so a
-flood of one does not delay another, and the path of an unknown method is never decoded.
+grpc.aio has one loop for all methods that are not registered by name, and decodes the path of each call in
+it: a path that is not UTF-8 raises in that loop and shuts the server down before any of our code runs. Calls
+of one method also wait behind those of all others. Here every method has its own queue, so that a flood of
+calls to one method does not delay another, and the path of an unknown method is never decoded.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from grpc._cython import cygrpc
 from grpc.aio._server import Server
 
 RESET: ContextVar[Callable[[], None]] = ContextVar("askback_reset")
-"""In the task of a call: resets the call, as soon as its handler has ended too."""
+"""Set in the task of a call: a function that resets the call once its handler has ended."""
 
 HAS_OWN_LOOPS = hasattr(cygrpc.AioServer, "_make_request_call_future")
-"""Whether the installed grpcio asks for the calls of each method separately; 1.85 does."""
+"""Whether the installed grpcio requests the calls of each method separately, as 1.85 does."""
 
 
 class _Reset:
-    """Lets go of a call: the task that waits for its end holds it, besides its handler."""
+    """Resets a call by cancelling the task that waits for its end: only it and the handler hold the call."""
 
     __slots__ = ("task",)
     task: asyncio.Task[None] | None
@@ -34,14 +34,13 @@ class _Reset:
         if self.task is not None:
             self.task.cancel()
 
-    def ended(self, _: asyncio.Task[None]) -> None:
-        """The task has ended. Its context holds this object: without the task there is no cycle of them."""
+    def release(self, _: asyncio.Task[None]) -> None:
+        """Drop the ended task: its context holds this object, which would be a cycle."""
         self.task = None
 
 
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
-    """An AioServer whose futures for the next call never resolve: each accepts calls until the server
-    stops."""
+    """An AioServer whose futures for the next call are tasks that accept calls until the server stops."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, interceptors: Sequence[Any], options: Any) -> None:
         super().__init__(loop, None, (), interceptors, options, None)
@@ -63,7 +62,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
         resolver = cygrpc._MethodResolver([], self.handlers)
         while True:
             try:
-                # A call without a registered method gets UNIMPLEMENTED, under whatever name.
+                # A call without a registered method gets UNIMPLEMENTED, whatever its path is.
                 call = await (
                     self._request_call() if method is None else self._request_registered_call(method)
                 )
@@ -72,24 +71,25 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
                     raise
                 continue
             handling = cygrpc._handle_rpc(name, resolver, self.interceptors, call, self.loop, False)
-            # The task listens for a cancel by the client first, then runs the handler.
+            # The task first listens for a cancel by the client, then runs the handler.
             reset = _Reset()
             RESET.set(reset)
             task = self.loop.create_task(cygrpc._schedule_rpc_coro(handling, call, self.loop, name))
             reset.task = task
             self.calls.add(task)
             task.add_done_callback(self.calls.discard)
-            task.add_done_callback(reset.ended)
-            # The core resets a call that has no references and no status yet.
+            task.add_done_callback(reset.release)
+            # gRPC's core resets a call without a status once nothing refers to it.
             del handling, call, reset, task
 
 
+# Any: grpc-stubs knows neither the internals of grpcio nor `add_registered_method_handlers`.
 def aio_server(options: Sequence[tuple[str, int]], interceptors: Sequence[Any] = ()) -> Any:
-    """A grpc.aio server. Add handlers by `add_registered_method_handlers` only."""
+    """A grpc.aio server. Add handlers only by its `add_registered_method_handlers`."""
     if not HAS_OWN_LOOPS:
         return grpc.aio.server(interceptors=list(interceptors), options=list(options))
-    # Made without its `__init__`, whose AioServer would be thrown away: grpcio logs that, and by a reference
-    # to an object that is gone. What `__init__` adds to the options is for compression and call tracers.
+    # Without its `__init__`, which would create an AioServer to be thrown away: grpcio logs that, through a
+    # reference to a deleted object. `__init__` adds options for compression and call tracers only.
     server: Any = object.__new__(Server)
     server._loop = cygrpc.get_working_loop()
     server._server = _Acceptor(server._loop, interceptors, tuple(options))

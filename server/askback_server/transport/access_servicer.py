@@ -1,24 +1,22 @@
-"""AccessService: who the caller is."""
+"""AccessService: tells callers how they were authenticated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from askback.v1 import access_service_pb2 as pb
-from askback_server.transport.call_context import current_principal
+from askback_server.transport.call_context import Context, current_principal
 from askback_server.transport.tokens import Credentials
 
 
 class AccessServicer:
-    """What every authenticated caller may ask."""
+    """Serves every authenticated caller. The contract documents the method."""
 
-    def __init__(self, credentials: Callable[[Any], Credentials]) -> None:
-        """`credentials` gives what the caller of the call with this gRPC context showed."""
+    def __init__(self, credentials: Callable[[Context], Credentials]) -> None:
+        """`credentials` returns the credentials of the call with this context."""
         self._credentials = credentials
 
-    async def WhoAmI(self, _: pb.WhoAmIRequest, context: Any) -> pb.WhoAmIResponse:
-        """As the contract says."""
+    async def WhoAmI(self, _: pb.WhoAmIRequest, context: Context) -> pb.WhoAmIResponse:
         principal, shown = current_principal(), self._credentials(context)
         response = pb.WhoAmIResponse(
             subject=principal.subject,

@@ -1,4 +1,4 @@
-"""How calls end: counted, with one line in the log, and with the status of what ended them."""
+"""Ends calls: counts them, writes one log line, and sends the status of their error."""
 
 from __future__ import annotations
 
@@ -8,47 +8,45 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any, TypeAlias
 
 import grpc
 
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.principals import Principal
 from askback_server.transport.acceptor import RESET
-from askback_server.transport.call_context import CallContext
-from askback_server.transport.errors import abort, code_of, known
+from askback_server.transport.call_context import CallContext, Context
+from askback_server.transport.errors import abort, code_of, to_caller_error
 from askback_server.transport.tokens import Metadata
 
 REQUEST_ID = "askback-request-id"
-"""Metadata of a request, and of its answer: the initial of a stream, the trailing of a unary call that
-fails, and of one that does not only if its caller sent an id (metadata costs both sides some 10 µs)."""
+"""The metadata key of the request id. A stream returns it in its initial metadata, a failed unary call in its
+trailing metadata, and a successful one only if its caller sent an id, as metadata costs each side 10 µs."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
 
 _HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 FAREWELL = 5.0
-"""Seconds that a client has for reading why its call has ended, before the call is reset."""
+"""Seconds that a client has to read the status of a failed call. Then the call is reset."""
 
 _log = logging.getLogger("askback.server.calls")
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What is known of a call before its handler runs."""
+    """A call before its handler runs."""
 
     method: str
     metadata: Metadata
     started: float
     principal: Principal | None = None
-    """None: only the context knows the caller's certificate, or the method needs no caller."""
+    """None if the method needs no caller, or if authentication needs the certificate, which only the context
+    has."""
     error: AskbackError | None = None
 
 
-def sent_id(metadata: Metadata) -> str:
-    """The caller's own request id; empty if there is none, or one that makes no sense."""
+def request_id_of(metadata: Metadata) -> str:
+    """The request id that the caller sent; empty if there is none, or an invalid one."""
     for key, value in metadata:
         if key == REQUEST_ID:
             return value if isinstance(value, str) and _SANE_REQUEST_ID.match(value) else ""
@@ -61,35 +59,38 @@ async def end_call(
     arrival: Arrival,
     request_id: str,
     call: CallContext | None,
-    request: Any,
+    request: object,
     ended: Counter[tuple[str, str]],
     *,
     quiet: bool = False,
     urgent: bool = False,
 ) -> None:
-    """Count a call that failed, write its line, and send its status. Returns, for the error to be raised on,
-    only where grpc itself handles it."""
+    """Count a failed call, log it, and send its status.
+
+    Raises grpc's AbortError once the status is sent, or CancelledError if the client cannot receive it.
+    Returns only for an AbortError or a cancel that grpc must handle itself: raise it again then.
+    """
     error = _leaf(raised)
-    if _is_grpcs_own(error):
+    if _is_for_grpc(error):
         code = status_of(context) if isinstance(error, grpc.aio.AbortError) else grpc.StatusCode.CANCELLED
         ended[arrival.method, code.name] += 1
-        # Each connection watches the health, and ends that by a cancel: no news.
+        # Every connection watches the health and ends the watch with a cancel: that is normal.
         level = logging.DEBUG if arrival.method == _HEALTH_WATCH else logging.INFO
         note_call(level, arrival, code, request_id, call, request)
         if not isinstance(error, grpc.aio.AbortError):
-            # The peer is gone. As a failed batch grpc would log it with a traceback.
+            # The client has disconnected. grpc would log the failed write with a traceback.
             raise asyncio.CancelledError from None
         if error is not raised:
             raise error from None
         return
-    shown = known(error)
+    shown = to_caller_error(error)
     code = code_of(shown)
     ended[arrival.method, code.name] += 1
     level = logging.ERROR if code is grpc.StatusCode.INTERNAL else logging.INFO
     if not quiet:
         note_call(level, arrival, code, request_id, call, request, shown.reason)
     try:
-        # A client that does not read does not read its status, and what it was sent stays in memory.
+        # A client that does not read would not read its status either, and its messages would stay in memory.
         async with asyncio.timeout(0.0 if urgent else FAREWELL):
             await abort(context, shown, (REQUEST_ID, request_id))
     except TimeoutError:
@@ -98,15 +99,15 @@ async def end_call(
     except grpc.aio.AbortError:
         raise
     except grpc.aio.BaseError:
-        raise asyncio.CancelledError from None  # the peer is gone
+        raise asyncio.CancelledError from None  # the client has disconnected
 
 
 def _cannot_reset() -> None:
-    """With an accept loop of grpcio's own."""
+    """Used with the accept loop of grpcio, which cannot reset a call."""
 
 
 class LogQuota:
-    """So many log lines a second: callers that nobody knows must not fill the disk."""
+    """Limits log lines per second, so that unauthenticated callers cannot fill the disk."""
 
     def __init__(self, lines: int) -> None:
         self._lines = lines
@@ -114,7 +115,7 @@ class LogQuota:
         self._used = 0
 
     def take(self) -> bool:
-        """Whether one more line may be written now."""
+        """Use one line of this second. Returns False if there was none left."""
         second = int(monotonic())
         if second != self._second:
             self._second, self._used = second, 0
@@ -123,18 +124,18 @@ class LogQuota:
 
 
 def _leaf(error: BaseException) -> BaseException:
-    """The error itself, or the one that a group of a task group's errors stands for."""
+    """The error itself, or of the exception group of a task group the first of our errors, else the first."""
     while isinstance(error, BaseExceptionGroup):
         ours, _ = error.split(AskbackError)
         error = (ours or error).exceptions[0]
     return error
 
 
-def _is_grpcs_own(error: BaseException) -> bool:
-    """A real cancel, an abort, or a peer that is gone.
+def _is_for_grpc(error: BaseException) -> bool:
+    """Whether grpc handles the error: a cancel of the call, an abort, or a client that has disconnected.
 
-    A CancelledError that leaked out of the handler without a cancel of the call is none of these:
-    raised on, it would end the call without a status, and its caller would wait for ever.
+    A CancelledError that a handler raises without a cancel of the call is none of these: passed on, it
+    would end the call without a status, and its caller would wait until its deadline, or forever.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -143,13 +144,13 @@ def _is_grpcs_own(error: BaseException) -> bool:
 
 
 def status_of(context: Context) -> grpc.StatusCode:
-    """The code that a handler has set; OK if it has set none."""
+    """The code that the handler has set, or OK."""
     code: grpc.StatusCode | None = context.code()  # None until a handler sets one
     return grpc.StatusCode.OK if code is None else code
 
 
 def logs_calls(level: int) -> bool:
-    """Whether the log has lines about calls at this level."""
+    """Whether calls are logged at this level."""
     return _log.isEnabledFor(level)
 
 
@@ -159,10 +160,10 @@ def note_call(
     code: grpc.StatusCode,
     request_id: str,
     call: CallContext | None,
-    request: Any,
+    request: object,
     reason: str = "",
 ) -> None:
-    """One line about a call: names and numbers, never content."""
+    """Log a call: its names and numbers, never its content."""
     if not _log.isEnabledFor(level):
         return
     fields = {
@@ -183,9 +184,9 @@ def note_call(
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Whether a record of grpc's says more than that the peer was gone when a call's status was sent.
+    """Whether a record of grpc reports more than a client that disconnected before it got its status.
 
-    grpc logs that with a traceback, and any caller, one without a token too, can have as many as it likes.
+    grpc logs each of these with a traceback, and any caller can cause any number of them without a token.
     """
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, grpc.aio.BaseError) or isinstance(error, grpc.aio.UsageError)

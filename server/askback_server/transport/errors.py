@@ -1,7 +1,7 @@
-"""The one mapping from what can be wrong to gRPC: a status for a call, an error frame on a stream.
+"""Maps errors to gRPC: to the status of a call, or to an error frame on a stream.
 
-A status travels in the trailers of its call, which clients cap at 8 KiB: what would not fit is cut.
-The message goes there twice, percent-encoded as text and in base64 with the details.
+A status is sent in the trailers of its call, which clients limit to 8 KiB, so long texts are cut. Its
+message is there twice: percent-encoded as text, and in base64 within the details.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
@@ -21,6 +21,7 @@ from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.json_text import Violation, cap_violations
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
+from askback_server.transport.call_context import Context
 from askback_server.transport.convert.prompts import result_bytes, violation_messages
 from askback_server.transport.convert.values import put_span
 
@@ -50,7 +51,7 @@ _log = logging.getLogger("askback.server.errors")
 
 
 class AnswerRefused(AskbackError):
-    """The verdict on a unary answer that is not OK; it is kept under its answer_id like any other."""
+    """A unary answer was not accepted. The verdict is stored under its answer_id like any other."""
 
     def __init__(self, message: str, result: AnswerResult, **metadata: object) -> None:
         super().__init__(message, prompt_id=result.prompt.prompt_id, **metadata)
@@ -58,31 +59,31 @@ class AnswerRefused(AskbackError):
 
 
 class AnswerInvalid(AnswerRefused, errors.InvalidArgument):
-    """INVALID."""
+    """The answer does not fit the prompt."""
 
     reason = "ANSWER_INVALID"
 
 
 class AnswerStale(AnswerRefused, errors.Aborted):
-    """STALE."""
+    """The answer is for an older revision of the prompt."""
 
     reason = "PROMPT_STALE"
 
 
 class AnswerLate(AnswerRefused, errors.FailedPrecondition):
-    """CLOSED."""
+    """The prompt was closed before the answer arrived."""
 
     reason = "PROMPT_CLOSED"
 
 
-def taken_answer(result: AnswerResult) -> AnswerResult:
-    """The verdict, where it is OK for a unary call. Raises AnswerRefused where it is not."""
+def require_accepted(result: AnswerResult) -> AnswerResult:
+    """The verdict of an accepted answer. Raises AnswerRefused for any other."""
     prompt = result.prompt
     match result.status:
         case AnswerStatus.INVALID:
             raise AnswerInvalid("the answer was refused; correct it and send it as a new one", result)
         case AnswerStatus.STALE:
-            text = "the prompt has changed since it was shown; show it again and ask anew"
+            text = "the prompt has changed since it was shown; show it again and ask again"
             raise AnswerStale(text, result, revision=prompt.revision)
         case AnswerStatus.CLOSED:
             raise AnswerLate(f"the prompt is closed: {prompt.state}", result, state=prompt.state)
@@ -90,7 +91,7 @@ def taken_answer(result: AnswerResult) -> AnswerResult:
 
 
 def code_of(error: BaseException) -> StatusCode:
-    """The canonical code of an error; INTERNAL for what is not one of ours."""
+    """The status code of an error; INTERNAL for an error that is not ours."""
     for cls in type(error).__mro__:
         code = _CODES.get(cls)
         if code is not None:
@@ -99,19 +100,21 @@ def code_of(error: BaseException) -> StatusCode:
 
 
 def code_number(code: StatusCode) -> int:
-    """A code as it is written on the wire."""
+    """The number of a code on the wire."""
     number: int = code.value[0]
     return number
 
 
 class InternalError(AskbackError):
-    """A bug of ours, as the caller sees it."""
+    """What a caller gets for a bug of the service."""
 
     reason = "INTERNAL"
 
 
-def known(error: BaseException) -> AskbackError:
-    """The error as the caller may see it: its own, or INTERNAL with an id that the log names."""
+def to_caller_error(error: BaseException) -> AskbackError:
+    """The error that the caller gets. An error that is not ours is logged under a new id and becomes INTERNAL
+    with this id, so that its text stays in the log.
+    """
     if isinstance(error, AskbackError) and code_of(error) is not StatusCode.INTERNAL:
         return error
     if isinstance(error, InternalError):
@@ -124,8 +127,8 @@ def known(error: BaseException) -> AskbackError:
 
 
 def to_status(error: BaseException) -> status_pb2.Status:
-    """The status of a call: exactly one ErrorInfo, then what else its error has to say."""
-    shown = known(error)
+    """The status of a call: one ErrorInfo, and BadRequest, RetryInfo or AnswerResult where they apply."""
+    shown = to_caller_error(error)
     status = status_pb2.Status(code=code_number(code_of(shown)), message=_cut(shown.message, _MESSAGE_BYTES))
     _add(
         status,
@@ -143,13 +146,13 @@ def to_status(error: BaseException) -> status_pb2.Status:
         put_span(retry.retry_delay, timedelta(seconds=shown.retry_after))
         _add(status, retry)
     if isinstance(shown, AnswerRefused):
-        _add(status, _fitting(shown.result, _STATUS_BYTES - status.ByteSize()))
+        _add(status, _fit_result(shown.result, _STATUS_BYTES - status.ByteSize()))
     return status
 
 
-async def abort(context: Any, error: BaseException, *metadata: tuple[str, str]) -> NoReturn:
-    """End a call with the status of an error. Every status that the service makes is made here."""
-    shown = known(error)
+async def abort(context: Context, error: BaseException, *metadata: tuple[str, str]) -> NoReturn:
+    """End a call with the status of an error. The service ends calls with an error only here."""
+    shown = to_caller_error(error)
     status = to_status(shown)
     trailers = (*metadata, (DETAILS, status.SerializeToString()))
     await context.abort(code_of(shown), status.message, trailers)
@@ -157,8 +160,8 @@ async def abort(context: Any, error: BaseException, *metadata: tuple[str, str]) 
 
 
 def to_frame_error(error: BaseException) -> stream_pb2.FrameError:
-    """The error of one frame of a stream; it says what the unary call's status would."""
-    shown = known(error)
+    """The error of one frame of a stream, with the same content as the status of the unary call."""
+    shown = to_caller_error(error)
     frame = stream_pb2.FrameError(
         code=code_number(code_of(shown)),
         reason=f"ERROR_REASON_{shown.reason}",
@@ -183,14 +186,14 @@ def _metadata(error: AskbackError) -> dict[str, str]:
 
 def _violations(error: AskbackError) -> tuple[Violation, ...]:
     if isinstance(error, errors.InvalidField):
-        return tuple(_within_room(error.violations))
+        return tuple(_fit_violations(error.violations))
     if isinstance(error, AnswerInvalid):
-        return tuple(_within_room(error.result.violations))
+        return tuple(_fit_violations(error.result.violations))
     return ()
 
 
-def _within_room(violations: Iterable[Violation]) -> Iterable[Violation]:
-    """As many as fit; the first one always does."""
+def _fit_violations(violations: Iterable[Violation]) -> Iterable[Violation]:
+    """The first violations, cut, that fit into a status."""
     room = _VIOLATIONS_BYTES
     for violation in cap_violations(violations):
         short = Violation(
@@ -202,8 +205,8 @@ def _within_room(violations: Iterable[Violation]) -> Iterable[Violation]:
         yield short
 
 
-def _fitting(result: AnswerResult, room: int) -> hitl_service_pb2.AnswerResult:
-    """The verdict, with as much of its prompt as has room; GetPrompt has the rest."""
+def _fit_result(result: AnswerResult, room: int) -> hitl_service_pb2.AnswerResult:
+    """The verdict, without the parts of its prompt that do not fit into `room` bytes: GetPrompt has them."""
     message = hitl_service_pb2.AnswerResult.FromString(result_bytes(result))
     for drop in (_drop_content, _drop_answer, _drop_violations, _drop_prompt):
         if message.ByteSize() <= room:
@@ -224,7 +227,7 @@ def _drop_answer(message: hitl_service_pb2.AnswerResult) -> None:
 
 
 def _drop_violations(message: hitl_service_pb2.AnswerResult) -> None:
-    message.ClearField("violations")  # BadRequest has them
+    message.ClearField("violations")  # BadRequest has them too
 
 
 def _drop_prompt(message: hitl_service_pb2.AnswerResult) -> None:
@@ -232,7 +235,7 @@ def _drop_prompt(message: hitl_service_pb2.AnswerResult) -> None:
 
 
 def _cut(text: str, most: int) -> str:
-    """The text, storable as UTF-8, in at most so many bytes."""
+    """The text, valid as UTF-8, cut to `most` bytes."""
     if len(text) <= most and text.isascii():
         return text
     raw = text.encode("utf-8", "backslashreplace")

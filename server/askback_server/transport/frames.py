@@ -14,7 +14,7 @@ from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
 
 
-def frame_body(frame: Any) -> tuple[str, Any]:
+def frame_body(frame: Any) -> tuple[str, Any]:  # a frame of either service
     """The name and the message of a client frame's body. Raises InvalidField for a frame without one."""
     name = frame.WhichOneof("body")
     if name is None:

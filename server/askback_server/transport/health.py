@@ -1,23 +1,24 @@
-"""grpc.health.v1 for callers that nobody knows: a fixed set of names, and no watcher holds up another."""
+"""grpc.health.v1 for unauthenticated callers."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from grpc_health.v1 import health_pb2
 
 from askback_server.domain.errors import ServiceNotFound
+from askback_server.transport.call_context import Context
 from askback_server.transport.errors import abort
 
 _STATUS = health_pb2.HealthCheckResponse
 
 
 class Health:
-    """Says which services take calls.
+    """Reports which services accept calls.
 
-    grpcio's own servicer keeps what callers name, forgets the other watchers of a name when one leaves, and
-    writes to a watcher under the lock that a change of status needs; so this one is ours.
+    The servicer of grpcio is not used: it stores every name that a caller asks for, forgets the other
+    watchers of a name when one leaves, and writes to a watcher while it holds the lock that a change of
+    status needs. Here the names are fixed, and watchers do not wait for each other.
     """
 
     def __init__(self) -> None:
@@ -25,29 +26,29 @@ class Health:
         self._changed = asyncio.Event()
 
     def set(self, service: str, status: int) -> None:
-        """Say so to checks and to watchers."""
+        """Set the status of a service and send it to the watchers."""
         self._status[service] = status
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def Check(
-        self, request: health_pb2.HealthCheckRequest, context: Any
+        self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> health_pb2.HealthCheckResponse:
-        """A service's status; NOT_FOUND for one that is not there."""
+        """The status of a service. NOT_FOUND for an unknown one."""
         status = self._status.get(request.service)
         if status is None:
             await abort(context, ServiceNotFound(request.service))
         return _STATUS(status=status)
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        """A service's status whenever it changes, the present one first."""
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
+        """The current status of a service, and then each change of it."""
         service = request.service if request.service in self._status else None
-        del request  # nothing of what an unknown caller sent is kept
-        told = None
+        del request  # keep nothing that an unauthenticated caller sent
+        sent = None
         while True:
             changed = self._changed
             status = _STATUS.SERVICE_UNKNOWN if service is None else self._status[service]
-            if status != told:
+            if status != sent:
                 await context.write(_STATUS(status=status))
-                told = status
+                sent = status
             await changed.wait()

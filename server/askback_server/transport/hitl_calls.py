@@ -1,13 +1,12 @@
-"""The calls of HitlService that a stream and a unary RPC share, by their frame's name."""
+"""The calls of HitlService that unary RPCs and the frames of Converse share."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
-from askback_server.domain.errors import JobNotFound, NotTestMode
+from askback_server.domain.errors import NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.sizes import fit_bytes
@@ -26,48 +25,38 @@ from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
 class HitlCalls:
-    """Each takes the unary request; what comes of it is what `put_reply` takes.
+    """Performs calls for a principal. Each method has the name of its frame and takes the unary request.
 
-    Commands are queued before the call returns, in the order of the calls. Raises AskbackError, or
-    gives it through the awaitable.
+    `convert/replies.py` converts the replies.
+    A command is queued before the method returns, so that commands keep the order of the calls. Raises
+    AskbackError at once, or through the awaitable.
     """
 
     def __init__(self, replica: Replica, principal: Principal) -> None:
         self._replica = replica
         self._submit = replica.engine.submit
-        self._who = principal
+        self._principal = principal
 
     def answer_prompt(self, request: pb.AnswerPromptRequest) -> Awaitable[AnswerResult]:
-        """The verdict on an answer, whatever it is. Raises NotTestMode for a scripted human's here."""
+        """The verdict on an answer, accepted or not. Raises NotTestMode for an answer marked `test`."""
         if request.test and not self._replica.test_mode:
             raise NotTestMode(request.answer_id)
-        return self._submit(commands.answer_prompt(request, self._who))
+        return self._submit(commands.answer_prompt(request, self._principal))
 
     def claim_prompt(self, request: pb.ClaimPromptRequest) -> Awaitable[Prompt]:
-        """As the contract says."""
-        return self._submit(commands.claim_prompt(request, self._who))
+        return self._submit(commands.claim_prompt(request, self._principal))
 
     def release_prompt(self, request: pb.ReleasePromptRequest) -> Awaitable[Prompt]:
-        """As the contract says."""
-        return self._submit(commands.release_prompt(request, self._who))
+        return self._submit(commands.release_prompt(request, self._principal))
 
     def cancel_prompt(self, request: pb.CancelPromptRequest) -> Awaitable[Prompt]:
-        """As the contract says."""
-        return self._submit(commands.cancel_prompt(request, self._who))
+        return self._submit(commands.cancel_prompt(request, self._principal))
 
     async def list_prompts(self, request: pb.ListPromptsRequest) -> pb.ListPromptsResponse:
-        """As the contract says."""
         replica, limits = self._replica, self._replica.limits
-        filter = prompt_list_filter(request, self._who)
+        filter = prompt_list_filter(request, self._principal)
         if filter.job_id and not request.namespace:
-            try:
-                home = (await replica.queries.job(filter.job_id, self._who)).namespace
-            except JobNotFound:
-                if filter.viewer is None:
-                    raise
-                # To a console a job without a prompt for it and no job are the same in all that follows.
-                home = ""
-            filter = replace(filter, namespace=home)
+            filter = await replica.queries.within_namespace(filter, self._principal)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
         query = digest_of("prompts", replace(filter, viewer=None), who)
@@ -84,41 +73,20 @@ class HitlCalls:
         )
 
     async def get_prompt(self, request: pb.GetPromptRequest) -> pb.GetPromptResponse:
-        """As the contract says."""
-        self._who.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
+        self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
         ref = prompt_ref(request.prompt_id, request.job_id, request.key)
-        prompt = await self._replica.queries.prompt(ref, self._who)
+        prompt = await self._replica.queries.prompt(ref, self._principal)
         return pb.GetPromptResponse(prompt=prompt_message(prompt))
 
     async def list_answers(self, request: pb.ListAnswersRequest) -> pb.ListAnswersResponse:
-        """As the contract says."""
-        self._who.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
+        self._principal.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
         replica, limits = self._replica, self._replica.limits
         ref = prompt_ref(prompt_id(request.prompt_id), "", "")
-        prompt = await replica.queries.prompt(ref, self._who)
+        prompt = await replica.queries.prompt(ref, self._principal)
         query = digest_of("answers", prompt.prompt_id)
         after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else 0
         limit = page_size(request.page_size, limits)
         found = await replica.jobs.list_submissions(prompt.prompt_id, limit + 1, after)
-        kept = fit_bytes(found[:limit], lambda s: 300 + s.answer.size, limits.page_bytes, at_least=1)
-        token = seal(replica.secret, query, [kept[-1].seq]) if len(kept) < len(found) else ""
-        return pb.ListAnswersResponse(answers=map(record_message, kept), next_page_token=token)
-
-    def perform(self, name: str, request: Any) -> Awaitable[Any]:
-        """A call by its frame's name."""
-        started: Awaitable[Any] = _CALLS[name](self, request)
-        return started
-
-
-_CALLS: dict[str, Any] = {
-    name: getattr(HitlCalls, name)
-    for name in (
-        "answer_prompt",
-        "claim_prompt",
-        "release_prompt",
-        "cancel_prompt",
-        "list_prompts",
-        "get_prompt",
-        "list_answers",
-    )
-}
+        fitting = fit_bytes(found[:limit], lambda s: 300 + s.answer.size, limits.page_bytes, at_least=1)
+        token = seal(replica.secret, query, [fitting[-1].seq]) if len(fitting) < len(found) else ""
+        return pb.ListAnswersResponse(answers=map(record_message, fitting), next_page_token=token)

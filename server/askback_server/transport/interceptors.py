@@ -1,12 +1,12 @@
-"""What every call goes through: authentication, a request id, stream limits, errors, one line of log.
+"""Wraps every call: authentication, request id, stream limits, errors, and one log line.
 
-One interceptor does it all, for the four kinds of RPC, and for stream handlers that are coroutines
-(`context.read` and `context.write`) as well as for async generators. Unary calls pay the least: a
-method's handler is wrapped once, not per call.
+One interceptor does it for the four kinds of RPC, and for stream handlers that are coroutines
+(`context.read` and `context.write`) as well as for async generators. A handler is wrapped once per method,
+not per call, to keep unary calls cheap.
 
-A call is authenticated by its metadata before its first message is asked for: grpc.aio receives the message
-of a unary handler before it calls it, so a caller that is refused gets a handler that receives none. What is
-received stays bytes until the handler parses it, so that malformed bytes are an error like every other.
+A call is authenticated by its metadata before its first message is requested: grpc.aio receives the message
+of a unary call before it calls the handler, so a rejected caller gets a handler that receives none. Requests
+stay bytes until the wrapped handler parses them, so that malformed bytes are an error like any other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
@@ -29,16 +29,15 @@ from google.protobuf.message import DecodeError
 from askback_server.domain.errors import AskbackError, InvalidField, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.transport.call_context import CURRENT, CallContext
+from askback_server.transport.call_context import CURRENT, CallContext, Context
 from askback_server.transport.call_ends import (
     REQUEST_ID,
     Arrival,
-    Context,
     LogQuota,
     end_call,
     logs_calls,
     note_call,
-    sent_id,
+    request_id_of,
     status_of,
 )
 from askback_server.transport.certificates import CertificateNames, certificate_names, no_certificate
@@ -48,25 +47,26 @@ from askback_server.transport.open_calls import OpenCall, OpenCalls, StreamConte
 from askback_server.transport.served_calls import ServedCalls
 from askback_server.transport.tokens import Authenticator, Credentials, Metadata
 
-_OPEN_TO_ALL = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
+_PUBLIC = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
 _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.WorkerService/AwaitPrompt"})
-"""Unary calls that count as streams while they wait."""
+"""Unary calls that may wait. While they wait they count as streams."""
 REFUSED_LINES = 20
-"""Log lines a second for calls that are refused before a message of theirs is received. All are counted."""
+"""Log lines per second for calls that are rejected before a message is received. All of them are counted."""
 
+# Requests, responses and handlers are Any below: the interceptor wraps the methods of all services.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-
 _ARRIVAL: ContextVar[Arrival] = ContextVar("askback_arrival")
-"""A call is handled in the task that intercepts it; asking its context again would copy all metadata."""
+"""Set in the task of the call, which runs the interceptor and then the handler. Reading the metadata from the
+context again would copy all of it."""
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The service's only interceptor.
 
-    The log (`askback.server.calls`) has unary calls that are OK at `unary_level`, all others at INFO or, if
-    the fault is ours, ERROR. grpc's own health and reflection services need no token, and are limited and
-    answered like the others. `certificates`: callers may be known by a client certificate.
+    Successful unary calls are logged (`askback.server.calls`) at `unary_level`, internal errors at ERROR, and
+    all other calls at INFO. The health and reflection services of grpc need no token. With `certificates`
+    a client certificate can authenticate a caller.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> None:
         self.streams = OpenCalls(limits, authenticator.generation)
         self.ended: Counter[tuple[str, str]] = Counter()
-        """Calls that have ended, by method and code."""
+        """Number of ended calls by method and code."""
         self.certificates = certificates
         self._limits = limits
         self._authenticator = authenticator
@@ -96,7 +96,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The method's handler, wrapped; for a method that does not exist one that says so."""
+        """The wrapped handler of the method. For an unknown method one that replies UNIMPLEMENTED."""
         started = perf_counter()
         handler = await continuation(handler_call_details)
         method, metadata = handler_call_details.method, handler_call_details.invocation_metadata
@@ -107,7 +107,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             wrapped = self._wrapped[method] = (handler, self._wrap(method, handler))
         principal = None
         try:
-            if not _open_service(method):
+            if not _public_service(method):
                 principal = self._authenticate(metadata, None)
                 if principal is not None and not handler.response_streaming and method not in _WAITING:
                     self._served.check(method, principal.subject)
@@ -118,23 +118,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return wrapped[1]
 
     def _authenticate(self, metadata: Metadata, context: Context | None) -> Principal | None:
-        """Who calls. Without a context None if the certificate must be asked. Raises Unauthenticated."""
+        """The caller. None if its certificate is needed and `context` is None. Raises Unauthenticated."""
         if not self.certificates:
             return self._authenticator.authenticate(metadata, no_certificate)
         if context is None:
             return None
         return self._authenticator.authenticate(metadata, self._names(context))
 
-    async def _refuse(self, _: Any, context: Context) -> None:
-        """The handler of a call that is refused by its metadata: no message of it is received."""
+    async def _refuse(self, _: object, context: Context) -> None:
+        """End a call that was rejected because of its metadata, without receiving a message."""
         arrival = _ARRIVAL.get()
         assert arrival.error is not None
-        request_id = sent_id(arrival.metadata) or self._new_id()
+        request_id = request_id_of(arrival.metadata) or self._new_id()
         quiet = not self._refused_lines.take()
         await end_call(arrival.error, context, arrival, request_id, None, None, self.ended, quiet=quiet)
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        parse: Callable[[bytes], Any] = partial(_parsed, handler.request_deserializer)
+        parse: Callable[[bytes], Any] = partial(_parse, handler.request_deserializer)
         outward = handler.response_serializer
         if handler.request_streaming and handler.response_streaming:
             stream = self._stream(method, handler.stream_stream, None)
@@ -151,15 +151,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _unary(self, method: str, behaviour: Any, parse: Callable[[bytes], Any]) -> Any:
         level = self._unary_level
         ok = (method, grpc.StatusCode.OK.name)
-        waits = method in _WAITING
-        needs_caller = not _open_service(method)
+        may_wait = method in _WAITING
+        needs_caller = not _public_service(method)
 
         async def unary(data: bytes, context: Context) -> Any:
             call: CallContext | None = None
             request: Any = None
             arrival = _ARRIVAL.get()
             principal = arrival.principal
-            request_id = sent_id(arrival.metadata)
+            request_id = request_id_of(arrival.metadata)
             if request_id:
                 context.set_trailing_metadata(((REQUEST_ID, request_id),))
             else:
@@ -172,7 +172,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     CURRENT.set(call)
                     request = parse(data)
                     check_fields(request, self._limits)
-                    if waits and _wait(request):
+                    if may_wait and _waits(request):
                         response = await self._waiting(behaviour, request, context, call, arrival)
                     else:
                         with self._served.serving(principal.subject):
@@ -193,9 +193,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def _waiting(
         self, behaviour: Any, request: Any, context: Context, call: CallContext, arrival: Arrival
     ) -> Any:
-        """A unary call that waits: it counts as a stream, and ends when its caller is no longer welcome."""
-        again, expires = self._credentials(arrival, context)
-        with self.streams.one(call.principal, arrival.method, again, expires) as opened:
+        """Serve a unary call that waits. It counts as a stream, and ends when its caller loses access."""
+        with self._open(call.principal, arrival, context) as opened:
             call.access = opened.access
             try:
                 return await behaviour(request, context)
@@ -204,49 +203,53 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     raise opened.error from None  # type: ignore[misc]
                 raise
 
-    def _credentials(self, arrival: Arrival, context: Context) -> tuple[Callable[[], Principal], Any]:
-        """What asks again who the caller is, and when its credentials expire."""
-        again = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
-        return again, self.credentials(context).expires
+    def _open(
+        self, principal: Principal, arrival: Arrival, context: Context
+    ) -> AbstractContextManager[OpenCall]:
+        """Count a call that stays open. Its caller is authenticated again from time to time."""
+        authenticate = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
+        expires = self.credentials(context).expires
+        return self.streams.open(principal, arrival.method, authenticate, expires)
 
     def credentials(self, context: Context) -> Credentials:
-        """What the caller of the call that is being served showed. Raises Unauthenticated."""
+        """The credentials of the current call. Raises Unauthenticated."""
         return self._authenticator.credentials(_ARRIVAL.get().metadata, self._names(context))
 
     def _names(self, context: Context) -> CertificateNames:
         return partial(certificate_names, context) if self.certificates else no_certificate
 
     def _stream(self, method: str, behaviour: Any, parse: Callable[[bytes], Any] | None) -> Any:
-        service = _open_service(method)
+        service = _public_service(method)
 
         async def stream(data: Any, context: Context) -> Any:
             call: CallContext | None = None
             request: Any = None
             opened: OpenCall | None = None
+            opening: AbstractContextManager[OpenCall]
             arrival = _ARRIVAL.get()
-            request_id = sent_id(arrival.metadata) or self._new_id()
+            request_id = request_id_of(arrival.metadata) or self._new_id()
             with ExitStack() as stack:
                 try:
                     if service:
-                        opening = self.streams.unauthenticated(service, method, context.peer())
+                        opening = self.streams.open_public(service, method, context.peer())
                     else:
                         principal = arrival.principal or self._authenticate(arrival.metadata, context)
                         assert principal is not None
                         call = CallContext(method, request_id, principal)
                         CURRENT.set(call)
-                        opening = self.streams.one(principal, method, *self._credentials(arrival, context))
+                        opening = self._open(principal, arrival, context)
                     opened = stack.enter_context(opening)
                     if call is not None:
                         call.access = opened.access
                     request = data if parse is None else parse(data)
                     del data
-                    if parse is not None and call is not None:  # a stream's own are checked as they are read
+                    if parse is not None and call is not None:  # client streams check what they read
                         check_fields(request, self._limits)
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
-                    watched: Any = StreamContext(context, opened)
+                    watched = StreamContext(context, opened)
                     response = await _run(behaviour(request, watched), watched)
                 except (Exception, asyncio.CancelledError) as raised:
-                    # Within the stack: a stream counts until its client has heard why it ended.
+                    # Within the stack: the stream counts until its client has received the status.
                     urgent = opened is not None and opened.is_urgent
                     await end_call(
                         _reason(raised, opened),
@@ -270,16 +273,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
-async def _refuse_unknown(_: Any, context: Context) -> None:
-    """Handles a call of a method that does not exist. Such calls are not counted: there are endless names."""
+async def _refuse_unknown(_: object, context: Context) -> None:
+    """End a call of an unknown method. These are not counted: the number of names is unbounded."""
     await abort(context, UnknownMethod())
 
 
 _UNKNOWN: Handler = grpc.stream_stream_rpc_method_handler(_refuse_unknown)
 
 
-async def _run(started: Any, context: Context) -> Any:
-    """A stream handler to its end: a generator's messages are written here, a coroutine writes its own."""
+async def _run(started: Any, context: StreamContext) -> Any:
+    """Run a stream handler. Writes the messages of a generator; a coroutine writes its own."""
     if not hasattr(started, "__aiter__"):
         return await started
     async with aclosing(started):
@@ -289,29 +292,29 @@ async def _run(started: Any, context: Context) -> Any:
 
 
 def _reason(raised: BaseException, opened: OpenCall | None) -> BaseException:
-    """Why a stream ends: what its handler raised, or what the server ended it with.
+    """Why a stream ends: its handler's error, or the error with which the server ended it.
 
-    Not kept in a variable of the handler: the error's traceback holds the handler's frame.
+    A function, because a variable of the handler would be a cycle: the error's traceback holds its frame.
     """
     if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
         return opened.error or raised
     return raised
 
 
-def _open_service(method: str) -> str:
-    """`health` or `reflection` for a method that needs no caller; else empty."""
-    return next((name for prefix, name in _OPEN_TO_ALL.items() if method.startswith(prefix)), "")
+def _public_service(method: str) -> str:
+    """`health` or `reflection` for a method that needs no token; else empty."""
+    return next((name for prefix, name in _PUBLIC.items() if method.startswith(prefix)), "")
 
 
-def _parsed(parse: Any, data: bytes) -> Any:
-    """A request from its bytes. Raises InvalidField for bytes that are none."""
+def _parse(deserialize: Any, data: bytes) -> Any:
+    """A request from its bytes. Raises InvalidField if they are malformed."""
     try:
-        return parse(data)
+        return deserialize(data)
     except DecodeError:
         text = "its bytes are not a message of this method; generate the client from this server's contract"
         raise InvalidField.of("request", text) from None
 
 
-def _wait(request: Any) -> bool:
-    """Whether a long poll is to wait at all."""
+def _waits(request: Any) -> bool:
+    """Whether a long poll asks to wait."""
     return bool(request.HasField("wait") and (request.wait.seconds > 0 or request.wait.nanos > 0))

@@ -1,6 +1,6 @@
-"""What a console that may see one of a job's prompts is told of the job: its head, and nothing else.
+"""The head of a job: the fields and events that a console may see if it may see one of the job's prompts.
 
-Both tables name what is told, so a new field or event is withheld until somebody adds it here.
+Both tables list what is sent, so that a new field or event is withheld until it is added here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FIELDS = FieldMask(
         "purge_time",
     ]
 )
-"""Of Job. `rounds` and the numbers of open prompts are added: they count what the console may see."""
+"""Fields of Job. `rounds` and the numbers of open prompts are computed from what the console may see."""
 
 _EVENTS: Mapping[EventType, tuple[str, ...]] = {
     EventType.JOB_CREATED: ("job_type",),
@@ -52,7 +52,7 @@ _EVENTS: Mapping[EventType, tuple[str, ...]] = {
     EventType.JOB_DELETED: (),
     EventType.JOB_WAITS: (),
 }
-"""Events of no prompt that are told, with these keys of their data."""
+"""Events without a prompt that are sent, with the keys of their data that are sent."""
 
 _BY_WORKERS = frozenset(
     {
@@ -64,11 +64,11 @@ _BY_WORKERS = frozenset(
         EventType.PROMPT_REWORDED,
     }
 )
-"""Events of prompts whose actor is as a rule a worker, whose name is no part of the head."""
+"""Events of prompts whose actor is usually a worker. Its name is not sent."""
 
 
-def seen_job_message(seen: VisibleJob) -> job_pb2.Job:
-    """A job as its viewer may see it."""
+def visible_job_message(seen: VisibleJob) -> job_pb2.Job:
+    """The job as its viewer may see it: whole, or its head."""
     whole = job_message(seen.job)
     if seen.asked is None:
         return whole
@@ -81,9 +81,9 @@ def seen_job_message(seen: VisibleJob) -> job_pb2.Job:
 
 
 def event_head(event: Event, sees_prompt: bool) -> job_pb2.JobEvent:
-    """An event for a console, which may see its prompt or not.
+    """An event for a console that may only see the head. `sees_prompt`: it may see the event's prompt.
 
-    Withheld ones keep their place: `seq` has no gaps, and the job's state is told.
+    A withheld event is sent without type and data, so that `seq` has no gaps and the state is known.
     """
     whole = event_message(event)
     if event.prompt_id and sees_prompt:

@@ -1,8 +1,6 @@
-"""WatchJob and WatchJobs over grpc.aio: what a follower tells, written as there is room for it."""
+"""Serves WatchJob and WatchJobs: writes what their followers yield."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
 from askback_server.domain.events import Event
@@ -13,15 +11,16 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
-from askback_server.sessions.memory_budget import weight
+from askback_server.sessions.memory_budget import body_size
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
+from askback_server.transport.open_calls import StreamContext
 from askback_server.transport.streams import open_accounts, write_all
 
 READERS = (Role.CLIENT, Role.WORKER)
 EVENT = 200
-"""Bytes that an event is counted with, besides its data."""
+"""Estimated bytes of an event without its data."""
 
 
 def _event_size(event: Event) -> int:
@@ -30,24 +29,29 @@ def _event_size(event: Event) -> int:
 
 
 async def serve_job(
-    replica: Replica, access: Access, known: Principal, job: Job, after_seq: int, context: Any
+    replica: Replica,
+    access: Access,
+    principal: Principal,
+    job: Job,
+    after_seq: int,
+    context: StreamContext,
 ) -> None:
-    """WatchJob, to its end. `known` is the principal that was let in."""
-    viewer = JobViewer(replica.queries, job, known)
+    """Serve WatchJob until the job has ended. `principal` is the one that `job` was read for."""
+    viewer = JobViewer(replica.queries, job, principal)
 
     def message(event: Event) -> bytes:
-        # Asked when it is written: access may have changed while it waited.
-        told = event_message(event) if viewer.sees_all else event_head(event, viewer.sees_prompt_of(event))
-        return pb.WatchJobResponse(events=[told]).SerializeToString()
+        # Decided when it is written: the access may have changed since.
+        visible = event_message(event) if viewer.sees_all else event_head(event, viewer.sees_prompt_of(event))
+        return pb.WatchJobResponse(events=[visible]).SerializeToString()
 
-    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
+    with replica.watching() as watch, open_accounts(replica, access) as (unsent, writing):
 
-        def access_changed(now: Principal) -> None:
+        def change_access(now: Principal) -> None:
             viewer.change_access(now)
             watch.changed.set()
 
-        access.follow(access_changed, known)
-        async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept, viewer):
+        access.follow(change_access, principal)
+        async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, unsent, viewer):
             if events:
                 await write_all(
                     context, writing, replica.admission.large_messages, events, message, _event_size
@@ -56,7 +60,7 @@ async def serve_job(
                 await context.write(b"")
 
 
-def _news(news: JobsUpdate | Job) -> bytes:
+def _update_message(news: JobsUpdate | Job) -> bytes:
     if isinstance(news, Job):
         return pb.WatchJobsResponse(jobs=[job_message(news)]).SerializeToString()
     rest = pb.WatchJobsResponse(
@@ -66,19 +70,24 @@ def _news(news: JobsUpdate | Job) -> bytes:
 
 
 async def serve_jobs(
-    replica: Replica, access: Access, known: Principal, filter: JobFilter, resume_token: str, context: Any
+    replica: Replica,
+    access: Access,
+    principal: Principal,
+    filter: JobFilter,
+    resume_token: str,
+    context: StreamContext,
 ) -> None:
-    """WatchJobs, to its end."""
+    """Serve WatchJobs until the client leaves or the server drains."""
 
-    def access_changed(now: Principal) -> None:
+    def change_access(now: Principal) -> None:
         now.require(*READERS)
         now.namespace(filter.namespace)
 
-    access.follow(access_changed, known)
-    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
+    access.follow(change_access, principal)
+    with replica.watching() as watch, open_accounts(replica, access) as (unsent, writing):
         follower = JobsFollower(
             filter,
-            known.subject,
+            principal.subject,
             replica.feed,
             replica.log,
             replica.jobs,
@@ -86,12 +95,14 @@ async def serve_jobs(
             watch,
             replica.admission,
             replica.images,
-            kept,
+            unsent,
         )
         async for news in follower.news(resume_token):
-            # Joined, the messages of the jobs and of the rest are one with all of it.
+            # `write_all` combines the messages of the jobs and of the rest.
             items: list[JobsUpdate | Job] = [*news.jobs]
             if news.removed or news.caught_up or news.reset or news.token:
                 items.append(news)
             del news
-            await write_all(context, writing, replica.admission.large_messages, items, _news, weight)
+            await write_all(
+                context, writing, replica.admission.large_messages, items, _update_message, body_size
+            )

@@ -1,7 +1,7 @@
-"""Page tokens: where the next page begins, sealed so that only our own come back.
+"""Page tokens: the cursor of the next page, sealed against changes.
 
-A token holds its cursor readable and a keyed digest over the cursor and the query it belongs to: one
-that was made up, changed, or taken from another query is refused, on every replica alike.
+A token holds the cursor in readable form and a keyed digest over the cursor and its query. Every replica
+rejects a token that is forged, changed, or from another query.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _PURPOSE = b"askback page token\0"
 _LONGEST = 4096
 
 
+# A cursor is Any: only the caller of both functions knows the types of its values.
 def seal(secret: bytes, query_digest: str, cursor: list[Any]) -> str:
     """The token of a page. A cursor is a list of JSON values."""
     body = json.dumps(cursor, ensure_ascii=False, separators=(",", ":")).encode()
@@ -31,31 +32,31 @@ def seal(secret: bytes, query_digest: str, cursor: list[Any]) -> str:
 
 
 def unseal(secret: bytes, query_digest: str, token: str) -> list[Any]:
-    """The cursor of a token that `seal` made for the same query. Raises BadPageToken."""
+    """The cursor of a token that `seal` returned for the same query. Raises BadPageToken."""
     if len(token) > _LONGEST:
-        raise _refused()
+        raise _bad_token()
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except (binascii.Error, ValueError):
-        raise _refused() from None
+        raise _bad_token() from None
     mark, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
     if not hmac.compare_digest(mark, _seal(secret, query_digest, body)):
-        raise _refused()
+        raise _bad_token()
     cursor: list[Any] = json.loads(body)
     return cursor
 
 
 def digest_of(*parts: object) -> str:
-    """A digest of what makes a query: its method and filter, whatever the order of sets and maps."""
+    """A digest of a query: its method and filter. The order of sets and maps does not matter."""
     return hashlib.sha256(repr([_canonical(part) for part in parts]).encode()).hexdigest()[:32]
 
 
 def _seal(secret: bytes, query_digest: str, body: bytes) -> bytes:
-    said = _PURPOSE + query_digest.encode() + b"\0" + body
-    return hmac.digest(secret, said, "sha256")[:_SEAL_BYTES]
+    content = _PURPOSE + query_digest.encode() + b"\0" + body
+    return hmac.digest(secret, content, "sha256")[:_SEAL_BYTES]
 
 
-def _refused() -> BadPageToken:
+def _bad_token() -> BadPageToken:
     return BadPageToken("the page token is not from this query; start again without one")
 
 
@@ -63,7 +64,7 @@ def _canonical(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return str(value)  # an enum member is its value
+        return str(value)  # also for members of string enums
     if isinstance(value, date | timedelta):
         return [type(value).__name__, str(value)]
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""Unary calls that are served at once: bounded over all callers, and for each."""
+"""Limits how many unary calls are served at once: in all, and per principal."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ _RESERVED = frozenset(
         "/askback.v1.WorkerService/SaveCheckpoint",
     }
 )
-"""Unary calls that are served however many others there are: a person's answer, and what keeps or ends a
-lease."""
+"""Calls that are never rejected: a person's answer, and calls that extend or end a lease."""
 
 
 class ServedCalls:
@@ -34,7 +33,7 @@ class ServedCalls:
         """By subject."""
 
     def check(self, method: str, subject: str) -> None:
-        """Raise LimitExceeded for a call that is one too many. Calls that are reserved for never are."""
+        """Raise LimitExceeded if a call of this method would exceed a limit."""
         if method in _RESERVED:
             return
         limits = self._limits
@@ -49,7 +48,7 @@ class ServedCalls:
 
     @contextmanager
     def serving(self, subject: str) -> Iterator[None]:
-        """Count one call of this subject."""
+        """Count a call of this subject while it is served."""
         self._all += 1
         self._of[subject] += 1
         try:

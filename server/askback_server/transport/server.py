@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
@@ -25,46 +26,45 @@ from askback_server.transport.worker_servicer import WorkerServicer
 
 _log = logging.getLogger("askback.server.transport")
 OPTIONS: tuple[tuple[str, int], ...] = (
-    # A dead peer is noticed in 40 s: ping_timeout overrides keepalive_timeout since grpc 1.60 or so.
+    # A dead peer is detected within 40 s. Since about grpc 1.60 ping_timeout overrides keepalive_timeout.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
-    # Clients ping at 30 s; a minimum well below leaves room for their jitter.
+    # Clients ping every 30 s. A much lower minimum tolerates their jitter.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # Without it a stream that nobody reads takes 6 MB before the first write blocks; so 90 KB.
+    # With the probe a stream without a reader buffers 6 MB before a write blocks; without it 90 KB.
     ("grpc.http2.bdp_probe", 0),
-    # Who connects and says nothing is let go: a flood of such connections ends by itself.
+    # Close connections without a handshake, so that a flood of them ends by itself.
     ("grpc.server_handshake_timeout_ms", 10_000),
-    # A second server on the port must fail, not share it unseen.
+    # A second server on the port must fail instead of sharing it.
     ("grpc.so_reuseport", 0),
-    # Between these two grpc refuses a random share of the calls, so they are one. A token of 6 KiB fits.
+    # Between these two sizes grpc rejects calls at random, so they are equal. A token of 6 KiB fits.
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
-    # Calls that wait to be accepted, of one method: one connection has at most its streams here. Above the
-    # first number grpc cancels some calls by chance, and at the second all; its own numbers are 1,000 and
-    # 3,000, and ten connections reach those.
+    # Calls of one method that wait to be accepted; a connection has at most its number of streams there.
+    # Above the first number grpc cancels calls at random, at the second all of them. Ten connections would
+    # reach grpc's defaults, 1,000 and 3,000.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
 
 
-def _serialise(message: Any) -> bytes:
-    """Streams write bytes that they have serialised once for all."""
+def _serialise(message: Message | bytes) -> bytes:
+    """Streams write bytes: what several of them send is serialised once."""
     if isinstance(message, bytes):
         return message
-    data: bytes = message.SerializeToString()
-    return data
+    return message.SerializeToString()
 
 
 def _handlers(
-    service: ServiceDescriptor, servicer: Any, *, some: bool = False
+    service: ServiceDescriptor, servicer: object, *, some: bool = False
 ) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """The handlers of the service's methods, by name, as its descriptor says.
+    """The handlers of a service's methods by name.
 
-    `some`: the servicer need not have them all, as the descriptor comes with a library that may be newer.
+    `some` skips methods that the servicer does not have: the descriptor of a newer library may have more.
     """
     methods = {}
     for method in service.methods:
@@ -87,9 +87,9 @@ def _add_health(health: Health, server: Any) -> None:
 
 
 def _add_reflection(names: list[str], server: Any) -> None:
-    """Let clients such as grpcurl ask for the contract, where grpcio-reflection is installed.
+    """Let clients such as grpcurl read the contract, if grpcio-reflection is installed.
 
-    The extra `server` brings it; `make demo` leaves it out to install less.
+    The extra `server` installs it; `make demo` does not, to install less.
     """
     try:
         from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -104,13 +104,12 @@ def _add_reflection(names: list[str], server: Any) -> None:
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
 HEALTH_MESSAGE = 4 * 1024
-"""Bytes of a message on the port for health checks."""
+"""Maximum bytes of a message on the port for health checks."""
 CONNECTION_AGE = 0.7
-"""Of the age of streams. grpc spreads it by 10 %: a client that opens its next stream gets a new
-connection."""
+"""Maximum age of a connection as a share of the age of streams. grpc varies it by 10 %, so that a client that
+replaces its stream does so on a new connection."""
 LIVENESS = "liveness"
-"""The health checks' name for: this process answers. It says so in a drain too, which is no reason for a
-restart."""
+"""The health service that is SERVING while the process answers, in a drain too: a drain needs no restart."""
 
 SERVICES = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
@@ -121,7 +120,7 @@ SERVICES = (
 
 
 class Server:
-    """The listening side of a replica."""
+    """The gRPC server of a replica."""
 
     def __init__(
         self,
@@ -131,12 +130,12 @@ class Server:
         streams_per_connection: int,
         stream_age: float,
     ) -> None:
-        """`stream_age` in seconds: connections are asked to close before their streams are."""
+        """`stream_age` in seconds. Connections are asked to close earlier than that."""
         most = replica.max_message_bytes
         self._options = (
             *OPTIONS,
             ("grpc.max_concurrent_streams", streams_per_connection),
-            # Streams that are open stay: the grace of a connection has no end.
+            # Open streams continue: the grace of a connection is unlimited.
             ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE)),
         )
         sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
@@ -156,25 +155,27 @@ class Server:
         self.ready = False
 
     def listen(self, address: str, certificates: Certificates | None = None) -> int:
-        """Bind a `host:port`, with TLS if there are certificates; port 0 takes a free one.
+        """Bind HOST:PORT, with TLS if there are certificates; port 0 binds a free one.
 
         Returns the port. Raises RuntimeError.
         """
-        self.calls.certificates = certificates is not None and certificates.of_clients
+        self.calls.certificates = certificates is not None and certificates.from_clients
         if certificates is None:
             return int(self._server.add_insecure_port(address))
         return int(self._server.add_secure_port(address, certificates.credentials()))
 
     def listen_health(self, address: str) -> int:
-        """Bind a second `host:port` that has the health checks alone, without TLS and tokens: kubelet has
-        neither. Returns the port. Raises RuntimeError."""
+        """Bind a second HOST:PORT for health checks only, without TLS and tokens, which kubelet cannot use.
+
+        Returns the port. Raises RuntimeError.
+        """
         small = (("grpc.max_receive_message_length", HEALTH_MESSAGE),)
         self._health_server = aio_server((*self._options, *small), (self.calls,))
         _add_health(self.health, self._health_server)
         return int(self._health_server.add_insecure_port(address))
 
     async def start(self) -> None:
-        """Accept calls."""
+        """Start to accept calls."""
         self.health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         self._watch = asyncio.create_task(self.calls.streams.run(), name="askback-open-calls")
         if self._health_server is not None:
@@ -182,18 +183,18 @@ class Server:
         await self._server.start()
 
     async def set_ready(self, ready: bool) -> None:
-        """Say so to health checks, overall and per service."""
+        """Set the health status of the server and of each service."""
         self.ready = ready
         status = health_pb2.HealthCheckResponse
         for name in self._names:
             self.health.set(name, status.SERVING if ready else status.NOT_SERVING)
 
     async def stop(self, grace: float) -> None:
-        """Accept no more calls, and wait up to `grace` seconds for those that run."""
+        """Stop accepting calls, and wait up to `grace` seconds for running ones."""
         await self._server.stop(grace)
 
     async def close(self) -> None:
-        """Say nothing about health any more: the very last that a replica does."""
+        """Stop the health checks. This is the last step of a stop."""
         if self._watch is not None:
             self._watch.cancel()
         if self._health_server is not None:

@@ -1,7 +1,7 @@
-"""Streams over grpc.aio: one reader, one writer, and nothing else touches the context.
+"""Streams over grpc.aio: one task reads, one task writes, and nothing else uses the context.
 
-No read has a timeout (an expired one makes every later read report the end), no two writes are
-concurrent, and a handler ends by return or by raising on (practice of grpc.aio).
+grpc.aio requires this: after a read that timed out every later read reports the end of the stream, and two
+writes must not run at once. A handler ends by returning or by raising.
 """
 
 from __future__ import annotations
@@ -19,33 +19,34 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
 from askback_server.sessions.fair_semaphore import FairSemaphore
-from askback_server.sessions.frames import PromptEvent, ServerFrame
-from askback_server.sessions.memory_budget import SMALL, Account, weight
+from askback_server.sessions.frames import ClientFrame, Message, PromptEvent, Response, ServerFrame
+from askback_server.sessions.memory_budget import SMALL, Account, body_size
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import StreamSession
 from askback_server.sessions.watch_prompts import watch_prompts
 from askback_server.sessions.work import WorkSession
-from askback_server.transport.errors import known
+from askback_server.transport.errors import to_caller_error
 from askback_server.transport.field_limits import check_fields, check_frame
 from askback_server.transport.frames_converse import event_bytes, read_converse_frame, write_converse_frame
 from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from askback_server.transport.hitl_calls import HitlCalls
+from askback_server.transport.open_calls import StreamContext
 from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
 
 T = TypeVar("T")
 MESSAGE_BYTES = 256 * 1024
-"""No message passes this, unless a single frame does: a client on a slow line must read one within `unread`,
-and other languages' clients refuse 4 MiB."""
+"""Maximum size of a message, unless a single frame is larger. A client on a slow line must be able to read it
+within `Limits.unread`, and clients in other languages reject 4 MiB."""
 PARSED_FRAME = 600
-"""Bytes that a frame takes in memory once its message has been parsed, besides its texts."""
+"""Bytes of memory that a parsed frame takes in addition to its texts."""
 FAIR = 64
-"""Frames of one message that are taken before others have a turn."""
+"""Frames of one message that are processed before other streams get a turn."""
 
 
 @contextmanager
 def open_accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Account]]:
-    """The accounts of a stream that only writes: what it keeps until it is sent, and what is being sent."""
+    """The accounts of a stream that only writes: for unsent data, and for data that is being written."""
     subject = access.principal.subject
     with (
         closing(replica.unsent.account(subject, access.end)) as unsent,
@@ -55,18 +56,17 @@ def open_accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, A
 
 
 async def write_all(
-    context: Any,
+    context: StreamContext,
     writing: Account,
     large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
     weigh: Callable[[T], int],
 ) -> None:
-    """Write items as few messages, each made only when there is room for it; the list is empty then.
+    """Write the items, and remove them from the list.
 
-    Those that are not small wait for their principal's turn in `large`.
-
-    A message is there twice while it is written: here, and as the transport's copy.
+    Items are combined into messages of about MESSAGE_BYTES. A message is serialised when `writing` has room
+    for it twice, because gRPC copies it. Large messages wait for the principal's turn in `large`.
     """
     items.reverse()
     while items:
@@ -78,21 +78,23 @@ async def write_all(
         async with writing.room(2 * size):
             if size > SMALL:
                 await large.acquire_for_iteration(writing.subject)
-            for batch in joined(map(message, _popped(several))):
+            for batch in join_messages(map(message, _take(several))):
                 await context.write(batch)
-                del batch
+                del batch  # free it before the next one is made
 
 
-def _popped(items: list[T]) -> Iterator[T]:
-    """The items in order; none is kept after it was given."""
+def _take(items: list[T]) -> Iterator[T]:
+    """The items in order. Each is removed from the list before it is yielded, so that nothing keeps it."""
     items.reverse()
     while items:
         yield items.pop()
 
 
-def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
-    """All that waits as few messages: concatenated, messages whose only field is repeated are one
-    message with all their elements (protobuf's encoding)."""
+def join_messages(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """Combine serialised messages whose only field is repeated.
+
+    In protobuf's encoding their concatenation is one message with all their elements.
+    """
     batch: list[bytes] = []
     size = 0
     for message in messages:
@@ -102,20 +104,20 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         batch.append(message)
         size += len(message)
         del message
-        if size >= MESSAGE_BYTES:  # the next one is not made before this is written
+        if size >= MESSAGE_BYTES:  # yield now, so that the next one is not serialised before
             yield b"".join(batch)
             batch, size = [], 0
     if batch:
         yield b"".join(batch)
 
 
-async def serve_converse(replica: Replica, access: Access, context: Any) -> None:
-    """One console's stream, to its end."""
+async def serve_converse(replica: Replica, access: Access, context: StreamContext) -> None:
+    """Serve a console's stream until it ends."""
 
-    def perform(name: str, request: Any) -> Awaitable[Any]:
-        return HitlCalls(replica, access.principal).perform(name, request)
+    def perform(name: str, request: Message) -> Awaitable[Response]:
+        return call_by_name(HitlCalls(replica, access.principal), name, request)
 
-    session = ConverseSession(replica, access, perform, known)
+    session = ConverseSession(replica, access, perform, to_caller_error)
     await _serve(
         replica,
         session,
@@ -126,14 +128,14 @@ async def serve_converse(replica: Replica, access: Access, context: Any) -> None
     )
 
 
-async def serve_work(replica: Replica, access: Access, context: Any) -> None:
-    """One worker's stream, to its end."""
+async def serve_work(replica: Replica, access: Access, context: StreamContext) -> None:
+    """Serve a worker's stream until it ends."""
 
-    def perform(name: str, request: Any) -> Awaitable[Any]:
-        # The session is known by now: calls wait for the welcome.
-        return WorkerCalls(replica, access.principal, session.session).perform(name, request)
+    def perform(name: str, request: Message) -> Awaitable[Response]:
+        # The session is open by now: calls wait for the welcome.
+        return call_by_name(WorkerCalls(replica, access.principal, session.session), name, request)
 
-    session = WorkSession(replica, access, perform, known)
+    session = WorkSession(replica, access, perform, to_caller_error)
     await _serve(
         replica,
         session,
@@ -144,11 +146,17 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
     )
 
 
+def call_by_name(calls: HitlCalls | WorkerCalls, name: str, request: Message) -> Awaitable[Response]:
+    """Start the call that a frame names. The contract has only frames for which there is a method."""
+    started: Awaitable[Response] = getattr(calls, name)(request)
+    return started
+
+
 async def _serve(
     replica: Replica,
     session: StreamSession,
-    context: Any,
-    convert: Callable[[Any], Any],
+    context: StreamContext,
+    convert: Callable[[Any], ClientFrame],  # of the frames of either service
     message: Callable[[ServerFrame], bytes],
     turns: FairSemaphore,
 ) -> None:
@@ -166,13 +174,13 @@ async def _serve(
                 await turns.acquire_for_iteration(subject)
                 end = min(at + FAIR, len(frames))
                 while at < end and not session.is_full:
-                    begin(frames[at])
+                    receive(frames[at])
                     at += 1
             del message, frames
             session.received.set(0)
         session.end()
 
-    def begin(frame: Any) -> None:
+    def receive(frame: Any) -> None:
         try:
             check_frame(frame, limits)
             session.receive(convert(frame))
@@ -183,13 +191,13 @@ async def _serve(
     reader = asyncio.create_task(read())
     reader.add_done_callback(lambda task: session.fail(task.exception()) if not task.cancelled() else None)
     replica.streams.add(session)
-    patience = limits.hello.total_seconds()
-    hurry = asyncio.get_running_loop().call_later(patience, session.expect_hello, patience)
+    wait = limits.hello.total_seconds()
+    hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
     try:
         while frames := await session.next_frames():
-            await write_all(context, session.writing, large, frames, message, lambda f: weight(f.body))
+            await write_all(context, session.writing, large, frames, message, lambda f: body_size(f.body))
     finally:
-        hurry.cancel()
+        hello_timer.cancel()
         replica.streams.discard(session)
         session.close()
         reader.cancel()
@@ -203,7 +211,7 @@ def _event_message(event: PromptEvent) -> bytes:
 
 
 async def serve_prompts(
-    replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: Any
+    replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: StreamContext
 ) -> None:
     """Serve WatchPrompts until the client leaves or the server drains."""
     large = replica.admission.large_messages
@@ -211,6 +219,6 @@ async def serve_prompts(
         async with aclosing(watch_prompts(replica, access, filter, resume_token, watch, unsent)) as batches:
             async for events in batches:
                 if events:
-                    await write_all(context, writing, large, events, _event_message, weight)
+                    await write_all(context, writing, large, events, _event_message, body_size)
                 else:
                     await context.write(b"")

@@ -1,8 +1,8 @@
-"""Edits of a token file that change one entry and leave every other line as it is.
+"""Adds and removes entries of a token file without changing its other lines.
 
-The file is edited as lines and not written from its values, so comments and entries that this version does
-not know stay. (Libraries that keep comments attach one above an entry to the entry before it, and would
-remove it with that.) The result is parsed and compared with what was meant before it replaces the file.
+The file is edited as lines, not written from its values, so that comments and unknown fields stay. (Libraries
+that preserve comments attach a comment above an entry to the entry before, and would remove both.) The new
+text is parsed and compared with the intended values before it replaces the file.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from askback._text.files import file_problem, read_file
 from askback_server.transport.token_entries import token_entry
 from askback_server.transport.tokens import BadTokenFile, TokenFile, hash_token
 
 _HEADER = re.compile(r"\s*\[\[\s*tokens\s*\]\]\s*(#.*)?")
-_SHOWN = 12
-"""Hexadecimal digits of a hash that stand for it."""
+_DIGITS = 12
+"""Hexadecimal digits of a hash that are shown to people."""
 
 
 class NoSuchEntry(LookupError):
@@ -41,28 +40,28 @@ class SeveralEntries(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the file as its fields say; wrong ones are left out."""
+    """An entry of the file. Its properties ignore fields of a wrong type."""
 
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
 
     @property
     def name(self) -> str:
-        """What tells it from others: the first digits of its hash, or its certificate's name."""
-        return str(self.fields.get("sha256", "")).lower()[:_SHOWN] or str(self.fields.get("certificate", ""))
+        """The first digits of its hash, or the name of its certificate."""
+        return str(self.fields.get("sha256", "")).lower()[:_DIGITS] or str(self.fields.get("certificate", ""))
 
     @property
     def subject(self) -> str:
-        """Who it is for."""
+        """The subject of the principal."""
         return str(self.fields.get("subject", ""))
 
-    def listed(self, field: str) -> list[str]:
-        """The names in a field; empty where it is no list."""
+    def names(self, field: str) -> list[str]:
+        """The names in a field; empty if it is not a list."""
         found = self.fields.get(field)
         return [str(name) for name in found] if isinstance(found, list) else []
 
     @property
     def expires(self) -> datetime | None:
-        """When it expires, aware; None if it does not."""
+        """The expiry as an aware time, None if there is none."""
         found = self.fields.get("expires")
         if isinstance(found, str):
             with suppress(ValueError):
@@ -72,14 +71,14 @@ class Entry:
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
     def is_named(self, name: str) -> bool:
-        """Whether a person means it: by its subject, its certificate, or 6 or more digits of its hash."""
+        """Whether `name` is its subject, its certificate, or at least the first 6 digits of its hash."""
         digest = str(self.fields.get("sha256", "")).lower()
         by_hash = len(name) >= 6 and digest.startswith(name.lower())
         return name in (self.subject, self.fields.get("certificate")) or by_hash
 
 
 def read_entries(path: str) -> list[Entry]:
-    """The entries of a token file, in its order. Raises BadTokenFile for one that is no TOML."""
+    """The entries of a token file in order. Raises BadTokenFile if it is not TOML."""
     return [Entry(fields) for fields in _tokens(_text(Path(path)), path)]
 
 
@@ -92,13 +91,13 @@ def add_token(
     groups: Sequence[str] = (),
     expires: datetime | None = None,
 ) -> str:
-    """Append an entry with a new random token and return the token; the file keeps only its hash.
+    """Append an entry with a new random token and return the token; the file has only its hash.
 
-    A file that is not there is made, for its owner alone. Raises BadTokenFile, ValueError for an entry
-    that a server would refuse.
+    Creates the file, readable by its owner only, if it does not exist. Raises BadTokenFile, and ValueError
+    for an entry that a server would reject.
     """
     token = secrets.token_urlsafe(32)
-    fields: dict[str, Any] = {"sha256": hash_token(token), "subject": subject}
+    fields: dict[str, object] = {"sha256": hash_token(token), "subject": subject}
     fields |= {"roles": list(roles), "namespaces": list(namespaces)}
     if groups:
         fields["groups"] = list(groups)
@@ -106,22 +105,22 @@ def add_token(
         fields["expires"] = expires.astimezone(UTC).replace(microsecond=0)
     token_entry(fields)
     file = Path(path).resolve()
-    with _locked(file.parent):
+    with _lock(file.parent):
         text = _text(file) if file.exists() else ""
         gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-        meant = {**_document(text, path), "tokens": [*_tokens(text, path), fields]}
-        _replace(file, f"{text}{gap}{_block(fields)}", meant, path)
+        wanted = {**_document(text, path), "tokens": [*_tokens(text, path), fields]}
+        _replace(file, f"{text}{gap}{_block(fields)}", wanted, path)
     return token
 
 
 def revoke_token(path: str, name: str, *, every: bool = False) -> list[Entry]:
-    """Remove the entry of this name (see Entry.is_named), with the comment right above it; return it.
+    """Remove and return the entry with this name (see `Entry.is_named`) and the comment directly above it.
 
-    `every`: all entries of the name. Raises NoSuchEntry, SeveralEntries, and BadTokenFile, also where no
-    entry would be left: a server keeps the last file that it could use.
+    `every` removes all entries with the name. Raises NoSuchEntry, SeveralEntries, and BadTokenFile, also if
+    no entry would be left: a running server would keep the last file that it could use.
     """
     file = Path(path).resolve()
-    with _locked(file.parent):
+    with _lock(file.parent):
         text = _text(file)
         entries = [Entry(fields) for fields in _tokens(text, path)]
         found = [number for number, entry in enumerate(entries) if entry.is_named(name)]
@@ -138,16 +137,17 @@ def revoke_token(path: str, name: str, *, every: bool = False) -> list[Entry]:
         sections = _sections(text)
         if len(sections) != len(entries) + 1:
             raise _by_hand(path)
-        kept = [
-            section if number - 1 not in found else _after(section) for number, section in enumerate(sections)
+        remaining = [
+            section if number - 1 not in found else _comments_after(section)
+            for number, section in enumerate(sections)
         ]
         left = [entry.fields for number, entry in enumerate(entries) if number not in found]
-        _replace(file, "".join(kept), {**_document(text, path), "tokens": left}, path)
+        _replace(file, "".join(remaining), {**_document(text, path), "tokens": left}, path)
     return [entries[number] for number in found]
 
 
 def problem(path: str) -> str:
-    """Why a server would refuse the file; empty if it would not."""
+    """Why a server would reject the file; empty if it would not."""
     try:
         TokenFile(path)
     except BadTokenFile as error:
@@ -164,14 +164,14 @@ def _text(path: Path) -> str:
         raise BadTokenFile(f"token file {path}: {error}") from None
 
 
-def _document(text: str, path: str) -> dict[str, Any]:
+def _document(text: str, path: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadTokenFile(f"token file {path}: {error}") from None
 
 
-def _tokens(text: str, path: str) -> list[dict[str, Any]]:
+def _tokens(text: str, path: str) -> list[dict[str, object]]:
     listed = _document(text, path).get("tokens", [])
     if not isinstance(listed, list) or not all(isinstance(fields, dict) for fields in listed):
         raise _by_hand(path)
@@ -179,9 +179,9 @@ def _tokens(text: str, path: str) -> list[dict[str, Any]]:
 
 
 def _sections(text: str) -> list[str]:
-    """The text before the first entry, then each entry with the comment lines right above it.
+    """The text before the first entry, then each entry with the comment lines directly above it.
 
-    A comment that begins the file is the file's, and not its first entry's.
+    A comment at the start of the file belongs to the file, not to its first entry.
     """
     lines = text.splitlines(keepends=True)
     begins = []
@@ -194,8 +194,8 @@ def _sections(text: str) -> list[str]:
     return ["".join(lines[a:b]) for a, b in pairwise([0, *begins, len(lines)])]
 
 
-def _after(section: str) -> str:
-    """The comments that follow an entry, which stay when it goes."""
+def _comments_after(section: str) -> str:
+    """The comments after an entry, which stay when it is removed."""
     lines = section.splitlines(keepends=True)
     last = max(number for number, line in enumerate(lines) if line.strip() and not _is_comment(line))
     rest = lines[last + 1 :]
@@ -206,7 +206,7 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def _block(fields: Mapping[str, Any]) -> str:
+def _block(fields: Mapping[str, object]) -> str:
     lines = ["[[tokens]]"]
     for name, value in fields.items():
         spelt = f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else _toml(value)
@@ -214,18 +214,21 @@ def _block(fields: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
-    # A JSON text is a TOML text too, and so is a list of them.
+def _toml(value: object) -> str:
+    # JSON strings, and lists of them, are valid TOML.
     return json.dumps(value, ensure_ascii=False)
 
 
-def _replace(file: Path, text: str, meant: Mapping[str, Any], path: str) -> None:
-    """Put the text in the file's place at once, with the file's mode and owner, if it says what is meant."""
+def _replace(file: Path, text: str, wanted: Mapping[str, object], path: str) -> None:
+    """Replace the file atomically and keep its mode and owner.
+
+    Raises BadTokenFile unless the text has the values `wanted`.
+    """
     try:
         edited = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise _by_hand(path) from None  # it was TOML before: `tokens = [{…}]`, or a text of several lines
-    if edited != meant:
+    if edited != wanted:
         raise _by_hand(path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mode 0600
@@ -249,8 +252,8 @@ def _replace(file: Path, text: str, meant: Mapping[str, Any], path: str) -> None
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: of two edits at once, the second reads what the first has written."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the folder, so that concurrent edits run one after the other."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:

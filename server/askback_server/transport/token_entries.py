@@ -1,4 +1,4 @@
-"""One entry of a token file: what it must say, and who it stands for."""
+"""One entry of a token file: its fields, checked, and the principal that it authenticates."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from askback_server.domain.principals import Principal, Role
 
 NAME_CHARS = 200
-"""Characters of a subject."""
+"""Maximum length of a subject."""
 _FIELDS = frozenset({"sha256", "certificate", "subject", "roles", "namespaces", "groups", "expires"})
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """A token or a certificate's name, with its principal."""
+    """The principal of a token, or of a name in a certificate."""
 
-    shown: bytes | str
-    """By what its owner is known: a token's digest, or a name in a certificate."""
+    key: bytes | str
+    """The digest of the token, or the name in the certificate."""
     principal: Principal
     expires: datetime | None
 
     @property
     def is_token(self) -> bool:
-        """Whether a token shows who its owner is, and not a certificate."""
-        return isinstance(self.shown, bytes)
+        """Whether the entry is for a token, not for a certificate."""
+        return isinstance(self.key, bytes)
 
 
 def token_entry(fields: object) -> TokenEntry:
-    """One entry of a token file from its TOML table. Raises ValueError with what is wrong."""
+    """An entry from its TOML table. Raises ValueError with the problem."""
     if not isinstance(fields, dict):
         raise ValueError("must be a table")
     if unknown := sorted(set(fields) - _FIELDS):
         raise ValueError(f"{unknown[0]} is not a field of a token")
     if ("sha256" in fields) == ("certificate" in fields):
         raise ValueError("must have either sha256, a token's hash, or certificate, a name in one")
-    shown = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
+    key = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
     subject = fields.get("subject")
     if not isinstance(subject, str) or not subject.strip() or len(subject) > NAME_CHARS:
         raise ValueError(f"subject must be 1 to {NAME_CHARS} characters")
@@ -47,11 +46,11 @@ def token_entry(fields: object) -> TokenEntry:
         if role not in set(Role):
             raise ValueError(f"roles has {role!r}; there are: " + ", ".join(Role))
     namespaces = _names(fields, "namespaces")
-    if namespaces[0] == "*":  # all of them, and an empty one in a request still means one
+    if namespaces[0] == "*":  # a request without a namespace means `default`
         namespaces = ("default", *namespaces)
     groups = _names(fields, "groups") if fields.get("groups", []) != [] else ()
     principal = Principal(subject, frozenset(map(Role, roles)), namespaces, frozenset(groups))
-    return TokenEntry(shown, principal, _expiry(fields.get("expires")))
+    return TokenEntry(key, principal, _expiry(fields.get("expires")))
 
 
 def _digest(value: object) -> bytes:
@@ -66,7 +65,7 @@ def _certificate(value: object) -> str:
     raise ValueError("certificate must be a name as it stands in the certificate")
 
 
-def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def _names(fields: Mapping[str, object], field: str) -> tuple[str, ...]:
     names = fields.get(field)
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
         raise ValueError(f"{field} must be a list of at least one name")

@@ -1,4 +1,4 @@
-"""Who calls: bearer tokens or client certificates by a file, or names taken on trust."""
+"""Authenticates callers: by bearer tokens or client certificates in a file, or by an unverified name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from askback_server.transport.certificates import CertificateNames, no_certifica
 from askback_server.transport.token_entries import NAME_CHARS, TokenEntry, token_entry
 
 Metadata = Iterable[tuple[str, str | bytes]]
-"""A call's metadata; keys are lower case."""
+"""The metadata of a call; keys are in lower case."""
 
 _RECHECK_SECONDS = 1.0
 _TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
@@ -31,47 +31,46 @@ _log = logging.getLogger("askback.server.tokens")
 
 
 class Authentication(StrEnum):
-    """How a caller is known."""
+    """How a caller was authenticated."""
 
-    TOKEN = "TOKEN"
+    TOKEN = "TOKEN"  # noqa: S105 - the name of a method
     CERTIFICATE = "CERTIFICATE"
     NONE = "NONE"
-    """The caller's word is taken for it."""
+    """Not at all: the name that the caller sent is not verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an authenticated caller showed, and when it expires (None: it does not)."""
+    """How a caller was authenticated, and when its credentials expire, None if never."""
 
     authentication: Authentication
     expires: datetime | None = None
 
 
 class Authenticator(Protocol):
-    """Tells who a call is from."""
+    """Authenticates the caller of a call."""
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The caller. Raises Unauthenticated."""
 
     def credentials(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Credentials:
-        """What an authenticated caller showed. Raises Unauthenticated for an unknown caller."""
+        """The credentials of the caller. Raises Unauthenticated."""
 
     def generation(self) -> object:
-        """An object that is another one whenever `authenticate` may say something else than before, expiry
-        apart."""
+        """An object that is replaced whenever `authenticate` may return something else, except for expiry."""
 
 
 class BadTokenFile(ValueError):
-    """The token file cannot be used; the message names the entry and what is wrong with it."""
+    """The token file cannot be used. The message names the entry and the problem."""
 
 
 def hash_token(token: str) -> str:
-    """What a token file keeps of a token. Tokens are long and random, so a plain hash is enough."""
+    """The hash that a token file has of a token. Tokens are long and random, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class TokenFile:
-    """Tokens from a TOML file, which is read again when it changes.
+    """Tokens from a TOML file, read again when it changes.
 
         [[tokens]]
         sha256 = "…"                        # `askback hash-token` prints it
@@ -81,11 +80,11 @@ class TokenFile:
         groups = ["ops"]                    # optional
         expires = 2027-01-01T00:00:00Z      # optional
 
-    In place of `sha256` an entry may say `certificate = "NAME"`: then a caller who sends no token is known
-    by a name in its client certificate (an alternative name, else the common name), which TLS has verified.
-    A token that is sent decides alone, whatever the certificate says.
+    Instead of `sha256` an entry may have `certificate = "NAME"`: it authenticates a caller without a token by
+    a name in its client certificate (an alternative name, else the common name), which TLS has verified. If
+    a token is sent, the certificate is ignored.
 
-    A file that cannot be used is refused at the start; later, the last good content stays in force.
+    An unusable file is an error at the start; later the last usable content stays in use.
     """
 
     def __init__(
@@ -104,8 +103,8 @@ class TokenFile:
 
     @property
     def has_certificates(self) -> bool:
-        """Whether an entry is known by a certificate."""
-        return any(isinstance(shown, str) for shown in self._entries)
+        """Whether an entry is authenticated by a certificate."""
+        return any(isinstance(key, str) for key in self._entries)
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The owner of the bearer token, or of the certificate. Raises Unauthenticated."""
@@ -122,7 +121,7 @@ class TokenFile:
         return Credentials(how, entry.expires)
 
     def generation(self) -> object:
-        """The entries: read again, they are another object."""
+        """The entries: reading the file again replaces them."""
         if self._monotonic() - self._checked >= _RECHECK_SECONDS:
             self._refresh()
         return self._entries
@@ -131,16 +130,16 @@ class TokenFile:
         self.generation()
         token = _bearer(metadata)
         if not token:
-            return self._certified(certificate)
+            return self._entry_of_certificate(certificate)
         digest = hashlib.sha256(token.encode()).digest()
-        # Looked up by its hash: how long that takes says nothing about the tokens there are.
+        # Looked up by its hash, so that the time it takes reveals nothing about stored tokens.
         entry = self._entries.get(digest)
         if entry is None:
             raise Unauthenticated("the token is not known here; check it, or ask for a new one")
         return entry
 
-    def _certified(self, certificate: CertificateNames) -> TokenEntry:
-        """The entry of the first of a certificate's names that is listed."""
+    def _entry_of_certificate(self, certificate: CertificateNames) -> TokenEntry:
+        """The entry of the first name of the certificate that has one. Raises Unauthenticated."""
         names = certificate()
         entry = next((self._entries[name] for name in names if name in self._entries), None)
         if entry is None:
@@ -164,13 +163,13 @@ class TokenFile:
         try:
             self._entries = _read(self._path)
         except BadTokenFile as error:
-            _log.error("the token file is not read again, the tokens of before stay: %s", error)
+            _log.error("the new token file cannot be used, the previous tokens stay in use: %s", error)
         else:
             _log.info("read %d tokens from %s", len(self._entries), self._path)
 
 
 class NoAuthentication:
-    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only.
+    """Trusts the metadata `askback-user` and `askback-groups`. For loopback only.
 
     The users named in `admins` are admins.
     """
@@ -179,26 +178,26 @@ class NoAuthentication:
         self._admins = admins
 
     def credentials(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Credentials:
-        """None are needed, and a name does not expire."""
+        """None are needed, and they do not expire."""
         return Credentials(Authentication.NONE)
 
     def generation(self) -> object:
-        """Always the same."""
+        """Always the same object."""
         return None
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
-        """The principal that the caller says it is. Raises Unauthenticated for no usable name."""
+        """The principal of this name. Raises Unauthenticated for a name that cannot be used."""
         user, groups = "anonymous", ""
         for key, value in metadata:
             if key == "askback-user":
                 user = str(value)
             elif key == "askback-groups":
                 groups = str(value)
-        return _trusted(user, groups, user in self._admins)
+        return _trusted_principal(user, groups, user in self._admins)
 
 
 @lru_cache(maxsize=1024)
-def _trusted(user: str, groups: str, admin: bool) -> Principal:
+def _trusted_principal(user: str, groups: str, admin: bool) -> Principal:
     user = user.strip()
     if not user or len(user) > NAME_CHARS or not user.isprintable():
         raise Unauthenticated(f"askback-user must be 1 to {NAME_CHARS} printable characters")
@@ -208,13 +207,13 @@ def _trusted(user: str, groups: str, admin: bool) -> Principal:
 
 
 def _bearer(metadata: Metadata) -> str:
-    """The token that is sent; empty if there is none. Raises Unauthenticated for one sent otherwise."""
+    """The bearer token; empty without `authorization` metadata. Raises Unauthenticated for another scheme."""
     for key, value in metadata:
         if key == "authorization":
             scheme, _, token = value.partition(" ") if isinstance(value, str) else ("", "", "")
             if scheme.lower() == "bearer" and token.strip():
                 return token.strip()
-            # Who tries by a token is not taken for the owner of a certificate.
+            # A failed token must not fall back to the certificate.
             raise Unauthenticated("send the token as metadata `authorization: Bearer <token>`")
     return ""
 
@@ -239,10 +238,10 @@ def _read(path: Path) -> dict[bytes | str, TokenEntry]:
         where = f"token file {path}, entry {number}" + (f" ({subject})" if subject else "")
         try:
             entry = token_entry(fields)
-            if entry.shown in entries:
-                field = "sha256" if isinstance(entry.shown, bytes) else "certificate"
+            if entry.key in entries:
+                field = "sha256" if entry.is_token else "certificate"
                 raise ValueError(f"{field} is that of an earlier entry")
         except ValueError as error:
             raise BadTokenFile(f"{where}: {error}") from None
-        entries[entry.shown] = entry
+        entries[entry.key] = entry
     return entries

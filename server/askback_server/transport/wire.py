@@ -1,7 +1,7 @@
-"""Messages from parts that are serialised already.
+"""Builds messages from serialised parts.
 
-What is sent to many, or more than once, is serialised once; each frame only wraps it. On the wire a
-field that holds a message is its tag, the length of the message, and its bytes, and the order of
+A part that is sent to several receivers, or several times, is serialised once, and each frame only wraps it.
+On the wire a field that holds a message is its tag, the length of the message, and its bytes; the order of
 fields does not matter (protobuf.dev/programming-guides/encoding). Tags come from the descriptors.
 """
 
@@ -18,7 +18,7 @@ _LENGTH_DELIMITED = 2
 
 
 def varint(number: int) -> bytes:
-    """A number that is not negative, as the wire has it."""
+    """The encoding of a number that is not negative."""
     if number < 0x80:
         return _SHORT[number]
     parts = bytearray()
@@ -33,12 +33,12 @@ _SHORT = [bytes([number]) for number in range(0x80)]
 
 
 def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
-    """What makes of a serialised message the outer message that has it at this path, and nothing else.
+    """A function that wraps a serialised message in an outer message that has only this field.
 
-    within(ConverseResponse, "frames", "error") wraps a FrameError.
+    For example, `within(ConverseResponse, "frames", "error")` wraps a FrameError.
     """
     tags = []
-    descriptor: Any = outer.DESCRIPTOR
+    descriptor: Any = outer.DESCRIPTOR  # the stubs have several classes of descriptors
     for name in path:
         field = descriptor.fields_by_name[name]
         descriptor = field.message_type
@@ -51,35 +51,35 @@ def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
         for tag in tags:
             head = tag + (_SHORT[size] if size < 0x80 else varint(size)) + head
             size = len(head) + len(inner)
-        return head + inner  # what may be large is copied once
+        return head + inner  # `inner` may be large: it is copied once
 
     return wrap
 
 
 class EncodeCache(Generic[T]):
-    """What immutable objects are on the wire, while they are likely to be sent again.
+    """Caches the serialised messages of immutable objects.
 
-    Keyed by identity; the object is kept beside its bytes, so its id cannot be given to another. The
-    oldest of `most` is forgotten first; what is larger than `largest` bytes is made each time.
+    The key is the identity of the object. The object is stored with its bytes, so that its id cannot be
+    reused. Has the newest `most` objects; messages of more than `largest` bytes are not stored.
     """
 
     def __init__(self, make: Callable[[T], bytes], *, most: int, largest: int = 64 * 1024) -> None:
         self._make = make
         self._most = most
         self._largest = largest
-        self._known: OrderedDict[int, tuple[T, bytes]] = OrderedDict()
+        self._cached: OrderedDict[int, tuple[T, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._cached)
 
     def __call__(self, value: T) -> bytes:
-        """The object's message, serialised."""
-        known = self._known.get(id(value))
-        if known is not None:
-            return known[1]
-        made = self._make(value)
-        if len(made) <= self._largest:
-            if len(self._known) >= self._most:
-                self._known.popitem(last=False)
-            self._known[id(value)] = (value, made)
-        return made
+        """The serialised message of the object."""
+        cached = self._cached.get(id(value))
+        if cached is not None:
+            return cached[1]
+        message = self._make(value)
+        if len(message) <= self._largest:
+            if len(self._cached) >= self._most:
+                self._cached.popitem(last=False)
+            self._cached[id(value)] = (value, message)
+        return message

@@ -1,8 +1,6 @@
-"""WorkerService: convert in, call one thing, convert out."""
+"""WorkerService. Every method converts the request, makes one call, and converts the result."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.principals import Role
@@ -21,12 +19,13 @@ from askback_server.transport.convert.leases import (
 from askback_server.transport.convert.prompts import prompt_message, prompt_ref
 from askback_server.transport.convert.replies import response
 from askback_server.transport.convert.values import wait_seconds
+from askback_server.transport.open_calls import StreamContext
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls
 
 
 class WorkerServicer:
-    """What workers call."""
+    """Serves workers. The contract documents the methods."""
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
@@ -34,20 +33,19 @@ class WorkerServicer:
     def _calls(self) -> WorkerCalls:
         return WorkerCalls(self._replica, current_principal())
 
-    async def Work(self, _: Any, context: Any) -> None:
-        """As the contract says."""
+    async def Work(self, _: object, context: StreamContext) -> None:
         current_principal().require(Role.WORKER)
         await serve_work(self._replica, current_access(), context)
 
-    async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: Any) -> pb.LeaseJobsResponse:
+    async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: object) -> pb.LeaseJobsResponse:
         principal = current_principal()
         principal.require(Role.WORKER)
         wanted = lease_request(request, principal, self._replica.limits)
-        # A call that does not wait is no open call: it has no access that could change.
+        # A call that does not wait is not an open call: its access cannot change.
         access = current_access() if wanted.wait else None
         return leases_message(*await lease_jobs(self._replica, principal, wanted, access))
 
-    async def ExtendLease(self, request: pb.ExtendLeaseRequest, _: Any) -> pb.ExtendLeaseResponse:
+    async def ExtendLease(self, request: pb.ExtendLeaseRequest, _: object) -> pb.ExtendLeaseResponse:
         principal = current_principal()
         principal.require(Role.WORKER)
         named = held_leases(request.held) if request.HasField("held") else None
@@ -57,15 +55,14 @@ class WorkerServicer:
             await extend_lease(self._replica, principal, session_id, secret, named, digest)
         )
 
-    async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: Any) -> pb.AwaitPromptResponse:
-        """As the contract says."""
+    async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: object) -> pb.AwaitPromptResponse:
         principal = current_principal()
         principal.require(Role.WORKER)
         replica = self._replica
         ref = prompt_ref(request.prompt_id, request.job_id, request.key)
 
         async def read() -> Prompt:
-            now = current_principal()  # it may have changed while the call waited
+            now = current_principal()  # may have changed while the call waited
             now.require(Role.WORKER)
             return await replica.queries.prompt(ref, now)
 
@@ -73,36 +70,30 @@ class WorkerServicer:
         prompt = await wait_for_resolution(replica.feed, read, wait)
         return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
 
-    async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:
-        """As the contract says."""
+    async def ReportProgress(self, request: pb.ReportProgressRequest, _: object) -> pb.ReportProgressResponse:
         return response(pb.ReportProgressResponse, await self._calls().report_progress(request))
 
-    async def AskPrompt(self, request: pb.AskPromptRequest, _: Any) -> pb.AskPromptResponse:
-        """As the contract says."""
+    async def AskPrompt(self, request: pb.AskPromptRequest, _: object) -> pb.AskPromptResponse:
         return response(pb.AskPromptResponse, await self._calls().ask_prompt(request))
 
     async def AcknowledgePrompts(
-        self, request: pb.AcknowledgePromptsRequest, _: Any
+        self, request: pb.AcknowledgePromptsRequest, _: object
     ) -> pb.AcknowledgePromptsResponse:
-        """As the contract says."""
         return response(pb.AcknowledgePromptsResponse, await self._calls().acknowledge_prompts(request))
 
-    async def SaveCheckpoint(self, request: pb.SaveCheckpointRequest, _: Any) -> pb.SaveCheckpointResponse:
-        """As the contract says."""
+    async def SaveCheckpoint(self, request: pb.SaveCheckpointRequest, _: object) -> pb.SaveCheckpointResponse:
         return response(pb.SaveCheckpointResponse, await self._calls().save_checkpoint(request))
 
-    async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, _: Any) -> pb.ListCheckpointsResponse:
-        """As the contract says."""
+    async def ListCheckpoints(
+        self, request: pb.ListCheckpointsRequest, _: object
+    ) -> pb.ListCheckpointsResponse:
         return await self._calls().list_checkpoints(request)
 
-    async def CompleteJob(self, request: pb.CompleteJobRequest, _: Any) -> pb.CompleteJobResponse:
-        """As the contract says."""
+    async def CompleteJob(self, request: pb.CompleteJobRequest, _: object) -> pb.CompleteJobResponse:
         return response(pb.CompleteJobResponse, await self._calls().complete_job(request))
 
-    async def FailJob(self, request: pb.FailJobRequest, _: Any) -> pb.FailJobResponse:
-        """As the contract says."""
+    async def FailJob(self, request: pb.FailJobRequest, _: object) -> pb.FailJobResponse:
         return response(pb.FailJobResponse, await self._calls().fail_job(request))
 
-    async def ReleaseJob(self, request: pb.ReleaseJobRequest, _: Any) -> pb.ReleaseJobResponse:
-        """As the contract says."""
+    async def ReleaseJob(self, request: pb.ReleaseJobRequest, _: object) -> pb.ReleaseJobResponse:
         return response(pb.ReleaseJobResponse, await self._calls().release_job(request))

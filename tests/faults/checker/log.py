@@ -137,8 +137,8 @@ def _check_timeouts(e: Evidence) -> Iterator[Violation]:
             if due is None or event["at"] < due - 0.001:
                 yield violation(10, f"prompt {event['prompt_id']} timed out before its time", event, prompt)
                 continue
-            calm = event["at"] < first or due > quiet + bounds.reach
-            late = bounds.late_when_quiet if calm else bounds.late
+            undisturbed = event["at"] < first or due > quiet + bounds.reach
+            late = bounds.late_when_quiet if undisturbed else bounds.late
             if event["at"] > due + late:
                 text = f"prompt {event['prompt_id']} timed out {event['at'] - due:.1f} s late"
                 yield violation(10, text, event, prompt)

@@ -6,7 +6,7 @@ from askback import AnswerOutcome, Client, Closing, ConsolePrompt
 from askback.testing import Clock, Human, Rule
 
 
-async def desk() -> None:
+async def answer_prompts() -> None:
     async with (
         Client.connect("dns:///askback:50051") as client,
         client.console(user="ana", groups=["refund-desk"]) as console,

@@ -26,7 +26,7 @@ _METHOD = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
-def _messages() -> tuple[type[Any], type[Any]]:
+def _reflection_messages() -> tuple[type[Any], type[Any]]:
     """The request and the response of the reflection service, with the fields that are used here."""
     file = descriptor_pb2.FileDescriptorProto(name="reflection.proto", package="seen", syntax="proto3")
     request = file.message_type.add(name="Request")
@@ -39,19 +39,19 @@ def _messages() -> tuple[type[Any], type[Any]]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    made = [
+    classes = [
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seen.{n}"))
         for n in ("Request", "Response")
     ]
-    return made[0], made[1]
+    return classes[0], classes[1]
 
 
-async def contract_of(channel: grpc.aio.Channel, timeout: float) -> dict[str, set[str]]:
+async def server_contract(channel: grpc.aio.Channel, timeout: float) -> dict[str, set[str]]:
     """The names of the server's methods and fields, by file of the contract.
 
     Raises grpc.RpcError, also if the server has no reflection.
     """
-    request, response = _messages()
+    request, response = _reflection_messages()
     start: Any = channel.stream_stream(_METHOD, request.SerializeToString, response.FromString)
     asked = [request(symbol=service.full_name) for service in SERVICES]
     known: dict[str, set[str]] = {}
@@ -63,7 +63,7 @@ async def contract_of(channel: grpc.aio.Channel, timeout: float) -> dict[str, se
     return known
 
 
-def our_contract() -> dict[str, set[str]]:
+def client_contract() -> dict[str, set[str]]:
     """The names of this client's methods and fields, by file of the contract."""
     known: dict[str, set[str]] = {}
     waiting = [service.file for service in SERVICES]

@@ -31,11 +31,11 @@ def check_installation() -> Iterator[Finding]:
     """Check the installation and its configuration."""
     yield ok("python", f"{platform.python_implementation()} {platform.python_version()}")
     yield ok("askback", version("askback"))
-    yield from _packages()
-    yield from _configuration(config_file())
+    yield from _check_packages()
+    yield from _check_configuration(config_file())
 
 
-def _packages() -> Iterator[Finding]:
+def _check_packages() -> Iterator[Finding]:
     """The packages of the light client are required; an extra is reported as installed or not."""
     wanted: dict[str, list[str]] = {"": []}
     for text in requires("askback") or ():
@@ -69,7 +69,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _configuration(path: Path) -> Iterator[Finding]:
+def _check_configuration(path: Path) -> Iterator[Finding]:
     """The profile file, and the environment variables that override it."""
     if not path.exists():
         yield ok("configuration", f"no file {path}")

@@ -17,7 +17,7 @@ from askback._wire.channel import Endpoint
 from askback._wire.contact import HASTE, connect
 from askback._wire.status import from_rpc
 from askback.cli.checkup import Finding, fail, ok, warn
-from askback.cli.checkup.contract import SERVICES, contract_of, our_contract
+from askback.cli.checkup.contract import SERVICES, client_contract, server_contract
 from askback.cli.connection import Connection
 from askback.cli.identity_words import identity_sentence
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
@@ -65,7 +65,7 @@ async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeo
 async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
     """Check the health of the server and of each of its services."""
     check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
-    ill = []
+    not_serving = []
     for name in ("", *(service.full_name for service in SERVICES)):
         asked = name.encode()
         try:
@@ -73,10 +73,12 @@ async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
         except grpc.RpcError as error:
             return fail("health", f"{name or 'server'}: {_code(error)}", "look into the server's log")
         if answer != _SERVING:
-            ill.append(name or "server")
-    if ill:
+            not_serving.append(name or "server")
+    if not_serving:
         return fail(
-            "health", f"not serving: {', '.join(ill)}", "it is starting or draining; look into its log"
+            "health",
+            f"not serving: {', '.join(not_serving)}",
+            "it is starting or draining; look into its log",
         )
     return ok("health", f"serving: {', '.join(service.name for service in SERVICES)}")
 
@@ -84,20 +86,22 @@ async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
 async def _check_contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
     """Compare the contracts of client and server."""
     try:
-        theirs = await contract_of(channel, timeout)
+        theirs = await server_contract(channel, timeout)
     except grpc.RpcError as error:
         return warn(
             "contract",
             f"cannot be compared: {_code(error)}",
             "the server has no reflection; compare versions",
         )
-    known, ours = set().union(*theirs.values()), set().union(*our_contract().values())
+    known, ours = set().union(*theirs.values()), set().union(*client_contract().values())
     if lacks := sorted(ours - known):
         return warn(
-            "contract", f"the server lacks {_some(lacks)}", "the server is older than this client: update it"
+            "contract",
+            f"the server lacks {_abbreviate(lacks)}",
+            "the server is older than this client: update it",
         )
     if more := sorted(known - ours):
-        return warn("contract", f"this client lacks {_some(more)}", "pip install --upgrade askback")
+        return warn("contract", f"this client lacks {_abbreviate(more)}", "pip install --upgrade askback")
     return ok("contract", f"client and server agree ({len(ours)} methods and fields)")
 
 
@@ -115,15 +119,15 @@ async def _check_identity(
         yield _unknown_identity(from_rpc(rpc), endpoint)
         return
     identity, now = Identity.from_proto(reply), datetime.now(UTC)
-    said = identity_sentence(identity, Times(identity.server_time or now))
+    summary = identity_sentence(identity, Times(identity.server_time or now))
     left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
     if not identity.may_use(namespace):
-        yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")
+        yield fail("identity", f"{summary}; not {one_line(namespace)}", "name one of yours with --namespace")
         return
     if left is not None and left < _EXPIRES_SOON:
-        yield warn("identity", said, "ask for a new token: `askback token add` makes one")
+        yield warn("identity", summary, "ask for a new token: `askback token add` makes one")
     else:
-        yield ok("identity", said)
+        yield ok("identity", summary)
     if identity.has("console"):
         yield await _check_clock(HitlServiceStub(channel), namespace, metadata, timeout)
     elif identity.server_time is not None:
@@ -175,5 +179,5 @@ def _code(error: grpc.RpcError) -> str:
     return str(error.code().name) if isinstance(error, grpc.aio.AioRpcError) else one_line(error)
 
 
-def _some(names: list[str]) -> str:
+def _abbreviate(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

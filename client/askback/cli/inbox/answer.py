@@ -115,7 +115,8 @@ async def _answer_from_options(
     from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
+    from askback.terminal.prompt_form import entries
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):
@@ -160,17 +161,17 @@ async def _answer_in_dialogue(
     revision: int | None,
 ) -> AnswerOutcome | NotAnswered:
     """Show the prompt and ask the person for the answer; NotAnswered if they leave it."""
-    from askback.cli.inbox.sender import sender_for
+    from askback.cli.inbox.sender import client_sender
     from askback.terminal.draft import SavedInput
     from askback.terminal.prompt_work import work_on
-    from askback.terminal.wizard import settle
+    from askback.terminal.wizard import ask_for_answer
 
     terminal, saved = context.terminal(), SavedInput()
 
     async def fill_in(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-        send = sender_for(context.client, row.prompt, dialogue)
+        send = client_sender(context.client, row.prompt, dialogue)
         terminal.writer.line()
-        return await settle(
+        return await ask_for_answer(
             row.prompt, dialogue, send, decision=decision, comment=comment, saved=saved, unseen=row.unseen
         )
 

@@ -8,7 +8,7 @@ from askback._model.enums import AnswerStatus
 from askback.cli.exits import Exit, exit_of
 from askback.cli.record import record
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
-from askback.terminal.verdicts import accepted_words, asks_now, field_of, refusal_words
+from askback.terminal.verdicts import accepted_words, current_question, field_of, refusal_words
 from askback.terminal.words import now
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def print_refusal(out: Output, error: AskbackError) -> Exit:
         out.error(found.pop("message"), **found)
     else:
         fields = "".join(f"\n  {field_of(v.field)}: {v.description}" for v in error.violations)
-        asks = asks_now(error)
+        asks = current_question(error)
         out.error(refusal_words(error, now()) + fields + (f"\n  {asks}" if asks else ""))
     return exit_of(error)
 

@@ -95,26 +95,26 @@ async def _decide(
         terminal = context.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
-        said = f"{name}  " if len(prompts) > 1 else ""
+        prefix = f"{name}  " if len(prompts) > 1 else ""
         try:
             prompt = await prompt_of(context.client, name)
             if revision is not None:
                 prompt.proto.revision = revision
             if yes:
-                await _show_unasked(context, prompt)
-            outcome = await _one(context, prompt, which(prompt), comment, terminal)
+                await _show_unread(context, prompt)
+            outcome = await _decide_one(context, prompt, which(prompt), comment, terminal)
         except AskbackError as error:
             first = first or exit_of(error)
             if context.out.as_json:
                 context.out.json(refusal_record(error, name=name))
             else:
-                _tell(context, said, error)
+                _print_refusal(context, prefix, error)
             continue
-        _report(context, name if context.out.as_json else said, outcome)
+        _print_outcome(context, name if context.out.as_json else prefix, outcome)
     return first
 
 
-async def _one(
+async def _decide_one(
     context: CommandContext,
     prompt: PromptInfo,
     decision: DecisionKind,
@@ -122,18 +122,18 @@ async def _one(
     terminal: Terminal | None,
 ) -> AnswerOutcome | None:
     """Send one decision; None if the person changes their mind at the terminal."""
-    misfit = _misfit(context, prompt, decision) if prompt.is_open else None
+    misfit = _misfit_error(context, prompt, decision) if prompt.is_open else None
     if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
         raise misfit
     if terminal is None:
         return await context.client.answer(prompt, decision, comment=comment)
-    from askback.cli.inbox.sender import sender_for
+    from askback.cli.inbox.sender import client_sender
     from askback.terminal.prompt_work import work_on
-    from askback.terminal.wizard import NotAnswered, settle
+    from askback.terminal.wizard import NotAnswered, ask_for_answer
 
     async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | None:
-        send = sender_for(context.client, row.prompt, dialogue)
-        outcome = await settle(
+        send = client_sender(context.client, row.prompt, dialogue)
+        outcome = await ask_for_answer(
             row.prompt, dialogue, send, decision=decision, comment=comment or None, unseen=row.unseen
         )
         return None if isinstance(outcome, NotAnswered) else outcome
@@ -144,7 +144,9 @@ async def _one(
         return None
 
 
-def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
+def _misfit_error(
+    context: CommandContext, prompt: PromptInfo, decision: DecisionKind
+) -> InvalidArgument | None:
     """The error for a prompt that a decision without values cannot answer, with a command that can; or None.
 
     At a terminal the caller ignores it for a decision that is offered: the dialogue asks for the values.
@@ -152,8 +154,9 @@ def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind)
     from askback._model.answers import giving_values
     from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
     from askback.terminal.keys import verb_of
+    from askback.terminal.prompt_form import entries
 
     offered = [option.decision for option in prompt.decisions]
     fields = [field for field in flat(entries(prompt)) if field.name]
@@ -175,7 +178,7 @@ def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind)
     return InvalidArgument(why)
 
 
-async def _show_unasked(context: CommandContext, prompt: PromptInfo) -> None:
+async def _show_unread(context: CommandContext, prompt: PromptInfo) -> None:
     """Print the prompt that --yes answers on stderr, even with --quiet, so that a script's log has it."""
     from askback.cli.output import as_json
     from askback.cli.record import record
@@ -192,7 +195,7 @@ async def _show_unasked(context: CommandContext, prompt: PromptInfo) -> None:
     context.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 
-def _report(context: CommandContext, name: str, outcome: AnswerOutcome | None) -> None:
+def _print_outcome(context: CommandContext, name: str, outcome: AnswerOutcome | None) -> None:
     """Print the result for one prompt; `name` is empty if only one prompt was named."""
     from askback.cli.inbox.answer_report import outcome_record
     from askback.terminal.verdicts import accepted_words
@@ -205,13 +208,13 @@ def _report(context: CommandContext, name: str, outcome: AnswerOutcome | None) -
         context.out.line(f"{context.out.style(name)}{context.out.style(accepted_words(outcome), fg='green')}")
 
 
-def _tell(context: CommandContext, name: str, error: Any) -> None:
+def _print_refusal(context: CommandContext, name: str, error: Any) -> None:
     """Print why one prompt was not answered."""
-    from askback.terminal.verdicts import asks_now, field_of, refusal_words
+    from askback.terminal.verdicts import current_question, field_of, refusal_words
     from askback.terminal.words import now
 
     context.out.line(f"{context.out.style(name)}{context.out.style(refusal_words(error, now()), fg='red')}")
     for violation in error.violations:
         context.out.line(context.out.style(f"    {field_of(violation.field)}: {violation.description}"))
-    if asks := asks_now(error):
+    if asks := current_question(error):
         context.out.line(context.out.style(f"    {asks}"))

@@ -8,11 +8,11 @@ from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line
-from askback.cli.inbox.listing import write_prompts
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
 from askback.terminal.prompt_list import urgency
 from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
-from askback.terminal.words import leaving, now
+from askback.terminal.words import closing_words, now
 
 if TYPE_CHECKING:
     from askback.cli.context import CommandContext
@@ -43,13 +43,13 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
             elif live and (what := "new" if before is None else _difference(before, change)):
                 out.line(_line(out.width, time_left_words(change, now()), change, what))
         elif isinstance(change, Closing):
-            gone = known.pop(change.prompt_id, None)
+            removed = known.pop(change.prompt_id, None)
             if out.as_json:
                 out.json(_closing_record(change))
-            elif gone is not None and out.as_tsv:
-                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
-            elif live and gone is not None:
-                out.line(_line(out.width, _state(change), gone, _end(change)))
+            elif removed is not None and out.as_tsv:
+                out.tsv([change.why, *prompt_row(removed, now())[:8], _state(change), removed.job_id])
+            elif live and removed is not None:
+                out.line(_line(out.width, _state(change), removed, _ending(change)))
         elif out.as_json:
             out.json({"event": "caughtUp", "openPrompts": change.open_prompts})
         elif not live:
@@ -70,11 +70,11 @@ def _difference(before: PromptInfo, newest: PromptInfo) -> str:
     return "reminder" if before.remind_count < newest.remind_count else ""
 
 
-def _end(closing: Closing) -> str:
+def _ending(closing: Closing) -> str:
     """How the prompt ended, without the state, with which the line begins: `by ana: ACCEPT`."""
     resolution = closing.resolution
     if resolution is None:
-        return leaving(closing, now())
+        return closing_words(closing, now())
     answer = resolution.answer
     if answer is not None:
         return f"by {'default' if answer.by_default else answer.by}: {answer.decision}"
@@ -92,8 +92,8 @@ def _state(closing: Closing) -> str:
 def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
     """The line for one change, with the time left and the title first; the title is cut to fit."""
     rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
-    room = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
-    title = one_line(prompt.title, min(room, _TITLE) if room else 0)
+    remaining = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
+    title = one_line(prompt.title, min(remaining, _TITLE) if remaining else 0)
     return cut(f"{left.ljust(_LEFT)}  {title}  {rest}", width)
 
 

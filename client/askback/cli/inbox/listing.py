@@ -8,6 +8,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.context import CommandContext, client_command
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.inbox.view import open_prompts, view, view_options
 from askback.cli.lookup import prompt_of
 
@@ -70,7 +71,7 @@ async def ls(
         await watch_prompts(context, await view(context.client, options))
         return
     narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
-    found, total = await _prompts(context, narrowed, order, limit)
+    found, total = await _read_prompts(context, narrowed, order, limit)
     if context.out.as_json:
         for prompt in found:
             context.out.json(record(prompt.proto))
@@ -79,13 +80,13 @@ async def ls(
     note = f"{total} {' or '.join(states) or 'open'}"
     if len(found) < total:
         note += f", {len(found)} shown; --limit 0 lists all"
-    alone = await _alone(context, narrowed, found, total)
+    alone = await _count_unattended(context, narrowed, found, total)
     if alone:
         note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"
     context.out.note(note)
 
 
-async def _prompts(
+async def _read_prompts(
     context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
 ) -> tuple[list[PromptInfo], int]:
     """The prompts to list, and the number of matching ones.
@@ -122,7 +123,7 @@ def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
     return sorted(found, key=keys[order], reverse=order == "newest")
 
 
-async def _alone(
+async def _count_unattended(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
     """The number of matching prompts for which no other person has a console open."""
@@ -132,18 +133,6 @@ async def _alone(
         return sum(prompt.unattended_since is not None for prompt in found)
     page = await context.client.prompt_page(**{**narrowed, "unattended": True}, page_size=1)
     return page.total
-
-
-def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
-    """Print prompts as a table, or as lines for a program."""
-    from askback.terminal.prompt_table import prompt_columns, prompt_row
-    from askback.terminal.words import now
-
-    if context.out.as_tsv:
-        for prompt in prompts:
-            context.out.tsv(prompt_row(prompt, now()))
-    else:
-        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose))
 
 
 @click.command(cls=Command)

@@ -56,20 +56,20 @@ class _InboxWalk:
         """Run until no prompt is left, or the person quits."""
         from askback.terminal.keys import Action
 
-        prompt = await self._take()
+        prompt = await self._claim_next()
         while prompt is not None:
             self._seen.add(prompt.prompt_id)
             left = await self._answer(prompt)
             if left is None or left.action is Action.SKIP:
                 self.skipped += left is not None
-                prompt = await self._take()
+                prompt = await self._claim_next()
             elif left.action is Action.QUIT:
                 return
             else:
-                prompt = await self._move(prompt, left)
+                prompt = await self._claim_other(prompt, left)
         self._terminal.writer.line("nothing more waits for you" if self._seen else "nothing waits for you")
 
-    async def _take(self, text: str = "") -> PromptInfo | None:
+    async def _claim_next(self, text: str = "") -> PromptInfo | None:
         """Claim the first prompt that the person has not seen yet; None if there is none.
 
         With `text` the first one that has these words, seen or not. Skips prompts that cannot be claimed.
@@ -78,7 +78,7 @@ class _InboxWalk:
         from askback.terminal.search import matches
 
         while self._ahead and not text:
-            if (known := await self._again(self._ahead.pop())) is not None:
+            if (known := await self._claim_again(self._ahead.pop())) is not None:
                 return known
         async for prompt in self._client.prompts(**self._narrowed):
             if matches(prompt, text) if text else prompt.prompt_id not in self._seen:
@@ -88,7 +88,7 @@ class _InboxWalk:
                     continue
         return None
 
-    async def _again(self, prompt_id: str) -> PromptInfo | None:
+    async def _claim_again(self, prompt_id: str) -> PromptInfo | None:
         """Claim a prompt that the person has seen before; None if it cannot be claimed any more."""
         from askback.errors import NotFound, PromptClaimed, PromptClosed
 
@@ -97,25 +97,25 @@ class _InboxWalk:
         except (NotFound, PromptClaimed, PromptClosed):
             return None
 
-    async def _move(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
+    async def _claim_other(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
         """Claim the prompt that the person wants instead; the same one if there is no other."""
         from askback.terminal.keys import Action
 
         found: PromptInfo | None = None
         if left.action is Action.PREVIOUS:
             while self._behind and found is None:
-                found = await self._again(self._behind.pop())
+                found = await self._claim_again(self._behind.pop())
             if found is not None:
                 self._ahead.append(prompt.prompt_id)
             missing = "there is none before this one"
         else:
-            found = await self._take(left.text if left.action is Action.SEARCH else "")
+            found = await self._claim_next(left.text if left.action is Action.SEARCH else "")
             if found is not None:
                 self._behind.append(prompt.prompt_id)
             missing = "there is none after this one" if not left.text else f"none has the words {left.text!r}"
         if found is None:
             self._terminal.writer.line(missing, "warning")
-            return await self._again(prompt.prompt_id) or await self._take()
+            return await self._claim_again(prompt.prompt_id) or await self._claim_next()
         return found
 
     async def _answer(self, prompt: PromptInfo) -> NotAnswered | None:
@@ -125,20 +125,20 @@ class _InboxWalk:
         """
         from contextlib import suppress
 
-        from askback.cli.inbox.sender import sender_for
+        from askback.cli.inbox.sender import client_sender
         from askback.errors import AskbackError, PromptClaimed, PromptClosed
         from askback.terminal.draft import SavedInput
         from askback.terminal.keys import Action
         from askback.terminal.prompt_work import work_on
         from askback.terminal.verdicts import accepted_words, write_refusal
-        from askback.terminal.wizard import NotAnswered, settle
+        from askback.terminal.wizard import NotAnswered, ask_for_answer
         from askback.terminal.words import now
 
         saved = self._saved.setdefault(prompt.prompt_id, SavedInput())
 
         async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            send = sender_for(self._client, row.prompt, dialogue)
-            return await settle(row.prompt, dialogue, send, saved=saved, unseen=row.unseen, many=True)
+            send = client_sender(self._client, row.prompt, dialogue)
+            return await ask_for_answer(row.prompt, dialogue, send, saved=saved, unseen=row.unseen, many=True)
 
         outcome: AnswerOutcome | NotAnswered = NotAnswered(Action.QUIT)
         try:

@@ -13,7 +13,7 @@ from askback.terminal.terminal import Dialogue
 from askback.terminal.wizard import Send
 
 
-def sender_for(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
+def client_sender(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
     """The wizard's function to send a draft.
 
     While the server is unavailable it asks whether to try again, with the same answer id, so that the answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from askback._model.jobs import JobInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import cut, one_line
-from askback.cli.job.listing import doing, row, write_jobs
+from askback.cli.job.job_table import doing, row, write_jobs
 from askback.cli.record import record
 from askback.cli.words import JOB_STATES
 
@@ -45,11 +45,11 @@ async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
             if live and (change.job.state.is_terminal or not matches):
                 del known[change.job_id]
         elif change.kind == "removed":
-            gone = known.pop(change.job_id, None)
+            removed = known.pop(change.job_id, None)
             if out.as_json:
                 out.json({"event": "removed", "jobId": change.job_id})
-            elif gone is not None and out.as_tsv:
-                out.tsv(["removed", *row(gone)])
+            elif removed is not None and out.as_tsv:
+                out.tsv(["removed", *row(removed)])
         elif change.kind == "caught_up":
             if out.as_json:
                 out.json({"event": "caughtUp", "jobs": len(known)})

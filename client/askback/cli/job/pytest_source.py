@@ -67,11 +67,11 @@ def _rule(prompt: PromptInfo) -> str:
     """The rule of the scripted human for one prompt."""
     which = f"key={prompt.key!r}" if prompt.key else f"{prompt.title!r}, kind={prompt.kind!r}"
     answer = prompt.answered
-    verb = ".never()" if answer is None or answer.by_default else _verb(answer)
+    verb = ".never()" if answer is None or answer.by_default else _rule_call(answer)
     return f"human.on({which}){verb}"
 
 
-def _verb(answer: AnswerInfo) -> str:
+def _rule_call(answer: AnswerInfo) -> str:
     comment = repr(answer.comment) if answer.comment else ""
     match answer.decision:
         case DecisionKind.ACCEPT if answer.values is None:
@@ -122,17 +122,17 @@ def _ending(history: History) -> list[str]:
         ]
     return [
         "    await run.result()",
-        *_about_names(history),
+        *_name_comment(history),
         f"    assert (await run.job()).result == {_literal(job.result, 8)}",
     ]
 
 
-def _about_names(history: History) -> list[str]:
+def _name_comment(history: History) -> list[str]:
     """A comment for a result that contains the name of an answerer, which differs in the test."""
     answers = (prompt.answered for prompt in history.prompts.values())
     people = {answer.by for answer in answers if answer is not None and answer.by}
-    told = dumps(history.job.result, spaced=True)
-    if not any(name in told for name in people):
+    result = dumps(history.job.result, spaced=True)
+    if not any(name in result for name in people):
         return []
     return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]
 

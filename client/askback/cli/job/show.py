@@ -55,7 +55,7 @@ async def show(context: CommandContext, job_id: str) -> None:
 def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
     """The job as names and values for people; absent values are empty."""
     from askback._text.text import one_line
-    from askback.cli.job.listing import doing
+    from askback.cli.job.job_table import doing
     from askback.cli.words import JOB_STATES, json_words
 
     proto = job.proto
@@ -119,7 +119,7 @@ def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
 
 def _progress(job: JobInfo) -> str:
     """The newest progress with its percentage, also for a job that has ended."""
-    from askback.cli.job.listing import progress_words
+    from askback.cli.job.job_table import progress_words
 
     words = progress_words(job)
     return f"{words} ({job.progress.percent:.0f} %)" if words and job.progress.total else words

@@ -77,13 +77,13 @@ async def start(
     watch = context.connection.command(f"job watch {run.job_id}")
     context.out.note(f"started {run.job_id}")
     try:
-        return await _result(context, run.job_id)
+        return await _wait_for_result(context, run.job_id)
     except asyncio.CancelledError:
         context.out.report_interrupt(f"interrupted: the job goes on\n  follow it: {watch}", jobId=run.job_id)
         raise
 
 
-async def _result(context: CommandContext, job_id: str) -> int:
+async def _wait_for_result(context: CommandContext, job_id: str) -> int:
     """Wait for the end and print the result."""
     import asyncio
 

@@ -27,10 +27,10 @@ def vector(history: History) -> dict[str, Any]:
         {"load": {"open": []}},
         {"server": [{"ref": "1", "welcome": {"sessionId": "*"}}, {"promptEvent": {"caughtUp": {}}}]},
     ]
-    told = _StepWriter(history)
+    writer = _StepWriter(history)
     for event in history.events:
         if event.prompt_id in history.prompts:
-            steps += told.steps(event)
+            steps += writer.steps(event)
     return {
         "description": f"Job {job.job_id} of the type {job.job_type}, as its console saw it.",
         "service": "converse",
@@ -55,9 +55,9 @@ class _StepWriter:
             case "PROMPT_ASKED" | "PROMPT_AMENDED":
                 self._version[prompt.prompt_id] = event.seq
                 self._revision[prompt.prompt_id] = int(event.data.get("revision", 1))
-                shown = self._open(prompt)
-                told = {name: shown[name] for name in ("promptId", "version", "revision")}
-                return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": told}}}]}]
+                shown = self._open_prompt(prompt)
+                sent = {name: shown[name] for name in ("promptId", "version", "revision")}
+                return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": sent}}}]}]
             case "PROMPT_ANSWERED":
                 answer = self._find_answer(event)
                 if answer is None:
@@ -82,7 +82,7 @@ class _StepWriter:
         found = self._history.answers.get((event.prompt_id, str(event.data.get("answer_id", ""))))
         return found[0] if found else None
 
-    def _open(self, prompt: PromptInfo) -> dict[str, Any]:
+    def _open_prompt(self, prompt: PromptInfo) -> dict[str, Any]:
         """The prompt as it was before it ended."""
         proto = prompt_pb2.Prompt(
             prompt_id=prompt.prompt_id,
@@ -117,10 +117,10 @@ class _StepWriter:
     def _reply_steps(self, result: dict[str, Any]) -> list[dict[str, Any]]:
         """The steps of the verdict: the reply of the call, and the frame for the console."""
         ref = str(self._ref)
-        told = {"status": result["status"], "answerId": result["answerId"]}
+        sent = {"status": result["status"], "answerId": result["answerId"]}
         return [
             {"reply": {"ref": ref, "answerPrompt": {"result": result}}},
-            {"server": [{"ref": ref, "answerPrompt": {"result": told}}]},
+            {"server": [{"ref": ref, "answerPrompt": {"result": sent}}]},
         ]
 
     def _refusal_steps(self, prompt: PromptInfo, answer: AnswerInfo, event: Event) -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ class _StepWriter:
         result = {
             "status": f"ANSWER_STATUS_{status}",
             "answerId": answer.answer_id,
-            "prompt": _ended_prompt(prompt, event.seq) if late else self._open(prompt),
+            "prompt": _ended_prompt(prompt, event.seq) if late else self._open_prompt(prompt),
             **({"violations": violations} if violations else {}),
         }
         return [*self._call_steps(prompt, answer), *self._reply_steps(result)]
@@ -138,14 +138,14 @@ class _StepWriter:
     def _closing_steps(self, prompt: PromptInfo, event: Event) -> list[dict[str, Any]]:
         """The steps of a prompt that ends: the commit, and the event for the console."""
         closed = _ended_prompt(prompt, event.seq)
-        told: dict[str, Any] = {
+        sent: dict[str, Any] = {
             "promptId": prompt.prompt_id,
             "version": str(event.seq),
             "resolution": {"state": closed["resolution"]["state"]},
         }
         if prompt.answered is not None:
-            told["answerId"] = prompt.answered.answer_id
-        return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": told}}]}]
+            sent["answerId"] = prompt.answered.answer_id
+        return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": sent}}]}]
 
 
 def _ended_prompt(prompt: PromptInfo, version: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from askback._model.jobs import Event
-    from askback.cli.job.event_words import JobStatus
+    from askback.cli.event_words import JobStatus
     from askback.cli.output import Output
 
 _STAMP = 22
@@ -39,8 +39,8 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     of the server are waited out.
     """
 
+    from askback.cli.event_words import JobStatus, event_record, is_bookkeeping
     from askback.cli.exits import Exit
-    from askback.cli.job.event_words import JobStatus, event_record, is_bookkeeping
     from askback.cli.outcome_exits import job_exit
     from askback.errors import NotFound
 
@@ -70,7 +70,7 @@ def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]
     from datetime import UTC, datetime
 
     from askback._text.spans import when
-    from askback.cli.job.event_words import event_words
+    from askback.cli.event_words import event_words
     from askback.terminal.prompt_table import instant
 
     def line(event: Event) -> str:

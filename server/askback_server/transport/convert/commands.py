@@ -1,13 +1,15 @@
-"""Requests that change something as the domain's commands.
+"""Converts requests to commands of the domain.
 
-One function per RPC, named like it; unary calls and stream frames use the same. What is missing,
-unknown or impossible raises InvalidField; an id that is not spelt like one of ours is NOT_FOUND.
+There is one function per RPC, with its name, for the unary call and for the frame. All raise InvalidField for
+missing, unknown and impossible values, and JobNotFound or PromptNotFound for a malformed id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
+
+from google.protobuf.message import Message
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain import commands
@@ -27,7 +29,7 @@ from askback_server.transport.convert.values import job_id, moment, namespace, s
 
 
 def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) -> commands.CreateJob:
-    """A new job; its namespace is resolved. Raises InvalidField, PermissionDenied."""
+    """Create a job in the namespace of the request, or in the default. Raises PermissionDenied too."""
     check = Violations()
     check.storable("request_id", (request.request_id,))
     spans = {
@@ -60,6 +62,7 @@ def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) 
     )
 
 
+# Any: each function takes the message with its fields, and values have the types of the command's fields.
 _JOB_FIELDS: dict[str, Callable[[Any], Any]] = {
     "labels": lambda job: dict(job.labels),
     "priority": lambda job: job.priority,
@@ -77,8 +80,10 @@ _UNDERSTANDING_FIELDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _masked(message: Any, paths: Any, fields: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """The fields that a mask names."""
+def _read_mask(
+    message: Message, paths: Sequence[str], fields: dict[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    """The values of the fields that a mask names."""
     if not paths:
         raise InvalidField.of("update_mask", "is required; it may name: " + ", ".join(fields))
     unknown = [path for path in paths if path not in fields]
@@ -90,22 +95,22 @@ def _masked(message: Any, paths: Any, fields: dict[str, Callable[[Any], Any]]) -
 
 
 def update_job(request: job_service_pb2.UpdateJobRequest, principal: Principal) -> commands.UpdateJob:
-    """New values of the fields in the mask; a retention that is unset means the server's default."""
+    """New values of the fields in the mask. An unset retention means the server's default."""
     return commands.UpdateJob(
         principal=principal,
         job_id=job_id(request.job.job_id, "job.job_id"),
-        values=cast(JobValues, _masked(request.job, request.update_mask.paths, _JOB_FIELDS)),
+        values=cast(JobValues, _read_mask(request.job, request.update_mask.paths, _JOB_FIELDS)),
         expected_version=request.expected_version,
     )
 
 
 def cancel_job(request: job_service_pb2.CancelJobRequest, principal: Principal) -> commands.CancelJob:
-    """An end, or the wish for one."""
+    """Cancel a job, or request it of its worker."""
     return commands.CancelJob(principal=principal, job_id=job_id(request.job_id), reason=request.reason)
 
 
 def delete_job(request: job_service_pb2.DeleteJobRequest, principal: Principal) -> commands.DeleteJob:
-    """The removal of a terminal job."""
+    """Remove a terminal job."""
     return commands.DeleteJob(principal=principal, job_id=job_id(request.job_id))
 
 
@@ -117,7 +122,7 @@ def update_deep_understanding(
     return commands.UpdateUnderstanding(
         principal=principal,
         job_id=job_id(state.job_id, "deep_understanding.job_id"),
-        values=cast(UnderstandingValues, _masked(state, request.update_mask.paths, _UNDERSTANDING_FIELDS)),
+        values=cast(UnderstandingValues, _read_mask(state, request.update_mask.paths, _UNDERSTANDING_FIELDS)),
         expected_version=request.expected_version,
         token=request.token,
     )
@@ -131,7 +136,7 @@ def report_progress(
     principal: Principal,
     session: SessionRef | None = None,
 ) -> commands.ReportProgress:
-    """How far the job is."""
+    """Report progress."""
     return commands.ReportProgress(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -145,7 +150,7 @@ def report_progress(
 def ask_prompt(
     request: worker_service_pb2.AskPromptRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.AskPrompt:
-    """A question to people."""
+    """Ask people a question."""
     if not request.HasField("content"):
         raise InvalidField.of("content", "is required: say what is asked")
     check = Violations()
@@ -170,7 +175,7 @@ def acknowledge_prompts(
     principal: Principal,
     session: SessionRef | None = None,
 ) -> commands.AcknowledgePrompts:
-    """The worker has these resolutions."""
+    """Confirm that the worker has received these resolutions."""
     return commands.AcknowledgePrompts(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -185,7 +190,7 @@ def save_checkpoint(
     principal: Principal,
     session: SessionRef | None = None,
 ) -> commands.SaveCheckpoint:
-    """The result of a step."""
+    """Store the result of a step."""
     return commands.SaveCheckpoint(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -199,7 +204,7 @@ def save_checkpoint(
 def complete_job(
     request: worker_service_pb2.CompleteJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.CompleteJob:
-    """A result."""
+    """Complete the job with a result."""
     return commands.CompleteJob(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -212,7 +217,7 @@ def complete_job(
 def fail_job(
     request: worker_service_pb2.FailJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.FailJob:
-    """A failure of the attempt."""
+    """End the attempt with a failure."""
     return commands.FailJob(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -228,7 +233,7 @@ def fail_job(
 def release_job(
     request: worker_service_pb2.ReleaseJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.ReleaseJob:
-    """The holder gives the job up."""
+    """Release the lease without ending the attempt."""
     check = Violations()
     check.storable("awaited_keys", request.awaited_keys)
     check.done()
@@ -248,7 +253,7 @@ def release_job(
 def answer_prompt(
     request: hitl_service_pb2.AnswerPromptRequest, principal: Principal
 ) -> commands.AnswerPrompt:
-    """What a person decided."""
+    """A person's answer."""
     ref = prompt_ref(request.prompt_id, request.job_id, request.key)
     decision = DECISIONS.get(request.decision)
     if decision is None:
@@ -270,7 +275,7 @@ def answer_prompt(
 
 
 def claim_prompt(request: hitl_service_pb2.ClaimPromptRequest, principal: Principal) -> commands.ClaimPrompt:
-    """A person takes the prompt on."""
+    """Claim a prompt, or extend the claim."""
     return commands.ClaimPrompt(
         principal=principal,
         ref=PromptRef(prompt_id(request.prompt_id)),
@@ -288,7 +293,7 @@ def release_prompt(
 def cancel_prompt(
     request: hitl_service_pb2.CancelPromptRequest, principal: Principal
 ) -> commands.CancelPrompt:
-    """The asker's side withdraws the prompt."""
+    """Withdraw a prompt."""
     return commands.CancelPrompt(
         principal=principal,
         ref=prompt_ref(request.prompt_id, request.job_id, request.key),

@@ -1,7 +1,7 @@
-"""What a prompt shows and asks for, from and to its message.
+"""The contents of prompts, from and to their messages.
 
-Coming in, only what the domain cannot hold is refused here: unknown enum numbers, a question without
-a type, impossible durations. Everything else is judged by `domain/checks.py`.
+From a message, only values are rejected here that the domain types cannot hold: unknown enum numbers, a
+question without a type, impossible durations. `domain/checks.py` checks the rest.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ ONE_OF_DECISIONS = "must be one of: " + ", ".join(f"DECISION_{d}" for d in Decis
 _FINAL_NUMBERS = {a: prompt_pb2.FinalAction.Value(f"FINAL_ACTION_{a}") for a in FinalAction}
 _FINALS: dict[int, FinalAction] = {0: FinalAction.EXPIRE, **{n: a for a, n in _FINAL_NUMBERS.items()}}
 
-_NOBODY_IN_PARTICULAR = Audience()
+_EVERYONE = Audience()
 
 
 def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
-    """The content asked for. Raises InvalidField; `field` is where the message stands in its request."""
+    """The content of a prompt; `field` is the path of the message in its request. Raises InvalidField."""
     check = Violations(f"{field}.")
     final = _FINALS.get(message.final_action)
     if final is None:
@@ -56,7 +56,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     steps = tuple(_steps(message.escalation, check)) if message.escalation else ()
     if message.HasField("reminders"):
         reminders = _reminders(message.reminders, check)
-    asked = form(message, check)
+    prompt_form = form(message, check)
     check.done()
     return PromptContent(
         kind=message.kind,
@@ -65,10 +65,10 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         parts=tuple(
             Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in message.contents
         ),
-        form=asked,
+        form=prompt_form,
         decisions=decisions,
         priority=message.priority,
-        audience=_audience(message.audience) if message.HasField("audience") else _NOBODY_IN_PARTICULAR,
+        audience=_audience(message.audience) if message.HasField("audience") else _EVERYONE,
         labels=dict(message.labels),
         blocking=message.blocking,
         final_action=final,
@@ -98,7 +98,7 @@ def _reminders(message: prompt_pb2.Reminders, check: Violations) -> Reminders:
 
 
 def _required_span(message: Message, at: str, name: str, check: Violations) -> timedelta:
-    """A field of `message`, which is the field `at` of the content; 0 s after noting a violation."""
+    """The duration `name` of `message`, which is the field `at` of the content. Notes violations."""
     if not message.HasField(name):
         check.bad(f"{at}.{name}", "is required")
         return timedelta(0)
@@ -122,7 +122,7 @@ def _options(messages: Iterable[prompt_pb2.DecisionOption], check: Violations) -
             yield DecisionOption(decision, message.label, message.comment_required)
 
 
-def _serialised(content: PromptContent) -> bytes:
+def _serialise(content: PromptContent) -> bytes:
     target = prompt_pb2.PromptContent()
     target.kind = content.kind
     target.title = content.title
@@ -132,10 +132,10 @@ def _serialised(content: PromptContent) -> bytes:
     if content.form is not None:
         put_form(target, content.form)
     for option in content.decisions:
-        offered = target.decisions.add()
-        offered.decision = DECISION_NUMBERS[option.decision]
-        offered.label = option.label
-        offered.comment_required = option.comment_required
+        added = target.decisions.add()
+        added.decision = DECISION_NUMBERS[option.decision]
+        added.label = option.label
+        added.comment_required = option.comment_required
     target.priority = content.priority
     if content.audience.users or content.audience.groups:
         _put_audience(target.audience, content.audience)
@@ -151,9 +151,9 @@ def _serialised(content: PromptContent) -> bytes:
     if content.timeout is not None:
         put_span(target.timeout, content.timeout)
     for step in content.escalation:
-        taken = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
-        put_span(taken.after, step.after)
-        _put_audience(taken.to, step.to)
+        new_step = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
+        put_span(new_step.after, step.after)
+        _put_audience(new_step.to, step.to)
     if content.reminders is not None:
         put_span(target.reminders.every, content.reminders.every)
         put_span(target.reminders.after, content.reminders.after)
@@ -177,6 +177,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-content_bytes = EncodeCache(_serialised, most=512)
-"""The message of a content, with the schema that its questions amount to. It is sent many times: once
-per version of its prompt, and per read."""
+content_bytes = EncodeCache(_serialise, most=512)
+"""Serialises a content, with the JSON Schema that is derived from its questions. A content is sent with every
+version of its prompt and with every read, so the messages are cached."""

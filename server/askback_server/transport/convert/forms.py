@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.message import Message
 
 from askback.v1 import prompt_pb2
 from askback_server.domain.forms import (
@@ -23,6 +25,9 @@ from askback_server.domain.forms import (
     derive_schema,
 )
 from askback_server.domain.violations import Violations
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 
 def form(message: prompt_pb2.PromptContent, check: Violations) -> Form | None:
@@ -56,46 +61,48 @@ def _choices(messages: Iterable[prompt_pb2.Option]) -> tuple[Option, ...]:
     return tuple(Option(o.value, o.title, o.description, o.recommended) for o in messages)
 
 
-def _given(message: Any, field: str) -> Any:
-    """The value of an `optional` field, None where it is unset."""
+def _optional(message: Message, field: str) -> Any:  # of the type of the field
+    """The value of an `optional` field, None if it is unset."""
     return getattr(message, field) if message.HasField(field) else None
 
 
 def _boolean(question: prompt_pb2.Question) -> Input:
-    return BooleanInput(_given(question.boolean, "default_value"))
+    return BooleanInput(_optional(question.boolean, "default_value"))
 
 
 def _single(question: prompt_pb2.Question) -> Input:
     m = question.single
-    return SingleInput(_choices(m.options), _given(m, "default_value"), m.allow_other)
+    return SingleInput(_choices(m.options), _optional(m, "default_value"), m.allow_other)
 
 
 def _multi(question: prompt_pb2.Question) -> Input:
     m = question.multi
-    least, most = _given(m, "min_items"), _given(m, "max_items")
+    least, most = _optional(m, "min_items"), _optional(m, "max_items")
     return MultiInput(_choices(m.options), tuple(m.default_values), least, most, m.allow_other)
 
 
 def _text(question: prompt_pb2.Question) -> Input:
     m = question.text
-    least, most = _given(m, "min_length"), _given(m, "max_length")
-    return TextInput(_given(m, "default_value"), least, most, m.pattern, m.multiline)
+    least, most = _optional(m, "min_length"), _optional(m, "max_length")
+    return TextInput(_optional(m, "default_value"), least, most, m.pattern, m.multiline)
 
 
 def _integer(question: prompt_pb2.Question) -> Input:
     m = question.integer
-    return IntegerInput(_given(m, "default_value"), _given(m, "minimum"), _given(m, "maximum"))
+    return IntegerInput(_optional(m, "default_value"), _optional(m, "minimum"), _optional(m, "maximum"))
 
 
 def _number(question: prompt_pb2.Question) -> Input:
     m = question.number
-    return NumberInput(_given(m, "default_value"), _given(m, "minimum"), _given(m, "maximum"))
+    return NumberInput(_optional(m, "default_value"), _optional(m, "minimum"), _optional(m, "maximum"))
 
 
 def _date(question: prompt_pb2.Question) -> Input:
     m = question.date
-    return DateInput(_given(m, "default_value"), m.minimum, m.maximum)
+    return DateInput(_optional(m, "default_value"), m.minimum, m.maximum)
 
+
+_OptionList: TypeAlias = "RepeatedCompositeFieldContainer[prompt_pb2.Option]"
 
 _INPUTS: dict[str, Callable[[prompt_pb2.Question], Input]] = {
     "boolean": _boolean,
@@ -109,7 +116,7 @@ _INPUTS: dict[str, Callable[[prompt_pb2.Question], Input]] = {
 
 
 def put_form(target: prompt_pb2.PromptContent, form: Form) -> None:
-    """Set the form of a content, with the schema that its questions amount to."""
+    """Set the form of a content, with the JSON Schema that is derived from its questions."""
     if isinstance(form, SchemaForm):
         target.schema_json = form.schema_json
         return
@@ -154,13 +161,13 @@ def _put_question(target: prompt_pb2.Question, question: Question) -> None:
             _put(target.date, default_value=default)
 
 
-def _put(target: Any, **values: object) -> None:
+def _put(target: Message, **values: object) -> None:
     for name, value in values.items():
         if value is not None:
             setattr(target, name, value)
 
 
-def _put_options(target: Any, options: tuple[Option, ...]) -> None:
+def _put_options(target: _OptionList, options: tuple[Option, ...]) -> None:
     for option in options:
         choice = target.add()
         choice.value = option.value

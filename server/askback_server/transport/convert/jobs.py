@@ -1,10 +1,9 @@
-"""Jobs and what hangs on them as messages, and which of them a request means."""
+"""Jobs, events, checkpoints and states of understanding as messages, and the filters of requests."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.events import Event, EventType
@@ -68,7 +67,7 @@ _KEEPS = {
 
 
 def retry_request(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
-    """Which job is repeated, and what the new one keeps if that is said. Raises InvalidField, JobNotFound."""
+    """The job to repeat, and what the new one keeps, None if unset. Raises InvalidField, JobNotFound."""
     check = Violations()
     check.storable("request_id", (request.request_id,))
     if request.keep not in _KEEPS:
@@ -78,12 +77,12 @@ def retry_request(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep |
 
 
 def progress(message: job_pb2.Progress) -> Progress:
-    """How far a worker says its job is."""
+    """The progress that a worker reports."""
     return Progress(message.done, message.total, message.percent, message.message)
 
 
 def failure(message: job_pb2.Failure) -> Failure:
-    """What a worker says went wrong."""
+    """The failure that a worker reports."""
     return Failure(message.code, message.message, message.details_json)
 
 
@@ -146,14 +145,14 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
 
 
 def job_message(job: Job) -> job_pb2.Job:
-    """A job."""
+    """The message of a job."""
     message = job_pb2.Job()
     put_job(message, job)
     return message
 
 
 def event_message(event: Event) -> job_pb2.JobEvent:
-    """One entry of a job's log."""
+    """The message of an event."""
     message = job_pb2.JobEvent(job_id=event.job_id, seq=event.seq, actor=event.actor)
     message.type = _EVENT_NUMBERS[event.type]
     message.state = _STATE_NUMBERS[event.state]
@@ -165,13 +164,13 @@ def event_message(event: Event) -> job_pb2.JobEvent:
     return message
 
 
-def event_data(data: Mapping[str, Any]) -> str:
-    """An event's data as JSON text."""
+def event_data(data: Mapping[str, object]) -> str:
+    """The data of an event as JSON."""
     return json.dumps(dict(data), ensure_ascii=False, separators=(",", ":"))
 
 
 def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding:
-    """A deep-understanding state; version 0 if none was written."""
+    """The message of a deep-understanding state; version 0 if none was written."""
     message = job_pb2.DeepUnderstanding(
         job_id=state.job_id,
         questions_asked_json=state.questions_asked_json,
@@ -189,7 +188,7 @@ def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding
 
 
 def checkpoint_message(checkpoint: Checkpoint) -> worker_service_pb2.Checkpoint:
-    """The saved result of a step."""
+    """The message of a checkpoint."""
     message = worker_service_pb2.Checkpoint(key=checkpoint.key, value_json=checkpoint.value_json)
     put_time(message.create_time, checkpoint.created_at)
     return message

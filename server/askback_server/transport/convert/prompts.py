@@ -1,4 +1,4 @@
-"""Prompts and answers as messages, and which of them a request means."""
+"""Prompts and answers as messages, and the references and filters of requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WHICH = "is required, or job_id and key in its place"
 
 
 def prompt_id(value: str, field: str = "prompt_id") -> str:
-    """A prompt's id, spelt like one of ours. Raises InvalidField if missing, else PromptNotFound."""
+    """A well-formed prompt id. Raises InvalidField if it is empty, PromptNotFound if it is malformed."""
     if is_id(value):
         return value
     if not value:
@@ -51,7 +51,7 @@ def prompt_id(value: str, field: str = "prompt_id") -> str:
 
 
 def prompt_ref(prompt_id: str, job_id: str, key: str) -> PromptRef:
-    """A prompt by its id, or by its job and key. Raises InvalidField or PromptNotFound."""
+    """A reference by id, or by job and key. Raises InvalidField, PromptNotFound."""
     if prompt_id:
         if job_id or key:
             raise InvalidField.of("prompt_id", "excludes job_id and key: name the prompt in one way")
@@ -70,7 +70,7 @@ def prompt_ref(prompt_id: str, job_id: str, key: str) -> PromptRef:
 def prompt_watch_filter(
     filter: hitl_service_pb2.PromptFilter, asked_namespace: str, principal: Principal
 ) -> PromptFilter:
-    """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
+    """The filter of a live view. Raises InvalidField, JobNotFound, PermissionDenied."""
     if filter.states:
         raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
     for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue"):
@@ -80,10 +80,10 @@ def prompt_watch_filter(
 
 
 def prompt_list_filter(request: hitl_service_pb2.ListPromptsRequest, principal: Principal) -> PromptFilter:
-    """A page's view: a console's, or with an id or the end of one the asker's side (`viewer` None).
+    """The filter of a page. Raises InvalidField, JobNotFound, PermissionDenied.
 
-    With `job_id` and no namespace in the request, the namespace is the job's: put it in its place.
-    Raises InvalidField, JobNotFound, PermissionDenied.
+    `viewer` limits it to what the console may see. It is None if the request names a job or an id and the
+    caller is a client or a worker. With a job and without a namespace, use `Queries.within_namespace`.
     """
     states: list[PromptState] = []
     check = Violations()
@@ -94,9 +94,9 @@ def prompt_list_filter(request: hitl_service_pb2.ListPromptsRequest, principal: 
         else:
             states.append(state)
     check.done()
-    named = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
-    asker = bool(named) and principal.has(Role.CLIENT, Role.WORKER)
-    viewer = None if asker else principal
+    by_id = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
+    sees_all = bool(by_id) and principal.has(Role.CLIENT, Role.WORKER)
+    viewer = None if sees_all else principal
     return _filter(
         request.filter, request.namespace, principal, viewer, tuple(states) or (PromptState.PENDING,)
     )
@@ -135,7 +135,7 @@ def _filter(
     )
 
 
-def _serialised(prompt: Prompt) -> bytes:
+def _serialise_prompt(prompt: Prompt) -> bytes:
     target = prompt_pb2.Prompt()
     target.prompt_id = prompt.prompt_id
     target.job_id = prompt.job_id
@@ -182,23 +182,23 @@ def _put_nudges(target: prompt_pb2.Prompt, nudges: Nudges) -> None:
 
 _CONTENT = within(prompt_pb2.Prompt, "content")
 
-prompt_bytes = EncodeCache(_serialised, most=512)
-"""The message of a prompt. An image of it is sent to whoever caused it and to the other side, one right
-after the other. A claim is sent with its end, whether or not it has run out."""
+prompt_bytes = EncodeCache(_serialise_prompt, most=512)
+"""Serialises a prompt. Each version is sent to the caller that caused it and, right after, to the other side,
+so the messages are cached. A claim is sent with its end, also if that has passed."""
 
 
 def prompt_message(prompt: Prompt) -> prompt_pb2.Prompt:
-    """A prompt."""
+    """The message of a prompt."""
     return prompt_pb2.Prompt.FromString(prompt_bytes(prompt))
 
 
 def prompt_messages(prompts: Iterable[Prompt]) -> list[prompt_pb2.Prompt]:
-    """Prompts, in order."""
+    """The messages of prompts, in order."""
     return [prompt_message(p) for p in prompts]
 
 
 def put_resolution(target: prompt_pb2.Resolution, resolution: Resolution) -> None:
-    """Fill the message of a prompt's end."""
+    """Fill the message of a resolution."""
     target.state = _STATE_NUMBERS[resolution.state]
     if resolution.answer is not None:
         put_answer(target.answer, resolution.answer)
@@ -222,12 +222,12 @@ def put_answer(target: prompt_pb2.Answer, answer: Answer) -> None:
 
 
 def violation_messages(violations: Iterable[Violation]) -> list[prompt_pb2.FieldViolation]:
-    """What is wrong, field by field."""
+    """The messages of violations."""
     return [prompt_pb2.FieldViolation(field=v.field, description=v.description) for v in violations]
 
 
 def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
-    """One entry of a prompt's audit."""
+    """The message of one entry of a prompt's audit."""
     message = prompt_pb2.AnswerRecord(status=_STATUS_NUMBERS[submission.status])
     put_answer(message.answer, submission.answer)
     if submission.violations:
@@ -236,19 +236,19 @@ def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
 
 
 def result_bytes(result: AnswerResult) -> bytes:
-    """The verdict on an answer: an AnswerResult."""
+    """Serialises the verdict on an answer as an AnswerResult."""
     head = hitl_service_pb2.AnswerResult(
         status=_STATUS_NUMBERS[result.status], replayed=result.replayed, answer_id=result.answer_id
     )
     if result.violations:
         head.violations.extend(violation_messages(result.violations))
-    return head.SerializeToString() + _JUDGED(prompt_bytes(result.prompt))
+    return head.SerializeToString() + _VERDICT(prompt_bytes(result.prompt))
 
 
-_JUDGED = within(hitl_service_pb2.AnswerResult, "prompt")
+_VERDICT = within(hitl_service_pb2.AnswerResult, "prompt")
 
 
-def _closed(prompt: Prompt) -> bytes:
+def _serialise_closed(prompt: Prompt) -> bytes:
     message = hitl_service_pb2.PromptEvent()
     closed = message.closed
     closed.prompt_id = prompt.prompt_id
@@ -264,11 +264,11 @@ def _closed(prompt: Prompt) -> bytes:
 _UPSERTED = within(hitl_service_pb2.PromptEvent, "upserted", "prompt")
 
 
-def _upserted(prompt: Prompt) -> bytes:
+def _serialise_upserted(prompt: Prompt) -> bytes:
     return _UPSERTED(prompt_bytes(prompt))
 
 
-upserted_bytes = EncodeCache(_upserted, most=512)
-"""The PromptEvent of an open prompt for a console that may see it. Serialised once, whoever watches."""
-closed_bytes = EncodeCache(_closed, most=512)
-"""The PromptEvent of a closed prompt for a console that may see it."""
+upserted_bytes = EncodeCache(_serialise_upserted, most=512)
+"""Serialises the PromptEvent of an open prompt, once for all consoles that may see it."""
+closed_bytes = EncodeCache(_serialise_closed, most=512)
+"""Serialises the PromptEvent of a closed prompt, once for all consoles that may see it."""

@@ -1,4 +1,4 @@
-"""What a call gives, as the message that answers it: the same for a unary call and for a frame."""
+"""Converts replies of calls to response messages, for unary calls and for frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import JobVersion, PromptAsked
-from askback_server.sessions.frames import Reply
+from askback_server.sessions.frames import Reply, Response
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
 from askback_server.transport.wire import within
@@ -19,22 +19,22 @@ from askback_server.transport.wire import within
 M = TypeVar("M", bound=Message)
 
 
-def response(kind: type[M], reply: Any) -> M:
-    """The response of a unary call."""
+def response(kind: type[M], reply: Response) -> M:
+    """The response message of a unary call."""
     return kind.FromString(reply_bytes(reply))
 
 
-def reply_bytes(reply: Any) -> bytes:
-    """The response of a call, serialised. A read's reply is the response itself."""
+def reply_bytes(reply: Response) -> bytes:
+    """The serialised response of a call. The reply of a read is its response message."""
     make = _MAKE.get(type(reply))
     if make is not None:
         return make(reply)
-    message: Message = reply
-    return message.SerializeToString()
+    assert isinstance(reply, Message)
+    return reply.SerializeToString()
 
 
 def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
-    """A function that serialises such a frame of a `ref` and the reply to it."""
+    """A function that serialises a frame with a reply, from its `ref` and the reply."""
     fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
     members = {field.name: within(frame, field.name) for field in fields}
 
@@ -45,21 +45,22 @@ def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
     return write
 
 
-def _asked(reply: PromptAsked) -> bytes:
+def _prompt_reply_bytes(reply: PromptAsked) -> bytes:
     head = worker_service_pb2.AskPromptResponse(replayed=reply.replayed).SerializeToString()
     return head + _PROMPT(prompt_bytes(reply.prompt))
 
 
-# Responses that say the same say it in the same field: a test holds all of them to it.
+# Responses with the same content have it in the same field, so one encoding serves all: a test checks this.
 _PROMPT = within(worker_service_pb2.AskPromptResponse, "prompt")
 _JOB = within(worker_service_pb2.CompleteJobResponse, "job")
 _VERSION = worker_service_pb2.SaveCheckpointResponse
 _RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
 
+# Any: each function takes a reply of its key's type.
 _MAKE: dict[type[Any], Callable[[Any], bytes]] = {
     AnswerResult: lambda result: _RESULT(result_bytes(result)),
     Job: lambda job: _JOB(job_message(job).SerializeToString()),
     Prompt: lambda prompt: _PROMPT(prompt_bytes(prompt)),
-    PromptAsked: _asked,
+    PromptAsked: _prompt_reply_bytes,
     JobVersion: lambda reply: _VERSION(version=reply.version).SerializeToString(),
 }

@@ -1,18 +1,17 @@
-"""Values that many messages share: times, spans, ids, tenants and pages.
+"""Values that many messages have: times, durations, ids, namespaces, page sizes.
 
-Functions called `put_…` fill a field of a message in place, which is the fastest way to set one.
+Functions named `put_…` fill a field of a message in place, which is the fastest way to set it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.v1 import job_pb2
+from askback.v1 import job_pb2, worker_service_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.errors import InvalidField, JobNotFound
 from askback_server.domain.limits import Limits
@@ -22,7 +21,7 @@ from askback_server.ports.clock import is_id, is_suffix
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400
-# The bounds that google.protobuf.Timestamp and Duration set themselves.
+# The bounds that google.protobuf defines for Timestamp and Duration.
 _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 _LONGEST = 315_576_000_000
@@ -30,21 +29,21 @@ _BILLION = 1_000_000_000
 
 
 def put_time(target: Timestamp, moment: datetime) -> None:
-    """Set a time field, exactly to the microsecond."""
+    """Set a time field, exact to the microsecond."""
     since = moment - _EPOCH
     target.seconds = since.days * _DAY + since.seconds
     target.nanos = since.microseconds * 1000
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    """A time as a message of its own."""
+    """A new message with this time."""
     message = Timestamp()
     put_time(message, moment)
     return message
 
 
 def put_span(target: Duration, span: timedelta) -> None:
-    """Set a duration field, exactly to the microsecond."""
+    """Set a duration field, exact to the microsecond."""
     if span.days < 0:  # seconds and nanos of a Duration have the same sign
         span = -span
         target.seconds = -(span.days * _DAY + span.seconds)
@@ -55,7 +54,7 @@ def put_span(target: Duration, span: timedelta) -> None:
 
 
 def duration(span: timedelta) -> Duration:
-    """A duration as a message of its own."""
+    """A new message with this duration."""
     message = Duration()
     put_span(message, span)
     return message
@@ -71,10 +70,7 @@ def span(message: Duration, field: str) -> timedelta:
 
 
 def any_span(message: Duration, field: str) -> timedelta:
-    """A duration as it was sent, cut to microseconds, for a rule that judges its sign later.
-
-    Raises InvalidField for what is no google.protobuf.Duration.
-    """
+    """A duration of either sign, cut to microseconds. Raises InvalidField for an invalid message."""
     seconds, nanos = message.seconds, message.nanos
     if abs(seconds) > _LONGEST or abs(nanos) >= _BILLION:
         raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds or nanos are out of range")
@@ -84,7 +80,7 @@ def any_span(message: Duration, field: str) -> timedelta:
 
 
 def moment(message: Timestamp, field: str) -> datetime:
-    """A time of the years 1 to 9999. Raises InvalidField."""
+    """A time, cut to microseconds. Raises InvalidField for an invalid message."""
     seconds, nanos = message.seconds, message.nanos
     if not _FIRST_SECOND <= seconds <= _LAST_SECOND or not 0 <= nanos < _BILLION:
         raise InvalidField.of(field, "is not a google.protobuf.Timestamp: seconds or nanos are out of range")
@@ -92,7 +88,7 @@ def moment(message: Timestamp, field: str) -> datetime:
 
 
 def job_id(value: str, field: str = "job_id") -> str:
-    """A job's id, spelt like one of ours. Raises InvalidField if missing, else JobNotFound."""
+    """A well-formed job id. Raises InvalidField if it is empty, JobNotFound if it is malformed."""
     if is_id(value):
         return value
     if not value:
@@ -101,16 +97,16 @@ def job_id(value: str, field: str = "job_id") -> str:
 
 
 def id_suffix(value: str, field: str) -> str:
-    """The end of an id, or empty for any id. Raises InvalidField."""
+    """The end of an id; empty for any id. Raises InvalidField."""
     if value and not is_suffix(value):
         raise InvalidField.of(field, "must be the last 6 to 36 characters of an id, in lower case")
     return value
 
 
 def namespace(asked: str, principal: Principal) -> str:
-    """The tenant that a request means. Raises PermissionDenied, or InvalidField for no such name."""
+    """The namespace of a request. Raises PermissionDenied, InvalidField for a malformed name."""
     name = principal.namespace(asked)
-    if asked and (asked == "*" or asked not in principal.namespaces):  # allowed by `*` only
+    if asked and (asked == "*" or asked not in principal.namespaces):  # allowed by the wildcard only
         check = Checker(_LIMITS)
         check.name("namespace", asked)
         check.done()
@@ -139,15 +135,16 @@ _LIMITS = Limits()
 
 
 def page_size(asked: int, limits: Limits) -> int:
-    """How many to list: the default for 0, never more than the limit. Raises InvalidField."""
+    """The size of a page: the default for 0, and at most the limit. Raises InvalidField."""
     if asked < 0:
         raise InvalidField.of("page_size", "must not be negative; 0 means the default")
     return min(asked or limits.default_page_size, limits.page_size)
 
 
-def wait_seconds(request: Any, limits: Limits) -> float:
-    """How long a unary long poll waits, by the request's `wait`; 0 if it is unset, and never more than the
-    limit. Raises InvalidField."""
+def wait_seconds(
+    request: worker_service_pb2.LeaseJobsRequest | worker_service_pb2.AwaitPromptRequest, limits: Limits
+) -> float:
+    """How long a long poll waits: 0 if `wait` is unset, and at most the limit. Raises InvalidField."""
     if not request.HasField("wait"):
         return 0.0
     return min(span(request.wait, "wait"), limits.wait_max).total_seconds()

@@ -131,9 +131,9 @@ def event_words(event: Event) -> str:
         case "JOB_CARRIED_OVER":
             return f"carried over from {one_line(data.get('retried_from', ''))}: {_count_words(data)}"
         case "PROMPT_ANSWERED" if data.get("carried_from"):
-            said, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
+            decision, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
             source = one_line(data["carried_from"])
-            return f"question {data.get('round')} has the answer of {by} in job {source}: {said}"
+            return f"question {data.get('round')} has the answer of {by} in job {source}: {decision}"
         case "PROMPT_ANSWERED":
             by = (
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
@@ -144,7 +144,7 @@ def event_words(event: Event) -> str:
         case "PROMPT_ATTENDED":
             return f"question {data.get('round')}: someone who may answer has a console open"
         case "PROMPT_EXPIRED":
-            return f"question {data.get('round')} expired: no one answered in time"
+            return f"question {data.get('round')} expired: no answer in time"
         case "PROMPT_CANCELLED":
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":
