@@ -1,7 +1,8 @@
 """What version 0.1.0 promises: its protos, its public SDK and its schema.
 
 From that version on there are only additions (docs/upgrades.md). The files here describe that version, and
-the tests compare the present with them. They change with releases only: `python -m tests.baseline` writes them.
+the tests compare the present with them. They change with releases only: `python -m tests.baseline` writes
+them.
 """
 
 from pathlib import Path
