@@ -1,4 +1,4 @@
-"""Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
+"""Databases for tests: a test that uses `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
 import gc
 import os
@@ -18,18 +18,18 @@ from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.postgres_pool import DatabasePool
 from tests.support.requirements import absent
 
-# A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's
-# handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
+# subprocess cannot use vfork for a child that runs as another user. gRPC's fork handlers crash or hang
+# such a child while other threads are in gRPC. The variable is read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-# As the server does: the proxies and crowds of tests/faults open 400 connections in this process at times,
-# and the soft limit is often 1,024. Without a descriptor asyncio's servers accept nothing, and log it 100
-# times for each connection that waits.
+# The server does the same. Tests of tests/faults open 400 connections in this process, and the soft limit is
+# often 1,024. Without a free descriptor asyncio's servers accept nothing, and log that 100 times for each
+# waiting connection.
 raise_limit()
 
-# A background job of a shell script (`make test &`) ignores SIGINT and SIGQUIT, and what nohup starts SIGHUP.
-# Programs inherit that, so no Ctrl-C of a test would reach what it has started. What a parent handles is the
-# default in its children.
+# A background job of a shell script (`make test &`) ignores SIGINT and SIGQUIT; a program under nohup ignores
+# SIGHUP. Child processes inherit ignored signals, so a test's Ctrl-C would not reach them. Signals that the
+# parent handles have their default action in its children.
 for _number, _handler in (
     (signal.SIGINT, signal.default_int_handler),
     (signal.SIGQUIT, signal.SIG_DFL),
@@ -38,8 +38,8 @@ for _number, _handler in (
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
-# Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
-# containers do, each of them would compile what it imports: a third of its processor time and more.
+# Hundreds of processes import the same modules here. Container images often turn bytecode caches off; then
+# each process would compile what it imports, which takes a third of its processor time or more.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
@@ -47,13 +47,12 @@ pytest_plugins = ["tests.support.cpu_time"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
-    the end."""
+    """Run the longest tests first: they mostly wait, so the others use the processor meanwhile."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
 
 
 def pytest_collection_finish() -> None:
-    """Share what tests would each make, and keep garbage collections from walking modules and tests."""
+    """Share compiled statements between tests, and exclude modules and tests from garbage collection."""
     if "sqlalchemy" in sys.modules:
         from tests.support.compiled import share_compiled_statements
 
@@ -64,7 +63,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """Count the processor time of what was forked."""
+    """End the fork server, so that the processor time of its children is counted."""
     if "tests.support.forked" in sys.modules:
         sys.modules["tests.support.forked"].end_fork_server()
 
@@ -120,7 +119,7 @@ def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path
 
 @pytest.fixture
 def pg_url(pg_databases: DatabasePool) -> Iterator[str]:
-    """A PostgreSQL database with Askback's tables, for what only PostgreSQL can show."""
+    """A PostgreSQL database with Askback's tables, for tests that run on PostgreSQL only."""
     url = pg_databases.acquire()
     yield url
     pg_databases.release(url)
@@ -128,7 +127,7 @@ def pg_url(pg_databases: DatabasePool) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[DatabasePool]:
-    """What the tests that need PostgreSQL's tables share."""
+    """Databases with Askback's tables, reused by the tests of the session."""
     pool = DatabasePool(postgres, migrated_template)
     yield pool
     pool.close()
@@ -136,7 +135,7 @@ def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[D
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres: PostgresServer) -> Iterator[str]:
-    """The name of a PostgreSQL database that was migrated once and that nobody connects to."""
+    """The name of a migrated PostgreSQL database without connections, so that it can be copied."""
     url = postgres.create_database()
     _upgrade(url)
     yield urlsplit(url).path[1:]
@@ -145,7 +144,7 @@ def migrated_template(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file that was migrated once."""
+    """A SQLite file with Askback's tables, which tests copy."""
     path = tmp_path_factory.mktemp("template") / "askback.db"
     _upgrade(f"sqlite+aiosqlite:///{path}")
     return path

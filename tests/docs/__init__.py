@@ -1,1 +1,1 @@
-"""The documentation runs: every code block, every link, every fact that the program also knows."""
+"""The documentation runs: every code block, every link, every fact that can be read from the program."""

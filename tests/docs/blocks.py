@@ -1,4 +1,4 @@
-"""Code blocks of Markdown pages, those in HTML comments included: they run, and readers do not see them."""
+"""Code blocks of Markdown pages. Those in HTML comments run as well; readers do not see them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 
 
 class BadBlock(Exception):
-    """A block that cannot be what it says; the message names the place."""
+    """A block with a wrong info string or none; the message names page and line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `line` is that of its first line of content, from 1."""
+    """A fenced block. `line` is the number of its first line of content, from 1."""
 
     page: str
     line: int
@@ -30,19 +30,19 @@ class Block:
 
     @property
     def where(self) -> str:
-        """Page and line, as an editor jumps to them."""
+        """Page and line as `PAGE:LINE`, which editors can jump to."""
         return f"{self.page}:{self.line}"
 
     @property
     def title(self) -> str:
-        """The file that the block is; empty if it is none."""
+        """The name of the file that the block shows; empty if it shows none."""
         return self.attributes.get("title", "")
 
 
 def pages() -> list[Path]:
-    """The pages whose blocks run: what people wrote for people.
+    """The pages whose blocks run.
 
-    Decisions and generated pages are not, and tests/polyglot runs what its examples say.
+    Decision records and generated pages are left out; tests/polyglot runs the commands of its examples.
     """
     apart = {ROOT / "docs" / "adr", ROOT / "docs" / "reference", ROOT / "examples" / "polyglot"}
     found = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
@@ -55,7 +55,7 @@ def blocks_of(page: str, text: str) -> list[Block]:
 
 
 def _blocks(page: str, text: str, above: int) -> Iterator[Block]:
-    """The blocks of a text that begins after so many lines."""
+    """The blocks of a text that begins after line `above` of its page."""
     for token in MarkdownIt().parse(text):
         start = above + (token.map[0] if token.map else 0)
         if token.type == "html_block":
@@ -73,9 +73,9 @@ def _block(page: str, line: int, info: str, text: str) -> Block:
         language, *rest = shlex.split(info)
         attributes = dict(item.split("=", 1) for item in rest)
     except ValueError:
-        raise BadBlock(f'{page}:{line}: a fence says LANGUAGE name="value" …, not {info!r}') from None
+        raise BadBlock(f'{page}:{line}: a fence needs LANGUAGE name="value" …, not {info!r}') from None
     if unknown := set(attributes) - {"title", "norun", "needs"}:
         raise BadBlock(f"{page}:{line}: a block has no {', '.join(sorted(unknown))}")
     if attributes.get("norun", "-") == "":
-        raise BadBlock(f"{page}:{line}: norun wants the reason")
+        raise BadBlock(f"{page}:{line}: norun needs a reason")
     return Block(page, line, language, text, attributes)

@@ -1,4 +1,4 @@
-"""A page's surroundings: a folder, a server, and an environment that knows nothing of this machine."""
+"""What a page needs to run: a folder, a server, and an environment without this machine's settings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def playing(
 
 
 def loaders() -> dict[str, Any]:
-    """Who reads the settings files that the pages show."""
+    """The product's reader of each settings file that the pages show."""
     return {
         "askback.toml": lambda path: load({"config": str(path)}, {}),
         "config.toml": read_profiles,

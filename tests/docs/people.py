@@ -1,4 +1,4 @@
-"""People for pages: they answer what a page's worker asks, so that its code really runs."""
+"""People for pages: they answer the prompts of a page's worker, so that its code runs to its end."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 from askback import Client
 
-Said = tuple[str, dict[str, Any]]
+Answer = tuple[str, dict[str, Any]]
 
 
 @contextlib.asynccontextmanager
-async def answering(**answers: Said) -> AsyncIterator[list[str]]:
-    """While it is open, prompts with these keys are answered; yields the keys as they are answered.
+async def answering(**answers: Answer) -> AsyncIterator[list[str]]:
+    """Answer prompts with these keys while the context is open; yield the list of keys answered until now.
 
-    An answer is a decision and what goes with it: `("RESPOND", {"values": "because"})`. A prompt that
-    does not offer the decision is left alone.
+    An answer is a decision and its arguments: `("RESPOND", {"values": "because"})`. A prompt that does not
+    offer the decision stays open.
     """
     seen: list[str] = []
 
     async def answer_all() -> None:
         async for prompt in desk.prompts():
-            decision, said = answers.get(prompt.key, ("", {}))
+            decision, arguments = answers.get(prompt.key, ("", {}))
             if decision in [option.decision for option in prompt.decisions]:
                 seen.append(prompt.key)
-                await prompt.decide(decision, **said)
+                await prompt.decide(decision, **arguments)
 
     async with Client(user="ana", groups=["desk"]) as client, client.console() as desk:
         task = asyncio.create_task(answer_all())
@@ -38,8 +38,8 @@ async def answering(**answers: Said) -> AsyncIterator[list[str]]:
                 await task
 
 
-async def asked(key: str, server: str | None = None) -> None:
-    """Wait until an open prompt has this key, as a reader does who reads on."""
+async def wait_for_prompt(key: str, server: str | None = None) -> None:
+    """Wait until an open prompt has this key."""
     async with Client(server, user="ana", groups=["desk"]) as client:
         while key not in [prompt.key async for prompt in client.prompts()]:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

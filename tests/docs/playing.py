@@ -1,12 +1,12 @@
-"""Plays a page: its blocks in order, as a reader would who types all of it in.
+"""Plays a page: runs its blocks in order, as if a reader typed all of them in.
 
 A page has a folder, a server on a free port that `ASKBACK_SERVER` names, one Python namespace and one
-shell. What a block is, its fence says:
+shell. The language of a fence decides what happens to the block:
 
     python               runs in the page's namespace; may await
     python title="x.py"  is written to that file; a later block must run it
     sh                   runs in the page's shell; every command must succeed
-    console              the same, command by command; what each prints is compared, `…` is anything
+    console              the same, command by command; their output is compared, `…` matches anything
     toml title="…"       is parsed, written to that file, and read by the loader of its name
     json                 is parsed; with a title it is written to that file
     text, mermaid, diff  are not run; nginx, haproxy, envoy run in tests/integration/test_proxies.py
@@ -38,7 +38,7 @@ NO_CODE = frozenset({"text", "mermaid", "diff", "nginx", "haproxy", "envoy"})
 
 
 class Playing:
-    """One page on its way."""
+    """The state of one page while its blocks run."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], loaders: Mapping[str, Loader]) -> None:
         self.folder = folder
@@ -50,7 +50,7 @@ class Playing:
         self._programs: dict[str, Block] = {}
 
     async def play(self, blocks: list[Block]) -> None:
-        """Run the blocks. Raises what goes wrong, with the place in a note."""
+        """Run the blocks. A note names page and line on each error that a block raises."""
         try:
             for block in blocks:
                 try:
@@ -76,11 +76,11 @@ class Playing:
         if block.language in NO_CODE:
             return
         run = getattr(self, f"_{block.language}", None)
-        assert run is not None, f"nobody knows how to run {block.language!r}: see tests/docs/playing.py"
+        assert run is not None, f"no rule runs {block.language!r} blocks: see tests/docs/playing.py"
         await run(block)
 
     async def _python(self, block: Block) -> None:
-        # As many lines above as in the page: a traceback names the page's own lines.
+        # Empty lines in front: the line numbers of a traceback are those of the page.
         source = "\n" * (block.line - 1) + block.text
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         code = compile(source, str(ROOT / block.page), "exec", flags=flags, dont_inherit=True)
@@ -94,20 +94,20 @@ class Playing:
                 await done
 
     async def _sh(self, block: Block) -> None:
-        self._runs(block.text)
+        self._mark_as_run(block.text)
         await self._shell.run(block.text)
 
     async def _console(self, block: Block) -> None:
         for command, expected in commands_of(block.text):
-            self._runs(command)
-            said = await self._shell.run(command)
-            assert matches(expected, said), f"$ {command}\nexpected:\n{expected}\n\nsaid:\n{said}"
+            self._mark_as_run(command)
+            printed = await self._shell.run(command)
+            assert matches(expected, printed), f"$ {command}\nexpected:\n{expected}\n\nprinted:\n{printed}"
 
     async def _toml(self, block: Block) -> None:
         tomllib.loads(block.text)
-        assert block.title, "a toml block says by its title which file it is"
+        assert block.title, "a toml block needs a title that says which file it is"
         load = self._loaders.get(block.title)
-        assert load is not None, f"nobody reads {block.title}; there are {', '.join(self._loaders)}"
+        assert load is not None, f"no loader reads {block.title}; there are {', '.join(self._loaders)}"
         load(self._write(block))
 
     async def _json(self, block: Block) -> None:
@@ -121,8 +121,8 @@ class Playing:
         path.write_text(block.text, encoding="utf-8")
         return path
 
-    def _runs(self, commands: str) -> None:
-        """These programs are run now; pytest finds its own."""
+    def _mark_as_run(self, commands: str) -> None:
+        """Note the programs that the commands name. `pytest` runs all files `test_….py`."""
         tests = re.search(r"\bpytest\b", commands) is not None
         for name in [n for n in self._programs if n in commands or (tests and n.startswith("test_"))]:
             del self._programs[name]

@@ -1,4 +1,4 @@
-"""One bash for a page: its folder, variables and background jobs stay from block to block."""
+"""One bash for a page: folder, variables and background jobs persist from block to block."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 WITHIN = 60.0
-"""Seconds that one command, or one block of Python, may take. Never a measure of speed."""
+"""Seconds that one command, or one block of Python, may take: generous, not a measure of speed."""
 _MARK = b"\x1e"
 
 
 class CommandFailed(AssertionError):
-    """A command ended with another status than 0, or did not end."""
+    """A command failed or did not end in time."""
 
 
 class Shell:
-    """A bash that stops at the first command that fails, as a careful reader would."""
+    """A bash that stops at the first command that fails."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
@@ -30,26 +30,26 @@ class Shell:
         self._group: int | None = None
 
     async def run(self, commands: str) -> str:
-        """What the commands print, both streams. Raises CommandFailed with what they printed."""
+        """Run the commands; return their output, stdout and stderr. Raises CommandFailed with the output."""
         bash = self._bash or await self._start()
         assert bash.stdin is not None
         assert bash.stdout is not None
-        # From a file, so that here-documents work; without our stdin, so that nobody reads our commands.
+        # From a file, so that here-documents work; without our stdin, so that no command reads the next ones.
         self._script.write_text(commands + "\n", encoding="utf-8")
         bash.stdin.write(f"source {self._script} </dev/null\nprintf '\\036'\n".encode())
         try:
             async with asyncio.timeout(WITHIN):
-                said = await bash.stdout.readuntil(_MARK)
+                output = await bash.stdout.readuntil(_MARK)
         except asyncio.IncompleteReadError as end:
             status = await bash.wait()
             self._bash = None
             raise CommandFailed(f"exit {status}:\n{commands}\n{_plain(end.partial)}") from None
         except TimeoutError:
             raise CommandFailed(f"no end after {WITHIN:g} s:\n{commands}") from None
-        return _plain(said.removesuffix(_MARK))
+        return _plain(output.removesuffix(_MARK))
 
     async def _start(self) -> asyncio.subprocess.Process:
-        # A session of its own: what runs in the background is in its process group, and ends with it.
+        # In a new session: background jobs are in its process group, so that `end` can end them.
         self._bash = await asyncio.create_subprocess_exec(
             "bash",
             "--noprofile",
@@ -68,13 +68,13 @@ class Shell:
         return self._bash
 
     async def end(self) -> None:
-        """End bash and all that it started. Repeatable."""
+        """End bash and all that it started. A second call does nothing."""
         bash, group = self._bash, self._group
         self._bash = self._group = None
         if group is None:
             return
         if bash is not None and bash.stdin is not None:
-            # Its children first, while it is there to see them off: nobody else might.
+            # Its children first, while it can wait for them: without it they might stay zombies.
             bash.stdin.write(b"set +e; trap : TERM; kill -TERM -- -$$; wait; wait; exit\n")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(bash.wait(), 10)
@@ -106,9 +106,9 @@ def commands_of(console: str) -> list[tuple[str, str]]:
     return [(command, "\n".join(lines).strip("\n")) for command, lines in steps]
 
 
-def matches(expected: str, said: str) -> bool:
-    """Whether an output is the expected one: `…` is any part of a line, alone on a line any lines."""
-    lines = [line.rstrip() for line in said.strip("\n").splitlines()]
+def matches(expected: str, printed: str) -> bool:
+    """Whether an output matches. `…` matches any part of a line; alone on a line, any number of lines."""
+    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
     first, *rest = _chunks(expected)
     if not _fits(first, lines[: len(first)]):
         return False
@@ -116,7 +116,7 @@ def matches(expected: str, said: str) -> bool:
         return len(lines) == len(first)
     *middle, last = rest
     at = len(first)
-    # Each chunk at its first place after the one before: what is right is found without backtracking.
+    # Each chunk at its first place after the previous one: that finds every match without backtracking.
     for chunk in middle:
         places = range(at, len(lines) - len(chunk) + 1)
         found = next((i for i in places if _fits(chunk, lines[i : i + len(chunk)])), None)
@@ -127,7 +127,7 @@ def matches(expected: str, said: str) -> bool:
 
 
 def _chunks(expected: str) -> list[list[str]]:
-    """What stands between the lines that are only `…`, line by line as patterns."""
+    """The patterns of the lines, split at the lines that are only `…`."""
     chunks: list[list[str]] = [[]]
     for line in expected.splitlines():
         if line.strip() == "…":
@@ -141,5 +141,5 @@ def _fits(chunk: list[str], lines: list[str]) -> bool:
     return len(chunk) == len(lines) and all(map(re.fullmatch, chunk, lines))
 
 
-def _plain(said: bytes) -> str:
-    return said.decode("utf-8", "replace").replace("\r\n", "\n")
+def _plain(output: bytes) -> str:
+    return output.decode("utf-8", "replace").replace("\r\n", "\n")

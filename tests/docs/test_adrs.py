@@ -15,7 +15,7 @@ _CITED = re.compile(r"\bADR (\d{4})\b")
 _PARTS = ("Status: ", "**Context.**", "**Decision.**", "**Consequences.**")
 
 
-def test_the_list_has_every_record_with_its_title() -> None:
+def test_the_index_lists_every_record_with_its_title() -> None:
     titles = {record.name: record.read_text(encoding="utf-8").splitlines()[0] for record in RECORDS}
     listed = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$", INDEX, re.MULTILINE)
     assert {name: f"# {number} {title}" for number, name, title in listed} == titles

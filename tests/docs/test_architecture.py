@@ -109,8 +109,8 @@ class FirstCalls:
                 self.order.setdefault(called, len(self.order))
 
 
-def test_the_picture_of_the_layers_is_that_of_the_imports() -> None:
-    """Each arrow is an import, and each import is an arrow or follows from several."""
+def test_the_picture_of_the_layers_shows_the_imports() -> None:
+    """Each arrow is an import; each import is an arrow or a chain of arrows."""
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", TEXT, re.MULTILINE))
     folders = {path.parent.name for path in SERVER.glob("*/__init__.py")}
     assert {begin for begin, _ in drawn} | {end for _, end in drawn} == folders | {"root"}
@@ -121,7 +121,7 @@ def test_the_picture_of_the_layers_is_that_of_the_imports() -> None:
     assert reachable(drawn, "root") == folders
 
 
-def test_the_packages_of_the_client_are_those_of_the_page() -> None:
+def test_the_page_lists_the_packages_of_the_client() -> None:
     client = ROOT / "client" / "askback"
     table = TEXT.partition("| package of `client/askback/` |")[2].partition("\n\n")[0]
     listed = set(names("".join(row.split("|")[1] for row in table.splitlines() if row.startswith("|"))))
@@ -169,7 +169,7 @@ async def test_an_answer_runs_through_the_files_in_the_order_of_the_page(
     assert listed == sorted(listed)
 
 
-async def test_the_tasks_of_a_replica_are_those_of_the_page(migrated_file: Path, tmp_path: Path) -> None:
+async def test_the_page_lists_the_tasks_of_a_replica(migrated_file: Path, tmp_path: Path) -> None:
     database = tmp_path / "askback.db"
     database.write_bytes(migrated_file.read_bytes())
     listed = dict(_TASK.findall(TEXT))
@@ -185,8 +185,8 @@ def test_the_paths_of_the_page_exist() -> None:
     assert [path for path in sorted(paths) if not list(SERVER.glob(path))] == []
 
 
-def test_the_worked_example_applies() -> None:
-    """Where it does not, the code around it has changed: bring the diff of the page up to date."""
+def test_the_diff_of_the_worked_example_applies() -> None:
+    """If it does not, the code around it has changed: update the diff of the page."""
     [diff] = [block.text for block in blocks_of(PAGE, TEXT) if block.language == "diff"]
     done = subprocess.run(
         ["git", "apply", "--check", "-C1", "-"],

@@ -14,7 +14,7 @@ FILES = sources()
 _MESSAGE, _ENUM, _SERVICE = 4, 5, 6
 _DIALECT = re.compile(r"\b(somebody|anybody|nobody|whoever|anew|for ever)\b", re.IGNORECASE)
 _WITHOUT_IT = re.compile(r"\b(Required|Empty|Unset|Default|0:|Exactly one|together with|With|leave it)")
-"""How a comment says what a field means that is left out, or that it may not be."""
+"""How a comment says what an omitted field means, or that the field is required."""
 
 
 def elements(source: Source) -> Iterator[tuple[str, str]]:
@@ -45,11 +45,11 @@ def test_no_comment_only_repeats_the_name(source: Source) -> None:
     } == {}
 
 
-def test_comments_are_in_plain_words() -> None:
+def test_comments_use_no_forbidden_words() -> None:
     assert {name: c for name, c in COMMENTS.items() if _DIALECT.search(c)} == {}
 
 
-def test_every_zero_of_an_enum_says_what_it_means() -> None:
+def test_every_zero_value_of_an_enum_says_what_it_means() -> None:
     zeros = {name: comment for name, comment in COMMENTS.items() if name.endswith("_UNSPECIFIED")}
     assert zeros
     assert {name: c for name, c in zeros.items() if "zero value" not in c} == {}
@@ -65,7 +65,7 @@ def test_every_rpc_names_its_errors() -> None:
                 )
 
 
-def test_every_field_of_a_request_says_what_happens_without_it() -> None:
+def test_every_field_of_a_request_says_what_it_means_to_omit_it() -> None:
     unsaid = []
     for source in FILES:
         for m, message in enumerate(source.proto.message_type):

@@ -55,8 +55,8 @@ def test_the_design_is_cited_in_one_form() -> None:
     assert [name for name, text in sources() if _OLD.search(text)] == []
 
 
-def test_citations_are_found() -> None:
-    """Lists and ranges count, prose without a number does not."""
+def test_citations_are_found_in_lists_and_ranges() -> None:
+    """A reference without a section number is not a citation."""
     assert [*citations("see docs/design.md 3, 4.2 and 10.6 to 10.8; docs/design.md says")] == [
         "3",
         "4.2",

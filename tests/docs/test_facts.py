@@ -1,4 +1,4 @@
-"""What the pages say that the program knows better: errors, kinds, roles, figures."""
+"""Facts that pages repeat agree with the program: errors, kinds, roles, figures."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def test_the_reference_is_up_to_date() -> None:
 
 
 def test_every_error_has_its_section_with_its_code() -> None:
-    """Each reason of the contract, and no other, in the contract's order and with its code."""
+    """The page lists exactly the reasons of the contract, in its order, each with its status code."""
     page = text("docs/troubleshooting.md").partition("## Symptoms")[0]
-    told = dict(re.findall(r"^### (\w+)\n\n`(\w+)`", page, re.MULTILINE))
+    listed = dict(re.findall(r"^### (\w+)\n\n`(\w+)`", page, re.MULTILINE))
     [source] = [s for s in contract.sources() if s.proto.name.endswith("error_reason.proto")]
     [enum] = source.proto.enum_type
-    known = {}
+    defined = {}
     for number, value in enumerate(enum.value):
         if value.number:
             code = source.comment(5, 0, 2, number).partition(":")[0]
-            known[value.name.removeprefix("ERROR_REASON_")] = code
-    assert len(known) == len(ErrorReason.keys()) - 1
-    assert list(told.items()) == list(known.items())
+            defined[value.name.removeprefix("ERROR_REASON_")] = code
+    assert len(defined) == len(ErrorReason.keys()) - 1
+    assert list(listed.items()) == list(defined.items())
 
 
-def test_the_kinds_are_those_of_the_rules() -> None:
+def test_the_decisions_of_each_kind_are_those_of_the_program() -> None:
     rows = {}
     for kind in KINDS:
         options = default_options(kind, has_form=True)
@@ -61,22 +61,22 @@ def test_the_kinds_are_those_of_the_rules() -> None:
     assert {name: decisions for name, decisions in table if name in rows} == rows
 
 
-def test_the_roles_of_the_reference_are_those_that_are_enforced() -> None:
-    """The table that is generated from comments says what tests/integration enforces call by call."""
+def test_the_roles_of_the_reference_are_those_that_the_server_enforces() -> None:
+    """The comments of the contract, from which the table is generated, agree with tests/integration."""
     for source in contract.sources():
         for number, service in enumerate(source.proto.service):
-            told = contract.roles(source.comment(6, number))
+            documented = contract.roles(source.comment(6, number))
             for method in service.method:
-                words = set(re.findall(r"\w+", told.get(method.name) or told["*"]))
+                words = set(re.findall(r"\w+", documented.get(method.name) or documented["*"]))
                 enforced = {
                     role for name, call in CALLS.items() if name.split()[0] == method.name for role in call[0]
                 }
-                # The two bidirectional streams have tests of their own.
+                # The two bidirectional streams have separate tests.
                 assert words & set(ROLES) == enforced or method.client_streaming, method.name
 
 
 def figures() -> list[tuple[str, str]]:
-    """Page and words, made of the program's own values."""
+    """Pages with the phrases that they must contain, built from the values of the program."""
     limits, serve, worker = Limits(), Config(), Worker()
     floors = {d.partition(">=")[0]: d.partition(">=")[2] for d in project()["dependencies"]}
     days = {name: getattr(limits, name).days for name in ("retention_default", "deadline_max")}
@@ -114,6 +114,6 @@ def project() -> dict[str, Any]:
     return found
 
 
-def test_figures_are_those_of_the_program() -> None:
+def test_pages_give_the_figures_of_the_program() -> None:
     wrong = [(page, words) for page, words in figures() if words not in " ".join(text(page).split())]
     assert wrong == []

@@ -1,4 +1,4 @@
-"""Links between pages lead somewhere: to files that are there and headings that are in them."""
+"""Links between pages lead to existing files and headings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 @cache
-def parsed(page: Path) -> list[Token]:
+def parse(page: Path) -> list[Token]:
     return MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8"))
 
 
 def targets(tokens: list[Token]) -> list[str]:
-    """Where links and pictures of a page lead."""
+    """The targets of the links and pictures of a page."""
     inline = [child for token in tokens for child in token.children or []]
     found = [child.attrGet("href") or child.attrGet("src") for child in inline if child.nesting >= 0]
     return [str(target) for target in found if target]
@@ -39,12 +39,12 @@ def targets(tokens: list[Token]) -> list[str]:
 
 @cache
 def anchors_of(page: Path) -> set[str]:
-    """The anchors of a page."""
-    return anchors(parsed(page))
+    """The anchors of the headings of a page."""
+    return anchors(parse(page))
 
 
 def anchors(tokens: list[Token]) -> set[str]:
-    """The names of a page's headings, as GitHub makes them."""
+    """The anchors of headings, named as GitHub names them."""
     seen: Counter[str] = Counter()
     names = set()
     for heading, content in itertools.pairwise(tokens):
@@ -57,9 +57,9 @@ def anchors(tokens: list[Token]) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in EVERY])
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_lead_to_existing_files_and_headings(page: str) -> None:
     here = ROOT / page
-    for target in targets(parsed(here)):
+    for target in targets(parse(here)):
         if _EXTERNAL.match(target):
             continue
         path, _, anchor = unquote(target).partition("#")
@@ -70,13 +70,13 @@ def test_links_lead_somewhere(page: str) -> None:
             assert anchor in anchors_of(there), f"{page}: {path or page} has no heading #{anchor}"
 
 
-def test_named_files_exist() -> None:
-    """Paths in code font, from the root of the repository, of a package, or from the page's folder."""
+def test_files_that_pages_name_exist() -> None:
+    """Paths in code font are relative to the repository, to a package, or to the folder of the page."""
     roots = (ROOT, ROOT / "server" / "askback_server", ROOT / "client" / "askback")
     named = [
         (page, path)
         for page in EVERY
-        if page.name != "style.md"  # it shows old names
+        if page.name != "style.md"  # its examples show old names
         for path in _FILE.findall(page.read_text(encoding="utf-8"))
     ]
     assert len(named) > 50
@@ -88,23 +88,21 @@ def test_named_files_exist() -> None:
     assert missing == []
 
 
-def test_links_are_found() -> None:
-    """The test above looks at something."""
+def test_the_parser_finds_links_and_anchors() -> None:
     tokens = MarkdownIt().parse("# A `b_c`: d!\n\n# A b_c d\n\n[x](y.md#z), ![p](q.png)\n")
     assert targets(tokens) == ["y.md#z", "q.png"]
     assert anchors(tokens) == {"a-b_c-d", "a-b_c-d-1"}
-    assert sum(len(targets(parsed(page))) for page in EVERY) > 200
+    assert sum(len(targets(parse(page))) for page in EVERY) > 200
 
 
-def test_every_page_can_be_reached() -> None:
-    """From the README, by links alone."""
+def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
         if page in reached or page.suffix != ".md":
             continue
         reached.add(page)
-        for target in targets(parsed(page)):
+        for target in targets(parse(page)):
             path = unquote(target).partition("#")[0]
             if path and not _EXTERNAL.match(target) and (page.parent / path).is_file():
                 waiting.append((page.parent / path).resolve())

@@ -1,4 +1,4 @@
-"""The picture of a console in README: its script still runs, and the picture shows what it draws."""
+"""The picture of a console in README is up to date with the script that draws it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.console_picture import PICTURE, draw
 
 ID = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]+)?")
 TIME = re.compile(r"just now|\d+ (s|min|h|d) ago|\d+ (s|min|h|d)\b|(\d{4}-\d\d-\d\d )?\d\d:\d\d|\bAGE\b")
-"""A column of ages is there only if they differ."""
+"""A list has a column AGE only if the ages differ."""
 
 
 def words(picture: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The player itself: what is wrong in a page must fail, and say where."""
+"""The player of pages: a wrong block fails, and the message names its place."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_blocks_in_comments_run_and_are_not_shown(playing: Playing) -> Non
         (["```sh", "echo $never_set", "```"], "never_set"),
         (["```sh", "echo said so; exit 0", "```"], "said so"),
         (["```console", "$ echo two", "one", "```"], "expected:\none"),
-        (["```console", "$ echo two", "```"], "said:\ntwo"),
+        (["```console", "$ echo two", "```"], "printed:\ntwo"),
         (["```console", "$ false | true", "```"], "exit 1"),
         (["```console", "no prompt", "```"], "begins with"),
         (['```python title="a.py"', "print()", "```"], "no block runs a.py (page.md:2)"),
@@ -76,16 +76,16 @@ async def test_blocks_in_comments_run_and_are_not_shown(playing: Playing) -> Non
         (['```toml title="tokens.toml"', "[[tokens]]", "```"], "sha256"),
         (['```toml title="tokens.toml"', "[[tokens", "```"], "page.md:2"),
         (["```toml", "a = 1", "```"], "which file"),
-        (['```toml title="other.toml"', "a = 1", "```"], "nobody reads other.toml"),
+        (['```toml title="other.toml"', "a = 1", "```"], "no loader reads other.toml"),
         (["```json", "{,}", "```"], "page.md:2"),
         (["```fortran", "END", "```"], "fortran"),
     ],
 )
-async def test_what_is_wrong_fails(playing: Playing, lines: list[str], says: str) -> None:
+async def test_a_wrong_block_fails_and_names_its_place(playing: Playing, lines: list[str], says: str) -> None:
     with pytest.raises(Exception) as wrong:  # noqa: PT011
         await play(playing, *lines)
-    story = [str(wrong.value), *getattr(wrong.value, "__notes__", [])]
-    assert says in "\n".join(story)
+    messages = [str(wrong.value), *getattr(wrong.value, "__notes__", [])]
+    assert says in "\n".join(messages)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_what_is_wrong_fails(playing: Playing, lines: list[str], says: str
         ["Text.", "", "    indented"],
     ],
 )
-def test_a_fence_that_says_nothing_is_refused(lines: list[str]) -> None:
+def test_a_fence_without_language_or_reason_is_refused(lines: list[str]) -> None:
     with pytest.raises(BadBlock, match=r"page\.md:"):
         blocks_of("page.md", page(*lines))
 
@@ -110,7 +110,9 @@ async def test_a_block_that_needs_a_module_runs_where_python_finds_it(playing: P
     assert (playing.folder / "there").exists()
 
 
-async def test_what_is_not_run_is_told(playing: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_blocks_that_do_not_run_are_listed_with_their_reason(
+    playing: Playing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = ['```sh norun="it needs a moon"', "false", "```", '```sh needs="moon-rocket"', "false", "```"]
     await play(playing, *lines)
     assert playing.left_out == ["page.md:2: it needs a moon", "page.md:5: moon-rocket is not installed"]
@@ -126,7 +128,7 @@ async def test_background_jobs_end_with_their_page(playing: Playing) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "said", "same"),
+    ("expected", "printed", "same"),
     [
         ("a … c", "a b c", True),
         ("a … c", "a b d", False),
@@ -142,5 +144,5 @@ async def test_background_jobs_end_with_their_page(playing: Playing) -> None:
         ("a.c", "abc", False),
     ],
 )
-def test_the_dots_stand_for_anything(expected: str, said: str, same: bool) -> None:
-    assert matches(expected, said) is same
+def test_an_ellipsis_matches_any_text_or_lines(expected: str, printed: str, same: bool) -> None:
+    assert matches(expected, printed) is same

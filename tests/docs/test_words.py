@@ -1,4 +1,4 @@
-"""Pages, changelog and contract are written in plain English: docs/style.md has the words they do not use."""
+"""Pages, changelog and contract do not use the words that docs/style.md forbids."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ FORBIDDEN = re.compile(
     r"\b(somebody|nobody|anybody|everybody|whoever|for ever|anew|so many)\b", re.IGNORECASE
 )
 QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|“[^”]*”")
-"""Code, and texts that programs print."""
+"""Code and quoted texts of programs: they may use any word."""
 LEFT_OUT = {"node_modules", ".venv", ".venv-demo"}
 STYLE_GUIDE = ROOT / "docs" / "style.md"
-"""It quotes the words."""
+"""Quotes the forbidden words."""
 GENERATED_FROM_CODE = set((ROOT / "docs" / "reference").glob("*.md"))
-"""Their texts are those of the program; tests of the code cover them."""
+"""Their texts come from the code, which has a test of its own."""
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
@@ -31,7 +31,7 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def pages() -> list[Path]:
-    """The pages and contract files that people write."""
+    """The pages and contract files that are written by hand."""
     found = {
         page
         for folder in ("docs", "deploy", "examples", "protos", "gen")
@@ -62,7 +62,7 @@ def test_the_style_guide_names_each_forbidden_word() -> None:
     assert [word for word in words if word not in text] == []
 
 
-def test_prose_leaves_code_and_quotations_out(tmp_path: Path) -> None:
+def test_code_and_quotations_are_not_checked(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text('nobody `nobody` "nobody"\n```\nnobody\n```\nanew\n', encoding="utf-8")
     found = [(number, FORBIDDEN.findall(line)) for number, line in prose(page)]

@@ -68,7 +68,7 @@ def _run_and_count(code: str, words: list[str], environment: Mapping[str, str]) 
 
 
 @pytest.mark.parametrize("case", QUICK)
-def test_nothing_heavy_is_loaded(case: str) -> None:
+def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
     out, _, loaded = _run_and_count(SCRIPT, *QUICK[case])
     assert out.strip()
     assert "click" in loaded, "the list of modules is not there"
@@ -84,7 +84,7 @@ def test_nothing_heavy_is_loaded(case: str) -> None:
         ("completion of a word", 75_000),
     ],
 )
-def test_the_start_is_quick(what: str, most: int) -> None:
+def test_start_up_calls_few_functions(what: str, most: int) -> None:
     """Below the budgets (200 ms for `import askback`, 100 ms for help and completion), so that creep is seen
     before it hurts."""
     code = "import askback" if what == "import" else SCRIPT
@@ -94,7 +94,7 @@ def test_the_start_is_quick(what: str, most: int) -> None:
     assert calls < most
 
 
-def test_completion_knows_its_words() -> None:
+def test_completion_offers_commands_options_and_choices() -> None:
     """Commands with their help in zsh, options, and the words of a choice."""
 
     def complete(words: str, shell: str = "bash") -> str:
@@ -110,7 +110,7 @@ def test_completion_knows_its_words() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_is_printed(shell: str) -> None:
+def test_the_completion_script_is_printed_for_each_shell(shell: str) -> None:
     command = [sys.executable, "-c", SCRIPT, "completion", shell]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"_ASKBACK_COMPLETE={shell}_complete" in done.stdout
@@ -129,7 +129,7 @@ def _tables() -> Iterator[tuple[LazyGroup, Lazy]]:
     yield inbox, INBOX_COMMANDS
 
 
-def test_the_tables_say_what_the_commands_say() -> None:
+def test_help_tables_repeat_the_first_sentence_of_each_command() -> None:
     """A command's line in its group's help is the first sentence of its own."""
     for group, table in _tables():
         context = click.Context(group)

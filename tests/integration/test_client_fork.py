@@ -67,7 +67,7 @@ if way == "used":
 
 
 @pytest.mark.parametrize("way", ["made", "used", "used, same loop", "used and closed"])
-async def test_processes_that_fork(server: FakeServer, way: str) -> None:
+async def test_a_client_works_or_raises_after_a_fork(server: FakeServer, way: str) -> None:
     """It works, or it says in words why not; it never hangs and never aborts."""
     program = await asyncio.create_subprocess_exec(
         sys.executable,

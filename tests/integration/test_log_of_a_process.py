@@ -28,7 +28,7 @@ import pytest
         ),
     ],
 )
-def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -> None:
+def test_uncaught_errors_are_lines_of_json(program: str, says: str) -> None:
     start = """
         from askback_server.structured_logs import configure, log_uncaught_errors
         configure("json", "INFO")

@@ -70,7 +70,7 @@ CASES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("shown", "says"), CASES, ids=lambda case: type(case).__name__)
-def test_it_is_short_and_says_what_matters(shown: Any, says: str) -> None:
+def test_repr_and_str_fit_one_line_and_name_the_essentials(shown: Any, says: str) -> None:
     for text in (repr(shown), str(shown)):
         assert says in text
         assert len(text) <= LINE, text

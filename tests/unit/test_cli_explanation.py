@@ -46,7 +46,7 @@ def _explain_prompt(prompt: pb.Prompt, connection: Connection | None = None) -> 
     ],
     ids=["holds", "ran out"],
 )
-def test_a_claim(ends: timedelta, words: str) -> None:
+def test_explain_describes_a_claim(ends: timedelta, words: str) -> None:
     prompt = pb.Prompt(claimed_by="eve", claim_expire_time=timestamp(NOW + ends))
     assert _explain_prompt(prompt)["claim"] == {
         "by": "eve",
@@ -56,7 +56,7 @@ def test_a_claim(ends: timedelta, words: str) -> None:
     assert _explain_prompt(pb.Prompt())["claim"] is None
 
 
-def test_a_default_answer_is_told_with_its_values() -> None:
+def test_explain_shows_a_default_answer_with_its_values() -> None:
     content = pb.PromptContent(
         final_action=pb.FINAL_ACTION_DEFAULT,
         default_answer=pb.DefaultAnswer(decision=pb.DECISION_RESPOND, values_json='{"n": 1}'),
@@ -68,7 +68,7 @@ def test_a_default_answer_is_told_with_its_values() -> None:
     assert deadline["words"] == ('in 4 h (16:00 UTC): the default answer is taken: answered {"n": 1}')
 
 
-def test_with_a_token_nobody_is_impersonated() -> None:
+def test_suggested_commands_do_not_impersonate_when_a_token_is_sent() -> None:
     """Who somebody is comes from the token: the command names nobody."""
     content = pb.PromptContent(
         decisions=[pb.DecisionOption(decision=pb.DECISION_ACCEPT)], audience=pb.Audience(groups=["release"])

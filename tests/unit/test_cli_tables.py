@@ -116,14 +116,14 @@ def print_table(table: list[Column], width: int, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
-def test_inbox_ls(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inbox_ls_fits_each_width(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     text = print_table(prompt_columns(QUEUE, NOW), width, capsys)
     assert all(columns(line) <= width for line in text.splitlines())
     assert text.split()[:4] == ["LEFT", "KIND", "TITLE", "ID"]
     same(f"inbox_ls_{width}", text)
 
 
-def test_inbox_ls_with_everything_exact(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_inbox_ls_shows_exact_times_and_ids(capsys: pytest.CaptureFixture[str]) -> None:
     same("inbox_ls_verbose", print_table(prompt_columns(QUEUE, NOW, exact=True), 0, capsys))
 
 
@@ -139,7 +139,7 @@ def test_a_title_is_readable_at_any_width(width: int) -> None:
         assert "1d4e5f6" in rows[1]  # longer, where six characters are not unique
 
 
-def test_columns_that_say_nothing_are_left_out() -> None:
+def test_empty_columns_are_left_out() -> None:
     alike = [open_prompt(f"{n}aaaaa", "confirm", f"T{n}", age=60, priority="3") for n in range(3)]
     assert lines(prompt_columns(alike, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID"]
     held = [open_prompt(f"{n}aaaaa", "confirm", f"T{n}", age=60, claimed="bob") for n in range(3)]
@@ -204,7 +204,9 @@ JOBS = [
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_job_ls(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_ls_fits_each_width(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Fixed(datetime):
         @classmethod
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]

@@ -108,7 +108,7 @@ async def nothing(prompts: AsyncIterator[ConsolePrompt]) -> bool:
     return not done
 
 
-async def test_hello_carries_view_and_credit(desk: Desk) -> None:
+async def test_the_hello_carries_the_view_and_its_credit(desk: Desk) -> None:
     await desk.open(kinds=["confirm"], job_types=["refund"], for_groups=["desk"], credit=7, groups=["other"])
     assert desk.hello.credit == 7
     assert list(desk.hello.filter.kinds) == ["confirm"]
@@ -117,7 +117,7 @@ async def test_hello_carries_view_and_credit(desk: Desk) -> None:
     assert (desk.stream.metadata["askback-user"], desk.stream.metadata["askback-groups"]) == ("ana", "other")
 
 
-async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
+async def test_prompts_are_coalesced_and_closed_ones_are_not_delivered(desk: Desk) -> None:
     console = await desk.open(credit=0)
     desk.events(up("a"), up("b"), up("c"), caught_up())
     await asyncio.wait_for(console.caught_up.wait(), 2)
@@ -130,7 +130,7 @@ async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
     assert console.open_ids == ["a", "c"]
 
 
-async def test_versions_never_go_back(desk: Desk) -> None:
+async def test_an_older_version_of_a_prompt_is_not_delivered(desk: Desk) -> None:
     console = await desk.open(credit=0)
     prompts = console.prompts()
     desk.events(up("a", 5))
@@ -147,7 +147,7 @@ async def credits(desk: Desk) -> int:
     return sum(f.credit.prompts for f in frames if f.WhichOneof("body") == "credit")
 
 
-async def test_credit_comes_back_when_the_next_is_taken(desk: Desk) -> None:
+async def test_credit_is_returned_when_the_next_prompt_is_taken(desk: Desk) -> None:
     console = await desk.open(credit=2)
     prompts = console.prompts()
     desk.events(up("a"), up("b"))
@@ -177,7 +177,7 @@ async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(desk: Desk) -> 
     assert await credits(desk) == 0
 
 
-async def test_resume_by_token_and_a_reset_reports_what_vanished(desk: Desk) -> None:
+async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) -> None:
     console = await desk.open(credit=0)
     left: list[Closing] = []
     console.on_closed(left.append)
@@ -209,7 +209,7 @@ async def test_resume_by_token_and_a_reset_reports_what_vanished(desk: Desk) -> 
     await closings.aclose()  # type: ignore[attr-defined]
 
 
-async def test_closings_say_who_won(desk: Desk) -> None:
+async def test_closings_name_the_winner(desk: Desk) -> None:
     console = await desk.open(credit=0)
     left: list[Closing] = []
     stop = console.on_closed(left.append)
@@ -241,7 +241,7 @@ def form(*decisions: str, **properties: Any) -> prompt_pb2.PromptContent:
     return content
 
 
-async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
+async def test_each_verb_sends_the_decision_that_fits_the_prompt(desk: Desk) -> None:
     content = form("RESPOND", "DISMISS", n={"type": "integer"})
     one = await show_prompt(desk, content=content, revision=3)
     for doing, expected in (
@@ -264,7 +264,7 @@ async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
         assert outcome.answer_id == request.answer_id
 
 
-async def test_an_answer_is_sent_again_until_its_result(desk: Desk) -> None:
+async def test_an_answer_is_resent_until_its_result_arrives(desk: Desk) -> None:
     one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     first = await desk.stream.next("answer_prompt")
@@ -288,7 +288,7 @@ async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(desk: Desk) -
     await waiting
 
 
-async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
+async def test_a_losing_answer_raises_with_the_winner(desk: Desk) -> None:
     one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     won = prompt("a", 2, state=prompt_pb2.PROMPT_STATE_ANSWERED)
@@ -303,7 +303,7 @@ async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
     assert not one.still_open
 
 
-async def test_stale_and_invalid_answers(desk: Desk) -> None:
+async def test_stale_and_invalid_answers_raise_with_details(desk: Desk) -> None:
     one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     await desk.reply_to_answer("STALE", prompt=prompt("a", 2, revision=2))
@@ -320,7 +320,7 @@ async def test_stale_and_invalid_answers(desk: Desk) -> None:
     assert one.still_open
 
 
-async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
+async def test_a_claim_is_sent_and_answering_a_claimed_prompt_raises(desk: Desk) -> None:
     one = await show_prompt(desk)
     waiting = asyncio.create_task(one.claim(30))
     frame = await desk.stream.next("claim_prompt")
@@ -337,7 +337,7 @@ async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
     assert caught.value.claimed_by == "bob"
 
 
-async def test_a_refused_console_says_so_to_the_program(desk: Desk) -> None:
+async def test_a_refused_console_raises_in_the_program(desk: Desk) -> None:
     console = await desk.open(credit=0)
     waiting = asyncio.ensure_future(anext(console.prompts()))
     await asyncio.sleep(0.05)

@@ -63,7 +63,9 @@ async def test_replies_find_their_requests_in_any_order(
     assert (await two).get_prompt.prompt.key == "two"
 
 
-async def test_what_waits_goes_as_one_message(server: FakeServer, session: ReconnectingStream) -> None:
+async def test_waiting_frames_are_sent_as_one_message(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await open_session(server, session)
     for i in range(50):
         session.submit(get(str(i))).cancel() if i % 2 else session.submit(get(str(i)))
@@ -72,7 +74,7 @@ async def test_what_waits_goes_as_one_message(server: FakeServer, session: Recon
     assert len(stream.messages) <= 3
 
 
-async def test_unanswered_frames_are_sent_again_after_a_break(
+async def test_unanswered_frames_are_resent_after_a_disconnect(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     stream = await open_session(server, session)
@@ -92,7 +94,9 @@ async def test_unanswered_frames_are_sent_again_after_a_break(
     assert (await waiting).get_prompt.prompt.key == "waiting"
 
 
-async def test_a_restarted_server_is_found_again(server: FakeServer, session: ReconnectingStream) -> None:
+async def test_a_session_reconnects_to_a_restarted_server(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
@@ -135,7 +139,7 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
     assert session.connected
 
 
-async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
+async def test_a_lease_lost_on_the_old_stream_is_retried_on_the_next(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     """Another replica has taken the session over: the lease stands, the old stream holds it no more."""
@@ -167,7 +171,7 @@ async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session:
     await asyncio.wait_for(stream.closed.wait(), 2)
 
 
-async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: ReconnectingStream) -> None:
+async def test_heartbeats_keep_a_quiet_stream_open(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await open_session(server, session, heartbeat_interval=span(0.1))
     for _ in range(8):
         stream.send(heartbeat=pb.ConverseHeartbeat())
@@ -199,7 +203,9 @@ async def test_a_definitive_refusal_stops_the_session(
     assert await server.no_stream()
 
 
-async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: ReconnectingStream) -> None:
+async def test_a_refusal_after_the_welcome_fails_waiting_requests(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
     stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
@@ -209,13 +215,13 @@ async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Rec
         await waiting
 
 
-async def test_nobody_there_ends_in_time() -> None:
+async def test_start_fails_in_time_when_nothing_listens() -> None:
     session = ReconnectingStream(ConverseProtocol(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
     with pytest.raises(errors.CannotConnect, match=r"nothing listens on 127\.0\.0\.1:1"):
         await session.start(1)
 
 
-async def test_passing_errors_are_tried_again(server: FakeServer, session: ReconnectingStream) -> None:
+async def test_transient_errors_are_retried(server: FakeServer, session: ReconnectingStream) -> None:
     stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     frame = await stream.next()
@@ -228,7 +234,7 @@ async def test_passing_errors_are_tried_again(server: FakeServer, session: Recon
     assert (await waiting).get_prompt.prompt.key == "a"
 
 
-async def test_other_errors_are_raised_with_all_they_say(
+async def test_other_errors_are_raised_with_their_details(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     stream = await open_session(server, session)
@@ -246,7 +252,7 @@ async def test_other_errors_are_raised_with_all_they_say(
     assert "key: is required" in str(caught.value)
 
 
-async def test_no_more_wait_for_replies_than_the_server_allows(
+async def test_requests_in_flight_stay_below_the_servers_limit(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     starting = asyncio.create_task(session.start(5))
@@ -263,7 +269,9 @@ async def test_no_more_wait_for_replies_than_the_server_allows(
         await waiting[done]
 
 
-async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_stream_never_writes_twice_at_once(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Heartbeats this close are for their number; a machine that pauses for 30 ms must not end the stream.
     monkeypatch.setattr(connection, "MISSED", 100_000)
 
@@ -306,7 +314,7 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
     assert wire.most == 1
 
 
-async def test_closing_says_goodbye_and_fails_what_waits(
+async def test_closing_sends_goodbye_and_fails_waiting_requests(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     stream = await open_session(server, session)

@@ -100,14 +100,14 @@ MOMENTS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("value", NOT_SPANS, ids=lambda v: repr(v)[:30])
 @pytest.mark.parametrize("where", SPANS)
-def test_a_span_that_is_none_is_refused_and_the_argument_named(where: str, value: Any) -> None:
+def test_an_invalid_span_is_refused_with_the_name_of_the_argument(where: str, value: Any) -> None:
     with pytest.raises(InvalidTime, match=rf"^{where.partition(' ')[0]}="):
         SPANS[where](value)
 
 
 @pytest.mark.parametrize("value", NOT_TIMES, ids=lambda v: repr(v)[:12])
 @pytest.mark.parametrize("where", SPANS)
-def test_what_is_no_span_at_all_is_refused(where: str, value: Any) -> None:
+def test_values_of_other_types_are_refused_as_spans(where: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^{where.partition(' ')[0]}="):
         SPANS[where](value)
 
@@ -120,7 +120,7 @@ def test_a_naive_datetime_is_refused_with_the_fix(where: str, value: datetime) -
 
 
 @pytest.mark.parametrize("where", ["created_after", "created_before"])
-def test_a_filter_takes_nothing_but_datetimes(where: str) -> None:
+def test_a_filter_accepts_datetimes_only(where: str) -> None:
     for value in (5, timedelta(hours=1), "2030-01-01", True):
         with pytest.raises(TypeError, match=f"^{where}="):
             MOMENTS[where](value)
@@ -134,12 +134,12 @@ def test_a_time_outside_the_calendar_is_refused() -> None:
                 call(value)
 
 
-def test_a_refusal_fails_a_job_for_good() -> None:
+def test_an_invalid_time_fails_the_job_permanently() -> None:
     assert issubclass(InvalidTime, ValueError)
     assert issubclass(InvalidTime, NonRetryable)
 
 
-def test_what_is_right_is_taken() -> None:
+def test_valid_spans_and_times_are_accepted() -> None:
     there = datetime(2030, 1, 1, 20, tzinfo=timezone(timedelta(hours=8)))
     assert timestamp(there) == timestamp(AWARE)
     assert span(1.5, "x") == timedelta(seconds=1.5)

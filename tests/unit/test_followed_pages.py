@@ -106,7 +106,7 @@ async def running(work: Any) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("what", ["the snapshot", "what the console has"])
-async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
+async def test_a_page_of_prompts_is_freed_while_the_follower_waits(no_collector: None, what: str) -> None:
     _, account, followed = around()
     view = PromptView(PromptFilter(MARK))
     follower = PromptFollower(view, *followed, Admission(8), Images(10**9), account, asyncio.Event())
@@ -125,7 +125,7 @@ async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
     follower.detach()
 
 
-async def test_a_page_of_jobs(no_collector: None) -> None:
+async def test_a_page_of_jobs_is_freed_while_the_follower_waits(no_collector: None) -> None:
     _, account, followed = around()
     feed, log, jobs, tokens = followed
     filter, images = JobFilter(MARK), Images(10**9)

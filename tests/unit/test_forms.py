@@ -21,7 +21,7 @@ from askback_server.domain.json_text import BadFields
 from tests.support.forms import LIMITS, POLICY, ask, faults
 
 
-def test_a_full_form_is_sound() -> None:
+def test_a_form_with_every_input_is_accepted() -> None:
     form = ask(
         BooleanInput(False),
         SingleInput(POLICY, "mine", True),
@@ -71,12 +71,12 @@ def test_a_full_form_is_sound() -> None:
         (DateInput("2023-12-31", "2024-01-01"), "date.default_value", "of at least 2024-01-01"),
     ],
 )
-def test_faulty_inputs(input_: Input, path: str, words: str) -> None:
+def test_invalid_inputs_are_refused(input_: Input, path: str, words: str) -> None:
     found = faults(ask(input_))
     assert words in found[f"questions.questions[0].{path}"]
 
 
-def test_faulty_questions() -> None:
+def test_invalid_questions_are_refused() -> None:
     def boolean_question(question_id: str, title: str = "T") -> Question:
         return Question(question_id=question_id, title=title, input=BooleanInput())
 
@@ -102,7 +102,7 @@ def test_faulty_questions() -> None:
     assert caught.value.violations[0].field == "content.questions.questions"
 
 
-def test_the_derived_schema() -> None:
+def test_the_schema_is_derived_from_the_questions() -> None:
     form = Questions(
         (
             Question(

@@ -37,7 +37,7 @@ def size_of_kept_texts(core: WorkCore) -> int:
 
 
 @pytest.mark.parametrize("size", [10, 250_000])
-def test_the_input_is_sent_and_not_kept(size: int) -> None:
+def test_the_input_of_a_leased_job_is_sent_and_not_retained(size: int) -> None:
     core, leased = WorkCore(Limits(), 10.0), job(size)
     core.hold(leased, handed_over=False)
     assert size_of_kept_texts(core) <= 1_024

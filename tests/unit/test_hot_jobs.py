@@ -38,7 +38,7 @@ LARGE_ONES = {
 
 
 @pytest.mark.parametrize("what", LARGE_ONES)
-def test_large_jobs_push_out_those_that_were_used_least_recently(what: str) -> None:
+def test_large_jobs_evict_the_least_recently_used(what: str) -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     kept = [LARGE_ONES[what]() for _ in range(6)]
     for aggregate in kept:
@@ -49,7 +49,7 @@ def test_large_jobs_push_out_those_that_were_used_least_recently(what: str) -> N
     assert 8 * len(LARGE) <= hot.bytes <= MOST
 
 
-def test_what_is_put_again_or_dropped_counts_no_more() -> None:
+def test_replaced_and_dropped_jobs_no_longer_count() -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     first = job(input_json=LARGE)
     assert first.job is not None
@@ -61,7 +61,7 @@ def test_what_is_put_again_or_dropped_counts_no_more() -> None:
     assert (len(hot), hot.bytes) == (0, 0)
 
 
-def test_a_job_larger_than_all_room_is_not_kept() -> None:
+def test_a_job_larger_than_the_cache_is_not_kept() -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     hot.put(job(input_json="x" * MOST))
     assert (len(hot), hot.bytes) == (0, 0)

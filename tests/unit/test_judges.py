@@ -43,7 +43,7 @@ def refusals(tasks: list[asyncio.Task[Found]]) -> list[bool]:
     return [t.done() and isinstance(t.exception(), QueueFull) for t in tasks]
 
 
-async def test_one_principal_has_few_in_all_namespaces_together() -> None:
+async def test_one_principals_waiting_answers_are_limited_over_all_namespaces() -> None:
     judges = Stopped()
     tasks = await fill(judges, "eve", WAITING)
     # One of them is being judged and waits no more.
@@ -73,7 +73,7 @@ async def test_a_full_namespace_admits_another_principal() -> None:
     judges.close()
 
 
-async def test_equals_do_not_displace_one_another() -> None:
+async def test_principals_with_equal_shares_do_not_displace_one_another() -> None:
     judges = Stopped()
     tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(WAITING_OF_ONE + 1)]
     late = await ask(judges, "late", "home", "late")
@@ -83,7 +83,7 @@ async def test_equals_do_not_displace_one_another() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["", "home"])
-async def test_principals_take_turns(namespace: str) -> None:
+async def test_principals_with_waiting_answers_take_turns(namespace: str) -> None:
     judges = Stopped()
     eve = await fill(judges, "eve", 5, namespace)
     ana = await fill(judges, "ana", 2, "home")

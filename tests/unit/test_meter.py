@@ -43,7 +43,7 @@ def test_a_histogram_counts_each_value_in_one_bucket() -> None:
     assert [s.labels.get("le") for s in samples] == ["1", "5", "10", "+Inf", None, None]
 
 
-def test_names_are_bounded() -> None:
+def test_names_beyond_the_limit_share_one_label() -> None:
     names = Names(2)
     assert [names.label(n) for n in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
     numbers = {("a", "1m"): 1.0, ("c", "1m"): 2.0, ("d", "1m"): 3.0, ("d", "5m"): 4.0}
@@ -51,7 +51,7 @@ def test_names_are_bounded() -> None:
     assert _limit_labels({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
 
 
-def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
+def test_invented_kinds_and_types_share_one_series() -> None:
     meter = Meter()
     for n in range(500):
         job = new_job(job_type=f"t{n}")
@@ -63,7 +63,7 @@ def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
     assert meter.asked["other"] == 500 - catalogue.MOST_KINDS
 
 
-def test_outcomes_and_the_latency_of_peoples_answers() -> None:
+def test_outcomes_and_the_latency_of_answers_are_counted() -> None:
     meter = Meter()
     job = new_job()
     made = {
@@ -103,7 +103,7 @@ def test_a_resolution_is_counted_once_however_often_its_prompt_changes_later() -
     assert sum(meter.resolved.values()) == 1
 
 
-def test_ends_of_jobs_lost_leases_refused_answers() -> None:
+def test_job_ends_lost_leases_and_refused_answers_are_counted() -> None:
     meter = Meter()
     for state, type in (
         (JobState.COMPLETED, EventType.JOB_COMPLETED),
@@ -123,7 +123,7 @@ def test_ends_of_jobs_lost_leases_refused_answers() -> None:
     assert meter.refused == {"INVALID": 1, "STALE": 1, "CLOSED": 1}
 
 
-def test_batches_and_writes() -> None:
+def test_batches_and_writes_are_counted() -> None:
     meter = Meter()
     for commands in (1, 3, 300):
         meter.on_batch(commands)
@@ -136,11 +136,11 @@ def test_batches_and_writes() -> None:
     assert meter.batches_failed == 1
 
 
-def test_there_is_a_class_for_each_age() -> None:
+def test_every_age_has_a_class() -> None:
     assert len(catalogue.AGE_CLASSES) == len(AGES) + 1
 
 
-def test_the_catalogue_is_in_order() -> None:
+def test_the_catalogue_is_sorted_and_complete() -> None:
     names = [metric.name for metric in catalogue.CATALOGUE]
     assert len(names) == len(set(names)) > 25
     for metric in catalogue.CATALOGUE:

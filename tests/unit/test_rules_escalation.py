@@ -93,7 +93,7 @@ def test_asking_again_after_a_step_gives_the_same_prompt() -> None:
     assert reply.prompt.content.audience == people("bob")
 
 
-def test_a_step_in_place_of_the_others_takes_the_prompt_from_them() -> None:
+def test_a_replacing_step_hides_the_prompt_from_the_former_audience() -> None:
     world = waiting(escalating(TURNED))
     world.on_prompt(c.ClaimPrompt, duration=2 * HOUR)
     world.tick(HOUR).expire()
@@ -123,7 +123,7 @@ def test_an_answer_when_a_step_is_due_takes_the_step_along() -> None:
     assert world.prompt().nudges.next_at is None
 
 
-def test_an_answer_of_whom_a_due_step_replaces_comes_too_late() -> None:
+def test_an_answer_from_an_audience_that_a_due_step_replaces_is_late() -> None:
     world = waiting(escalating(TURNED)).tick(HOUR)
     with pytest.raises(PromptNotFound):
         world.answer()
@@ -131,7 +131,7 @@ def test_an_answer_of_whom_a_due_step_replaces_comes_too_late() -> None:
     assert world.prompt().is_open
 
 
-def test_everybody_stays_everybody_unless_replaced() -> None:
+def test_an_open_audience_stays_open_unless_a_step_replaces_it() -> None:
     world = waiting(
         escalating(ADDED, EscalationStep(2 * HOUR, people("bob"), replace=True), audience=Audience())
     )
@@ -141,7 +141,7 @@ def test_everybody_stays_everybody_unless_replaced() -> None:
     assert world.prompt().content.audience == people("bob")
 
 
-def test_in_place_of_all_nobody_in_particular_means_everybody() -> None:
+def test_a_replacing_step_without_names_opens_the_prompt_to_all() -> None:
     world = waiting(escalating(EscalationStep(HOUR, replace=True)))
     assert not world.prompt().is_for(BOB)
     world.tick(HOUR).expire()
@@ -168,7 +168,7 @@ FINAL = {
 
 
 @pytest.mark.parametrize("final", FINAL)
-def test_what_was_due_while_nobody_was_up_is_done_in_its_order(final: FinalAction) -> None:
+def test_steps_due_during_an_outage_are_taken_in_their_order(final: FinalAction) -> None:
     steps = (ADDED, EscalationStep(2 * HOUR, people("cid")), EscalationStep(3 * HOUR, people("dan")))
     default = DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None
     world = waiting(escalating(*steps, timeout=4 * HOUR, final_action=final, default_answer=default))
@@ -203,7 +203,7 @@ def test_a_failed_job_takes_no_further_step() -> None:
     assert world.state is JobState.FAILED
 
 
-def test_an_end_leaves_nothing_due() -> None:
+def test_a_closed_prompt_has_no_due_step() -> None:
     world = waiting(escalating(ADDED, reminders=Reminders(HOUR, HOUR)))
     world.answer()
     assert world.prompt().due_at is None
@@ -211,7 +211,7 @@ def test_an_end_leaves_nothing_due() -> None:
     assert world.change is None
 
 
-def test_an_amendment_begins_anew() -> None:
+def test_an_amendment_restarts_the_escalation() -> None:
     world = waiting(escalating(TURNED, reminders=Reminders(HOUR, HOUR)))
     world.tick(HOUR).expire()
     world.ask("a", escalating(ADDED, title="And now?"))
@@ -223,7 +223,7 @@ def test_an_amendment_begins_anew() -> None:
     assert world.prompt().nudges is None
 
 
-def test_reminders_come_again_and_again_and_change_nothing_else() -> None:
+def test_reminders_recur_and_change_nothing_else() -> None:
     world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, most=3)))
     start, shown = world.now, world.prompt()
     world.on_prompt(c.ClaimPrompt, duration=12 * HOUR)
@@ -242,7 +242,7 @@ def test_reminders_come_again_and_again_and_change_nothing_else() -> None:
     assert now.version > shown.version, "consoles are told again"
 
 
-def test_missed_reminders_are_one() -> None:
+def test_missed_reminders_are_merged_into_one() -> None:
     world = waiting(escalating(reminders=Reminders(every=HOUR, after=HOUR)))
     start = world.now
     world.tick(70 * HOUR + MINUTE).expire()
@@ -250,7 +250,7 @@ def test_missed_reminders_are_one() -> None:
     assert world.on_job(c.RunDue) == start + 71 * HOUR, "in the rhythm of before"
 
 
-def test_reminders_come_to_an_end() -> None:
+def test_reminders_stop_after_their_maximum() -> None:
     world = JobWorld(limits=Limits(reminders=2))
     world.create(escalating(reminders=Reminders(every=HOUR, after=HOUR)))
     for _ in range(2):
@@ -287,7 +287,7 @@ def test_reminders_come_to_an_end() -> None:
         (escalating(reminders=Reminders(HOUR, HOUR), timeout=HOUR), {"reminders.after"}),
     ],
 )
-def test_what_could_not_be_done_is_refused(content: PromptContent, fields: set[str]) -> None:
+def test_impossible_steps_and_reminders_are_refused(content: PromptContent, fields: set[str]) -> None:
     world = running()
     with pytest.raises(InvalidField) as refused:
         world.ask("a", content)
@@ -297,7 +297,7 @@ def test_what_could_not_be_done_is_refused(content: PromptContent, fields: set[s
     assert fields_of(refused.value) == {f"prompt.{field}" for field in fields}
 
 
-def test_as_many_names_as_allowed_are_allowed() -> None:
+def test_a_step_may_name_the_maximum_of_people() -> None:
     many = people(*map(str, range(100)))
     running().ask("a", escalating(EscalationStep(HOUR, many, replace=True), audience=many))
     running().ask("a", escalating(EscalationStep(HOUR, many), audience=many))

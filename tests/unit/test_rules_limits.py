@@ -86,7 +86,7 @@ def many(count: int, size: int = 1) -> tuple[Part, ...]:
         ({"body": "x" * 500_000}, {"body": "ä" * 300_000}, "body"),
     ],
 )
-def test_contents(good: dict[str, Any], bad: dict[str, Any], field: str) -> None:
+def test_each_field_of_a_content_is_bounded(good: dict[str, Any], bad: dict[str, Any], field: str) -> None:
     assert fields_in_refusal(question(**good)) == set()
     assert fields_in_refusal(question(**bad)) == {field}
 
@@ -206,7 +206,7 @@ def test_json_texts_are_bounded(size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"a":1,"a":2}', '"\\u0000"', "NaN", "1e999", "[" * 65 + "]" * 65])
-def test_json_texts_must_be_storable(text: str) -> None:
+def test_json_texts_that_cannot_be_stored_are_refused(text: str) -> None:
     for act in (
         lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
@@ -217,7 +217,7 @@ def test_json_texts_must_be_storable(text: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 86_401])
-def test_claims_are_bounded(seconds: float) -> None:
+def test_the_duration_of_a_claim_is_bounded(seconds: float) -> None:
     world = running()
     world.ask("a")
     with pytest.raises(InvalidField) as refused:

@@ -21,7 +21,7 @@ def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
     return made
 
 
-def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
+def test_any_record_is_one_line_of_json() -> None:
     line = JsonLines().format(record("a\nb %s", "\u2028\x85\x00ü", job_id="j\n1", odd=object()))
     assert len(line.splitlines()) == 1
     found = json.loads(line)
@@ -29,7 +29,7 @@ def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
     assert (found["job_id"], found["level"], found["logger"]) == ("j\n1", "INFO", "x")
 
 
-def test_an_error_is_within_its_line() -> None:
+def test_a_traceback_is_part_of_its_json_line() -> None:
     try:
         raise ValueError("first\nsecond")
     except ValueError:
@@ -39,20 +39,20 @@ def test_an_error_is_within_its_line() -> None:
     assert found["exception"].endswith("ValueError: first\nsecond")
 
 
-def test_a_callers_word_begins_no_line_of_text() -> None:
+def test_a_callers_text_cannot_begin_a_log_line() -> None:
     line = TextLines().format(record("ended", job_id="x\n12:00:00 CRITICAL forged", n=3))
     assert "\n" not in line
     assert line.endswith(r" job_id='x\n12:00:00 CRITICAL forged' n=3")
 
 
-def test_a_line_of_text_begins_with_a_time_that_names_its_day_and_zone() -> None:
+def test_a_text_line_begins_with_date_time_and_zone() -> None:
     made = record("ready")
     time, level, _ = TextLines().format(made).split(maxsplit=2)
     assert level == "INFO"
     assert datetime.fromisoformat(time).timestamp() == pytest.approx(made.created, abs=0.001)
 
 
-def test_a_line_of_text_says_nothing_twice() -> None:
+def test_a_text_line_repeats_nothing() -> None:
     extra = {"method": "/a/B", "code": "NOT_FOUND", "subject": "ana"}
     line = TextLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra))
     assert line.endswith("x: /a/B NOT_FOUND subject=ana")
@@ -60,7 +60,7 @@ def test_a_line_of_text_says_nothing_twice() -> None:
     assert (found["method"], found["code"]) == ("/a/B", "NOT_FOUND")
 
 
-def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
+def test_log_lines_of_a_call_carry_its_request_id() -> None:
     assert not hasattr(record("outside"), "request_id")
     token = CURRENT.set(CallContext("/a/B", "req-7", Principal("ada")))
     try:
@@ -80,7 +80,7 @@ def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
         (None, True),
     ],
 )
-def test_a_peer_that_is_gone_writes_no_traceback(error: BaseException | None, kept: bool) -> None:
+def test_a_disconnected_peer_logs_no_traceback(error: BaseException | None, kept: bool) -> None:
     made = record("ExecuteBatchError raised in core by servicer method [/x]")
     made.exc_info = (type(error), error, None) if error is not None else None
     assert is_worth_a_line(made) is kept

@@ -33,7 +33,7 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(fd)
 
 
-async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
+async def test_lines_are_read_from_a_pipe(pipe: tuple[int, int]) -> None:
     lines = LineReader(pipe[0])
     os.write(pipe[1], "one\r\ntwö\nthree".encode())
     assert [await lines.line(), await lines.line()] == ["one", "twö"]
@@ -49,7 +49,7 @@ async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
             await lines.line()
 
 
-async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> None:
+async def test_a_cancelled_read_loses_no_line(pipe: tuple[int, int]) -> None:
     lines = LineReader(pipe[0])
     os.write(pipe[1], b"half")
     waiting = asyncio.create_task(lines.line())
@@ -61,7 +61,7 @@ async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> N
     assert await lines.line() == "half a line"
 
 
-async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
+async def test_nothing_is_read_between_two_questions(pipe: tuple[int, int]) -> None:
     """An editor has the terminal for itself."""
     lines = LineReader(pipe[0])
     os.write(pipe[1], b"first\n")
@@ -72,7 +72,7 @@ async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
     assert os.read(pipe[0], 100) == b"for the editor\n"
 
 
-async def test_lines_of_a_file(tmp_path: Path) -> None:
+async def test_lines_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "script").write_bytes(b"list\nquit\n")
     with (tmp_path / "script").open() as script:
         lines = LineReader(script.fileno())
@@ -88,7 +88,7 @@ def prompt_on_screen(name: str, revision: int = 1, version: int = 1, priority: i
     return ConsolePrompt(proto, None)  # type: ignore[arg-type]
 
 
-def test_numbers_are_for_good() -> None:
+def test_a_prompt_keeps_its_number() -> None:
     prompts = PromptList()
     assert [prompts.put(prompt_on_screen(name))[0].number for name in "abc"] == [1, 2, 3]
     assert prompts.put(prompt_on_screen("b", version=2)) == (prompts.find("2"), "same")
@@ -112,7 +112,7 @@ def test_the_end_of_an_id_finds_a_row() -> None:
         prompts.find("bcdef")
 
 
-def test_only_the_person_moves_the_current_one() -> None:
+def test_only_the_person_changes_the_current_prompt() -> None:
     prompts = PromptList()
     with pytest.raises(LookupError, match="number"):
         prompts.find("")
@@ -127,7 +127,7 @@ def test_only_the_person_moves_the_current_one() -> None:
         prompts.find("x")
 
 
-def test_closings_are_told_once_and_stones_are_bounded() -> None:
+def test_a_closing_is_reported_once_and_tombstones_are_bounded() -> None:
     prompts = PromptList()
     assert prompts.close(Closing("never-seen", "j", "closed")) is None
     for n in range(MOST_ENDED + 10):
@@ -152,7 +152,7 @@ class Guard:
 
 
 @pytest.mark.parametrize("how", ["closed", "changed", "claimed"])
-async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int], how: str) -> None:
+async def test_a_dialogue_is_aborted_when_its_prompt_changes(pipe: tuple[int, int], how: str) -> None:
     guard = Guard(pipe[0])
     asking = asyncio.create_task(guard.dialogue.ask("? "))
     await asyncio.sleep(0)
@@ -171,7 +171,7 @@ async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int]
     assert "revision 2" in guard.row.status_words(None) or how == "closed"  # type: ignore[arg-type]
 
 
-async def test_a_line_that_came_with_the_end_is_not_taken(pipe: tuple[int, int]) -> None:
+async def test_a_line_typed_as_its_prompt_closes_is_dropped(pipe: tuple[int, int]) -> None:
     """Typed for a prompt that is closed by now: it goes nowhere."""
     guard = Guard(pipe[0])
     asking = asyncio.create_task(guard.dialogue.ask("? "))
@@ -194,7 +194,9 @@ async def test_notices_stand_above_the_open_question(pipe: tuple[int, int]) -> N
     assert guard.out.getvalue() == "before\naskback> \n* 2 new: <U+001B>[2Jx\naskback> list\n"
 
 
-async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_editor_receives_the_text_and_its_result_is_read(
+    pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a terminal $EDITOR gets the text as it is; what happens meanwhile is told afterwards."""
     editor = tmp_path / "editor"
     editor.write_text(
@@ -227,7 +229,7 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
         ("'vi", "is no command, 'vi: No closing quotation"),
     ],
 )
-async def test_an_editor_that_cannot_be_started(
+async def test_an_editor_that_cannot_be_started_is_reported(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, editor: str, why: str
 ) -> None:
     """The text is edited in place, as without an editor."""

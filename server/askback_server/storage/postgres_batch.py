@@ -158,9 +158,8 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
         )
         winners.append(sa.select(created.c.job_id))
     won = sa.union_all(*winners).cte("won")
-    for part in shape:
-        if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES):
-            ctes.append(_child(part, won))
+    children = (part for part in shape if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES))
+    ctes += [_child(part, won) for part in children]
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
     return sa.select(now.label("now"), wins.label("won")).add_cte(*ctes)
