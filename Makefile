@@ -41,8 +41,8 @@ PROCESSES ?= 4
 test: $(VENV) ## run the tests; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
 
-unit: $(VENV) ## run the unit tests only; more arguments in ARGS
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
+unit: $(VENV) ## run the unit tests only, for the inner loop: few examples of Hypothesis; more arguments in ARGS
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile few tests/unit $(ARGS)
 
 test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
 	$(BIN)/python -m pytest -q -rs tests/install $(ARGS)

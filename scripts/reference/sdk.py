@@ -97,8 +97,8 @@ def _class(item: Any) -> Iterator[str]:
     yield from _docstring(item)
     values: list[Any] = []
     calls: list[Any] = []
-    for member in {**item.inherited_members, **item.members}.values():
-        member = member.final_target if member.is_alias else member
+    for named in {**item.inherited_members, **item.members}.values():
+        member = named.final_target if named.is_alias else named
         if member.name.startswith("_") or member.name in ("from_proto", "to_proto"):
             continue
         (calls if member.is_function else values).append(member)

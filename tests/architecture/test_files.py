@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.sources import ROOT, python_files
 
-MAX_LINES = 385
+MAX_LINES = 320
 NAMES_NOTHING = {"base", "common", "helper", "helpers", "misc", "models", "shared", "stuff", "util", "utils"}
 
 
@@ -19,7 +19,9 @@ def test_the_search_for_source_files_finds_some() -> None:
 
 
 def test_no_file_exceeds_the_line_limit() -> None:
-    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in python_files()}
+    # A migration that creates all tables is one list, and cannot be split.
+    names = [name for name in python_files() if "/migrations/versions/" not in name]
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in names}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 

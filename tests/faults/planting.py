@@ -18,7 +18,7 @@ async def run_with_bug(name: str, folder: Path, *, seed: int = 1, longer: int = 
         workers=2,
         shared_process=True,
         plant=name,
-        client={"at_once": 20, **(plant.client if plant else {})},
+        client={"at_once": 12, **(plant.client if plant else {})},
         console={"slow": 3.0},
         settings={"drain_grace": 1, "sweep_interval": 1, **(plant.settings if plant else {})},
         slow_commits=plant.slow_commits if plant else "",

@@ -50,7 +50,8 @@ class Plant:
     client: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     slow_commits: str = ""
-    seconds: float = 3.0
+    seconds: float = 1.0
+    """Of load. A bug that takes no fault shows in almost every job."""
     says: str = ""
     """Part of the expected violation text, so that the bug is not found by accident."""
 
@@ -72,7 +73,7 @@ def plant(invariant: int, **more: Any) -> Callable[[Callable[[], None]], Callabl
 SLOW = {"slow_share": 0.25}
 
 
-@plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"))
+@plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"), seconds=3.0)
 def reply_before_commit() -> None:
     """Replies are sent before the write is committed."""
     write = job_store.Jobs.write
@@ -92,7 +93,7 @@ def reply_before_commit() -> None:
     job_store.Jobs.write = reply_at_once  # type: ignore[method-assign]
 
 
-@plant(1, says="long after", database="postgresql")
+@plant(1, says="long after", database="postgresql", seconds=3.0)
 def hot_store_without_invalidation() -> None:
     """Jobs in memory are not updated when another replica changes them."""
     hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
@@ -128,14 +129,19 @@ def resend_without_dedupe() -> None:
 
 
 @plant(
-    4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1}
+    4,
+    says="lost token",
+    faults=("freeze_worker", "freeze_worker"),
+    client=SLOW,
+    settings={"lease_ttl": 1},
+    seconds=3.0,
 )
 def missing_fence() -> None:
     """Any worker may write to any job, whatever its fencing token."""
     worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
 
 
-@plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1})
+@plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1}, seconds=3.0)
 def session_never_reaped() -> None:
     """Jobs of a dead worker are never released."""
 
@@ -151,7 +157,7 @@ def holder_never_told() -> None:
     work_core.WorkCore._push_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
-@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW)
+@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW, seconds=3.0)
 def console_never_told_after_reconnect() -> None:
     """A new stream of a console does not get the prompts that are already open."""
 
@@ -219,7 +225,7 @@ def foreign_audience_told() -> None:
     prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
 
 
-@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW)
+@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW, seconds=3.0)
 def resume_token_skips() -> None:
     """A resumed stream reports that nothing was missed."""
 
@@ -300,7 +306,7 @@ def request_not_deduplicated() -> None:
     RULES[c.CreateJob] = create_again
 
 
-@plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5})
+@plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5}, seconds=3.0)
 def retention_ignores_tokens() -> None:
     """Events are deleted by age, even if they are still needed."""
 

@@ -13,7 +13,7 @@ from tests.faults.history import read
 @pytest.mark.timeout(240)
 async def test_a_replica_that_dies_at_any_failpoint_violates_no_invariant(tmp_path: Path) -> None:
     config = ClusterConfig(
-        replicas=1, workers=2, shared_process=True, client={"at_once": 20}, console={"slow": 3.0}
+        replicas=1, workers=2, shared_process=True, client={"at_once": 8}, console={"slow": 3.0}
     )
     faults = tuple(f"failpoint_{place}" for place in PLACES)
     plan = Plan(1, 12.0, "sqlite", config=config, faults=faults, longest=1.0)

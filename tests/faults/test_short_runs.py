@@ -26,7 +26,7 @@ async def _run_without_violations(plan: Plan) -> None:
 @pytest.mark.timeout(240)
 async def test_killing_one_replica_on_sqlite_again_and_again_violates_no_invariant() -> None:
     config = ClusterConfig(
-        replicas=1, workers=2, shared_process=True, client={"at_once": 20}, console={"slow": 3.0}
+        replicas=1, workers=2, shared_process=True, client={"at_once": 8}, console={"slow": 3.0}
     )
     await _run_without_violations(Plan(1, 5.0, "sqlite", config=config, pause=0.5, longest=0.7))
 
@@ -38,7 +38,7 @@ async def test_faults_on_two_replicas_with_a_standby_violate_no_invariant() -> N
         replicas=2,
         workers=2,
         shared_process=True,
-        client={"at_once": 20},
+        client={"at_once": 8},
         console={"slow": 3.0},
         slow_commits="0.02,1.0",
         skew=5.0,

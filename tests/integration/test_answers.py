@@ -130,7 +130,7 @@ WRONG: list[tuple[str, Any, dict[str, Any], list[str]]] = [
 ]
 
 
-def shown(kind: str) -> prompts.PromptContent:
+def content_of_kind(kind: str) -> prompts.PromptContent:
     if kind == "form":
         return form()
     parts = [
@@ -144,7 +144,7 @@ def shown(kind: str) -> prompts.PromptContent:
 async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
     lite: ServiceWorld, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
 ) -> None:
-    prompt = await lite.create_prompt(shown(kind))
+    prompt = await lite.create_prompt(content_of_kind(kind))
     found = await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
         "INVALID_ARGUMENT",
@@ -158,7 +158,7 @@ async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
 
 
 async def test_edits_replace_whole_contents(lite: ServiceWorld) -> None:
-    prompt = await lite.create_prompt(shown("preview"))
+    prompt = await lite.create_prompt(content_of_kind("preview"))
     edits = [prompts.Edit(content_id="text", text="new")]
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", EDIT, edits=edits))).result
     assert list(result.prompt.resolution.answer.edits) == edits

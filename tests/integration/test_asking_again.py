@@ -24,7 +24,7 @@ async def again(job: Job, name: str) -> object:
     return await SCRIPTS[name](job)
 
 
-def scripted(function: Callable[[Job], Awaitable[object]]) -> str:
+def register(function: Callable[[Job], Awaitable[object]]) -> str:
     """A job function of one test."""
     SCRIPTS[function.__name__] = function
     return function.__name__
@@ -49,7 +49,7 @@ class Trip(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _ordered(self) -> Trip:
+    def _check_order(self) -> Trip:
         assert self.end >= self.start, "end is before start"
         return self
 
@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Any, Any, Any, str]] = {
 async def test_the_person_is_asked_again_with_the_reason_and_the_values(human: Human, case: str) -> None:
     form, bad, good, reason = CASES[case]
 
-    @scripted
+    @register
     async def asks(job: Job) -> object:
         found = await job.ask("When?", form, key="k", body="Think **well**.")
         return [type(found).__name__, job.attempt]
@@ -123,7 +123,7 @@ async def test_the_person_is_asked_again_with_the_reason_and_the_values(human: H
 
 
 async def test_after_the_third_refusal_the_job_fails_once(human: Human) -> None:
-    @scripted
+    @register
     async def stubborn(job: Job) -> object:
         return await job.ask("When?", Trip, key="k")
 
@@ -137,7 +137,7 @@ async def test_after_the_third_refusal_the_job_fails_once(human: Human) -> None:
 
 
 async def test_a_preview_keeps_the_edits_of_the_refused_round(human: Human) -> None:
-    @scripted
+    @register
     async def shows(job: Job) -> object:
         contents = [Content("a", "old a", editable=True), Content("b", "old b", editable=True)]
         found = await job.preview("Send?", key="p", contents=contents, form=Span)
@@ -153,7 +153,7 @@ async def test_a_preview_keeps_the_edits_of_the_refused_round(human: Human) -> N
 async def test_a_no_to_the_second_question_is_a_no(human: Human) -> None:
     """Nothing of the refused yes is left."""
 
-    @scripted
+    @register
     async def decides(job: Job) -> object:
         contents = [Content("a", "old a", editable=True)]
         found = await job.preview("Send?", key="p", contents=contents, form=Span)
@@ -175,7 +175,7 @@ async def test_a_no_to_the_second_question_is_a_no(human: Human) -> None:
 
 
 async def test_silence_after_a_refusal_is_what_it_always_is(human: Human, clock: Clock) -> None:
-    @scripted
+    @register
     async def waits(job: Job) -> object:
         try:
             await job.ask("How?", Span, key="k", deadline=timedelta(hours=1))
@@ -200,7 +200,7 @@ async def test_a_default_that_does_not_fit_fails_once_and_asks_nobody(human: Hum
                 raise ValueError("say how many")
             return self
 
-    @scripted
+    @register
     async def silent(job: Job) -> object:
         return bool(await job.confirm("Pay?", key="k", form=Odd, default=True, deadline=timedelta(hours=1)))
 
@@ -213,12 +213,12 @@ async def test_a_default_that_does_not_fit_fails_once_and_asks_nobody(human: Hum
 
 
 async def test_a_validator_that_breaks_fails_the_job_once(human: Human) -> None:
-    def broken(value: int) -> int:
+    def fail_at_two(value: int) -> int:
         return {1: 1}[value]
 
-    @scripted
+    @register
     async def breaks(job: Job) -> object:
-        return await job.ask("How many?", Annotated[int, AfterValidator(broken)], key="k")  # type: ignore[arg-type]
+        return await job.ask("How many?", Annotated[int, AfterValidator(fail_at_two)], key="k")  # type: ignore[arg-type]
 
     human.on(key="k").answers(2)
     run = await again.start(name=breaks)
@@ -237,7 +237,7 @@ async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
             raise ValueError(f"refused in run {len(runs)}")
         return value
 
-    @scripted
+    @register
     async def later(job: Job) -> object:
         runs.append(job.attempt)
         found = await job.ask("How many?", Annotated[int, AfterValidator(picky)], key="k")  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
 async def test_a_key_that_leaves_no_room_for_a_second_question_names_what_was_refused(human: Human) -> None:
     key = "k" * 199
 
-    @scripted
+    @register
     async def long_key(job: Job) -> object:
         return await job.ask("When?", Trip, key=key)
 
@@ -281,8 +281,8 @@ async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server
             raise ValueError(f"refused in run {len(runs)}")
         return value
 
-    @scripted
-    async def carried(job: Job) -> object:
+    @register
+    async def ask_and_fail(job: Job) -> object:
         runs.append(job.job_id)
         title = "How many now?" if reworded and len(runs) > 1 else "How many?"
         found = await job.ask(title, Annotated[int, AfterValidator(picky)], key="k")  # type: ignore[arg-type]
@@ -297,7 +297,7 @@ async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server
 
     target = askback_server.target
     async with worker.at(target), Client(target, user="ana") as client, asyncio.timeout(20):
-        run = await client.start("again", {"name": carried})
+        run = await client.start("again", {"name": ask_and_fail})
         for key, value in (("k", 1), ("k#2", 3), ("k#3", 4)):
             await answer(client, run.job_id, key, value)
         with pytest.raises(JobFailed, match="mail server"):

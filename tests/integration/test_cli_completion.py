@@ -9,7 +9,7 @@ from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, Shell
 
 
-async def _listed(shell: Shell, words: str) -> str:
+async def _list_candidates(shell: Shell, words: str) -> str:
     """What bash lists when Tab is pressed again."""
     done = await shell.ok(
         _ASKBACK_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")), COMP_TYPE="63"
@@ -17,7 +17,7 @@ async def _listed(shell: Shell, words: str) -> str:
     return done.out.strip("\n")
 
 
-async def _completed(shell: Shell, words: str, kind: str = "zsh") -> list[list[str]]:
+async def _complete(shell: Shell, words: str, kind: str = "zsh") -> list[list[str]]:
     """Values and their help."""
     done = await shell.ok(
         _ASKBACK_COMPLETE=f"{kind}_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
@@ -33,23 +33,23 @@ async def test_ids_come_with_type_and_state(lite: ServiceWorld, shell: Shell) ->
     second = await lite.create("import")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=second.job_id))
     ids = {first.job_id: "refund pending", second.job_id: "import cancelled"}
-    assert await _completed(shell, "askback job show ") == [[i[-6:], ids[i]] for i in reversed(ids)]
-    assert await _completed(shell, "askback explain ") == [[i[-6:], ids[i]] for i in reversed(ids)]
-    assert await _completed(shell, "askback job cancel ") == [[first.job_id[-6:], ids[first.job_id]]]
-    assert await _completed(shell, "askback job retry ") == [[second.job_id[-6:], ids[second.job_id]]]
-    assert await _completed(shell, f"askback job show {first.job_id[-6:-1]}") == [
+    assert await _complete(shell, "askback job show ") == [[i[-6:], ids[i]] for i in reversed(ids)]
+    assert await _complete(shell, "askback explain ") == [[i[-6:], ids[i]] for i in reversed(ids)]
+    assert await _complete(shell, "askback job cancel ") == [[first.job_id[-6:], ids[first.job_id]]]
+    assert await _complete(shell, "askback job retry ") == [[second.job_id[-6:], ids[second.job_id]]]
+    assert await _complete(shell, f"askback job show {first.job_id[-6:-1]}") == [
         [first.job_id[-6:], ids[first.job_id]]
     ]
-    assert await _completed(shell, f"askback job show {first.job_id[:-1]}") == [
+    assert await _complete(shell, f"askback job show {first.job_id[:-1]}") == [
         [first.job_id, ids[first.job_id]]
     ]
-    assert await _completed(shell, "askback job show x") == []
+    assert await _complete(shell, "askback job show x") == []
 
 
 async def test_the_options_that_were_typed_are_heeded(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund")
     elsewhere = f"127.0.0.1:{quiet_port()}"
-    assert await _completed(shell, f"askback job show --server {elsewhere} ") == []
+    assert await _complete(shell, f"askback job show --server {elsewhere} ") == []
     typed = f"askback job show --server 127.0.0.1:{lite.service.port} "
     done = await shell.ok(
         ASKBACK_SERVER=elsewhere,
@@ -61,9 +61,9 @@ async def test_the_options_that_were_typed_are_heeded(lite: ServiceWorld, shell:
 
 
 async def test_a_wrong_profile_or_no_server_gives_nothing(shell: Shell) -> None:
-    assert await _completed(shell, f"askback job show --server 127.0.0.1:{quiet_port()} ") == []
-    assert await _completed(shell, "askback job show --profile nowhere ") == []
-    assert await _completed(shell, "askback job show --ca nowhere ") == []
+    assert await _complete(shell, f"askback job show --server 127.0.0.1:{quiet_port()} ") == []
+    assert await _complete(shell, "askback job show --profile nowhere ") == []
+    assert await _complete(shell, "askback job show --ca nowhere ") == []
 
 
 async def test_values_of_options_come_with_descriptions(lite: ServiceWorld, shell: Shell) -> None:
@@ -73,25 +73,25 @@ async def test_values_of_options_come_with_descriptions(lite: ServiceWorld, shel
     await lite.create("refund", labels={"set": "odd"})
     await lite.create("import", labels={"set": "long"})
     of_jobs = "of the newest 100 jobs"
-    found = await _completed(shell, "askback inbox ls --group ops --kind ")
+    found = await _complete(shell, "askback inbox ls --group ops --kind ")
     assert ["confirm", "yes or no"] in found
     assert ["clarify", "values, or an answer in words"] in found
     assert ["triage", "1 open"] in found
-    assert await _completed(shell, "askback ask T --kind pre") == [["preview", "texts to approve or edit"]]
-    assert await _completed(shell, "askback job start ") == [
+    assert await _complete(shell, "askback ask T --kind pre") == [["preview", "texts to approve or edit"]]
+    assert await _complete(shell, "askback job start ") == [
         ["refund", f"2 {of_jobs}"],
         ["import", f"1 {of_jobs}"],
     ]
-    assert await _completed(shell, "askback job ls --type i") == [["import", f"1 {of_jobs}"]]
-    assert await _completed(shell, "askback inbox ls --group ops --type ") == [["refund", "1 open"]]
-    assert await _completed(shell, "askback job ls --label set=o") == [["set=odd", f"1 {of_jobs}"]]
-    assert await _completed(shell, "askback inbox ls --group ops --label ") == [["team=core", "1 open"]]
-    assert await _completed(shell, "askback inbox ls --group ops --for-group ") == [["ops", "1 open"]]
-    assert await _completed(shell, "askback job ls --namespace ") == [["default", "the default"]]
-    assert await _listed(shell, "askback job start ") == (
+    assert await _complete(shell, "askback job ls --type i") == [["import", f"1 {of_jobs}"]]
+    assert await _complete(shell, "askback inbox ls --group ops --type ") == [["refund", "1 open"]]
+    assert await _complete(shell, "askback job ls --label set=o") == [["set=odd", f"1 {of_jobs}"]]
+    assert await _complete(shell, "askback inbox ls --group ops --label ") == [["team=core", "1 open"]]
+    assert await _complete(shell, "askback inbox ls --group ops --for-group ") == [["ops", "1 open"]]
+    assert await _complete(shell, "askback job ls --namespace ") == [["default", "the default"]]
+    assert await _list_candidates(shell, "askback job start ") == (
         f"plain,refund  2 {of_jobs}\nplain,import  1 {of_jobs}"
     )
-    assert await _listed(shell, "askback job start i") == "plain,import"
+    assert await _list_candidates(shell, "askback job start i") == "plain,import"
 
 
 async def test_bash_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shell) -> None:

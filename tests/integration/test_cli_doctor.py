@@ -36,14 +36,14 @@ namespaces = ["payments"]
 """
 
 
-def _found(done: CommandResult) -> dict[str, tuple[str, str]]:
+def _results(done: CommandResult) -> dict[str, tuple[str, str]]:
     """Level and message by check."""
     return {line["check"]: (line["level"], line["message"]) for line in done.lines}
 
 
 async def test_all_is_well(lite: ServiceWorld, shell: Shell, lite_url: str) -> None:
     done = await shell.ok("doctor", "--json", "--db", lite_url, "--group", "ops")
-    found = _found(done)
+    found = _results(done)
     assert {level for level, _ in found.values()} == {"ok"}
     assert list(found) == [
         "python",
@@ -84,10 +84,10 @@ async def test_no_server(shell: Shell) -> None:
     target = f"127.0.0.1:{quiet_port()}"
     done = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "--json")
     assert done.code == 1
-    level, message = _found(done)["server"]
+    level, message = _results(done)["server"]
     assert level == "fail"
     assert target in message
-    assert "health" not in _found(done)
+    assert "health" not in _results(done)
     text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q", "-o", "table")
     assert text.out.splitlines()[0].startswith("fail  server ")
     assert "-> start it with `askback serve`" in text.out
@@ -96,7 +96,7 @@ async def test_no_server(shell: Shell) -> None:
 async def test_not_the_tongue_that_is_spoken(lite: ServiceWorld, shell: Shell) -> None:
     done = await shell.run("doctor", "--tls", "--timeout", "0.5s", "--json")
     assert done.code == 1
-    assert "does not speak TLS with us" in _found(done)["server"][1]
+    assert "does not speak TLS with us" in _results(done)["server"][1]
 
 
 async def test_something_else_listens(shell: Shell) -> None:
@@ -109,7 +109,7 @@ async def test_something_else_listens(shell: Shell) -> None:
         port = server.sockets[0].getsockname()[1]
         done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5s", "--json")
     assert done.code == 1
-    assert "does not speak plaintext gRPC with us" in _found(done)["server"][1]
+    assert "does not speak plaintext gRPC with us" in _results(done)["server"][1]
 
 
 async def test_a_server_without_our_services(shell: Shell) -> None:
@@ -121,7 +121,7 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
         done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2s", "--json")
     finally:
         await server.stop(0)
-    found = _found(done)
+    found = _results(done)
     assert done.code == 1
     assert found["health"] == ("fail", "server: UNIMPLEMENTED")
     # grpc calls it INTERNAL where the refusal overtakes the request.
@@ -152,11 +152,11 @@ async def test_a_server_that_drains(lite: ServiceWorld, shell: Shell) -> None:
     await lite.service._server.set_ready(False)
     done = await shell.run("doctor", "--json")
     assert done.code == 1
-    assert _found(done)["health"][1].startswith("not serving: server, askback.v1.JobService")
+    assert _results(done)["health"][1].startswith("not serving: server, askback.v1.JobService")
 
 
 @pytest.fixture
-def guarded(lite_url: str, tmp_path: Path) -> dict[str, Any]:
+def service_with_tokens(lite_url: str, tmp_path: Path) -> dict[str, Any]:
     """Settings of a service that wants tokens: `one` is a console's, `two` a worker's."""
     path = tmp_path / "tokens.toml"
     path.write_text(TOKENS.format(*(hashlib.sha256(t.encode()).hexdigest() for t in ("one", "two"))))
@@ -164,14 +164,14 @@ def guarded(lite_url: str, tmp_path: Path) -> dict[str, Any]:
     return {"db": lite_url, "auth": str(path)}
 
 
-async def test_identity_with_tokens(guarded: dict[str, Any], tmp_path: Path) -> None:
+async def test_identity_with_tokens(service_with_tokens: dict[str, Any], tmp_path: Path) -> None:
     """No token, a wrong one, another's namespace, and what a good one may do."""
-    async with serving(**guarded) as world:
+    async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
 
         async def identity(*words: str, **environment: str) -> tuple[int, tuple[str, str]]:
             done = await shell.run("doctor", "--json", *words, **environment)
-            return done.code, _found(done)["identity"]
+            return done.code, _results(done)["identity"]
 
         code, (level, message) = await identity()
         assert (code, level) == (1, "fail")
@@ -187,14 +187,14 @@ async def test_identity_with_tokens(guarded: dict[str, Any], tmp_path: Path) -> 
         assert "payments" in message
 
 
-async def test_a_token_that_expires_soon(guarded: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_token_that_expires_soon(service_with_tokens: dict[str, Any], tmp_path: Path) -> None:
     """A warning with the time that is left."""
-    path = Path(guarded["auth"])
+    path = Path(service_with_tokens["auth"])
     soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
     path.write_text(path.read_text().replace('subject = "ana"', f'subject = "ana"\nexpires = {soon}'))
-    async with serving(**guarded) as world:
+    async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}", ASKBACK_TOKEN="one")
-        level, message = _found(await shell.run("doctor", "--json"))["identity"]
+        level, message = _results(await shell.run("doctor", "--json"))["identity"]
     assert level == "warn"
     assert re.search(r"expires in 3 d \(", message)
 
@@ -208,9 +208,9 @@ async def test_doctor_changes_nothing_and_looks_like_no_attack(
     assert "CancelJob" not in caplog.text
 
 
-async def test_exit_code_8_for_who_may_not(guarded: dict[str, Any], tmp_path: Path) -> None:
+async def test_exit_code_8_for_who_may_not(service_with_tokens: dict[str, Any], tmp_path: Path) -> None:
     """Of every command: not authenticated, and not permitted."""
-    async with serving(**guarded) as world:
+    async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
         nobody = await shell.run("job", "ls")
         assert nobody.code == 8
@@ -244,25 +244,25 @@ async def test_the_database(shell: Shell, tmp_path: Path) -> None:
     absent = tmp_path / "absent.db"
     done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{absent}")
     assert done.code == 1
-    assert _found(done)["database"] == ("fail", f"there is no file {absent} yet; `askback serve` makes it")
+    assert _results(done)["database"] == ("fail", f"there is no file {absent} yet; `askback serve` makes it")
     assert not absent.exists()
     empty = tmp_path / "empty.db"
     empty.touch()
     done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{empty}")
-    assert "run `askback migrate`" in _found(done)["database"][1]
+    assert "run `askback migrate`" in _results(done)["database"][1]
     assert empty.stat().st_size == 0
     nobody = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
     done = await shell.run("doctor", "--json", "--db", nobody)
-    assert (done.code, _found(done)["database"][0]) == (1, "fail")
+    assert (done.code, _results(done)["database"][0]) == (1, "fail")
     assert "secret" not in done.out + done.err
-    assert "mysql" in _found(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]
+    assert "mysql" in _results(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]
 
 
 async def test_the_database_on_both(migrated_db_url: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     target = f"127.0.0.1:{quiet_port()}"
     words = ["--server", target, "--timeout", "0.2s", "--db", migrated_db_url]
-    level, message = _found(await shell.run("doctor", "--json", *words))["database"]
+    level, message = _results(await shell.run("doctor", "--json", *words))["database"]
     assert level == "ok"
     assert message.endswith(f"schema {SCHEMA}")
 
@@ -273,6 +273,6 @@ async def test_clocks_that_differ(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
     done = await shell.run("doctor", "--json")
     assert done.code == 0
-    level, message = _found(done)["clock"]
+    level, message = _results(done)["clock"]
     assert level == "warn"
     assert re.search(r"replica r1 is (1 h|59 min 5\d s) ahead of us", message)

@@ -29,7 +29,7 @@ from tests.support.shell import Shell
 from tests.support.streams import ABSENT_ID
 
 
-async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
+async def _explain(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
     """The explanation as text and as JSON."""
     text = (await shell.ok("explain", job_id, *words)).out
     return text, (await shell.ok("explain", job_id, *words, "--json")).json
@@ -38,7 +38,7 @@ async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
 async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     """Everybody, or who is named; the command is that of somebody who may."""
     everybody = await lite.create_prompt(confirm("Deploy?"))
-    text, found = await _explained(shell, everybody.job_id)
+    text, found = await _explain(shell, everybody.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
     assert asked["commands"] == [
@@ -47,16 +47,16 @@ async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     ]
     assert "everyone with the console role in default; admins too" in text
     named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))
-    text, found = await _explained(shell, named.job_id)
+    text, found = await _explain(shell, named.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["users"] == ["bob"]
     assert asked["canAnswer"]["groups"] == ["release"]
     assert asked["commands"][0] == f"askback inbox approve {named.prompt_id} --group release"
     assert "user bob, group release" in text
-    _, found = await _explained(shell, named.job_id, "--user", "bob")
+    _, found = await _explain(shell, named.job_id, "--user", "bob")
     assert found["prompts"][0]["commands"][0] == f"askback inbox approve {named.prompt_id} --user bob"
     only = await lite.create_prompt(confirm("Deploy?", audience=audience("bob")))
-    _, found = await _explained(shell, only.job_id)
+    _, found = await _explain(shell, only.job_id)
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
 
 
@@ -65,7 +65,7 @@ async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None
     asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3
-    _, found = await _explained(shell, asked.job_id)
+    _, found = await _explain(shell, asked.job_id)
     command = shlex.split(found["prompts"][0]["commands"][0])
     assert command[0] == "askback"
     await shell.ok(*command[1:], "--yes")
@@ -74,7 +74,7 @@ async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None
 
 async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
     asked = await lite.create_prompt(form())
-    _, found = await _explained(shell, asked.job_id)
+    _, found = await _explain(shell, asked.job_id)
     assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
 
 
@@ -104,7 +104,7 @@ async def test_what_the_deadline_does(
     leased = await lite.lease_new_job()
     await lite.ask(leased, "pay", confirm("Pay?", timeout=seconds(4 * 3600), **content))
     await lite.ask(leased, "later", confirm("And then?"))
-    text, found = await _explained(shell, leased.job.job_id)
+    text, found = await _explain(shell, leased.job.job_id)
     first, second = found["prompts"]
     assert first["deadline"]["action"] == action
     assert first["deadline"]["time"] == first["prompt"]["expireTime"]
@@ -127,7 +127,7 @@ async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: S
     assert await outcome(bob.hitl.AnswerPrompt(stale)) == "ABORTED"
     claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(600))
     await lite.as_user("eve").hitl.ClaimPrompt(claim)
-    text, found = await _explained(shell, leased.job.job_id)
+    text, found = await _explain(shell, leased.job.job_id)
     [asked] = found["prompts"]
     assert [(step["type"], step["actor"]) for step in asked["history"]] == [
         ("PROMPT_ASKED", "w"),
@@ -145,27 +145,27 @@ async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: S
 async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) -> None:
     """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
     job_id = (await lite.create("refund", max_attempts=2)).job_id
-    text, found = await _explained(shell, job_id)
+    text, found = await _explain(shell, job_id)
     assert "for a worker: start one for the job type 'refund'" in text
     assert found["commands"] == [f"askback job watch {job_id}"]
     [leased] = (await lite.lease("refund")).jobs
-    text, _ = await _explained(shell, job_id)
+    text, _ = await _explain(shell, job_id)
     assert "runs at the worker w, attempt 1" in text
     failure = job_pb2.Failure(code="Empty", message="no money")
     failed = workers.FailJobRequest(
         job_id=job_id, token=leased.token, failure=failure, retryable=True, retry_delay=seconds(3600)
     )
     await lite.workers.FailJob(failed)
-    text, _ = await _explained(shell, job_id)
+    text, _ = await _explain(shell, job_id)
     assert re.search(r"tries again in (1 h|\d\d min) \(.*\) after a failed attempt \(Empty: no money\)", text)
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=job_id))
-    text, found = await _explained(shell, job_id)
+    text, found = await _explain(shell, job_id)
     assert "is cancelled: it waits for nothing" in text
     assert found["commands"] == [f"askback job retry {job_id}"]
     assert found["prompts"] == []
     held = await lite.lease_new_job("held")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=held.job.job_id))
-    text, _ = await _explained(shell, held.job.job_id)
+    text, _ = await _explain(shell, held.job.job_id)
     assert "it was asked to stop" in text
 
 

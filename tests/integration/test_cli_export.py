@@ -16,7 +16,7 @@ from tests.support.shell import Shell
 from tests.vectors.runner import run
 
 
-async def _finished(world: ServiceWorld) -> str:
+async def _finish_job(world: ServiceWorld) -> str:
     """A job in which all happened that can happen to prompts; its id."""
     leased = await world.lease_new_job("refund", input_json='{"order": "A-17", "days": 41}')
     how = await world.ask(leased, "how", form("How many?"))
@@ -57,7 +57,7 @@ async def _finished(world: ServiceWorld) -> str:
 
 async def test_the_vector_runs(lite: ServiceWorld, shell: Shell) -> None:
     """Every prompt is shown and closed, every answer sent and judged; the runner finds no difference."""
-    job_id = await _finished(lite)
+    job_id = await _finish_job(lite)
     path = shell.home / "converse_exported.json"
     await shell.ok("job", "export", job_id, "--format", "vector", "--file", path.name)
     run(path)
@@ -96,7 +96,7 @@ async def test_the_vector_would_tell(lite: ServiceWorld, shell: Shell) -> None:
 
 
 async def test_the_test_says_what_people_said(lite: ServiceWorld, shell: Shell) -> None:
-    job_id = await _finished(lite)
+    job_id = await _finish_job(lite)
     source = (
         await shell.ok("job", "export", job_id, "--format", "pytest", "--worker", "shop.refunds:worker")
     ).out

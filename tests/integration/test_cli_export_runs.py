@@ -145,10 +145,10 @@ async def test_deadlines_that_passed_pass_again(
 
 
 async def _say(client: Client, job_id: str, key: str, decision: str, **answer: object) -> None:
-    async def found() -> object:
+    async def find_prompts() -> object:
         return [p async for p in client.prompts(job_id=job_id) if p.key == key]
 
-    [prompt] = await eventually(found, f"{key} is asked")  # type: ignore[misc]
+    [prompt] = await eventually(find_prompts, f"{key} is asked")  # type: ignore[misc]
     await client.answer(prompt, decision, **answer)  # type: ignore[arg-type]
 
 

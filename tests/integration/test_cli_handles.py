@@ -107,7 +107,7 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
 
 
 @pytest.fixture
-async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
+async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens: `NAME-token`."""
     lines = []
     for name, role in (("cli", "client"), ("ana", "console"), ("bob", "console")):
@@ -122,9 +122,11 @@ async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
         yield world
 
 
-async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: ServiceWorld, tmp_path: Path) -> None:
+async def test_a_handle_tells_nothing_to_those_who_may_not_see(
+    world_with_tokens: ServiceWorld, tmp_path: Path
+) -> None:
     """A console finds the prompts of its audience, and their jobs; of the others not even that they exist."""
-    client = guarded.with_token("cli-token")
+    client = world_with_tokens.with_token("cli-token")
     request = jpb.CreateJobRequest(job_type="t", prompt=confirm("For ana", audience=audience("ana")))
     asked = (await client.jobs.CreateJob(request)).prompt
     by_id = hpb.PromptFilter(id_suffix=asked.prompt_id[-6:])
@@ -132,14 +134,14 @@ async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: ServiceW
     for filter in (by_id, by_job):
         page = hpb.ListPromptsRequest(filter=filter)
         found = [
-            len((await guarded.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts)
+            len((await world_with_tokens.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts)
             for who in ("ana", "bob", "cli")
         ]
         assert found == [1, 0, 1]
-        totals = (await guarded.with_token("bob-token").hitl.ListPrompts(page)).total_size
+        totals = (await world_with_tokens.with_token("bob-token").hitl.ListPrompts(page)).total_size
         assert totals == 0
     shells = {
-        who: Shell(tmp_path, f"127.0.0.1:{guarded.service.port}", ASKBACK_TOKEN=f"{who}-token")
+        who: Shell(tmp_path, f"127.0.0.1:{world_with_tokens.service.port}", ASKBACK_TOKEN=f"{who}-token")
         for who in ("ana", "bob", "cli")
     }
     try:

@@ -88,17 +88,17 @@ async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
 
-    async def listed(*options: str) -> list[str]:
+    async def list_ids(*options: str) -> list[str]:
         return [job["jobId"] for job in (await shell.ok("job", "ls", "--json", *options)).lines]
 
-    assert await listed() == ids[::-1]
-    assert await listed("--type", "a") == [ids[1], ids[0]]
-    assert await listed("--state", "cancelled") == [ids[0]]
-    assert await listed("--state", "cancelled", "--state", "pending", "--type", "a") == [ids[1], ids[0]]
-    assert await listed("--label", "n=2") == [ids[2]]
-    assert await listed("--owner", "bob") == []
-    assert await listed("--since", "1h") == ids[::-1]
-    assert await listed("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
+    assert await list_ids() == ids[::-1]
+    assert await list_ids("--type", "a") == [ids[1], ids[0]]
+    assert await list_ids("--state", "cancelled") == [ids[0]]
+    assert await list_ids("--state", "cancelled", "--state", "pending", "--type", "a") == [ids[1], ids[0]]
+    assert await list_ids("--label", "n=2") == [ids[2]]
+    assert await list_ids("--owner", "bob") == []
+    assert await list_ids("--since", "1h") == ids[::-1]
+    assert await list_ids("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
     some = await shell.ok("job", "ls", "--limit", "2")
     assert [line.split("\t")[:4] for line in some.out.splitlines()] == [
         ["pending", "b", "", ids[2]],

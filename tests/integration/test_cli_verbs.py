@@ -67,19 +67,19 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
         words = ("--role", "console", "--namespace", "pay", "--expires", "30d")
         token = (await shell.ok("token", "add", "ana", *words)).out.strip()
 
-        async def answered(code: int) -> None:
+        async def wait_for_code(code: int) -> None:
             """Wait until the server has read the file again, as it does once a second."""
             async with asyncio.timeout(30):
                 while (await shell.run("whoami", ASKBACK_TOKEN=token)).code != code:
                     pass
 
-        await answered(0)
+        await wait_for_code(0)
         found = (await shell.ok("whoami", "--json", ASKBACK_TOKEN=token)).json
         assert (found["subject"], found["roles"], found["namespaces"]) == ("ana", ["console"], ["pay"])
         assert found["authentication"] == "TOKEN"
         assert "expireTime" in found
         await shell.ok("token", "revoke", "ana")
-        await answered(8)
+        await wait_for_code(8)
         nobody = await shell.run("whoami")
         assert (nobody.code, "send a token" in nobody.err) == (8, True)
 

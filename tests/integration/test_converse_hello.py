@@ -208,10 +208,10 @@ async def test_a_full_queue_says_when_to_try_again(lite: ServiceWorld) -> None:
 async def test_a_bug_ends_a_frame_and_not_the_stream(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: Any) -> None:
+    async def crash(*_: Any) -> None:
         raise RuntimeError("swordfish")
 
-    monkeypatch.setattr(type(lite.service.replica.queries), "prompt", broken)
+    monkeypatch.setattr(type(lite.service.replica.queries), "prompt", crash)
     console = lite.console()
     await console.hello()
     await console.snapshot()

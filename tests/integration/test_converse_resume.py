@@ -26,7 +26,7 @@ async def beating(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
         yield running
 
 
-async def left(world: ServiceWorld, console: Console) -> str:
+async def leave(world: ServiceWorld, console: Console) -> str:
     """Break off with the newest token."""
     await console.nothing_more()
     await world.catch_up()
@@ -47,7 +47,7 @@ async def test_a_token_brings_exactly_what_changed(beating: ServiceWorld) -> Non
     console = world.console()
     await console.hello(filter=view)
     await console.snapshot()
-    token = await left(world, console)
+    token = await leave(world, console)
 
     await world.hitl.AnswerPrompt(answer(answered, "meanwhile"))
     changed = await world.amend(lease, "amended", "amended anew", labels={"x": "1"})
@@ -94,7 +94,7 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: ServiceWorl
     await console.hello()
     await console.snapshot()
     again = world.console()
-    await again.hello(resume_token=await left(world, console))
+    await again.hello(resume_token=await leave(world, console))
     assert (await again.event("caught_up")).open_prompts == 1
     prompt = await world.amend(lease, "k", "two", audience=audience("bob"))
     assert (await again.event("removed")).version == prompt.version
@@ -109,7 +109,7 @@ async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: Ser
     console = world.console()
     await console.hello()
     await console.snapshot()
-    token = await left(world, console)
+    token = await leave(world, console)
     await world.hitl.AnswerPrompt(answer(prompt))
     await world.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=prompt.job_id))
     again = world.console()
@@ -137,7 +137,7 @@ async def test_a_token_never_passes_what_was_not_shown(beating: ServiceWorld) ->
     await slow.hello(credit=3)
     await slow.snapshot()
     late = await world.create_prompt(confirm("late"))
-    token = await left(world, slow)
+    token = await leave(world, slow)
     again = world.console()
     await again.hello(resume_token=token)
     assert (await again.event("upserted")).prompt == late
@@ -152,7 +152,7 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: ServiceWorld)
         prompt = await world.create_prompt(confirm(f"{i}"))
         known.add(prompt.prompt_id)
         assert (await console.event("upserted")).prompt == prompt
-        token = await left(world, console)
+        token = await leave(world, console)
         missed = await world.create_prompt(confirm(f"missed {i}"))
         known.add(missed.prompt_id)
         console = world.console()
@@ -227,7 +227,7 @@ async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None
         console = world.console()
         await console.hello()
         await console.snapshot()
-        token = await left(world, console)
+        token = await leave(world, console)
         await world.hitl.AnswerPrompt(answer(prompt))
     async with serving(migrated_db_url) as world:
         after = await world.create_prompt(confirm("after"))

@@ -34,7 +34,7 @@ CALLERS = {
 
 
 @pytest.fixture
-async def closed(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
+async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens: `admin` and `console`."""
     entries = [
         f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
@@ -78,32 +78,32 @@ async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: A
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_every_method_refuses_with_our_error_info(closed: ServiceWorld, caller: str) -> None:
+async def test_every_method_refuses_with_our_error_info(world_with_tokens: ServiceWorld, caller: str) -> None:
     refused = 0
     for service, method in METHODS:
         path = f"/{service.full_name}/{method.name}"
-        found = await refusal(closed.channel, path, method, CALLERS[caller])
+        found = await refusal(world_with_tokens.channel, path, method, CALLERS[caller])
         if found is not None:
             refused += 1
             assert found.reason, (path, found)
     assert refused >= len(METHODS) * (1 if caller in ("nobody", "a stranger", "not bearer") else 0.5)
 
 
-async def test_unknown_methods_and_services_too(closed: ServiceWorld) -> None:
+async def test_unknown_methods_and_services_too(world_with_tokens: ServiceWorld) -> None:
     for path in ("/askback.v1.JobService/Telepathy", "/askback.v1.NoService/GetJob", "/x/y"):
         for call in (
-            closed.channel.unary_unary(path)(b"", timeout=SOON),
-            closed.channel.stream_unary(path)(iter([b"", b""]), timeout=SOON),
+            world_with_tokens.channel.unary_unary(path)(b"", timeout=SOON),
+            world_with_tokens.channel.stream_unary(path)(iter([b"", b""]), timeout=SOON),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await call
             found = refusal_of(raised.value)
             assert (found.code.name, found.reason) == ("UNIMPLEMENTED", "UNKNOWN_METHOD")
-    assert not [name for name in closed.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
+    assert not [name for name in world_with_tokens.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
 
 
-async def test_a_health_check_of_an_unknown_service(closed: ServiceWorld) -> None:
-    stub: Any = health_pb2_grpc.HealthStub(closed.channel)
+async def test_a_health_check_of_an_unknown_service(world_with_tokens: ServiceWorld) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(world_with_tokens.channel)
     assert (await stub.Check(health_pb2.HealthCheckRequest(service=SERVICES[0].full_name))).status == 1
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stub.Check(health_pb2.HealthCheckRequest(service="x"))

@@ -20,7 +20,7 @@ def step(after: float, *users: str, groups: list[str] | None = None, **fields: A
     return prompts.EscalationStep(after=seconds(after), to=audience(*users, groups=groups or []), **fields)
 
 
-def pressed(*steps: prompts.EscalationStep, **fields: Any) -> prompts.PromptContent:
+def escalating_prompt(*steps: prompts.EscalationStep, **fields: Any) -> prompts.PromptContent:
     return confirm("Refund?", audience=audience(groups=["desk"]), escalation=steps, **fields)
 
 
@@ -30,7 +30,7 @@ async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(wo
     for console in (desk, leads):
         await console.hello()
         await console.snapshot()
-    asked = await world.create_prompt(pressed(step(0.3, groups=["leads"], raise_priority=5)))
+    asked = await world.create_prompt(escalating_prompt(step(0.3, groups=["leads"], raise_priority=5)))
     shown = (await desk.event("upserted")).prompt
     assert shown.escalation_step == 0
     assert shown.next_escalation_time.ToDatetime() > shown.create_time.ToDatetime()
@@ -70,7 +70,7 @@ async def test_whose_place_others_take_loses_sight_of_the_prompt(world: ServiceW
     desk = world.console(sam)
     await desk.hello()
     await desk.snapshot()
-    asked = await world.create_prompt(pressed(step(0.2, "lea", replace=True)))
+    asked = await world.create_prompt(escalating_prompt(step(0.2, "lea", replace=True)))
     shown = (await desk.event("upserted")).prompt
     assert (await desk.event("removed")).prompt_id == asked.prompt_id
     await expect_refusal(sam.hitl.AnswerPrompt(answer(shown)), "NOT_FOUND", "PROMPT_NOT_FOUND")
@@ -109,7 +109,7 @@ async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world
     watcher = world.console(lea)
     await watcher.hello()
     await watcher.snapshot()
-    asked = await world.create_prompt(pressed(step(0.2, groups=["leads"], replace=True)))
+    asked = await world.create_prompt(escalating_prompt(step(0.2, groups=["leads"], replace=True)))
     await watcher.event("upserted")
     await world.catch_up()
     leads, desk = world.console(lea), world.console(sam)
@@ -124,10 +124,10 @@ async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world
 @pytest.mark.parametrize(
     ("content", "fields"),
     [
-        (pressed(step(60, "x"), step(60, "y")), {"escalation[1].after"}),
-        (pressed(step(60, "x"), timeout=seconds(60)), {"escalation[0].after"}),
-        (pressed(step(60)), {"escalation[0].to"}),
-        (pressed(prompts.EscalationStep(to=audience("x"))), {"escalation[0].after"}),
+        (escalating_prompt(step(60, "x"), step(60, "y")), {"escalation[1].after"}),
+        (escalating_prompt(step(60, "x"), timeout=seconds(60)), {"escalation[0].after"}),
+        (escalating_prompt(step(60)), {"escalation[0].to"}),
+        (escalating_prompt(prompts.EscalationStep(to=audience("x"))), {"escalation[0].after"}),
         (confirm(reminders=prompts.Reminders()), {"reminders.every"}),
         (confirm(reminders=prompts.Reminders(every=seconds(0.5))), {"reminders.every"}),
     ],

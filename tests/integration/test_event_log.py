@@ -46,7 +46,7 @@ def _lines(events: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[: len(records)]]
 
 
-def _told(events: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def _messages_and_actors(events: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(line["message"], line["by"]) for line in _lines(events)]
 
 
@@ -63,7 +63,7 @@ async def test_a_jobs_life_is_told_without_what_was_written(
     await ana.hitl.AnswerPrompt(request)
     done = workers.CompleteJobRequest(job_id=lease.job.job_id, token=lease.token, result_json=f'"{SECRET}"')
     await lite.workers.CompleteJob(done)
-    assert _told(events) == [
+    assert _messages_and_actors(events) == [
         ("job created", "ada"),
         ("prompt asked", "w"),
         ("prompt claimed", "ana"),
@@ -104,7 +104,7 @@ async def test_how_jobs_and_prompts_end_otherwise(
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=cancelled.job_id, reason=SECRET))
     await lite.state(cancelled.job_id, CANCELLED)
     await lite.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=cancelled.job_id))
-    told = _told(events)
+    told = _messages_and_actors(events)
     for line in (
         ("job failed", "w"),
         ("prompt cancelled", "ada"),

@@ -39,7 +39,7 @@ def both(database: str, *servers: PostgresServer) -> str:
 
 
 @asynccontextmanager
-async def loaded(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
+async def serve_under_load(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
     """A service under load, whose every refusal says: come again; and a second replica."""
     async with serving(url, heartbeat=0.2, replica="a") as a, serving(url, heartbeat=0.2, replica="b") as b:
         load = Load(a)
@@ -47,7 +47,7 @@ async def loaded(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
         try:
             await until(lambda: len(load.answered) > 20)
             yield load, b
-            await load.goes_on(50)
+            await load.goes_on(20)
             load.stopped = True
             async with asyncio.timeout(WITHIN):
                 await asyncio.gather(*lanes)
@@ -71,7 +71,7 @@ async def test_the_server_crashes_under_load_and_comes_back(
 ) -> None:
     url = primary.create_database()
     await asyncio.to_thread(upgrade, url)
-    async with loaded(url) as (load, _):
+    async with serve_under_load(url) as (load, _):
         for _ in range(3):
             await asyncio.to_thread(primary.crash)
             hot = load.world.service.replica.engine.hot
@@ -89,7 +89,7 @@ async def test_a_synchronous_standby_takes_over_under_load(
     name = urlsplit(primary.create_database()).path[1:]
     url = both(name, primary, standby)
     await asyncio.to_thread(upgrade, url)
-    async with loaded(url) as (load, b):
+    async with serve_under_load(url) as (load, b):
         kept = await b.create_prompt(confirm("kept", kind="preview"))
         gone = await b.create_prompt(confirm("gone", kind="preview"))
         view = hitl.PromptFilter(kinds=["preview"])
@@ -102,14 +102,14 @@ async def test_a_synchronous_standby_takes_over_under_load(
         stayed = load.world.console()
         await stayed.hello(filter=view)
         await stayed.snapshot()
-        await load.taken(b.hitl.AnswerPrompt, answer(gone))
+        await load.retry_until_ok(b.hitl.AnswerPrompt, answer(gone))
         await stayed.event("closed")
 
         await asyncio.to_thread(primary.crash)
         await until(lambda: not load.world.service.replica.engine.hot.is_live)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         fresh = (
-            await load.taken(
+            await load.retry_until_ok(
                 b.jobs.CreateJob, jobs.CreateJobRequest(job_type="t", prompt=confirm("fresh", kind="preview"))
             )
         ).prompt

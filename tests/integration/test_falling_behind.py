@@ -35,7 +35,7 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     keep, fall_behind = ViewImages.keep, ViewImages.fall_behind
 
-    def kept(self: ViewImages, image: Any) -> None:
+    def keep_checked(self: ViewImages, image: Any) -> None:
         keep(self, image)
         assert len(self.images) <= 2 * FEW  # what waits, and what is being written
 
@@ -43,7 +43,7 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(self.images))
         fall_behind(self)
 
-    monkeypatch.setattr(ViewImages, "keep", kept)
+    monkeypatch.setattr(ViewImages, "keep", keep_checked)
     monkeypatch.setattr(ViewImages, "fall_behind", fell)
     return seen
 

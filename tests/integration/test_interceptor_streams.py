@@ -15,7 +15,7 @@ from askback_server.transport.call_ends import REQUEST_ID
 from tests.support.intercepted import ADA, collect_messages, frame, reason_of, serving, until
 
 
-def written(caplog: pytest.LogCaptureFixture) -> list[Any]:
+def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
@@ -46,7 +46,7 @@ async def test_server_streams_of_both_styles(watch: str, caplog: pytest.LogCaptu
             reason_of(refused.value)
         # The status reaches the client before the call's task has ended.
         await until(lambda: world.interceptor.streams.total == 0)
-    assert [line.code for line in written(caplog)] == ["OK", "NOT_FOUND", "INTERNAL", "INTERNAL"]
+    assert [line.code for line in call_records(caplog)] == ["OK", "NOT_FOUND", "INTERNAL", "INTERNAL"]
 
 
 @pytest.mark.parametrize("method", ["Talk", "Generate"])
@@ -103,8 +103,8 @@ async def test_a_cancel_reaches_the_handler_and_leaves_nothing(
         await asyncio.wait_for(world.service.started.wait(), 5)
         call.cancel()
         await asyncio.wait_for(world.service.cancelled.wait(), 5)
-        await until(lambda: not world.interceptor.streams.total and written(caplog))
-    assert written(caplog)[0].code == "CANCELLED"
+        await until(lambda: not world.interceptor.streams.total and call_records(caplog))
+    assert call_records(caplog)[0].code == "CANCELLED"
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
@@ -115,7 +115,7 @@ async def test_streams_are_counted_per_principal_and_in_all() -> None:
         def open_one(user: str) -> Any:
             return world.stub.WatchJob(waiting, metadata=(("askback-user", user),))
 
-        async def refused(user: str) -> tuple[str, str]:
+        async def refuse_stream(user: str) -> tuple[str, str]:
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await collect_messages(open_one(user))
             assert reason_of(error.value) == "ERROR_REASON_LIMIT_EXCEEDED"
@@ -124,13 +124,13 @@ async def test_streams_are_counted_per_principal_and_in_all() -> None:
         calls = [open_one("ada"), open_one("ada")]
         for call in calls:
             await call.read()
-        assert await refused("ada") == (
+        assert await refuse_stream("ada") == (
             "RESOURCE_EXHAUSTED",
             "you have too many open streams; close some first",
         )
         calls.append(open_one("bob"))
         await calls[-1].read()
-        assert (await refused("eve"))[1].startswith("this replica has too many")
+        assert (await refuse_stream("eve"))[1].startswith("this replica has too many")
         for call in calls:
             call.cancel()
         await until(lambda: not world.interceptor.streams.total)
@@ -146,5 +146,5 @@ async def test_a_stop_ends_waiting_streams_with_a_status(caplog: pytest.LogCaptu
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await collect_messages(call)
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
-        await until(lambda: written(caplog))
-    assert written(caplog)[0].code == "CANCELLED"
+        await until(lambda: call_records(caplog))
+    assert call_records(caplog)[0].code == "CANCELLED"

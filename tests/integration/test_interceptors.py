@@ -14,7 +14,7 @@ from askback_server.transport.tokens import NoAuthentication
 from tests.support.intercepted import ADA, reason_of, serving
 
 
-def written(caplog: pytest.LogCaptureFixture) -> list[Any]:
+def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
@@ -31,7 +31,7 @@ async def test_a_unary_call_knows_its_caller_and_gets_its_request_id_back(
         assert set(response.job.labels) == {"ops", "qa"}
         assert response.job.request_id == "mine-1"
         assert dict(await call.trailing_metadata())[REQUEST_ID] == "mine-1"
-    [line] = written(caplog)
+    [line] = call_records(caplog)
     assert line.method == "/askback.v1.JobService/GetJob"
     assert line.code == "OK"
     assert line.subject == "ada"
@@ -61,8 +61,8 @@ async def test_errors_become_statuses_with_one_reason(caplog: pytest.LogCaptureF
             assert refused.value.code() is code
             assert reason_of(refused.value) == reason
             assert dict(refused.value.trailing_metadata())[REQUEST_ID]
-    assert [line.code for line in written(caplog)] == ["NOT_FOUND", "RESOURCE_EXHAUSTED", "NOT_FOUND"]
-    assert written(caplog)[0].reason == "JOB_NOT_FOUND"
+    assert [line.code for line in call_records(caplog)] == ["NOT_FOUND", "RESOURCE_EXHAUSTED", "NOT_FOUND"]
+    assert call_records(caplog)[0].reason == "JOB_NOT_FOUND"
 
 
 @pytest.mark.parametrize("what", ["bug", "leak"])
@@ -83,7 +83,7 @@ async def test_an_abort_of_a_handler_passes(caplog: pytest.LogCaptureFixture) ->
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.stub.GetJob(jobs.GetJobRequest(job_id="abort"), metadata=ADA)
         assert refused.value.code() is grpc.StatusCode.DATA_LOSS
-    assert written(caplog)[0].code == "DATA_LOSS"
+    assert call_records(caplog)[0].code == "DATA_LOSS"
 
 
 async def test_who_is_nobody_is_refused_but_may_ask_for_health() -> None:
@@ -104,7 +104,7 @@ async def test_calls_that_are_ok_can_be_left_out_of_the_log(caplog: pytest.LogCa
     caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving(level=logging.DEBUG) as world:
         await world.stub.GetJob(jobs.GetJobRequest())
-    assert not written(caplog)
+    assert not call_records(caplog)
 
 
 async def test_a_method_that_does_not_exist_is_unimplemented() -> None:

@@ -269,7 +269,7 @@ async def test_cancel_of_a_held_job_is_a_wish(lite: ServiceWorld) -> None:
     assert confirmed.job.state == CANCELLED
 
 
-async def completed(world: ServiceWorld) -> job_pb2.Job:
+async def complete_new_job(world: ServiceWorld) -> job_pb2.Job:
     leased = await world.lease_new_job(
         labels={"l": "1"}, input_json='{"b":1,"a":2}', priority=4, max_attempts=2
     )
@@ -281,7 +281,7 @@ async def completed(world: ServiceWorld) -> job_pb2.Job:
 
 
 async def test_what_has_ended_cannot_be_cancelled(lite: ServiceWorld) -> None:
-    job = await completed(lite)
+    job = await complete_new_job(lite)
     await expect_refusal(
         lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id)),
         "FAILED_PRECONDITION",
@@ -294,7 +294,7 @@ async def test_what_has_ended_cannot_be_cancelled(lite: ServiceWorld) -> None:
 
 
 async def test_retry_makes_a_new_job_of_the_old_ones_content(world: ServiceWorld) -> None:
-    old = await completed(world)
+    old = await complete_new_job(world)
     assert old.state == COMPLETED
     request = pb.RetryJobRequest(job_id=old.job_id, request_id="again")
     made = await world.jobs.RetryJob(request)

@@ -57,7 +57,7 @@ async def tokens(tmp_path: Path) -> Tokens:
 
 
 @contextlib.asynccontextmanager
-async def served(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
+async def serve(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     async with serving(url, auth=str(tokens.file)) as world:
         calls = world.service._server.calls  # type: ignore[union-attr]
 
@@ -74,18 +74,18 @@ async def served(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
 @pytest.fixture
 async def world(migrated_db_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     """Calls as the asker; on each database in turn."""
-    async with served(migrated_db_url, tokens) as running:
+    async with serve(migrated_db_url, tokens) as running:
         yield running
 
 
 @pytest.fixture
 async def lite(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     """The same on SQLite."""
-    async with served(lite_url, tokens) as running:
+    async with serve(lite_url, tokens) as running:
         yield running
 
 
-def held(leased: workers.LeasedJob) -> dict[str, Any]:
+def lease_fields(leased: workers.LeasedJob) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token}
 
 
@@ -100,11 +100,15 @@ async def busy_job(world: ServiceWorld) -> workers.LeasedJob:
         max_attempts=2,
     )
     await world.workers.SaveCheckpoint(
-        workers.SaveCheckpointRequest(key="canary-step", value_json='"canary-checkpoint"', **held(leased))
+        workers.SaveCheckpointRequest(
+            key="canary-step", value_json='"canary-checkpoint"', **lease_fields(leased)
+        )
     )
     await world.workers.ReportProgress(
         workers.ReportProgressRequest(
-            progress=job_pb2.Progress(done=1, total=4, message="packing"), milestone=True, **held(leased)
+            progress=job_pb2.Progress(done=1, total=4, message="packing"),
+            milestone=True,
+            **lease_fields(leased),
         )
     )
     await world.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
@@ -112,19 +116,19 @@ async def busy_job(world: ServiceWorld) -> workers.LeasedJob:
     return leased
 
 
-async def ended(world: ServiceWorld, leased: workers.LeasedJob, how: str) -> None:
+async def end_job(world: ServiceWorld, leased: workers.LeasedJob, how: str) -> None:
     if how == "failed":
         failure = job_pb2.Failure(
             code="canary-code", message="canary-failure", details_json='"canary-details"'
         )
-        await world.workers.FailJob(workers.FailJobRequest(failure=failure, **held(leased)))
+        await world.workers.FailJob(workers.FailJobRequest(failure=failure, **lease_fields(leased)))
     elif how == "completed":
         await world.workers.CompleteJob(
-            workers.CompleteJobRequest(result_json='"canary-result"', **held(leased))
+            workers.CompleteJobRequest(result_json='"canary-result"', **lease_fields(leased))
         )
     elif how == "cancelled":
         await world.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id, reason="canary-reason"))
-        await world.workers.ReleaseJob(workers.ReleaseJobRequest(**held(leased)))
+        await world.workers.ReleaseJob(workers.ReleaseJobRequest(**lease_fields(leased)))
 
 
 async def all_events(call: Any) -> list[job_pb2.JobEvent]:
@@ -153,7 +157,7 @@ async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str
     whole = (await world.jobs.GetJob(get)).job
     assert not whole.head_only
     assert (whole.rounds, whole.input_json) == (2, '"canary-input"')
-    await ended(world, leased, how)
+    await end_job(world, leased, how)
     # Its prompts are closed: they are its audience's all the same.
     for consistency in (jobs.CONSISTENCY_UNSPECIFIED, jobs.CONSISTENCY_STRONG):
         get.consistency = consistency
@@ -195,7 +199,7 @@ async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(
     if how == "superseded":
         content = confirm("canary-title", audience=audience(groups=["ops"]))
         await lite.ask(leased, "canary-successor", content, supersedes_keys=["law"])
-    await ended(lite, leased, how)
+    await end_job(lite, leased, how)
     lara = lite.with_token("lara")
     job = hitl.PromptFilter(job_id=leased.job.job_id, states=ALL_STATES)
     [closed] = (await lara.hitl.ListPrompts(hitl.ListPromptsRequest(filter=job))).prompts
@@ -208,7 +212,7 @@ async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: 
     leased = await busy_job(world)
     watch = world.with_token("lara").jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id))
     first = await watch.read()
-    await ended(world, leased, how)
+    await end_job(world, leased, how)
     live = [*first.events, *await all_events(watch)]
     again = await all_events(
         world.with_token("lara").jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id))
@@ -273,7 +277,7 @@ async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: Serv
     assert (found.job.state, found.job.result_json) == (4, "")
 
 
-async def ended_watch(watch: Any) -> Any:
+async def refusal_of_watch(watch: Any) -> Any:
     """How a watch ends."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await all_events(watch)
@@ -297,7 +301,7 @@ async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWor
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
     await world.ask(leased, "pay", content)
     watch = await watching(world, "lara", leased.job.job_id, 3)
-    found = await ended_watch(watch)
+    found = await refusal_of_watch(watch)
     assert (found.code.name, found.reason) == ("NOT_FOUND", "JOB_NOT_FOUND")
     otto = await watching(world, "otto", leased.job.job_id, 4)
     otto.cancel()
@@ -319,7 +323,7 @@ async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: Service
     [event] = (await watch.read()).events
     assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
     await lite.amend(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
-    found = await ended_watch(watch)
+    found = await refusal_of_watch(watch)
     assert found.reason == "JOB_NOT_FOUND"
 
 
@@ -332,7 +336,7 @@ async def test_a_watch_ends_with_the_group_that_it_needs(world: ServiceWorld, to
     for _ in range(5):  # round trips, in which it comes to wait
         await world.job(leased.job.job_id)
     tokens.write(lara=(["console"], ["other"]))
-    found = await ended_watch(watch)
+    found = await refusal_of_watch(watch)
     assert (found.code.name, found.reason) == ("NOT_FOUND", "JOB_NOT_FOUND")
 
 
@@ -357,13 +361,13 @@ async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
     watch = await watching(lite, "lara", leased.job.job_id, 6)
     tokens.write(lara=(["console"], ["law"]))
     await lite.workers.SaveCheckpoint(
-        workers.SaveCheckpointRequest(key="canary", value_json="1", **held(leased))
+        workers.SaveCheckpointRequest(key="canary", value_json="1", **lease_fields(leased))
     )
     [event] = (await watch.read()).events
     assert names([event]) == ["WITHHELD"]
     tokens.write(lara=(["worker"], ["law"]))
     await lite.workers.SaveCheckpoint(
-        workers.SaveCheckpointRequest(key="shown", value_json="1", **held(leased))
+        workers.SaveCheckpointRequest(key="shown", value_json="1", **lease_fields(leased))
     )
     [event] = (await watch.read()).events
     assert "shown" in event.data_json
@@ -403,7 +407,7 @@ async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -
         found = (await shell.ok("explain", job_id, "--json")).json
         assert found["summary"].endswith("others must answer questions that you may not see")
         assert "canary" not in str(found)
-        await ended(lite, leased, "failed")
+        await end_job(lite, leased, "failed")
         done = await shell.ok("explain", job_id)
         assert "refund" in done.out
         assert "has failed" in done.out
@@ -419,7 +423,7 @@ async def test_a_head_has_no_result_to_return(lite: ServiceWorld) -> None:
     leased = await busy_job(lite)
     async with Client(f"127.0.0.1:{lite.service.port}", token="lara") as client:
         run = client.run(leased.job.job_id)
-        await ended(lite, leased, "completed")
+        await end_job(lite, leased, "completed")
         job = await run.job()
         assert (job.head_only, job.state, job.created_by) == (True, JobState.COMPLETED, "asker")
         with pytest.raises(PermissionDenied, match="role client"):

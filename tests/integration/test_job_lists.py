@@ -10,7 +10,7 @@ from tests.support.requests import CANCELLED, PENDING, seconds
 from tests.support.service import ServiceWorld, serving
 
 
-async def listed(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]:
+async def list_all(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]:
     """Every id, page by page."""
     ids: list[str] = []
     token = ""
@@ -26,7 +26,7 @@ async def listed(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]
 async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: ServiceWorld) -> None:
     made = [(await world.create()).job_id for _ in range(7)]
     for size in (1, 3, 7, 0):
-        assert await listed(world, size) == sorted(made, reverse=True)
+        assert await list_all(world, size) == sorted(made, reverse=True)
     first = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3))
     # What is created meanwhile is newer than the cursor: it shifts nothing.
     await world.create()
@@ -44,22 +44,22 @@ async def test_filters_hold_together_and_their_values_are_alternatives(world: Se
     after = {"created_after": b.create_time}
     before = {"created_before": b.create_time}
 
-    async def found(**filter: Any) -> str:
-        got = await listed(world, filter=pb.JobFilter(**filter))
+    async def names_of_matches(**filter: Any) -> str:
+        got = await list_all(world, filter=pb.JobFilter(**filter))
         return "".join(sorted(name for name, job_id in ids.items() if job_id in got))
 
-    assert await found() == "abc"
-    assert await found(states=[PENDING]) == "ac"
-    assert await found(states=[PENDING, CANCELLED]) == "abc"
-    assert await found(job_types=["a", "b"]) == "ab"
-    assert await found(user_ids=["bob", "nobody"]) == "c"
-    assert await found(labels={"x": "1"}) == "ab"
-    assert await found(labels={"x": "1", "y": "2"}) == "a"
-    assert await found(labels={"x": "it's"}) == "c"
-    assert await found(labels={"y": ""}) == ""
-    assert await found(**after) == "bc"
-    assert await found(**before) == "a"
-    assert await found(states=[PENDING], job_types=["b"]) == ""
+    assert await names_of_matches() == "abc"
+    assert await names_of_matches(states=[PENDING]) == "ac"
+    assert await names_of_matches(states=[PENDING, CANCELLED]) == "abc"
+    assert await names_of_matches(job_types=["a", "b"]) == "ab"
+    assert await names_of_matches(user_ids=["bob", "nobody"]) == "c"
+    assert await names_of_matches(labels={"x": "1"}) == "ab"
+    assert await names_of_matches(labels={"x": "1", "y": "2"}) == "a"
+    assert await names_of_matches(labels={"x": "it's"}) == "c"
+    assert await names_of_matches(labels={"y": ""}) == ""
+    assert await names_of_matches(**after) == "bc"
+    assert await names_of_matches(**before) == "a"
+    assert await names_of_matches(states=[PENDING], job_types=["b"]) == ""
 
 
 async def test_a_page_token_belongs_to_its_query(world: ServiceWorld) -> None:
@@ -90,7 +90,7 @@ async def test_a_page_is_never_larger_than_the_limits(lite: ServiceWorld) -> Non
     # 5 MB of jobs: gRPC clients of all languages refuse messages of more than 4 MiB.
     page = await lite.jobs.ListJobs(pb.ListJobsRequest(filter=pb.JobFilter(job_types=["big"])))
     assert page.ByteSize() < 1024 * 1024
-    assert len(await listed(lite, filter=pb.JobFilter(job_types=["big"]))) == 20
+    assert len(await list_all(lite, filter=pb.JobFilter(job_types=["big"]))) == 20
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
             await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
         found = [kept.job_id, job.job_id]
         while len(found) == 2:
-            found = await listed(world)
+            found = await list_all(world)
         assert found == [kept.job_id]

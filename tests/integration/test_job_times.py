@@ -23,7 +23,7 @@ async def events_of(world: ServiceWorld, job_id: str) -> list[job_pb2.JobEvent]:
     return [event async for message in call for event in message.events]
 
 
-async def leased_at(world: ServiceWorld, job_id: str) -> Timestamp:
+async def time_of_lease(world: ServiceWorld, job_id: str) -> Timestamp:
     request = jpb.WatchJobRequest(job_id=job_id)
     call = world.jobs.WatchJob(request)
     async for message in call:
@@ -47,7 +47,7 @@ async def test_a_delayed_job_is_pushed_when_its_time_has_come(world: ServiceWorl
     told = [(await worker.next_job()).job.job_id for _ in range(3)]
     assert told == [now.job_id, timed.job_id, delayed.job_id]
     for job in (timed, delayed):
-        assert (await leased_at(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
+        assert (await time_of_lease(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
 async def test_a_start_outlives_its_server(migrated_db_url: str) -> None:
@@ -57,7 +57,7 @@ async def test_a_start_outlives_its_server(migrated_db_url: str) -> None:
         worker = world.worker()
         await worker.hello()
         assert (await worker.next_job()).job.job_id == job.job_id
-        assert (await leased_at(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
+        assert (await time_of_lease(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
 async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: ServiceWorld) -> None:

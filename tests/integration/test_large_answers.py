@@ -21,7 +21,7 @@ GOOD = '{"v":[' + ",".join(["0"] * 20_000) + "]}"
 BAD = GOOD[:-2] + ',"x"]}'
 
 
-async def asked(world: ServiceWorld, namespace: str = "default") -> Any:
+async def ask_large(world: ServiceWorld, namespace: str = "default") -> Any:
     content = prompts.PromptContent(kind="clarify", title="Which?", schema_json=json.dumps(SCHEMA))
     request = jobs.CreateJobRequest(job_type="t", namespace=namespace, prompt=content)
     return (await world.jobs.CreateJob(request)).prompt
@@ -40,7 +40,7 @@ def engine_judges(world: ServiceWorld) -> judges.Judges:
 
 
 async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) -> None:
-    prompt = await asked(lite)
+    prompt = await ask_large(lite)
     checking = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "bad", BAD)))
     for _ in range(3):
         await lite.jobs.ListJobs(jobs.ListJobsRequest())
@@ -58,7 +58,7 @@ async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) 
 
 async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(lite: ServiceWorld) -> None:
     """Whichever is decided first wins, and the other is told so after its check."""
-    prompt = await asked(lite)
+    prompt = await ask_large(lite)
     large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
     small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
     assert small.result.status == prompts.ANSWER_STATUS_ACCEPTED
@@ -68,7 +68,7 @@ async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(li
 
 
 async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: ServiceWorld) -> None:
-    prompt = await asked(lite)
+    prompt = await ask_large(lite)
     judge = engine_judges(lite)
     judge._deadline = 0.0
     found = await expect_refusal(
@@ -82,7 +82,7 @@ async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: Servi
 
 
 async def test_a_check_whose_process_is_killed_can_be_repeated(lite: ServiceWorld) -> None:
-    prompt = await asked(lite)
+    prompt = await ask_large(lite)
     judge = engine_judges(lite)
     sent = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)))
     await until(lambda: judge._process)
@@ -94,7 +94,7 @@ async def test_a_check_whose_process_is_killed_can_be_repeated(lite: ServiceWorl
 
 
 async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(lite: ServiceWorld) -> None:
-    mine, theirs = await asked(lite), await asked(lite, "other")
+    mine, theirs = await ask_large(lite), await ask_large(lite, "other")
     flood = [
         asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)
     ]

@@ -39,7 +39,7 @@ def beat(received: int, *leases: Any) -> pb.WorkClientFrame:
     return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=received, leases=said))
 
 
-def named(*leases: Any, received: int = 0) -> pb.WorkHeldLeases:
+def list_leases(*leases: Any, received: int = 0) -> pb.WorkHeldLeases:
     held = [pb.WorkHeldJob(job_id=lease.job.job_id, token=lease.token) for lease in leases]
     return pb.WorkHeldLeases(received=received, leases=held)
 
@@ -90,7 +90,7 @@ async def test_a_job_that_its_worker_does_not_run_is_taken_back(lite: ServiceWor
     await worker.nothing_more()
     await worker.send(beat(2, leases[0]))
     await worker.expect("leases_wanted")
-    await worker.send(pb.WorkClientFrame(held_leases=named(leases[0], received=2)))
+    await worker.send(pb.WorkClientFrame(held_leases=list_leases(leases[0], received=2)))
     lost = await worker.expect("lease_lost")
     assert (lost.job_id, lost.token) == (leases[1].job.job_id, leases[1].token)
     job = await lite.job(lost.job_id)
@@ -108,7 +108,7 @@ async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: ServiceWorld
     older = pb.LeasedJob(job=lease.job, token=0)
     await worker.send(beat(1, lease, foreign, older))
     await worker.expect("leases_wanted")
-    await worker.send(pb.WorkClientFrame(held_leases=named(lease, foreign, older, received=1)))
+    await worker.send(pb.WorkClientFrame(held_leases=list_leases(lease, foreign, older, received=1)))
     lost = [await worker.expect("lease_lost") for _ in range(2)]
     assert {(x.job_id, x.token) for x in lost} == {(ABSENT_ID, 3), (lease.job.job_id, 0)}
     await worker.nothing_more()
@@ -220,7 +220,7 @@ async def test_a_reply_that_was_used_is_an_attempt(hasty: ServiceWorld, how: str
         case "extend":
             await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session))
         case "held":
-            await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=named(lease)))
+            await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=list_leases(lease)))
         case "digest":
             digest = beat(0, lease).heartbeat.leases
             reply = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, digest=digest))
@@ -247,19 +247,19 @@ async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(ha
     asked = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, digest=digest))
     assert asked.leases_wanted
     foreign = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=3)
-    held = named(leases[kept.job_id], foreign)
+    held = list_leases(leases[kept.job_id], foreign)
     first = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert [(x.job_id, x.token) for x in first.lost] == [(ABSENT_ID, 3)]
     # The reply may have been on its way then: one list is not enough, and a second one at once is not.
     await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert (await hasty.job(missing.job_id)).state == RUNNING
 
-    async def taken_back() -> None:
+    async def wait_until_taken_back() -> None:
         while (await hasty.job(missing.job_id)).state == RUNNING:
             await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
             await asyncio.sleep(TTL / 6)
 
-    await asyncio.wait_for(taken_back(), SOON)
+    await asyncio.wait_for(wait_until_taken_back(), SOON)
     back = await hasty.job(missing.job_id)
     assert (back.state, back.attempt) == (PENDING, 1)
     assert (await hasty.job(kept.job_id)).state == RUNNING
@@ -273,7 +273,7 @@ async def test_a_named_lease_is_not_missing_any_more(hasty: ServiceWorld) -> Non
     leased = await hasty.lease()
     session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
     every = TTL / 6
-    for lists in (named(), named(*leased.jobs)) * 4:
+    for lists in (list_leases(), list_leases(*leased.jobs)) * 4:
         await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=lists))
         await asyncio.sleep(every)
     assert (await hasty.job(leased.jobs[0].job.job_id)).state == RUNNING
@@ -292,7 +292,7 @@ async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
         yield running
 
 
-async def outlived(world: ServiceWorld) -> None:
+async def wait_past_old_timers(world: ServiceWorld) -> None:
     """Wait until the one worker's session has lived for longer than any timer of an earlier one."""
     live = world.service.replica.keeper._live
     [first] = [k.expires_at for k in live.values()]
@@ -335,7 +335,7 @@ async def test_half_a_connection_costs_no_job_and_no_attempt(
         await until(lambda: worker.connected and runs)
         late = await client.start("t")
         await until(lambda: any(job_id == late.job_id for job_id, _ in runs))
-        await outlived(slower)
+        await wait_past_old_timers(slower)
         gate.set()
         assert [await run.result(), await late.result()] == ["done", "done"]
     if side == "server":
@@ -419,7 +419,7 @@ async def test_a_frozen_worker_loses_nothing_of_its_next_session(
             frozen.signal(SIGCONT)
             runs = await frozen.wait_for_event("at gate")
             assert (await run.job()).attempt == 1
-            await outlived(slower)
+            await wait_past_old_timers(slower)
             gate.touch()
             assert await run.result() == {}
             assert (await run.job()).proto.token == runs["token"]

@@ -71,7 +71,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def measured(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
+async def world_with_metrics(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn, with its metrics on a port."""
     async with serving(migrated_db_url, metrics_listen="127.0.0.1:0") as world:
         yield world
@@ -84,8 +84,10 @@ async def lite_measured(lite_url: str) -> AsyncIterator[ServiceWorld]:
         yield world
 
 
-async def test_a_day_of_work_in_numbers(measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    world = measured
+async def test_a_day_of_work_in_numbers(
+    world_with_metrics: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_with_metrics
     submitted = []
     engine = world.service.replica.engine
     submit = engine.submit
@@ -221,10 +223,12 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> 
 
 
 @ON_POSTGRES
-async def test_lost_guards_are_counted_by_reason(measured: ServiceWorld, migrated_db_url: str) -> None:
+async def test_lost_guards_are_counted_by_reason(
+    world_with_metrics: ServiceWorld, migrated_db_url: str
+) -> None:
     """Another replica changes a job that this one has in memory."""
-    job = await measured.create()
-    replica = measured.service.replica
+    job = await world_with_metrics.create()
+    replica = world_with_metrics.service.replica
     stale = replica.engine.hot.peek(job.job_id)
     assert stale is not None
     replica.feed._poll = 3600  # it learns nothing of the other
@@ -234,8 +238,8 @@ async def test_lost_guards_are_counted_by_reason(measured: ServiceWorld, migrate
     replica.engine.hot._newest = lambda job_id: 0
     replica.engine.hot.drop(job.job_id)
     replica.engine.hot.put(stale)
-    await outcome(measured.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id)))
-    found = await scrape(measured)
+    await outcome(world_with_metrics.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id)))
+    found = await scrape(world_with_metrics)
     assert found.of("askback_engine_guards_lost_total", reason="VERSION") == 1
     assert found.all("askback_engine_guards_lost_total") == 1
 
@@ -282,8 +286,8 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWo
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
-async def test_a_feed_that_is_down_or_behind(measured: ServiceWorld) -> None:
-    feed = measured.service.replica.feed
+async def test_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -> None:
+    feed = world_with_metrics.service.replica.feed
     own, down = feed._log.after, True
 
     async def after(*args: Any, **kwargs: Any) -> Any:
@@ -292,16 +296,16 @@ async def test_a_feed_that_is_down_or_behind(measured: ServiceWorld) -> None:
         return await own(*args, **kwargs)
 
     feed._log.after = after  # type: ignore[method-assign]
-    await until(lambda: not measured.service.replica.engine.hot.is_live)
-    await measured.create()
-    found = await scrape(measured)
+    await until(lambda: not world_with_metrics.service.replica.engine.hot.is_live)
+    await world_with_metrics.create()
+    found = await scrape(world_with_metrics)
     assert found.of("askback_feed_live") == 0
     behind = found.of("askback_feed_lag_seconds")
-    assert 0 < behind < (await scrape(measured)).of("askback_feed_lag_seconds")
+    assert 0 < behind < (await scrape(world_with_metrics)).of("askback_feed_lag_seconds")
     down = False
-    await measured.catch_up()
-    await until(lambda: measured.service.replica.engine.hot.is_live)
-    found = await scrape(measured)
+    await world_with_metrics.catch_up()
+    await until(lambda: world_with_metrics.service.replica.engine.hot.is_live)
+    found = await scrape(world_with_metrics)
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 
 
@@ -332,11 +336,11 @@ async def test_the_database_is_asked_once_for_many_readers(
     census = lite_measured.service._exposition.collector._census
     asked, take = [], census.take
 
-    async def counted(most: int) -> Any:
+    async def count_and_take(most: int) -> Any:
         asked.append(most)
         return await take(most)
 
-    monkeypatch.setattr(census, "take", counted)
+    monkeypatch.setattr(census, "take", count_and_take)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))
     assert asked == [collector.MOST_ROWS]
 

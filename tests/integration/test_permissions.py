@@ -31,7 +31,7 @@ ROLES = ("client", "worker", "console", "admin")
 
 
 @pytest.fixture
-async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
+async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """A service that wants tokens; each person's token is `<name>-token`."""
     lines = []
     for name, (roles, namespaces, groups) in PEOPLE.items():
@@ -103,7 +103,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
 }
 
 
-def called(caller: Caller, name: str) -> Any:
+def call_by_name(caller: Caller, name: str) -> Any:
     """The call, or the first message of a stream."""
     _, service, request = CALLS[name]
     call = getattr(getattr(caller, service), name.split()[0])(request)
@@ -120,23 +120,25 @@ def test_the_table_has_every_rpc() -> None:
     assert names == {name.split()[0] for name in CALLS} | {"Converse", "Work"}
 
 
-async def test_who_may_call_what(guarded: ServiceWorld) -> None:
+async def test_who_may_call_what(world_with_tokens: ServiceWorld) -> None:
     for name, (roles, _, _) in CALLS.items():
         for role in ROLES:
-            caller = person(guarded, role)
+            caller = person(world_with_tokens, role)
             if role == "admin" or role in roles:
-                found = await outcome(called(caller, name))
+                found = await outcome(call_by_name(caller, name))
                 assert found in ("OK", "NOT_FOUND"), (name, role)
             else:
-                refusal = await expect_refusal(called(caller, name), "PERMISSION_DENIED", "PERMISSION_DENIED")
+                refusal = await expect_refusal(
+                    call_by_name(caller, name), "PERMISSION_DENIED", "PERMISSION_DENIED"
+                )
                 assert refusal.metadata["needs"], name
 
 
-async def test_who_may_open_which_stream(guarded: ServiceWorld) -> None:
+async def test_who_may_open_which_stream(world_with_tokens: ServiceWorld) -> None:
     for role in ROLES:
         for allowed, opened in (
-            ("console", guarded.console(person(guarded, role))),
-            ("worker", guarded.worker(person(guarded, role))),
+            ("console", world_with_tokens.console(person(world_with_tokens, role))),
+            ("worker", world_with_tokens.worker(person(world_with_tokens, role))),
         ):
             if role in (allowed, "admin"):
                 await opened.hello()
@@ -148,21 +150,27 @@ async def test_who_may_open_which_stream(guarded: ServiceWorld) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "old-token"])
-async def test_without_a_good_token_nothing_can_be_called(guarded: ServiceWorld, token: str) -> None:
-    nobody = guarded.with_token(token)
+async def test_without_a_good_token_nothing_can_be_called(
+    world_with_tokens: ServiceWorld, token: str
+) -> None:
+    nobody = world_with_tokens.with_token(token)
     for name in CALLS:
-        found = await expect_refusal(called(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
+        found = await expect_refusal(call_by_name(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert "token" in found.message, name
-    for opened in (guarded.console(nobody), guarded.worker(nobody)):
+    for opened in (world_with_tokens.console(nobody), world_with_tokens.worker(nobody)):
         found_ = await opened.wait_for_end()
         assert found_ is not None
         assert found_.reason == "UNAUTHENTICATED"
-    trusted = Caller(guarded.channel, (("askback-user", "client"),))
+    trusted = Caller(world_with_tokens.channel, (("askback-user", "client"),))
     await expect_refusal(trusted.jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED")
 
 
-async def test_namespaces_are_walls(guarded: ServiceWorld) -> None:
-    client, other, roving = person(guarded, "client"), person(guarded, "other"), person(guarded, "roving")
+async def test_namespaces_are_walls(world_with_tokens: ServiceWorld) -> None:
+    client, other, roving = (
+        person(world_with_tokens, "client"),
+        person(world_with_tokens, "other"),
+        person(world_with_tokens, "roving"),
+    )
     made = await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm()))
     job_id, prompt_id = made.job.job_id, made.prompt.prompt_id
     for call, reason in (
@@ -211,16 +219,21 @@ async def test_namespaces_are_walls(guarded: ServiceWorld) -> None:
     assert [j.job.job_id for j in leased.jobs] == [theirs.job.job_id]
 
 
-async def test_streams_keep_to_their_namespace(guarded: ServiceWorld) -> None:
-    console = guarded.console(person(guarded, "other"))
+async def test_streams_keep_to_their_namespace(world_with_tokens: ServiceWorld) -> None:
+    console = world_with_tokens.console(person(world_with_tokens, "other"))
     await console.hello()
     await console.snapshot()
-    await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm()))
+    await person(world_with_tokens, "client").jobs.CreateJob(
+        jpb.CreateJobRequest(job_type="t", prompt=confirm())
+    )
     await console.nothing_more()
     mine = jpb.CreateJobRequest(job_type="t", namespace="elsewhere", prompt=confirm("mine"))
-    made = (await person(guarded, "roving").jobs.CreateJob(mine)).prompt
+    made = (await person(world_with_tokens, "roving").jobs.CreateJob(mine)).prompt
     assert (await console.event("upserted")).prompt == made
-    for opened in (guarded.console(person(guarded, "other")), guarded.worker(person(guarded, "other"))):
+    for opened in (
+        world_with_tokens.console(person(world_with_tokens, "other")),
+        world_with_tokens.worker(person(world_with_tokens, "other")),
+    ):
         hello: Any = {"namespace": "default"}
         if opened.__class__.__name__ == "Worker":
             body = wpb.WorkHello(worker_id="w", job_types=["t"], **hello)
@@ -232,12 +245,12 @@ async def test_streams_keep_to_their_namespace(guarded: ServiceWorld) -> None:
         assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
-async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: ServiceWorld) -> None:
-    client, eve = person(guarded, "client"), person(guarded, "eve")
+async def test_what_a_console_may_not_see_does_not_exist_for_it(world_with_tokens: ServiceWorld) -> None:
+    client, eve = person(world_with_tokens, "client"), person(world_with_tokens, "eve")
     content = confirm(audience=audience(groups=["law"]))
     prompt = (await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=content))).prompt
     named = {"prompt_id": prompt.prompt_id}
-    stream = guarded.console(eve)
+    stream = world_with_tokens.console(eve)
     await stream.hello()
     assert (await stream.snapshot())[0] == []
     for call in (
@@ -259,39 +272,45 @@ async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: Service
         assert (list(page.prompts), page.total_size) == ([], 0)
     # Those who are asked see it, and so does the asker's side; an admin sees everything.
     for name in ("console", "client", "worker", "admin"):
-        assert (await person(guarded, name).hitl.GetPrompt(hpb.GetPromptRequest(**named))).prompt == prompt
+        assert (
+            await person(world_with_tokens, name).hitl.GetPrompt(hpb.GetPromptRequest(**named))
+        ).prompt == prompt
     for name in ("console", "admin"):
-        page = await person(guarded, name).hitl.ListPrompts(hpb.ListPromptsRequest())
+        page = await person(world_with_tokens, name).hitl.ListPrompts(hpb.ListPromptsRequest())
         assert page.total_size == 1
-    admin_view = guarded.console(person(guarded, "admin"))
+    admin_view = world_with_tokens.console(person(world_with_tokens, "admin"))
     await admin_view.hello()
     assert (await admin_view.snapshot())[0] == [prompt]
-    result = (await person(guarded, "admin").hitl.AnswerPrompt(answer(prompt))).result
+    result = (await person(world_with_tokens, "admin").hitl.AnswerPrompt(answer(prompt))).result
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
     await stream.nothing_more()
 
 
-async def test_only_an_admin_names_another_user_and_frees_anothers_claim(guarded: ServiceWorld) -> None:
-    admin = person(guarded, "admin")
+async def test_only_an_admin_names_another_user_and_frees_anothers_claim(
+    world_with_tokens: ServiceWorld,
+) -> None:
+    admin = person(world_with_tokens, "admin")
     request = jpb.CreateJobRequest(job_type="t", user_id="someone", prompt=confirm())
     made = await admin.jobs.CreateJob(request)
     assert made.job.user_id == "someone"
     found = await expect_refusal(
-        person(guarded, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD"
+        person(world_with_tokens, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
     assert set(found.violations) == {"user_id"}
     named = {"prompt_id": made.prompt.prompt_id}
-    await person(guarded, "console").hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named))
+    await person(world_with_tokens, "console").hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named))
     release = hpb.ReleasePromptRequest(**named)
     await expect_refusal(
-        person(guarded, "eve").hitl.ReleasePrompt(release), "FAILED_PRECONDITION", "PROMPT_CLAIMED"
+        person(world_with_tokens, "eve").hitl.ReleasePrompt(release), "FAILED_PRECONDITION", "PROMPT_CLAIMED"
     )
     assert not (await admin.hitl.ReleasePrompt(release)).prompt.claimed_by
 
 
-async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guarded: ServiceWorld) -> None:
-    job = (await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))).job
-    worker = person(guarded, "worker")
+async def test_a_pure_worker_writes_the_understanding_only_under_its_token(
+    world_with_tokens: ServiceWorld,
+) -> None:
+    job = (await person(world_with_tokens, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))).job
+    worker = person(world_with_tokens, "worker")
     request = jpb.UpdateDeepUnderstandingRequest(
         deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id, complete=True),
         update_mask={"paths": ["complete"]},
@@ -304,8 +323,8 @@ async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guard
     assert (await worker.jobs.UpdateDeepUnderstanding(request)).deep_understanding.complete
 
 
-async def test_health_and_reflection_need_no_token(guarded: ServiceWorld) -> None:
+async def test_health_and_reflection_need_no_token(world_with_tokens: ServiceWorld) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    stub = health_pb2_grpc.HealthStub(guarded.channel)
+    stub = health_pb2_grpc.HealthStub(world_with_tokens.channel)
     assert (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status == 1

@@ -23,7 +23,7 @@ Pooled = Callable[..., str]
 
 
 @pytest.fixture
-def pooled() -> Iterator[Pooled]:
+def start_pgbouncer() -> Iterator[Pooled]:
     """The URL of a database through PgBouncer in a mode."""
     started: list[PgBouncer] = []
 
@@ -36,10 +36,10 @@ def pooled() -> Iterator[Pooled]:
         pooler.stop()
 
 
-async def test_in_session_mode_everything_works(postgres: PostgresServer, pooled: Pooled) -> None:
+async def test_in_session_mode_everything_works(postgres: PostgresServer, start_pgbouncer: Pooled) -> None:
     empty = postgres.create_database()
     try:
-        url = pooled(empty, "session")
+        url = start_pgbouncer(empty, "session")
         await asyncio.to_thread(upgrade, url)
         async with serving(url, replica="a") as a, serving(url, replica="b") as b:
             await until(lambda: a.service.replica.feed.wakeups.live and b.service.replica.feed.wakeups.live)
@@ -71,11 +71,11 @@ async def test_where_connections_are_shared_it_is_refused_with_the_setting_to_ch
     round_robin: int,
     processes: int,
     pg_url: str,
-    pooled: Pooled,
+    start_pgbouncer: Pooled,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = pooled(pg_url, mode, "min_pool_size = 4", f"server_round_robin = {round_robin}")
+    url = start_pgbouncer(pg_url, mode, "min_pool_size = 4", f"server_round_robin = {round_robin}")
     said = r"pooler in transaction mode.*pool_mode = session.*--db lead to PostgreSQL itself"
     for _ in range(3):
         if processes > 1:  # the statements of a process that ended are still there, by the same names

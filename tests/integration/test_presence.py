@@ -22,16 +22,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
-async def settled(world: ServiceWorld) -> None:
+async def wait_until_settled(world: ServiceWorld) -> None:
     await until(lambda: world.service.replica.presence._index.is_settled)
 
 
-async def listed(world: ServiceWorld, **filter: str) -> list[str]:
+async def list_unattended(world: ServiceWorld, **filter: str) -> list[str]:
     request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(unattended=True, **filter))
     return [p.prompt_id for p in (await world.hitl.ListPrompts(request)).prompts]
 
 
-async def marked(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> None:
+async def wait_for_mark(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> None:
     """Wait until the prompt is marked, or is not any more."""
     async with asyncio.timeout(SOON):
         while (await world.prompt(prompt.prompt_id)).HasField("unattended_time") is not wanted:  # noqa: ASYNC110
@@ -39,21 +39,21 @@ async def marked(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> N
 
 
 async def test_a_prompt_s_life_without_and_with_people(world: ServiceWorld) -> None:
-    await settled(world)
+    await wait_until_settled(world)
     lease = await world.lease_new_job()
     prompt = await world.ask(lease, "a", confirm(audience=audience("bob")))
     assert prompt.HasField("unattended_time")
-    assert await listed(world) == []  # ada may not see it
-    assert await listed(world, job_id=lease.job.job_id) == [prompt.prompt_id]
+    assert await list_unattended(world) == []  # ada may not see it
+    assert await list_unattended(world, job_id=lease.job.job_id) == [prompt.prompt_id]
     console = world.console(world.as_user("bob"))
     await console.hello()
-    await marked(world, prompt, False)
-    assert await listed(world, job_id=lease.job.job_id) == []
+    await wait_for_mark(world, prompt, False)
+    assert await list_unattended(world, job_id=lease.job.job_id) == []
     second = await world.ask(lease, "b", confirm(audience=audience("bob")))
     assert not second.HasField("unattended_time")
     await console.aclose()
-    await marked(world, prompt, True)
-    await marked(world, second, True)
+    await wait_for_mark(world, prompt, True)
+    await wait_for_mark(world, second, True)
     found = await world.as_user("bob").hitl.AnswerPrompt(answer(prompt))
     assert not found.result.prompt.HasField("unattended_time")
     log = await world.service.replica.jobs.list_events(lease.job.job_id, 0, 100)
@@ -67,14 +67,14 @@ async def test_a_prompt_s_life_without_and_with_people(world: ServiceWorld) -> N
 
 
 async def test_a_watch_is_a_console_too(world: ServiceWorld) -> None:
-    await settled(world)
+    await wait_until_settled(world)
     prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
     call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
     await call.read()
-    await marked(world, prompt, False)
+    await wait_for_mark(world, prompt, False)
     call.cancel()
-    await marked(world, prompt, True)
+    await wait_for_mark(world, prompt, True)
 
 
 async def test_a_view_is_not_of_the_unattended(lite: ServiceWorld) -> None:
@@ -85,13 +85,13 @@ async def test_a_view_is_not_of_the_unattended(lite: ServiceWorld) -> None:
 
 
 async def test_at_the_terminal(lite: ServiceWorld, shell: Shell) -> None:
-    await settled(lite)
+    await wait_until_settled(lite)
     missed = await lite.create_prompt(confirm("Deploy?"))
     listed = await shell.ok("inbox", "ls")
     assert "1 open; no one else is here to answer them" in listed.err
     console = lite.console()
     await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
-    await marked(lite, missed, False)
+    await wait_for_mark(lite, missed, False)
     other = await lite.create_prompt(form("How many?"))
     assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
     page = await shell.ok("inbox", "ls", "--limit", "1")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import asyncpg
 import grpc
 import pytest
 
@@ -51,9 +52,12 @@ async def _reads(world: ServiceWorld, job_id: str) -> set[str]:
     return said
 
 
-async def _kill_all(url: str) -> None:
-    for kind in KINDS:
-        await kill(url, kind)
+async def _kill(url: str, *names: str) -> int:
+    admin = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return await kill(admin, *names)
+    finally:
+        await admin.close()
 
 
 async def _works(world: ServiceWorld) -> str:
@@ -74,7 +78,7 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
     async with behind_an_address(primary) as (world, relay, name):
         old = await world.create_prompt(confirm())
         relay.lead_to(standby.dsn(name))
-        await _kill_all(primary.dsn(name))
+        await _kill(primary.dsn(name), *KINDS)
         hot = world.service.replica.engine.hot
         await until(lambda: not hot.is_live)
         assert await _reads(world, old.job_id) == {"STORAGE_UNAVAILABLE"}
@@ -100,12 +104,12 @@ async def test_an_old_primary_that_lives_on_serves_no_reads(
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         await until(lambda: standby.execute("SELECT pg_is_in_recovery()") is False)
         relay.lead_to(standby.dsn(name))
-        assert await kill(primary.dsn(name), "askback writer")
+        assert await _kill(primary.dsn(name), "askback writer")
         new = await _works(world)
         for _ in range(3):
             assert await _reads(world, new) == {"OK"}  # STRONG, and the old primary does not have it
         relay.lead_to(primary.dsn(name))
-        await _kill_all(standby.dsn(name))
+        await _kill(standby.dsn(name), *KINDS)
         await until(lambda: not world.service.replica.engine.hot.is_live)
         assert await _reads(world, new) == {"STORAGE_UNAVAILABLE"}
         relay.lead_to(standby.dsn(name))

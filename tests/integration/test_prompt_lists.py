@@ -12,7 +12,7 @@ from tests.support.service import Caller, ServiceWorld
 from tests.support.streams import ABSENT_ID
 
 
-async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
+async def list_titles(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
     """Titles of all pages."""
     titles: list[str] = []
     token, total = "", None
@@ -38,7 +38,7 @@ async def test_pages_go_by_priority_deadline_and_age(world: ServiceWorld) -> Non
     await world.create_prompt(confirm("low", priority=-1, timeout=seconds(60)))
     order = ["high", "soon", "late", "old", "young", "low"]
     for size in (1, 2, 4, 6, 0):
-        assert await listed(world, size) == order
+        assert await list_titles(world, size) == order
 
 
 async def test_filters(world: ServiceWorld) -> None:
@@ -50,28 +50,28 @@ async def test_filters(world: ServiceWorld) -> None:
     await world.create_prompt(confirm("e"), namespace="other")
     ops = world.as_user("olga", "ops")
 
-    async def found(caller: Caller = ops, **filter: Any) -> str:
-        return "".join(sorted(await listed(caller, filter=pb.PromptFilter(**filter))))
+    async def matching_titles(caller: Caller = ops, **filter: Any) -> str:
+        return "".join(sorted(await list_titles(caller, filter=pb.PromptFilter(**filter))))
 
-    assert await found() == "abc"
-    assert await found(world) == "ab"
-    assert await found(job_types=["ta"]) == "a"
-    assert await found(job_types=["ta", "tb"], labels={"x": "1"}) == "ab"
-    assert await found(kinds=["preview", "other"]) == "b"
-    assert await found(labels={"x": "1", "y": "2"}) == "a"
-    assert await found(groups=["ops", "none"]) == "c"
-    assert await found(states=[prompts.PROMPT_STATE_ANSWERED]) == "d"
-    assert await found(states=[1, 2]) == "abcd"
-    assert await found(job_id=a.job_id) == "a"
-    assert await listed(ops, namespace="other") == ["e"]
+    assert await matching_titles() == "abc"
+    assert await matching_titles(world) == "ab"
+    assert await matching_titles(job_types=["ta"]) == "a"
+    assert await matching_titles(job_types=["ta", "tb"], labels={"x": "1"}) == "ab"
+    assert await matching_titles(kinds=["preview", "other"]) == "b"
+    assert await matching_titles(labels={"x": "1", "y": "2"}) == "a"
+    assert await matching_titles(groups=["ops", "none"]) == "c"
+    assert await matching_titles(states=[prompts.PROMPT_STATE_ANSWERED]) == "d"
+    assert await matching_titles(states=[1, 2]) == "abcd"
+    assert await matching_titles(job_id=a.job_id) == "a"
+    assert await list_titles(ops, namespace="other") == ["e"]
 
 
 async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: ServiceWorld) -> None:
     hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
     # Without a namespace the job's own is meant.
-    assert await listed(lite, filter=by_job) == ["for bob"]
-    assert await listed(lite, namespace="n") == []
+    assert await list_titles(lite, filter=by_job) == ["for bob"]
+    assert await list_titles(lite, namespace="n") == []
     missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=ABSENT_ID))
     await expect_refusal(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
 
@@ -96,7 +96,7 @@ async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
         await lite.create_prompt(confirm("big", body="é" * 200_000))
     page = await lite.hitl.ListPrompts(pb.ListPromptsRequest())
     assert page.ByteSize() < 1024 * 1024
-    assert len(await listed(lite)) == 6
+    assert len(await list_titles(lite)) == 6
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ async def test_what_is_not_for_me_does_not_exist(lite: ServiceWorld) -> None:
     # prompt of its namespaces; test_permissions.py has the pure console.
     mine = await lite.create_prompt(confirm("mine", audience=audience("ada")))
     theirs = await lite.create_prompt(confirm("theirs", audience=audience("bob", groups=["law"])))
-    assert await listed(lite) == ["mine"]
-    assert await listed(lite.as_user("eve", "law")) == ["theirs"]
+    assert await list_titles(lite) == ["mine"]
+    assert await list_titles(lite.as_user("eve", "law")) == ["theirs"]
     for call in (
         lite.hitl.AnswerPrompt(answer(theirs)),
         lite.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=theirs.prompt_id)),

@@ -68,7 +68,7 @@ async def longest_stall(seconds: float) -> float:
     return longest
 
 
-def ended_streams(server: Server) -> dict[tuple[str, str], int]:
+def count_ended_streams(server: Server) -> dict[tuple[str, str], int]:
     """How many streams have ended, by method and code."""
     return {
         (method, code): count
@@ -98,12 +98,12 @@ async def test_quiet_streams_are_not_cut(world: ServiceWorld, proxy: Proxy) -> N
         assert server is not None
         await until(lambda: server.calls.streams.total == 5)
         while True:
-            before = ended_streams(server)
+            before = count_ended_streams(server)
             if await longest_stall(2 * IDLE) < IDLE / BEATS:
                 break
             # Who stands still cannot speak, and a proxy, or the SDK, is right to give it up.
             await until(lambda: server.calls.streams.total == 5)
-        assert ended_streams(server) == before
+        assert count_ended_streams(server) == before
         [prompt] = [p async for p in client.prompts()]
         await client.answer(prompt, "RESPOND", values="this one")
         async with asyncio.timeout(10):

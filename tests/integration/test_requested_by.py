@@ -37,7 +37,7 @@ async def test_every_way_of_a_prompt_names_the_creator_of_its_job(world: Service
         (await bot.workers.AwaitPrompt(workers.AwaitPromptRequest(prompt_id=asked.prompt_id))).prompt,
         (await ana.hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=asked.prompt_id))).prompt,
         (await ana.hitl.ReleasePrompt(hitl.ReleasePromptRequest(prompt_id=asked.prompt_id))).prompt,
-        (await bot.workers.AskPrompt(_amended(ask))).prompt,
+        (await bot.workers.AskPrompt(_amend(ask))).prompt,
     ):
         assert (prompt.prompt_id, prompt.requested_by) == (asked.prompt_id, "ada")
     taken = await ana.hitl.AnswerPrompt(answer(asked, decision=ACCEPT, revision=2))
@@ -48,7 +48,7 @@ async def test_every_way_of_a_prompt_names_the_creator_of_its_job(world: Service
     watch.cancel()
 
 
-def _amended(ask: workers.AskPromptRequest) -> workers.AskPromptRequest:
+def _amend(ask: workers.AskPromptRequest) -> workers.AskPromptRequest:
     ask.content.title = "Really?"
     return ask
 

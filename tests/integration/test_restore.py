@@ -38,7 +38,7 @@ async def running(url: str, port: int) -> AsyncIterator[Service]:
         yield service
 
 
-async def _shown(prompts: AsyncIterator[ConsolePrompt]) -> str:
+async def _next_title(prompts: AsyncIterator[ConsolePrompt]) -> str:
     async with asyncio.timeout(60):
         return (await anext(prompts)).title
 
@@ -60,7 +60,7 @@ async def test_a_console_shows_what_a_restore_re_opened(
             console.on_closed(closings.append)
             await console.__aenter__()
             prompts = console.prompts()
-            assert await _shown(prompts) == "Deploy?"
+            assert await _next_title(prompts) == "Deploy?"
             await asyncio.to_thread(back_up, url, tmp_path / "backup")
             before = console._view.token
             await client.answer(run.prompt, "ACCEPT")
@@ -70,15 +70,15 @@ async def test_a_console_shows_what_a_restore_re_opened(
         if told:
             await asyncio.to_thread(begin_history_after_restore, url)
         async with running(url, port):
-            assert await _shown(prompts) == "Deploy?"
+            assert await _next_title(prompts) == "Deploy?"
             assert [p.prompt_id async for p in client.prompts()] == [run.prompt.prompt_id]
             await client.answer(run.prompt, "REJECT")
-            await _ended(run)
+            await _wait_for_end(run)
             await until(lambda: len(closings) == 2)
             await console.__aexit__()
 
 
-async def _ended(run: Run) -> None:
+async def _wait_for_end(run: Run) -> None:
     async with asyncio.timeout(60):
         await run.result()
 
@@ -92,7 +92,7 @@ async def test_a_prompt_that_the_restore_lost_is_taken_away(migrated_db_url: str
             await asyncio.to_thread(back_up, url, tmp_path / "backup")
             run = await client.ask("Deploy?")
             assert run.prompt is not None
-            assert await _shown(console.prompts()) == "Deploy?"
+            assert await _next_title(console.prompts()) == "Deploy?"
         await asyncio.to_thread(restore, url, tmp_path / "backup")
         await asyncio.to_thread(begin_history_after_restore, url)
         async with running(url, port):
@@ -124,9 +124,9 @@ async def test_a_dump_is_restored_into_another_cluster(
             client.console() as console,
         ):
             prompts = console.prompts()
-            assert await _shown(prompts) == "Before?"
+            assert await _next_title(prompts) == "Before?"
             await client.ask("After?")
-            assert await _shown(prompts) == "After?"
+            assert await _next_title(prompts) == "After?"
             # By the log too, and not only by the shortcut of this replica.
             token = console._view.token
             await until(lambda: console._view.token != token)

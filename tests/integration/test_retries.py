@@ -44,7 +44,7 @@ def preview() -> prompts.PromptContent:
     return confirm("Send?", kind="preview", contents=[part])
 
 
-def defaulted(timeout: float) -> prompts.PromptContent:
+def form_with_default(timeout: float) -> prompts.PromptContent:
     default = prompts.DefaultAnswer(decision=RESPOND, values_json='{"n": 1}')
     return form(timeout=seconds(timeout), final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default)
 
@@ -95,7 +95,7 @@ async def everything(world: ServiceWorld) -> tuple[str, dict[str, prompts.Prompt
     amended = await world.ask(lease, "amended", confirm("One?"))
     amended = await world.ask(lease, "amended", confirm("Two?"))
     await ann.hitl.AnswerPrompt(answer(amended, "answer-amended"))
-    await world.ask(lease, "default", defaulted(0.1))
+    await world.ask(lease, "default", form_with_default(0.1))
     await world.ask(lease, "expired", confirm(timeout=seconds(0.1)))
     await world.ask(lease, "open", confirm())
     for key in ("default", "expired"):
@@ -295,13 +295,13 @@ async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
         jobs = world.service.replica.jobs
         read = jobs.list_kept_checkpoints
 
-        async def deleted_meanwhile(job_id: str, read: Any = read) -> Any:
+        async def delete_before_write(job_id: str, read: Any = read) -> Any:
             found = await read(job_id)
             await world.jobs.DeleteJob(pb.DeleteJobRequest(job_id=job_id))
             return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "list_kept_checkpoints", deleted_meanwhile)
+            patch.setattr(jobs, "list_kept_checkpoints", delete_before_write)
             call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))
             await expect_refusal(call, "ABORTED", "CONTENTION")
         call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))

@@ -53,17 +53,19 @@ def title(text: str, **more: Any) -> Ask:
 OLD = title("Pay teh bill?")
 
 
-async def answered(server: Server, client: Client, key: str = "a", old: Ask = OLD, **answer: Any) -> Run[Any]:
+async def answer_old_version(
+    server: Server, client: Client, key: str = "a", old: Ask = OLD, **answer: Any
+) -> Run[Any]:
     """A job whose first question was asked by the old version and has its answer; nobody holds it."""
     async with version(server, old):
         run = await client.start("pay")
-        prompt = await opened(client, run, key)
-        await parked(run)
+        prompt = await wait_for_prompt(client, run, key)
+        await wait_until_parked(run)
     await client.answer(prompt, answer.pop("decision", "ACCEPT"), **answer)
     return run
 
 
-async def opened(client: Client, run: Run[Any], key: str) -> Any:
+async def wait_for_prompt(client: Client, run: Run[Any], key: str) -> Any:
     async with asyncio.timeout(SOON):
         while True:
             async for prompt in client.prompts(job_id=run.job_id):
@@ -72,7 +74,7 @@ async def opened(client: Client, run: Run[Any], key: str) -> Any:
             await asyncio.sleep(0.02)
 
 
-async def parked(run: Run[Any]) -> None:
+async def wait_until_parked(run: Run[Any]) -> None:
     async with asyncio.timeout(SOON):
         while (await run.job()).worker_id or (await run.job()).state is not JobState.PENDING_HITL:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -91,7 +93,7 @@ async def retries(run: Run[Any], count: int) -> list[Any]:
 
 async def test_the_right_version_saves_the_job(askback_server: Server, clock: Clock) -> None:
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client)
+        run = await answer_old_version(askback_server, client)
         async with version(askback_server, title("Pay the bill?")):
             events = await retries(run, 2)
             job = await run.job()
@@ -104,14 +106,14 @@ async def test_the_right_version_saves_the_job(askback_server: Server, clock: Cl
         assert [event.data["counted"] for event in events] == [False] * 2
         assert "not counted" in event_words(events[0])
         async with version(askback_server, OLD):
-            await client.answer(await opened(client, run, "b"), "ACCEPT")
+            await client.answer(await wait_for_prompt(client, run, "b"), "ACCEPT")
             assert await run.result() == "ana ana"
         assert (await run.job()).attempt == 1
 
 
 async def test_after_a_day_the_job_fails_whatever_was_restarted(askback_server: Server, clock: Clock) -> None:
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client)
+        run = await answer_old_version(askback_server, client)
         for count, hours in ((1, 12), (2, 11.9)):
             async with version(askback_server, title("Pay the bill?")):
                 await retries(run, count)
@@ -126,13 +128,13 @@ async def test_after_a_day_the_job_fails_whatever_was_restarted(askback_server: 
 
 async def test_a_wording_that_is_the_same_question_keeps_the_answer(askback_server: Server) -> None:
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client)
+        run = await answer_old_version(askback_server, client)
         for _ in range(2):  # the second time it runs again from the top, and notes nothing
             async with version(askback_server, title("Pay the bill?", same=True)):
-                await opened(client, run, "b")
-                await parked(run)
+                await wait_for_prompt(client, run, "b")
+                await wait_until_parked(run)
         async with version(askback_server, title("Pay this bill?", same=True)):
-            await client.answer(await opened(client, run, "b"), "ACCEPT")
+            await client.answer(await wait_for_prompt(client, run, "b"), "ACCEPT")
             assert await run.result() == "ana ana"
         events = [event async for event in run.watch() if event.type == "PROMPT_REWORDED"]
         asked = [event async for event in run.watch() if event.type == "PROMPT_ASKED"]
@@ -178,7 +180,7 @@ def asks(kind: str = "confirm", **asked: Any) -> Ask:
 )
 async def test_the_message_says_what_changed(askback_server: Server, old: Ask, new: Ask, says: str) -> None:
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(
+        run = await answer_old_version(
             askback_server,
             client,
             old=old,
@@ -198,8 +200,8 @@ async def test_another_end_is_kept_for_its_question_too(
     async with Client(askback_server.target, user="ana") as client:
         async with version(askback_server, old):
             run = await client.start("pay")
-            prompt = await opened(client, run, "a")
-            await parked(run)
+            prompt = await wait_for_prompt(client, run, "a")
+            await wait_until_parked(run)
         await (client.cancel_prompt(prompt.prompt_id) if how == "withdrawn" else clock.advance(hours=2))
         async with version(askback_server, title("Pay the bill?", deadline=3600)):
             await retries(run, 1)
@@ -220,9 +222,9 @@ async def test_a_function_may_decide_for_itself(askback_server: Server) -> None:
             return str((await job.confirm("Pay the bill?", key="a", same=True)).by)
 
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client)
+        run = await answer_old_version(askback_server, client)
         async with version(askback_server, careful):
-            await client.answer(await opened(client, run, "b"), "ACCEPT")
+            await client.answer(await wait_for_prompt(client, run, "b"), "ACCEPT")
             assert await run.result() == "ana ana"
     assert set(told) == {("a", "the title was 'Pay teh bill?', is 'Pay the bill?'")}
 
@@ -235,7 +237,7 @@ async def test_in_a_group_a_changed_question_is_retried_and_a_mistake_is_not(ask
         return ""
 
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client)
+        run = await answer_old_version(askback_server, client)
         async with version(askback_server, group):
             async with asyncio.timeout(SOON):
                 while (await run.job()).failure is None:  # noqa: ASYNC110

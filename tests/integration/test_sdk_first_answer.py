@@ -88,7 +88,7 @@ async def at_work(server: Server, park_after: float | None) -> AsyncIterator[Cli
         yield client
 
 
-async def asked(client: Client, run: Run[Any], *keys: str) -> dict[str, PromptInfo]:
+async def wait_for_prompts(client: Client, run: Run[Any], *keys: str) -> dict[str, PromptInfo]:
     """The open prompts by key, when these are open."""
     async with asyncio.timeout(SOON):
         while True:
@@ -98,7 +98,7 @@ async def asked(client: Client, run: Run[Any], *keys: str) -> dict[str, PromptIn
             await asyncio.sleep(0.02)
 
 
-async def held(run: Run[Any], yes: bool) -> None:
+async def wait_for_holder(run: Run[Any], yes: bool) -> None:
     """When a worker holds it, or none does."""
     async with asyncio.timeout(SOON):
         while bool((await run.job()).worker_id) is not yes:  # noqa: ASYNC110
@@ -117,8 +117,8 @@ async def test_the_first_answer_goes_on(
 ) -> None:
     async with at_work(askback_server, park_after) as client:
         run = await client.start("first", {"abandon": abandon})
-        prompts = await asked(client, run, "a", "b", "c")
-        await held(run, park_after is None)
+        prompts = await wait_for_prompts(client, run, "a", "b", "c")
+        await wait_for_holder(run, park_after is None)
         assert (await run.job()).state is JobState.PENDING_HITL
         await client.answer(prompts["b"], "ACCEPT")
         assert await result(run) == ["b"]
@@ -131,11 +131,11 @@ async def test_what_is_asked_then_does_not_wait_for_the_abandoned(
 ) -> None:
     async with at_work(askback_server, park_after) as client:
         run = await client.start("then")
-        prompts = await asked(client, run, "a", "b")
-        await held(run, park_after is None)
+        prompts = await wait_for_prompts(client, run, "a", "b")
+        await wait_for_holder(run, park_after is None)
         await client.answer(prompts["a"], "ACCEPT")
-        prompts = await asked(client, run, "b", "c")
-        await held(run, park_after is None)
+        prompts = await wait_for_prompts(client, run, "b", "c")
+        await wait_for_holder(run, park_after is None)
         assert (await run.job()).state is JobState.PENDING_HITL
         await client.answer(prompts["c"], "ACCEPT")
         assert await result(run) == "c"
@@ -145,9 +145,9 @@ async def test_what_is_asked_then_does_not_wait_for_the_abandoned(
 async def test_each_answer_is_worked_on_as_it_comes(askback_server: Server, park_after: float | None) -> None:
     async with at_work(askback_server, park_after) as client:
         run = await client.start("each")
-        prompts = await asked(client, run, "a", "b", "c")
+        prompts = await wait_for_prompts(client, run, "a", "b", "c")
         for number, key in enumerate("cab", 1):
-            await held(run, park_after is None)
+            await wait_for_holder(run, park_after is None)
             await client.answer(prompts[key], "ACCEPT")
             async with asyncio.timeout(SOON):
                 while len(steps) < number:  # noqa: ASYNC110
@@ -159,8 +159,8 @@ async def test_each_answer_is_worked_on_as_it_comes(askback_server: Server, park
 async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> None:
     async with at_work(askback_server, 0.1) as client:
         run = await client.start("first")
-        prompts = await asked(client, run, "a", "b", "c")
-        await held(run, False)
+        prompts = await wait_for_prompts(client, run, "a", "b", "c")
+        await wait_for_holder(run, False)
         await client.cancel_prompt(prompts["a"].prompt_id)
         with pytest.raises(JobFailed, match="was withdrawn"):
             await result(run)
@@ -176,8 +176,8 @@ async def test_work_on_the_first_answer_is_not_lost_with_its_worker(
         old = worker_for(askback_server.target, 0.1 if again else None, "old")
         await old.start()
         run = await client.start("working")
-        prompts = await asked(client, run, "a", "b")
-        await held(run, not again)
+        prompts = await wait_for_prompts(client, run, "a", "b")
+        await wait_for_holder(run, not again)
         await client.answer(prompts["a"], "ACCEPT")
         async with asyncio.timeout(SOON):
             while not steps:  # noqa: ASYNC110
@@ -192,9 +192,9 @@ async def test_a_batch_that_is_parked_is_not_run_once_for_every_answer(askback_s
     count = 24
     async with at_work(askback_server, 0.05) as client:
         run = await client.start("all", {"count": count})
-        prompts = await asked(client, run, *(f"k{n}" for n in range(count)))
+        prompts = await wait_for_prompts(client, run, *(f"k{n}" for n in range(count)))
         for n in range(count):
-            await held(run, False) if n < 3 else await asyncio.sleep(0.1)
+            await wait_for_holder(run, False) if n < 3 else await asyncio.sleep(0.1)
             await client.answer(prompts[f"k{n}"], "ACCEPT")
         assert await result(run) == count
         assert 3 <= len(runs) <= 8, "the time until it is parked doubles with every answer"
@@ -206,8 +206,8 @@ async def test_a_batch_that_is_parked_is_not_run_once_for_every_answer(askback_s
 async def test_a_parked_job_is_not_run_before_an_answer(askback_server: Server) -> None:
     async with at_work(askback_server, 0.05) as client:
         run = await client.start("all", {"count": 3})
-        await asked(client, run, "k0", "k1", "k2")
-        await held(run, False)
+        await wait_for_prompts(client, run, "k0", "k1", "k2")
+        await wait_for_holder(run, False)
         await client.start("all", {"count": 0})
         await asyncio.sleep(0.5)  # nothing is to happen
         assert runs.count(run.job_id) == 1

@@ -165,7 +165,7 @@ async def test_a_step_and_a_question_may_share_a_key(human: Human) -> None:
 
 
 @script
-async def retried_step(job: Job) -> Any:
+async def retry_step(job: Job) -> Any:
     async def flaky() -> str:
         if len(calls) < 2:
             calls.append("down")
@@ -180,7 +180,7 @@ async def retried_step(job: Job) -> Any:
 
 
 async def test_a_step_that_raised_may_be_called_again(human: Human) -> None:
-    assert await result_of(retried_step) == "receipt A"
+    assert await result_of(retry_step) == "receipt A"
     assert calls == ["down", "down", "A"]
 
 
@@ -206,7 +206,7 @@ async def test_a_question_that_was_cancelled_may_be_asked_again(human: Human, as
 
 
 @script
-async def refused_ask(job: Job) -> Any:
+async def ask_too_long(job: Job) -> Any:
     try:
         await job.ask("x" * 1000, key="why")
     except Exception as error:
@@ -216,27 +216,29 @@ async def refused_ask(job: Job) -> Any:
 
 async def test_a_question_that_the_server_refused_may_be_asked_again(human: Human) -> None:
     human.on("why?").answers("so")
-    assert await result_of(refused_ask) == "so"
+    assert await result_of(ask_too_long) == "so"
     assert calls == ["InvalidArgument"]
 
 
 @script
-async def declined_twice(job: Job) -> Any:
+async def ask_after_decline(job: Job) -> Any:
     with pytest.raises(PromptDeclined):
         await job.ask("Why?", key="why")
     return await job.ask("Why?", key="why")
 
 
 @script
-async def expired_twice(job: Job) -> Any:
+async def ask_after_expiry(job: Job) -> Any:
     with pytest.raises(PromptExpired):
         await job.ask("Why?", key="why", deadline=0.2)
     return await job.ask("Why?", key="why", deadline=0.2)
 
 
-@pytest.mark.parametrize("function", [declined_twice, expired_twice], ids=lambda function: function.__name__)
+@pytest.mark.parametrize(
+    "function", [ask_after_decline, ask_after_expiry], ids=lambda function: function.__name__
+)
 async def test_a_question_that_ended_has_used_its_key(human: Human, function: Script) -> None:
-    if function is declined_twice:
+    if function is ask_after_decline:
         human.on("why?").declines("no")
     else:
         human.on("why?").never()
@@ -264,7 +266,7 @@ async def test_what_cannot_be_a_key_is_refused_before_anything_is_done(human: Hu
 
 
 @script
-async def stored_loop(job: Job) -> Any:
+async def loop_over_stored(job: Job) -> Any:
     if job.attempt == 1:
         for n in range(30):
             await job.step(f"s{n}", charge, n)
@@ -291,7 +293,7 @@ async def stored_loop(job: Job) -> Any:
 
 async def test_a_stored_result_lets_others_run_and_is_acknowledged_once(human: Human) -> None:
     human.on("go?").approves()
-    started = await run.start(name="stored_loop")
+    started = await run.start(name="loop_over_stored")
     assert await started.result() >= 41
     assert len(calls) == 30
     assert [event.type async for event in started.watch()].count("PROMPT_CONSUMED") == 1
@@ -330,7 +332,7 @@ def too_large() -> str:
     return "x" * 300_000
 
 
-def promised_int() -> Awaitable[int]:
+def promise_int() -> Awaitable[int]:
     async def late() -> Any:
         calls.append("charged")
         return "receipt-17"
@@ -345,7 +347,7 @@ def promised_int() -> Awaitable[int]:
         (functools.partial(says_int), "annotation of says_int, int"),
         (says_dict, "annotation of says_dict, dict"),
         (says_none, "annotation of says_none, None"),
-        (promised_int, "annotation of promised_int, int"),
+        (promise_int, "annotation of promise_int, int"),
         (no_json, "that JSON cannot hold"),
         (not_finite, "cannot be kept"),
         (too_large, "cannot be kept"),

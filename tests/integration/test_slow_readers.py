@@ -56,7 +56,7 @@ def session_of(world: ServiceWorld) -> Any:
     return session
 
 
-async def ended(call: Any) -> Any:
+async def read_to_refusal(call: Any) -> Any:
     """Read to the end; the refusal."""
     try:
         async with asyncio.timeout(10):
@@ -70,7 +70,7 @@ async def ended(call: Any) -> Any:
 @pytest.mark.usefixtures("tight")
 async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
     for call in (lite.hitl.Converse(), lite.workers.Work()):
-        found = await ended(call)
+        found = await read_to_refusal(call)
         assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "BAD_HELLO")
         assert found.retry_delay, "a client that was slow may come again"
     streams = [lite.hitl.Converse() for _ in range(50)]
@@ -126,7 +126,7 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: Service
         if what == "pages":
             assert most[1] <= limits.unsent_bytes + limits.page_bytes
         assert replica.unsent.total == 0
-        found = await ended(call)
+        found = await read_to_refusal(call)
         assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
         await flooding
     await until(lambda: not lite.service._server.calls.streams.total)  # type: ignore[union-attr]
@@ -158,7 +158,7 @@ async def test_a_watcher_that_does_not_read_is_dropped(lite: ServiceWorld, watch
         if watch == "WatchJob":
             await _many_events(lite, job.job_id)
         await until(lambda: not lite.service.replica.streams)
-        found = await ended(call)
+        found = await read_to_refusal(call)
         assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
 
 

@@ -33,7 +33,7 @@ GARBAGE = {
 
 
 @pytest.fixture
-async def guarded(lite_url: str, tmp_path: Path) -> Any:
+async def world_with_token(lite_url: str, tmp_path: Path) -> Any:
     """A server that knows one token, `ada-token`."""
     file = tmp_path / "tokens.toml"
     file.write_text(
@@ -48,20 +48,20 @@ def ada(world: ServiceWorld) -> Any:
     return world.with_token("ada-token")
 
 
-async def test_a_path_that_is_not_text_does_not_stop_the_server(guarded: ServiceWorld) -> None:
-    with Connection(guarded.service.port) as stranger:
+async def test_a_path_that_is_not_text_does_not_stop_the_server(world_with_token: ServiceWorld) -> None:
+    with Connection(world_with_token.service.port) as stranger:
         stranger.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, headers(b"/\xff\xfe")))
         await until(lambda: b"grpc-status" in stranger.received)
-    await ada(guarded).jobs.ListJobs(jobs.ListJobsRequest())
+    await ada(world_with_token).jobs.ListJobs(jobs.ListJobsRequest())
     with pytest.raises(grpc.aio.AioRpcError) as unknown:
-        await guarded.channel.unary_unary("/askback.v1.JobService/Nothing")(b"")
+        await world_with_token.channel.unary_unary("/askback.v1.JobService/Nothing")(b"")
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_flood_of_resets_harms_nobody_else(guarded: ServiceWorld) -> None:
-    victim, codes = ada(guarded), Counter[str]()
+async def test_a_flood_of_resets_harms_nobody_else(world_with_token: ServiceWorld) -> None:
+    victim, codes = ada(world_with_token), Counter[str]()
     await victim.jobs.ListJobs(jobs.ListJobsRequest())
-    connections = [Connection(guarded.service.port) for _ in range(2)]
+    connections = [Connection(world_with_token.service.port) for _ in range(2)]
     floods = [
         asyncio.create_task(asyncio.to_thread(c.reset_flood, b"/askback.v1.JobService/ListJobs", 1.5))
         for c in connections
@@ -81,15 +81,15 @@ async def test_a_flood_of_resets_harms_nobody_else(guarded: ServiceWorld) -> Non
 
 
 async def test_a_stranger_is_refused_before_a_message_is_received(
-    guarded: ServiceWorld, caplog: pytest.LogCaptureFixture
+    world_with_token: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The call is refused although its message never comes, or would be large, or is none."""
     for method in METHODS:
         path = f"/{method.containing_service.full_name}/{method.name}".encode()
-        with Connection(guarded.service.port) as stranger:
+        with Connection(world_with_token.service.port) as stranger:
             stranger.send(frame(HEADERS, END_HEADERS, 1, headers(path, (b"grpc-encoding", b"gzip"))))
             await until(lambda at=stranger: REFUSED in at.received)
-    with Connection(guarded.service.port) as stranger:
+    with Connection(world_with_token.service.port) as stranger:
         bomb = message(gzip.compress(b"\0" * 10_000_000), compressed=True)
         stranger.send(
             frame(HEADERS, END_HEADERS, 1, headers(path, (b"grpc-encoding", b"gzip"))),
@@ -101,7 +101,7 @@ async def test_a_stranger_is_refused_before_a_message_is_received(
 
 @pytest.mark.parametrize("token", ["ada-token", "wrong", ""])
 async def test_bytes_that_are_no_message(
-    guarded: ServiceWorld, token: str, caplog: pytest.LogCaptureFixture
+    world_with_token: ServiceWorld, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     services = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"]]
     services.append(reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
@@ -112,7 +112,7 @@ async def test_bytes_that_are_no_message(
             path = f"/{method.containing_service.full_name}/{method.name}"
             # Raw frames: a client library that writes while it is refused may report its own failure.
             authorized = [(b"authorization", b"Bearer " + token.encode())] if token else []
-            with Connection(guarded.service.port) as caller:
+            with Connection(world_with_token.service.port) as caller:
                 caller.send(
                     frame(HEADERS, END_HEADERS, 1, headers(path.encode(), *authorized)),
                     frame(DATA, END_STREAM, 1, message(data)),
@@ -134,9 +134,9 @@ def _parses(method: Any, data: bytes) -> bool:
     return True
 
 
-async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) -> None:
-    limits, stub = Limits(), health_pb2_grpc.HealthStub(guarded.channel)
-    counts = guarded.service._server.calls.streams  # type: ignore[union-attr]
+async def test_health_and_reflection_streams_are_bounded(world_with_token: ServiceWorld) -> None:
+    limits, stub = Limits(), health_pb2_grpc.HealthStub(world_with_token.channel)
+    counts = world_with_token.service._server.calls.streams  # type: ignore[union-attr]
     watches = [stub.Watch(health_pb2.HealthCheckRequest(service=f"x{n}")) for n in range(64)]
     for call in watches:
         assert (await call.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -148,7 +148,7 @@ async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) 
     assert found.retry_delay
     # Another connection is not concerned.
     async with grpc.aio.insecure_channel(
-        f"127.0.0.1:{guarded.service.port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        f"127.0.0.1:{world_with_token.service.port}", options=[("grpc.use_local_subchannel_pool", 1)]
     ) as other:
         first = health_pb2_grpc.HealthStub(other).Watch(health_pb2.HealthCheckRequest())
         second = health_pb2_grpc.HealthStub(other).Watch(health_pb2.HealthCheckRequest())
@@ -160,9 +160,9 @@ async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) 
         # The others of a name hear of it when one watcher has left.
         first.cancel()
         await until(lambda: counts.by_method["/grpc.health.v1.Health/Watch"] == 65)
-        await guarded.service._server.set_ready(False)  # type: ignore[union-attr]
+        await world_with_token.service._server.set_ready(False)  # type: ignore[union-attr]
         assert (await second.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    reflect = reflection_pb2_grpc.ServerReflectionStub(guarded.channel).ServerReflectionInfo
+    reflect = reflection_pb2_grpc.ServerReflectionStub(world_with_token.channel).ServerReflectionInfo
     ask = reflection_pb2.ServerReflectionRequest(list_services="")
     open_ones = [reflect() for _ in range(limits.reflection_streams_per_connection)]
     for call in open_ones:
@@ -176,10 +176,12 @@ async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) 
     await until(lambda: not +counts.by_method)
 
 
-async def test_lines_about_strangers_are_few(guarded: ServiceWorld, caplog: pytest.LogCaptureFixture) -> None:
+async def test_lines_about_strangers_are_few(
+    world_with_token: ServiceWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
-    calls = guarded.service._server.calls  # type: ignore[union-attr]
-    nobody = guarded.with_token("guessed").jobs
+    calls = world_with_token.service._server.calls  # type: ignore[union-attr]
+    nobody = world_with_token.with_token("guessed").jobs
     await asyncio.gather(
         *(nobody.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
     )

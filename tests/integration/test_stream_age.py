@@ -110,12 +110,12 @@ async def test_a_client_that_ignores_it_is_ended(lite_url: str) -> None:
         assert (found.code.name, found.reason) == ("UNAVAILABLE", "DRAINING")
         watch = world.jobs.WatchJobs(jobs.WatchJobsRequest())
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await _drained(watch)
+            await _drain(watch)
         assert refusal_of(ended.value).reason == "DRAINING"
         await until(lambda: not world.service.replica.streams)
 
 
-async def _drained(call: Any) -> None:
+async def _drain(call: Any) -> None:
     while await call.read() is not EOF:
         pass
 

@@ -131,12 +131,12 @@ def test_leaving_an_iterator_early_ends_its_stream(askback_server: Server, clien
         break
     streams = askback_server.replica._service.replica.streams  # type: ignore[attr-defined]
 
-    async def gone() -> None:
+    async def wait_until_ended() -> None:
         async with asyncio.timeout(10):
             while len(streams):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    askback_server.submit(gone()).result(15)
+    askback_server.submit(wait_until_ended()).result(15)
 
 
 PROGRAM = """

@@ -18,7 +18,7 @@ ACCEPTED = prompts.ANSWER_STATUS_ACCEPTED
 
 
 @pytest.fixture
-async def scripted(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
+async def test_mode_world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """A service in test mode, on each database."""
     async with serving(migrated_db_url, test_mode=True) as running:
         yield running
@@ -46,29 +46,33 @@ async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(worl
     assert (await world.hitl.AnswerPrompt(said)).result.status == ACCEPTED
 
 
-async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(scripted: ServiceWorld) -> None:
-    prompt = await scripted.create_prompt(confirm())
-    result = (await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT, test=True))).result
+async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(
+    test_mode_world: ServiceWorld,
+) -> None:
+    prompt = await test_mode_world.create_prompt(confirm())
+    result = (await test_mode_world.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT, test=True))).result
     assert (result.status, result.prompt.resolution.answer.source) == (ACCEPTED, prompts.ANSWER_SOURCE_TEST)
-    assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_TEST]
-    kept = await scripted.prompt(prompt.prompt_id)
+    assert await audit(test_mode_world, prompt.prompt_id) == [prompts.ANSWER_SOURCE_TEST]
+    kept = await test_mode_world.prompt(prompt.prompt_id)
     assert kept.resolution.answer.source == prompts.ANSWER_SOURCE_TEST
-    assert (await scripted.console().hello()).test_mode
+    assert (await test_mode_world.console().hello()).test_mode
 
 
-async def test_people_are_people_in_test_mode_too(scripted: ServiceWorld) -> None:
-    prompt = await scripted.create_prompt(confirm())
-    await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
-    assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
+async def test_people_are_people_in_test_mode_too(test_mode_world: ServiceWorld) -> None:
+    prompt = await test_mode_world.create_prompt(confirm())
+    await test_mode_world.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
+    assert await audit(test_mode_world, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
 
 
-async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(scripted: ServiceWorld) -> None:
-    prompt = await scripted.create_prompt(confirm())
+async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(test_mode_world: ServiceWorld) -> None:
+    prompt = await test_mode_world.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
-    await scripted.hitl.AnswerPrompt(said)
-    assert (await scripted.hitl.AnswerPrompt(said)).result.replayed
+    await test_mode_world.hitl.AnswerPrompt(said)
+    assert (await test_mode_world.hitl.AnswerPrompt(said)).result.replayed
     said.test = False
-    await expect_refusal(scripted.hitl.AnswerPrompt(said), "ALREADY_EXISTS", "ID_REUSED", field="answer_id")
+    await expect_refusal(
+        test_mode_world.hitl.AnswerPrompt(said), "ALREADY_EXISTS", "ID_REUSED", field="answer_id"
+    )
 
 
 @pytest.mark.parametrize("test_mode", [True, False])

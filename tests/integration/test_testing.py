@@ -67,7 +67,7 @@ async def script(job: Job, name: str) -> object:
 SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
 
 
-def scripted(function: Callable[[Job], Awaitable[object]]) -> str:
+def register(function: Callable[[Job], Awaitable[object]]) -> str:
     """A job function of one test."""
     SCRIPTS[function.__name__] = function
     return function.__name__
@@ -87,7 +87,7 @@ async def test_unexpected_prompt_fails_loudly(human: Human) -> None:
 
 
 async def test_nobody_answers_in_time(human: Human, clock: Clock) -> None:
-    @scripted
+    @register
     async def waits(job: Job) -> str:
         try:
             return await job.ask("Well?", key="well", deadline=timedelta(hours=4))
@@ -104,7 +104,7 @@ async def test_nobody_answers_in_time(human: Human, clock: Clock) -> None:
 
 
 async def test_every_verb(human: Human) -> None:
-    @scripted
+    @register
     async def asks(job: Job) -> list[object]:
         contents = [Content("notes", "old", editable=True)]
         said: list[object] = [await job.ask("Name?", key="name")]
@@ -155,7 +155,7 @@ async def test_every_verb(human: Human) -> None:
 
 
 async def test_verbs_in_a_row_are_said_one_after_the_other(human: Human) -> None:
-    @scripted
+    @register
     async def drafts(job: Job) -> int:
         for round in range(1, 10):
             shown = await job.preview("Notes?", key=f"draft-{round}", contents={"notes": f"draft {round}"})
@@ -171,7 +171,7 @@ async def test_verbs_in_a_row_are_said_one_after_the_other(human: Human) -> None
 
 
 async def test_rules_by_kind_key_and_job_type_and_the_newest_counts(human: Human) -> None:
-    @scripted
+    @register
     async def three(job: Job) -> list[str]:
         return [(await job.confirm(f"{key}?", key=key)).comment for key in ("a", "b", "c")]
 
@@ -237,7 +237,7 @@ async def test_a_rule_without_a_verb_is_unfinished(human: Human) -> None:
 
 
 async def test_what_steers_a_terminal_is_not_shown(human: Human) -> None:
-    @scripted
+    @register
     async def hostile(job: Job) -> None:
         await job.confirm("all \x1b[2J\u202efine\u2066", key="k", body="a\x07b")
 
@@ -265,7 +265,7 @@ async def test_programs_without_a_target_find_the_server(human: Human, askback_s
 
 
 async def test_a_failure_of_the_job_is_its_own(human: Human) -> None:
-    @scripted
+    @register
     async def fails(job: Job) -> None:
         raise ZeroDivisionError("by hand")
 
@@ -303,10 +303,10 @@ async def test_the_client_that_was_entered_is_used_if_it_is_of_this_server(human
 async def test_a_human_that_breaks_down_fails_the_test(
     human: Human, askback_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(prompt: object) -> str:
+    def crash_in_rendering(prompt: object) -> str:
         raise ZeroDivisionError("in rendering")
 
-    monkeypatch.setattr("askback.testing.human.render", broken)
+    monkeypatch.setattr("askback.testing.human.render", crash_in_rendering)
     run = await refund.using(max_attempts=1).start(order="A-17", days=41)
     await until(lambda: human.pending_failure)
     with pytest.raises(AssertionError, match=r"broke down: ZeroDivisionError.*in rendering"):
@@ -316,7 +316,7 @@ async def test_a_human_that_breaks_down_fails_the_test(
 
 
 async def test_many_jobs_and_questions_at_once(human: Human) -> None:
-    @scripted
+    @register
     async def crowd(job: Job) -> int:
         answers = await asyncio.gather(*(job.ask(f"{n}?", int, key=str(n)) for n in range(5)))
         return sum(answers)
@@ -331,7 +331,7 @@ async def test_a_job_function_starts_other_jobs_at_its_own_server(human: Human) 
     human.on(key="ruling").answers({"policy": "legal", "amount": 2})
     human.on(key="pay").approves()
 
-    @scripted
+    @register
     async def parent(job: Job) -> float:
         child = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
         again = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)

@@ -39,13 +39,13 @@ async def busy(job: Job) -> None:
     await asyncio.Event().wait()
 
 
-@worker.job("defaulted")
-async def defaulted(job: Job) -> str:
+@worker.job("confirm_by_default")
+async def confirm_by_default(job: Job) -> str:
     ok = await job.confirm("Go?", key="go", deadline=timedelta(days=2), default=False)
     return f"{ok.decision} by {ok.by or 'nobody'}, default {ok.by_default}"
 
 
-async def ended_after(run: Run, key: str, server: Server) -> float:
+async def seconds_to_end(run: Run, key: str, server: Server) -> float:
     """Seconds from a question to its end, by the server's clock."""
     async with server.client() as client:
         prompt = await client.prompt(job_id=run.job_id, key=key)
@@ -64,8 +64,8 @@ async def test_deadlines_fall_due_in_their_order_each_at_its_time(
     for run, hours in zip(runs, (1, 3), strict=True):
         assert await run.result() == ["no first", "no then"]
         # What the job asked when its first question had ended began then, and not at the end of the leap.
-        assert await ended_after(run, "first", askback_server) == pytest.approx(hours * HOURS, abs=60)
-        assert await ended_after(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
+        assert await seconds_to_end(run, "first", askback_server) == pytest.approx(hours * HOURS, abs=60)
+        assert await seconds_to_end(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
 
 
 async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
@@ -119,13 +119,13 @@ async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
 
 async def test_the_defaults_of_a_deadline(human: Human, clock: Clock) -> None:
     human.on("go?").never()
-    run = await defaulted.start()
+    run = await confirm_by_default.start()
     await clock.advance(timedelta(days=2))
     assert await run.result() == "REJECT by nobody, default True"
 
 
-@worker.job("pressed")
-async def pressed(job: Job) -> str:
+@worker.job("ask_with_escalation")
+async def ask_with_escalation(job: Job) -> str:
     steps = [After(timedelta(hours=n)).to(f"group:level-{n}") for n in (1, 2, 3)]
     try:
         decision = await job.confirm(
@@ -143,7 +143,7 @@ async def pressed(job: Job) -> str:
 
 async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Clock) -> None:
     human.on("refund").never()
-    run = await pressed.start()
+    run = await ask_with_escalation.start()
     await clock.advance(hours=4)
     assert await run.result() == "nobody"
     told = [e async for e in run.watch() if e.prompt_id and e.at]
@@ -167,7 +167,7 @@ async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Cl
 
 async def test_who_is_asked_next_may_answer(human: Human, clock: Clock) -> None:
     human.on("refund").never().approves()
-    run = await pressed.start()
+    run = await ask_with_escalation.start()
     await clock.advance(minutes=59)
     assert (await run.job()).state is JobState.PENDING_HITL
     await clock.advance(minutes=1)

@@ -8,7 +8,7 @@ SETTINGS = """[pytest]
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 filterwarnings = error
-addopts = -p no:cacheprovider
+addopts = -p no:cacheprovider -p no:randomly
 """
 
 WORKER = """

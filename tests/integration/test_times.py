@@ -43,40 +43,44 @@ NO_MOMENTS = {
 AUDIENCE = prompts.Audience(users=["ann"])
 
 
-def created(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
+def create_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return lambda world: world.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", **fields))
 
 
-def asked(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
-    return created(prompt=confirm(**fields))
+def ask_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
+    return create_with(prompt=confirm(**fields))
 
 
-def listed(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
+def list_with(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
     return lambda world: world.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(**fields)))
 
 
-def updated(world: ServiceWorld, span: Duration) -> Any:
+def update_retention(world: ServiceWorld, span: Duration) -> Any:
     job = job_pb2.Job(job_id=ABSENT_ID, retention=span)
     return world.jobs.UpdateJob(jpb.UpdateJobRequest(job=job, update_mask=FieldMask(paths=["retention"])))
 
 
-def watched(world: ServiceWorld, moment: Timestamp) -> Any:
+def watch_created_after(world: ServiceWorld, moment: Timestamp) -> Any:
     call = world.jobs.WatchJobs(jpb.WatchJobsRequest(filter=jpb.JobFilter(created_after=moment)))
     return call.read()
 
 
 SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
-    "retention": lambda w, d: created(retention=d)(w),
-    "start_delay": lambda w, d: created(start_delay=d)(w),
-    "timeout": lambda w, d: created(timeout=d)(w),
-    "run_timeout": lambda w, d: created(run_timeout=d)(w),
-    "job.retention": updated,
-    "prompt.timeout": lambda w, d: asked(timeout=d)(w),
-    "prompt.escalation[0].after": lambda w, d: asked(
+    "retention": lambda w, d: create_with(retention=d)(w),
+    "start_delay": lambda w, d: create_with(start_delay=d)(w),
+    "timeout": lambda w, d: create_with(timeout=d)(w),
+    "run_timeout": lambda w, d: create_with(run_timeout=d)(w),
+    "job.retention": update_retention,
+    "prompt.timeout": lambda w, d: ask_with(timeout=d)(w),
+    "prompt.escalation[0].after": lambda w, d: ask_with(
         escalation=[prompts.EscalationStep(after=d, to=AUDIENCE)]
     )(w),
-    "prompt.reminders.every": lambda w, d: asked(reminders=prompts.Reminders(every=d, after=seconds(9)))(w),
-    "prompt.reminders.after": lambda w, d: asked(reminders=prompts.Reminders(every=seconds(9), after=d))(w),
+    "prompt.reminders.every": lambda w, d: ask_with(reminders=prompts.Reminders(every=d, after=seconds(9)))(
+        w
+    ),
+    "prompt.reminders.after": lambda w, d: ask_with(reminders=prompts.Reminders(every=seconds(9), after=d))(
+        w
+    ),
     "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=ABSENT_ID, duration=d)),
     "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=ABSENT_ID, retry_delay=d)),
     "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=ABSENT_ID, wait=d)),
@@ -85,11 +89,11 @@ SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
     ),
 }
 MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
-    "start_time": lambda w, t: created(start_time=t)(w),
-    "prompt.deadline": lambda w, t: asked(deadline=t)(w),
-    "filter.created_after": lambda w, t: listed(created_after=t)(w),
-    "filter.created_before": lambda w, t: listed(created_before=t)(w),
-    "filter.created_after (watch)": watched,
+    "start_time": lambda w, t: create_with(start_time=t)(w),
+    "prompt.deadline": lambda w, t: ask_with(deadline=t)(w),
+    "filter.created_after": lambda w, t: list_with(created_after=t)(w),
+    "filter.created_before": lambda w, t: list_with(created_before=t)(w),
+    "filter.created_after (watch)": watch_created_after,
 }
 
 
@@ -111,8 +115,8 @@ async def test_filters_take_any_time_of_the_calendar(world: ServiceWorld) -> Non
     for text, after, before in (("0001-01-01T00:00:00Z", 1, 0), ("9999-12-31T23:59:59Z", 0, 1)):
         bound = Timestamp()
         bound.FromJsonString(text)
-        assert len((await listed(created_after=bound)(world)).jobs) == after
-        assert len((await listed(created_before=bound)(world)).jobs) == before
+        assert len((await list_with(created_after=bound)(world)).jobs) == after
+        assert len((await list_with(created_before=bound)(world)).jobs) == before
 
 
 async def test_every_span_that_a_request_takes_is_in_the_table() -> None:

@@ -79,7 +79,7 @@ async def subject(opened: grpc.aio.Channel, token: str = "") -> str:
     return str(made.job.user_id)
 
 
-async def presented(service: Service) -> bytes:
+async def server_certificate(service: Service) -> bytes:
     """The certificate that a new connection is shown, in PEM. No gRPC: a handshake alone."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -180,9 +180,9 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         await console.hello()
         await console.snapshot()
         before = (folder / "tls.crt").read_bytes()
-        assert await presented(world.service) == before
+        assert await server_certificate(world.service) == before
         new = authority.server().put(folder)
-        assert await presented(world.service) == new.certificate != before
+        assert await server_certificate(world.service) == new.certificate != before
         assert [r for r in caplog.records if "a new certificate is in use" in r.message]
         # The stream of before goes on, both ways.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
@@ -205,10 +205,10 @@ async def test_kubernetes_swaps_a_link(lite_url: str, tmp_path: Path, authority:
     for file in ("tls.crt", "tls.key"):
         (mount / file).symlink_to(f"..data/{file}")
     async with serving(lite_url, **tls(mount)) as world:
-        assert await presented(world.service) == first.certificate
+        assert await server_certificate(world.service) == first.certificate
         (mount / "..next").symlink_to("..1")
         os.replace(mount / "..next", mount / "..data")
-        assert await presented(world.service) == (mount / "..1" / "tls.crt").read_bytes()
+        assert await server_certificate(world.service) == (mount / "..1" / "tls.crt").read_bytes()
 
 
 @pytest.mark.parametrize("what", ["half", "nonsense", "gone", "encrypted", "roots"])
@@ -231,7 +231,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
         else:
             (folder / "ca.crt").write_text("nobody")
         for _ in range(3):
-            assert await presented(world.service) == before
+            assert await server_certificate(world.service) == before
             async with channel(world.service, authority.pem, bob) as opened:
                 assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
         errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
@@ -241,7 +241,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
         # As soon as it is whole again, it is taken.
         (folder / "ca.crt").write_bytes(authority.pem)
         new.put(folder)
-        assert await presented(world.service) == new.certificate
+        assert await server_certificate(world.service) == new.certificate
 
 
 async def test_new_authorities_of_clients_are_taken_up(

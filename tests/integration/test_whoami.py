@@ -28,7 +28,7 @@ def token_file(folder: Path, entries: list[str]) -> str:
     return str(path)
 
 
-def hashed(token: str) -> str:
+def hash_line(token: str) -> str:
     return f'sha256 = "{hashlib.sha256(token.encode()).hexdigest()}"'
 
 
@@ -42,15 +42,15 @@ async def test_every_caller_learns_its_own_principal(lite_url: str, tmp_path: Pa
         tmp_path,
         [
             entry(
-                hashed("ana-token"),
+                hash_line("ana-token"),
                 "ana",
                 'roles = ["console"]\nnamespaces = ["blue", "red"]\ngroups = ["ops", "desk"]\n'
                 f"expires = {EXPIRES.isoformat()}",
             ),
-            entry(hashed("root-token"), "root", 'roles = ["admin"]\nnamespaces = ["*"]'),
-            entry(hashed("bot-token"), "bot", 'roles = ["worker", "client"]\nnamespaces = ["red"]'),
+            entry(hash_line("root-token"), "root", 'roles = ["admin"]\nnamespaces = ["*"]'),
+            entry(hash_line("bot-token"), "bot", 'roles = ["worker", "client"]\nnamespaces = ["red"]'),
             entry(
-                hashed("old-token"),
+                hash_line("old-token"),
                 "old",
                 'roles = ["console"]\nnamespaces = ["red"]\nexpires = 2020-01-01T00:00:00Z',
             ),
@@ -80,7 +80,7 @@ async def test_every_caller_learns_its_own_principal(lite_url: str, tmp_path: Pa
 
 async def test_a_changed_token_file_changes_the_answer(lite_url: str, tmp_path: Path) -> None:
     def write(rest: str) -> str:
-        return token_file(tmp_path, [entry(hashed("t"), "ana", rest)])
+        return token_file(tmp_path, [entry(hash_line("t"), "ana", rest)])
 
     auth = write('roles = ["console"]\nnamespaces = ["default"]')
     async with serving(lite_url, auth=auth) as world:
@@ -88,7 +88,9 @@ async def test_a_changed_token_file_changes_the_answer(lite_url: str, tmp_path: 
         write('roles = ["client"]\nnamespaces = ["default"]\ngroups = ["desk"]')
         world.service._server.calls._authenticator._refresh()  # type: ignore[union-attr]
         assert (await whoami(world, "t")).roles == ("client",)
-        token_file(tmp_path, [entry(hashed("other"), "bob", 'roles = ["console"]\nnamespaces = ["default"]')])
+        token_file(
+            tmp_path, [entry(hash_line("other"), "bob", 'roles = ["console"]\nnamespaces = ["default"]')]
+        )
         world.service._server.calls._authenticator._refresh()  # type: ignore[union-attr]
         with pytest.raises(Unauthenticated):
             await whoami(world, "t")
@@ -117,7 +119,7 @@ async def test_a_certificate_is_named(lite_url: str, tmp_path: Path) -> None:
         tmp_path,
         [
             entry('certificate = "bob"', "bob", rest + f"\nexpires = {EXPIRES.isoformat()}"),
-            entry(hashed("t"), "ana", rest),
+            entry(hash_line("t"), "ana", rest),
         ],
     )
     files = {"tls_cert": str(tmp_path / "tls.crt"), "tls_key": str(tmp_path / "tls.key")}

@@ -25,15 +25,15 @@ def of(leased: Any, **fields: Any) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token, **fields}
 
 
-def held(*leases: Any) -> list[pb.WorkHeldJob]:
+def jobs_to_resume(*leases: Any) -> list[pb.WorkHeldJob]:
     return [pb.WorkHeldJob(job_id=lease.job.job_id, token=lease.token) for lease in leases]
 
 
-async def resumed(world: ServiceWorld, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
+async def resume(world: ServiceWorld, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
     """The same worker on a new stream, with the jobs that it still runs."""
     worker = world.worker()
     hello = {"session_id": before.session_id, "session_secret": before.secret, **hello}
-    return worker, await worker.hello(held_jobs=held(*leases), **hello)
+    return worker, await worker.hello(held_jobs=jobs_to_resume(*leases), **hello)
 
 
 async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: ServiceWorld) -> None:
@@ -143,11 +143,11 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
         leased = await worker.next_job()
         leases[leased.job.labels["name"]] = leased
 
-    async def asked(name: str) -> Any:
+    async def ask_in(name: str) -> Any:
         request = pb.AskPromptRequest(**of(leases[name], key="k", content=confirm()))
         return (await worker.ask(ask_prompt=request)).prompt
 
-    prompt, known = await asked("answered"), await asked("confirmed")
+    prompt, known = await ask_in("answered"), await ask_in("confirmed")
     await world.hitl.AnswerPrompt(answer(known))
     await worker.expect("prompt_resolved")
     seen = pb.AcknowledgePromptsRequest(**of(leases["confirmed"], prompt_ids=[known.prompt_id]))
@@ -156,7 +156,7 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
     await world.hitl.AnswerPrompt(answer(prompt, "while away"))
     await world.jobs.CancelJob(jpb.CancelJobRequest(job_id=leases["cancelled"].job.job_id, reason="enough"))
 
-    again, welcome = await resumed(world, worker, *leases.values(), capacity=5)
+    again, welcome = await resume(world, worker, *leases.values(), capacity=5)
     assert welcome.resumed
     assert (welcome.session_id, list(welcome.lost_job_ids)) == (worker.session_id, [])
     told = {}
@@ -169,7 +169,7 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
     for name in ("answered", "quiet"):  # same tokens
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leases[name])))
     # Until it is confirmed it is told again, once a stream.
-    last, _ = await resumed(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
+    last, _ = await resume(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
     assert (await last.expect("cancel_requested")).job_id == leases["cancelled"].job.job_id
     await last.nothing_more()
 
@@ -188,7 +188,7 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
     nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
-    again, welcome = await resumed(world, worker, kept, released, nobody, capacity=5)
+    again, welcome = await resume(world, worker, kept, released, nobody, capacity=5)
     assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
     handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
@@ -237,7 +237,7 @@ async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(worl
     await old.hello()
     await world.create()
     leased = await old.next_job()
-    new, welcome = await resumed(world, old, leased)
+    new, welcome = await resume(world, old, leased)
     assert welcome.resumed
     # It is not told that it lost the lease: its worker has it, on the new stream.
     assert await old.wait_for_end() is None
@@ -282,7 +282,7 @@ async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resum
     made = {(await lite.create()).job_id for _ in range(20)}
     await worker.lose()
     await until(lambda: not lite.service.replica.streams)
-    again, _ = await resumed(lite, worker, capacity=50)
+    again, _ = await resume(lite, worker, capacity=50)
     got = set()
     while got != made:
         got.add((await again.next_job()).job.job_id)

@@ -43,7 +43,7 @@ async def worker(lite: ServiceWorld) -> AsyncIterator[Worker]:
     await made.aclose(drain_timeout=0)
 
 
-async def _failed(lite: ServiceWorld, job_type: str) -> None:
+async def _run_failing_job(lite: ServiceWorld, job_type: str) -> None:
     async with Client(f"127.0.0.1:{lite.service.port}") as client:
         with pytest.raises(AskbackError):
             await (await client.start(job_type, max_attempts=1)).result(timeout=30)
@@ -76,21 +76,21 @@ async def test_one_line_when_the_server_goes_away_and_one_when_it_is_back(
         desk = Client(target, user="ana").console()
         await desk.__aenter__()
 
-    def told() -> list[str]:
+    def log_lines() -> list[str]:
         return [re.sub(r"[\d.]+ s$", "N s", line) for line in _lines(log) if "connected to" not in line]
 
     # Each tries again and again, and says so once.
-    await until(lambda: len(told()) == 2)
+    await until(lambda: len(log_lines()) == 2)
     tries = worker._session._retries.backoff  # type: ignore[union-attr]
     before = tries.failures
     await until(lambda: tries.failures >= before + 2)
-    assert len(told()) == 2, told()
-    assert all("no connection to the server" in line for line in told())
+    assert len(log_lines()) == 2, log_lines()
+    assert all("no connection to the server" in line for line in log_lines())
     log.clear()
     async with Service(Config(listen=target, db=lite_url, replica="r1", drain_grace=0.3)):
         await until(lambda: worker.connected and desk.connected)
-        await until(lambda: len(told()) == 2)
-        assert sorted(told()) == [
+        await until(lambda: len(log_lines()) == 2)
+        assert sorted(log_lines()) == [
             f"console: the server {target} is back after N s",
             f"worker: the server {target} is back after N s",
         ]
@@ -112,7 +112,7 @@ async def test_an_unexpected_error_is_told_once_with_the_users_line(
         raise ValueError("the order is odd")  # FAILS
 
     await worker.start()
-    await _failed(lite, "refund")
+    await _run_failing_job(lite, "refund")
     [record] = [r for r in log.records if r.name == "askback.worker" and r.levelno == logging.WARNING]
     text = logging.Formatter().format(record)
     assert text.count("the order is odd") == 2  # the line of code, and the error
@@ -138,7 +138,7 @@ async def test_an_expected_error_names_the_users_line_too(
         raise error  # FAILS
 
     await worker.start()
-    await _failed(lite, "refund")
+    await _run_failing_job(lite, "refund")
     [record] = [r for r in log.records if r.name == "askback.worker" and r.levelno == logging.WARNING]
     text = logging.Formatter().format(record)
     assert text.count(told) == 1
@@ -153,7 +153,7 @@ async def test_what_a_question_raises_names_the_line_that_asked(
         await job.confirm("Pay?", key="pay", to=["nobody at all"])  # FAILS
 
     await worker.start()
-    await _failed(lite, "refund")
+    await _run_failing_job(lite, "refund")
     [line] = [line for line in _lines(log) if "failed" in line]
     assert line.count("nobody at all") <= 2
     [record] = [r for r in log.records if r.name == "askback.worker" and r.levelno == logging.WARNING]
@@ -179,7 +179,7 @@ async def test_a_blocked_loop_is_told_with_the_function_that_blocked(
     assert not [line for line in _lines(log) if "heartbeats" in line or "no connection" in line]
 
 
-def _decorated(function: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def _decorate(function: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @functools.wraps(function)
     async def call(*args: Any) -> None:
         await function(*args)
@@ -201,7 +201,7 @@ async def plain(job: Job) -> None: ...
     [
         (plain, "plain"),
         (functools.partial(plain), "plain"),
-        (_decorated(plain), "plain"),
+        (_decorate(plain), "plain"),
         (Bound().method, "method"),
         (Bound(), "__call__"),
     ],

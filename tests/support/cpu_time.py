@@ -1,4 +1,4 @@
-"""Pytest plugin that prints the CPU time of a run; with `--cpu-times N` also the most expensive tests."""
+"""Pytest plugin: print the CPU time and the seed of a run; `--cpu-times N` adds the most expensive tests."""
 
 from __future__ import annotations
 
@@ -97,6 +97,9 @@ class CpuTimes:
             for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._most]:
                 say(f"{seconds:8.2f} s of CPU  {name}")
         say(f"{cpu_seconds():.0f} s of CPU in all, child processes included")
+        # pytest-randomly prints it in the header, which `-q` leaves out.
+        if (seed := self._config.getoption("randomly_seed", None)) is not None:
+            say(f"test order: --randomly-seed={seed}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,9 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.fake_server import FakeServer
 from tests.support.worker_harness import WorkerHarness
+
+# `make unit` takes a tenth of the examples, `make test` all. What needs more than the default names it as a
+# multiple of `settings.default.max_examples`, so that both follow.
+settings.register_profile("few", max_examples=10)
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from askback_server.domain.commands import Command
 def test_rule_takes_its_command_and_decides_the_declared_reply(kind: type[Command[object]]) -> None:
     hints = get_type_hints(RULES[kind])
     assert hints["command"] is kind
-    assert hints["return"] == RuleResult[declared_reply(kind)]  # type: ignore[misc]
+    assert hints["return"] == RuleResult[reply_type(kind)]  # type: ignore[misc]
 
 
-def declared_reply(kind: Any) -> Any:
+def reply_type(kind: Any) -> Any:
     """The argument of the base: `Job` of `class LeaseJob(OnJob[Job])`."""
     (base,) = kind.__orig_bases__
     (reply,) = get_args(base)

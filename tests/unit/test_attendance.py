@@ -20,7 +20,7 @@ from tests.support.storage import new_job, new_prompt
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
-def held(*present: Principal) -> JobWorld:
+def world_with_lease(*present: Principal) -> JobWorld:
     world = JobWorld(present=present)
     world.create()
     world.lease()
@@ -28,7 +28,7 @@ def held(*present: Principal) -> JobWorld:
 
 
 def test_a_prompt_is_marked_in_the_write_that_asks_it() -> None:
-    world = held()
+    world = world_with_lease()
     asked = world.ask()
     assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
     assert asked.prompt.unattended_since == world.prompt().unattended_since == START
@@ -37,21 +37,21 @@ def test_a_prompt_is_marked_in_the_write_that_asks_it() -> None:
     assert asked.prompt.version == world.job.version
 
 
-def test_where_somebody_is_there_nothing_is_said() -> None:
-    world = held(ANN)
+def test_a_prompt_is_not_marked_while_its_audience_is_present() -> None:
+    world = world_with_lease(ANN)
     assert world.ask(content=LAW).prompt.unattended_since is None
     assert world.events() == [EventType.PROMPT_ASKED]
 
 
-def test_a_job_without_a_worker_asks_too() -> None:
+def test_the_prompt_of_a_job_without_a_worker_is_marked_too() -> None:
     world = JobWorld(present=(BOB,))
     created = world.create(LAW)
     assert created.prompt is not None
     assert created.prompt.unattended_since == START
 
 
-def test_people_come_and_go() -> None:
-    world = held(BOB)
+def test_the_mark_follows_people_who_come_and_go() -> None:
+    world = world_with_lease(BOB)
     world.ask("a", LAW)
     world.ask("b", question("Not for law only"))
     world.present = (ANN,)
@@ -69,8 +69,8 @@ def test_people_come_and_go() -> None:
     assert world.events() == []
 
 
-def test_other_people_may_be_asked_by_an_amendment() -> None:
-    world = held(BOB)
+def test_an_amended_audience_changes_the_mark() -> None:
+    world = world_with_lease(BOB)
     world.ask("a", LAW)
     world.ask("a", question("Now anybody"))
     assert world.events() == [EventType.PROMPT_AMENDED, EventType.PROMPT_ATTENDED]
@@ -78,9 +78,9 @@ def test_other_people_may_be_asked_by_an_amendment() -> None:
     assert world.events() == [EventType.PROMPT_AMENDED, EventType.PROMPT_UNATTENDED]
 
 
-def test_an_end_takes_the_mark_away() -> None:
+def test_a_closed_prompt_loses_its_mark() -> None:
     """Whoever answers without a console, by a unary call, may."""
-    world = held()
+    world = world_with_lease()
     world.ask()
     assert world.answer(decision=Decision.ACCEPT).status is AnswerStatus.ACCEPTED
     assert world.prompt().unattended_since is None
@@ -132,13 +132,13 @@ USERS, GROUPS = Audience(users=frozenset({"ann"})), Audience(groups=frozenset({"
         (view(groups=("law",)), {"audience": GROUPS}, True),
     ],
 )
-def test_who_is_there_for_what(text: str, prompt: dict[str, Any], there: bool) -> None:
+def test_a_view_attends_the_prompts_that_it_shows(text: str, prompt: dict[str, Any], there: bool) -> None:
     assert has([text], **prompt) is there
     assert has([view(BOB, kinds=("none",)), text], **prompt) is there
     assert not has([], **prompt)
 
 
-def test_equal_views_are_counted() -> None:
+def test_the_index_counts_equal_views() -> None:
     index = PresenceIndex()
     prompt = new_prompt(new_job(), LAW)
     assert index.add(view()) == "default"
@@ -151,7 +151,7 @@ def test_equal_views_are_counted() -> None:
     assert not index._by_audience
 
 
-def test_a_view_comes_back_from_its_document() -> None:
+def test_a_view_is_restored_from_its_document() -> None:
     filter = PromptFilter(
         "default", ANN, job_types=("b", "a"), kinds=("k",), labels={"x": "y"}, groups=("law",), job_id="j"
     )

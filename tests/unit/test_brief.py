@@ -34,7 +34,7 @@ def _prompt() -> pb.Prompt:
     return prompt
 
 
-def _cancelled() -> pb.Resolution:
+def _cancellation() -> pb.Resolution:
     return pb.Resolution(state=pb.PROMPT_STATE_CANCELLED, actor="bob", reason=LONG)
 
 
@@ -56,7 +56,7 @@ CASES: list[tuple[Any, str]] = [
     (PROMPT, "<PromptInfo confirm 'a long text."),
     (PROMPT.resolution, "<Resolution ANSWERED: ACCEPT by 'ana', values={"),
     (PROMPT.answered, "<AnswerInfo ACCEPT by 'ana', values={"),
-    (Resolution.from_proto(_cancelled()), "<Resolution CANCELLED by 'bob': 'a long"),
+    (Resolution.from_proto(_cancellation()), "<Resolution CANCELLED by 'bob': 'a long"),
     (AnswerInfo.from_proto(pb.Answer(source=pb.ANSWER_SOURCE_TIMEOUT_DEFAULT)), "by the default>"),
     (OUTCOME, "<AnswerOutcome ACCEPTED: 'a long"),
     (CLOSED.resolution, "<Resolution ANSWERED: ACCEPT by 'ana'"),
@@ -70,7 +70,7 @@ CASES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("shown", "says"), CASES, ids=lambda case: type(case).__name__)
-def test_it_is_short_and_says_what_matters(shown: Any, says: str) -> None:
+def test_repr_and_str_fit_one_line_and_name_the_essentials(shown: Any, says: str) -> None:
     for text in (repr(shown), str(shown)):
         assert says in text
         assert len(text) <= LINE, text

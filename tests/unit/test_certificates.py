@@ -16,11 +16,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(folder: Path) -> Certificates:
+def open_certificates(folder: Path) -> Certificates:
     return Certificates(folder / "tls.crt", folder / "tls.key")
 
 
-def test_a_pair_that_is_swapped_between_two_reads_is_read_again(
+def test_a_pair_swapped_between_two_reads_is_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the old and half of the new is never in force, though each half was read without fault."""
@@ -42,14 +42,14 @@ def test_a_pair_that_is_swapped_between_two_reads_is_read_again(
         return found
 
     monkeypatch.setattr(Path, "read_bytes", reading)
-    opened(folder)
+    open_certificates(folder)
     assert given == [(new.key, new.certificate)]
 
 
-def test_files_that_change_without_end_are_left_for_the_next_handshake(
+def test_files_that_keep_changing_are_left_for_the_next_handshake(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = opened(folder)
+    files = open_certificates(folder)
     look, stamps = Certificates._current_stamp, iter(range(1_000))
     monkeypatch.setattr(Certificates, "_current_stamp", lambda self: ((next(stamps), 0, 0, 0),))
     assert files._reload() is None
@@ -59,6 +59,6 @@ def test_files_that_change_without_end_are_left_for_the_next_handshake(
     assert files._reload() is None
 
 
-def test_missing_files_are_named(tmp_path: Path) -> None:
+def test_an_error_names_missing_certificate_files(tmp_path: Path) -> None:
     with pytest.raises(BadCertificates, match=r"tls\.crt"):
-        opened(tmp_path)
+        open_certificates(tmp_path)

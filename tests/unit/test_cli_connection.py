@@ -57,11 +57,11 @@ def connect(*words: str, code: int = 0, **environment: str) -> Any:
     return found[0] if code == 0 else done.output
 
 
-def test_this_machine_if_nothing_is_said(home: Path) -> None:
+def test_the_default_server_is_this_machine(home: Path) -> None:
     assert connect() == Connection()
 
 
-def test_the_chosen_profile(home: Path) -> None:
+def test_the_chosen_profile_sets_the_connection(home: Path) -> None:
     (home / "config.toml").write_text(PROFILES)
     assert connect() == Connection(
         "work.example:443",
@@ -76,7 +76,7 @@ def test_the_chosen_profile(home: Path) -> None:
     assert "secret" not in repr(connect())
 
 
-def test_flags_over_environment_over_profile(home: Path) -> None:
+def test_flags_override_the_environment_and_that_the_profile(home: Path) -> None:
     (home / "config.toml").write_text(PROFILES)
     named = connect(
         "--profile", "work", "--token", "t1", "--namespace", "a", ASKBACK_TOKEN="t2", ASKBACK_USER="u"
@@ -89,7 +89,7 @@ def test_flags_over_environment_over_profile(home: Path) -> None:
     assert connect(ASKBACK_PROFILE="home").user == "ana"
 
 
-def test_a_profile_that_was_not_named_keeps_its_token_for_its_server(home: Path) -> None:
+def test_the_default_profile_sends_its_token_to_its_own_server_only(home: Path) -> None:
     (home / "config.toml").write_text(PROFILES)
     assert connect("--server", "elsewhere:1").token is None
     assert connect(ASKBACK_SERVER="elsewhere:1").token is None
@@ -97,7 +97,7 @@ def test_a_profile_that_was_not_named_keeps_its_token_for_its_server(home: Path)
     assert connect("--server", "elsewhere:1", "--profile", "work").token == "secret"
 
 
-def test_wrong_configurations_are_refused(home: Path) -> None:
+def test_a_wrong_configuration_file_is_refused_with_the_reason(home: Path) -> None:
     file = home / "config.toml"
     assert "there is no profile 'x'" in connect("--profile", "x", code=2)
     for text, words in {
@@ -142,7 +142,7 @@ def test_the_login_name_is_sent_to_this_machine_only(home: Path) -> None:
     assert connect(USER="ana").command("job ls") == "askback job ls"
 
 
-def test_tls(home: Path, tmp_path: Path) -> None:
+def test_tls_options_choose_roots_key_and_certificate(home: Path, tmp_path: Path) -> None:
     assert connect().tls_files() is False
     found = connect("--tls").tls_files()
     assert (found.root_certificates, found.private_key, found.certificate_chain) == (None, None, None)
@@ -166,7 +166,9 @@ def test_a_suggested_command_reaches_the_same_server(home: Path) -> None:
     assert connect(ASKBACK_SERVER="a:1").command("job ls") == "askback job ls"
 
 
-def test_where_profiles_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_profile_file_is_in_the_configuration_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert config_file() == tmp_path / "askback" / "config.toml"
     monkeypatch.delenv("XDG_CONFIG_HOME")

@@ -13,7 +13,7 @@ from askback.v1 import job_pb2, prompt_pb2
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
-def test_a_record() -> None:
+def test_a_record_has_camel_case_names_and_plain_values() -> None:
     """camelCase, plain enums and numbers, parsed JSON under its own name, nothing empty."""
     job = job_pb2.Job(
         job_id="j",
@@ -50,7 +50,7 @@ def test_a_record() -> None:
     }
 
 
-def test_a_record_of_a_newer_server() -> None:
+def test_a_record_shows_an_unknown_enum_value_as_its_number() -> None:
     """An enum value that we do not know is its number."""
     assert record(job_pb2.Job.FromString(b"\x28\x63")) == {"state": 99}
 
@@ -60,7 +60,7 @@ def event(kind: str, state: str = "RUNNING", prompt: str = "", **data: Any) -> E
     return Event("j", 1, kind, JobState(state), "ana", NOW, prompt, data)
 
 
-def test_every_event_has_words() -> None:
+def test_every_event_type_has_a_line_in_words() -> None:
     """One line each, in English, whatever hostile text is in it."""
     for name in list(job_pb2.JobEventType.keys()):
         kind = name.removeprefix("JOB_EVENT_TYPE_")
@@ -84,7 +84,7 @@ def test_an_event_as_json_is_named_as_the_contract_names_it() -> None:
     assert event_record(Event.from_proto(proto)) == record(proto)
 
 
-def test_the_story_turns_to_the_human_and_back() -> None:
+def test_the_job_status_turns_to_the_human_and_back() -> None:
     status = JobStatus()
     assert status.description == "queued"
     status.apply(event("JOB_LEASED"))
@@ -105,7 +105,7 @@ def test_the_story_turns_to_the_human_and_back() -> None:
     assert status.description == "completed"
 
 
-def test_the_story_of_what_was_open_before() -> None:
+def test_the_job_status_takes_the_title_from_an_open_prompt() -> None:
     """Followed from the middle: the title comes from the prompt itself, or there is none."""
     status = JobStatus()
     status.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))

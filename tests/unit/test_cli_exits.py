@@ -42,7 +42,7 @@ def test_each_error_has_its_exit_code(error: errors.AskbackError) -> None:
     assert exit_of(error) is WORTH[error]
 
 
-def test_the_numbers_of_the_exit_codes() -> None:
+def test_exit_codes_have_fixed_numbers() -> None:
     assert [int(code) for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
 
 
@@ -70,7 +70,7 @@ def test_the_numbers_of_the_exit_codes() -> None:
         ),
     ],
 )
-def test_what_a_job_is_worth(state: str, result: str, workerless: bool, code: int) -> None:
+def test_each_end_of_a_job_has_its_exit_code(state: str, result: str, workerless: bool, code: int) -> None:
     proto = job_pb2.Job(
         state=job_pb2.JobState.Value(f"JOB_STATE_{state}"), result_json=result, workerless=workerless
     )
@@ -79,7 +79,7 @@ def test_what_a_job_is_worth(state: str, result: str, workerless: bool, code: in
 
 @pytest.mark.parametrize("by_default", [False, True])
 @pytest.mark.parametrize("decision", prompt_pb2.Decision.keys())
-def test_only_a_yes_or_an_answer_is_zero(decision: str, by_default: bool) -> None:
+def test_only_a_yes_or_an_answer_exits_with_zero(decision: str, by_default: bool) -> None:
     """A default's no is nobody's."""
     answer = prompt_pb2.Answer(decision=prompt_pb2.Decision.Value(decision))
     if by_default:

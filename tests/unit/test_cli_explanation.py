@@ -24,7 +24,7 @@ def _utc() -> Iterator[None]:
         yield
 
 
-def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str, object]:
+def _explain_prompt(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str, object]:
     """What is said of one open prompt."""
     job = JobInfo(job_pb2.Job(state=job_pb2.JOB_STATE_PENDING_HITL))
     found = explain_job(job, [(PromptInfo(prompt), [])], [], connection or Connection(), Times(NOW))
@@ -46,33 +46,35 @@ def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str,
     ],
     ids=["holds", "ran out"],
 )
-def test_a_claim(ends: timedelta, words: str) -> None:
+def test_explain_describes_a_claim(ends: timedelta, words: str) -> None:
     prompt = pb.Prompt(claimed_by="eve", claim_expire_time=timestamp(NOW + ends))
-    assert _asked(prompt)["claim"] == {
+    assert _explain_prompt(prompt)["claim"] == {
         "by": "eve",
         "until": timestamp(NOW + ends).ToJsonString(),
         "words": words,
     }
-    assert _asked(pb.Prompt())["claim"] is None
+    assert _explain_prompt(pb.Prompt())["claim"] is None
 
 
-def test_a_default_answer_is_told_with_its_values() -> None:
+def test_explain_shows_a_default_answer_with_its_values() -> None:
     content = pb.PromptContent(
         final_action=pb.FINAL_ACTION_DEFAULT,
         default_answer=pb.DefaultAnswer(decision=pb.DECISION_RESPOND, values_json='{"n": 1}'),
     )
-    deadline = _asked(pb.Prompt(content=content, expire_time=timestamp(NOW + timedelta(hours=4))))["deadline"]
+    deadline = _explain_prompt(pb.Prompt(content=content, expire_time=timestamp(NOW + timedelta(hours=4))))[
+        "deadline"
+    ]
     assert isinstance(deadline, dict)
     assert deadline["words"] == ('in 4 h (16:00 UTC): the default answer is taken: answered {"n": 1}')
 
 
-def test_with_a_token_nobody_is_impersonated() -> None:
+def test_suggested_commands_do_not_impersonate_when_a_token_is_sent() -> None:
     """Who somebody is comes from the token: the command names nobody."""
     content = pb.PromptContent(
         decisions=[pb.DecisionOption(decision=pb.DECISION_ACCEPT)], audience=pb.Audience(groups=["release"])
     )
     prompt = pb.Prompt(prompt_id="p", content=content)
-    assert _asked(prompt)["commands"] == ["askback inbox approve p --group release"]
-    assert _asked(prompt, Connection(token="t"))["commands"] == ["askback inbox approve p"]
+    assert _explain_prompt(prompt)["commands"] == ["askback inbox approve p --group release"]
+    assert _explain_prompt(prompt, Connection(token="t"))["commands"] == ["askback inbox approve p"]
     ours = Connection(groups=("release",), flags=" --group release")
-    assert _asked(prompt, ours)["commands"] == ["askback inbox approve p --group release"]
+    assert _explain_prompt(prompt, ours)["commands"] == ["askback inbox approve p --group release"]

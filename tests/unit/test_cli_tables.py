@@ -40,7 +40,7 @@ def same(name: str, found: str) -> None:
     assert found == path.read_text("utf-8")
 
 
-def asked(
+def open_prompt(
     end: str,
     kind: str,
     title: str,
@@ -68,7 +68,7 @@ def asked(
 
 
 QUEUE = [
-    asked(
+    open_prompt(
         "a1b2c3",
         "confirm",
         "Pay 12.5 EUR to Ines Okafor for the return of order A-17?",
@@ -76,7 +76,7 @@ QUEUE = [
         age=45,
         priority="9",
     ),
-    asked(
+    open_prompt(
         "1d4e5f6",
         "preview",
         "Release notes of 1.4: please correct names, dates and the list of thanks",
@@ -85,7 +85,7 @@ QUEUE = [
         job_type="release",
         claimed="bob",
     ),
-    asked(
+    open_prompt(
         "2d4e5f6",
         "clarify",
         "対象の環境を選んでください：本番環境またはステージング環境のどちらですか",
@@ -93,20 +93,20 @@ QUEUE = [
         age=90_000,
         job_type="deploy",
     ),
-    asked(
+    open_prompt(
         "0f9e8d",
         "confirm",
         "Merge 🎉 the birthday branch? 👩‍💻 says it is fine, Zoë and Łukasz agree",
         age=200_000,
         job_type="merge",
     ),
-    asked(
+    open_prompt(
         "77aa88", "compliance-review", "Short", left=-3, age=700, job_type="a-very-long-job-type/with-path"
     ),
 ]
 
 
-def printed(table: list[Column], width: int, capsys: pytest.CaptureFixture[str]) -> str:
+def print_table(table: list[Column], width: int, capsys: pytest.CaptureFixture[str]) -> str:
     """The table as the command prints it."""
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
@@ -116,15 +116,15 @@ def printed(table: list[Column], width: int, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
-def test_inbox_ls(width: int, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(prompt_columns(QUEUE, NOW), width, capsys)
+def test_inbox_ls_fits_each_width(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    text = print_table(prompt_columns(QUEUE, NOW), width, capsys)
     assert all(columns(line) <= width for line in text.splitlines())
     assert text.split()[:4] == ["LEFT", "KIND", "TITLE", "ID"]
     same(f"inbox_ls_{width}", text)
 
 
-def test_inbox_ls_with_everything_exact(capsys: pytest.CaptureFixture[str]) -> None:
-    same("inbox_ls_verbose", printed(prompt_columns(QUEUE, NOW, exact=True), 0, capsys))
+def test_verbose_inbox_ls_shows_exact_times_and_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    same("inbox_ls_verbose", print_table(prompt_columns(QUEUE, NOW, exact=True), 0, capsys))
 
 
 @pytest.mark.parametrize("width", [30, 44, 60, 61, 80, 99, 100, 120, 140, 200])
@@ -139,17 +139,17 @@ def test_a_title_is_readable_at_any_width(width: int) -> None:
         assert "1d4e5f6" in rows[1]  # longer, where six characters are not unique
 
 
-def test_columns_that_say_nothing_are_left_out() -> None:
-    alike = [asked(f"{n}aaaaa", "confirm", f"T{n}", age=60, priority="3") for n in range(3)]
+def test_empty_columns_are_left_out() -> None:
+    alike = [open_prompt(f"{n}aaaaa", "confirm", f"T{n}", age=60, priority="3") for n in range(3)]
     assert lines(prompt_columns(alike, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID"]
-    held = [asked(f"{n}aaaaa", "confirm", f"T{n}", age=60, claimed="bob") for n in range(3)]
+    held = [open_prompt(f"{n}aaaaa", "confirm", f"T{n}", age=60, claimed="bob") for n in range(3)]
     assert lines(prompt_columns(held, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID", "CLAIMED"]
     alone = lines(prompt_columns(alike[:1], NOW), 200)[0].split()
     assert alone == ["LEFT", "KIND", "TITLE", "ID", "AGE", "FROM", "PRIO"]
 
 
 def test_a_console_shows_what_fits_and_counts_the_rest() -> None:
-    many = [asked(f"{n:06x}", "confirm", f"Question {n}", left=600 + n) for n in range(272)]
+    many = [open_prompt(f"{n:06x}", "confirm", f"Question {n}", left=600 + n) for n in range(272)]
     numbers = list(range(1, 273))
     shown = fit_screen(many, NOW, numbers, (80, 45))
     assert len(shown) == 42
@@ -204,13 +204,15 @@ JOBS = [
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_job_ls(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_ls_fits_each_width(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Fixed(datetime):
         @classmethod
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return NOW
 
     monkeypatch.setattr(job_table, "datetime", Fixed)
-    text = printed(job_table.columns(JOBS), width, capsys)
+    text = print_table(job_table.columns(JOBS), width, capsys)
     assert all(columns(line) <= width for line in text.splitlines())
     same(f"job_ls_{width}", text)

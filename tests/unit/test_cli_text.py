@@ -30,24 +30,24 @@ def _is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_nothing_is_left_that_acts(text: str) -> None:
+def test_cleaned_text_contains_no_control_sequences(text: str) -> None:
     assert _is_harmless(clean(text))
     assert _is_harmless(one_line(text))
     assert _is_harmless(as_json({"title": text}))
 
 
 @pytest.mark.parametrize("text", [t for t in HOSTILE if "\ud800" not in t], ids=ascii)
-def test_json_keeps_the_value(text: str) -> None:
+def test_json_output_keeps_the_value_of_hostile_text(text: str) -> None:
     assert json.loads(as_json({"title": text})) == {"title": text}
     assert json.loads(clean_json(json.dumps(text, ensure_ascii=False))) == text
 
 
 @pytest.mark.parametrize("text", ["Grüße, 世界 🎉", "a\tb\nc", "e\u0301", "[red]not markup[/red]", "שלום"])
-def test_honest_text_is_kept(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert clean(text) == text
 
 
-def test_one_line_is_one_line() -> None:
+def test_one_line_joins_and_cuts_text() -> None:
     assert one_line("a\nb\tc  d\r\ne") == "a b c d e"
     assert one_line("abcdef", 4) == "abc…"
     assert one_line("abcd", 4) == "abcd"
@@ -66,7 +66,7 @@ def test_one_line_is_one_line() -> None:
         ("👨\u200d👩\u200d👧", 6, "👨…"),  # some terminals show three people, none shows more
     ],
 )
-def test_how_wide_a_terminal_shows_a_text(text: str, width: int, in_four: str) -> None:
+def test_columns_are_counted_as_terminals_show_them(text: str, width: int, in_four: str) -> None:
     assert columns(text) == width
     assert cut(text, 4) == in_four
     assert columns(in_four) <= 4
@@ -80,7 +80,7 @@ def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "1\n"
 
 
-def test_lines_for_programs_have_tabs_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_for_programs_are_separated_by_tabs_only(capsys: pytest.CaptureFixture[str]) -> None:
     Output().tsv(["a\tb\n\x1b[2J", 7, "", "日本"])
     assert capsys.readouterr().out == "a b <U+001B>[2J\t7\t\t日本\n"
     Output(Format.TSV).record({"title": "x\ty", "labels": {"a": "b"}, "n": 3})
@@ -108,7 +108,7 @@ def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "NO_COLOR" in os.environ
 
 
-def test_notes_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_are_printed_for_people_only(capsys: pytest.CaptureFixture[str]) -> None:
     Output().note("x\x1b[2J")
     assert capsys.readouterr().err == "x<U+001B>[2J\n"
     Output(quiet=True).note("x")
@@ -116,7 +116,7 @@ def test_notes_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_errors_are_objects_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_prints_errors_as_objects(capsys: pytest.CaptureFixture[str]) -> None:
     Output().error("no \x1b[2Jway")
     Output(Format.JSON).error("no way", exit=3)
     plain, record = capsys.readouterr().err.splitlines()

@@ -62,7 +62,7 @@ def commands(group: click.Group, path: str = "askback") -> Iterator[tuple[str, c
         ("completion sh", "SHELL must be one of: bash, zsh, fish (not 'sh')\n" + SEE_COMPLETION),
     ],
 )
-def test_wrong_usage_is_told_once_and_briefly(words: str, said: str) -> None:
+def test_wrong_usage_is_reported_once_and_briefly(words: str, said: str) -> None:
     done = run(*words.split())
     assert (done.exit_code, done.stderr, done.stdout) == (2, f"askback: {said}\n", "")
 
@@ -94,7 +94,7 @@ def test_connection_options_have_their_own_section_in_every_command() -> None:
     assert connected > 15
 
 
-def test_fields_have_the_names_that_were_typed() -> None:
+def test_violations_name_the_options_that_were_typed() -> None:
     """Of `askback ask` and `askback job ls`; a field that no argument sets keeps its path."""
     for path, words, name in (
         ("prompt.title", "ask", "TITLE"),
@@ -121,7 +121,7 @@ def test_fields_have_the_names_that_were_typed() -> None:
         assert violations_as_typed(error, command.params) == [Violation(name, "is wrong")], path
 
 
-def test_no_command_prints_the_help() -> None:
+def test_calling_without_a_command_prints_the_help() -> None:
     done = run("job")
     assert done.exit_code == 2
     assert done.stderr.startswith("Usage: askback job [OPTIONS] COMMAND")

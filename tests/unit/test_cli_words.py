@@ -29,7 +29,7 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
         ("15m", 900),
     ],
 )
-def test_spans_are_understood(text: str, seconds: float) -> None:
+def test_spans_are_parsed(text: str, seconds: float) -> None:
     assert Span().convert(text, None, None) == timedelta(seconds=seconds)
 
 
@@ -51,12 +51,12 @@ def test_spans_are_understood(text: str, seconds: float) -> None:
         "True",
     ],
 )
-def test_other_spans_are_refused(text: str) -> None:
+def test_invalid_spans_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Span().convert(text, None, None)
 
 
-def test_times_are_understood() -> None:
+def test_times_are_parsed() -> None:
     assert Moment().convert("2026-11-25T08:00+02:00", None, None) == datetime(2026, 11, 25, 6, tzinfo=UTC)
     before = datetime.now(UTC)
     then = Moment().convert("4h", None, None)
@@ -117,11 +117,11 @@ def test_a_timeout_is_a_span_with_a_unit(text: str) -> None:
         (-5, "0 s"),
     ],
 )
-def test_spans_in_words(span: float, words: str) -> None:
+def test_spans_are_shown_in_words(span: float, words: str) -> None:
     assert span_words(timedelta(seconds=span)) == words
 
 
-def test_points_in_time_in_words() -> None:
+def test_points_in_time_are_shown_in_words() -> None:
     """Relative first, then local with the zone; the date where it is not today's, the year of another one."""
     with zone(CET):
         for span, words in (
@@ -155,7 +155,7 @@ def test_points_in_time_in_words() -> None:
         (-3, "0 s"),
     ],
 )
-def test_about_how_long(seconds: float, words: str) -> None:
+def test_approximate_spans_are_shown_in_words(seconds: float, words: str) -> None:
     assert about(timedelta(seconds=seconds)) == words
 
 
@@ -171,7 +171,7 @@ def test_about_how_long(seconds: float, words: str) -> None:
         ('{"n": 9007199254740993}', [], {"n": 9007199254740993}),
     ],
 )
-def test_inputs(source: str | None, pairs: list[str], value: Any) -> None:
+def test_job_input_is_read_from_text_or_pairs(source: str | None, pairs: list[str], value: Any) -> None:
     assert job_input(source, pairs) == value
 
 
@@ -187,12 +187,12 @@ def test_inputs(source: str | None, pairs: list[str], value: Any) -> None:
         (None, ["a:=x"]),
     ],
 )
-def test_wrong_inputs(source: str | None, pairs: list[str]) -> None:
+def test_invalid_job_input_is_refused(source: str | None, pairs: list[str]) -> None:
     with pytest.raises(click.UsageError):
         job_input(source, pairs)
 
 
-def test_labels() -> None:
+def test_labels_are_parsed_or_refused() -> None:
     assert labels(["a=b", "c=d=e", "f="]) == {"a": "b", "c": "d=e", "f": ""}
     for wrong in ("a", "=b"):
         with pytest.raises(click.UsageError):

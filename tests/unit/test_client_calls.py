@@ -34,7 +34,7 @@ def state(name: str) -> Any:
     return job_pb2.JobState.Value(f"JOB_STATE_{name}")
 
 
-async def test_start_is_idempotent_by_a_request_id_of_its_own(server: FakeServer, client: Client) -> None:
+async def test_start_repeats_under_one_generated_request_id(server: FakeServer, client: Client) -> None:
     seen: list[jobs.CreateJobRequest] = []
 
     async def create(request: jobs.CreateJobRequest, context: Any) -> Any:
@@ -55,7 +55,7 @@ async def test_start_is_idempotent_by_a_request_id_of_its_own(server: FakeServer
     assert seen[0].retention.ToTimedelta() == timedelta(seconds=60)
 
 
-async def test_ask_without_a_worker(server: FakeServer, client: Client) -> None:
+async def test_client_ask_creates_a_job_without_a_worker(server: FakeServer, client: Client) -> None:
     seen: list[jobs.CreateJobRequest] = []
 
     async def create(request: jobs.CreateJobRequest, context: Any) -> Any:
@@ -89,7 +89,7 @@ async def test_ask_without_a_worker(server: FakeServer, client: Client) -> None:
         ("OUT_OF_RANGE", "", errors.AskbackError),
     ],
 )
-async def test_statuses_become_exceptions(
+async def test_each_status_raises_its_exception(
     server: FakeServer, client: Client, code: str, reason: str, cls: type[errors.AskbackError]
 ) -> None:
     async def get(request: Any, context: Any) -> Any:
@@ -107,7 +107,7 @@ async def test_statuses_become_exceptions(
     assert error.violations == (errors.Violation("job_id", "is unknown"),)
 
 
-async def test_retry_info_is_honoured_and_the_deadline_too(server: FakeServer, client: Client) -> None:
+async def test_retries_honour_retry_info_and_the_deadline(server: FakeServer, client: Client) -> None:
     times: list[float] = []
     delay = 0.2
 
@@ -131,7 +131,7 @@ async def test_retry_info_is_honoured_and_the_deadline_too(server: FakeServer, c
     await hasty.aclose()
 
 
-async def test_a_delete_is_not_repeated_blindly(server: FakeServer, client: Client) -> None:
+async def test_a_delete_with_unknown_outcome_is_not_repeated(server: FakeServer, client: Client) -> None:
     calls: list[int] = []
 
     async def delete(request: Any, context: Any) -> Any:
@@ -144,7 +144,7 @@ async def test_a_delete_is_not_repeated_blindly(server: FakeServer, client: Clie
     assert len(calls) == 1
 
 
-async def test_an_answer_that_lost_knows_the_winner(server: FakeServer, client: Client) -> None:
+async def test_the_error_of_a_losing_answer_names_the_winner(server: FakeServer, client: Client) -> None:
     async def answer(request: hitl.AnswerPromptRequest, context: Any) -> Any:
         result = hitl.AnswerResult(answer_id=request.answer_id, status=prompt_pb2.ANSWER_STATUS_CLOSED)
         result.prompt.resolution.answer.user_id = "bob"
@@ -159,16 +159,16 @@ async def test_an_answer_that_lost_knows_the_winner(server: FakeServer, client: 
     assert caught.value.resolution.answer.by == "bob"
 
 
-async def test_lists_page_as_they_are_taken(server: FakeServer, client: Client) -> None:
+async def test_lists_fetch_pages_on_demand(server: FakeServer, client: Client) -> None:
     pages: list[str] = []
 
-    async def listed(request: jobs.ListJobsRequest, context: Any) -> Any:
+    async def list_jobs(request: jobs.ListJobsRequest, context: Any) -> Any:
         pages.append(request.page_token)
         assert list(request.filter.states) == [job_pb2.JOB_STATE_RUNNING]
         following = "" if request.page_token else "2"
         return jobs.ListJobsResponse(jobs=[job_pb2.Job(job_id=f"j{len(pages)}")], next_page_token=following)
 
-    server.unary["ListJobs"] = listed
+    server.unary["ListJobs"] = list_jobs
     assert [job.job_id async for job in client.list(states=[JobState.RUNNING])] == ["j1", "j2"]
     assert pages == ["", "2"]
 
@@ -200,7 +200,7 @@ class Watched:
                 await context.abort(item, "broken")
 
 
-async def test_watch_resumes_without_gap_or_repeat(server: FakeServer, client: Client) -> None:
+async def test_a_broken_watch_resumes_without_gap_or_repeat(server: FakeServer, client: Client) -> None:
     async def get(request: Any, context: Any) -> Any:
         return jobs.GetJobResponse(job=job_pb2.Job(job_id="j1", state=state("RUNNING")))
 
@@ -232,7 +232,7 @@ async def test_watch_raises_on_a_gap_and_on_an_unknown_job(server: FakeServer, c
         (job_pb2.Job(state=state("CANCELLED")), errors.JobCancelled),
     ],
 )
-async def test_result_waits_for_the_end(
+async def test_result_waits_for_the_end_of_the_job(
     server: FakeServer, client: Client, final: job_pb2.Job, expected: Any
 ) -> None:
     answers = [job_pb2.Job(state=state("RUNNING"), version=4), final]
@@ -273,7 +273,7 @@ async def test_watch_all_resumes_by_token(server: FakeServer, client: Client) ->
     assert tokens == ["", "t"]
 
 
-def test_the_environment_says_where_the_server_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_takes_the_server_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ASKBACK_SERVER", raising=False)
     monkeypatch.delenv("ASKBACK_TOKEN", raising=False)
     assert Endpoint.resolve().target == DEFAULT_TARGET

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -49,7 +47,7 @@ WITHIN = 4.0
         ("ipv4:10.0.0.1:5,10.0.0.2:5", "ipv4:10.0.0.1:5,10.0.0.2:5", None),
     ],
 )
-def test_an_address_as_people_write_it(text: str, target: str, tls: bool | None) -> None:
+def test_addresses_as_people_write_them_are_parsed(text: str, target: str, tls: bool | None) -> None:
     assert (parse_address(text).target, parse_address(text).tls) == (target, tls)
     assert Endpoint(text).target == target
 
@@ -78,13 +76,13 @@ def test_an_address_as_people_write_it(text: str, target: str, tls: bool | None)
         ("unix:", "names nothing"),
     ],
 )
-def test_an_address_that_cannot_be_one(text: str, says: str) -> None:
+def test_an_invalid_address_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as refused:
         parse_address(text)
     assert "swordfish" not in str(refused.value)
 
 
-def test_a_scheme_and_the_settings_agree() -> None:
+def test_a_scheme_that_contradicts_the_tls_setting_is_refused() -> None:
     assert Endpoint.resolve("https://host").tls == Tls()
     assert Endpoint.resolve("https://host", tls=Tls(b"roots")).tls == Tls(b"roots")
     assert Endpoint.resolve("http://host").tls is None
@@ -94,7 +92,7 @@ def test_a_scheme_and_the_settings_agree() -> None:
         Endpoint.resolve("http://host", tls=True)
 
 
-def test_a_token_with_a_line_end() -> None:
+def test_a_line_end_is_stripped_from_a_token_and_refused_inside_it() -> None:
     assert Endpoint("host", token="secret\n").token == "secret"
     with pytest.raises(ValueError, match="the token has characters") as refused:
         Endpoint("host", token="sec\nret")
@@ -160,14 +158,14 @@ async def problem_of(target: str, tls: Tls | None = None) -> errors.CannotConnec
         (hang_up, "does not speak plaintext gRPC with us"),
     ],
 )
-async def test_a_port_of_something_else(answer: Answer, says: str) -> None:
+async def test_the_error_names_a_server_that_is_no_askback(answer: Answer, says: str) -> None:
     async with answering(answer) as target:
         problem = await problem_of(target)
         assert says in str(problem)
         assert target in str(problem)
 
 
-async def test_nothing_there_and_unknown_names() -> None:
+async def test_errors_name_an_unreachable_port_and_an_unknown_host() -> None:
     with socket.socket() as bound:  # bound, and not listening
         bound.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{bound.getsockname()[1]}"
@@ -182,7 +180,7 @@ async def test_nothing_there_and_unknown_names() -> None:
     assert "No such file" in str(await problem_of("unix:/nowhere/askback.sock"))
 
 
-async def test_tls_on_one_side_only_and_certificates(tmp_path: Path) -> None:
+async def test_errors_name_a_tls_mismatch_and_a_bad_certificate(tmp_path: Path) -> None:
     authority, other = Authority(), Authority("another authority")
     pair = authority.server()
     server = grpc.aio.server()
@@ -244,7 +242,7 @@ def _context(folder: Path, pair: Any) -> ssl.SSLContext:
     return context
 
 
-async def test_expired_and_of_another_name(tmp_path: Path) -> None:
+async def test_errors_name_a_certificate_that_is_expired_or_for_another_host(tmp_path: Path) -> None:
     authority = Authority()
     for pair, says in (
         (authority.server(expired=True), "the certificate has expired"),
@@ -271,7 +269,7 @@ async def server() -> AsyncIterator[FakeServer]:
     await server.stop()
 
 
-async def test_a_client_that_was_connected_waits_for_its_server(server: FakeServer) -> None:
+async def test_a_client_that_was_connected_waits_for_its_server_to_return(server: FakeServer) -> None:
     """Unlike one that never was: a restart takes longer than two seconds."""
     async with Client(server.target, deadline=20) as client:
         await client.get("j")
@@ -284,7 +282,7 @@ async def test_a_client_that_was_connected_waits_for_its_server(server: FakeServ
             assert (await asking).job_id == "j"
 
 
-async def test_one_client_in_several_loops(server: FakeServer) -> None:
+async def test_one_client_works_in_several_event_loops(server: FakeServer) -> None:
     client = Client(server.target)
     await client.get("j")
 
@@ -300,67 +298,3 @@ async def test_one_client_in_several_loops(server: FakeServer) -> None:
         assert (await client.get("j")).job_id == "j"
     assert found == ["j"] * 4
     await client.aclose()
-
-
-PREFORK = """
-import asyncio, os, sys
-from askback import Client
-
-client = Client(sys.argv[1])  # made at import, as by gunicorn --preload and Celery's prefork pool
-way = sys.argv[2]
-
-async def get():
-    async with asyncio.timeout(5):
-        return (await client.get("j")).job_id
-
-async def get_and_close():
-    async with client:
-        return await get()
-
-loop = asyncio.new_event_loop()
-if way in ("used", "used, same loop"):
-    loop.run_until_complete(get())
-elif way == "used and closed":
-    loop.run_until_complete(get_and_close())
-pids = []
-for _ in range(2):
-    pid = os.fork()
-    if pid:
-        pids.append(pid)
-        continue
-    try:
-        found = loop.run_until_complete(get()) if way.endswith("same loop") else asyncio.run(get())
-    except RuntimeError as error:
-        found = f"RuntimeError {error}"
-    sys.stdout.write(found + "\\n")  # at once, for the other child writes to the same pipe
-    sys.stdout.flush()
-    sys.exit(0)  # with all that an interpreter does at its end
-print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids], flush=True)
-if way == "used":
-    print("the parent", loop.run_until_complete(get()), flush=True)
-"""
-
-
-@pytest.mark.parametrize("way", ["made", "used", "used, same loop", "used and closed"])
-async def test_processes_that_fork(server: FakeServer, way: str) -> None:
-    """It works, or it says in words why not; it never hangs and never aborts."""
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        PREFORK,
-        server.target,
-        way,
-        stdout=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"},
-    )
-    async with asyncio.timeout(30):
-        output, _ = await program.communicate()
-    said = output.decode().splitlines()
-    assert program.returncode == 0
-    if way in ("made", "used and closed"):
-        assert said == ["j", "j", "[0, 0]"]
-        return
-    assert "[0, 0]" in said
-    for words in ("RuntimeError process", "gRPC does not survive a fork", "worker_process_init"):
-        assert output.decode().count(words) == 2
-    assert ("the parent j" in said) == (way == "used")

@@ -45,7 +45,7 @@ class Desk:
     def events(self, *events: pb.PromptEvent) -> None:
         self.stream.send_all(*((0, {"prompt_event": event}) for event in events))
 
-    async def answered(self, status: str, **more: Any) -> pb.AnswerPromptRequest:
+    async def reply_to_answer(self, status: str, **more: Any) -> pb.AnswerPromptRequest:
         frame = await self.stream.next("answer_prompt")
         request: pb.AnswerPromptRequest = frame.answer_prompt
         result = pb.AnswerResult(
@@ -85,7 +85,7 @@ def up(name: str, version: int = 1, **more: Any) -> pb.PromptEvent:
     return pb.PromptEvent(upserted=pb.PromptUpserted(prompt=prompt(name, version, **more)))
 
 
-def closed(name: str, version: int = 2) -> pb.PromptEvent:
+def closed_event(name: str, version: int = 2) -> pb.PromptEvent:
     end = pb.PromptClosed(prompt_id=name, job_id=f"job-{name}", version=version, answer_id="a")
     end.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
     end.resolution.answer.user_id = "bob"
@@ -108,7 +108,7 @@ async def nothing(prompts: AsyncIterator[ConsolePrompt]) -> bool:
     return not done
 
 
-async def test_hello_carries_view_and_credit(desk: Desk) -> None:
+async def test_the_hello_carries_the_view_and_its_credit(desk: Desk) -> None:
     await desk.open(kinds=["confirm"], job_types=["refund"], for_groups=["desk"], credit=7, groups=["other"])
     assert desk.hello.credit == 7
     assert list(desk.hello.filter.kinds) == ["confirm"]
@@ -117,11 +117,11 @@ async def test_hello_carries_view_and_credit(desk: Desk) -> None:
     assert (desk.stream.metadata["askback-user"], desk.stream.metadata["askback-groups"]) == ("ana", "other")
 
 
-async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
+async def test_prompts_are_coalesced_and_closed_ones_are_not_delivered(desk: Desk) -> None:
     console = await desk.open(credit=0)
     desk.events(up("a"), up("b"), up("c"), caught_up())
     await asyncio.wait_for(console.caught_up.wait(), 2)
-    desk.events(up("a", 3), closed("b"), up("a", 2), up("b", 1))
+    desk.events(up("a", 3), closed_event("b"), up("a", 2), up("b", 1))
     await asyncio.sleep(0.05)
     prompts = console.prompts()
     assert (await take(prompts)).title == "a v3"
@@ -130,7 +130,7 @@ async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
     assert console.open_ids == ["a", "c"]
 
 
-async def test_versions_never_go_back(desk: Desk) -> None:
+async def test_an_older_version_of_a_prompt_is_not_delivered(desk: Desk) -> None:
     console = await desk.open(credit=0)
     prompts = console.prompts()
     desk.events(up("a", 5))
@@ -147,7 +147,7 @@ async def credits(desk: Desk) -> int:
     return sum(f.credit.prompts for f in frames if f.WhichOneof("body") == "credit")
 
 
-async def test_credit_comes_back_when_the_next_is_taken(desk: Desk) -> None:
+async def test_credit_is_returned_when_the_next_prompt_is_taken(desk: Desk) -> None:
     console = await desk.open(credit=2)
     prompts = console.prompts()
     desk.events(up("a"), up("b"))
@@ -160,7 +160,7 @@ async def test_credit_comes_back_when_the_next_is_taken(desk: Desk) -> None:
     # Coalesced, or gone before it was taken: nobody will ever take it.
     desk.events(up("c", 2))
     assert await credits(desk) == 1
-    desk.events(closed("c", 3))
+    desk.events(closed_event("c", 3))
     assert await credits(desk) == 1
 
 
@@ -177,7 +177,7 @@ async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(desk: Desk) -> 
     assert await credits(desk) == 0
 
 
-async def test_resume_by_token_and_a_reset_reports_what_vanished(desk: Desk) -> None:
+async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) -> None:
     console = await desk.open(credit=0)
     left: list[Closing] = []
     console.on_closed(left.append)
@@ -209,11 +209,11 @@ async def test_resume_by_token_and_a_reset_reports_what_vanished(desk: Desk) -> 
     await closings.aclose()  # type: ignore[attr-defined]
 
 
-async def test_closings_say_who_won(desk: Desk) -> None:
+async def test_closings_name_the_winner(desk: Desk) -> None:
     console = await desk.open(credit=0)
     left: list[Closing] = []
     stop = console.on_closed(left.append)
-    desk.events(up("a"), closed("a"), closed("a"))
+    desk.events(up("a"), closed_event("a"), closed_event("a"))
     removed = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id="b", version=2))
     desk.events(up("b"), removed)
     await asyncio.sleep(0.05)
@@ -224,7 +224,7 @@ async def test_closings_say_who_won(desk: Desk) -> None:
     stop()
 
 
-async def shown(desk: Desk, **more: Any) -> ConsolePrompt:
+async def show_prompt(desk: Desk, **more: Any) -> ConsolePrompt:
     console = await desk.open(credit=0)
     desk.events(up("a", **more))
     return await take(console.prompts())
@@ -241,9 +241,9 @@ def form(*decisions: str, **properties: Any) -> prompt_pb2.PromptContent:
     return content
 
 
-async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
+async def test_each_verb_sends_the_decision_that_fits_the_prompt(desk: Desk) -> None:
     content = form("RESPOND", "DISMISS", n={"type": "integer"})
-    one = await shown(desk, content=content, revision=3)
+    one = await show_prompt(desk, content=content, revision=3)
     for doing, expected in (
         (one.answer(n=2), ("RESPOND", '{"n":2}', "")),
         (one.answer(5), ("RESPOND", '{"n":5}', "")),
@@ -255,7 +255,7 @@ async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
         (one.edit({"x": "y"}), ("EDIT", "", "")),
     ):
         task = asyncio.create_task(doing)
-        request = await desk.answered("ACCEPTED")
+        request = await desk.reply_to_answer("ACCEPTED")
         outcome = await task
         decision = prompt_pb2.Decision.Name(request.decision).removeprefix("DECISION_")
         assert (decision, request.values_json, request.comment) == expected
@@ -264,37 +264,37 @@ async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
         assert outcome.answer_id == request.answer_id
 
 
-async def test_an_answer_is_sent_again_until_its_result(desk: Desk) -> None:
-    one = await shown(desk)
+async def test_an_answer_is_resent_until_its_result_arrives(desk: Desk) -> None:
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     first = await desk.stream.next("answer_prompt")
     desk.stream.end(grpc.StatusCode.UNAVAILABLE)
     await desk.welcome()
-    again = await desk.answered("ACCEPTED", replayed=True)
+    again = await desk.reply_to_answer("ACCEPTED", replayed=True)
     assert again == first.answer_prompt
     assert (await waiting).replayed
 
 
 async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(desk: Desk) -> None:
-    one = await shown(desk)
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve("yes"))
     first = (await desk.stream.next("answer_prompt")).answer_prompt
     waiting.cancel()
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.answered("ACCEPTED")).answer_id == first.answer_id
+    assert (await desk.reply_to_answer("ACCEPTED")).answer_id == first.answer_id
     await waiting
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.answered("ACCEPTED")).answer_id != first.answer_id
+    assert (await desk.reply_to_answer("ACCEPTED")).answer_id != first.answer_id
     await waiting
 
 
-async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
-    one = await shown(desk)
+async def test_a_losing_answer_raises_with_the_winner(desk: Desk) -> None:
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
     won = prompt("a", 2, state=prompt_pb2.PROMPT_STATE_ANSWERED)
     won.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
     won.resolution.answer.user_id = "bob"
-    await desk.answered("CLOSED", prompt=won)
+    await desk.reply_to_answer("CLOSED", prompt=won)
     with pytest.raises(errors.PromptClosed) as caught:
         await waiting
     assert caught.value.resolution
@@ -303,25 +303,25 @@ async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
     assert not one.still_open
 
 
-async def test_stale_and_invalid_answers(desk: Desk) -> None:
-    one = await shown(desk)
+async def test_stale_and_invalid_answers_raise_with_details(desk: Desk) -> None:
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.approve())
-    await desk.answered("STALE", prompt=prompt("a", 2, revision=2))
+    await desk.reply_to_answer("STALE", prompt=prompt("a", 2, revision=2))
     with pytest.raises(errors.PromptStale) as stale:
         await waiting
     assert stale.value.prompt
     assert stale.value.prompt.revision == 2
     waiting = asyncio.create_task(one.answer({"n": "x"}))
     wrong = prompt_pb2.FieldViolation(field="values_json/n", description="must be an integer")
-    await desk.answered("INVALID", prompt=prompt("a"), violations=[wrong])
+    await desk.reply_to_answer("INVALID", prompt=prompt("a"), violations=[wrong])
     with pytest.raises(errors.AnswerInvalid) as invalid:
         await waiting
     assert [v.field for v in invalid.value.violations] == ["values_json/n"]
     assert one.still_open
 
 
-async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
-    one = await shown(desk)
+async def test_a_claim_is_sent_and_answering_a_claimed_prompt_raises(desk: Desk) -> None:
+    one = await show_prompt(desk)
     waiting = asyncio.create_task(one.claim(30))
     frame = await desk.stream.next("claim_prompt")
     assert frame.claim_prompt.duration.ToSeconds() == 30
@@ -337,7 +337,7 @@ async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
     assert caught.value.claimed_by == "bob"
 
 
-async def test_a_refused_console_says_so_to_the_program(desk: Desk) -> None:
+async def test_a_refused_console_raises_in_the_program(desk: Desk) -> None:
     console = await desk.open(credit=0)
     waiting = asyncio.ensure_future(anext(console.prompts()))
     await asyncio.sleep(0.05)

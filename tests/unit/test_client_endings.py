@@ -59,7 +59,7 @@ async def test_a_result_that_json_cannot_hold_fails_the_job_once(harness: Worker
     assert "cannot be written as JSON" in failed.failure.message
 
 
-async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stream(
+async def test_a_result_larger_than_a_message_fails_the_job_and_not_the_stream(
     harness: WorkerHarness,
 ) -> None:
     async def fn(job: Job) -> Any:
@@ -146,7 +146,7 @@ class Mute(Exception):
     ],
     ids=lambda error: type(error).__name__[:10],
 )
-async def test_every_exception_becomes_a_failure_that_the_server_takes(
+async def test_every_exception_becomes_a_failure_that_the_server_accepts(
     harness: WorkerHarness,
     error: Exception,
     caplog: pytest.LogCaptureFixture,
@@ -167,14 +167,14 @@ async def test_every_exception_becomes_a_failure_that_the_server_takes(
     check.done()
 
 
-def test_usual_names_and_messages_stay_as_they_are() -> None:
+def test_ordinary_failure_names_and_messages_are_unchanged() -> None:
     assert code_of(ValueError("x")) == "ValueError"
     assert code_of(NonRetryable("x", code="card/declined-2.1_a")) == "card/declined-2.1_a"
     assert code_of(_Hidden("x")) == "Hidden"
     assert text_of(ValueError("käse\nbrot")) == "käse\nbrot"
 
 
-async def test_a_question_that_fits_into_no_message_fails_the_job(harness: WorkerHarness) -> None:
+async def test_a_question_larger_than_a_message_fails_the_job(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         await job.confirm("Go?", key="go", body="x" * (5 * 1024 * 1024))
 

@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
-def test_tls_from_files(files: dict[str, Path]) -> None:
+def test_tls_settings_are_read_from_files(files: dict[str, Path]) -> None:
     tls = Tls.from_files(files["ca"], cert=str(files["cert"]), key=files["key"])
     assert tls.root_certificates == b"ca\n" + PEM
     assert tls.certificate_chain == b"cert\n" + PEM
@@ -44,7 +44,7 @@ def test_tls_from_files(files: dict[str, Path]) -> None:
     assert Tls.from_files() == Tls()
 
 
-def test_tls_from_wrong_files(files: dict[str, Path], tmp_path: Path) -> None:
+def test_unusable_tls_files_are_refused(files: dict[str, Path], tmp_path: Path) -> None:
     for half in ({"cert": files["cert"]}, {"key": files["key"]}):
         with pytest.raises(ValueError, match="both, cert= and key="):
             Tls.from_files(**half)
@@ -55,7 +55,7 @@ def test_tls_from_wrong_files(files: dict[str, Path], tmp_path: Path) -> None:
         Tls.from_files(tmp_path / "ca.der")
 
 
-def test_the_environment_has_the_command_lines_names(
+def test_client_and_command_line_read_the_same_variables(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {
@@ -85,12 +85,12 @@ def test_the_environment_has_the_command_lines_names(
 @pytest.mark.parametrize(
     ("text", "on"), [("1", True), ("true", True), ("Yes", True), ("0", False), ("no", False), ("", False)]
 )
-def test_tls_by_the_environment(text: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_turns_tls_on_or_off(text: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASKBACK_TLS", text)
     assert Endpoint.resolve().tls == (Tls() if on else None)
 
 
-def test_a_worker_at_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_copied_to_another_server_keeps_its_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker("there:1", token="secret", worker_id="w", capacity=3)
 
     @worker.job("a")
@@ -128,7 +128,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def reached(folder: Path, *, mutual: bool, client: Callable[[str], Client]) -> bool:
+async def connects(folder: Path, *, mutual: bool, client: Callable[[str], Client]) -> bool:
     """Whether a client gets through to a server that speaks TLS."""
 
     async def get_job(request: jobs.GetJobRequest, context: Any) -> jobs.GetJobResponse:
@@ -155,16 +155,16 @@ async def reached(folder: Path, *, mutual: bool, client: Callable[[str], Client]
         await server.stop(0)
 
 
-async def test_tls_and_mtls_for_real(authority: Path) -> None:
+async def test_clients_connect_over_tls_and_mutual_tls(authority: Path) -> None:
     ca, cert, key = authority / "ca.pem", authority / "ana.pem", authority / "ana.key"
 
     def with_tls(tls: Tls | bool) -> Callable[[str], Client]:
         return lambda target: Client(target, tls=tls, deadline=3)
 
-    assert await reached(authority, mutual=False, client=with_tls(Tls.from_files(ca)))
-    assert not await reached(authority, mutual=False, client=with_tls(Tls.from_files()))
-    assert await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca, cert, key)))
-    assert not await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca)))
+    assert await connects(authority, mutual=False, client=with_tls(Tls.from_files(ca)))
+    assert not await connects(authority, mutual=False, client=with_tls(Tls.from_files()))
+    assert await connects(authority, mutual=True, client=with_tls(Tls.from_files(ca, cert, key)))
+    assert not await connects(authority, mutual=True, client=with_tls(Tls.from_files(ca)))
 
 
 async def test_no_two_channels_share_a_connection() -> None:

@@ -107,7 +107,7 @@ def test_a_model_is_flat_and_keeps_its_order() -> None:
         list[Address],
     ],
 )
-def test_the_server_takes_every_schema(type_: Any) -> None:
+def test_the_server_accepts_every_schema_of_a_type(type_: Any) -> None:
     compile_schema(type_form(type_, "Title?").schema_json)
 
 
@@ -131,7 +131,7 @@ def test_the_server_takes_every_schema(type_: Any) -> None:
         (Picked, Picked(side=None, other="b")),
     ],
 )
-def test_values_come_back_as_they_were(type_: Any, value: Any) -> None:
+def test_values_survive_the_round_trip_through_json(type_: Any, value: Any) -> None:
     form = type_form(type_, "Title?")
     found = form.parse(form.dump(value))
     assert found == value
@@ -139,7 +139,7 @@ def test_values_come_back_as_they_were(type_: Any, value: Any) -> None:
     assert not schema_violations(form.schema_json, loads(form.dump(value)), "values_json")
 
 
-def test_what_people_leave_out_is_none_or_refused() -> None:
+def test_omitted_values_are_none_or_refused() -> None:
     form = form_of(Ruling, "")
     found = form.parse('{"zeta":"legal","amount":1,"address":{"city":"X"}}')
     assert found.must is None
@@ -166,7 +166,7 @@ def test_the_same_question_is_recognised_with_what_the_server_fills_in() -> None
     assert not same_question(asked, known)
 
 
-def test_input_becomes_typed_arguments() -> None:
+def test_job_input_becomes_typed_arguments() -> None:
     async def fn(
         job: Job, /, order: str, since: date, policy: Policy = Policy.LEGAL, **more: int
     ) -> None: ...
@@ -178,7 +178,7 @@ def test_input_becomes_typed_arguments() -> None:
         handler.bind({"order": "A"})
 
 
-def test_an_input_is_refused_in_words() -> None:
+def test_invalid_job_input_is_refused_with_a_readable_reason() -> None:
     """Place by place, without links and without the value, which may be anybody's."""
 
     async def fn(job: Job, order: str, prices: list[float]) -> None: ...
@@ -191,7 +191,7 @@ def test_an_input_is_refused_in_words() -> None:
     )
 
 
-def test_a_plain_input_goes_to_the_only_parameter() -> None:
+def test_a_bare_job_input_is_passed_to_the_only_parameter() -> None:
     async def fn(job: Job, rows: list[int]) -> None: ...
 
     assert JobHandler("t", fn).bind([1, 2]) == {"rows": [1, 2]}
@@ -238,7 +238,7 @@ def test_importing_askback_loads_nothing_heavy() -> None:
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_a_default_may_be_what_makes_an_instance(form: Any, default: Any, values: Any) -> None:
+def test_a_default_may_be_given_as_constructor_arguments(form: Any, default: Any, values: Any) -> None:
     assert loads(type_form(form, "Title?").dump(default)) == values
 
 
@@ -253,7 +253,9 @@ def test_a_default_may_be_what_makes_an_instance(form: Any, default: Any, values
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_a_default_that_fits_no_form_is_refused_in_words(form: Any, default: Any, says: str) -> None:
+def test_a_default_that_does_not_fit_the_form_is_refused_with_a_reason(
+    form: Any, default: Any, says: str
+) -> None:
     with pytest.raises(InvalidValue, match=re.escape(f"does not fit the form: {says}")):
         type_form(form, "Title?").dump(default)
 
@@ -266,10 +268,10 @@ def test_a_default_that_fits_no_form_is_refused_in_words(form: Any, default: Any
         (-1, 0, "below 0"),
     ],
 )
-def test_progress_that_cannot_be_is_refused(done: int, total: int, says: str) -> None:
+def test_impossible_progress_is_refused(done: int, total: int, says: str) -> None:
     with pytest.raises(InvalidValue, match=says):
         progress_of(done, total, "")
 
 
-def test_progress_of_an_unknown_total() -> None:
+def test_progress_allows_an_unknown_total() -> None:
     assert (progress_of(30, 0, "rows").done, progress_of(20, 20, "").total) == (30, 20)

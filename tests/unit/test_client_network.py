@@ -55,7 +55,7 @@ def refuse(stream: FakeStream) -> None:
 
 
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
-def test_our_error_info_alone_makes_an_error_the_servers(code: grpc.StatusCode) -> None:
+def test_only_a_status_with_our_error_info_counts_as_the_servers(code: grpc.StatusCode) -> None:
     ours = error_details_pb2.ErrorInfo(reason="ERROR_REASON_JOB_NOT_FOUND", domain="askback.dev")
     theirs = error_details_pb2.ErrorInfo(reason="ERROR_REASON_JOB_NOT_FOUND", domain="mesh.example")
     assert from_rpc(rpc_error(code, "no", ours)).from_server
@@ -111,7 +111,7 @@ def test_a_message_over_the_limit_is_final(code: str, details: str) -> None:
         ("FD Shutdown: connection attempt timed out before receiving SETTINGS frame", "does not answer"),
     ],
 )
-def test_a_broken_connection_is_told_in_our_words(details: str, words: str) -> None:
+def test_a_broken_connection_is_reported_in_our_words(details: str, words: str) -> None:
     """An outage is logged with this text, long after the first connection was looked at."""
     message = from_rpc(rpc_error(grpc.StatusCode.UNAVAILABLE, details)).message
     assert words in message
@@ -148,7 +148,7 @@ async def test_an_unknown_method_ends_after_three_tries(server: FakeServer, clie
     assert len(tries) == 3
 
 
-async def test_two_unknown_methods_and_then_an_answer(server: FakeServer, client: Client) -> None:
+async def test_a_call_succeeds_after_two_unknown_method_errors(server: FakeServer, client: Client) -> None:
     """One of two replicas behind a balancer is older."""
     tries: list[int] = []
 
@@ -162,7 +162,7 @@ async def test_two_unknown_methods_and_then_an_answer(server: FakeServer, client
     assert (await client.get("j")).job_id == "j"
 
 
-def test_an_http_404_is_no_unknown_method() -> None:
+def test_an_http_404_does_not_count_as_an_unknown_method() -> None:
     retries = Retries("JobService.GetJob", is_fatal)
     error = from_rpc(rpc_error(grpc.StatusCode.UNIMPLEMENTED, "Received http2 header with status: 404"))
     for _ in range(50):
@@ -170,7 +170,7 @@ def test_an_http_404_is_no_unknown_method() -> None:
     assert "HTTP 404" in error.message
 
 
-def test_a_method_that_was_known_gives_the_network_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unimplemented_from_a_known_method_is_retried_like_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     retries = Retries("WorkerService.Work", is_fatal)
     retries.reset()
@@ -180,7 +180,7 @@ def test_a_method_that_was_known_gives_the_network_time(monkeypatch: pytest.Monk
         retries.pause(unknown)
 
 
-async def test_a_call_that_may_not_be_repeated_says_that_it_is_open(
+async def test_the_error_of_an_unrepeatable_call_says_that_its_outcome_is_unknown(
     server: FakeServer, client: Client
 ) -> None:
     async def delete(request: Any, context: Any) -> Any:
@@ -201,7 +201,7 @@ async def test_our_own_deadline_has_its_own_message(server: FakeServer) -> None:
             await client.get("j")
 
 
-async def test_our_own_cancel_is_no_error_of_the_network(server: FakeServer, client: Client) -> None:
+async def test_our_own_cancel_is_not_reported_as_a_network_error(server: FakeServer, client: Client) -> None:
     tries: list[int] = []
     called = asyncio.Event()
 
@@ -219,7 +219,7 @@ async def test_our_own_cancel_is_no_error_of_the_network(server: FakeServer, cli
     assert len(tries) == 1
 
 
-async def test_result_waits_through_any_number_of_cuts(
+async def test_result_survives_any_number_of_disconnects(
     server: FakeServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every code in turn, three times, each time with an end in order; the log says it once each time."""
@@ -251,7 +251,7 @@ async def test_result_waits_through_any_number_of_cuts(
     assert len(said) == 3, [r.getMessage() for r in said]
 
 
-async def test_a_watch_still_ends_by_the_servers_word(server: FakeServer, client: Client) -> None:
+async def test_a_watch_ends_when_the_server_refuses_it(server: FakeServer, client: Client) -> None:
     async def watch(request: Any, context: Any) -> AsyncIterator[Any]:
         code = grpc.StatusCode.PERMISSION_DENIED
         await context.abort(*with_reason(code, "ERROR_REASON_PERMISSION_DENIED", context))
@@ -262,7 +262,7 @@ async def test_a_watch_still_ends_by_the_servers_word(server: FakeServer, client
         [event async for event in client.run("j").watch()]
 
 
-async def test_empty_frames_of_a_watch_are_no_events(server: FakeServer, client: Client) -> None:
+async def test_a_watch_skips_empty_frames(server: FakeServer, client: Client) -> None:
     async def watch(request: Any, context: Any) -> AsyncIterator[Any]:
         yield jobs.WatchJobResponse()
         event = job_pb2.JobEvent(job_id="j", seq=1, type=job_pb2.JOB_EVENT_TYPE_JOB_COMPLETED)
@@ -273,7 +273,7 @@ async def test_empty_frames_of_a_watch_are_no_events(server: FakeServer, client:
 
 
 @pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
-async def test_a_console_comes_back_after_any_code(
+async def test_a_console_reconnects_after_any_status_code(
     server: FakeServer, client: Client, code: grpc.StatusCode
 ) -> None:
     async def accept() -> Any:

@@ -29,7 +29,7 @@ async def session(server: FakeServer) -> AsyncIterator[ReconnectingStream]:
     assert not left, f"tasks leaked: {left}"
 
 
-async def opened(server: FakeServer, session: ReconnectingStream, **welcome: Any) -> FakeStream:
+async def open_session(server: FakeServer, session: ReconnectingStream, **welcome: Any) -> FakeStream:
     """A started session and the server's side of its stream."""
     starting = asyncio.create_task(session.start(5))
     stream = await server.converse()
@@ -44,7 +44,7 @@ def get(key: str) -> pb.ConverseClientFrame:
     return pb.ConverseClientFrame(get_prompt=pb.GetPromptRequest(key=key))
 
 
-def found(key: str) -> dict[str, Any]:
+def prompt_reply(key: str) -> dict[str, Any]:
     reply = pb.GetPromptResponse()
     reply.prompt.key = key
     return {"get_prompt": reply}
@@ -53,18 +53,20 @@ def found(key: str) -> dict[str, Any]:
 async def test_replies_find_their_requests_in_any_order(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     assert stream.metadata["askback-user"] == "ana"
     one, two = session.submit(get("one")), session.submit(get("two"))
     first, second = await stream.next(), await stream.next()
-    stream.send(second.ref, **found("two"))
-    stream.send(first.ref, **found("one"))
+    stream.send(second.ref, **prompt_reply("two"))
+    stream.send(first.ref, **prompt_reply("one"))
     assert (await one).get_prompt.prompt.key == "one"
     assert (await two).get_prompt.prompt.key == "two"
 
 
-async def test_what_waits_goes_as_one_message(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session)
+async def test_waiting_frames_are_sent_as_one_message(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
+    stream = await open_session(server, session)
     for i in range(50):
         session.submit(get(str(i))).cancel() if i % 2 else session.submit(get(str(i)))
     await stream.next("get_prompt")
@@ -72,13 +74,13 @@ async def test_what_waits_goes_as_one_message(server: FakeServer, session: Recon
     assert len(stream.messages) <= 3
 
 
-async def test_unanswered_frames_are_sent_again_after_a_break(
+async def test_unanswered_frames_are_resent_after_a_disconnect(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     done, waiting = session.submit(get("done")), session.submit(get("waiting"))
     frame = await stream.next()
-    stream.send(frame.ref, **found("done"))
+    stream.send(frame.ref, **prompt_reply("done"))
     await done
     lost = await stream.next()
     stream.end(grpc.StatusCode.UNAVAILABLE, "gone")
@@ -88,12 +90,14 @@ async def test_unanswered_frames_are_sent_again_after_a_break(
     resent = await again.next()
     assert resent == lost
     assert not await again.frames_within()
-    again.send(resent.ref, **found("waiting"))
+    again.send(resent.ref, **prompt_reply("waiting"))
     assert (await waiting).get_prompt.prompt.key == "waiting"
 
 
-async def test_a_restarted_server_is_found_again(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session)
+async def test_a_session_reconnects_to_a_restarted_server(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
+    stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
     await server.stop()
@@ -106,13 +110,13 @@ async def test_a_restarted_server_is_found_again(server: FakeServer, session: Re
     for key in "ab":
         frame = await again.next()
         assert frame.get_prompt.key == key
-        again.send(frame.ref, **found(key))
+        again.send(frame.ref, **prompt_reply(key))
     assert (await waiting).get_prompt.prompt.key == "a"
     assert (await later).get_prompt.prompt.key == "b"
 
 
 async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     early, late = session.submit(get("early")), session.submit(get("late"))
     one, two = await stream.next(), await stream.next()
     stream.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
@@ -120,26 +124,26 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
     hello = await following.next()
     assert not stream.half_closed.is_set()
     # The old stream still answers while the new one is being opened.
-    stream.send(one.ref, **found("early"))
+    stream.send(one.ref, **prompt_reply("early"))
     assert (await early).get_prompt.prompt.key == "early"
     following.send(hello.ref, **converse_welcome())
     await asyncio.wait_for(stream.half_closed.wait(), 2)
     resent = await following.next()
     assert resent == two
     # Both answer; the first one counts and the second does no harm.
-    stream.send(two.ref, **found("late"))
+    stream.send(two.ref, **prompt_reply("late"))
     assert (await late).get_prompt.prompt.key == "late"
-    following.send(two.ref, **found("late"))
+    following.send(two.ref, **prompt_reply("late"))
     stream.end()
     await asyncio.wait_for(stream.closed.wait(), 2)
     assert session.connected
 
 
-async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
+async def test_a_lease_lost_on_the_old_stream_is_retried_on_the_next(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     """Another replica has taken the session over: the lease stands, the old stream holds it no more."""
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     before, after = session.submit(get("before")), session.submit(get("after"))
     one, two = await stream.next(), await stream.next()
     lost = {"error": stream_pb2.FrameError(code=9, reason="ERROR_REASON_LEASE_LOST", message="lost")}
@@ -152,7 +156,7 @@ async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
     asked = {(await following.next("get_prompt")).get_prompt.key for _ in range(2)}
     assert asked == {"before", "after"}
     assert not await following.frames_within(), "once each"
-    following.send(one.ref, **found("before"))
+    following.send(one.ref, **prompt_reply("before"))
     following.send(two.ref, **lost)
     assert (await before).get_prompt.prompt.key == "before"
     with pytest.raises(errors.LeaseLost):
@@ -160,15 +164,15 @@ async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
 
 
 async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session, heartbeat_interval=span(0.1))
+    stream = await open_session(server, session, heartbeat_interval=span(0.1))
     await stream.next("heartbeat")
     again = await server.converse()
     again.send((await again.next("hello")).ref, **converse_welcome())
     await asyncio.wait_for(stream.closed.wait(), 2)
 
 
-async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session, heartbeat_interval=span(0.1))
+async def test_heartbeats_keep_a_quiet_stream_open(server: FakeServer, session: ReconnectingStream) -> None:
+    stream = await open_session(server, session, heartbeat_interval=span(0.1))
     for _ in range(8):
         stream.send(heartbeat=pb.ConverseHeartbeat())
         await asyncio.sleep(0.08)
@@ -199,8 +203,10 @@ async def test_a_definitive_refusal_stops_the_session(
     assert await server.no_stream()
 
 
-async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session)
+async def test_a_refusal_after_the_welcome_fails_waiting_requests(
+    server: FakeServer, session: ReconnectingStream
+) -> None:
+    stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
     code = grpc.StatusCode.UNAUTHENTICATED
@@ -209,14 +215,14 @@ async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Rec
         await waiting
 
 
-async def test_nobody_there_ends_in_time() -> None:
+async def test_start_fails_in_time_when_nothing_listens() -> None:
     session = ReconnectingStream(ConverseProtocol(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
     with pytest.raises(errors.CannotConnect, match=r"nothing listens on 127\.0\.0\.1:1"):
         await session.start(1)
 
 
-async def test_passing_errors_are_tried_again(server: FakeServer, session: ReconnectingStream) -> None:
-    stream = await opened(server, session)
+async def test_transient_errors_are_retried(server: FakeServer, session: ReconnectingStream) -> None:
+    stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     frame = await stream.next()
     full = stream_pb2.FrameError(
@@ -224,14 +230,14 @@ async def test_passing_errors_are_tried_again(server: FakeServer, session: Recon
     )
     stream.send(frame.ref, error=full)
     assert await stream.next() == frame
-    stream.send(frame.ref, **found("a"))
+    stream.send(frame.ref, **prompt_reply("a"))
     assert (await waiting).get_prompt.prompt.key == "a"
 
 
-async def test_other_errors_are_raised_with_all_they_say(
+async def test_other_errors_are_raised_with_their_details(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     frame = await stream.next()
     refused = stream_pb2.FrameError(code=3, reason="ERROR_REASON_INVALID_FIELD", message="wrong")
@@ -246,7 +252,7 @@ async def test_other_errors_are_raised_with_all_they_say(
     assert "key: is required" in str(caught.value)
 
 
-async def test_no_more_wait_for_replies_than_the_server_allows(
+async def test_requests_in_flight_stay_below_the_servers_limit(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
     starting = asyncio.create_task(session.start(5))
@@ -259,11 +265,13 @@ async def test_no_more_wait_for_replies_than_the_server_allows(
     for done in range(5):
         frames = [frame.get_prompt.key for frame in await stream.frames_within(0.05)]
         assert len(frames) == (2 if not done else int(done < 4))
-        stream.send(done + 1, **found(str(done)))
+        stream.send(done + 1, **prompt_reply(str(done)))
         await waiting[done]
 
 
-async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_stream_never_writes_twice_at_once(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Heartbeats this close are for their number; a machine that pauses for 30 ms must not end the stream.
     monkeypatch.setattr(connection, "MISSED", 100_000)
 
@@ -274,7 +282,7 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
             call, wire = super().dial(channel, metadata), self
             write = call.write
 
-            async def counted(message: Any) -> None:
+            async def count_writes(message: Any) -> None:
                 wire.writing += 1
                 wire.writes += 1
                 wire.most = max(wire.most, wire.writing)
@@ -282,12 +290,12 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
                 await write(message)
                 wire.writing -= 1
 
-            call.write = counted
+            call.write = count_writes
             return call
 
     wire = Watched(pb.ConverseHello())
     session = ReconnectingStream(wire, Endpoint(server.target))
-    stream = await opened(server, session, heartbeat_interval=span(0.01))
+    stream = await open_session(server, session, heartbeat_interval=span(0.01))
 
     async def one(i: int) -> None:
         await asyncio.sleep(i % 10 / 500)
@@ -296,7 +304,7 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
     async def answer() -> None:
         while True:
             frame = await stream.next("get_prompt")
-            stream.send(frame.ref, **found(frame.get_prompt.key))
+            stream.send(frame.ref, **prompt_reply(frame.get_prompt.key))
 
     answering = asyncio.create_task(answer())
     await asyncio.gather(*(one(i) for i in range(200)))
@@ -306,10 +314,10 @@ async def test_never_two_writes_at_once(server: FakeServer, monkeypatch: pytest.
     assert wire.most == 1
 
 
-async def test_closing_says_goodbye_and_fails_what_waits(
+async def test_closing_sends_goodbye_and_fails_waiting_requests(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
-    stream = await opened(server, session)
+    stream = await open_session(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
     closing = asyncio.create_task(session.aclose(grace=2))

@@ -46,7 +46,7 @@ def question(**options: Any) -> Any:
     return prompt_content("Go?", kind="confirm", **options)
 
 
-def started(name: str) -> Callable[[Any], Any]:
+def start_with(name: str) -> Callable[[Any], Any]:
     return lambda value: _refusal_of(_client().start("t", **{name: value}))
 
 
@@ -65,7 +65,7 @@ def _refusal_of(call: Any) -> Any:
     raise AssertionError("it was not refused")
 
 
-async def _listed(**options: Any) -> Any:
+async def _list_jobs(**options: Any) -> Any:
     return [job async for job in _client().list(**options)]
 
 
@@ -75,10 +75,10 @@ SPANS: dict[str, Callable[[Any], Any]] = {
     "every": lambda v: question(remind=Remind(v)),
     "after": lambda v: question(remind=Remind(60, after=v)),
     "after (step)": lambda v: question(escalate=[After(v).to("user:ann")]),
-    "delay": started("delay"),
-    "timeout": started("timeout"),
-    "run_timeout": started("run_timeout"),
-    "retention": started("retention"),
+    "delay": start_with("delay"),
+    "timeout": start_with("timeout"),
+    "run_timeout": start_with("run_timeout"),
+    "retention": start_with("retention"),
     "retention (ask)": lambda v: _refusal_of(_client().ask("Go?", retention=v)),
     "retention (update)": lambda v: _refusal_of(_client().update("id", retention=v)),
     "deadline (ask)": lambda v: _refusal_of(_client().ask("Go?", deadline=v)),
@@ -92,22 +92,22 @@ SPANS: dict[str, Callable[[Any], Any]] = {
 MOMENTS: dict[str, Callable[[Any], Any]] = {
     "deadline": lambda v: question(deadline=v),
     "deadline (ask)": lambda v: _refusal_of(_client().ask("Go?", deadline=v)),
-    "delay": started("delay"),
-    "created_after": lambda v: _refusal_of(_listed(created_after=v)),
-    "created_before": lambda v: _refusal_of(_listed(created_before=v)),
+    "delay": start_with("delay"),
+    "created_after": lambda v: _refusal_of(_list_jobs(created_after=v)),
+    "created_before": lambda v: _refusal_of(_list_jobs(created_before=v)),
 }
 
 
 @pytest.mark.parametrize("value", NOT_SPANS, ids=lambda v: repr(v)[:30])
 @pytest.mark.parametrize("where", SPANS)
-def test_a_span_that_is_none_is_refused_and_the_argument_named(where: str, value: Any) -> None:
+def test_an_invalid_span_is_refused_with_the_name_of_the_argument(where: str, value: Any) -> None:
     with pytest.raises(InvalidTime, match=rf"^{where.partition(' ')[0]}="):
         SPANS[where](value)
 
 
 @pytest.mark.parametrize("value", NOT_TIMES, ids=lambda v: repr(v)[:12])
 @pytest.mark.parametrize("where", SPANS)
-def test_what_is_no_span_at_all_is_refused(where: str, value: Any) -> None:
+def test_values_of_other_types_are_refused_as_spans(where: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^{where.partition(' ')[0]}="):
         SPANS[where](value)
 
@@ -120,7 +120,7 @@ def test_a_naive_datetime_is_refused_with_the_fix(where: str, value: datetime) -
 
 
 @pytest.mark.parametrize("where", ["created_after", "created_before"])
-def test_a_filter_takes_nothing_but_datetimes(where: str) -> None:
+def test_a_filter_accepts_datetimes_only(where: str) -> None:
     for value in (5, timedelta(hours=1), "2030-01-01", True):
         with pytest.raises(TypeError, match=f"^{where}="):
             MOMENTS[where](value)
@@ -134,12 +134,12 @@ def test_a_time_outside_the_calendar_is_refused() -> None:
                 call(value)
 
 
-def test_a_refusal_fails_a_job_for_good() -> None:
+def test_an_invalid_time_fails_the_job_permanently() -> None:
     assert issubclass(InvalidTime, ValueError)
     assert issubclass(InvalidTime, NonRetryable)
 
 
-def test_what_is_right_is_taken() -> None:
+def test_valid_spans_and_times_are_accepted() -> None:
     there = datetime(2030, 1, 1, 20, tzinfo=timezone(timedelta(hours=8)))
     assert timestamp(there) == timestamp(AWARE)
     assert span(1.5, "x") == timedelta(seconds=1.5)

@@ -110,7 +110,7 @@ async def test_a_late_refusal_of_an_old_session_does_not_touch_the_new_one(rig: 
     assert rig.taken[0].stopped is None
 
 
-async def test_a_session_that_ended_while_its_hello_was_on_the_way_goes_on_without_its_leases(
+async def test_a_session_that_ended_during_its_hello_continues_without_its_leases(
     rig: Rig,
 ) -> None:
     """The server resumes it; the digest says that the worker runs nothing of it."""
@@ -126,7 +126,7 @@ async def test_a_session_that_ended_while_its_hello_was_on_the_way_goes_on_witho
     assert rig.taken[0].stopped is Stop.LOST
 
 
-async def test_a_loss_told_by_a_welcome_is_of_the_lease_that_the_hello_named(rig: Rig) -> None:
+async def test_a_loss_in_a_welcome_concerns_the_lease_named_in_the_hello(rig: Rig) -> None:
     rig.welcome("s1")
     rig.push("j", 1)
     rig.wire.hello()
@@ -136,7 +136,7 @@ async def test_a_loss_told_by_a_welcome_is_of_the_lease_that_the_hello_named(rig
     assert [lease.stopped for lease in rig.taken] == [Stop.LOST, None]
 
 
-async def test_a_lost_lease_with_another_token_is_not_meant(rig: Rig) -> None:
+async def test_a_lost_lease_with_another_token_is_ignored(rig: Rig) -> None:
     rig.welcome("s1")
     rig.push("j", 2)
     for token in (0, 1, 3):
@@ -156,7 +156,7 @@ async def test_leases_last_as_long_as_the_servers_clock_can_allow(rig: Rig) -> N
     assert session._expiry is None
 
 
-async def test_the_digest_is_that_of_the_server(rig: Rig) -> None:
+async def test_client_and_server_compute_the_same_lease_digest(rig: Rig) -> None:
     assert lease_mark("job", 7) == lease_book.lease_mark("job", 7)
     rig.welcome("s1")
     for number in range(3):
@@ -180,7 +180,7 @@ async def test_a_heartbeat_stays_small_with_ten_thousand_jobs(rig: Rig) -> None:
     assert rig.wire.heartbeat(leaving=False).ByteSize() < 40
 
 
-async def test_a_stream_that_is_left_says_nothing_of_leases(rig: Rig) -> None:
+async def test_a_replaced_stream_reports_no_leases(rig: Rig) -> None:
     rig.welcome("s1")
     rig.push("j")
     beat = rig.wire.heartbeat(leaving=True).heartbeat
@@ -205,14 +205,14 @@ async def test_a_job_without_a_function_is_released(rig: Rig) -> None:
     assert (rig.said[-1].release_job.job_id, rig.said[-1].release_job.token) == ("j", 4)
 
 
-async def test_an_outage_ends_nothing_but_the_stream(rig: Rig) -> None:
+async def test_an_outage_ends_only_the_stream(rig: Rig) -> None:
     session = rig.welcome("s1")
     rig.push("j")
     assert not rig.wire.on_refusal(Unavailable("away"), session)
     assert rig.taken[0].stopped is None
 
 
-async def test_what_an_old_sessions_stream_still_says_is_dropped(harness: WorkerHarness) -> None:
+async def test_frames_from_the_stream_of_an_old_session_are_dropped(harness: WorkerHarness) -> None:
     """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
     started: list[tuple[str, int]] = []
 
@@ -244,7 +244,7 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(harness: Worker
     assert harness.worker.holding == 2
 
 
-async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(harness: WorkerHarness) -> None:
+async def test_a_blocked_event_loop_is_not_mistaken_for_a_silent_server(harness: WorkerHarness) -> None:
     """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
 
     async def fn(job: Job) -> int:

@@ -26,7 +26,7 @@ class Ruling(BaseModel):
     amount: float = Field(ge=0)
 
 
-async def test_ask_returns_the_model(harness: WorkerHarness) -> None:
+async def test_ask_returns_an_instance_of_the_model(harness: WorkerHarness) -> None:
     async def fn(job: Job, order: str, days: int = 3) -> float:
         ruling = await job.ask(
             "How?", Ruling, key="ruling", to=["group:desk", "user:bob"], deadline=timedelta(hours=4)
@@ -51,7 +51,7 @@ async def test_ask_returns_the_model(harness: WorkerHarness) -> None:
     assert await harness.result() == 14.5
 
 
-async def test_a_primitive_is_wrapped_and_comes_back_bare(harness: WorkerHarness) -> None:
+async def test_a_primitive_form_is_wrapped_and_its_value_unwrapped(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return [await job.ask("How many?", int, key="n"), await job.ask("Why?", key="w")]
 
@@ -65,7 +65,7 @@ async def test_a_primitive_is_wrapped_and_comes_back_bare(harness: WorkerHarness
     assert await harness.result() == [2**53 + 1, "so"]
 
 
-async def test_several_asks_at_once(harness: WorkerHarness) -> None:
+async def test_concurrent_asks_each_receive_their_own_answer(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> list[int]:
         return await asyncio.gather(*(job.ask(f"{i}?", int, key=f"k{i}") for i in range(3)))
 
@@ -78,7 +78,7 @@ async def test_several_asks_at_once(harness: WorkerHarness) -> None:
 
 
 @pytest.mark.parametrize(("decision", "yes"), [("ACCEPT", True), ("REVISE", False), ("REJECT", False)])
-async def test_confirm_is_true_for_accept_only(harness: WorkerHarness, decision: str, yes: bool) -> None:
+async def test_confirm_is_true_only_for_accept(harness: WorkerHarness, decision: str, yes: bool) -> None:
     async def fn(job: Job) -> Any:
         found = await job.confirm("Pay?", key="pay", default=False, deadline=60)
         return [bool(found), found.decision, found.comment, found.by]
@@ -93,7 +93,7 @@ async def test_confirm_is_true_for_accept_only(harness: WorkerHarness, decision:
     assert await harness.result() == [yes, decision, "so", "ana"]
 
 
-async def test_preview_gives_edited_and_untouched_texts(harness: WorkerHarness) -> None:
+async def test_preview_returns_edited_and_unedited_texts(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         found = await job.preview("Look", key="look", contents={"a": "old a", "b": "old b"})
         return [bool(found), found.text("a"), found.text("b"), found.edits]
@@ -105,7 +105,7 @@ async def test_preview_gives_edited_and_untouched_texts(harness: WorkerHarness) 
     assert await harness.result() == [True, "new a", "old b", {"a": "new a"}]
 
 
-async def test_the_answer_in_the_reply_or_before_it_counts(harness: WorkerHarness) -> None:
+async def test_an_answer_may_arrive_in_the_reply_or_before_it(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return [bool(await job.confirm("1?", key="a")), bool(await job.confirm("2?", key="b"))]
 
@@ -177,7 +177,7 @@ async def test_a_no_to_a_question_raises_and_says_why(harness: WorkerHarness) ->
     assert await harness.result() == ["DISMISS", "not mine", "ana"]
 
 
-async def test_of_questions_asked_at_once_a_no_ends_all(harness: WorkerHarness) -> None:
+async def test_a_declined_question_ends_all_that_were_asked_together(harness: WorkerHarness) -> None:
     """No task is left behind that waits for an answer for ever."""
     others: list[asyncio.Task[int]] = []
 

@@ -81,7 +81,7 @@ async def test_a_job_that_only_waits_is_parked_and_run_again(harness: WorkerHarn
     assert runs == [1, 2]
 
 
-async def test_a_job_that_does_something_is_not_parked(harness: WorkerHarness) -> None:
+async def test_a_job_that_is_working_is_not_parked(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         async def slow() -> int:
             await asyncio.sleep(0.5)
@@ -126,7 +126,9 @@ async def test_an_exception_fails_the_attempt(
 
 
 @pytest.mark.parametrize("given", ['{"order":1}', '{"orders":"x"}', "{}", "[1,2]"])
-async def test_an_input_that_does_not_fit_fails_for_good(harness: WorkerHarness, given: str) -> None:
+async def test_an_input_that_does_not_fit_fails_the_job_permanently(
+    harness: WorkerHarness, given: str
+) -> None:
     async def fn(job: Job, order: str) -> Any:
         return order
 
@@ -145,7 +147,7 @@ async def test_an_input_that_does_not_fit_fails_for_good(harness: WorkerHarness,
         ([ExceptionGroup("in it", [_Fatal("never")])], "Fatal", False),
     ],
 )
-async def test_a_task_group_fails_the_attempt_by_the_error_that_decides(
+async def test_a_task_group_fails_the_attempt_with_the_decisive_error(
     harness: WorkerHarness, inner: list[Exception], code: str, retryable: bool
 ) -> None:
     async def fn(job: Job) -> Any:
@@ -157,7 +159,7 @@ async def test_a_task_group_fails_the_attempt_by_the_error_that_decides(
     assert (failed.failure.code, failed.retryable) == (code, retryable)
 
 
-async def test_progress_is_coalesced_and_the_newest_is_said(harness: WorkerHarness) -> None:
+async def test_progress_is_coalesced_and_the_newest_is_reported(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         for i in range(1, 100):
             await job.progress(i, 100)

@@ -13,7 +13,7 @@ from tests.support.statuses import with_reason
 from tests.support.worker_harness import WorkerHarness, with_answer
 
 
-async def test_resume_keeps_the_coroutine_and_asks_again(harness: WorkerHarness) -> None:
+async def test_resuming_keeps_the_coroutine_and_repeats_its_question(harness: WorkerHarness) -> None:
     runs: list[int] = []
 
     async def fn(job: Job) -> Any:
@@ -36,7 +36,7 @@ async def test_resume_keeps_the_coroutine_and_asks_again(harness: WorkerHarness)
     assert runs == [1]
 
 
-async def test_lost_jobs_of_a_welcome_are_cancelled(harness: WorkerHarness) -> None:
+async def test_jobs_lost_according_to_the_welcome_are_cancelled(harness: WorkerHarness) -> None:
     cancelled: list[str] = []
 
     async def fn(job: Job) -> Any:
@@ -57,7 +57,7 @@ async def test_lost_jobs_of_a_welcome_are_cancelled(harness: WorkerHarness) -> N
     assert harness.worker.holding == 1
 
 
-async def test_a_session_that_is_gone_takes_its_jobs_along(harness: WorkerHarness) -> None:
+async def test_an_expired_session_cancels_its_jobs(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         await asyncio.sleep(60)
 
@@ -75,7 +75,7 @@ async def test_a_session_that_is_gone_takes_its_jobs_along(harness: WorkerHarnes
     assert not await harness.stream.frames_within()
 
 
-async def test_an_unanswered_completion_is_sent_again(harness: WorkerHarness) -> None:
+async def test_an_unacknowledged_completion_is_resent(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         return {"b": 1, "a": 2}
 
@@ -113,7 +113,7 @@ async def test_go_away_moves_the_session_without_losing_the_job(harness: WorkerH
     assert await harness.result() is True
 
 
-async def test_a_cancel_wish_is_confirmed_by_a_release(harness: WorkerHarness) -> None:
+async def test_a_cancel_request_is_confirmed_by_a_release(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         await job.confirm("Go?", key="go")
 
@@ -124,7 +124,7 @@ async def test_a_cancel_wish_is_confirmed_by_a_release(harness: WorkerHarness) -
     assert (await harness.wait_for_end()).WhichOneof("body") == "release_job"
 
 
-async def test_a_worker_without_a_server_says_so_once(
+async def test_a_worker_without_a_server_logs_the_outage_once(
     harness: WorkerHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In each outage, at a level that is printed by default: whoever wonders why it does nothing sees it."""
@@ -132,19 +132,19 @@ async def test_a_worker_without_a_server_says_so_once(
 
     async def fn(job: Job) -> None: ...
 
-    def said() -> int:
+    def count_outage_lines() -> int:
         return sum("no connection to the server" in record.getMessage() for record in caplog.records)
 
     await harness.start(fn)
-    assert not said()
+    assert not count_outage_lines()
     for outage in (1, 2):
         harness.stream.end(grpc.StatusCode.UNAVAILABLE, "away")
         (await harness.server.work()).end(grpc.StatusCode.UNAVAILABLE, "still away")
         await harness.next_hello(resumed=True)
-        assert said() == outage
+        assert count_outage_lines() == outage
 
 
-async def test_drain_lets_a_running_job_end_and_gives_a_waiting_one_back(harness: WorkerHarness) -> None:
+async def test_drain_finishes_a_running_job_and_releases_a_waiting_one(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         if job.job_id == "waits":
             await job.confirm("Go?", key="go")

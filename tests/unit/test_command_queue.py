@@ -44,7 +44,7 @@ def test_one_principal_leaves_room_for_the_others() -> None:
         assert queue.has_room(command(SYSTEM, kind=Answer))
 
 
-def test_the_bytes_of_one_principal_leave_room_too(monkeypatch: Any) -> None:
+def test_the_bytes_of_one_principal_leave_room_for_the_others(monkeypatch: Any) -> None:
     size = command(EVE).size
     monkeypatch.setattr(command_queue, "QUEUE_BYTES", 100 * size)
     queue = CommandQueue(10**6)
@@ -52,7 +52,7 @@ def test_the_bytes_of_one_principal_leave_room_too(monkeypatch: Any) -> None:
     assert queue.has_room(command(ADA))
 
 
-def test_what_is_taken_makes_room() -> None:
+def test_taking_commands_makes_room() -> None:
     queue = CommandQueue(100)
     fill(queue, command(EVE))
     taken = queue.take(10, 10**9)

@@ -17,7 +17,7 @@ from askback_server.config.settings import SETTINGS, Config, ConfigError, mask_p
 from askback_server.config.sources import OF_CLIENTS, database_url, effective, load
 
 
-def test_defaults_make_sense() -> None:
+def test_defaults_serve_sqlite_on_loopback() -> None:
     config = load({}, {})
     assert config == Config()
     assert config.listen == "127.0.0.1:50051"
@@ -26,7 +26,7 @@ def test_defaults_make_sense() -> None:
     assert load({"replica": "r7"}, {}).name == "r7"
 
 
-def test_flags_win_over_the_environment_and_that_over_defaults() -> None:
+def test_flags_override_the_environment_and_that_the_defaults() -> None:
     environment = {"ASKBACK_LEASE_TTL": "7.5", "ASKBACK_BATCH": "12", "ASKBACK_MIGRATE": "yes", "OTHER": "x"}
     config = load({"lease_ttl": 3.0, "queue": None}, environment)
     assert (config.lease_ttl, config.batch, config.migrate, config.queue) == (3.0, 12, True, 8192)
@@ -35,7 +35,7 @@ def test_flags_win_over_the_environment_and_that_over_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("1", True), ("TRUE", True), ("no", False), ("0", False), ("", False)]
 )
-def test_switches_in_the_environment(text: str, value: bool) -> None:
+def test_the_environment_sets_switches(text: str, value: bool) -> None:
     assert load({}, {"ASKBACK_MIGRATE": text}).migrate is value
 
 
@@ -105,7 +105,7 @@ def test_loopback_needs_no_authentication(listen: str) -> None:
     assert load({"listen": listen}, {}).listen == listen
 
 
-def test_with_tokens_any_address_is_fine(tmp_path: Path) -> None:
+def test_any_address_is_allowed_with_authentication(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.toml"
     tokens.write_text("")
     assert load({"listen": "0.0.0.0:1", "auth": str(tokens)}, {}).host == "0.0.0.0"
@@ -116,7 +116,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "askback.toml"
 
 
-def test_a_file_stands_below_the_environment_and_that_below_flags(file: Path) -> None:
+def test_the_environment_overrides_the_file_and_flags_override_both(file: Path) -> None:
     file.write_text('lease_ttl = 20\nbatch = 5\nqueue = 100\nmigrate = true\nreplica = "from the file"\n')
     environment = {"ASKBACK_CONFIG": str(file), "ASKBACK_BATCH": "6", "ASKBACK_QUEUE": "101"}
     found = effective({"queue": 102, "replica": None}, environment)
@@ -130,7 +130,7 @@ def test_a_file_stands_below_the_environment_and_that_below_flags(file: Path) ->
     assert found.origins["listen"] == "default"
 
 
-def test_a_flag_names_the_file_rather_than_the_environment(file: Path) -> None:
+def test_the_config_flag_overrides_the_environment(file: Path) -> None:
     file.write_text("batch = 5")
     assert load({"config": str(file)}, {"ASKBACK_CONFIG": "/no/such.toml"}).batch == 5
 
@@ -154,7 +154,7 @@ def test_a_flag_names_the_file_rather_than_the_environment(file: Path) -> None:
         ("= 3", "askback.toml is not TOML: "),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name_the_key_and_what_would_be_right(
+def test_a_wrong_file_is_refused_with_its_name_the_key_and_the_expected_value(
     file: Path, text: str, says: str
 ) -> None:
     file.write_text(text)
@@ -163,7 +163,9 @@ def test_a_wrong_file_is_refused_with_its_name_the_key_and_what_would_be_right(
     assert says in str(refused.value)
 
 
-def test_what_is_printed_is_a_file_that_sets_the_same(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_configuration_can_be_loaded_again(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text('replica = "a \\"b\\" # ü"\nlease_ttl = 20\n')
     flags = {"config": str(file), "migrate": True, "log_level": "DEBUG"}
     assert serve({**flags, "print_config": True, "batch": None}) == 0
@@ -215,7 +217,7 @@ def test_no_error_shows_a_password(source: str, file: Path) -> None:
     assert "swordfish" not in str(refused.value)
 
 
-def test_each_setting_has_its_option_help_and_a_right_default() -> None:
+def test_each_setting_has_an_option_with_help_and_default() -> None:
     options = {option.name: option for option in serve_options()}
     assert set(options) == {*SETTINGS, "config", "print_config"}
     for name, setting in SETTINGS.items():
@@ -225,19 +227,19 @@ def test_each_setting_has_its_option_help_and_a_right_default() -> None:
     assert Config().validate() == Config()
 
 
-def test_who_migrates_needs_only_the_database(file: Path) -> None:
+def test_migrate_reads_only_the_database_setting(file: Path) -> None:
     file.write_text('db = "sqlite+aiosqlite:///x.db"\nlisten = "0.0.0.0:1"\nauth = "/no/such"\n')
     assert database_url({"config": str(file), "db": None}, {}) == "sqlite+aiosqlite:///x.db"
     with pytest.raises(ConfigError, match="use sqlite"):
         database_url({"db": "x"}, {})
 
 
-def test_addresses() -> None:
+def test_addresses_are_split_into_host_and_port() -> None:
     assert address("[::1]:80") == ("::1", 80)
     assert address("localhost:0") == ("localhost", 0)
 
 
-def test_serve_says_on_stderr_what_is_wrong_and_ends(
+def test_serve_exits_with_the_reason_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -260,7 +262,7 @@ def test_serve_says_on_stderr_what_is_wrong_and_ends(
         root.setLevel(level)
 
 
-def test_migrate_is_a_command_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_is_a_separate_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert migrate({"db": f"sqlite+aiosqlite:///{tmp_path}/a.db"}) == 0
     out = capsys.readouterr().out
     assert re.match(r"schema: version none → \w+\nthe schema is up to date\n", out), out
@@ -289,7 +291,7 @@ def test_a_host_alone_listens_on_the_default_port(given: str, used: str) -> None
 @pytest.mark.parametrize(
     "given", ["50051", "host:", ":50051", "a b", "host:x", "http://host", "", "fe80::1::2"]
 )
-def test_what_is_no_address_is_refused(given: str) -> None:
+def test_an_invalid_address_is_refused(given: str) -> None:
     with pytest.raises(ConfigError, match="is not HOST:PORT, for example"):
         load({"listen": given, "auth": __file__}, {})
 
@@ -303,7 +305,7 @@ def test_what_is_no_address_is_refused(given: str) -> None:
         (("health_listen", "[::]:7"), ("metrics_listen", "127.0.0.1:7")),
     ],
 )
-def test_two_addresses_that_are_one_are_refused(first: tuple[str, str], second: tuple[str, str]) -> None:
+def test_two_equal_addresses_are_refused(first: tuple[str, str], second: tuple[str, str]) -> None:
     flags = ["--" + name.replace("_", "-") for name, _ in (first, second)]
     with pytest.raises(ConfigError) as refused:
         load(dict((first, second)), {})
@@ -312,7 +314,7 @@ def test_two_addresses_that_are_one_are_refused(first: tuple[str, str], second: 
     )
 
 
-def test_two_addresses_that_differ_are_taken() -> None:
+def test_two_different_addresses_are_accepted() -> None:
     for other in ("127.0.0.1:8", "192.0.2.1:7"):
         load({"listen": "127.0.0.1:7", "health_listen": other}, {})
     load({"listen": "127.0.0.1:0", "health_listen": "127.0.0.1:0"}, {})
@@ -336,7 +338,7 @@ def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
     assert str(refused.value) == f"{name} in the environment is not a setting; did you mean {meant}?"
 
 
-def test_variables_that_are_not_the_servers_are_let_be() -> None:
+def test_variables_of_clients_and_kubernetes_are_ignored() -> None:
     """Those of clients and of Kubernetes, beside a service called askback."""
     from askback._wire.channel import ENVIRONMENT
 

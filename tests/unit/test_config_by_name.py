@@ -11,7 +11,7 @@ from askback_server.config.settings import Config, ConfigError
 from askback_server.config.sources import effective, load
 
 
-def test_running_limits_by_type_and_namespace() -> None:
+def test_running_limits_are_set_by_type_and_namespace() -> None:
     assert running_limits("") == {}
     assert running_limits("refund=10, team-a:refund=3,") == {"refund": 10, "team-a:refund": 3}
     assert load({"concurrency": "a/b=1"}, {}).queue_limits == {"a/b": 1}
@@ -37,7 +37,7 @@ def test_a_wrong_limit_is_refused(text: str, says: str) -> None:
     assert says in str(refused.value)
 
 
-def test_times_by_state_and_namespace() -> None:
+def test_retention_is_set_by_state_and_namespace() -> None:
     found = job_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s,CANCELLED=1d12h")
     assert found == {
         "default": timedelta(days=30),
@@ -71,7 +71,7 @@ def test_a_wrong_time_is_refused(text: str, says: str) -> None:
         job_retention(text)
 
 
-def test_a_file_may_have_a_table(tmp_path: Path) -> None:
+def test_a_file_may_set_limits_in_a_table(tmp_path: Path) -> None:
     file = tmp_path / "askback.toml"
     file.write_text('[concurrency]\nrefund = 10\n"team-a:refund" = 3\n')
     found = effective({"config": str(file)}, {})

@@ -33,7 +33,7 @@ def faults(call: Any, request: Any) -> list[str]:
     return [v.field for v in refused.value.violations]
 
 
-def test_create_job() -> None:
+def test_create_job_keeps_every_field() -> None:
     request = jobs.CreateJobRequest(
         namespace="eu",
         request_id="r",
@@ -81,7 +81,7 @@ def test_create_job() -> None:
     ]
 
 
-def test_update_job() -> None:
+def test_update_job_takes_the_fields_of_the_mask() -> None:
     request = jobs.UpdateJobRequest(
         job=job_pb2.Job(
             job_id=JOB, labels={"a": "b"}, priority=3, promoted=True, retention=Duration(seconds=9)
@@ -110,7 +110,7 @@ def test_update_job() -> None:
         assert faults(convert.update_job, request) == ["update_mask"]
 
 
-def test_update_deep_understanding() -> None:
+def test_update_deep_understanding_takes_the_fields_of_the_mask() -> None:
     names = [
         "questions_asked_json",
         "answers_json",
@@ -141,14 +141,14 @@ def test_update_deep_understanding() -> None:
         assert faults(convert.update_deep_understanding, request) == ["update_mask"]
 
 
-def test_short_commands_on_jobs() -> None:
+def test_cancel_and_delete_keep_their_fields() -> None:
     cancel = jobs.CancelJobRequest(job_id=JOB, reason="why")
     assert convert.cancel_job(cancel, ME) == c.CancelJob(principal=ME, job_id=JOB, reason="why")
     delete = jobs.DeleteJobRequest(job_id=JOB)
     assert convert.delete_job(delete, ME) == c.DeleteJob(principal=ME, job_id=JOB)
 
 
-def test_commands_of_the_holder() -> None:
+def test_commands_of_the_holder_keep_their_fields() -> None:
     held: dict[str, Any] = {"principal": ME, "job_id": JOB, "token": 7, "session": SESSION}
     sent: dict[str, Any] = {"job_id": JOB, "token": 7}
     progress = job_pb2.Progress(done=1, total=2, percent=50, message="m")
@@ -202,7 +202,7 @@ def test_commands_of_the_holder() -> None:
         assert faults(call, request) == ["job_id"]
 
 
-def test_what_a_holder_may_not_leave_out_or_overdo() -> None:
+def test_commands_of_the_holder_are_refused_without_required_fields() -> None:
     assert faults(convert.ask_prompt, workers.AskPromptRequest(job_id=JOB, key="k")) == ["content"]
     with pytest.raises(PromptNotFound):
         convert.acknowledge_prompts(
@@ -212,7 +212,7 @@ def test_what_a_holder_may_not_leave_out_or_overdo() -> None:
     assert faults(convert.fail_job, fail) == ["retry_delay"]
 
 
-def test_answer_prompt() -> None:
+def test_answer_prompt_keeps_every_field() -> None:
     request = hitl.AnswerPromptRequest(
         prompt_id=PROMPT,
         answer_id="a",
@@ -240,7 +240,7 @@ def test_answer_prompt() -> None:
         assert faults(convert.answer_prompt, request) == ["decision"]
 
 
-def test_commands_on_prompts() -> None:
+def test_commands_on_prompts_keep_their_fields() -> None:
     claim = hitl.ClaimPromptRequest(prompt_id=PROMPT, duration=Duration(seconds=5))
     ref = c.PromptRef(PROMPT)
     expected = c.ClaimPrompt(principal=ME, ref=ref, duration=timedelta(seconds=5))

@@ -20,7 +20,7 @@ from askback_server.transport.convert.values import duration
 from tests.support.wire_samples import full_content
 
 
-def rendered(value: PromptContent) -> pb.PromptContent:
+def render(value: PromptContent) -> pb.PromptContent:
     return pb.PromptContent.FromString(content_bytes(value))
 
 
@@ -38,19 +38,19 @@ def through_storage(value: PromptContent) -> PromptContent:
     return stored
 
 
-def test_a_full_content_comes_back_as_it_was_sent() -> None:
+def test_a_full_content_survives_the_round_trip() -> None:
     sent = full_content()
     value = content(sent, "content")
     assert normalise(value, Limits(), None) == value
-    assert without_output(rendered(through_storage(value))) == sent
+    assert without_output(render(through_storage(value))) == sent
 
 
-def test_the_schema_of_questions_is_derived_and_never_taken_from_a_request() -> None:
+def test_the_schema_of_questions_is_derived_and_not_read_from_a_request() -> None:
     sent = full_content()
     sent.derived_schema_json = '{"type":"null"}'
     value = content(sent, "content")
     assert value == content(without_output(sent), "content")
-    schema = json.loads(rendered(value).derived_schema_json)
+    schema = json.loads(render(value).derived_schema_json)
     assert list(schema["properties"])[:3] == ["yes", "policy", "tags"]
     assert schema["required"] == ["policy"]
 
@@ -60,21 +60,21 @@ def test_a_schema_form_keeps_its_text() -> None:
     sent = pb.PromptContent(kind="x", title="t", schema_json=text, final_action=pb.FINAL_ACTION_FAIL_JOB)
     value = content(sent, "content")
     assert value.form == SchemaForm(text)
-    assert rendered(through_storage(value)) == sent
+    assert render(through_storage(value)) == sent
 
 
-def test_what_is_unset_takes_its_meaning() -> None:
+def test_unset_fields_take_their_defaults() -> None:
     value = content(pb.PromptContent(), "content")
     assert value == PromptContent(kind="", title="", blocking=False)
     assert value.final_action is FinalAction.EXPIRE
-    message = rendered(value)
+    message = render(value)
     assert message.final_action == pb.FINAL_ACTION_EXPIRE
     assert not message.HasField("audience")
     assert not message.HasField("timeout")
     assert message.WhichOneof("form") is None
 
 
-def test_reminders_begin_after_as_long_as_they_recur() -> None:
+def test_the_first_reminder_comes_after_one_interval_by_default() -> None:
     sent = pb.PromptContent(reminders=pb.Reminders(every=duration(timedelta(minutes=3))))
     reminders = content(sent, "content").reminders
     assert reminders is not None
@@ -89,7 +89,7 @@ def test_a_default_answers_values_lose_their_outer_whitespace() -> None:
     assert default.values_json == '{"policy": "standard"}'
 
 
-def test_all_that_cannot_be_held_is_named_at_once() -> None:
+def test_a_refusal_names_all_invalid_fields_at_once() -> None:
     sent = pb.PromptContent(
         questions=pb.QuestionForm(questions=[pb.Question(question_id="a"), pb.Question(question_id="b")]),
         decisions=[pb.DecisionOption(), pb.DecisionOption(decision=99)],
@@ -120,17 +120,17 @@ def test_all_that_cannot_be_held_is_named_at_once() -> None:
 def test_the_cache_of_messages_is_bounded_and_never_mixes_contents_up() -> None:
     for number in range(2_000):
         value = PromptContent(kind="x", title=str(number))
-        assert rendered(value).title == str(number)
-        first = rendered(value)
+        assert render(value).title == str(number)
+        first = render(value)
         first.title = "changed by a caller"
-        assert rendered(value).title == str(number)
+        assert render(value).title == str(number)
     assert len(contents.content_bytes) <= 512
 
 
-def test_a_large_content_is_not_kept() -> None:
+def test_a_large_content_is_not_cached() -> None:
     value = PromptContent(kind="x", title="t", body="b" * 100_000)
     before = len(contents.content_bytes)
-    assert rendered(value) == rendered(value)
+    assert render(value) == render(value)
     assert len(contents.content_bytes) == before
 
 
@@ -233,6 +233,6 @@ _contents = st.builds(
 
 
 @given(_contents)
-def test_any_content_comes_back_as_it_was_sent(sent: pb.PromptContent) -> None:
+def test_any_content_survives_the_round_trip(sent: pb.PromptContent) -> None:
     value = content(sent, "content")
-    assert without_output(rendered(through_storage(value))) == sent
+    assert without_output(render(through_storage(value))) == sent

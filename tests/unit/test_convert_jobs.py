@@ -82,7 +82,7 @@ FULL = Job(
 )
 
 
-def test_a_full_job() -> None:
+def test_a_full_job_keeps_every_field() -> None:
     assert convert.job_message(FULL) == pb.Job(
         job_id="j",
         namespace="eu",
@@ -124,7 +124,7 @@ def test_a_full_job() -> None:
     )
 
 
-def test_no_field_of_the_message_is_forgotten() -> None:
+def test_every_field_of_the_job_message_is_set() -> None:
     assert {f.name for f, _ in convert.job_message(FULL).ListFields()} == {
         f.name for f in pb.Job.DESCRIPTOR.fields if f.name != "head_only"
     }
@@ -132,7 +132,7 @@ def test_no_field_of_the_message_is_forgotten() -> None:
     assert {f.name for f, _ in message.ListFields()} == {f.name for f in message.DESCRIPTOR.fields}
 
 
-def test_what_a_job_does_not_have_is_unset() -> None:
+def test_absent_values_of_a_job_are_unset() -> None:
     bare = Job("j", "eu", "refund", "ada", JobState.PENDING, at(1), at(2))
     message = convert.job_message(bare)
     for name in ("failure", "progress", "complete_time", "ready_time", "retention", "purge_time"):
@@ -141,12 +141,12 @@ def test_what_a_job_does_not_have_is_unset() -> None:
 
 
 @pytest.mark.parametrize("state", JobState)
-def test_every_state(state: JobState) -> None:
+def test_every_job_state_has_its_number(state: JobState) -> None:
     assert convert.job_message(replace(FULL, state=state)).state == pb.JobState.Value(f"JOB_STATE_{state}")
 
 
 @pytest.mark.parametrize("type", EventType)
-def test_every_event(type: EventType) -> None:
+def test_every_event_type_has_its_number_and_keeps_its_fields(type: EventType) -> None:
     event = Event("j", 7, type, "ada", AT, JobState.RUNNING, "eu", "c", "p", {"n": 2**60, "t": "ü"})
     message = convert.event_message(event)
     assert message.type == pb.JobEventType.Value(f"JOB_EVENT_TYPE_{type}")
@@ -164,7 +164,7 @@ def test_every_enum_of_the_contract_has_its_domain_twin() -> None:
     assert set(pb.JobState.keys()) == {"JOB_STATE_UNSPECIFIED"} | {f"JOB_STATE_{s}" for s in JobState}
 
 
-def test_a_deep_understanding_state() -> None:
+def test_a_deep_understanding_state_keeps_every_field() -> None:
     state = DeepUnderstanding("j", '["q"]', '["a"]', '["r"]', "summary", "problem", 0.75, True, 4, AT)
     message = convert.understanding_message(state)
     assert {f.name for f, _ in message.ListFields()} == {f.name for f in message.DESCRIPTOR.fields}
@@ -175,7 +175,7 @@ def test_a_deep_understanding_state() -> None:
     assert not convert.understanding_message(DeepUnderstanding("j")).HasField("update_time")
 
 
-def test_a_leased_job() -> None:
+def test_a_leased_job_carries_prompts_and_checkpoints() -> None:
     saved = Checkpoint("j", "step", "[1]", AT)
     message = leased_job_message(JobLeased(FULL, (CLOSED, OPEN), (saved,), more=True))
     assert message == workers.LeasedJob(
@@ -187,7 +187,7 @@ def test_a_leased_job() -> None:
     )
 
 
-def test_a_filter() -> None:
+def test_a_job_filter_keeps_every_field() -> None:
     message = service.JobFilter(
         states=[1, 4],
         job_types=["a"],
@@ -214,14 +214,14 @@ _FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
 
 
 @given(st.datetimes(_FIRST, _LAST, timezones=st.just(UTC)))
-def test_times_are_exact(moment: datetime) -> None:
+def test_times_keep_their_microseconds(moment: datetime) -> None:
     message = timestamp(moment)
     assert message.ToDatetime(UTC) == moment
     assert values.moment(message, "t") == moment
 
 
 @given(st.timedeltas(timedelta(days=-3_652_500), timedelta(days=3_652_500)))
-def test_spans_are_exact(span: timedelta) -> None:
+def test_spans_keep_their_microseconds(span: timedelta) -> None:
     message = values.duration(span)
     assert message.ToTimedelta() == span
     assert values.any_span(message, "d") == span
@@ -237,20 +237,20 @@ def test_spans_are_exact(span: timedelta) -> None:
     ("seconds", "nanos"),
     [(2**62, 0), (-(2**62), 0), (1, 2**30), (0, 10**9), (0, -(10**9)), (1, -1), (-1, 1)],
 )
-def test_what_is_no_span_is_refused(read: Any, seconds: int, nanos: int) -> None:
+def test_an_invalid_span_is_refused(read: Any, seconds: int, nanos: int) -> None:
     message = values.Duration(seconds=seconds, nanos=nanos)
     with pytest.raises(InvalidField, match=r"is not a google\.protobuf\.Duration"):
         read(message, "d")
 
 
 @pytest.mark.parametrize(("seconds", "nanos"), [(0, 0), (0, 999), (0, -1), (-1, 0), (-1, -1)])
-def test_a_span_is_longer_than_nothing(seconds: int, nanos: int) -> None:
+def test_a_span_must_be_positive(seconds: int, nanos: int) -> None:
     with pytest.raises(InvalidField) as refused:
         values.span(values.Duration(seconds=seconds, nanos=nanos), "d")
     assert [v.field for v in refused.value.violations] == ["d"]
 
 
-def test_pages_and_waits_are_cut_to_their_limits() -> None:
+def test_page_sizes_and_waits_are_limited() -> None:
     limits = Limits()
     assert [values.page_size(n, limits) for n in (0, 1, 10_000)] == [50, 1, 500]
     with pytest.raises(InvalidField):

@@ -35,7 +35,7 @@ def event(told: f.PromptEvent) -> hitl.PromptEvent:
     return hitl.PromptEvent.FromString(event_bytes(told))
 
 
-def test_an_open_prompt() -> None:
+def test_an_open_prompt_keeps_every_field() -> None:
     expected = pb.Prompt(
         prompt_id=OPEN.prompt_id,
         job_id=OPEN.job_id,
@@ -67,7 +67,7 @@ def test_an_open_prompt() -> None:
     assert message == expected
 
 
-def test_the_source_of_an_answer_is_stored_and_told() -> None:
+def test_the_source_of_an_answer_is_stored_and_sent() -> None:
     for source in AnswerSource:
         given = replace(RESOLUTION, answer=replace(ANSWER, source=source))
         stored = resolution_from_json(resolution_to_json(given))
@@ -92,14 +92,14 @@ def test_a_closed_prompt_has_its_resolution_as_it_was_stored() -> None:
 
 
 @pytest.mark.parametrize("state", [s for s in PromptState if s is not PromptState.PENDING])
-def test_every_end_without_an_answer(state: PromptState) -> None:
+def test_every_end_without_an_answer_has_its_state(state: PromptState) -> None:
     ended = replace(CLOSED, state=state, resolution=Resolution(state, "system", AT))
     message = convert.prompt_message(ended)
     assert message.state == message.resolution.state == pb.PromptState.Value(f"PROMPT_STATE_{state}")
     assert not message.resolution.HasField("answer")
 
 
-def test_events_of_prompts() -> None:
+def test_prompt_events_carry_version_and_resolution() -> None:
     assert event(f.Upserted(OPEN)).upserted.prompt == convert.prompt_message(OPEN)
     closed = event(f.Closed(CLOSED)).closed
     assert (closed.prompt_id, closed.job_id, closed.version) == (CLOSED.prompt_id, CLOSED.job_id, 17)
@@ -110,7 +110,7 @@ def test_events_of_prompts() -> None:
     assert event(f.Removed("p", 4)).removed == hitl.PromptRemoved(prompt_id="p", version=4)
 
 
-def test_verdicts_and_the_audit() -> None:
+def test_each_answer_status_has_its_number_and_violations() -> None:
     wrong = (Violation("values_json/n", "must be at most 3"),)
     said = [pb.FieldViolation(field="values_json/n", description="must be at most 3")]
     for status in AnswerStatus:
@@ -154,7 +154,7 @@ def test_a_consoles_view_is_limited_to_its_viewer() -> None:
         convert.prompt_watch_filter(message, "us", CONSOLE)
 
 
-def test_a_list_is_a_consoles_or_with_a_job_the_askers() -> None:
+def test_a_list_is_for_a_console_or_with_a_job_for_the_asker() -> None:
     def view(principal: Principal, **filter: object) -> object:
         request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(**filter))  # type: ignore[arg-type]
         return convert.prompt_list_filter(request, principal)

@@ -49,7 +49,7 @@ class Ringing:
             self.clock.alarms.remove(self)
 
 
-def test_what_agrees_with_the_clock_changes_nothing() -> None:
+def test_a_reading_that_agrees_with_the_clock_changes_nothing() -> None:
     """An answer that took five seconds says nothing about when in these it was made."""
     local = Turned()
     clock = DatabaseClock(local)
@@ -61,7 +61,7 @@ def test_what_agrees_with_the_clock_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
-def test_a_clock_that_is_wrong_is_set_right(hours: int) -> None:
+def test_a_wrong_clock_is_corrected(hours: int) -> None:
     local = Turned()
     clock = DatabaseClock(local)
     wrong = timedelta(hours=hours)
@@ -76,7 +76,7 @@ def test_a_clock_that_is_wrong_is_set_right(hours: int) -> None:
     assert clock.now() == START + 2 * SECOND
 
 
-def test_many_times_have_one_alarm_and_a_look_each() -> None:
+def test_many_times_share_one_alarm_and_are_each_looked_at() -> None:
     local, looks = Turned(), []
     clock = DatabaseClock(local)
     wakes = Alarms(clock, lambda: looks.append(local.now()))
@@ -98,7 +98,7 @@ def test_many_times_have_one_alarm_and_a_look_each() -> None:
     assert len(looks) == 3
 
 
-def test_no_more_times_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_pending_times_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "MOST", 3)
     wakes = Alarms(DatabaseClock(Turned()), lambda: None)
     for n in range(9):

@@ -60,7 +60,7 @@ def judge(
     ],
 )
 @pytest.mark.parametrize("has_form", [True, False])
-def test_the_kinds_and_their_decisions(kind: str, expected: list[Decision], has_form: bool) -> None:
+def test_each_kind_offers_its_decisions(kind: str, expected: list[Decision], has_form: bool) -> None:
     options = default_options(kind, has_form)
     assert [option.decision for option in options] == expected
     check_options(options)
@@ -69,7 +69,7 @@ def test_the_kinds_and_their_decisions(kind: str, expected: list[Decision], has_
         assert option.comment_required == needs_words
 
 
-def test_unknown_kinds() -> None:
+def test_unknown_kinds_offer_default_decisions() -> None:
     assert [option.decision for option in default_options("acme:sign", True)] == [D.RESPOND, D.DISMISS]
     assert [option.decision for option in default_options("acme:sign", False)] == [D.ACCEPT, D.REJECT]
 
@@ -92,7 +92,7 @@ def test_only_two_decisions_authorise() -> None:
         ([DecisionOption(D.ACCEPT, "a\0")], "decisions[0].label"),
     ],
 )
-def test_faulty_options(options: list[DecisionOption], field: str) -> None:
+def test_invalid_decision_options_are_refused(options: list[DecisionOption], field: str) -> None:
     with pytest.raises(BadFields) as caught:
         check_options(options)
     assert [violation.field for violation in caught.value.violations] == [field]
@@ -103,7 +103,7 @@ def test_missing_labels_are_filled_in() -> None:
     assert fill_labels(given) == (DecisionOption(D.REJECT, "Reject", True), given[1])
 
 
-def test_a_decision_that_is_not_offered() -> None:
+def test_a_decision_that_is_not_offered_is_refused() -> None:
     options = default_options("confirm", False)
     assert judge(D.DISMISS, options=options) == {"decision": "must be one of: ACCEPT, REVISE, REJECT"}
     assert judge(D.ACCEPT, options=()) == {"decision": "must be one of: "}
@@ -128,7 +128,7 @@ def test_without_a_form_values_are_refused() -> None:
 
 
 @pytest.mark.parametrize("decision", [D.REVISE, D.REJECT, D.DISMISS])
-def test_decisions_without_values(decision: Decision) -> None:
+def test_decisions_without_values_refuse_values(decision: Decision) -> None:
     for text in ("", "{}"):
         assert judge(decision, text, form=FORM, comment="why") == {}
     for text in ('{"n": 1}', "nonsense"):
@@ -137,7 +137,7 @@ def test_decisions_without_values(decision: Decision) -> None:
         }
 
 
-def test_an_edit_changes_something() -> None:
+def test_an_edit_must_change_something() -> None:
     assert judge(D.EDIT, edits=[Edit("plan", "")]) == {}
     assert judge(D.EDIT, edits=[Edit("plan", "a"), Edit("notes", "b")]) == {}
     assert judge(D.EDIT, '{"n": 2}', form=OPTIONAL) == {}
@@ -160,19 +160,19 @@ def test_an_edit_changes_something() -> None:
         ([Edit("plan", "é" * 262_145)], "edits[0].text", "524290 bytes"),
     ],
 )
-def test_faulty_edits(edits: list[Edit], field: str, words: str) -> None:
+def test_invalid_edits_are_refused(edits: list[Edit], field: str, words: str) -> None:
     found = judge(D.EDIT, edits=edits)
     assert list(found) == [field]
     assert words in found[field]
 
 
 @pytest.mark.parametrize("decision", [decision for decision in D if decision is not D.EDIT])
-def test_only_edit_takes_edits(decision: Decision) -> None:
+def test_edits_are_refused_with_any_decision_but_edit(decision: Decision) -> None:
     found = judge(decision, edits=[Edit("plan", "a")], comment="why")
     assert found == {"edits": f"must be empty with {decision}; only EDIT takes edits"}
 
 
-def test_comments() -> None:
+def test_a_comment_is_required_for_revise_and_bounded_in_size() -> None:
     for blank in ("", " \n"):
         assert judge(D.REVISE, comment=blank) == {"comment": "is required with REVISE"}
     assert judge(D.REVISE, comment="shorter") == {}
@@ -181,7 +181,7 @@ def test_comments() -> None:
     assert "NUL" in judge(D.ACCEPT, comment="a\0")["comment"]
 
 
-def test_every_fault_of_an_answer_is_told_at_once() -> None:
+def test_all_violations_of_an_answer_are_reported_at_once() -> None:
     found: dict[str, Any] = judge(D.EDIT, '{"n": "x"}', form=FORM, edits=[Edit("diff", "a")], comment="\0")
     assert set(found) == {"comment", "edits[0].content_id", "values_json/n"}
     assert len(judge(D.EDIT, edits=[Edit(str(i), "") for i in range(100)])) == 20

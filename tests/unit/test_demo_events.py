@@ -40,7 +40,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_question_waits_for_what_came_before_it_and_holds_what_comes_later() -> None:
+async def test_a_question_waits_for_earlier_lines_and_delays_later_ones() -> None:
     said, run = Said(), Watched()
     events = JobEvents(said, run)  # type: ignore[arg-type]
     telling = asyncio.create_task(events.tell())

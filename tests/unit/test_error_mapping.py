@@ -65,7 +65,7 @@ def details(status: status_pb2.Status) -> dict[str, Any]:
     return found
 
 
-def made(cls: type[errors.AskbackError]) -> errors.AskbackError:
+def make_error(cls: type[errors.AskbackError]) -> errors.AskbackError:
     error = cls.__new__(cls)
     errors.AskbackError.__init__(error, "do something else", key="value")
     return error
@@ -79,14 +79,14 @@ def test_domain_and_contract_have_the_same_reasons() -> None:
 
 @pytest.mark.parametrize("cls", sorted(WITH_REASON, key=lambda c: c.__name__))
 def test_every_class_has_the_code_that_the_contract_names(cls: type[errors.AskbackError]) -> None:
-    assert mapping.code_of(made(cls)).name == contract()[cls.reason]
+    assert mapping.code_of(make_error(cls)).name == contract()[cls.reason]
 
 
 @pytest.mark.parametrize(
     "cls", sorted({c for c in WITH_REASON if c.__module__ == errors.__name__}, key=lambda c: c.__name__)
 )
-def test_a_status_says_what_the_error_says(cls: type[errors.AskbackError]) -> None:
-    error = made(cls)
+def test_a_status_carries_reason_and_metadata_of_the_error(cls: type[errors.AskbackError]) -> None:
+    error = make_error(cls)
     if isinstance(error, errors.InvalidField):
         error.violations = (Violation("a", "b"),)
     status = mapping.to_status(error)
@@ -103,8 +103,8 @@ def test_a_status_says_what_the_error_says(cls: type[errors.AskbackError]) -> No
 
 
 @pytest.mark.parametrize("cls", sorted(WITH_REASON, key=lambda c: c.__name__))
-def test_a_frame_says_what_the_status_would(cls: type[errors.AskbackError]) -> None:
-    error = made(cls)
+def test_an_error_frame_equals_the_status(cls: type[errors.AskbackError]) -> None:
+    error = make_error(cls)
     if isinstance(error, errors.InvalidField):
         error.violations = (Violation("a", "b"),)
     if isinstance(error, mapping.AnswerRefused):
@@ -121,7 +121,7 @@ def test_a_frame_says_what_the_status_would(cls: type[errors.AskbackError]) -> N
         assert frame.retry_delay == found["RetryInfo"].retry_delay
 
 
-def test_violations_are_told_field_by_field() -> None:
+def test_violations_are_reported_field_by_field() -> None:
     error = errors.InvalidField([Violation("a.b", "is required"), Violation("c", "must be one line")])
     fields = details(mapping.to_status(error))["BadRequest"].field_violations
     assert [(v.field, v.description) for v in fields] == [
@@ -150,13 +150,13 @@ def test_a_refused_answer_carries_its_verdict(status: AnswerStatus) -> None:
     assert ("BadRequest" in found) == bool(wrong)
 
 
-def test_taken_answers_pass() -> None:
+def test_accepted_answers_raise_nothing() -> None:
     for status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
         result = AnswerResult(status, "a", CLOSED)
         assert mapping.require_accepted(result) is result
 
 
-def test_an_unknown_error_is_told_by_its_id_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_error_is_reported_by_its_id_only(caplog: pytest.LogCaptureFixture) -> None:
     for error in (RuntimeError("swordfish"), errors.AskbackError("swordfish"), asyncio.CancelledError()):
         caplog.clear()
         status, frame = mapping.to_status(error), mapping.to_frame_error(error)
@@ -237,7 +237,7 @@ async def test_every_status_fits_into_the_trailers_of_a_real_call(error: errors.
     assert mapping.to_frame_error(error) != stream_pb2.FrameError()
 
 
-def test_a_violation_that_is_the_message_is_told_once() -> None:
+def test_a_violation_equal_to_the_message_is_reported_once() -> None:
     one = client_errors.Violation("prompt.title", "is required")
     two = client_errors.Violation("deadline", "has passed")
     alone = client_errors.InvalidArgument("prompt.title: is required", violations=(one,))

@@ -40,7 +40,9 @@ class Fast:
     ("args", "kwargs"),
     [((1,), {}), ((1, "x"), {"four": 4}), ((), {"one": 1, "three": [2]}), ((1, "x", [3], 4), {})],
 )
-def test_the_same_arguments_give_the_same_fields(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+def test_fast_and_plain_constructors_set_the_same_fields(
+    args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
     slow, fast = Slow(*args, **kwargs), Fast(*args, **kwargs)  # type: ignore[arg-type]
     assert [getattr(fast, f.name) for f in fields(fast)] == [getattr(slow, f.name) for f in fields(slow)]
 
@@ -48,13 +50,15 @@ def test_the_same_arguments_give_the_same_fields(args: tuple[object, ...], kwarg
 @pytest.mark.parametrize(
     ("args", "kwargs"), [((), {}), ((1, 2, 3, 4, 5), {}), ((1,), {"five": 5}), ((1,), {"one": 1})]
 )
-def test_the_same_mistakes_are_refused(args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+def test_fast_and_plain_constructors_refuse_the_same_mistakes(
+    args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
     for cls in (Slow, Fast):
         with pytest.raises(TypeError):
             cls(*args, **kwargs)  # type: ignore[arg-type]
 
 
-def test_it_stays_frozen_comparable_and_replaceable() -> None:
+def test_a_fast_class_stays_frozen_comparable_and_replaceable() -> None:
     one = Fast(1)
     with pytest.raises(FrozenInstanceError):
         one.one = 2  # type: ignore[misc]
@@ -65,7 +69,7 @@ def test_it_stays_frozen_comparable_and_replaceable() -> None:
 
 
 @pytest.mark.parametrize("cls", [Answer, Event, Prompt, PromptContent, Submission])
-def test_parameters_are_the_fields_in_order(cls: type) -> None:
+def test_parameters_of_a_fast_class_are_its_fields_in_order(cls: type) -> None:
     assert list(inspect.signature(cls).parameters) == [f.name for f in fields(cls)]
 
 
@@ -87,7 +91,7 @@ def test_evolve_drops_the_values_of_cached_properties() -> None:
     assert old.total == 3, "the original keeps its own"
 
 
-def test_documents_are_written_once_per_object() -> None:
+def test_documents_are_serialised_once_per_object() -> None:
     content = PromptContent(kind="confirm", title="one")
     assert content_to_json(content) is content_to_json(content)
 

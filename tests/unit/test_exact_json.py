@@ -49,7 +49,7 @@ class Strict(BaseModel):
 
 
 @pytest.mark.parametrize("text", DIGITS)
-def test_a_plain_number_is_exact_and_a_float_where_that_is_enough(text: str) -> None:
+def test_a_plain_number_is_a_float_only_where_that_is_exact(text: str) -> None:
     found = loads(text)
     assert Decimal(str(found)) == Decimal(text)
     if isinstance(found, Decimal):
@@ -72,7 +72,7 @@ def test_a_typed_number_has_every_digit(text: str) -> None:
     assert validate(TypeAdapter(float), text) == float(text)
 
 
-def test_a_type_sees_the_number_that_was_written_and_not_a_rounded_one() -> None:
+def test_a_type_validates_the_written_number_and_not_a_rounded_one() -> None:
     """The rounded one would pass; also a strict model takes a date, which is text in JSON."""
     with pytest.raises(ValidationError, match="decimal places"):
         form_of(Money, "?").parse('{"amount": 1.000000000000000000000000000001}')
@@ -83,7 +83,7 @@ def test_a_type_sees_the_number_that_was_written_and_not_a_rounded_one() -> None
 
 
 @pytest.mark.parametrize("text", DIGITS)
-def test_what_was_read_is_written_as_the_same_number(text: str) -> None:
+def test_a_number_is_written_as_it_was_read(text: str) -> None:
     document = f'{{"a":[{text}],"b":{{"c":{text}}}}}'
     for value in (loads(document), loads_spelled(document)):
         again = json.loads(dumps(value), parse_float=Decimal, parse_int=Decimal)
@@ -91,7 +91,7 @@ def test_what_was_read_is_written_as_the_same_number(text: str) -> None:
         assert json.loads(dumps(value, spaced=True), parse_float=Decimal) == again
 
 
-def test_decimals_are_written_as_numbers_and_what_is_no_number_is_refused() -> None:
+def test_decimals_are_written_as_numbers_and_non_numbers_refused() -> None:
     assert dumps({"a": Decimal("12.50"), 3: (Decimal(1),), "d": date(2026, 1, 2)}) == (
         '{"a":12.50,"3":[1],"d":"2026-01-02"}'
     )
@@ -111,7 +111,7 @@ class Counted(BaseModel):
 
 
 @pytest.mark.parametrize("big", [2**64, -(2**63) - 1, 2**70, 10**30, -(10**300) - 7])
-def test_an_integer_of_more_than_64_bits_goes_as_a_number_with_a_fraction_and_comes_back(big: int) -> None:
+def test_an_integer_over_64_bits_survives_as_a_number_with_a_fraction(big: int) -> None:
     text = f'"{big}", \\\\"[{big},'  # digits in a text stay what they are, whatever stands around them
     for value in (big, [big], {"a": {"b": [1, big]}, text: text}, Counted(n=big, text=text, rest=[big])):
         sent = dumps(value)
@@ -132,7 +132,7 @@ def test_an_integer_of_more_than_64_bits_goes_as_a_number_with_a_fraction_and_co
     assert json.loads(dumps([big], spaced=True)) == [float(big)]
 
 
-def test_every_place_where_the_sdk_reads_json() -> None:
+def test_the_sdk_reads_exact_numbers_everywhere() -> None:
     values = f'{{"n":{LONG},"i":9007199254740993}}'
     exact = {"n": Decimal(LONG), "i": 9007199254740993}
     job = JobInfo(job_pb2.Job(input_json=values, result_json=values))
@@ -149,7 +149,7 @@ def test_every_place_where_the_sdk_reads_json() -> None:
     assert form_of({"type": "object"}, "?").parse(values) == exact
 
 
-def test_arguments_of_a_job() -> None:
+def test_arguments_of_a_job_are_exact() -> None:
     async def pay(job: Job, amount: Decimal, plain: Any, rows: list[Decimal]) -> None: ...
 
     given = loads_spelled(f'{{"amount":12.50,"plain":{LONG},"rows":[{BIG},1]}}')

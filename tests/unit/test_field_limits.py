@@ -43,7 +43,7 @@ def test_every_field_of_the_contract_has_a_limit() -> None:
     assert not missing, f"add them to domain/field_limits.py: {missing}"
 
 
-def test_the_table_names_only_what_exists() -> None:
+def test_the_table_names_only_existing_fields() -> None:
     contract: dict[str, set[str]] = {}
     for path in field_paths():
         contract.setdefault(path.owner, set()).add(path.field.name)
@@ -54,7 +54,7 @@ def test_the_table_names_only_what_exists() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
-def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
+def test_a_field_at_its_limit_passes_and_above_is_refused(path: FieldPath) -> None:
     limit, field = limit_of(path), path.field
     if field.is_repeated:
         most = limit_value(LIMITS, limit.entries)
@@ -98,6 +98,6 @@ def test_frames_are_checked_one_by_one() -> None:
     check_frame(hitl.ConverseClientFrame(), LIMITS)
 
 
-def test_a_refusal_stays_small_however_much_is_wrong() -> None:
+def test_a_refusal_stays_small_with_many_violations() -> None:
     many = jobs.JobFilter(job_types=["x" * 300] * 100, user_ids=["x" * 300] * 100)
     assert len(refusal(jobs.ListJobsRequest(filter=many))) == MAX_VIOLATIONS

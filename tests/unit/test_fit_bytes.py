@@ -19,7 +19,7 @@ from askback_server.domain.sizes import fit_bytes
         ([0, 0], 0, 0, [0, 0]),
     ],
 )
-def test_the_first_items_fit_into_the_room(
+def test_only_the_first_items_that_fit_are_taken(
     items: list[int], room: int, at_least: int, fitting: list[int]
 ) -> None:
     assert fit_bytes(items, lambda size: size, room, at_least=at_least) == fitting

@@ -25,7 +25,7 @@ def story() -> JobWorld:
     return world
 
 
-def test_the_log_tells_everything_that_it_promises() -> None:
+def test_the_log_contains_everything_that_it_promises() -> None:
     world = story()
     a, b = world.prompt("a").prompt_id, world.prompt("b").prompt_id
     assert fold(world.log) == Folded(
@@ -47,7 +47,7 @@ def test_the_log_tells_everything_that_it_promises() -> None:
     ]
 
 
-def test_every_prefix_is_a_state_that_the_job_had() -> None:
+def test_every_prefix_of_the_log_is_a_state_that_the_job_had() -> None:
     log = story().log
     states = [fold(log[:n]).state for n in range(len(log) + 1)]
     assert states[:8] == [
@@ -65,12 +65,12 @@ def test_every_prefix_is_a_state_that_the_job_had() -> None:
     assert [fold(log[:n]).token for n in (1, 2, 5, 6, 9)] == [0, 1, 1, 2, 3]
 
 
-def test_no_events_no_job() -> None:
+def test_folding_no_events_gives_no_job() -> None:
     assert fold([]) == Folded()
 
 
 @pytest.mark.parametrize("broken", ["a gap", "twice", "out of order", "beheaded"])
-def test_a_log_that_is_not_whole_is_noticed(broken: str) -> None:
+def test_an_incomplete_log_is_detected(broken: str) -> None:
     log = story().log
     broken_log: list[Event] = {
         "a gap": log[:3] + log[4:],
@@ -85,7 +85,7 @@ def test_a_log_that_is_not_whole_is_noticed(broken: str) -> None:
 @pytest.mark.parametrize(
     "type", [EventType.PROMPT_ANSWERED, EventType.PROMPT_EXPIRED, EventType.PROMPT_ASKED]
 )
-def test_a_prompt_that_changes_after_its_end_is_noticed(type: EventType) -> None:
+def test_a_prompt_that_changes_after_its_end_is_detected(type: EventType) -> None:
     world = waiting()
     world.answer()
     last = world.log[-1]

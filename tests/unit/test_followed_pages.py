@@ -79,7 +79,7 @@ def no_collector() -> Iterator[None]:
     gc.enable()
 
 
-def kept() -> int:
+def count_kept() -> int:
     """How many jobs and prompts of the pages are in memory."""
     return sum(isinstance(o, Job | Prompt) and o.namespace == MARK for o in gc.get_objects())
 
@@ -106,7 +106,7 @@ async def running(work: Any) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("what", ["the snapshot", "what the console has"])
-async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
+async def test_a_page_of_prompts_is_freed_while_the_follower_waits(no_collector: None, what: str) -> None:
     _, account, followed = around()
     view = PromptView(PromptFilter(MARK))
     follower = PromptFollower(view, *followed, Admission(8), Images(10**9), account, asyncio.Event())
@@ -116,16 +116,16 @@ async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
             view._sent[f"p{n}"] = 2
     async with running(follower.follow("")):
         await turns()
-        assert kept() >= 10 or view.sent_ids
+        assert count_kept() >= 10 or view.sent_ids
         while view.take(100, ""):
             follower.note_written()
         await turns()
         assert account._of._waiting, "it waits for room"
-        assert kept() == 0
+        assert count_kept() == 0
     follower.detach()
 
 
-async def test_a_page_of_jobs(no_collector: None) -> None:
+async def test_a_page_of_jobs_is_freed_while_the_follower_waits(no_collector: None) -> None:
     _, account, followed = around()
     feed, log, jobs, tokens = followed
     filter, images = JobFilter(MARK), Images(10**9)
@@ -141,4 +141,4 @@ async def test_a_page_of_jobs(no_collector: None) -> None:
         await turns()
         assert told == [10]
         assert account._of._waiting, "it waits for room"
-        assert kept() == 0
+        assert count_kept() == 0

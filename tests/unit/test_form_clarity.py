@@ -19,7 +19,7 @@ from askback_server.domain.forms import (
 from askback_server.domain.json_text import BadFields
 
 
-def refused(properties: dict[str, Any], **root: Any) -> list[str]:
+def refusals(properties: dict[str, Any], **root: Any) -> list[str]:
     """What is said about a schema of these properties."""
     try:
         check_schema(json.dumps({"type": "object", "properties": properties, **root}))
@@ -43,7 +43,7 @@ def refused(properties: dict[str, Any], **root: Any) -> list[str]:
         [("a", "A"), ("A", "a")],
     ],
 )
-def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]) -> None:
+def test_titles_that_equal_another_choice_are_refused(names: list[tuple[str, str]]) -> None:
     """Whatever the case, the width, the spaces; of one, of several, in a schema, of decisions."""
     assert list(find_confusable(names))
     options = tuple(Option(value, title) for value, title in names)
@@ -53,14 +53,14 @@ def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]
         assert all(violation.field.endswith("].title") for violation in bad.value.violations)
     titled = [{"const": value} | ({"title": title} if title else {}) for value, title in names]
     for part in ({"oneOf": titled}, {"type": "array", "items": {"anyOf": titled}}):
-        assert refused({"a": part})
-    assert refused({"a": {"enum": [v for v, _ in names], "enumNames": [t for _, t in names]}})
+        assert refusals({"a": part})
+    assert refusals({"a": {"enum": [v for v, _ in names], "enumNames": [t for _, t in names]}})
 
 
 @pytest.mark.parametrize(
     "names", [[("a", "A"), ("b", "B")], [("a", ""), ("A", "")], [("a", "a"), ("b", "")], []]
 )
-def test_choices_that_can_be_told_apart(names: list[tuple[str, str]]) -> None:
+def test_distinguishable_choices_are_accepted(names: list[tuple[str, str]]) -> None:
     assert not list(find_confusable(names))
 
 
@@ -94,7 +94,7 @@ DEFS = {"L": {"enum": ["low", "high"]}}
     ],
 )
 def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
-    (said,) = refused({"f": part, "other": {"type": "integer"}}, **{"$defs": DEFS})
+    (said,) = refusals({"f": part, "other": {"type": "integer"}}, **{"$defs": DEFS})
     assert said.startswith("at /f")
     assert "default does not fit" in said
 
@@ -111,5 +111,5 @@ def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
         {"const": {"default": 3, "oneOf": [{"const": 1, "title": "x"}, {"const": 2, "title": "x"}]}},
     ],
 )
-def test_a_default_that_fits_is_fine_in_a_form_that_is_not_filled_in(part: dict[str, Any]) -> None:
-    assert refused({"f": part}, required=["f", "g"], **{"$defs": DEFS}) == []
+def test_a_default_that_fits_is_accepted_without_other_values(part: dict[str, Any]) -> None:
+    assert refusals({"f": part}, required=["f", "g"], **{"$defs": DEFS}) == []

@@ -36,7 +36,7 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=NAMES)
-def test_the_screen_and_the_values(shape: dict[str, Any]) -> None:
+def test_each_shape_shows_its_screen_and_sends_its_values(shape: dict[str, Any]) -> None:
     text, values = screen(shape)
     assert text == (HERE / "screens" / f"{shape['name']}.txt").read_text()
     assert dumps(values) == shape["values_json"]
@@ -45,7 +45,7 @@ def test_the_screen_and_the_values(shape: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("shape", SCHEMAS, ids=lambda shape: shape["name"])
-def test_the_server_takes_the_values(shape: dict[str, Any]) -> None:
+def test_the_server_accepts_the_values_of_each_shape(shape: dict[str, Any]) -> None:
     schema = dumps(shape["schema"])
     if shape["name"] == "recursive":  # no server takes it now; one may hold it from before
         return
@@ -70,7 +70,7 @@ INPUTS = [(shape, one) for shape in SHAPES for one in shape["inputs"]]
 
 
 @pytest.mark.parametrize(("shape", "one"), INPUTS, ids=[f"{s['name']}-{o['typed']}" for s, o in INPUTS])
-def test_one_line(shape: dict[str, Any], one: dict[str, Any]) -> None:
+def test_typed_text_becomes_a_value_or_a_refusal(shape: dict[str, Any], one: dict[str, Any]) -> None:
     (entry,) = flat(entries(prompt_with(shape)))
     assert isinstance(entry, Field)
     if "refused" in one:
@@ -84,7 +84,7 @@ def test_one_line(shape: dict[str, Any], one: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("part", [{"format": "password"}, {"writeOnly": True}])
-def test_the_server_refuses_to_ask_for_a_secret(part: dict[str, Any]) -> None:
+def test_the_server_refuses_a_form_that_asks_for_a_secret(part: dict[str, Any]) -> None:
     """Wherever it stands, and whatever is named like it."""
     secret = {"type": "string", **part}
     for schema in (

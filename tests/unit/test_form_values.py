@@ -156,7 +156,7 @@ def test_questions_and_their_schema_agree(asked: list[tuple[Input, Any, bool, bo
         ),
     ],
 )
-def test_a_wrong_value_is_told_what_is_allowed(input_: Input, value: Any, expected: str) -> None:
+def test_the_refusal_of_a_value_says_what_is_allowed(input_: Input, value: Any, expected: str) -> None:
     assert problem(input_, value) == expected
 
 
@@ -176,18 +176,18 @@ def test_a_wrong_value_is_told_what_is_allowed(input_: Input, value: Any, expect
         (DateInput(None, "2024-02-29", "2024-02-29"), "2024-02-29"),
     ],
 )
-def test_good_values(input_: Input, value: Any) -> None:
+def test_valid_values_are_accepted(input_: Input, value: Any) -> None:
     assert problem(input_, value) is None
 
 
-def test_required_means_not_blank_unless_the_bounds_say_so() -> None:
+def test_a_required_text_must_not_be_blank_unless_its_bounds_allow_it() -> None:
     assert problem(TextInput(), "", required=True) == "must have at least 1 character"
     assert problem(TextInput(None, 0), "", required=True) is None
     assert problem(MultiInput(POLICY), [], required=True) == "must have at least 1 choice"
     assert problem(MultiInput(POLICY, (), 0), [], required=True) is None
 
 
-def test_missing_and_unknown_fields() -> None:
+def test_missing_and_unknown_fields_are_refused() -> None:
     form = ask(BooleanInput(True), TextInput(), required=True)
     assert problems(form, {"q1": "x", "a/b~": 1}) == {
         "values_json/q0": "is required",
@@ -204,14 +204,14 @@ def test_values_must_be_a_sound_object(form: Form | None, text: str) -> None:
     assert list(problems(form, text)) == ["values_json"]
 
 
-def test_without_a_form_there_are_no_values() -> None:
+def test_values_without_a_form_are_refused() -> None:
     for text in ("", "{}", " { } "):
         assert problems(None, text) == {}
     assert problems(None, '{"a": 1}') == {"values_json": "must be empty: this prompt has no form"}
     assert faults(None) == {}
 
 
-def test_many_wrong_fields_are_cut_off() -> None:
+def test_the_number_of_reported_violations_is_limited() -> None:
     unknown = json.dumps({f"k{i}": i for i in range(5000)})
     strict = '{"type": "object", "properties": {"a": {}}, "additionalProperties": false}'
     for form in (ask(TextInput()), SchemaForm(strict)):
@@ -221,7 +221,7 @@ def test_many_wrong_fields_are_cut_off() -> None:
     assert len(judge_values(large, unknown, max_bytes=LIMITS.max_values_bytes)) == MAX_VIOLATIONS
 
 
-def test_the_size_is_the_callers() -> None:
+def test_the_caller_sets_the_maximum_size() -> None:
     (found,) = validate_values(ask(TextInput()), '{"q0": 1}', max_bytes=9)
     assert found.field == "values_json/q0"
     (found,) = validate_values(ask(TextInput()), '{"q0": 10}', max_bytes=9)

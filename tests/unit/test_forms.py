@@ -21,7 +21,7 @@ from askback_server.domain.json_text import BadFields
 from tests.support.forms import LIMITS, POLICY, ask, faults
 
 
-def test_a_full_form_is_sound() -> None:
+def test_a_form_with_every_input_is_accepted() -> None:
     form = ask(
         BooleanInput(False),
         SingleInput(POLICY, "mine", True),
@@ -71,30 +71,38 @@ def test_a_full_form_is_sound() -> None:
         (DateInput("2023-12-31", "2024-01-01"), "date.default_value", "of at least 2024-01-01"),
     ],
 )
-def test_faulty_inputs(input_: Input, path: str, words: str) -> None:
+def test_invalid_inputs_are_refused(input_: Input, path: str, words: str) -> None:
     found = faults(ask(input_))
     assert words in found[f"questions.questions[0].{path}"]
 
 
-def test_faulty_questions() -> None:
-    def named(question_id: str, title: str = "T") -> Question:
+def test_invalid_questions_are_refused() -> None:
+    def boolean_question(question_id: str, title: str = "T") -> Question:
         return Question(question_id=question_id, title=title, input=BooleanInput())
 
     for name in ("", "1a", "a b", "a" * 65, "é", "a\n", "-a"):
-        assert "questions.questions[0].question_id" in faults(Questions((named(name),)))
+        assert "questions.questions[0].question_id" in faults(Questions((boolean_question(name),)))
     for name in ("a", "_", "A.b-c_9", "a" * 64):
-        assert faults(Questions((named(name),))) == {}
-    assert "earlier" in faults(Questions((named("a"), named("a"))))["questions.questions[1].question_id"]
-    assert "questions.questions[0].title" in faults(Questions((named("a", " "),)))
-    assert "questions.questions[0].title" in faults(Questions((named("a", "x" * 2000),)))
-    assert "at most 50" in faults(Questions(tuple(named(f"q{i}") for i in range(51))))["questions.questions"]
+        assert faults(Questions((boolean_question(name),))) == {}
+    assert (
+        "earlier"
+        in faults(Questions((boolean_question("a"), boolean_question("a"))))[
+            "questions.questions[1].question_id"
+        ]
+    )
+    assert "questions.questions[0].title" in faults(Questions((boolean_question("a", " "),)))
+    assert "questions.questions[0].title" in faults(Questions((boolean_question("a", "x" * 2000),)))
+    assert (
+        "at most 50"
+        in faults(Questions(tuple(boolean_question(f"q{i}") for i in range(51))))["questions.questions"]
+    )
     assert "at least one" in faults(Questions(()))["questions.questions"]
     with pytest.raises(BadFields) as caught:
         check_form(Questions(()), LIMITS, prefix="content.")
     assert caught.value.violations[0].field == "content.questions.questions"
 
 
-def test_the_derived_schema() -> None:
+def test_the_schema_is_derived_from_the_questions() -> None:
     form = Questions(
         (
             Question(

@@ -9,7 +9,7 @@ B = "01a22406-1111-7111-8111-00002abcdef0"
 C = "01a22406-1111-7111-8111-0000ffffffff"
 
 
-def test_they_are_longer_where_six_characters_are_not_unique() -> None:
+def test_handles_are_longer_where_six_characters_are_not_unique() -> None:
     assert handles([A, C]) == {A: "bcdef0", C: "ffffff"}
     assert handles([A, B, C]) == {A: "1abcdef0", B: "2abcdef0", C: "ffffff"}
     assert handles([A, A]) == {A: "bcdef0"}
@@ -29,7 +29,7 @@ def test_they_are_longer_where_six_characters_are_not_unique() -> None:
         ("", False, False),
     ],
 )
-def test_what_can_be_one(text: str, handle: bool, whole: bool) -> None:
+def test_handles_and_ids_are_recognised(text: str, handle: bool, whole: bool) -> None:
     assert (is_handle(text), is_id(text)) == (handle, whole)
 
 

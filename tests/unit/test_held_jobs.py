@@ -30,22 +30,22 @@ def job(size: int) -> Job:
     )
 
 
-def kept(core: WorkCore) -> int:
+def size_of_kept_texts(core: WorkCore) -> int:
     [held] = core.held.values()
     texts = len(held.job.input_json) + len(held.job.result_json)
     return texts + sum(len(i.job.input_json) + len(i.job.result_json) for i in held.buffered)
 
 
 @pytest.mark.parametrize("size", [10, 250_000])
-def test_the_input_is_sent_and_not_kept(size: int) -> None:
+def test_the_input_of_a_leased_job_is_sent_and_not_retained(size: int) -> None:
     core, leased = WorkCore(Limits(), 10.0), job(size)
     core.hold(leased, handed_over=False)
-    assert kept(core) <= 1_024
+    assert size_of_kept_texts(core) <= 1_024
     core.apply_commit(Committed(replace(leased, version=3)))
-    assert kept(core) <= 1_024
+    assert size_of_kept_texts(core) <= 1_024
     core.hand_over(JobLeased(leased, (), (), False))
     [frame] = core.take(10)
     assert frame.body.job.input_json == leased.input_json
     core.apply_commit(Committed(replace(leased, version=4, result_json="y" * size)))
-    assert kept(core) <= 1_024
+    assert size_of_kept_texts(core) <= 1_024
     assert core.held["j"].job.version == 4

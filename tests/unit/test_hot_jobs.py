@@ -21,7 +21,7 @@ def job(**fields: Any) -> Aggregate:
     return Aggregate(new_job(**fields))
 
 
-def asked(**fields: Any) -> Aggregate:
+def aggregate_with_prompt(**fields: Any) -> Aggregate:
     made = new_job(open_prompts=1, rounds=1)
     prompt = new_prompt(made, PromptContent(kind="confirm", title="?", **fields))
     return Aggregate(made, {prompt.prompt_id: prompt})
@@ -30,15 +30,15 @@ def asked(**fields: Any) -> Aggregate:
 LARGE_ONES = {
     "input": lambda: job(input_json=LARGE),
     "result": lambda: job(result_json=LARGE),
-    "body": lambda: asked(body=LARGE),
-    "metadata": lambda: asked(metadata_json=LARGE),
-    "schema": lambda: asked(form=SchemaForm(LARGE)),
+    "body": lambda: aggregate_with_prompt(body=LARGE),
+    "metadata": lambda: aggregate_with_prompt(metadata_json=LARGE),
+    "schema": lambda: aggregate_with_prompt(form=SchemaForm(LARGE)),
     "understanding": lambda: replace(job(), understanding=DeepUnderstanding("j", answers_json=LARGE)),
 }
 
 
 @pytest.mark.parametrize("what", LARGE_ONES)
-def test_large_jobs_push_out_those_that_were_used_least_recently(what: str) -> None:
+def test_large_jobs_evict_the_least_recently_used(what: str) -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     kept = [LARGE_ONES[what]() for _ in range(6)]
     for aggregate in kept:
@@ -49,7 +49,7 @@ def test_large_jobs_push_out_those_that_were_used_least_recently(what: str) -> N
     assert 8 * len(LARGE) <= hot.bytes <= MOST
 
 
-def test_what_is_put_again_or_dropped_counts_no_more() -> None:
+def test_replaced_and_dropped_jobs_no_longer_count() -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     first = job(input_json=LARGE)
     assert first.job is not None
@@ -61,7 +61,7 @@ def test_what_is_put_again_or_dropped_counts_no_more() -> None:
     assert (len(hot), hot.bytes) == (0, 0)
 
 
-def test_a_job_larger_than_all_room_is_not_kept() -> None:
+def test_a_job_larger_than_the_cache_is_not_kept() -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     hot.put(job(input_json="x" * MOST))
     assert (len(hot), hot.bytes) == (0, 0)

@@ -59,7 +59,7 @@ async def three(client: object, job: Job, order: str, days: int = 3) -> str:
 
 
 @functools.wraps(good)
-def hidden(*args: Any) -> Any:
+def wrapper(*args: Any) -> Any:
     return good(*args)
 
 
@@ -67,7 +67,7 @@ def hidden(*args: Any) -> Any:
     ("function", "says"),
     [
         (plain, "async def plain"),
-        (hidden, "async def good"),
+        (wrapper, "async def good"),
         (lambda job: None, "a lambda cannot run a job"),
         (generator, "is an async generator"),
         (Desk, "Desk is a class"),
@@ -111,7 +111,7 @@ def test_a_function_that_cannot_run_a_job_is_refused(function: Any, says: str | 
     ],
     ids=range(7),
 )
-async def test_whatever_is_async_and_takes_the_job_runs_it(function: Callable[..., Any]) -> None:
+async def test_every_async_callable_that_takes_the_job_runs_it(function: Callable[..., Any]) -> None:
     handler = Worker().job("t")(function)
     arguments = handler.bind({"order": "A-17"})
     job: Any = object()
@@ -120,7 +120,7 @@ async def test_whatever_is_async_and_takes_the_job_runs_it(function: Callable[..
 
 
 @pytest.mark.parametrize("decorated", [good, plain, Desk, Desk(), functools.partial(good)], ids=range(5))
-def test_without_parentheses_it_says_how_to_write_it(decorated: Any) -> None:
+def test_a_decorator_without_parentheses_says_how_to_write_it(decorated: Any) -> None:
     worker = Worker()
     with pytest.raises(TypeError, match=r'write @worker\.job\("\w+"\)'):
         worker.job(decorated)
@@ -128,7 +128,7 @@ def test_without_parentheses_it_says_how_to_write_it(decorated: Any) -> None:
 
 
 @pytest.mark.parametrize("job_type", [None, 5, b"refund", ["refund"], object()], ids=range(5))
-def test_a_job_type_is_text(job_type: Any) -> None:
+def test_a_job_type_must_be_valid_text(job_type: Any) -> None:
     with pytest.raises(TypeError, match="must be a str"):
         Worker().job(job_type)
 
@@ -173,7 +173,7 @@ def test_client_and_server_agree_on_job_types(job_type: str) -> None:
         check_job_type(job_type)
 
 
-def test_a_type_has_one_function() -> None:
+def test_a_job_type_has_one_function() -> None:
     worker = Worker()
     worker.job("t")(good)
     with pytest.raises(ValueError, match="'t' has a function already, good: give this one another"):
@@ -181,7 +181,7 @@ def test_a_type_has_one_function() -> None:
     assert [handler.function for handler in worker.jobs] == [good]
 
 
-def test_a_function_may_have_several_types() -> None:
+def test_a_function_may_have_several_job_types() -> None:
     worker = Worker()
     worker.job("a")(worker.job("b")(good))
     assert {handler.job_type: handler.function for handler in worker.jobs} == {"a": good, "b": good}
@@ -190,7 +190,7 @@ def test_a_function_may_have_several_types() -> None:
 async def opaque(job: Job, desk: Desk) -> None: ...
 
 
-async def test_a_parameter_that_no_input_fits_is_told_at_the_start() -> None:
+async def test_a_parameter_that_no_input_fits_is_reported_at_decoration() -> None:
     worker = Worker("127.0.0.1:1")
     worker.job("t")(opaque)
     with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'desk'"):

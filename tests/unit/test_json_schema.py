@@ -31,7 +31,7 @@ def doubling(length: int) -> SchemaForm:
     return schema(**{"$defs": {**defs, f"d{length}": {}}, "$ref": "#/$defs/d0"})
 
 
-def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
+def nest_unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
     """Schemas in one another, each of which looks a second time at what the inner one has left."""
     inner: dict[str, Any] = {"properties": {"a": {}}}
     for _ in range(levels):
@@ -75,11 +75,11 @@ def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
         (schema(**{"$schema": 5}), "unknown $schema"),
         (doubling(12), "3000 parts"),
         (doubling(500), "references"),
-        (unevaluated(7, "if", "unevaluatedProperties"), "3000 parts"),
-        (unevaluated(7, "allOf", "unevaluatedItems"), "3000 parts"),
+        (nest_unevaluated(7, "if", "unevaluatedProperties"), "3000 parts"),
+        (nest_unevaluated(7, "allOf", "unevaluatedItems"), "3000 parts"),
     ],
 )
-def test_refused_schemas(form: SchemaForm, words: str) -> None:
+def test_unsupported_schemas_are_refused(form: SchemaForm, words: str) -> None:
     start = time.process_time()
     assert words in faults(form)["schema_json"]
     assert time.process_time() - start < 1
@@ -97,7 +97,7 @@ def test_refused_schemas(form: SchemaForm, words: str) -> None:
         doubling(5),
     ],
 )
-def test_allowed_schemas(form: SchemaForm) -> None:
+def test_supported_schemas_are_accepted(form: SchemaForm) -> None:
     assert faults(form) == {}
 
 
@@ -241,7 +241,7 @@ LONG = "ab" * 60_000
         ),
     ],
 )
-def test_what_may_take_long_is_not_done_between_two_commands(form: Any, values: dict[str, Any]) -> None:
+def test_expensive_judgements_are_left_to_a_child_process(form: Any, values: dict[str, Any]) -> None:
     text = json.dumps(values)
     with pytest.raises(Unjudged) as caught:
         validate_values(form, text, max_bytes=LIMITS.max_values_bytes)
@@ -257,7 +257,7 @@ def test_what_may_take_long_is_not_done_between_two_commands(form: Any, values: 
         validate_values(form, text, max_bytes=9**9, judgement=other)
 
 
-def test_more_work_than_is_ever_tried_is_refused() -> None:
+def test_a_schema_with_too_much_work_is_refused() -> None:
     form = schema(properties={"v": {"items": {"anyOf": [{"const": i} for i in range(1_400)]}}})
     found = problems(form, {"v": [0] * 85_000})
     assert list(found) == ["values_json"]

@@ -39,15 +39,15 @@ async def fill(judges: Judges, subject: str, count: int, namespace: str = "") ->
     return [await ask(judges, subject, namespace or f"n{n}", f"{subject}{n}") for n in range(count)]
 
 
-def refused(tasks: list[asyncio.Task[Found]]) -> list[bool]:
+def refusals(tasks: list[asyncio.Task[Found]]) -> list[bool]:
     return [t.done() and isinstance(t.exception(), QueueFull) for t in tasks]
 
 
-async def test_one_principal_has_few_in_all_namespaces_together() -> None:
+async def test_one_principals_waiting_answers_are_limited_over_all_namespaces() -> None:
     judges = Stopped()
     tasks = await fill(judges, "eve", WAITING)
     # One of them is being judged and waits no more.
-    assert refused(tasks) == [False] * (WAITING_OF_ONE + 1) + [True] * (WAITING - WAITING_OF_ONE - 1)
+    assert refusals(tasks) == [False] * (WAITING_OF_ONE + 1) + [True] * (WAITING - WAITING_OF_ONE - 1)
     judges.close()
 
 
@@ -57,10 +57,10 @@ async def test_a_full_queue_admits_another_principal() -> None:
     tasks = await fill(judges, "first", 1)
     for n in range(WAITING // WAITING_OF_ONE):
         tasks += await fill(judges, f"eve{n}-", WAITING_OF_ONE)
-    assert not any(refused(tasks))
+    assert not any(refusals(tasks))
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
-    assert sum(refused(tasks)) == 1
+    assert sum(refusals(tasks)) == 1
     judges.close()
 
 
@@ -69,21 +69,21 @@ async def test_a_full_namespace_admits_another_principal() -> None:
     tasks = await fill(judges, "eve", WAITING_OF_ONE + 1, "home")
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
-    assert refused(tasks) == [False] * WAITING_OF_ONE + [True]
+    assert refusals(tasks) == [False] * WAITING_OF_ONE + [True]
     judges.close()
 
 
-async def test_equals_do_not_displace_one_another() -> None:
+async def test_principals_with_equal_shares_do_not_displace_one_another() -> None:
     judges = Stopped()
     tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(WAITING_OF_ONE + 1)]
     late = await ask(judges, "late", "home", "late")
-    assert refused([late]) == [True]
-    assert not any(refused(tasks))
+    assert refusals([late]) == [True]
+    assert not any(refusals(tasks))
     judges.close()
 
 
 @pytest.mark.parametrize("namespace", ["", "home"])
-async def test_principals_take_turns(namespace: str) -> None:
+async def test_principals_with_waiting_answers_take_turns(namespace: str) -> None:
     judges = Stopped()
     eve = await fill(judges, "eve", 5, namespace)
     ana = await fill(judges, "ana", 2, "home")

@@ -34,7 +34,7 @@ class Store:
         return {k: v for k, v in (self.living or {}).items() if k in session_ids}
 
 
-async def test_a_sign_of_life_outlives_a_beat_that_could_not_be_written() -> None:
+async def test_a_heartbeat_survives_an_extension_that_could_not_be_written() -> None:
     """The worker is heard again only in a third of its session's time: nobody may forget what it said."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
@@ -53,7 +53,7 @@ async def test_a_sign_of_life_outlives_a_beat_that_could_not_be_written() -> Non
 
 
 @pytest.mark.parametrize(("epoch", "told"), [(2, "moved"), (1, "lost"), (0, "lost")])
-async def test_a_session_that_another_stream_took_over_is_not_lost(epoch: int, told: str) -> None:
+async def test_a_session_taken_over_by_another_stream_is_not_lost(epoch: int, told: str) -> None:
     """Its worker hears of what happens there: a lost lease told here would stop jobs that it holds."""
     store = Store()
     store.living = {"s": epoch} if epoch else {}
@@ -70,7 +70,7 @@ async def test_a_session_that_another_stream_took_over_is_not_lost(epoch: int, t
     assert not keeper.present
 
 
-async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
+async def test_the_last_heartbeat_counts_after_its_stream_has_ended() -> None:
     """A worker reckons from its last frame: the session must not end earlier than that allows."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
@@ -89,7 +89,7 @@ async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
     assert store.beats[1:] == [[("heard", 1)], []]
 
 
-async def test_a_worker_that_comes_back_between_two_beats_keeps_its_session() -> None:
+async def test_a_worker_that_reconnects_between_two_beats_keeps_its_session() -> None:
     """The stream that it left was heard too, at the older epoch; a session is extended once."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)

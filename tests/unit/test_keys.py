@@ -26,7 +26,7 @@ MEANS = {
 }
 
 
-def test_the_table() -> None:
+def test_the_table_gives_every_decision_one_key() -> None:
     """Every decision has one key, and every key one meaning; programs get the same table."""
     assert {key.key: str(key.action) for key in KEYS} == MEANS
     assert {key.decision for key in KEYS} == {None, *DecisionKind} - {DecisionKind.UNSPECIFIED}
@@ -35,7 +35,7 @@ def test_the_table() -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_only_what_is_offered_does_something(many: bool) -> None:
+def test_only_keys_of_offered_decisions_act(many: bool) -> None:
     found = actions(prompt(decisions=((ACCEPT, "Ship it"), (REJECT, "No"))), fillable=False, many=many)
     assert found["a"] is found["approve"] is found["accept"] is found["ship it"] is Action.APPROVE
     assert found["r"] is found["no"] is Action.REJECT

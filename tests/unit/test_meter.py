@@ -18,13 +18,11 @@ from tests.support.aggregates import question
 from tests.support.storage import event, new_job, new_prompt
 
 
-def told(*events: Event, prompts: tuple[Prompt, ...] = (), **job: object) -> Committed:
+def commit_of(*events: Event, prompts: tuple[Prompt, ...] = (), **job: object) -> Committed:
     return Committed(new_job(**job), prompts, events)
 
 
-def resolved(
-    prompt: Prompt, state: PromptState, seconds: float, source: AnswerSource | None = None
-) -> Prompt:
+def resolve(prompt: Prompt, state: PromptState, seconds: float, source: AnswerSource | None = None) -> Prompt:
     at = prompt.created_at + timedelta(seconds=seconds)
     answer = None
     if source is not None:
@@ -45,7 +43,7 @@ def test_a_histogram_counts_each_value_in_one_bucket() -> None:
     assert [s.labels.get("le") for s in samples] == ["1", "5", "10", "+Inf", None, None]
 
 
-def test_names_are_bounded() -> None:
+def test_names_beyond_the_limit_share_one_label() -> None:
     names = Names(2)
     assert [names.label(n) for n in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
     numbers = {("a", "1m"): 1.0, ("c", "1m"): 2.0, ("d", "1m"): 3.0, ("d", "5m"): 4.0}
@@ -53,7 +51,7 @@ def test_names_are_bounded() -> None:
     assert _limit_labels({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
 
 
-def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
+def test_invented_kinds_and_types_share_one_series() -> None:
     meter = Meter()
     for n in range(500):
         job = new_job(job_type=f"t{n}")
@@ -65,7 +63,7 @@ def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:
     assert meter.asked["other"] == 500 - catalogue.MOST_KINDS
 
 
-def test_outcomes_and_the_latency_of_peoples_answers() -> None:
+def test_outcomes_and_the_latency_of_answers_are_counted() -> None:
     meter = Meter()
     job = new_job()
     made = {
@@ -76,9 +74,11 @@ def test_outcomes_and_the_latency_of_peoples_answers() -> None:
         "superseded": (EventType.PROMPT_SUPERSEDED, PromptState.SUPERSEDED, 5.0, None),
     }
     for kind, (type, state, seconds, source) in made.items():
-        prompt = resolved(new_prompt(job, question(kind=kind)), state, seconds, source)
+        prompt = resolve(new_prompt(job, question(kind=kind)), state, seconds, source)
         bystander = new_prompt(job, question(kind="open"))
-        meter.on_commit([told(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))])
+        meter.on_commit(
+            [commit_of(event(job, type, prompt_id=prompt.prompt_id), prompts=(bystander, prompt))]
+        )
     assert meter.resolved == {
         ("human", "answered"): 1,
         ("default", "defaulted"): 1,
@@ -93,17 +93,17 @@ def test_outcomes_and_the_latency_of_peoples_answers() -> None:
 def test_a_resolution_is_counted_once_however_often_its_prompt_changes_later() -> None:
     meter = Meter()
     job = new_job()
-    prompt = resolved(new_prompt(job), PromptState.ANSWERED, 3, AnswerSource.HUMAN)
+    prompt = resolve(new_prompt(job), PromptState.ANSWERED, 3, AnswerSource.HUMAN)
     meter.on_commit(
-        [told(event(job, EventType.PROMPT_ANSWERED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
+        [commit_of(event(job, EventType.PROMPT_ANSWERED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
     meter.on_commit(
-        [told(event(job, EventType.PROMPT_CONSUMED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
+        [commit_of(event(job, EventType.PROMPT_CONSUMED, prompt_id=prompt.prompt_id), prompts=(prompt,))]
     )
     assert sum(meter.resolved.values()) == 1
 
 
-def test_ends_of_jobs_lost_leases_refused_answers() -> None:
+def test_job_ends_lost_leases_and_refused_answers_are_counted() -> None:
     meter = Meter()
     for state, type in (
         (JobState.COMPLETED, EventType.JOB_COMPLETED),
@@ -116,14 +116,14 @@ def test_ends_of_jobs_lost_leases_refused_answers() -> None:
         meter.on_commit([Committed(job, (), (event(job, type),))])
     job = new_job()
     for status in ("INVALID", "STALE"):
-        meter.on_commit([told(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
-    meter.on_commit([told(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
+        meter.on_commit([commit_of(event(job, EventType.ANSWER_REFUSED, data={"status": status}))])
+    meter.on_commit([commit_of(event(job, EventType.ANSWER_LATE, data={"status": "CLOSED"}))])
     assert meter.ended == {("refund", s): 1 for s in ("COMPLETED", "FAILED", "CANCELLED")}
     assert meter.leases_lost == {"refund": 1}
     assert meter.refused == {"INVALID": 1, "STALE": 1, "CLOSED": 1}
 
 
-def test_batches_and_writes() -> None:
+def test_batches_and_writes_are_counted() -> None:
     meter = Meter()
     for commands in (1, 3, 300):
         meter.on_batch(commands)
@@ -136,11 +136,11 @@ def test_batches_and_writes() -> None:
     assert meter.batches_failed == 1
 
 
-def test_there_is_a_class_for_each_age() -> None:
+def test_every_age_has_a_class() -> None:
     assert len(catalogue.AGE_CLASSES) == len(AGES) + 1
 
 
-def test_the_catalogue_is_in_order() -> None:
+def test_the_catalogue_is_sorted_and_complete() -> None:
     names = [metric.name for metric in catalogue.CATALOGUE]
     assert len(names) == len(set(names)) > 25
     for metric in catalogue.CATALOGUE:

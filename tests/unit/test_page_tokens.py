@@ -18,13 +18,13 @@ SECRET = b"s" * 32
 
 
 @given(st.lists(st.none() | st.integers() | st.text(st.characters(exclude_categories=("Cs",)))))
-def test_a_token_gives_its_cursor_back(cursor: list[Any]) -> None:
+def test_a_token_returns_its_cursor(cursor: list[Any]) -> None:
     token = seal(SECRET, "q", cursor)
     assert unseal(SECRET, "q", token) == cursor
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
-def test_of_another_query_or_service_it_is_refused() -> None:
+def test_a_token_of_another_query_or_service_is_refused() -> None:
     token = seal(SECRET, "q", [1, None, "x"])
     for secret, query in ((SECRET, "p"), (b"t" * 32, "q"), (SECRET, "")):
         with pytest.raises(BadPageToken):
@@ -43,7 +43,7 @@ def test_a_changed_or_invented_token_is_refused() -> None:
             unseal(SECRET, "q", invented)
 
 
-def test_a_digest_is_of_what_is_asked_not_of_its_order() -> None:
+def test_a_digest_ignores_the_order_of_a_query() -> None:
     def query(**given: Any) -> str:
         viewer = Principal("ada", frozenset({Role.CONSOLE, Role.CLIENT}), ("a",), frozenset("xyz"))
         return digest_of("ListPrompts", PromptFilter("a", viewer, **given))

@@ -80,7 +80,7 @@ def test_every_command_of_the_api_has_its_roles() -> None:
 
 @pytest.mark.parametrize("kind", ROLES, ids=lambda k: k.__name__)
 @pytest.mark.parametrize("role", Role)
-def test_one_role_at_a_time(kind: type[c.Command], role: Role) -> None:
+def test_a_command_is_allowed_only_with_one_of_its_roles(kind: type[c.Command], role: Role) -> None:
     needed, act = ROLES[kind]
     who = Principal("somebody", frozenset({role}))
     if role is Role.ADMIN or role in needed:
@@ -92,7 +92,7 @@ def test_one_role_at_a_time(kind: type[c.Command], role: Role) -> None:
 
 
 @pytest.mark.parametrize("kind", ROLES, ids=lambda k: k.__name__)
-def test_nobody_may_do_nothing(kind: type[c.Command]) -> None:
+def test_a_principal_without_roles_is_refused_every_command(kind: type[c.Command]) -> None:
     with pytest.raises(PermissionDenied):
         ROLES[kind][1](waiting(), Principal("nina"))
 
@@ -118,7 +118,7 @@ def test_a_prompt_of_another_namespace_does_not_exist(kind: type[c.OnPrompt]) ->
         ROLES[kind][1](waiting(), STRANGER)
 
 
-def test_a_namespace_that_is_not_ones_own_cannot_be_named() -> None:
+def test_a_foreign_namespace_is_refused() -> None:
     with pytest.raises(PermissionDenied) as refused:
         JobWorld().create(namespace="elsewhere")
     assert refused.value.metadata == {"needs": "namespace elsewhere"}
@@ -127,7 +127,7 @@ def test_a_namespace_that_is_not_ones_own_cannot_be_named() -> None:
     assert JobWorld().create(principal=two, namespace="second").job.namespace == "second"
 
 
-def test_a_namespace_of_everybodys_is_a_name_too() -> None:
+def test_a_star_allows_only_valid_namespace_names() -> None:
     for namespace in ("a\0b", "no spaces", "x" * 129, ""):
         with pytest.raises(InvalidField, match="namespace"):
             JobWorld().create(principal=SYSTEM, namespace=namespace)
@@ -156,7 +156,7 @@ EITHER = question(audience=Audience(frozenset({"bob"}), frozenset({"law"})))
         (EITHER, STRANGER, False),
     ],
 )
-def test_the_audience_sees_and_answers_and_nobody_else_knows(
+def test_only_the_audience_sees_and_answers_a_prompt(
     content: PromptContent, who: Principal, sees: bool
 ) -> None:
     world = waiting(content)
@@ -185,7 +185,7 @@ def test_the_refusal_of_a_hidden_prompt_is_that_of_a_missing_one() -> None:
     assert len(texts) == 1
 
 
-def test_who_may_read_a_prompt() -> None:
+def test_a_prompt_is_readable_by_its_audience_and_its_asker() -> None:
     prompt = waiting(ONLY_BOB).prompt()
     asker = Principal("x", frozenset({Role.WORKER}))
     for who, reads in [
@@ -200,7 +200,7 @@ def test_who_may_read_a_prompt() -> None:
         assert prompt.is_visible_to(who) is reads
 
 
-def test_the_askers_side_withdraws_whatever_the_audience() -> None:
+def test_the_asker_withdraws_a_prompt_of_any_audience() -> None:
     world = waiting(ONLY_BOB)
     world.on_prompt(c.CancelPrompt)
     assert world.answer(principal=BOB).status is AnswerStatus.CLOSED
@@ -214,7 +214,7 @@ def test_a_worker_without_a_token_does_not_write_the_understanding() -> None:
             world.on_job(c.UpdateUnderstanding, principal=who, token=token, values={"complete": True})
 
 
-def test_errors_never_tell_more_than_ids() -> None:
+def test_errors_contain_ids_only() -> None:
     world = waiting(question("A secret title", body="A secret body"))
     for act in (
         lambda: world.answer(principal=STRANGER),

@@ -66,7 +66,7 @@ def test_the_prompt_is_found_by_its_id_too() -> None:
     assert missing.value.metadata == {"prompt_id": "another"}
 
 
-def test_the_live_holder_goes_on_with_the_same_token() -> None:
+def test_the_live_holder_continues_with_the_same_token() -> None:
     world = waiting()
     token = world.job.token
     world.answer()
@@ -76,7 +76,7 @@ def test_the_live_holder_goes_on_with_the_same_token() -> None:
     assert (world.guard.session.session_id, world.guard.session.epoch) == (S1.session_id, 0)
 
 
-def test_a_job_whose_holder_is_dead_waits_for_another_worker() -> None:
+def test_a_job_whose_holder_has_expired_waits_for_another_worker() -> None:
     world = waiting()
     world.dead.add(S1.session_id)
     world.tick(HOUR).answer()
@@ -107,7 +107,7 @@ def test_only_the_last_blocking_prompt_moves_the_job() -> None:
     assert world.state is JobState.RUNNING
 
 
-def test_one_of_several_answers_wins_and_the_others_are_told_who() -> None:
+def test_one_of_several_answers_wins_and_the_others_learn_the_winner() -> None:
     world = waiting()
     world.answer("first", principal=BOB, decision=Decision.REJECT)
     late = world.answer("second", principal=ANN)
@@ -118,7 +118,7 @@ def test_one_of_several_answers_wins_and_the_others_are_told_who() -> None:
 
 
 @pytest.mark.parametrize("how", ["complete", "cancel", "fail", "expire"])
-def test_a_late_answer_is_kept_and_resolves_nothing(how: str) -> None:
+def test_a_late_answer_is_recorded_and_resolves_nothing(how: str) -> None:
     world = waiting(deadline(FinalAction.EXPIRE))
     match how:
         case "expire":
@@ -158,7 +158,7 @@ def test_an_answer_to_what_was_shown_before_an_amendment_is_stale() -> None:
     assert world.answer("to-1", revision=1).status is AnswerStatus.STALE, "a verdict is final"
 
 
-def test_an_invalid_answer_says_why_field_by_field_and_the_prompt_stays_open() -> None:
+def test_an_invalid_answer_reports_its_fields_and_leaves_the_prompt_open() -> None:
     world = waiting(question(form=AMOUNT))
     for number, (fields, violated) in enumerate(
         [
@@ -214,7 +214,7 @@ def test_edits_replace_editable_contents() -> None:
         ({"edits": (Edit("x", "y" * 300_000), Edit("z", "y" * 300_000))}, "edits"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_at_the_door(fields: dict[str, str], field: str) -> None:
+def test_an_answer_that_cannot_be_stored_is_refused(fields: dict[str, str], field: str) -> None:
     world = waiting()
     with pytest.raises(InvalidField) as refused:
         world.answer(**{"answer_id": "a1", **fields})  # type: ignore[arg-type]
@@ -259,7 +259,7 @@ def test_an_answer_id_is_a_name_within_its_prompt() -> None:
     assert (reply.status, reply.replayed) == (AnswerStatus.ACCEPTED, False)
 
 
-def test_a_claim_keeps_others_from_answering_until_it_runs_out() -> None:
+def test_a_claim_keeps_others_from_answering_until_it_expires() -> None:
     world = waiting()
     claimed = world.on_prompt(c.ClaimPrompt, principal=BOB, duration=timedelta(minutes=2))
     assert (claimed.claimed_by, claimed.claimed_until) == ("bob", world.now + timedelta(minutes=2))
@@ -279,7 +279,7 @@ def test_a_claim_keeps_others_from_answering_until_it_runs_out() -> None:
     assert world.answer(principal=ANN).prompt.claimed_by == ""
 
 
-def test_the_claimant_answers_extends_and_gives_back() -> None:
+def test_the_claimant_may_answer_extend_and_release() -> None:
     world = waiting()
     first = world.on_prompt(c.ClaimPrompt, principal=BOB)
     assert first.claimed_until == world.now + world.limits.claim_default
@@ -296,7 +296,7 @@ def test_the_claimant_answers_extends_and_gives_back() -> None:
         world.on_prompt(c.ClaimPrompt, principal=BOB)
 
 
-def test_withdrawing_a_prompt_lets_the_job_go_on() -> None:
+def test_withdrawing_a_prompt_lets_the_job_continue() -> None:
     world = waiting()
     prompt = world.on_prompt(c.CancelPrompt, reason="solved")
     assert (prompt.state, world.state) == (PromptState.CANCELLED, JobState.RUNNING)

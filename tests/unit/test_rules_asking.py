@@ -73,7 +73,7 @@ def test_the_same_question_again_is_the_same_prompt_with_its_answer() -> None:
         {"decisions": (DecisionOption(Decision.ACCEPT, "Yes"),)},
     ],
 )
-def test_what_people_see_is_the_question(seen: dict[str, Any]) -> None:
+def test_changing_visible_content_amends_the_question(seen: dict[str, Any]) -> None:
     world = waiting()
     first = world.prompt()
     asked = world.ask("a", replace(question(), **seen))
@@ -95,7 +95,7 @@ def test_what_people_see_is_the_question(seen: dict[str, Any]) -> None:
         {"timeout": HOUR},
     ],
 )
-def test_routing_and_time_do_not_make_another_question(unseen: dict[str, Any]) -> None:
+def test_changing_routing_or_times_keeps_the_question(unseen: dict[str, Any]) -> None:
     world = waiting()
     asked = world.ask("a", replace(question(), **unseen))
     assert (asked.replayed, asked.prompt.revision, world.change) == (True, 1, None)
@@ -110,7 +110,7 @@ def test_defaults_are_filled_in_before_the_question_is_compared() -> None:
     assert world.ask("a", question(kind="approval", decisions=unlabelled)).replayed
 
 
-def test_a_digest_is_of_the_content_as_it_is_stored() -> None:
+def test_a_digest_is_computed_from_the_stored_content() -> None:
     given = question(kind="approval")
     assert given.digest, "asked for before the decisions are filled in"
     world = waiting(given)
@@ -119,7 +119,7 @@ def test_a_digest_is_of_the_content_as_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize("how", ["answer", "withdraw", "expire"])
-def test_a_closed_key_does_not_take_another_question(how: str) -> None:
+def test_another_question_under_a_closed_key_is_refused(how: str) -> None:
     world = waiting(deadline(FinalAction.EXPIRE))
     if how == "answer":
         world.answer()
@@ -138,7 +138,7 @@ def test_a_closed_key_does_not_take_another_question(how: str) -> None:
     }
 
 
-def test_an_amendment_starts_the_deadline_anew_and_keeps_the_claim() -> None:
+def test_an_amendment_restarts_the_deadline_and_keeps_the_claim() -> None:
     world = waiting(deadline(FinalAction.EXPIRE))
     world.on_prompt(c.ClaimPrompt)
     world.tick(timedelta(minutes=30))
@@ -158,7 +158,7 @@ def test_an_amendment_may_stop_blocking_or_start_to() -> None:
     assert (world.state, world.job.open_blocking) == (JobState.PENDING_HITL, 1)
 
 
-def test_a_prompt_takes_the_place_of_others_in_one_change() -> None:
+def test_a_prompt_supersedes_others_in_one_change() -> None:
     world = waiting()
     world.ask("b", question("Aside?", blocking=False))
     asked = world.ask("c", question("Both?"), supersedes=("a", "b"))
@@ -175,13 +175,13 @@ def test_a_prompt_takes_the_place_of_others_in_one_change() -> None:
     assert (asked.prompt.round, world.job.open_prompts, world.state) == (3, 1, JobState.PENDING_HITL)
 
 
-def test_a_successor_that_does_not_block_lets_the_job_go_on() -> None:
+def test_a_superseding_prompt_that_does_not_block_lets_the_job_continue() -> None:
     world = waiting()
     world.ask("b", question("By the way?", blocking=False), supersedes=("a",))
     assert (world.state, world.job.open_prompts, world.job.open_blocking) == (JobState.RUNNING, 1, 0)
 
 
-def test_superseding_what_is_closed_changes_nothing_and_what_is_unknown_is_refused() -> None:
+def test_superseding_a_closed_prompt_changes_nothing_and_an_unknown_one_is_refused() -> None:
     world = waiting()
     world.answer()
     world.ask("b", supersedes=("a",))
@@ -192,7 +192,7 @@ def test_superseding_what_is_closed_changes_nothing_and_what_is_unknown_is_refus
     assert world.prompt("b").is_open
 
 
-def test_receipts_are_kept_once() -> None:
+def test_a_receipt_is_recorded_once() -> None:
     world = waiting()
     world.answer()
     prompt_id = world.prompt().prompt_id
@@ -204,7 +204,7 @@ def test_receipts_are_kept_once() -> None:
     assert (world.change, world.prompt()) == (None, before)
 
 
-def test_there_is_nothing_to_confirm_of_an_open_or_unknown_prompt() -> None:
+def test_a_receipt_for_an_open_or_unknown_prompt_is_refused() -> None:
     world = waiting()
     with pytest.raises(IllegalState):
         world.on_job(c.AcknowledgePrompts, prompt_ids=(world.prompt().prompt_id,))
@@ -212,7 +212,7 @@ def test_there_is_nothing_to_confirm_of_an_open_or_unknown_prompt() -> None:
         world.on_job(c.AcknowledgePrompts, prompt_ids=("another",))
 
 
-def test_asking_when_a_due_prompt_ends_the_job_says_that_the_lease_is_lost() -> None:
+def test_asking_after_a_due_prompt_ended_the_job_reports_a_lost_lease() -> None:
     world = waiting(deadline(FinalAction.FAIL_JOB))
     world.tick(HOUR)
     with pytest.raises(LeaseLost):
@@ -220,7 +220,7 @@ def test_asking_when_a_due_prompt_ends_the_job_says_that_the_lease_is_lost() -> 
     assert world.state is JobState.FAILED
 
 
-def test_asking_again_after_the_deadline_tells_that_nobody_answered() -> None:
+def test_asking_again_after_the_deadline_returns_the_expired_prompt() -> None:
     world: JobWorld = waiting(deadline(FinalAction.EXPIRE))
     asked = world.tick(HOUR).ask("a", deadline(FinalAction.EXPIRE))
     assert asked.replayed

@@ -21,7 +21,7 @@ def pending() -> JobWorld:
     return world
 
 
-def parked() -> JobWorld:
+def world_with_parked_job() -> JobWorld:
     return waiting().release()
 
 
@@ -31,8 +31,8 @@ def workerless() -> JobWorld:
     return world
 
 
-@pytest.mark.parametrize("situation", [pending, parked, workerless])
-def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], JobWorld]) -> None:
+@pytest.mark.parametrize("situation", [pending, world_with_parked_job, workerless])
+def test_a_job_without_a_holder_is_cancelled_at_once(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     job = world.cancel("not needed")
     assert (job.state, job.cancel_reason, job.completed_at) == (
@@ -49,7 +49,7 @@ def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], Jo
 
 
 @pytest.mark.parametrize("situation", [running, waiting])
-def test_the_cancel_of_a_held_job_is_a_wish(situation: Callable[[], JobWorld]) -> None:
+def test_cancelling_a_held_job_only_requests_it(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     state = world.state
     job = world.cancel("not needed")
@@ -75,7 +75,7 @@ def test_the_holder_confirms_by_any_way_of_giving_the_job_up(
 
 
 @pytest.mark.parametrize("situation", [running, waiting])
-def test_the_grace_ends_the_job_and_not_early(situation: Callable[[], JobWorld]) -> None:
+def test_the_end_of_the_grace_cancels_the_job_and_not_earlier(situation: Callable[[], JobWorld]) -> None:
     world = situation()
     world.cancel()
     end = world.job.cancel_at
@@ -88,7 +88,7 @@ def test_the_grace_ends_the_job_and_not_early(situation: Callable[[], JobWorld])
     assert world.change is None
 
 
-def test_a_worker_that_is_done_before_it_hears_of_the_wish_has_done_the_job() -> None:
+def test_a_completion_before_the_cancel_request_arrives_completes_the_job() -> None:
     world = running()
     world.cancel()
     job: Job = world.complete()
@@ -97,7 +97,7 @@ def test_a_worker_that_is_done_before_it_hears_of_the_wish_has_done_the_job() ->
     assert world.change is None
 
 
-def test_a_wish_does_not_hinder_people() -> None:
+def test_people_may_answer_while_a_cancel_is_requested() -> None:
     world = waiting()
     world.cancel()
     world.answer()
@@ -105,7 +105,7 @@ def test_a_wish_does_not_hinder_people() -> None:
 
 
 @pytest.mark.parametrize("how", ["answer", "withdraw", "expire", "default"])
-def test_a_wish_whose_holder_is_dead_is_fulfilled_instead_of_finding_another_worker(how: str) -> None:
+def test_a_cancel_request_is_fulfilled_when_the_holder_expires(how: str) -> None:
     world = waiting(deadline(FinalAction.DEFAULT if how == "default" else FinalAction.EXPIRE))
     world.ask("b", question("By the way?", blocking=False))
     world.cancel("not needed")
@@ -122,7 +122,7 @@ def test_a_wish_whose_holder_is_dead_is_fulfilled_instead_of_finding_another_wor
     assert rest == [EventType.PROMPT_CANCELLED, EventType.JOB_CANCELLED]
 
 
-def test_what_has_ended_cannot_be_cancelled_except_by_repetition() -> None:
+def test_an_ended_job_is_not_cancelled_but_a_repeated_cancel_succeeds() -> None:
     world = running()
     world.complete()
     with pytest.raises(IllegalState) as refused:
@@ -137,6 +137,6 @@ def test_what_has_ended_cannot_be_cancelled_except_by_repetition() -> None:
     assert (world.cancel("second"), world.change) == (job, None)
 
 
-def test_a_reason_is_bounded() -> None:
+def test_the_reason_of_a_cancel_is_bounded() -> None:
     with pytest.raises(InvalidField):
         pending().cancel("x" * 1001)

@@ -123,7 +123,7 @@ def contents(draw: st.DrawFn) -> PromptContent:
 
 
 @given(contents())
-def test_every_content_comes_back(content: PromptContent) -> None:
+def test_every_content_survives_its_document(content: PromptContent) -> None:
     text = content_to_json(content)
     again = content_from_json(text)
     assert again == content
@@ -132,7 +132,7 @@ def test_every_content_comes_back(content: PromptContent) -> None:
 
 
 @pytest.mark.parametrize("form", [None, ALL_INPUTS, SchemaForm(SCHEMA)])
-def test_a_checked_content_comes_back(form: Form | None) -> None:
+def test_a_checked_content_survives_its_document(form: Form | None) -> None:
     content = normalise(PromptContent("preview", "Go on?", form=form), Limits(), None)
     assert content_from_json(content_to_json(content)) == content
 
@@ -169,7 +169,7 @@ SENT = [
 
 
 @pytest.mark.parametrize("sent", SENT + NO_JSON)
-def test_values_come_back_byte_for_byte(sent: str) -> None:
+def test_values_survive_byte_for_byte(sent: str) -> None:
     text = answer_to_json(answer(sent))
     again, doc = answer_from_json(text)
     assert again == answer(sent)
@@ -184,7 +184,7 @@ def test_values_come_back_byte_for_byte(sent: str) -> None:
 
 
 @given(values, st.sampled_from([None, 2]), st.booleans(), texts, st.lists(st.builds(Edit, texts, texts)))
-def test_every_answer_comes_back(
+def test_every_answer_survives_its_document(
     sent: dict[str, object], indent: int | None, ascii_only: bool, comment: str, edits: list[Edit]
 ) -> None:
     given_answer = answer(json.dumps(sent, indent=indent, ensure_ascii=ascii_only), comment, tuple(edits))
@@ -194,12 +194,12 @@ def test_every_answer_comes_back(
 
 
 @pytest.mark.parametrize("state", [PromptState.EXPIRED, PromptState.CANCELLED, PromptState.SUPERSEDED])
-def test_a_resolution_without_an_answer_comes_back(state: PromptState) -> None:
+def test_a_resolution_without_an_answer_survives_its_document(state: PromptState) -> None:
     resolution = Resolution(state, "system", AT, 'why "not"')
     assert resolution_from_json(resolution_to_json(resolution)) == resolution
 
 
-def test_arrays_grow_without_being_written_anew() -> None:
+def test_arrays_grow_without_being_rewritten() -> None:
     one = append_to_array(" [\n ] ", {"a": 'x"y', "v": '{ "n": 1.0 }'}, raw=("v",))
     assert one == '[{"a":"x\\"y","v":{ "n": 1.0 }}]'
     assert append_to_array(one, {"b": None}) == '[{"a":"x\\"y","v":{ "n": 1.0 }},{"b":null}]'

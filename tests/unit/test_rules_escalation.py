@@ -39,12 +39,12 @@ ADDED = EscalationStep(HOUR, people("bob"))
 TURNED = EscalationStep(HOUR, people("bob"), replace=True)
 
 
-def pressed(*steps: EscalationStep, **fields: Any) -> PromptContent:
+def escalating(*steps: EscalationStep, **fields: Any) -> PromptContent:
     return question(**{"audience": LAW, "escalation": steps, **fields})
 
 
 def test_a_step_is_taken_once_not_early_and_guarded_by_the_databases_clock() -> None:
-    world = waiting(pressed(ADDED))
+    world = waiting(escalating(ADDED))
     due = world.now + HOUR
     assert world.on_job(c.RunDue) == due
     world.tick(HOUR - INSTANT).expire()
@@ -74,7 +74,7 @@ def test_a_step_is_taken_once_not_early_and_guarded_by_the_databases_clock() -> 
 
 
 def test_a_step_raises_the_version_and_not_the_revision() -> None:
-    world = waiting(pressed(EscalationStep(HOUR, people("bob"), raise_priority=7)))
+    world = waiting(escalating(EscalationStep(HOUR, people("bob"), raise_priority=7)))
     shown = world.prompt()
     world.tick(HOUR).expire()
     now = world.prompt()
@@ -86,15 +86,15 @@ def test_a_step_raises_the_version_and_not_the_revision() -> None:
 
 
 def test_asking_again_after_a_step_gives_the_same_prompt() -> None:
-    world = waiting(pressed(TURNED))
+    world = waiting(escalating(TURNED))
     world.tick(HOUR).expire()
-    reply = world.ask("a", pressed(TURNED))
+    reply = world.ask("a", escalating(TURNED))
     assert (reply.replayed, reply.prompt) == (True, world.prompt())
     assert reply.prompt.content.audience == people("bob")
 
 
-def test_a_step_in_place_of_the_others_takes_the_prompt_from_them() -> None:
-    world = waiting(pressed(TURNED))
+def test_a_replacing_step_hides_the_prompt_from_the_former_audience() -> None:
+    world = waiting(escalating(TURNED))
     world.on_prompt(c.ClaimPrompt, duration=2 * HOUR)
     world.tick(HOUR).expire()
     assert not world.prompt().is_for(ANN)
@@ -105,7 +105,7 @@ def test_a_step_in_place_of_the_others_takes_the_prompt_from_them() -> None:
 
 
 def test_a_step_ends_a_claim_and_its_holder_may_still_answer() -> None:
-    world = waiting(pressed(ADDED))
+    world = waiting(escalating(ADDED))
     world.on_prompt(c.ClaimPrompt, duration=2 * HOUR)
     world.tick(HOUR).expire()
     assert (world.prompt().claimed_by, world.prompt().claimed_until) == ("", None)
@@ -114,7 +114,7 @@ def test_a_step_ends_a_claim_and_its_holder_may_still_answer() -> None:
 
 
 def test_an_answer_when_a_step_is_due_takes_the_step_along() -> None:
-    world = waiting(pressed(ADDED, timeout=2 * HOUR)).tick(HOUR)
+    world = waiting(escalating(ADDED, timeout=2 * HOUR)).tick(HOUR)
     assert world.answer().status is AnswerStatus.ACCEPTED
     assert world.events() == [ESCALATED, EventType.PROMPT_ANSWERED]
     assert (world.guard.not_before, world.guard.not_after) == (world.now, world.now + HOUR)
@@ -123,17 +123,17 @@ def test_an_answer_when_a_step_is_due_takes_the_step_along() -> None:
     assert world.prompt().nudges.next_at is None
 
 
-def test_an_answer_of_whom_a_due_step_replaces_comes_too_late() -> None:
-    world = waiting(pressed(TURNED)).tick(HOUR)
+def test_an_answer_from_an_audience_that_a_due_step_replaces_is_late() -> None:
+    world = waiting(escalating(TURNED)).tick(HOUR)
     with pytest.raises(PromptNotFound):
         world.answer()
     assert world.events() == [ESCALATED]
     assert world.prompt().is_open
 
 
-def test_everybody_stays_everybody_unless_replaced() -> None:
+def test_an_open_audience_stays_open_unless_a_step_replaces_it() -> None:
     world = waiting(
-        pressed(ADDED, EscalationStep(2 * HOUR, people("bob"), replace=True), audience=Audience())
+        escalating(ADDED, EscalationStep(2 * HOUR, people("bob"), replace=True), audience=Audience())
     )
     world.tick(HOUR).expire()
     assert world.prompt().content.audience == Audience()
@@ -141,8 +141,8 @@ def test_everybody_stays_everybody_unless_replaced() -> None:
     assert world.prompt().content.audience == people("bob")
 
 
-def test_in_place_of_all_nobody_in_particular_means_everybody() -> None:
-    world = waiting(pressed(EscalationStep(HOUR, replace=True)))
+def test_a_replacing_step_without_names_opens_the_prompt_to_all() -> None:
+    world = waiting(escalating(EscalationStep(HOUR, replace=True)))
     assert not world.prompt().is_for(BOB)
     world.tick(HOUR).expire()
     assert world.prompt().is_for(BOB)
@@ -151,11 +151,11 @@ def test_in_place_of_all_nobody_in_particular_means_everybody() -> None:
 def test_the_priority_is_raised_up_to_the_highest() -> None:
     limits = Limits()
     world = waiting(
-        pressed(EscalationStep(HOUR, raise_priority=2 * limits.priority), priority=-limits.priority)
+        escalating(EscalationStep(HOUR, raise_priority=2 * limits.priority), priority=-limits.priority)
     )
     world.tick(HOUR).expire()
     assert world.prompt().content.priority == limits.priority
-    world = waiting(pressed(EscalationStep(HOUR, raise_priority=9), priority=limits.priority))
+    world = waiting(escalating(EscalationStep(HOUR, raise_priority=9), priority=limits.priority))
     world.tick(HOUR).expire()
     assert world.prompt().content.priority == limits.priority
 
@@ -168,10 +168,10 @@ FINAL = {
 
 
 @pytest.mark.parametrize("final", FINAL)
-def test_what_was_due_while_nobody_was_up_is_done_in_its_order(final: FinalAction) -> None:
+def test_steps_due_during_an_outage_are_taken_in_their_order(final: FinalAction) -> None:
     steps = (ADDED, EscalationStep(2 * HOUR, people("cid")), EscalationStep(3 * HOUR, people("dan")))
     default = DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None
-    world = waiting(pressed(*steps, timeout=4 * HOUR, final_action=final, default_answer=default))
+    world = waiting(escalating(*steps, timeout=4 * HOUR, final_action=final, default_answer=default))
     start = world.now
     world.tick(2 * HOUR + MINUTE).expire()
     assert world.events() == [ESCALATED, ESCALATED]
@@ -188,33 +188,33 @@ def test_what_was_due_while_nobody_was_up_is_done_in_its_order(final: FinalActio
 
 
 def test_steps_of_several_prompts_are_taken_in_the_order_of_their_times() -> None:
-    world = waiting(pressed(EscalationStep(3 * HOUR, people("x")), timeout=5 * HOUR))
-    world.ask("b", pressed(EscalationStep(2 * HOUR, people("y")), EscalationStep(4 * HOUR, people("z"))))
+    world = waiting(escalating(EscalationStep(3 * HOUR, people("x")), timeout=5 * HOUR))
+    world.ask("b", escalating(EscalationStep(2 * HOUR, people("y")), EscalationStep(4 * HOUR, people("z"))))
     world.tick(6 * HOUR).expire()
     told = [(e.type, (e.data or {})["key"]) for e in world.log[-4:]]
     assert told == [(ESCALATED, "b"), (ESCALATED, "a"), (ESCALATED, "b"), (EventType.PROMPT_EXPIRED, "a")]
 
 
 def test_a_failed_job_takes_no_further_step() -> None:
-    world = waiting(pressed(EscalationStep(2 * HOUR, people("x"))))
+    world = waiting(escalating(EscalationStep(2 * HOUR, people("x"))))
     world.ask("b", question(timeout=HOUR, final_action=FinalAction.FAIL_JOB))
     world.tick(3 * HOUR).expire()
     assert ESCALATED not in world.events()
     assert world.state is JobState.FAILED
 
 
-def test_an_end_leaves_nothing_due() -> None:
-    world = waiting(pressed(ADDED, reminders=Reminders(HOUR, HOUR)))
+def test_a_closed_prompt_has_no_due_step() -> None:
+    world = waiting(escalating(ADDED, reminders=Reminders(HOUR, HOUR)))
     world.answer()
     assert world.prompt().due_at is None
     world.tick(24 * HOUR).expire()
     assert world.change is None
 
 
-def test_an_amendment_begins_anew() -> None:
-    world = waiting(pressed(TURNED, reminders=Reminders(HOUR, HOUR)))
+def test_an_amendment_restarts_the_escalation() -> None:
+    world = waiting(escalating(TURNED, reminders=Reminders(HOUR, HOUR)))
     world.tick(HOUR).expire()
-    world.ask("a", pressed(ADDED, title="And now?"))
+    world.ask("a", escalating(ADDED, title="And now?"))
     now = world.prompt()
     assert (now.revision, now.content.audience) == (2, LAW)
     assert now.nudges is not None
@@ -223,8 +223,8 @@ def test_an_amendment_begins_anew() -> None:
     assert world.prompt().nudges is None
 
 
-def test_reminders_come_again_and_again_and_change_nothing_else() -> None:
-    world = waiting(pressed(reminders=Reminders(every=HOUR, after=10 * MINUTE, most=3)))
+def test_reminders_recur_and_change_nothing_else() -> None:
+    world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, most=3)))
     start, shown = world.now, world.prompt()
     world.on_prompt(c.ClaimPrompt, duration=12 * HOUR)
     for count in (1, 2, 3):
@@ -242,17 +242,17 @@ def test_reminders_come_again_and_again_and_change_nothing_else() -> None:
     assert now.version > shown.version, "consoles are told again"
 
 
-def test_missed_reminders_are_one() -> None:
-    world = waiting(pressed(reminders=Reminders(every=HOUR, after=HOUR)))
+def test_missed_reminders_are_merged_into_one() -> None:
+    world = waiting(escalating(reminders=Reminders(every=HOUR, after=HOUR)))
     start = world.now
     world.tick(70 * HOUR + MINUTE).expire()
     assert world.events() == [REMINDED]
     assert world.on_job(c.RunDue) == start + 71 * HOUR, "in the rhythm of before"
 
 
-def test_reminders_come_to_an_end() -> None:
+def test_reminders_stop_after_their_maximum() -> None:
     world = JobWorld(limits=Limits(reminders=2))
-    world.create(pressed(reminders=Reminders(every=HOUR, after=HOUR)))
+    world.create(escalating(reminders=Reminders(every=HOUR, after=HOUR)))
     for _ in range(2):
         world.tick(HOUR).expire()
         assert world.events() == [REMINDED]
@@ -262,29 +262,32 @@ def test_reminders_come_to_an_end() -> None:
 @pytest.mark.parametrize(
     ("content", "fields"),
     [
-        (pressed(*[EscalationStep(n * HOUR, people("x")) for n in range(1, 12)]), {"escalation"}),
-        (pressed(ADDED, ADDED), {"escalation[1].after"}),
+        (escalating(*[EscalationStep(n * HOUR, people("x")) for n in range(1, 12)]), {"escalation"}),
+        (escalating(ADDED, ADDED), {"escalation[1].after"}),
         (
-            pressed(EscalationStep(HOUR, people("x")), EscalationStep(MINUTE, people("y"))),
+            escalating(EscalationStep(HOUR, people("x")), EscalationStep(MINUTE, people("y"))),
             {"escalation[1].after"},
         ),
-        (pressed(ADDED, timeout=HOUR), {"escalation[0].after"}),
-        (pressed(EscalationStep(timedelta(0), people("x"))), {"escalation[0].after"}),
-        (pressed(EscalationStep(timedelta(days=999), people("x"))), {"escalation[0].after"}),
-        (pressed(EscalationStep(HOUR)), {"escalation[0].to"}),
-        (pressed(EscalationStep(HOUR, people(""))), {"escalation[0].to"}),
-        (pressed(EscalationStep(HOUR, people("a\0b"))), {"escalation[0].to"}),
-        (pressed(EscalationStep(HOUR, people(*map(str, range(100))))), {"escalation[0].to"}),
-        (pressed(EscalationStep(HOUR, people("x"), raise_priority=-1)), {"escalation[0].raise_priority"}),
-        (pressed(EscalationStep(HOUR, people("x"), raise_priority=2001)), {"escalation[0].raise_priority"}),
-        (pressed(reminders=Reminders(SECOND / 2, HOUR)), {"reminders.every"}),
-        (pressed(reminders=Reminders(HOUR, timedelta(0))), {"reminders.after"}),
-        (pressed(reminders=Reminders(HOUR, HOUR, -1)), {"reminders.max_count"}),
-        (pressed(reminders=Reminders(HOUR, HOUR, 1001)), {"reminders.max_count"}),
-        (pressed(reminders=Reminders(HOUR, HOUR), timeout=HOUR), {"reminders.after"}),
+        (escalating(ADDED, timeout=HOUR), {"escalation[0].after"}),
+        (escalating(EscalationStep(timedelta(0), people("x"))), {"escalation[0].after"}),
+        (escalating(EscalationStep(timedelta(days=999), people("x"))), {"escalation[0].after"}),
+        (escalating(EscalationStep(HOUR)), {"escalation[0].to"}),
+        (escalating(EscalationStep(HOUR, people(""))), {"escalation[0].to"}),
+        (escalating(EscalationStep(HOUR, people("a\0b"))), {"escalation[0].to"}),
+        (escalating(EscalationStep(HOUR, people(*map(str, range(100))))), {"escalation[0].to"}),
+        (escalating(EscalationStep(HOUR, people("x"), raise_priority=-1)), {"escalation[0].raise_priority"}),
+        (
+            escalating(EscalationStep(HOUR, people("x"), raise_priority=2001)),
+            {"escalation[0].raise_priority"},
+        ),
+        (escalating(reminders=Reminders(SECOND / 2, HOUR)), {"reminders.every"}),
+        (escalating(reminders=Reminders(HOUR, timedelta(0))), {"reminders.after"}),
+        (escalating(reminders=Reminders(HOUR, HOUR, -1)), {"reminders.max_count"}),
+        (escalating(reminders=Reminders(HOUR, HOUR, 1001)), {"reminders.max_count"}),
+        (escalating(reminders=Reminders(HOUR, HOUR), timeout=HOUR), {"reminders.after"}),
     ],
 )
-def test_what_could_not_be_done_is_refused(content: PromptContent, fields: set[str]) -> None:
+def test_impossible_steps_and_reminders_are_refused(content: PromptContent, fields: set[str]) -> None:
     world = running()
     with pytest.raises(InvalidField) as refused:
         world.ask("a", content)
@@ -294,8 +297,8 @@ def test_what_could_not_be_done_is_refused(content: PromptContent, fields: set[s
     assert fields_of(refused.value) == {f"prompt.{field}" for field in fields}
 
 
-def test_as_many_names_as_allowed_are_allowed() -> None:
+def test_a_step_may_name_the_maximum_of_people() -> None:
     many = people(*map(str, range(100)))
-    running().ask("a", pressed(EscalationStep(HOUR, many, replace=True), audience=many))
-    running().ask("a", pressed(EscalationStep(HOUR, many), audience=many))
-    running().ask("a", pressed(EscalationStep(HOUR, many), audience=Audience()))
+    running().ask("a", escalating(EscalationStep(HOUR, many, replace=True), audience=many))
+    running().ask("a", escalating(EscalationStep(HOUR, many), audience=many))
+    running().ask("a", escalating(EscalationStep(HOUR, many), audience=Audience()))

@@ -48,7 +48,7 @@ def test_a_lease_raises_the_token_and_depends_on_the_session() -> None:
     assert world.release().lease(S2, OTHER_WORKER).job.token == 2
 
 
-def test_nothing_is_leased_to_a_session_that_is_known_to_be_dead() -> None:
+def test_nothing_is_leased_to_an_expired_session() -> None:
     world = JobWorld()
     world.create()
     world.dead.add(S1.session_id)
@@ -96,7 +96,7 @@ def test_every_write_depends_on_the_session(kind: type[c.HolderCommand], fields:
         assert world.guard.session == expected
 
 
-def test_a_retryable_failure_waits_longer_each_time() -> None:
+def test_the_backoff_of_a_retryable_failure_grows() -> None:
     world = running(max_attempts=12)
     waits = []
     for _ in range(11):
@@ -110,7 +110,7 @@ def test_a_retryable_failure_waits_longer_each_time() -> None:
     assert (world.job.attempt, world.job.token) == (12, 12)
 
 
-def test_the_last_attempt_fails_for_good() -> None:
+def test_the_last_attempt_fails_the_job() -> None:
     world = running(max_attempts=2)
     job = world.fail()
     assert (job.state, job.attempt, job.failure) == (JobState.PENDING, 2, Failure("E", "no"))
@@ -119,12 +119,12 @@ def test_the_last_attempt_fails_for_good() -> None:
     assert (job.state, job.attempt, job.completed_at) == (JobState.FAILED, 2, world.now)
 
 
-def test_a_failure_that_is_not_retryable_is_the_end() -> None:
+def test_a_failure_that_is_not_retryable_fails_the_job() -> None:
     job = running().fail(retryable=False)
     assert (job.state, job.attempt, job.failure) == (JobState.FAILED, 1, Failure("E", "no"))
 
 
-def test_the_worker_may_choose_the_delay() -> None:
+def test_the_worker_may_choose_the_retry_delay() -> None:
     world = running()
     assert world.fail(retry_delay=HOUR).ready_at == world.now + HOUR
     for wrong in (timedelta(0), -HOUR):
@@ -163,7 +163,7 @@ def test_waiting_for_people_never_counts_as_an_attempt() -> None:
     assert world.job.token == 16
 
 
-def test_a_failure_while_people_are_asked_keeps_their_prompts_open() -> None:
+def test_a_retryable_failure_keeps_open_prompts_open() -> None:
     world = waiting(max_attempts=2)
     job = world.fail()
     assert (job.state, job.attempt, job.session_id) == (JobState.PENDING_HITL, 2, None)
@@ -182,7 +182,7 @@ def test_only_the_session_that_holds_the_job_can_lose_it() -> None:
     assert (world.change, world.state) == (None, JobState.RUNNING)
 
 
-def test_a_result_ends_the_job_and_its_prompts_and_may_be_said_again() -> None:
+def test_a_result_ends_the_job_and_its_prompts_and_may_be_repeated() -> None:
     world = waiting()
     world.ask("b", question("Aside?", blocking=False))
     job = world.complete('{"total": 9007199254740993}')
@@ -200,7 +200,7 @@ def test_a_result_ends_the_job_and_its_prompts_and_may_be_said_again() -> None:
         world.complete(token=2)
 
 
-def test_a_job_without_a_worker_is_completed_by_nobody() -> None:
+def test_completing_a_job_without_a_worker_is_refused() -> None:
     world = JobWorld()
     world.create(question())
     with pytest.raises(LeaseLost):
@@ -227,7 +227,7 @@ def test_progress_is_derived_and_bounded() -> None:
     }
 
 
-def test_a_failure_is_checked_like_everything_else() -> None:
+def test_the_fields_of_a_failure_are_checked() -> None:
     world = running()
     with pytest.raises(InvalidField) as refused:
         world.on_job(c.FailJob, failure=Failure("no code", "\0", "{"), retryable=True, retry_delay=-SECOND)

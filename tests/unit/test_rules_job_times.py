@@ -51,7 +51,7 @@ def test_a_job_is_not_leased_before_its_start(how: str) -> None:
     assert world.guard.not_before == starts
 
 
-def test_a_start_that_has_passed_is_now() -> None:
+def test_a_start_in_the_past_means_now() -> None:
     world = JobWorld()
     world.create(start_at=world.now - HOUR)
     assert world.job.ready_at == world.now
@@ -75,7 +75,7 @@ def test_times_are_part_of_the_request(times: dict[str, Any]) -> None:
             world.create(request_id="r", **other)
 
 
-def test_a_request_without_times_is_digested_as_ever() -> None:
+def test_a_request_without_times_keeps_its_digest() -> None:
     """Or a request that is repeated across an upgrade would be refused."""
     world = JobWorld()
     world.create(request_id="r")
@@ -94,7 +94,7 @@ def test_a_request_without_times_is_digested_as_ever() -> None:
         ({"start_at": JobWorld().now}, True, {"start_time"}),
     ],
 )
-def test_times_that_make_no_sense_are_refused(times: dict[str, Any], prompt: bool, fields: set[str]) -> None:
+def test_contradictory_times_are_refused(times: dict[str, Any], prompt: bool, fields: set[str]) -> None:
     with pytest.raises(InvalidField) as refused:
         JobWorld().create(question() if prompt else None, **times)
     assert fields_of(refused.value) == fields
@@ -132,7 +132,7 @@ def test_the_deadline_ends_a_job_in_every_state(state: str) -> None:
     assert world.change is None
 
 
-def test_an_end_before_the_deadline_is_the_end() -> None:
+def test_a_job_that_ended_before_its_deadline_is_not_changed_by_it() -> None:
     world = running(timeout=HOUR)
     world.tick(HOUR).complete()
     assert world.state is JobState.COMPLETED, "the first commit wins"
@@ -148,7 +148,7 @@ def test_attempts_do_not_move_the_deadline() -> None:
     assert (world.job.expires_at, failure(world)) == (due, "DEADLINE_EXCEEDED")
 
 
-def test_an_answer_after_the_deadline_is_late_and_takes_the_end_along() -> None:
+def test_an_answer_after_the_job_deadline_is_late_and_ends_the_job() -> None:
     world = waiting(timeout=HOUR)
     reply = world.tick(HOUR).answer()
     assert reply.status is AnswerStatus.CLOSED
@@ -163,7 +163,7 @@ def test_asking_after_the_deadline_is_refused() -> None:
     assert (world.state, world.job.rounds) == (JobState.FAILED, 0)
 
 
-def test_who_wished_for_a_cancel_gets_one() -> None:
+def test_a_requested_cancel_decides_the_state_at_the_deadline() -> None:
     world = running(timeout=HOUR)
     world.tick(HOUR).cancel()
     world.expire()
@@ -173,7 +173,7 @@ def test_who_wished_for_a_cancel_gets_one() -> None:
 # --- the run clock ---
 
 
-def test_an_attempt_that_runs_too_long_is_tried_again_and_fails_in_the_end() -> None:
+def test_an_attempt_that_runs_too_long_is_retried_and_finally_fails() -> None:
     world = running(run_timeout=10 * MINUTE, max_attempts=2)
     due = world.now + 10 * MINUTE
     assert world.job.run_until == due
@@ -193,7 +193,7 @@ def test_an_attempt_that_runs_too_long_is_tried_again_and_fails_in_the_end() -> 
     assert (world.state, failure(world)) == (JobState.FAILED, "RUN_TIMEOUT")
 
 
-def test_the_run_clock_stands_still_while_people_are_asked() -> None:
+def test_the_run_clock_stops_while_people_are_asked() -> None:
     world = running(run_timeout=10 * MINUTE)
     world.tick(4 * MINUTE).ask("a")
     assert (world.job.run_until, world.job.run_left) == (None, 6 * MINUTE)
@@ -222,7 +222,7 @@ def test_a_question_that_does_not_block_stops_no_clock() -> None:
     assert failure(world) == "RUN_TIMEOUT"
 
 
-def test_giving_a_job_back_keeps_what_is_left_and_a_failure_gives_all_back() -> None:
+def test_a_release_keeps_the_remaining_run_time_and_a_failure_restores_it() -> None:
     world = running(run_timeout=10 * MINUTE)
     world.tick(4 * MINUTE).release()
     assert world.job.run_left == 6 * MINUTE
@@ -240,21 +240,21 @@ def test_asking_after_the_run_time_is_refused_and_ends_the_attempt() -> None:
     assert (world.state, world.job.attempt, world.job.rounds) == (JobState.PENDING, 2, 0)
 
 
-def test_an_overrun_of_who_was_asked_to_stop_is_the_end() -> None:
+def test_an_overrun_after_a_cancel_request_cancels_the_job() -> None:
     world = running(run_timeout=MINUTE)
     world.tick(MINUTE).cancel()
     world.expire()
     assert world.state is JobState.CANCELLED
 
 
-def test_times_that_passed_together_count_in_their_order() -> None:
+def test_job_times_that_passed_together_count_in_their_order() -> None:
     world = waiting(deadline(FinalAction.EXPIRE, HOUR), timeout=2 * HOUR, run_timeout=10 * MINUTE)
     world.tick(3 * HOUR).expire()
     assert world.events() == [EventType.PROMPT_EXPIRED, EventType.JOB_FAILED]
     assert failure(world) == "DEADLINE_EXCEEDED"
 
 
-def test_without_times_nothing_is_noted() -> None:
+def test_a_job_without_times_has_nothing_due() -> None:
     world = waiting()
     world.answer()
     world.complete()

@@ -46,7 +46,7 @@ def test_an_admin_may_name_the_user() -> None:
     assert fields_of(refused.value) == {"user_id"}
 
 
-def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
+def test_an_equal_request_returns_the_same_job_in_any_state() -> None:
     world = JobWorld()
     first = world.create(request_id="r", labels={"a": "1", "b": "2"}).job
     again = world.create(request_id="r", labels={"b": "2", "a": "1"})
@@ -106,7 +106,7 @@ def test_the_answer_is_the_result_of_a_job_without_a_worker() -> None:
     assert (result["state"], result["answer_id"]) == ("ANSWERED", "a1")
 
 
-def test_a_no_is_a_result_too() -> None:
+def test_a_rejection_is_the_result_of_a_job_without_a_worker() -> None:
     world = JobWorld()
     world.create(question())
     world.answer("a1", "prompt", decision=Decision.REJECT)
@@ -173,7 +173,7 @@ def test_an_update_changes_the_fields_named_in_any_state(situation: str) -> None
         ({"retention": -HOUR}, "job.retention"),
     ],
 )
-def test_updates_are_checked(values: dict[str, Any], field: str) -> None:
+def test_the_fields_of_an_update_are_checked(values: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidField) as refused:
         running().on_job(c.UpdateJob, values=values)
     assert fields_of(refused.value) == {field}
@@ -192,7 +192,7 @@ def test_retention_counts_from_the_end_and_may_change_after_it() -> None:
     assert job.purge_at == end + world.limits.retention_default
 
 
-def test_what_has_ended_is_purged_after_its_retention_and_not_before() -> None:
+def test_an_ended_job_is_purged_after_its_retention_and_not_before() -> None:
     world = running(retention=DAY)
     world.tick(2 * DAY).on_job(c.PurgeJob)
     assert world.change is None, "a job that has not ended is kept"
@@ -206,7 +206,7 @@ def test_what_has_ended_is_purged_after_its_retention_and_not_before() -> None:
     assert world.aggregate == Aggregate()
 
 
-def test_only_what_has_ended_can_be_deleted() -> None:
+def test_only_an_ended_job_can_be_deleted() -> None:
     world = waiting()
     with pytest.raises(IllegalState) as refused:
         world.on_job(c.DeleteJob)

@@ -22,7 +22,7 @@ LIMITS = Limits()
 FORM = Questions((Question(question_id="n", title="?", required=True, input=IntegerInput()),))
 
 
-def refused_fields(content: PromptContent) -> set[str]:
+def fields_in_refusal(content: PromptContent) -> set[str]:
     try:
         normalise(content, LIMITS, START)
     except InvalidField as refused:
@@ -86,9 +86,9 @@ def many(count: int, size: int = 1) -> tuple[Part, ...]:
         ({"body": "x" * 500_000}, {"body": "ä" * 300_000}, "body"),
     ],
 )
-def test_contents(good: dict[str, Any], bad: dict[str, Any], field: str) -> None:
-    assert refused_fields(question(**good)) == set()
-    assert refused_fields(question(**bad)) == {field}
+def test_each_field_of_a_content_is_bounded(good: dict[str, Any], bad: dict[str, Any], field: str) -> None:
+    assert fields_in_refusal(question(**good)) == set()
+    assert fields_in_refusal(question(**bad)) == {field}
 
 
 def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
@@ -97,11 +97,11 @@ def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
     fits = (*many(19, letters), Part("p19", text="x" * (LIMITS.content_bytes - 19 * letters - base)))
     content = normalise(question(parts=fits), LIMITS, START)
     assert len(content_to_json(content).encode()) == LIMITS.content_bytes
-    assert refused_fields(question("Go on??", parts=fits)) == {"contents"}
-    assert refused_fields(question(parts=fits, metadata_json="{}")) == {"contents"}
+    assert fields_in_refusal(question("Go on??", parts=fits)) == {"contents"}
+    assert fields_in_refusal(question(parts=fits, metadata_json="{}")) == {"contents"}
     umlauts = tuple(Part(f"p{i}", text="ä" * 30_000) for i in range(9))
     assert sum(len(p.text) for p in umlauts) < LIMITS.content_bytes
-    assert refused_fields(question(parts=umlauts)) == {"contents"}
+    assert fields_in_refusal(question(parts=umlauts)) == {"contents"}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
     ],
 )
 def test_a_default_must_be_an_answer_that_could_be_given(fields: dict[str, Any], field: str) -> None:
-    assert refused_fields(question(**fields)) == {field}
+    assert fields_in_refusal(question(**fields)) == {field}
 
 
 def test_the_number_of_open_prompts_is_bounded() -> None:
@@ -206,7 +206,7 @@ def test_json_texts_are_bounded(size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"a":1,"a":2}', '"\\u0000"', "NaN", "1e999", "[" * 65 + "]" * 65])
-def test_json_texts_must_be_storable(text: str) -> None:
+def test_json_texts_that_cannot_be_stored_are_refused(text: str) -> None:
     for act in (
         lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
@@ -217,7 +217,7 @@ def test_json_texts_must_be_storable(text: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 86_401])
-def test_claims_are_bounded(seconds: float) -> None:
+def test_the_duration_of_a_claim_is_bounded(seconds: float) -> None:
     world = running()
     world.ask("a")
     with pytest.raises(InvalidField) as refused:

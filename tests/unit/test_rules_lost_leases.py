@@ -28,7 +28,7 @@ def test_a_lease_that_was_never_received_is_no_attempt() -> None:
     assert world.lease().job.token == 2
 
 
-def test_a_job_that_its_worker_had_and_does_not_run_used_an_attempt() -> None:
+def test_a_received_job_that_its_worker_does_not_run_used_an_attempt() -> None:
     world = drop(running(max_attempts=2), received=True)
     assert (world.state, world.job.attempt) == (JobState.PENDING, 2)
     assert world.job.failure is not None
@@ -38,19 +38,19 @@ def test_a_job_that_its_worker_had_and_does_not_run_used_an_attempt() -> None:
 
 
 @pytest.mark.parametrize("received", [True, False])
-def test_a_dropped_job_that_waits_for_people_waits_on(received: bool) -> None:
+def test_a_dropped_job_that_waits_for_people_keeps_waiting(received: bool) -> None:
     world = drop(waiting(max_attempts=1), received=received)
     assert (world.state, world.job.attempt, world.job.session_id) == (JobState.PENDING_HITL, 1, None)
 
 
 @pytest.mark.parametrize("received", [True, False])
-def test_a_dropped_job_with_a_cancel_wish_is_cancelled(received: bool) -> None:
+def test_a_dropped_job_with_a_requested_cancel_is_cancelled(received: bool) -> None:
     world = running()
     world.cancel()
     assert drop(world, received=received).state is JobState.CANCELLED
 
 
-def test_only_the_lease_that_is_meant_is_dropped() -> None:
+def test_only_the_named_lease_is_dropped() -> None:
     world = running().release().lease(S2)
     before = world.job
     drop(world, received=True, token=1, session=S2)
@@ -60,7 +60,7 @@ def test_only_the_lease_that_is_meant_is_dropped() -> None:
     assert world.job is before
 
 
-def test_dropping_depends_on_the_stream_that_says_so() -> None:
+def test_dropping_depends_on_the_epoch_of_the_reporting_stream() -> None:
     """The worker may have resumed its session elsewhere, with the job."""
     world = drop(running(), received=True)
     assert world.guard.session == S1
@@ -78,7 +78,7 @@ def test_an_expired_session_counts_no_attempt_for_what_was_not_received() -> Non
     assert world.state is JobState.FAILED
 
 
-def test_a_job_that_ends_every_worker_before_it_can_confirm_comes_to_an_end() -> None:
+def test_a_job_that_crashes_every_worker_before_its_receipt_fails() -> None:
     world = JobWorld()
     world.limits = replace(Limits(), uncounted_leases=3)
     world.create(max_attempts=2)
@@ -92,7 +92,7 @@ def test_a_job_that_ends_every_worker_before_it_can_confirm_comes_to_an_end() ->
     assert leases == 3 + 2
 
 
-def test_leases_that_were_given_back_are_none_that_were_lost() -> None:
+def test_released_leases_do_not_count_as_lost() -> None:
     """A job that people were asked about often, or whose question had changed for hours, had many leases."""
     world = JobWorld()
     world.limits = replace(Limits(), uncounted_leases=3)

@@ -312,7 +312,7 @@ class OneJob(RuleBasedStateMachine):
 
 TestOneJob = OneJob.TestCase
 TestOneJob.settings = settings(
-    max_examples=40,
+    max_examples=2 * settings.default.max_examples // 5,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],

@@ -174,7 +174,7 @@ SITUATIONS: list[Callable[[JobWorld], None]] = [
 ]
 
 
-def nobody_there(world: JobWorld) -> None:
+def without_consoles(world: JobWorld) -> None:
     world.present = ()
     world.on_job(c.ReviewPresence)
 
@@ -257,7 +257,7 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[JobWorld], Any]]] = {
     "drop": (c.DropLease, drop(received=True)),
     "drop_unreceived": (c.DropLease, drop(received=False)),
     "somebody": (c.ReviewPresence, lambda w: w.on_job(c.ReviewPresence)),
-    "nobody": (c.ReviewPresence, nobody_there),
+    "nobody": (c.ReviewPresence, without_consoles),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),
@@ -352,7 +352,7 @@ withdraw      np   np      pc      P     np  R         np   R    H     R        
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_covers_every_command_and_situation() -> None:
     assert ROWS["command"] == [s.__name__ for s in SITUATIONS]
     assert set(ROWS) - {"command"} == set(COMMANDS)
     assert {kind for kind, _ in COMMANDS.values()} == set(RULES)
@@ -360,7 +360,9 @@ def test_the_table_is_whole() -> None:
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_in_every_situation(name: str, situation: Callable[[JobWorld], None]) -> None:
+def test_every_command_has_its_outcome_in_every_situation(
+    name: str, situation: Callable[[JobWorld], None]
+) -> None:
     world = JobWorld()
     situation(world)
     expected = ROWS[name][SITUATIONS.index(situation)]

@@ -42,13 +42,13 @@ def workerless(content: PromptContent) -> JobWorld:
     return world
 
 
-def asked(content: PromptContent) -> JobWorld:
+def ask(content: PromptContent) -> JobWorld:
     world = running()
     world.ask(content=content)
     return world
 
 
-WAYS = {"ask": (asked, "content."), "create": (workerless, "prompt.")}
+WAYS = {"ask": (ask, "content."), "create": (workerless, "prompt.")}
 BAD = [
     ({"timeout": timedelta(0)}, {"timeout"}),
     ({"timeout": -HOUR}, {"timeout"}),
@@ -76,7 +76,7 @@ BAD = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("times", "fields"), BAD)
-def test_a_new_prompt_with_times_that_make_no_sense_is_refused(
+def test_a_new_prompt_with_contradictory_times_is_refused(
     way: str, times: dict[str, Any], fields: set[str]
 ) -> None:
     ask, prefix = WAYS[way]
@@ -88,7 +88,7 @@ def test_a_new_prompt_with_times_that_make_no_sense_is_refused(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("decision", Decision)
-def test_no_default_authorises_before_people_had_a_moment(way: str, decision: Decision) -> None:
+def test_an_authorising_default_needs_a_minimum_time(way: str, decision: Decision) -> None:
     ask, prefix = WAYS[way]
     short = LEAST - MICROSECOND
     for times in ({"timeout": short}, {"deadline": START + short}):
@@ -102,7 +102,7 @@ def test_no_default_authorises_before_people_had_a_moment(way: str, decision: De
     ask(default(decision, deadline=START + LEAST))
 
 
-def test_the_least_time_of_an_authorising_default_is_a_limit() -> None:
+def test_the_minimum_time_of_an_authorising_default_is_configurable() -> None:
     world = JobWorld(limits=Limits(authorising_default_min=HOUR))
     with pytest.raises(InvalidField, match="at least 3600 s"):
         world.create(default(Decision.ACCEPT, timeout=HOUR - SECOND))
@@ -112,12 +112,12 @@ def test_the_least_time_of_an_authorising_default_is_a_limit() -> None:
 def test_a_short_authorising_default_with_escalation_is_refused_too() -> None:
     step = EscalationStep(timedelta(milliseconds=200), Audience(groups=frozenset({"law"})))
     with pytest.raises(InvalidField) as refused:
-        asked(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))
+        ask(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))
     assert fields_of(refused.value) == {"content.timeout"}
 
 
-def test_a_deadline_becomes_the_prompts_time() -> None:
-    world = asked(question(deadline=START + HOUR))
+def test_a_deadline_sets_when_the_prompt_expires() -> None:
+    world = ask(question(deadline=START + HOUR))
     prompt = world.prompt()
     assert prompt.expires_at == START + HOUR
     assert (prompt.content.timeout, prompt.content.deadline) == (HOUR, None)
@@ -136,8 +136,8 @@ def test_a_deadline_becomes_the_prompts_time() -> None:
         {"deadline": START + 2 * HOUR, "escalation": (EscalationStep(2 * HOUR, raise_priority=1),)},
     ],
 )
-def test_asking_again_returns_the_prompt_and_its_answer_whatever_the_time_is(late: dict[str, Any]) -> None:
-    world = asked(question(deadline=START + 2 * HOUR))
+def test_asking_again_returns_the_prompt_and_its_answer_at_any_time(late: dict[str, Any]) -> None:
+    world = ask(question(deadline=START + 2 * HOUR))
     world.tick(1.5 * HOUR)
     again = world.ask(content=question(**late))
     assert (again.replayed, again.prompt) == (True, world.prompt())
@@ -181,7 +181,7 @@ def test_the_same_request_returns_its_job_after_the_deadline() -> None:
     ],
 )
 def test_an_amendment_is_judged_like_a_new_prompt(times: dict[str, Any], field: str) -> None:
-    world = asked(question(deadline=START + 3 * HOUR))
+    world = ask(question(deadline=START + 3 * HOUR))
     world.tick(2 * HOUR)
     with pytest.raises(InvalidField) as refused:
         world.ask(content=question("Other?", **times))
@@ -194,14 +194,14 @@ def test_an_amendment_is_judged_like_a_new_prompt(times: dict[str, Any], field: 
 
 @pytest.mark.parametrize("short", [{"timeout": SECOND / 2}, {"deadline": START + SECOND / 2}])
 def test_an_amendment_may_not_shorten_an_authorising_default(short: dict[str, Any]) -> None:
-    world = asked(default(Decision.ACCEPT, timeout=HOUR))
+    world = ask(default(Decision.ACCEPT, timeout=HOUR))
     with pytest.raises(InvalidField, match="at least 1 s"):
         world.ask(content=default(Decision.ACCEPT, title="Other?", **short))
     assert world.prompt().expires_at == START + HOUR
 
 
-def test_a_closed_key_with_another_question_is_told_so_whatever_its_times() -> None:
-    world = asked(question())
+def test_another_question_under_a_closed_key_is_refused_whatever_its_times() -> None:
+    world = ask(question())
     world.answer()
     with pytest.raises(IdReused):
         world.ask(content=question("Other?", deadline=START - HOUR))

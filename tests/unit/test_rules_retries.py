@@ -32,7 +32,7 @@ from tests.support.aggregates import ADMIN, ANN, HOUR, START, JobWorld, question
 FORMER = START - timedelta(days=3)
 
 
-def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
+def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     """A job that WORKER holds, created with these answers of an earlier one."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
@@ -44,7 +44,7 @@ def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     return world.lease()
 
 
-def given(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
+def answer_to_carry(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
     """A yes of ANN's, as an earlier job has it."""
     world = waiting(content)
     world.answer(**fields)
@@ -56,7 +56,7 @@ def given(key: str = "a", content: PromptContent | None = None, **fields: Any) -
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
 @pytest.mark.parametrize("asked", [None, Keep.ALL, Keep.NOTHING])
-def test_what_is_kept_and_which_chain_it_belongs_to(state: JobState, asked: Keep | None) -> None:
+def test_a_retry_keeps_answers_and_joins_its_chain(state: JobState, asked: Keep | None) -> None:
     job = replace(running().job, state=state, root="first")
     retry = plan_retry(job, asked)
     assert retry.keep is (asked or (Keep.ALL if state is JobState.FAILED else Keep.NOTHING))
@@ -110,7 +110,7 @@ def test_retry_repeats_the_fields_of_the_job_for_the_caller() -> None:
 
 @pytest.mark.parametrize("decision", Decision)
 @pytest.mark.parametrize("source", AnswerSource)
-def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, source: AnswerSource) -> None:
+def test_only_peoples_answers_that_were_no_refusal_are_kept(decision: Decision, source: AnswerSource) -> None:
     world = waiting()
     world.answer()
     resolution = world.prompt().resolution
@@ -125,9 +125,9 @@ def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, 
     assert answer_to_keep("a", "p", "old", replace(resolution, answer=None)) is None
 
 
-def test_the_same_question_has_the_answer_at_once() -> None:
-    carried = given(comment="as agreed", answer_id="x")
-    world = retried(carried)
+def test_the_same_question_is_answered_at_once() -> None:
+    carried = answer_to_carry(comment="as agreed", answer_id="x")
+    world = world_of_retry(carried)
     asked = world.ask()
     prompt = asked.prompt
     assert (prompt.state, world.state, world.job.open_prompts) == (PromptState.ANSWERED, JobState.RUNNING, 0)
@@ -164,8 +164,8 @@ def test_the_same_question_has_the_answer_at_once() -> None:
         ({"timeout": HOUR}, True),
     ],
 )
-def test_another_question_is_asked(change: dict[str, Any], same: bool) -> None:
-    world = retried(given())
+def test_another_question_under_the_key_is_asked(change: dict[str, Any], same: bool) -> None:
+    world = world_of_retry(answer_to_carry())
     asked = world.ask(content=question(**change))
     assert asked.prompt.is_open is not same
     if not same:
@@ -174,8 +174,8 @@ def test_another_question_is_asked(change: dict[str, Any], same: bool) -> None:
             world.ask()  # the key belongs to the new question now
 
 
-def test_another_key_is_asked() -> None:
-    assert retried(given()).ask("b").prompt.is_open
+def test_the_same_question_under_another_key_is_asked() -> None:
+    assert world_of_retry(answer_to_carry()).ask("b").prompt.is_open
 
 
 @pytest.mark.parametrize(
@@ -192,23 +192,23 @@ def test_another_key_is_asked() -> None:
         },
     ],
 )
-def test_a_carried_answer_comes_whatever_the_time_is(times: dict[str, Any]) -> None:
-    world = retried(given())
+def test_a_carried_answer_is_given_at_any_time(times: dict[str, Any]) -> None:
+    world = world_of_retry(answer_to_carry())
     prompt = world.ask(content=question(**times)).prompt
     assert (prompt.state, prompt.expires_at, prompt.due_at) == (PromptState.ANSWERED, None, None)
     with pytest.raises(InvalidField):
-        retried(given()).ask(content=question("Other?", **times))
+        world_of_retry(answer_to_carry()).ask(content=question("Other?", **times))
 
 
-def test_nobody_is_called_for_a_carried_answer() -> None:
-    world = retried(given())
+def test_a_carried_answer_marks_no_prompt_as_unattended() -> None:
+    world = world_of_retry(answer_to_carry())
     world.present = ()
     world.ask()
     assert EventType.PROMPT_UNATTENDED not in world.events()
 
 
 def test_a_carried_answer_needs_no_room_among_the_open_prompts() -> None:
-    world = retried(given())
+    world = world_of_retry(answer_to_carry())
     world.limits = Limits(open_prompts_per_job=1)
     world.ask("b")
     assert world.ask("a").prompt.state is PromptState.ANSWERED
@@ -216,7 +216,7 @@ def test_a_carried_answer_needs_no_room_among_the_open_prompts() -> None:
 
 
 def test_the_log_lists_what_was_carried_over() -> None:
-    world = retried(given("a"), given("b"))
+    world = world_of_retry(answer_to_carry("a"), answer_to_carry("b"))
     created, listed = world.log[:2]
     assert created.data is not None
     assert (created.data["retried_from"], created.data["keep"]) == ("old", "ALL")
@@ -230,7 +230,7 @@ def test_the_log_lists_what_was_carried_over() -> None:
     assert (world.job.carried_answers, world.job.checkpoints, world.job.root_job_id) == (2, 1, "first")
 
 
-def test_much_is_listed_in_pages() -> None:
+def test_a_long_list_of_carried_entries_is_split_into_events() -> None:
     points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
     pages = list(carry_over_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
@@ -243,14 +243,14 @@ def test_much_is_listed_in_pages() -> None:
     assert (empty["page"], empty["pages"], empty["answers"], empty["checkpoints"]) == (1, 1, [], [])
 
 
-def test_nothing_lists_nothing() -> None:
+def test_a_retry_that_keeps_nothing_logs_no_list() -> None:
     world = JobWorld()
     world.create(retry=Retry("old", Keep.NOTHING))
     assert world.events() == [EventType.JOB_CREATED]
     assert world.job.root_job_id == world.job.job_id
 
 
-def test_a_request_is_one_job_and_one_way_to_keep() -> None:
+def test_a_repeated_retry_request_must_keep_the_same() -> None:
     world = JobWorld()
     made = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"a": "b"})
     again = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"changed": "since"})
@@ -260,8 +260,8 @@ def test_a_request_is_one_job_and_one_way_to_keep() -> None:
             world.create(request_id="r", retry=other)
 
 
-def test_a_job_that_asks_for_nothing_forgets_nothing() -> None:
-    world = retried(given())
+def test_carried_answers_survive_a_lost_lease() -> None:
+    world = world_of_retry(answer_to_carry())
     world.lose().tick(HOUR).lease()
     assert world.aggregate.carried
     assert isinstance(world.aggregate, Aggregate)

@@ -21,7 +21,7 @@ EXPIRE, DEFAULT, FAIL_JOB = FinalAction.EXPIRE, FinalAction.DEFAULT, FinalAction
 
 
 @pytest.mark.parametrize("final", FinalAction)
-def test_never_early_and_guarded_by_the_databases_clock(final: FinalAction) -> None:
+def test_a_prompt_expires_not_early_and_guarded_by_the_databases_clock(final: FinalAction) -> None:
     world = waiting(deadline(final))
     due = world.now + HOUR
     assert world.prompt().expires_at == due
@@ -34,7 +34,7 @@ def test_never_early_and_guarded_by_the_databases_clock(final: FinalAction) -> N
     assert world.change is None, "a deadline fires once"
 
 
-def test_expire_tells_the_job_that_nobody_answered() -> None:
+def test_the_expire_action_resumes_the_job_without_an_answer() -> None:
     world = waiting(deadline(EXPIRE)).tick(HOUR).expire()
     prompt = world.prompt()
     assert (prompt.state, world.state) == (PromptState.EXPIRED, JobState.RUNNING)
@@ -43,7 +43,7 @@ def test_expire_tells_the_job_that_nobody_answered() -> None:
     assert (prompt.resolution.actor, prompt.resolution.answer) == ("system", None)
 
 
-def test_default_takes_the_stated_answer_and_says_so() -> None:
+def test_the_default_action_takes_the_stated_answer_and_marks_its_source() -> None:
     world = waiting(deadline(DEFAULT)).tick(HOUR).expire()
     prompt = world.prompt()
     assert (prompt.state, world.state) == (PromptState.ANSWERED, JobState.RUNNING)
@@ -64,7 +64,7 @@ def test_default_takes_the_stated_answer_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.PENDING_HITL, JobState.RUNNING, JobState.PENDING])
-def test_fail_job_ends_the_job_and_its_other_prompts(state: JobState) -> None:
+def test_the_fail_job_action_ends_the_job_and_its_other_prompts(state: JobState) -> None:
     world = waiting(deadline(FAIL_JOB, blocking=state is JobState.PENDING_HITL))
     world.ask("b", question("And this?", blocking=False))
     if state is JobState.PENDING:
@@ -81,12 +81,12 @@ def test_fail_job_ends_the_job_and_its_other_prompts(state: JobState) -> None:
     assert world.job.failure.code == "PROMPT_EXPIRED"
 
 
-def test_no_deadline_no_end() -> None:
+def test_a_prompt_without_a_deadline_never_expires() -> None:
     world = waiting().tick(timedelta(days=3650)).expire()
     assert (world.change, world.state) == (None, JobState.PENDING_HITL)
 
 
-def test_nobody_is_left_waiting_when_the_holder_is_gone() -> None:
+def test_a_deadline_wakes_a_job_whose_holder_has_expired() -> None:
     world = waiting(deadline(EXPIRE))
     world.dead.add(S1.session_id)
     world.tick(HOUR).expire()
@@ -110,7 +110,7 @@ def test_deadlines_that_passed_together_count_in_their_order() -> None:
     assert world.guard.not_before == start + 3 * HOUR, "only what fired is guarded"
 
 
-def test_several_due_prompts_let_the_job_go_on_once() -> None:
+def test_several_due_prompts_resume_the_job_once() -> None:
     world = waiting(deadline(EXPIRE))
     world.ask("b", deadline(EXPIRE, 2 * HOUR))
     world.ask("c", deadline(EXPIRE, 3 * HOUR))
@@ -136,7 +136,7 @@ def test_an_answer_without_a_deadline_depends_on_no_clock() -> None:
 
 
 @pytest.mark.parametrize("final", FinalAction)
-def test_an_answer_at_the_deadline_is_late_and_takes_the_final_action_along(final: FinalAction) -> None:
+def test_an_answer_at_the_deadline_is_late_and_runs_the_final_action(final: FinalAction) -> None:
     world = waiting(deadline(final))
     reply = world.tick(HOUR).answer()
     assert reply.status is AnswerStatus.CLOSED
@@ -154,7 +154,7 @@ def test_refused_answers_depend_on_no_deadline() -> None:
     assert world.guard.not_after is None
 
 
-def test_withdrawing_too_late_takes_the_final_action_and_is_refused() -> None:
+def test_withdrawing_after_the_deadline_runs_the_final_action_and_is_refused() -> None:
     world = waiting(deadline(EXPIRE)).tick(HOUR)
     with pytest.raises(PromptClosed) as refused:
         world.on_prompt(c.CancelPrompt)
@@ -163,7 +163,7 @@ def test_withdrawing_too_late_takes_the_final_action_and_is_refused() -> None:
     assert world.guard.not_before == world.now
 
 
-def test_another_prompts_answer_takes_a_due_one_along() -> None:
+def test_answering_one_prompt_also_expires_a_due_one() -> None:
     world = waiting(deadline(EXPIRE))
     world.ask("b", deadline(EXPIRE, 2 * HOUR))
     reply = world.tick(HOUR).answer("x", "b")
@@ -174,7 +174,7 @@ def test_another_prompts_answer_takes_a_due_one_along() -> None:
 
 
 @pytest.mark.parametrize("final", FinalAction)
-def test_the_deadline_of_a_job_without_a_worker_is_its_end(final: FinalAction) -> None:
+def test_the_prompt_deadline_ends_a_job_without_a_worker(final: FinalAction) -> None:
     world = JobWorld()
     default = DefaultAnswer(Decision.REJECT) if final is DEFAULT else None
     world.create(replace(deadline(final), default_answer=default))
@@ -188,7 +188,7 @@ def test_the_deadline_of_a_job_without_a_worker_is_its_end(final: FinalAction) -
         assert ('"source":"TIMEOUT_DEFAULT"' in result) == (final is DEFAULT)
 
 
-def test_a_claim_does_not_stop_the_clock() -> None:
+def test_a_claim_does_not_extend_the_deadline() -> None:
     world = waiting(deadline(EXPIRE))
     world.on_prompt(c.ClaimPrompt, duration=2 * HOUR)
     world.tick(HOUR).expire()
@@ -196,7 +196,7 @@ def test_a_claim_does_not_stop_the_clock() -> None:
     assert world.tick(SECOND).answer().status is AnswerStatus.CLOSED
 
 
-def test_a_timer_is_told_when_to_come_again() -> None:
+def test_run_due_returns_the_next_due_time() -> None:
     world = waiting(deadline(EXPIRE, 2 * HOUR))
     world.ask("b", deadline(EXPIRE, HOUR))
     world.ask("c", question())

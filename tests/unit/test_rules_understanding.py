@@ -63,7 +63,7 @@ def test_questions_and_answers_are_appended() -> None:
     assert (state.version, state.updated_at) == (2, world.now)
 
 
-def test_arrays_that_a_worker_wrote_are_kept() -> None:
+def test_arrays_written_by_a_worker_are_kept() -> None:
     world = running()
     update(world, values={"questions_asked_json": ' [ {"mine": 1.0} ] ', "answers_json": "[ ]"})
     world.ask("a", DEEP)
@@ -75,7 +75,7 @@ def test_arrays_that_a_worker_wrote_are_kept() -> None:
     assert len(json.loads(state.answers_json)) == 1
 
 
-def test_a_default_is_an_answer_and_silence_is_none() -> None:
+def test_a_default_is_appended_and_an_expiry_is_not() -> None:
     world = running()
     world.ask("a", deadline(FinalAction.DEFAULT, kind="deep_understanding"))
     world.ask("b", deadline(FinalAction.EXPIRE, kind="deep_understanding"))
@@ -87,7 +87,7 @@ def test_a_default_is_an_answer_and_silence_is_none() -> None:
     assert len(json.loads(state.questions_asked_json)) == 2
 
 
-def test_other_kinds_and_refused_answers_leave_it_alone() -> None:
+def test_other_kinds_and_refused_answers_do_not_change_the_understanding() -> None:
     world = running()
     world.ask("a", question())
     world.answer()
@@ -99,7 +99,7 @@ def test_other_kinds_and_refused_answers_leave_it_alone() -> None:
     assert world.aggregate.understanding.answers_json == "[]"
 
 
-def test_an_update_names_its_fields() -> None:
+def test_an_update_changes_only_the_fields_it_names() -> None:
     world = running()
     state = update(world, values={"readiness_score": 0.5, "user_problem": "late\nrefunds"})
     assert (state.readiness_score, state.user_problem, state.complete) == (0.5, "late\nrefunds", False)
@@ -112,7 +112,7 @@ def test_an_update_names_its_fields() -> None:
     assert refused.value.metadata == {"version": "2"}
 
 
-def test_the_holder_writes_under_its_token_and_its_live_session() -> None:
+def test_the_holder_writes_the_understanding_under_token_and_live_session() -> None:
     world = running()
     update(world, principal=WORKER, token=1, values={"complete": True})
     assert world.guard.session == SessionRef(S1.session_id, 0)
@@ -130,14 +130,14 @@ def test_the_holder_writes_under_its_token_and_its_live_session() -> None:
         update(world, principal=WORKER, token=1, values={"complete": False})
 
 
-def test_it_is_final_when_the_job_has_ended() -> None:
+def test_the_understanding_of_an_ended_job_cannot_be_changed() -> None:
     world = running()
     world.complete()
     with pytest.raises(IllegalState):
         update(world, values={"complete": True})
 
 
-def test_it_is_checked() -> None:
+def test_the_fields_of_the_understanding_are_checked() -> None:
     world = running()
     with pytest.raises(InvalidField) as refused:
         update(world, values={"readiness_score": float("nan"), "answers_json": "{}", "user_problem": "\0"})

@@ -44,7 +44,7 @@ def test_a_parked_job_runs_after_the_first_answer() -> None:
 
 
 @pytest.mark.parametrize("how", ["withdraw", "expire"])
-def test_every_end_of_a_prompt_wakes_it(how: str) -> None:
+def test_every_end_of_a_prompt_wakes_the_parked_job(how: str) -> None:
     world = running()
     world.ask("a", deadline(FinalAction.EXPIRE), wakes=True)
     world.ask("b", wakes=True)
@@ -53,7 +53,7 @@ def test_every_end_of_a_prompt_wakes_it(how: str) -> None:
     assert world.state is JobState.PENDING
 
 
-def test_one_that_did_not_ask_so_waits_for_all() -> None:
+def test_a_job_without_wakes_waits_for_all_prompts() -> None:
     world = running()
     world.ask("a")
     world.ask("b")
@@ -63,7 +63,7 @@ def test_one_that_did_not_ask_so_waits_for_all() -> None:
     assert world.state is JobState.PENDING
 
 
-def test_it_waits_again_when_it_asks_again() -> None:
+def test_a_woken_job_waits_again_when_it_asks_again() -> None:
     world = release(several("a", "b", "d"), "a", "b", "d")
     world.answer(key="b")
     world.lease(S2)
@@ -78,7 +78,7 @@ def test_it_waits_again_when_it_asks_again() -> None:
     assert world.state is JobState.PENDING
 
 
-def test_what_is_asked_while_it_runs_on_is_waited_for_with_the_others() -> None:
+def test_a_prompt_asked_by_a_woken_job_is_waited_for_with_the_others() -> None:
     world = release(several(), *AWAITED)
     world.answer(key="a")
     world.lease(S2).ask("c", wakes=True)
@@ -88,7 +88,7 @@ def test_what_is_asked_while_it_runs_on_is_waited_for_with_the_others() -> None:
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-def test_an_open_prompt_may_be_amended_while_it_runs_on(blocking: bool) -> None:
+def test_an_open_prompt_may_be_amended_by_a_woken_job(blocking: bool) -> None:
     world = release(several(), *AWAITED)
     world.answer(key="a")
     world.lease(S2).ask("b", question("And now?", blocking=blocking), wakes=True)
@@ -98,7 +98,7 @@ def test_an_open_prompt_may_be_amended_while_it_runs_on(blocking: bool) -> None:
     assert world.state is JobState.RUNNING
 
 
-def test_prompts_may_end_while_it_runs_on() -> None:
+def test_prompts_may_end_while_a_woken_job_runs() -> None:
     world = release(several("a", "b", "d"), "a", "b", "d")
     world.answer(key="a")
     world.answer(key="b")
@@ -108,21 +108,21 @@ def test_prompts_may_end_while_it_runs_on() -> None:
     world.complete()
 
 
-def test_it_ends_with_open_prompts_while_it_runs_on() -> None:
+def test_a_woken_job_may_end_with_open_prompts() -> None:
     world = release(several(), *AWAITED)
     world.answer(key="a")
     world.lease(S2).complete()
     assert (world.state, world.job.open_prompts) == (JobState.COMPLETED, 0)
 
 
-def test_an_answer_that_crosses_the_release_is_not_missed() -> None:
+def test_an_answer_that_crosses_the_release_wakes_the_job() -> None:
     world = several()
     world.answer(key="a")
     release(world, *AWAITED)
     assert (world.state, world.job.ready_at) == (JobState.PENDING, world.now)
 
 
-def test_a_batch_that_has_an_answer_is_parked_for_the_others() -> None:
+def test_a_job_that_saw_one_answer_is_parked_for_the_others() -> None:
     world = several("a", "b", "d")
     world.answer(key="a")
     release(world, "b", "d")
@@ -130,7 +130,7 @@ def test_a_batch_that_has_an_answer_is_parked_for_the_others() -> None:
 
 
 @pytest.mark.parametrize("how", ["lost", "goodbye", "at work", "retried"])
-def test_what_works_on_an_answer_is_run_again(how: str) -> None:
+def test_a_job_lost_while_working_on_an_answer_is_run_again(how: str) -> None:
     world = several()
     world.answer(key="a")
     if how == "lost":
@@ -145,13 +145,13 @@ def test_what_works_on_an_answer_is_run_again(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["lost", "goodbye"])
-def test_what_only_waits_needs_no_worker(how: str) -> None:
+def test_a_lost_job_that_only_waits_needs_no_worker(how: str) -> None:
     world = several()
     world.lose() if how == "lost" else release(world)
     assert (world.state, world.job.ready_at) == (JobState.PENDING_HITL, None)
 
 
-def test_a_run_again_that_is_lost_is_run_once_more() -> None:
+def test_a_rerun_that_is_lost_is_run_once_more() -> None:
     """It began with an answer, and may have been at work on it."""
     world = release(several(), *AWAITED)
     world.answer(key="a")
@@ -160,7 +160,7 @@ def test_a_run_again_that_is_lost_is_run_once_more() -> None:
     assert (world.state, world.job.attempt) == (JobState.PENDING, 1)
 
 
-def test_all_answers_at_its_holder_end_the_wait() -> None:
+def test_the_last_answer_ends_the_wait_of_the_holder() -> None:
     world = several()
     world.answer(key="a")
     assert world.job.wake is Wake.DUE
@@ -171,7 +171,7 @@ def test_all_answers_at_its_holder_end_the_wait() -> None:
     assert world.state is JobState.PENDING_HITL, "it only waits for c"
 
 
-def test_a_cancel_wish_is_not_run() -> None:
+def test_a_parked_job_with_a_requested_cancel_is_not_run() -> None:
     world = several()
     world.cancel()
     world.dead.add(S1.session_id)
@@ -180,7 +180,7 @@ def test_a_cancel_wish_is_not_run() -> None:
     assert world.state is JobState.CANCELLED
 
 
-def test_a_job_that_waits_cannot_be_leased() -> None:
+def test_a_waiting_job_cannot_be_leased() -> None:
     world = release(several(), *AWAITED)
     with pytest.raises(IllegalState):
         world.lease(S2)
@@ -189,27 +189,27 @@ def test_a_job_that_waits_cannot_be_leased() -> None:
 # --- attempts that are not counted ---
 
 
-def stalled(world: JobWorld) -> timedelta:
+def fail_and_measure_delay(world: JobWorld) -> timedelta:
     """Fail so, and the delay."""
     job = world.fail(keep_attempt=True)
     assert job.ready_at is not None
     return job.ready_at - world.now
 
 
-def test_the_delay_doubles_to_five_minutes_and_no_attempt_is_used_up() -> None:
+def test_the_delay_doubles_to_five_minutes_and_uses_no_attempt() -> None:
     world, delays = running(max_attempts=1), []
     for _ in range(14):
-        delays.append(stalled(world) / SECOND)
+        delays.append(fail_and_measure_delay(world) / SECOND)
         assert (world.state, world.job.attempt) == (JobState.PENDING, 1)
         world.tick(delays[-1] * SECOND).lease()
     assert delays == [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
 
 
-def test_after_a_day_it_fails() -> None:
+def test_uncounted_failures_fail_the_job_after_a_day() -> None:
     world = running()
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(24 * HOUR - SECOND).lease()
-    assert stalled(world) == 5 * MINUTE
+    assert fail_and_measure_delay(world) == 5 * MINUTE
     world.tick(5 * MINUTE).lease()
     failed = world.fail(keep_attempt=True)
     assert failed.state is JobState.FAILED
@@ -218,9 +218,9 @@ def test_after_a_day_it_fails() -> None:
     assert "24 hours" in failed.failure.message
 
 
-def test_neither_checkpoints_nor_other_failures_begin_the_day_again() -> None:
+def test_checkpoints_and_other_failures_do_not_restart_the_day() -> None:
     world = running(max_attempts=5)
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(23 * HOUR).lease()
     world.on_job(c.SaveCheckpoint, key=f"k{world.job.token}", value_json="1")
     world.fail()
@@ -228,23 +228,23 @@ def test_neither_checkpoints_nor_other_failures_begin_the_day_again() -> None:
     assert world.fail(keep_attempt=True).state is JobState.FAILED
 
 
-def test_a_new_question_begins_it_again() -> None:
+def test_a_new_question_restarts_the_day() -> None:
     world = running()
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(23 * HOUR).lease().ask("a")
     world.tick(23 * HOUR).answer()
-    assert stalled(world) == SECOND
+    assert fail_and_measure_delay(world) == SECOND
     assert world.job.attempt == 1
 
 
-def test_a_failure_for_good_and_a_cancel_wish_come_first() -> None:
+def test_a_permanent_failure_and_a_cancel_request_take_precedence() -> None:
     assert running().fail(retryable=False, keep_attempt=True).state is JobState.FAILED
     world = running()
     world.cancel()
     assert world.fail(keep_attempt=True).state is JobState.CANCELLED
 
 
-def test_it_stays_with_its_open_prompts() -> None:
+def test_a_job_with_open_prompts_keeps_them_over_an_uncounted_failure() -> None:
     world = waiting()
     assert world.fail(keep_attempt=True).state is JobState.PENDING_HITL
     assert world.events() == [EventType.JOB_RETRIED]
@@ -252,10 +252,10 @@ def test_it_stays_with_its_open_prompts() -> None:
     assert world.state is JobState.PENDING
 
 
-def test_the_clock_of_the_attempt_goes_on() -> None:
+def test_the_run_clock_continues_over_uncounted_failures() -> None:
     world = running(run_timeout=10 * SECOND)
     world.tick(4 * SECOND)
-    stalled(world)
+    fail_and_measure_delay(world)
     world.tick(SECOND).lease()
     assert world.job.run_until == world.now + 6 * SECOND
 
@@ -263,7 +263,7 @@ def test_the_clock_of_the_attempt_goes_on() -> None:
 # --- the same question in other words ---
 
 
-def test_the_same_question_keeps_its_answer_and_is_noted_once() -> None:
+def test_a_reworded_question_keeps_its_answer_and_is_logged_once() -> None:
     world = waiting()
     world.answer()
     before = world.prompt()
@@ -290,14 +290,14 @@ def test_another_question_is_refused_with_both_wordings() -> None:
         world.ask("a", question("Go on, please?"))
 
 
-def test_the_same_on_an_open_prompt_amends_it() -> None:
+def test_rewording_an_open_prompt_amends_it() -> None:
     world = waiting()
     asked = world.ask("a", question("Go on, please?"), same=True)
     assert (asked.prompt.revision, asked.prompt.content.title) == (2, "Go on, please?")
     assert world.events() == [EventType.PROMPT_AMENDED]
 
 
-def test_only_the_holder_rewords() -> None:
+def test_only_the_holder_may_reword_a_question() -> None:
     world = waiting()
     world.answer()
     with pytest.raises(LeaseLost):

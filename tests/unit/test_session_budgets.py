@@ -25,7 +25,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-def test_the_principal_with_the_most_loses_its_largest_stream() -> None:
+def test_the_principal_with_the_most_bytes_loses_its_largest_stream() -> None:
     """A larger stream of a principal with less stays."""
     unsent, dropped = MemoryBudget(1_000, 1_000), list[Account]()
     ada = account(unsent, "ada", dropped)
@@ -68,7 +68,7 @@ async def test_a_principal_waits_for_room_and_others_do_not() -> None:
     assert not unsent._waiting
 
 
-async def test_what_is_larger_than_a_share_has_room_when_nothing_else_is_kept() -> None:
+async def test_an_item_larger_than_a_share_fits_when_nothing_else_is_kept() -> None:
     unsent = MemoryBudget(10_000 * K, 100 * K)
     async with account(unsent, "eve").room(900 * K):
         waiting = asyncio.create_task(account(unsent, "eve").reserve(900 * K))
@@ -78,7 +78,7 @@ async def test_what_is_larger_than_a_share_has_room_when_nothing_else_is_kept() 
 
 
 @pytest.mark.parametrize("granted", [False, True])
-async def test_who_stops_waiting_takes_no_room(granted: bool) -> None:
+async def test_a_cancelled_wait_takes_no_room(granted: bool) -> None:
     unsent = MemoryBudget(10_000 * K, 100 * K)
     give_back = await account(unsent, "eve").reserve(90 * K)
     first = asyncio.create_task(account(unsent, "eve").reserve(80 * K))
@@ -94,7 +94,7 @@ async def test_who_stops_waiting_takes_no_room(granted: bool) -> None:
     assert unsent.total == 0
 
 
-async def test_principals_take_turns() -> None:
+async def test_waiting_principals_take_turns() -> None:
     turns_, order = FairSemaphore(1), list[str]()
 
     async def one(subject: str) -> None:
@@ -110,7 +110,7 @@ async def test_principals_take_turns() -> None:
     assert turns_._free == 1
 
 
-async def test_a_turn_that_nobody_waits_for_any_more_is_passed_on() -> None:
+async def test_the_turn_of_a_cancelled_wait_is_passed_on() -> None:
     turns_ = FairSemaphore(1)
     async with turns_.slot("eve"):
         waiting = [asyncio.create_task(turns_.acquire_for_iteration("eve")) for _ in range(3)]

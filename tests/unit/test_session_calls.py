@@ -59,7 +59,7 @@ def report(done: int, milestone: bool = False) -> ReportProgress:
     )
 
 
-def written(engine: Engine) -> list[int]:
+def progress_values(engine: Engine) -> list[int]:
     return [c.progress.done for c in engine.commands]
 
 
@@ -68,10 +68,10 @@ async def test_the_newest_report_wins_within_the_interval() -> None:
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.05)
     async with asyncio.timeout(5):
         replies = await asyncio.gather(*(writer.report(report(n)) for n in range(10)))
-    assert written(engine) == [0, 9]
+    assert progress_values(engine) == [0, 9]
     assert replies == [1] + [2] * 9
     await writer.report(report(10))
-    assert written(engine) == [0, 9, 10]
+    assert progress_values(engine) == [0, 9, 10]
 
 
 async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> None:
@@ -84,10 +84,10 @@ async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> No
         await writer.report(report(3, milestone=True))
         assert await waiting == 2
         await writer.report(report(4))
-    assert written(engine) == [1, 3, 4]
+    assert progress_values(engine) == [1, 3, 4]
 
 
-async def test_what_waits_is_written_before_the_job_ends() -> None:
+async def test_waiting_progress_is_written_before_the_job_ends() -> None:
     engine: Any = Engine()
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=60)
     async with asyncio.timeout(5):
@@ -95,14 +95,14 @@ async def test_what_waits_is_written_before_the_job_ends() -> None:
         waiting = writer.report(report(2))
         other = writer.report(replace(report(3), token=4))
         writer.flush("j", 3)
-        assert written(engine) == [1, 3, 2]
+        assert progress_values(engine) == [1, 3, 2]
         assert await waiting == 3
         await other
         writer.flush("j", 3)
-    assert written(engine) == [1, 3, 2]
+    assert progress_values(engine) == [1, 3, 2]
 
 
-async def test_a_refused_milestone_takes_nothing_with_it() -> None:
+async def test_a_refused_milestone_drops_no_other_report() -> None:
     engine: Any = Engine()
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=60)
     async with asyncio.timeout(5):
@@ -116,10 +116,10 @@ async def test_a_refused_milestone_takes_nothing_with_it() -> None:
         with pytest.raises(LeaseLost):
             await milestone
         assert await waiting == 3
-    assert written(engine) == [1, 3, 2]
+    assert progress_values(engine) == [1, 3, 2]
 
 
-async def test_everybody_who_waits_for_a_report_hears_that_it_failed() -> None:
+async def test_every_caller_of_a_coalesced_report_learns_that_it_failed() -> None:
     engine: Any = Engine()
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.02)
     await writer.report(report(1))
@@ -129,7 +129,7 @@ async def test_everybody_who_waits_for_a_report_hears_that_it_failed() -> None:
     assert [type(r) for r in results] == [LeaseLost, LeaseLost]
 
 
-async def test_jobs_are_coalesced_apart() -> None:
+async def test_progress_is_coalesced_per_job() -> None:
     engine: Any = Engine()
     writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.02)
     async with asyncio.timeout(5):
@@ -145,8 +145,8 @@ async def lives() -> None:
     """The session is extended."""
 
 
-async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
-    async def gone() -> None:
+async def test_a_taker_stops_waiting_when_its_session_has_expired() -> None:
+    async def raise_gone() -> None:
         raise SessionNotFound("s")
 
     dispatcher: Any = Dispatcher()
@@ -154,13 +154,13 @@ async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
     one = consumer()
     async with asyncio.timeout(5):
         with pytest.raises(SessionNotFound):
-            await one.collect(dispatcher, engine, 5, gone, 0.01)
+            await one.collect(dispatcher, engine, 5, raise_gone, 0.01)
     assert not dispatcher.consumers
     one.accept_lease(JOB)  # it was on its way
     assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3)]
 
 
-async def test_a_taker_that_hears_of_looks_all_the_time_still_extends_its_session() -> None:
+async def test_a_taker_woken_all_the_time_still_extends_its_session() -> None:
     extended = asyncio.Event()
 
     async def extend() -> None:
@@ -176,7 +176,7 @@ async def test_a_taker_that_hears_of_looks_all_the_time_still_extends_its_sessio
     await asyncio.wait([collecting])
 
 
-async def test_a_taker_waits_for_what_is_being_decided() -> None:
+async def test_a_taker_waits_for_leases_that_are_being_decided() -> None:
     dispatcher: Any = Dispatcher()
     one = consumer()
     collecting = asyncio.ensure_future(one.collect(dispatcher, Engine(), 5, lives, 60))  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ async def test_a_taker_waits_for_what_is_being_decided() -> None:
 
 
 @pytest.mark.parametrize("draining", [False, True])
-async def test_what_is_leased_for_a_caller_that_went_away_is_given_back(draining: bool) -> None:
+async def test_a_lease_for_a_caller_that_went_away_is_released(draining: bool) -> None:
     dispatcher: Any = Dispatcher()
     engine: Any = Engine()
     one = consumer()

@@ -8,11 +8,11 @@ from tests.vectors.runner import read, run, vectors
 
 
 @pytest.mark.parametrize("path", [*vectors("converse"), *vectors("work")], ids=lambda p: p.stem)
-def test_the_core_says_what_the_vector_says(path: Path) -> None:
+def test_the_core_sends_what_the_vector_expects(path: Path) -> None:
     run(path)
 
 
-def test_every_vector_says_what_it_shows() -> None:
+def test_every_vector_has_a_description() -> None:
     paths = [*vectors("converse"), *vectors("work")]
     assert len(paths) >= 12
     for path in paths:

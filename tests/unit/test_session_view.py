@@ -145,8 +145,8 @@ def settle(view: PromptView, console: Console) -> None:
 
 @given(steps, steps, st.one_of(st.none(), st.integers(1, 3)))
 @example([], [(0, "open"), ("take", 1), (0, "away"), (0, "open"), (0, "away")], None)
-@settings(max_examples=300, deadline=None)
-def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: int | None) -> None:
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
+def test_a_console_ends_up_with_the_open_prompts(before: list, after: list, credit: int | None) -> None:
     world, console = World(), Console()
     view = PromptView(FILTER, credit)
     silent = PromptView(FILTER)
@@ -163,8 +163,8 @@ def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: 
 
 
 @given(steps, steps, steps)
-@settings(max_examples=300, deadline=None)
-def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> None:
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
+def test_a_resumed_console_ends_up_with_the_open_prompts(before: list, missed: list, after: list) -> None:
     world = World()
     first, console = PromptView(FILTER), Console()
     first.finish_load()
@@ -189,8 +189,8 @@ def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> 
 
 
 @given(steps)
-@settings(max_examples=100, deadline=None)
-def test_a_reset_forgets_what_was_told_before(script: list) -> None:
+@settings(deadline=None)
+def test_a_reset_forgets_what_was_sent_before(script: list) -> None:
     world, console = World(), Console()
     view = PromptView(FILTER)
     view.resume()
@@ -205,7 +205,7 @@ def test_a_reset_forgets_what_was_told_before(script: list) -> None:
     assert console.caught_up == len(world.shown)
 
 
-def test_nothing_is_told_before_it_is_known_whether_the_token_is_honoured() -> None:
+def test_nothing_is_sent_until_the_resume_token_has_been_checked() -> None:
     view = PromptView(FILTER)
     view.resume()
     view.offer(image(1, 1))
@@ -221,7 +221,7 @@ def test_nothing_is_told_before_it_is_known_whether_the_token_is_honoured() -> N
 
 
 @pytest.mark.parametrize("ends", ["before", "after"])
-def test_a_resumed_console_is_told_how_many_are_open(ends: str) -> None:
+def test_a_resumed_console_learns_how_many_prompts_are_open(ends: str) -> None:
     """Of three that it has one ends, before or after the others are counted."""
     view = PromptView(FILTER)
     view.resume()
@@ -236,7 +236,7 @@ def test_a_resumed_console_is_told_how_many_are_open(ends: str) -> None:
     assert caught_up.open_prompts == 2
 
 
-def test_the_most_urgent_come_first() -> None:
+def test_the_most_urgent_prompts_are_sent_first() -> None:
     view = PromptView(FILTER)
     prompts = [image(n, n + 1) for n in range(12)]
     for prompt in prompts:
@@ -245,7 +245,7 @@ def test_the_most_urgent_come_first() -> None:
     assert shown == sorted(prompts, key=urgency)
 
 
-def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
+def test_the_number_of_tombstones_is_bounded() -> None:
     view = PromptView(FILTER)
     for number in range(6_000):
         view.offer(image(number, 2, closed=True))
@@ -253,7 +253,7 @@ def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
     assert not view.has_news
 
 
-def test_what_is_gone_with_its_job_is_taken_away() -> None:
+def test_prompts_of_a_deleted_job_are_removed() -> None:
     view = PromptView(FILTER)
     told, waiting, resolved = image(1, 1), image(2, 2), image(3, 3)
     for prompt in (told, resolved):
@@ -284,8 +284,8 @@ behind = st.lists(
 @given(behind)
 @example([(0, "open"), ("take", 1), (0, "close"), ("fall behind", 0), ("read again", 0)])
 @example([(0, "open"), (1, "open"), ("take", 1), (0, "away"), ("fall behind", 0), (0, "old")])
-@settings(max_examples=200)
-def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> None:
+@settings(max_examples=2 * settings.default.max_examples)
+def test_a_view_that_falls_behind_ends_up_with_the_open_prompts(script: list) -> None:
     """It forgets all that waits to be told, and reads again what the console has and what matches."""
     view, console, world = PromptView(FILTER), Console(), World()
     unread = [False]
@@ -320,7 +320,7 @@ def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> Non
     assert view.caught_up
 
 
-def test_what_went_with_its_job_meanwhile_is_taken_away() -> None:
+def test_prompts_deleted_while_a_view_was_behind_are_removed() -> None:
     view, console = PromptView(FILTER), Console()
     view.offer(image(1, 5))
     view.finish_load()

@@ -21,7 +21,7 @@ from askback_server.transport.tokens import BadTokenFile, TokenFile
 
 
 @pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def paths_without_access(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths that may not be used, also by root."""
     paths: list[str] = []
     real = os.access
@@ -29,11 +29,11 @@ def denied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_owner_and_mode_are_named(tmp_path: Path, denied: list[str]) -> None:
+def test_a_permission_error_names_owner_and_mode(tmp_path: Path, paths_without_access: list[str]) -> None:
     path = tmp_path / "secret.pem"
     path.write_text("x")
     path.chmod(0o640)
-    denied.append(str(path))
+    paths_without_access.append(str(path))
     said = file_problem(path, PermissionError(errno.EACCES, "Permission denied"))
     assert re.fullmatch(
         rf"{path} cannot be read: Permission denied; it belongs to \S+ \(uid {os.getuid()}\), mode 0640, "
@@ -43,16 +43,18 @@ def test_owner_and_mode_are_named(tmp_path: Path, denied: list[str]) -> None:
     assert unreadable(path).startswith("Permission denied; it belongs to")
 
 
-def test_the_folder_at_fault_is_named(tmp_path: Path, denied: list[str]) -> None:
+def test_a_permission_error_names_the_folder_at_fault(
+    tmp_path: Path, paths_without_access: list[str]
+) -> None:
     folder = tmp_path / "private"
     folder.mkdir(0o700)
-    denied.append(str(folder))
+    paths_without_access.append(str(folder))
     said = why(folder / "deep" / "a.pem", PermissionError(errno.EACCES, "Permission denied"))
     assert said.startswith(f"Permission denied at the folder {folder}; it belongs to")
     assert "mode 0700" in said
 
 
-def test_other_reasons(tmp_path: Path) -> None:
+def test_file_errors_name_their_reason(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
     for path, says in (
@@ -79,21 +81,23 @@ def test_other_reasons(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["", "-wal", "-shm", "-journal", ".lock", "folder"])
-def test_the_file_of_a_database_that_is_at_fault(which: str, tmp_path: Path, denied: list[str]) -> None:
+def test_a_database_error_names_the_file_at_fault(
+    which: str, tmp_path: Path, paths_without_access: list[str]
+) -> None:
     database = tmp_path / "a.db"
     for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
         (tmp_path / f"a.db{suffix}").write_text("")
     at_fault = tmp_path if which == "folder" else tmp_path / f"a.db{which}"
-    denied.append(str(at_fault))
+    paths_without_access.append(str(at_fault))
     error = RuntimeError("attempt to write a readonly database")
     said = database_problem(f"sqlite+aiosqlite:///{database}", error)
     assert said.startswith(f"{at_fault} cannot be written: Permission denied")
     assert f"(uid {at_fault.stat().st_uid}), mode 0" in said
-    denied.clear()
+    paths_without_access.clear()
     assert database_problem(f"sqlite+aiosqlite:///{database}", error) == str(error)
 
 
-def test_a_database_that_cannot_be_there(tmp_path: Path) -> None:
+def test_a_database_error_names_an_impossible_path(tmp_path: Path) -> None:
     error = RuntimeError("unable to open database file")
     (tmp_path / "file").write_text("")
     for path, says in (
@@ -105,7 +109,7 @@ def test_a_database_that_cannot_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--listen", "--metrics-listen"])
-def test_a_port_in_use(flag: str) -> None:
+def test_a_port_in_use_is_refused_with_the_flag_to_change(flag: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -121,7 +125,7 @@ def test_a_port_in_use(flag: str) -> None:
     check_listen("127.0.0.1:0", flag)
 
 
-def test_addresses_that_cannot_be_listened_on() -> None:
+def test_an_unusable_listen_address_is_refused_with_the_reason() -> None:
     with pytest.raises(CannotListen, match="is not an address of this machine: choose another with --listen"):
         check_listen("192.0.2.1:50051", "--listen")
     with pytest.raises(CannotListen, match=r"the name no-such\.invalid cannot be resolved"):
@@ -144,7 +148,7 @@ def test_addresses_that_cannot_be_listened_on() -> None:
         ("sqlite+aiosqlite:////x/a.db", "sqlite+aiosqlite:////x/a.db"),
     ],
 )
-def test_database_urls_as_people_have_them(given: str, used: str) -> None:
+def test_common_database_urls_are_normalised(given: str, used: str) -> None:
     assert driver_url(given) == used
     assert Config(db=given).validate().db == used
 
@@ -159,7 +163,7 @@ def test_database_urls_as_people_have_them(given: str, used: str) -> None:
         ("postgresql+psycopg2://u:swordfish@h/n", "use sqlite"),
     ],
 )
-def test_database_urls_that_are_refused(given: str, says: str) -> None:
+def test_wrong_database_urls_are_refused_with_the_reason(given: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as refused:
         Config(db=given).validate()
     assert "swordfish" not in str(refused.value)

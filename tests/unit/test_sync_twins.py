@@ -39,11 +39,11 @@ def _missing(of: type, twin: type) -> set[str]:
 
 
 @pytest.mark.parametrize(("of", "twin"), TWINS, ids=lambda found: found.__name__)
-def test_every_public_name_has_a_twin(of: type, twin: type) -> None:
+def test_every_public_name_has_a_synchronous_twin(of: type, twin: type) -> None:
     assert _missing(of, twin) == set()
 
 
-def test_a_method_without_a_twin_is_noticed() -> None:
+def test_a_method_without_a_twin_is_detected() -> None:
     class Newer(askback.Client):
         async def brand_new(self) -> None: ...
 
@@ -60,7 +60,7 @@ def _parameters(method: Any, options: Any = None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("of", "twin"), TWINS, ids=lambda found: found.__name__)
-def test_arguments_and_defaults_are_the_same(of: type, twin: type) -> None:
+def test_twins_have_the_same_arguments_and_defaults(of: type, twin: type) -> None:
     for name in sorted(_public(of) - APART - set(RENAMED)):
         method = inspect.getattr_static(of, name, None)
         if isinstance(method, property) or method is None:
@@ -74,14 +74,14 @@ def test_arguments_and_defaults_are_the_same(of: type, twin: type) -> None:
 
 
 @pytest.mark.parametrize(("of", "twin"), TWINS, ids=lambda found: found.__name__)
-def test_no_method_is_a_coroutine(of: type, twin: type) -> None:
+def test_no_synchronous_method_is_a_coroutine(of: type, twin: type) -> None:
     for name in _public(twin):
         found = inspect.getattr_static(twin, name, None)
         assert not inspect.iscoroutinefunction(found), name
         assert not inspect.isasyncgenfunction(found), name
 
 
-def test_all_other_names_are_the_same_things() -> None:
+def test_all_other_public_names_are_the_same_objects() -> None:
     own = {of.__name__ for of, _ in TWINS}
     for name in set(askback.__all__) - own - ASYNC_ONLY:
         assert getattr(sync, name) is getattr(askback, name), name
@@ -89,13 +89,13 @@ def test_all_other_names_are_the_same_things() -> None:
         assert getattr(sync, name) is not getattr(askback, name)
 
 
-def test_a_run_is_no_answer() -> None:
+def test_using_a_run_as_a_bool_raises() -> None:
     run = sync.Client("127.0.0.1:1").run("j")
     with pytest.raises(TypeError, match=r"write `run.result\(\)`"):
         bool(run)
 
 
-def test_a_console_must_be_entered() -> None:
+def test_a_synchronous_console_must_be_entered() -> None:
     with pytest.raises(RuntimeError, match=r"enter the console first: with client\.console"):
         next(sync.Client("127.0.0.1:1").console().prompts())
 

@@ -44,7 +44,7 @@ async def test_an_empty_line_is_never_a_yes() -> None:
 
 
 @pytest.mark.parametrize("choice", ["a", "e", ""])
-async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
+async def test_approving_unseen_content_needs_a_confirmation(choice: str) -> None:
     unseen = ("script: 900 of 20900 characters",)
     contents = [pb.PromptPart(content_id="t", text="old", editable=True)]
     asked = prompt(decisions=BOTH, contents=contents)
@@ -75,7 +75,7 @@ OPTIONS = [pb.Option(value=f"v{n}") for n in range(MOST_CHOICES + 1)]
     ],
     ids=["body", "second", "choices"],
 )
-def test_what_is_cut_is_unseen_until_all_is_shown(asked: PromptInfo) -> None:
+def test_cut_content_counts_as_unseen_until_shown_whole(asked: PromptInfo) -> None:
     assert len(unseen_of(asked)) == 1
     assert unseen_of(asked, full=True) == ()
 
@@ -88,7 +88,7 @@ def test_what_is_cut_is_unseen_until_all_is_shown(asked: PromptInfo) -> None:
         pb.PromptPart(content_id="p", media_type="application/pdf", text="%PDF"),
     ],
 )
-def test_what_no_terminal_shows_is_unseen(part: pb.PromptPart) -> None:
+def test_content_that_no_terminal_shows_counts_as_unseen(part: pb.PromptPart) -> None:
     assert len(unseen_of(prompt(contents=[part]), full=True)) == 1
 
 
@@ -103,7 +103,7 @@ async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
 TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", text=pb.TextInput()))
 
 
-async def test_what_was_typed_is_offered_again() -> None:
+async def test_typed_values_are_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
     typed = SavedInput()
     with pytest.raises(EOFError):
@@ -116,14 +116,14 @@ async def test_what_was_typed_is_offered_again() -> None:
     assert "Title of a: first" in written.text
 
 
-async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
+async def test_typed_values_that_no_longer_fit_are_not_offered() -> None:
     typed = SavedInput({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
     (draft,) = await drafts_of(number, ScriptedDialogue("", "", "4", "y"), saved=typed)
     assert draft.values == {"a": 4}
 
 
-async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
+async def test_the_answer_to_a_claimed_prompt_is_offered_later() -> None:
     drafts: list[Draft] = []
 
     async def send(draft: Draft) -> AnswerOutcome:

@@ -70,7 +70,7 @@ DATE = question(date=pb.DateInput(minimum="2024-02-01", maximum="2024-03-01"))
         (DATE, "2024-02-29", "2024-02-29"),
     ],
 )
-def test_what_may_be_typed(asked: pb.Question, typed: str, value: Any) -> None:
+def test_typed_text_becomes_the_value_of_its_field(asked: pb.Question, typed: str, value: Any) -> None:
     found = read(field_of(asked), typed)
     assert found == value
     assert type(found) is type(value)
@@ -103,7 +103,7 @@ def test_what_may_be_typed(asked: pb.Question, typed: str, value: Any) -> None:
         (DATE, "2024-03-02", "at most 2024-03-01"),
     ],
 )
-def test_what_may_not(asked: pb.Question, typed: str, words: str) -> None:
+def test_invalid_typed_text_is_refused_with_the_reason(asked: pb.Question, typed: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         read(field_of(asked), typed)
 
@@ -114,7 +114,7 @@ def test_a_hostile_pattern_is_left_to_the_server() -> None:
     assert read(field_of(long), "a" * 5_000 + "b").endswith("b")
 
 
-def test_defaults_and_words_of_questions() -> None:
+def test_questions_show_defaults_and_help() -> None:
     assert field_of(BOOLEAN).default is False
     assert field_of(SINGLE).default is NOTHING
     several = question(multi=pb.MultiInput(options=POLICY, default_values=["standard"]))
@@ -170,7 +170,7 @@ TITLED = {"oneOf": [{"const": "a", "title": "A", "description": "first"}, {"cons
         ({"$ref": "#/$defs/Loop"}, Kind.JSON, "1", 1),
     ],
 )
-def test_schema_shapes(part: Any, kind: Kind, typed: str, value: Any) -> None:
+def test_each_schema_shape_has_its_kind_of_field(part: Any, kind: Kind, typed: str, value: Any) -> None:
     definitions = {"P": {"enum": ["x", "y"]}, "Loop": {"$ref": "#/$defs/Loop"}}
     found = schema_field(part, **{"$defs": definitions})
     assert isinstance(found, Field)
@@ -199,7 +199,7 @@ def test_fields_come_in_the_order_of_their_declaration() -> None:
     assert [item.name for item in flat(entries(asked))] == names
 
 
-def test_one_level_of_objects() -> None:
+def test_one_level_of_nested_objects_becomes_a_group() -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}, "geo": {"type": "object"}}}
     group = schema_field({**city, "title": "Address", "required": ["city"]})
     assert isinstance(group, Group)
@@ -212,7 +212,7 @@ def test_one_level_of_objects() -> None:
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"allOf": []}, {"properties": {}}, [], 3, None])
-def test_a_schema_without_properties_is_asked_whole(schema: Any) -> None:
+def test_a_schema_without_properties_is_asked_as_one_value(schema: Any) -> None:
     (whole,) = schema_entries(schema)
     assert isinstance(whole, Field)
     assert whole.path == ()
@@ -256,7 +256,7 @@ ANY = st.recursive(
 
 
 @given(ANY, st.text(max_size=5))
-def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
+def test_any_schema_and_text_is_read_or_refused(part: Any, text: str) -> None:
     schema = {"type": "object", "properties": {"f": part, "g": {"properties": {"h": part}}}}
     for found in (
         schema_entries(schema),
@@ -270,7 +270,7 @@ def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
                 assert text_for(item, item.default) is not None
 
 
-def test_values_as_words() -> None:
+def test_assignments_set_fields_by_name() -> None:
     asked = asking(question("n", integer=pb.IntegerInput()), question("a.b", text=pb.TextInput()), SINGLE)
     assert parse_assignments(asked, ["n=3", "a.b=x=y", "q=Standard"]) == {
         "n": 3,

@@ -18,7 +18,7 @@ HIDDEN = [
 
 
 @pytest.mark.parametrize("letter", HIDDEN, ids=ascii)
-def test_what_is_not_seen_is_written_out(letter: str) -> None:
+def test_invisible_characters_are_written_out(letter: str) -> None:
     """In a text, in a line, alone, doubled, and in JSON, where the value stays the same."""
     for text in (f"Pay{letter} 1", letter, letter * 3, f"{letter}x", f"x{letter}"):
         for found in (clean(text), one_line(text), visible(text)):
@@ -45,7 +45,7 @@ def test_what_is_not_seen_is_written_out(letter: str) -> None:
     ],
     ids=ascii,
 )
-def test_padding_is_counted(text: str, shown: str) -> None:
+def test_long_padding_is_replaced_by_its_length(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
@@ -56,11 +56,11 @@ def test_padding_is_counted(text: str, shown: str) -> None:
         "def f():\n    return 1\n\n\n    # x", "\U0001fae8", "a\t\tb", "日本語 字", "[x] <y> `z`",
     ],
 )  # fmt: skip
-def test_honest_text_stays(text: str) -> None:
+def test_ordinary_text_stays_unchanged(text: str) -> None:
     assert clean(text) == text
 
 
-def test_columns_are_those_of_the_terminal() -> None:
+def test_wide_letters_count_as_two_columns() -> None:
     """Wide letters take two: nothing slides into the next column, and a cut is where it should be."""
     assert columns("日本e\u0301") == 5
     assert one_line("日本語日本語", 7) == "日本語…"

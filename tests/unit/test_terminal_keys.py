@@ -30,12 +30,12 @@ def test_several_lines_at_once_are_a_paste(data: str) -> None:
 
 
 @pytest.mark.parametrize(("data", "submits"), [("y\r", 1), ("\r", 1), ("y\n", 1), ("y\r\n", 1), ("yyyy", 0)])
-def test_one_line_is_typed(data: str, submits: int) -> None:
+def test_a_single_line_counts_as_typed_keys(data: str, submits: int) -> None:
     assert sum(key.key in (Keys.ControlM, Keys.ControlJ) for key in keys(data)) == submits
     assert [key.key for key in keys("y\ry\x03")] == [Keys.ControlC]
 
 
-def test_ctrl_c_counts_where_other_keys_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_kept_when_typed_ahead_keys_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[int] = []
     monkeypatch.setattr("signal.raise_signal", raised.append)
     ours, theirs = pty.openpty()
@@ -51,7 +51,7 @@ def test_ctrl_c_counts_where_other_keys_are_thrown_away(monkeypatch: pytest.Monk
     os.close(ours)
 
 
-def test_what_was_typed_ahead_is_thrown_away() -> None:
+def test_keys_typed_ahead_are_dropped() -> None:
     """Of a real terminal: what the kernel holds is gone, and what comes after it is there."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, closefd=True) as stdin:
@@ -64,7 +64,7 @@ def test_what_was_typed_ahead_is_thrown_away() -> None:
     os.close(ours)
 
 
-async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_typed_while_a_question_is_drawn_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than a key: what comes before the question is on the screen is no answer to it."""
     ours, theirs = pty.openpty()
     monkeypatch.setenv("TERM", "xterm")
@@ -73,7 +73,7 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
         patch.setattr("sys.stdout", io.TextIOWrapper(os.fdopen(os.dup(theirs), "wb"), write_through=True))
         drawn = 0
 
-        def left() -> str:
+        def draw() -> str:
             nonlocal drawn
             drawn += 1
             if drawn == 1:
@@ -81,7 +81,7 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
                 assert select.select([theirs], [], [], 10)[0]
             return ""
 
-        asking = asyncio.create_task(Keyboard().ask("Approve? ", choice=True, left=left))
+        asking = asyncio.create_task(Keyboard().ask("Approve? ", choice=True, left=draw))
         shown = b""
         while b"Approve? " not in shown:
             await asyncio.sleep(0.01)

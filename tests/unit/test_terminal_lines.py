@@ -33,7 +33,7 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(fd)
 
 
-async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
+async def test_lines_are_read_from_a_pipe(pipe: tuple[int, int]) -> None:
     lines = LineReader(pipe[0])
     os.write(pipe[1], "one\r\ntwö\nthree".encode())
     assert [await lines.line(), await lines.line()] == ["one", "twö"]
@@ -49,7 +49,7 @@ async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
             await lines.line()
 
 
-async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> None:
+async def test_a_cancelled_read_loses_no_line(pipe: tuple[int, int]) -> None:
     lines = LineReader(pipe[0])
     os.write(pipe[1], b"half")
     waiting = asyncio.create_task(lines.line())
@@ -61,7 +61,7 @@ async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> N
     assert await lines.line() == "half a line"
 
 
-async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
+async def test_nothing_is_read_between_two_questions(pipe: tuple[int, int]) -> None:
     """An editor has the terminal for itself."""
     lines = LineReader(pipe[0])
     os.write(pipe[1], b"first\n")
@@ -72,7 +72,7 @@ async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
     assert os.read(pipe[0], 100) == b"for the editor\n"
 
 
-async def test_lines_of_a_file(tmp_path: Path) -> None:
+async def test_lines_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "script").write_bytes(b"list\nquit\n")
     with (tmp_path / "script").open() as script:
         lines = LineReader(script.fileno())
@@ -81,29 +81,29 @@ async def test_lines_of_a_file(tmp_path: Path) -> None:
             await lines.line()
 
 
-def shown(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> ConsolePrompt:
+def prompt_on_screen(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> ConsolePrompt:
     content = pb.PromptContent(title=f"Title of {name}", kind="confirm", priority=priority)
     proto = pb.Prompt(prompt_id=name, revision=revision, version=version, content=content)
     proto.state = pb.PROMPT_STATE_PENDING
     return ConsolePrompt(proto, None)  # type: ignore[arg-type]
 
 
-def test_numbers_are_for_good() -> None:
+def test_a_prompt_keeps_its_number() -> None:
     prompts = PromptList()
-    assert [prompts.put(shown(name))[0].number for name in "abc"] == [1, 2, 3]
-    assert prompts.put(shown("b", version=2)) == (prompts.find("2"), "same")
-    assert prompts.put(shown("b", revision=2)) == (prompts.find("b"), "changed")
+    assert [prompts.put(prompt_on_screen(name))[0].number for name in "abc"] == [1, 2, 3]
+    assert prompts.put(prompt_on_screen("b", version=2)) == (prompts.find("2"), "same")
+    assert prompts.put(prompt_on_screen("b", revision=2)) == (prompts.find("b"), "changed")
     prompts.close(Closing("b", "j", "removed"))
-    assert prompts.put(shown("d"))[0].number == 4
+    assert prompts.put(prompt_on_screen("d"))[0].number == 4
     assert [row.number for row in prompts.open_rows()] == [1, 3, 4]
-    assert prompts.put(shown("b", revision=2))[1] == "new"
+    assert prompts.put(prompt_on_screen("b", revision=2))[1] == "new"
     assert prompts.find("2").closing is None
-    assert prompts.put(shown("z", priority=9))[0] is prompts.open_rows()[0]
+    assert prompts.put(prompt_on_screen("z", priority=9))[0] is prompts.open_rows()[0]
 
 
 def test_the_end_of_an_id_finds_a_row() -> None:
     prompts = PromptList()
-    rows = {name: prompts.put(shown(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
+    rows = {name: prompts.put(prompt_on_screen(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
     assert prompts.find("1ABCDEF") is rows["0-1abcdef"]
     assert prompts.find("345678") is rows["0-345678"]
     with pytest.raises(LookupError, match="abcdef fits more than one prompt: 1, 2"):
@@ -112,13 +112,13 @@ def test_the_end_of_an_id_finds_a_row() -> None:
         prompts.find("bcdef")
 
 
-def test_only_the_person_moves_the_current_one() -> None:
+def test_only_the_person_changes_the_current_prompt() -> None:
     prompts = PromptList()
     with pytest.raises(LookupError, match="number"):
         prompts.find("")
-    row, _ = prompts.put(shown("a"))
+    row, _ = prompts.put(prompt_on_screen("a"))
     prompts.current = row
-    prompts.put(shown("b", priority=100))
+    prompts.put(prompt_on_screen("b", priority=100))
     prompts.close(Closing("a", "j", "closed"))
     assert prompts.find("") is row
     with pytest.raises(LookupError, match="no prompt 7"):
@@ -127,17 +127,17 @@ def test_only_the_person_moves_the_current_one() -> None:
         prompts.find("x")
 
 
-def test_closings_are_told_once_and_stones_are_bounded() -> None:
+def test_a_closing_is_reported_once_and_tombstones_are_bounded() -> None:
     prompts = PromptList()
     assert prompts.close(Closing("never-seen", "j", "closed")) is None
     for n in range(MOST_ENDED + 10):
-        prompts.put(shown(str(n) + "x"))
+        prompts.put(prompt_on_screen(str(n) + "x"))
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is not None
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is None
     with pytest.raises(LookupError):
         prompts.find("1")
     assert prompts.find(str(MOST_ENDED + 10)).closing is not None
-    assert prompts.put(shown("new"))[0].number == MOST_ENDED + 11
+    assert prompts.put(prompt_on_screen("new"))[0].number == MOST_ENDED + 11
 
 
 class Guard:
@@ -147,19 +147,19 @@ class Guard:
         self.out = io.StringIO()
         self.terminal = Terminal(PlainWriter(self.out), LineReader(fd))
         self.prompts = PromptList()
-        self.row, _ = self.prompts.put(shown("a"))
+        self.row, _ = self.prompts.put(prompt_on_screen("a"))
         self.dialogue = PromptDialogue(self.terminal, self.row)
 
 
 @pytest.mark.parametrize("how", ["closed", "changed", "claimed"])
-async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int], how: str) -> None:
+async def test_a_dialogue_is_aborted_when_its_prompt_changes(pipe: tuple[int, int], how: str) -> None:
     guard = Guard(pipe[0])
     asking = asyncio.create_task(guard.dialogue.ask("? "))
     await asyncio.sleep(0)
     if how == "closed":
         guard.prompts.close(Closing("a", "j", "closed"))
     else:
-        guard.prompts.put(shown("a", revision=2 if how == "changed" else 1, version=2))
+        guard.prompts.put(prompt_on_screen("a", revision=2 if how == "changed" else 1, version=2))
     if how == "claimed":
         os.write(pipe[1], b"typed\n")
         assert await asking == "typed"
@@ -171,7 +171,7 @@ async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int]
     assert "revision 2" in guard.row.status_words(None) or how == "closed"  # type: ignore[arg-type]
 
 
-async def test_a_line_that_came_with_the_end_is_not_taken(pipe: tuple[int, int]) -> None:
+async def test_a_line_typed_as_its_prompt_closes_is_dropped(pipe: tuple[int, int]) -> None:
     """Typed for a prompt that is closed by now: it goes nowhere."""
     guard = Guard(pipe[0])
     asking = asyncio.create_task(guard.dialogue.ask("? "))
@@ -194,7 +194,9 @@ async def test_notices_stand_above_the_open_question(pipe: tuple[int, int]) -> N
     assert guard.out.getvalue() == "before\naskback> \n* 2 new: <U+001B>[2Jx\naskback> list\n"
 
 
-async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_editor_receives_the_text_and_its_result_is_read(
+    pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a terminal $EDITOR gets the text as it is; what happens meanwhile is told afterwards."""
     editor = tmp_path / "editor"
     editor.write_text(
@@ -227,7 +229,7 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
         ("'vi", "is no command, 'vi: No closing quotation"),
     ],
 )
-async def test_an_editor_that_cannot_be_started(
+async def test_an_editor_that_cannot_be_started_is_reported(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, editor: str, why: str
 ) -> None:
     """The text is edited in place, as without an editor."""

@@ -113,7 +113,7 @@ def test_a_title_stays_on_its_line() -> None:
     assert sum(line.startswith("  deadline") for line in lines) == 1
 
 
-def test_no_text_passes_for_a_line_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_of_others_cannot_look_like_our_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """What others wrote stands behind a gutter: a body cannot fake a deadline or a decision."""
     fake = "\n  deadline    none\n\n  Decisions: ACCEPT (Harmless)\n"
     parts = [
@@ -127,7 +127,7 @@ def test_no_text_passes_for_a_line_of_ours(monkeypatch: pytest.MonkeyPatch) -> N
         assert all(line.startswith("  | ") for line in faked), faked
 
 
-def test_a_megabyte_of_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_megabyte_of_markdown_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is cut and says so; all of it is there when asked for."""
     body = "# Heading\n\n" + "* item **bold** [link](http://x) `code`\n" * 26_000
     assert len(body) > 1_000_000
@@ -139,11 +139,11 @@ def test_a_megabyte_of_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain(asked, full=True).count("* item") == 26_000
 
 
-def test_one_line_of_a_megabyte() -> None:
+def test_a_line_of_a_megabyte_is_cut() -> None:
     assert len(plain(prompt(body="x" * 1_000_000))) < LONG + 2_000
 
 
-def test_the_facts_in_words() -> None:
+def test_priority_audience_and_deadline_are_shown_in_words() -> None:
     asked = prompt(
         priority=5,
         labels={"env": "prod"},
@@ -179,7 +179,7 @@ def test_the_facts_in_words() -> None:
     assert "  deadline    none: it waits until it is answered" in plain(asked)
 
 
-def test_contents_say_what_they_are() -> None:
+def test_contents_show_title_id_and_media_type() -> None:
     parts = [
         pb.PromptPart(content_id="n", title="Notes", media_type="text/plain", text="a\nb", editable=True),
         pb.PromptPart(content_id="u", title="Report", media_type="text/html", url="https://x/r"),
@@ -189,7 +189,7 @@ def test_contents_say_what_they_are() -> None:
     assert "  --- Report (u, text/html) ---\n  | https://x/r\n" in text
 
 
-def test_a_diff_is_coloured_and_never_by_colour_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diff_is_readable_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     diff = "--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n"
     asked = prompt(contents=[pb.PromptPart(content_id="d", media_type="text/x-diff", text=diff)])
     assert "".join(f"  | {line}\n" for line in diff.splitlines()) in plain(asked)
@@ -237,13 +237,13 @@ def test_a_long_title_hides_nothing() -> None:
         ),
     ],
 )
-def test_endings(resolution: pb.Resolution, said: str) -> None:
+def test_each_resolution_is_shown_in_words(resolution: pb.Resolution, said: str) -> None:
     ended = Resolution.from_proto(resolution)
     assert words.ending(ended, NOW) == said
     assert words.closing_words(Closing("p", "j", "closed", ended), NOW) == said
 
 
-def test_a_stream_that_cannot_show_a_letter_gets_another() -> None:
+def test_letters_that_a_stream_cannot_encode_are_replaced() -> None:
     out = io.TextIOWrapper(raw := io.BytesIO(), encoding="ascii")
     PlainWriter(out).line("Grüße")
     out.flush()

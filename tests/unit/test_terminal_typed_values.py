@@ -56,12 +56,12 @@ def test_a_choice_with_a_comma_is_one_choice(asked: pb.Question, typed: str, val
 @pytest.mark.parametrize(
     ("asked", "typed"), [(MIXED, "a, b, c"), (OTHER, "Köln, Hamburg"), (CITIES, "Berlin, Nord")]
 )
-def test_what_may_be_read_in_two_ways_is_refused(asked: pb.Question, typed: str) -> None:
+def test_an_ambiguous_choice_is_refused(asked: pb.Question, typed: str) -> None:
     with pytest.raises(ValueError, match=r"JSON array|not offered"):
         read(multi(asked), typed)
 
 
-def test_json_beside_words() -> None:
+def test_assignments_accept_json_beside_words() -> None:
     assert parse_assignments(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
     with pytest.raises(ValueError, match="city: is not JSON"):
         parse_assignments(asking(CITIES), ["city:=m"])
@@ -81,7 +81,7 @@ async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     assert draft == Draft(DecisionKind.RESPOND)
 
 
-async def test_any_object_may_be_none() -> None:
+async def test_a_form_that_accepts_any_object_may_be_left_empty() -> None:
     (draft,) = await drafts_of(prompt(schema_json='{"type": "object"}'), ScriptedDialogue("", "", "y"))
     assert draft.values == {}
     (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))

@@ -47,7 +47,7 @@ async def run(
     return sent
 
 
-async def test_a_form_field_by_field() -> None:
+async def test_the_wizard_asks_a_form_field_by_field() -> None:
     said = ScriptedDialogue("c because", "", "0", "x", "", "3", "", "y")
     (draft,) = await run(asking(N, WHY, decisions=BOTH), said)
     assert draft.decision is DecisionKind.RESPOND
@@ -72,12 +72,14 @@ async def test_a_form_field_by_field() -> None:
         (question(date=pb.DateInput()), ["2024-02-29", "y"], {"q": "2024-02-29"}),
     ],
 )
-async def test_enter_default_and_nothing(asked: pb.Question, lines: list[str], values: Any) -> None:
+async def test_enter_takes_the_default_or_leaves_a_field_out(
+    asked: pb.Question, lines: list[str], values: Any
+) -> None:
     (draft,) = await run(asking(asked), ScriptedDialogue("", *lines))
     assert draft.values == values
 
 
-async def test_what_is_shown_of_a_choice() -> None:
+async def test_a_choice_shows_its_options() -> None:
     options = [
         pb.Option(value="a", title="First", description="cheap", recommended=True),
         pb.Option(value="b"),
@@ -97,7 +99,7 @@ async def test_what_is_shown_of_a_choice() -> None:
         assert line in said.text
 
 
-async def test_once_more_keeps_what_was_typed_and_quit_sends_nothing() -> None:
+async def test_repeating_keeps_typed_values_and_quitting_sends_nothing() -> None:
     (draft,) = await run(asking(N, WHY), ScriptedDialogue("", "3", "x", "n", "", "", "y"))
     assert draft.values == {"n": 3, "why": "x"}  # and the decision is not asked again
     assert await run(asking(N, WHY), ScriptedDialogue("", "3", "x", "q")) == []
@@ -105,7 +107,7 @@ async def test_once_more_keeps_what_was_typed_and_quit_sends_nothing() -> None:
         assert await run(asking(N), ScriptedDialogue(word)) == []
 
 
-async def test_enter_decides_nothing() -> None:
+async def test_enter_chooses_no_decision() -> None:
     (draft,) = await run(
         prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), ScriptedDialogue("", "", "r", "")
     )
@@ -114,12 +116,12 @@ async def test_enter_decides_nothing() -> None:
     assert draft == Draft(DecisionKind.ACCEPT)
 
 
-async def test_a_no_asks_for_no_values() -> None:
+async def test_a_rejection_asks_for_no_values() -> None:
     (draft,) = await run(asking(N, decisions=BOTH), ScriptedDialogue("No", "too dear"))
     assert (draft.decision, draft.values, draft.comment) == (DecisionKind.REJECT, None, "too dear")
 
 
-async def test_only_what_was_refused_is_asked_again() -> None:
+async def test_only_refused_fields_are_asked_again() -> None:
     said = ScriptedDialogue("", "3", "x", "c", "hm", "y", "4")
     first, second = await run(asking(N, WHY), said, {"values_json/n": "must be even"})
     assert (first.values, second.values) == ({"n": 3, "why": "x"}, {"n": 4, "why": "x"})
@@ -129,7 +131,7 @@ async def test_only_what_was_refused_is_asked_again() -> None:
     assert "Enter: 3" not in after  # offered once more, it would be refused once more
 
 
-async def test_a_comment_that_must_be_there() -> None:
+async def test_a_required_comment_is_asked_until_given() -> None:
     asked = prompt()
     asked.proto.content.decisions.add(decision=pb.DECISION_REVISE, label="Again", comment_required=True)
     (draft,) = await run(asked, ScriptedDialogue("Again", "", " ", "shorter"))
@@ -139,13 +141,13 @@ async def test_a_comment_that_must_be_there() -> None:
 
 
 @pytest.mark.parametrize("field", ["decision", "values_json", "values_json/unknown", "something/new"])
-async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
+async def test_a_refusal_without_a_known_field_asks_the_whole_form_again(field: str) -> None:
     said = ScriptedDialogue("", "3", "x", "y", "", "5", "", "y")
     _, second = await run(asking(N, WHY), said, {field: "no"})
     assert second.values == {"n": 5, "why": "x"}
 
 
-async def test_a_path_with_odd_names_and_below_a_field() -> None:
+async def test_violations_find_fields_with_odd_names_and_nested_paths() -> None:
     schema = {"type": "object", "properties": {"a/b~c": {"type": "array", "items": {"type": "string"}}}}
     asked = prompt(schema_json=json.dumps(schema))
     _, second = await run(
@@ -154,7 +156,7 @@ async def test_a_path_with_odd_names_and_below_a_field() -> None:
     assert second.values == {"a/b~c": ["z"]}
 
 
-async def test_groups() -> None:
+async def test_an_optional_group_is_asked_whole_or_left_out() -> None:
     inner = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     properties = {"to": {**inner, "title": "Address"}, "n": {"type": "integer"}}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
@@ -166,7 +168,7 @@ async def test_groups() -> None:
     assert mended.values == {"to": {"city": "Ulm"}}
 
 
-async def test_required_null() -> None:
+async def test_a_required_nullable_field_sends_null() -> None:
     part = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": {"f": part}, "required": ["f"]}))
     (draft,) = await run(asked, ScriptedDialogue("", "", "y"))

@@ -83,7 +83,7 @@ def test_a_new_token_is_appended_and_only_its_hash_is_kept(path: Path) -> None:
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_a_file_is_made_for_its_owner_and_a_server_takes_it(tmp_path: Path) -> None:
+def test_a_new_token_file_is_private_and_readable_by_a_server(tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     token = add_token(str(path), "ana", roles=["console"], namespaces=["default"])
     assert path.stat().st_mode & 0o777 == 0o600
@@ -91,7 +91,7 @@ def test_a_file_is_made_for_its_owner_and_a_server_takes_it(tmp_path: Path) -> N
     assert known.subject == "ana"
 
 
-def test_an_entry_goes_with_its_comment_and_nothing_else_does(path: Path) -> None:
+def test_revoking_removes_an_entry_with_its_comment_only(path: Path) -> None:
     [gone] = revoke_token(str(path), "bob")
     assert gone.subject == "bob"
     before, _, rest = FILE.partition("# bob's laptop\n")
@@ -102,7 +102,7 @@ def test_an_entry_goes_with_its_comment_and_nothing_else_does(path: Path) -> Non
     )
 
 
-def test_comments_behind_the_last_entry_stay(path: Path) -> None:
+def test_comments_after_the_last_entry_stay(path: Path) -> None:
     revoke_token(str(path), "carol")
     assert path.read_text() == FILE[: FILE.index("# of a newer version")] + "\n# end of the list\n"
 
@@ -130,7 +130,7 @@ def test_the_mode_and_a_link_to_the_file_are_kept(path: Path) -> None:
         ("[[tokens", "ana", BadTokenFile),
     ],
 )
-def test_what_cannot_be_revoked_changes_nothing(
+def test_a_refused_revocation_changes_nothing(
     path: Path, text: str, name: str, error: type[Exception]
 ) -> None:
     path.write_text(text)
@@ -139,7 +139,7 @@ def test_what_cannot_be_revoked_changes_nothing(
     assert path.read_text() == text
 
 
-def test_all_of_a_subject(path: Path) -> None:
+def test_all_tokens_of_a_subject_are_revoked(path: Path) -> None:
     path.write_text(FILE + f'[[tokens]]\nsha256 = "{CLI}"\nsubject = "bob"\n')
     assert [entry.name for entry in revoke_token(str(path), "bob", every=True)] == [BOB[:12], CLI[:12]]
     assert [entry.subject for entry in read_entries(str(path))] == ["ana", "carol"]
@@ -174,7 +174,7 @@ def run(*words: str, **environment: str) -> Result:
     return CliRunner().invoke(main, ["token", *words], env=environment, prog_name="askback")
 
 
-def test_the_commands(tmp_path: Path) -> None:
+def test_token_commands_find_the_file_by_option_environment_or_settings(tmp_path: Path) -> None:
     """add, ls and revoke, with the file named by an option, the environment or the server's settings."""
     path, config = tmp_path / "tokens.toml", tmp_path / "askback.toml"
     config.write_text(f"auth = {str(path)!r}\n")
@@ -214,7 +214,7 @@ sha256 = "2"
 """
 
 
-def test_toml_that_cannot_be_edited_as_lines_is_named_so(path: Path) -> None:
+def test_toml_that_cannot_be_edited_line_by_line_is_refused(path: Path) -> None:
     path.write_text(INLINE)
     with pytest.raises(BadTokenFile, match="edit it by hand"):
         add_token(str(path), "x", roles=["client"], namespaces=["a"])

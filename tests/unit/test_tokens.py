@@ -54,7 +54,7 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def opened(path: Path, clock: Time) -> TokenFile:
+def open_tokens(path: Path, clock: Time) -> TokenFile:
     return TokenFile(path, now=clock.now, monotonic=clock.monotonic)
 
 
@@ -62,8 +62,8 @@ def bearer(token: str) -> list[tuple[str, str | bytes]]:
     return [("user-agent", "x"), ("authorization", f"Bearer {token}")]
 
 
-def test_a_token_is_its_principal(path: Path, clock: Time) -> None:
-    tokens = opened(path, clock)
+def test_a_token_authenticates_its_principal(path: Path, clock: Time) -> None:
+    tokens = open_tokens(path, clock)
     assert tokens.authenticate(bearer(ADA)) == Principal(
         "ada", frozenset({Role.CONSOLE, Role.ADMIN}), ("eu", "us"), frozenset({"ops"})
     )
@@ -85,13 +85,15 @@ def test_a_token_is_its_principal(path: Path, clock: Time) -> None:
         [("authorization", b"Bearer " + ADA.encode())],
     ],
 )
-def test_anything_else_is_nobody(path: Path, clock: Time, metadata: list[tuple[str, str | bytes]]) -> None:
+def test_other_credentials_are_unauthenticated(
+    path: Path, clock: Time, metadata: list[tuple[str, str | bytes]]
+) -> None:
     with pytest.raises(Unauthenticated):
-        opened(path, clock).authenticate(metadata)
+        open_tokens(path, clock).authenticate(metadata)
 
 
-def test_a_token_ends_when_it_expires(path: Path, clock: Time) -> None:
-    tokens = opened(path, clock)
+def test_an_expired_token_is_refused(path: Path, clock: Time) -> None:
+    tokens = open_tokens(path, clock)
     clock.at = datetime(2027, 1, 1, tzinfo=UTC)
     with pytest.raises(Unauthenticated, match="expired"):
         tokens.authenticate(bearer(ADA))
@@ -99,7 +101,7 @@ def test_a_token_ends_when_it_expires(path: Path, clock: Time) -> None:
 
 
 def test_a_changed_file_is_read_again(path: Path, clock: Time) -> None:
-    tokens = opened(path, clock)
+    tokens = open_tokens(path, clock)
     path.write_text(GOOD.replace(hash_token(ADA), hash_token("newer")), "utf-8")
     os.utime(path, ns=(1, 1))
     assert tokens.authenticate(bearer(ADA)).subject == "ada"  # looked at once a second
@@ -110,10 +112,10 @@ def test_a_changed_file_is_read_again(path: Path, clock: Time) -> None:
 
 
 @pytest.mark.parametrize("broken", ["not toml [", "", None])
-def test_a_file_that_breaks_later_leaves_the_last_good_tokens(
+def test_a_file_that_becomes_invalid_keeps_the_last_valid_tokens(
     path: Path, clock: Time, broken: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens = opened(path, clock)
+    tokens = open_tokens(path, clock)
     if broken is None:
         path.unlink()
     else:
@@ -161,12 +163,12 @@ def test_a_bad_file_is_refused_at_the_start(
     assert change[0] in GOOD
     path.write_text(GOOD.replace(*change), "utf-8")
     with pytest.raises(BadTokenFile, match=reason):
-        opened(path, clock)
+        open_tokens(path, clock)
 
 
 def test_a_missing_file_is_refused_at_the_start(tmp_path: Path, clock: Time) -> None:
     with pytest.raises(BadTokenFile, match=r"none\.toml"):
-        opened(tmp_path / "none.toml", clock)
+        open_tokens(tmp_path / "none.toml", clock)
 
 
 CERTIFIED = (
@@ -188,9 +190,9 @@ expires = 2027-01-01T00:00:00Z
 )
 
 
-def test_a_certificate_stands_for_its_owner_where_no_token_is_sent(path: Path, clock: Time) -> None:
+def test_a_certificate_authenticates_its_owner_without_a_token(path: Path, clock: Time) -> None:
     path.write_text(CERTIFIED, "utf-8")
-    tokens = opened(path, clock)
+    tokens = open_tokens(path, clock)
     shows = {
         ("spiffe://shop/worker",): "worker",
         ("nobody", "spiffe://shop/worker", "shop.example"): "worker",  # the first that is listed
@@ -202,23 +204,25 @@ def test_a_certificate_stands_for_its_owner_where_no_token_is_sent(path: Path, c
 
 
 @pytest.mark.parametrize("names", [(), ("nobody",), ("SHOP.example",), ("*",), (hash_token(ADA),), ("",)])
-def test_other_names_are_nobody(path: Path, clock: Time, names: tuple[str, ...]) -> None:
+def test_certificates_with_other_names_are_unauthenticated(
+    path: Path, clock: Time, names: tuple[str, ...]
+) -> None:
     path.write_text(CERTIFIED, "utf-8")
     with pytest.raises(Unauthenticated) as refused:
-        opened(path, clock).authenticate([], lambda: names)
+        open_tokens(path, clock).authenticate([], lambda: names)
     assert all(name in refused.value.message for name in names)
 
 
 @pytest.mark.parametrize("sent", ["Bearer guess", "Basic x", "Bearer ", "Bearer", "", b"Bearer x"])
-def test_a_wrong_token_is_not_made_good_by_a_certificate(path: Path, clock: Time, sent: str | bytes) -> None:
+def test_a_certificate_does_not_make_up_for_a_wrong_token(path: Path, clock: Time, sent: str | bytes) -> None:
     path.write_text(CERTIFIED, "utf-8")
     with pytest.raises(Unauthenticated):
-        opened(path, clock).authenticate([("authorization", sent)], lambda: ("shop.example",))
+        open_tokens(path, clock).authenticate([("authorization", sent)], lambda: ("shop.example",))
 
 
-def test_a_certificates_entry_ends_when_it_expires_and_when_it_is_taken_out(path: Path, clock: Time) -> None:
+def test_a_certificate_is_refused_after_its_entry_expires_or_is_removed(path: Path, clock: Time) -> None:
     path.write_text(CERTIFIED, "utf-8")
-    tokens = opened(path, clock)
+    tokens = open_tokens(path, clock)
     clock.at = datetime(2027, 1, 1, tzinfo=UTC)
     with pytest.raises(Unauthenticated, match="expired"):
         tokens.authenticate([], lambda: ("shop.example",))
@@ -232,18 +236,18 @@ def test_a_certificates_entry_ends_when_it_expires_and_when_it_is_taken_out(path
 def test_two_entries_for_one_certificate_are_refused(path: Path, clock: Time) -> None:
     path.write_text(CERTIFIED.replace("spiffe://shop/worker", "shop.example"), "utf-8")
     with pytest.raises(BadTokenFile, match=r"entry 4 .*certificate is that of an earlier entry"):
-        opened(path, clock)
+        open_tokens(path, clock)
 
 
 def test_an_expiry_may_be_text_or_without_a_zone_which_is_utc(path: Path, clock: Time) -> None:
     for written in ('"2026-10-10T02:00:00+02:00"', "2026-10-10T00:00:00"):
         path.write_text(GOOD.replace("2027-01-01T00:00:00Z", written), "utf-8")
-        tokens = opened(path, clock)
+        tokens = open_tokens(path, clock)
         with pytest.raises(Unauthenticated, match="expired"):
             tokens.authenticate(bearer(ADA))
 
 
-def test_without_authentication_names_are_taken_on_trust() -> None:
+def test_without_authentication_names_are_trusted() -> None:
     trust = NoAuthentication()
     assert trust.authenticate([]).subject == "anonymous"
     ada = trust.authenticate([("askback-user", " ada "), ("askback-groups", "ops, ,qa")])

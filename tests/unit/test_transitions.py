@@ -46,7 +46,7 @@ PROMPT_STEPS = {
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(product(JobState, JobTrigger)))
-def test_every_job_state_and_trigger(state: JobState, trigger: JobTrigger) -> None:
+def test_every_job_state_and_trigger_has_its_transition(state: JobState, trigger: JobTrigger) -> None:
     to = JOB_STEPS[state].get(trigger)
     if to is not None:
         assert next_job_state("j", state, trigger) is JobState(to)
@@ -57,7 +57,9 @@ def test_every_job_state_and_trigger(state: JobState, trigger: JobTrigger) -> No
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(product(PromptState, PromptTrigger)))
-def test_every_prompt_state_and_trigger(state: PromptState, trigger: PromptTrigger) -> None:
+def test_every_prompt_state_and_trigger_has_its_transition(
+    state: PromptState, trigger: PromptTrigger
+) -> None:
     to = PROMPT_STEPS[state].get(trigger)
     if to is not None:
         assert next_prompt_state("p", state, trigger) is PromptState(to)

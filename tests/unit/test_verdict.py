@@ -74,12 +74,14 @@ def test_only_an_answer_that_accepts_is_true(state: int, decision: int | None) -
         (UNKNOWN, {"values_json": '{"n":1}'}, False, None),
     ],
 )
-def test_who_gave_values(decision: int, answer: dict[str, Any], answered: bool, values: Any) -> None:
+def test_only_an_answer_has_values(
+    decision: int, answer: dict[str, Any], answered: bool, values: Any
+) -> None:
     found = verdict(pb.PROMPT_STATE_ANSWERED, decision, **answer)
     assert (found.answered, found.values) == (answered, values)
 
 
-def test_silence_is_told_apart_from_a_person() -> None:
+def test_silence_is_distinguished_from_a_persons_answer() -> None:
     silent = verdict(
         pb.PROMPT_STATE_ANSWERED, pb.DECISION_ACCEPT, source=pb.ANSWER_SOURCE_TIMEOUT_DEFAULT, comment="late"
     )
@@ -174,7 +176,7 @@ USES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_what_was_not_awaited_is_no_bool(use: str) -> None:
+async def test_a_coroutine_that_was_not_awaited_is_no_bool(use: str) -> None:
     client = Client("127.0.0.1:1")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -189,7 +191,7 @@ async def test_what_was_not_awaited_is_no_bool(use: str) -> None:
         USES[use](client.run("j"))
 
 
-async def test_it_can_still_be_awaited_after_it_was_refused() -> None:
+async def test_a_coroutine_can_be_awaited_after_it_was_refused_as_a_bool() -> None:
     asked = Talk().ask(3)
     with pytest.raises(TypeError):
         bool(asked)
@@ -216,7 +218,7 @@ async def test_every_way_to_await_still_works(way: str) -> None:
     assert talk.called == 2
 
 
-async def test_task_groups_timeouts_and_cancelling() -> None:
+async def test_verdict_coroutines_work_with_task_groups_timeouts_and_cancelling() -> None:
     talk = Talk()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(talk.ask(n), name=f"n{n}") for n in range(3)]
@@ -236,7 +238,7 @@ async def test_task_groups_timeouts_and_cancelling() -> None:
         await task
 
 
-async def test_it_counts_as_a_coroutine_and_as_an_async_function() -> None:
+async def test_asking_counts_as_a_coroutine_and_as_an_async_function() -> None:
     asked = Talk().ask()
     assert asyncio.iscoroutine(asked)
     assert inspect.isawaitable(asked)

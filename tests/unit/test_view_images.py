@@ -45,7 +45,7 @@ class View:
         self.kept.keep(image)
 
 
-def test_an_image_is_counted_once() -> None:
+def test_a_shared_image_is_counted_once() -> None:
     images = Images(10_000)
     views = [View(images, f"u{n}") for n in range(10)]
     image = Image(5_000)
@@ -81,7 +81,7 @@ def test_the_views_of_the_principal_with_the_most_fall_behind() -> None:
     assert images.total <= 20_000
 
 
-def test_streams_end_when_what_is_written_is_too_much() -> None:
+def test_streams_end_when_too_much_is_being_written() -> None:
     images = Images(12_000)
     ada, eve = View(images, "ada"), [View(images, "eve") for _ in range(4)]
     ada.offer(Image(2_000))
@@ -97,7 +97,7 @@ def test_streams_end_when_what_is_written_is_too_much() -> None:
 
 
 @pytest.mark.parametrize("limit", ["VIEW_BYTES", "VIEW_ENTRIES"])
-def test_one_view_falls_behind_by_itself(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+def test_a_view_over_its_own_limit_falls_behind_alone(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(images_module, limit, 50 if limit == "VIEW_ENTRIES" else 50_000)
     images: Any = Images(10**9)
     view = View(images, "eve")

@@ -59,13 +59,13 @@ REPLIES: list[tuple[type[Message], str, Any, dict[str, Any]]] = [
 
 
 @given(st.integers(0, 1 << 40))
-def test_numbers(number: int) -> None:
+def test_a_varint_equals_the_encoding_of_protobuf(number: int) -> None:
     told = hitl.PromptRemoved(version=number).SerializeToString()
     assert told == (b"\x10" + varint(number) if number else b"")
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_a_message_within_messages(length: int) -> None:
+def test_nested_messages_equal_the_encoding_of_protobuf(length: int) -> None:
     prompt = prompt_pb2.Prompt(key="x" * length)
     wrap = within(hitl.ConverseResponse, "frames", "prompt_event", "upserted", "prompt")
     event = hitl.PromptEvent(upserted=hitl.PromptUpserted(prompt=prompt))
@@ -99,7 +99,7 @@ def test_no_reply_is_left_out() -> None:
     assert of_calls - {r[1] for r in REPLIES} == {"list_prompts", "list_answers", "list_checkpoints"}
 
 
-def test_what_is_kept_is_bounded_and_made_once() -> None:
+def test_the_encode_cache_is_bounded_and_encodes_once() -> None:
     made: list[str] = []
 
     def make(value: list[str]) -> bytes:

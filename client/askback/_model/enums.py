@@ -75,7 +75,7 @@ class AnswerStatus(StrEnum):
 class Authentication(StrEnum):
     """How the server authenticates callers. NONE: it trusts the name that they give, on loopback only."""
 
-    TOKEN = "TOKEN"
+    TOKEN = "TOKEN"  # noqa: S105 - the name of a method
     CERTIFICATE = "CERTIFICATE"
     NONE = "NONE"
     UNSPECIFIED = "UNSPECIFIED"

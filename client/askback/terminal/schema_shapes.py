@@ -105,8 +105,9 @@ def _merge_schemas(branches: list[dict[str, Any]], own: dict[str, Any]) -> dict[
     for branch in (*branches, own):
         for key, value in branch.items():
             if key == "properties" and isinstance(value, dict):
-                value = {**mapping_of(found, key), **value}
+                found[key] = {**mapping_of(found, key), **value}
             elif key == "required" and isinstance(value, list):
-                value = [*items_of(found, key), *value]
-            found[key] = value
+                found[key] = [*items_of(found, key), *value]
+            else:
+                found[key] = value
     return found

@@ -52,7 +52,7 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable, for example `ASKBACK_LEASE_TTL`."""
+        """The environment variable: ASKBACK_ and the name in capitals."""
         return f"ASKBACK_{self.name.upper()}"
 
     @property

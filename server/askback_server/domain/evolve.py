@@ -43,7 +43,7 @@ def fast_init(cls: type[T]) -> type[T]:
         else:
             parameters.append(name)
         items.append(f"{name!r}: {value}")
-    exec(
+    exec(  # noqa: S102 - the text is made of the names of our own fields
         f"def __init__(self, {', '.join(parameters)}):\n _set(self, '__dict__', {{{', '.join(items)}}})",
         scope,
     )

@@ -38,14 +38,17 @@ class FormLimits:
 
 
 def without_none(**keywords: Json) -> JsonObject:
+    """The keywords of a JSON Schema that have a value."""
     return {key: value for key, value in keywords.items() if value is not None}
 
 
 def is_outside(value: Ordered, low: Ordered | None, high: Ordered | None) -> bool:
+    """Whether a value is below `low` or above `high`; None is no bound."""
     return (low is not None and value < low) or (high is not None and value > high)
 
 
 def range_phrase(low: object, high: object) -> str:
+    """The end of a message about a value: ` between 1 and 5`, ` of at least 1`, or nothing without bounds."""
     if low is not None and high is not None:
         return f" between {low} and {high}"
     if low is not None:
@@ -54,6 +57,7 @@ def range_phrase(low: object, high: object) -> str:
 
 
 def count_phrase(low: int | None, high: int | None, noun: str) -> str:
+    """The part of a message about a number of items: `exactly 2 choices`, `1 to 3 choices`."""
     last = high if high is not None else low
     plural = noun if last == 1 else noun + "s"
     if low and high is not None:
@@ -62,6 +66,7 @@ def count_phrase(low: int | None, high: int | None, noun: str) -> str:
 
 
 def count_faults(low: int | None, high: int | None, low_name: str, high_name: str) -> Iterator[Fault]:
+    """Faults of the bounds of a length or a count: negative, zero at most, or crossed."""
     if low is not None and low < 0:
         yield (low_name, "must not be negative")
     if high is not None and high < 1:
@@ -70,6 +75,7 @@ def count_faults(low: int | None, high: int | None, low_name: str, high_name: st
 
 
 def bound_faults(low: Ordered | None, high: Ordered | None, low_name: str, high_name: str) -> Iterator[Fault]:
+    """The fault of bounds of which the lower is larger."""
     if low is not None and high is not None and low > high:
         yield (low_name, f"must not be larger than {high_name}")
 

@@ -61,6 +61,7 @@ class Cost:
         )
 
     def times(self, factor: int) -> Cost:
+        """The cost of doing the same `factor` times."""
         return Cost(self.parts * factor, self.divisions * factor, self.per_character * factor)
 
 
@@ -81,6 +82,7 @@ def weight(value: Json) -> int:
 
 
 def bad_schema(reason: str) -> BadFields:
+    """The refusal of a form's JSON Schema."""
     return BadFields.one("schema_json", reason)
 
 
@@ -94,6 +96,7 @@ class Survey:
         self._patterns = 0
 
     def run(self) -> Cost:
+        """The cost of validating one value against the whole schema. Raises BadFields."""
         return self._schema(self._root, 0)
 
     def _schema(self, node: Json, depth: int) -> Cost:

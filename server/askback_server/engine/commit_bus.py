@@ -28,13 +28,15 @@ class Follower(Protocol):
     Versions of one job arrive in rising order.
     """
 
-    def __call__(self, item: Committed, /) -> None: ...
+    def __call__(self, item: Committed, /) -> None:
+        """Take one commit."""
 
 
 class BatchFollower(Protocol):
     """Receives all that was committed at once. Called in the event loop; must not block or raise."""
 
-    def __call__(self, batch: Sequence[Committed], /) -> None: ...
+    def __call__(self, batch: Sequence[Committed], /) -> None:
+        """Take the commits of one write."""
 
 
 class CommitBus:

@@ -142,8 +142,7 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    # Not wait_for: before Python 3.12 it swallows a cancel that meets the wake-up.
-                    async with asyncio.timeout(POLL):
+                    async with asyncio.timeout(POLL):  # not wait_for, see Feed.run
                         await self._wake.wait()
                 except TimeoutError:
                     self._request_scan()  # poll: other replicas may have made jobs runnable
@@ -194,48 +193,49 @@ class Dispatcher:
             if queue in queues:
                 limits[queue[1]] += 1
         found = await self._queue.claimable(namespace, limits)
-        lines: dict[QueueKey, deque[str]] = {}
+        candidates: dict[QueueKey, deque[str]] = {}
         truncated = False
         for job_type, ids in found.items():
             truncated = truncated or len(ids) == limits[job_type]
-            line = deque(i for i in ids if i not in self._leasing)
-            self._spread.step_aside((namespace, job_type), line, share)
-            lines[namespace, job_type] = line
+            untried = deque(i for i in ids if i not in self._leasing)
+            self._spread.step_aside((namespace, job_type), untried, share)
+            candidates[namespace, job_type] = untried
         # A consumer removed while the queues were read cannot receive jobs.
         consumers = self._consumers.still_connected(consumers)
         # More jobs than were read may be runnable, and no commit will report them again: rescan.
-        if self._share_out(consumers, lines) and truncated:
+        if self._lease_in_turn(consumers, candidates) and truncated:
             self._rescan.add(namespace)
         for consumer in consumers:
             consumer.note_queues_read(types)
-        if truncated or any(lines.values()):
+        if truncated or any(candidates.values()):
             self._backlog[namespace] = None
 
-    def _share_out(self, consumers: Sequence[Consumer], lines: dict[QueueKey, deque[str]]) -> int:
+    def _lease_in_turn(self, consumers: Sequence[Consumer], candidates: dict[QueueKey, deque[str]]) -> int:
         """Lease one job of each queue in turn, the queue served longest ago first. Returns how many."""
-        given = 0
+        started = 0
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
-        turns = deque(sorted((q for q in lines if lines[q]), key=lambda q: (self._last_served.get(q, 0), q)))
-        while turns:
-            queue = turns.popleft()
+        waiting = [queue for queue, ids in candidates.items() if ids]
+        queues = deque(sorted(waiting, key=lambda q: (self._last_served.get(q, 0), q)))
+        while queues:
+            queue = queues.popleft()
             able = [t for t in consumers if queue[1] in t.job_types and t.room() > 0]
             limit = self._concurrency.limit(queue)
             if not able or (limit is not None and len(planned[queue]) >= limit):
                 continue
             consumer = max(able, key=lambda t: t.room())
-            job_id = lines[queue].popleft()
+            job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
-            given += 1
+            started += 1
             if limit is None:
                 self._spawn(self._lease(job_id, queue, consumer))
             else:
                 planned[queue].append((job_id, consumer))
-            if lines[queue]:
-                turns.append(queue)
+            if candidates[queue]:
+                queues.append(queue)
         for queue, tried in planned.items():
             if tried:
                 self._spawn(self._lease_under_lock(queue, tried))
-        return given
+        return started
 
     def _begin_lease(self, job_id: str, queue: QueueKey, consumer: Consumer) -> None:
         """Reserve room at the consumer, and skip the job in scans until `_end_lease`."""

@@ -5,8 +5,8 @@
     settle    decide again, on fresh data, the commands whose guard failed
     reply     after the commit; then publish the changes
 
-No delay is added when idle: a lone command is written at once. Under load a batch contains what was queued
-during the previous commit.
+No delay is added when idle: a lone command is written at once. Under load a batch contains the commands
+queued during the previous commit.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Engine:
     async def execute(self, command: c.Command[R]) -> R:
         """Submit a command and wait for its reply.
 
-        Raises what the rules raise, and QueueFull, Draining, Contention, StorageUnavailable. Cancelling the
-        caller does not withdraw the command.
+        Raises the errors of the rules, and QueueFull, Draining, Contention, StorageUnavailable. Cancelling
+        the caller does not withdraw the command.
         """
         # Cancelling the caller cancels only its future: the command stays in the queue.
         return await self.submit(command)
@@ -279,7 +279,7 @@ class Engine:
         return (prompt.job_id, prompt.prompt_id) if prompt is not None else ("", "")
 
     async def _fill(self, groups: Sequence[Group]) -> None:
-        """Give each group its aggregate: from the cache if that covers what is needed, else by one read."""
+        """Give each group its aggregate: from the cache if that has every part needed, else by one read."""
         missing = []
         for group in groups:
             wanted = group.wanted

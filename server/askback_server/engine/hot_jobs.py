@@ -127,7 +127,7 @@ class HotJobs:
         None if further ones may have changed. An entry that cannot be completed is dropped, and read again
         when it is needed.
         """
-        # Done even while the cache is suspended: after an outage this brings what it has missed.
+        # Done even while the cache is suspended: after an outage this brings the missed changes.
         entry = self._entries.get(job.job_id)
         known = entry[0] if entry is not None else Aggregate()
         version = known.job.version if known.job is not None else 0

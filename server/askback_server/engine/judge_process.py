@@ -27,7 +27,9 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     answers.write(pack(()))
     answers.flush()
     while head := questions.read(LENGTH.size):
-        form, values_json, max_bytes = pickle.loads(questions.read(*LENGTH.unpack(head)))
+        form, values_json, max_bytes = pickle.loads(  # noqa: S301 - from the parent process
+            questions.read(*LENGTH.unpack(head))
+        )
         answers.write(pack(judge_values(form, values_json, max_bytes=max_bytes)))
         answers.flush()
 

@@ -60,9 +60,9 @@ class Judges:
         return bool(self._tasks)
 
     def start(
-        self, subject: str, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]
+        self, subject: str, namespace: str, asked: Unjudged, report: Callable[[Judgement | Exception], None]
     ) -> None:
-        """Validate an answer in the background and report the outcome to `tell`."""
+        """Validate an answer in the background and pass the outcome to `report`."""
 
         async def work() -> None:
             try:
@@ -72,7 +72,7 @@ class Judges:
             else:
                 outcome = Judgement(asked.form, asked.values_json, found)
             self._tasks.discard(task)
-            tell(outcome)
+            report(outcome)
 
         task = asyncio.create_task(work())
         self._tasks.add(task)
@@ -178,5 +178,6 @@ def _full() -> QueueFull:
 async def _message(process: asyncio.subprocess.Process) -> tuple[Violation, ...]:
     assert process.stdout is not None
     head = await process.stdout.readexactly(LENGTH.size)
-    found: tuple[Violation, ...] = pickle.loads(await process.stdout.readexactly(*LENGTH.unpack(head)))
+    body = await process.stdout.readexactly(*LENGTH.unpack(head))
+    found: tuple[Violation, ...] = pickle.loads(body)  # noqa: S301 - from our own child process
     return found

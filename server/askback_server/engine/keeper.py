@@ -54,7 +54,7 @@ class LiveSession:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the worker has missed a heartbeat: it may not receive what is pushed to it."""
+        """Whether the worker has missed a heartbeat: it may not receive pushed jobs."""
         return self.silent >= SILENT_BEATS
 
 

@@ -253,8 +253,8 @@ class PresenceTracker:
         versions = {i: v for i, v in (await self._store.versions()).items() if i != self._id}
         news = [i for i, v in versions.items() if self._others.get(i, (-1, ()))[0] != v]
         found = await self._store.views(news) if news else {}
-        gone = [i for i in self._others if i not in versions]
-        for replica_id in (*found, *gone):
+        expired = [i for i in self._others if i not in versions]
+        for replica_id in (*found, *expired):
             _, before = self._others.pop(replica_id, (0, ()))
             if replica_id in found:
                 self._others[replica_id] = found[replica_id]
@@ -276,9 +276,9 @@ class PresenceTracker:
         while self._left and self._index.is_settled:
             namespace = self._left.pop()
             open_prompts = await self._store.list_attended(namespace, REVIEW_LIMIT)
-            missed = [p for p in open_prompts if not self._index.is_attended(p)]
-            for at in range(0, len(missed), PAGE):
-                await self._review_prompts(missed[at : at + PAGE])
+            unattended = [p for p in open_prompts if not self._index.is_attended(p)]
+            for at in range(0, len(unattended), PAGE):
+                await self._review_prompts(unattended[at : at + PAGE])
 
     async def _review_prompts(self, prompts: Iterable[Prompt]) -> None:
         jobs = sorted({p.job_id for p in prompts})

@@ -28,7 +28,7 @@ class VisibleJob:
 
 
 class Queries:
-    """Reads for a principal. What the principal may not see is reported as not found."""
+    """Reads for a principal. A job or prompt that the principal may not see is reported as not found."""
 
     def __init__(self, store: JobStore, hot: HotJobs) -> None:
         self._store = store
@@ -93,11 +93,8 @@ class Queries:
         return prompt
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
-        """A job's deep-understanding state; empty if none was written. Raises JobNotFound.
-
-        The state contains what was asked and answered, so a console may read it only if it may see every
-        prompt of the job.
-        """
+        """The state contains questions and answers, so a console may read it only if it may see every prompt
+        of the job."""
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         job = await self.job(job_id, principal)
         if not principal.has(Role.CLIENT, Role.WORKER):

@@ -1,4 +1,5 @@
-"""Retrying an ended job: what the new one keeps is read first, and copied with it in one write."""
+"""Retries an ended job: reads the answers and checkpoints to keep, so that they are copied with the new job
+in one write."""
 
 from __future__ import annotations
 

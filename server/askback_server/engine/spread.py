@@ -29,11 +29,11 @@ class Spread:
         """Another replica got a job of the queue first."""
         self._more[queue] = min(max(LEAST, 2 * self.more(queue)), self._most)
 
-    def step_aside(self, queue: QueueKey, line: deque[str], wanted: int) -> None:
+    def step_aside(self, queue: QueueKey, ids: deque[str], wanted: int) -> None:
         """Rotate the candidates by a random offset, so that the `wanted` first ones are not the head of the
         queue."""
         spread = self._more.pop(queue, 0)
         if spread:
-            line.rotate(-random.randrange(min(spread, max(0, len(line) - wanted)) + 1))
+            ids.rotate(-random.randrange(min(spread, max(0, len(ids) - wanted)) + 1))
             if spread > 1:
                 self._more[queue] = spread // 2

@@ -30,7 +30,7 @@ _log = logging.getLogger("askback.server.engine")
 POLL = 0.5
 """Seconds between two queries for deadlines."""
 AHEAD = timedelta(seconds=1.5)
-"""How far ahead a query looks: beyond the next query, so that what it finds fires on time."""
+"""How far ahead a query looks: beyond the next query, so that each timer fires on time."""
 MOST = 5_000
 """Maximum number of deadlines read per query."""
 RETRY_DELAY = timedelta(seconds=0.5)
@@ -75,7 +75,8 @@ class Timers:
                     self._add(at, "due", prompt.job_id)
 
     async def load(self) -> None:
-        """Read what is due soon by the database's clock, and adjust our estimate of that clock."""
+        """Read the timers that are due soon by the database's clock, and adjust our estimate of that
+        clock."""
         asked = self._clock.now()
         now, found = await self._queue.list_due(AHEAD, MOST)
         self._clock.compare(asked, now)

@@ -2,11 +2,11 @@
 
 Changes arrive in three ways:
 
-- This replica's engine publishes what it has just committed.
+- This replica's engine publishes its own commits.
 - Other replicas send hints after a commit (`ports/wakeups.py`). A hinted job is read at once if it is
   followed here, ahead of the log.
 - The event log is polled, in an order in which nothing can appear later before a position that was read. It
-  brings what every writer committed, hinted or not, and it alone advances the position in resume tokens.
+  contains every commit, hinted or not, and it alone advances the position in resume tokens.
 
 Hints only make delivery faster. If one is lost, the next poll brings the change at most POLL seconds later.
 """
@@ -260,7 +260,7 @@ class Feed:
             await self._deliver(overtaken, await self._jobs_of(overtaken))
 
     def _to_deletion(self, change: Changed) -> Committed:
-        """The deletion of a job, with what the cache knows of it."""
+        """The deletion of a job, with the last state in the cache, if any."""
         known = self._hot.peek(change.job_id)
         self._hot.drop(change.job_id)
         self._bus.note_version(change.job_id, change.seq)

@@ -19,7 +19,7 @@ class Refusal:
     reason: str
     """For people."""
     history_lost: bool = False
-    """The database does not have what the token's holder has seen: it was restored, or failed over to a
+    """The database has lost data that the token's holder has seen: it was restored, or failed over to a
     standby that lagged behind."""
 
 

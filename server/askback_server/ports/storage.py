@@ -1,4 +1,4 @@
-"""What the engine needs from a database."""
+"""Storage of jobs, their queue, and the event log, as the engine needs it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class JobWrite:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     understanding: DeepUnderstanding | None = None
     retry: Retry | None = None
-    """For a new job: what it copies from the job that it retries. The write fails if that job was deleted."""
+    """For a new job: the data copied from the job that it retries. The write fails if that job was
+    deleted."""
     events: list[Event] = field(default_factory=list)
     deleted: bool = False
 
@@ -159,7 +160,7 @@ class WorkQueue(Protocol):
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
-        """The database's time, and (when, kind, job id) of what is due within `ahead`, earliest first.
+        """The database's time, and (when, kind, job id) of all timers due within `ahead`, earliest first.
 
         Kind is 'due' for an escalation step, reminder or deadline, and 'cancel' for the end of a cancel
         grace.

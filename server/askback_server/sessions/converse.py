@@ -67,8 +67,8 @@ class ConverseSession(StreamSession):
         if self._live is not None:
             self._live.note_written()
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
-            told = self._core.view is not None and self._core.view.caught_up
-            self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))
+            caught_up = self._core.view is not None and self._core.view.caught_up
+            self._core.stream.push(Heartbeat(self._token if caught_up else "", self._deps.clock.now()))
         if not self._core.has_news:
             return []
         return self._core.take(MAX_FRAMES, self._token)

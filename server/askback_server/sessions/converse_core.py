@@ -25,7 +25,7 @@ class ConverseCore:
         self.view: PromptView | None = None
 
     def receive(self, frame: ClientFrame) -> Call | ConverseHello | Goodbye | None:
-        """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        """Take a frame. Returns an action for the driver, if any. Raises BadHello, InvalidField."""
         hello = frame.body
         if isinstance(hello, ConverseHello) and not 0 <= hello.credit <= self._limits.credit:
             # Checked first: a wrong hello must end the stream, not count as said.

@@ -1,7 +1,7 @@
 """Frames as the session cores see them: a ref and a body.
 
-A call carries the request message of its unary twin, and its reply what the twin would reply. Only the
-transport looks into them. Frames of one stream only are in `converse_frames` and `work_frames`.
+A call carries the request message of its unary twin, and its reply the twin's reply. Only the transport looks
+into them. Frames of one stream only are in `converse_frames` and `work_frames`.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class ViewImages:
             self._all.remove(image, size)
 
     def fall_behind(self) -> None:
-        """Make the view discard what is not being written."""
+        """Make the view discard the images that are not being written."""
         self._fall_behind()
 
     def drop(self, most: int) -> None:

@@ -1,4 +1,4 @@
-"""What the viewer of a job may see of its events. This changes with the viewer's access and the prompts'
+"""Decides which events of a job its viewer may see. This changes with the viewer's access and the prompts'
 audience."""
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class JobViewer:
         self._checked = False
 
     async def check(self, events: Iterable[Event]) -> None:
-        """Read what is needed to filter these events. Raises JobNotFound if the principal may not watch the
-        job any more."""
+        """Read the prompts needed to filter these events. Raises JobNotFound if the principal may not watch
+        the job any more."""
         if self.sees_all:
             return
         ids = {event.prompt_id for event in events if event.prompt_id}

@@ -41,7 +41,7 @@ class JobsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What is still to be read for a watcher: the log after a position, then the snapshot."""
+    """The remaining reads for a watcher: the log after a position, then the snapshot."""
 
     log: Position | None = None
     events: int = 0
@@ -248,7 +248,7 @@ class JobsFollower:
         return count
 
     def _forget(self) -> None:
-        """Forget what the watcher has: it is being reset."""
+        """Forget which jobs the watcher has: it is being reset."""
         self._resume_position = self._feed.position
         self._versions = {job.job_id: job.version for job in self._pending.values()}
         self._ended.clear()

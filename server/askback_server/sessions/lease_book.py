@@ -3,7 +3,8 @@
 The protocol. The server and the worker of a stream can disagree: a pushed job may not arrive, or a worker may
 lose a job without noticing. So the worker reports in its heartbeats how many pushed jobs it has received, and
 a digest of its leases: their number, and the XOR of a hash of each lease. If the digest differs from the one
-computed here, the server asks for the full list (`LeasesWanted`) and takes back what the worker does not run.
+computed here, the server asks for the full list (`LeasesWanted`) and takes back the jobs that the worker does
+not run.
 
 Jobs on their way are in neither digest: those pushed and not received yet, and those whose end the worker has
 already sent. So the two digests agree at every heartbeat of a busy stream.

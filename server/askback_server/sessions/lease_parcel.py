@@ -1,4 +1,4 @@
-"""Collects what is sent with a lease: answers and checkpoints of earlier attempts, as far as they fit."""
+"""Collects the data sent with a lease: answers and checkpoints of earlier attempts, as far as they fit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One console's view of the open prompts: commits in, the fewest and newest events out.
 
-Pure. The view stores what was sent and the newest pending change of each prompt, never a history. So a slow
-console receives fewer and fresher events, and no prompt that is already closed.
+Pure. The view stores the sent version and the newest pending change of each prompt, never a history. So a
+slow console receives fewer and fresher events, and no prompt that is already closed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class PromptView:
         """
         self._offer(prompt)
         waits = self._pending.get(prompt.prompt_id) is prompt or (
-            isinstance(gone := self._removals.get(prompt.prompt_id), Closed) and gone.prompt is prompt
+            isinstance(removal := self._removals.get(prompt.prompt_id), Closed) and removal.prompt is prompt
         )
         if counted and waits and self._images is not None:
             self._images.keep(prompt)
@@ -136,9 +136,9 @@ class PromptView:
     def _forget(self, prompt_id: str) -> None:
         """Drop the pending event of a prompt."""
         self._release(self._pending.pop(prompt_id, None))
-        gone = self._removals.pop(prompt_id, None)
-        if isinstance(gone, Closed):
-            self._release(gone.prompt)
+        removal = self._removals.pop(prompt_id, None)
+        if isinstance(removal, Closed):
+            self._release(removal.prompt)
 
     def _release(self, prompt: Prompt | None) -> None:
         if prompt is not None and self._images is not None:
@@ -231,9 +231,9 @@ class PromptView:
         self._reset = Reset(reason, history_lost)
         self._resumed = False
         for prompt_id in tuple(self._removals):
-            gone = self._removals.pop(prompt_id)
-            if isinstance(gone, Closed):
-                self._release(gone.prompt)
+            removal = self._removals.pop(prompt_id)
+            if isinstance(removal, Closed):
+                self._release(removal.prompt)
         self._sent.clear()
 
     def finish_load(self, open_prompts: int = 0) -> None:

@@ -38,13 +38,13 @@ class Handler(Protocol):
 class ErrorMapper(Protocol):
     """Turns any exception into the error that the caller gets: a bug fails one frame, not the stream."""
 
-    def __call__(self, error: BaseException, /) -> AskbackError: ...
+    def __call__(self, error: BaseException, /) -> AskbackError: ...  # noqa: D102
 
 
 class OnEnd(Protocol):
     """Called when a call has ended, with the error if it failed."""
 
-    def __call__(self, error: AskbackError | None, /) -> None: ...
+    def __call__(self, error: AskbackError | None, /) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

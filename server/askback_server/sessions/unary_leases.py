@@ -50,8 +50,8 @@ class UnaryLeases:
         return False
 
     async def compare(self, named: Collection[Lease], now: datetime) -> list[Lease]:
-        """Compare with the worker's list and take back what it does not run. Returns the leases that it names
-        and the session does not hold."""
+        """Compare with the worker's list and take back jobs that it does not run. Returns the leases that it
+        names and the session does not hold."""
         held = await self._store.leases(self._session.session_id)
         unnamed = {i: (token, version) for i, (token, version) in held.items() if (i, token) not in named}
         missing: dict[str, Doubt] = {}

@@ -193,7 +193,7 @@ class WorkSession(StreamSession):
             deps.limits.in_flight,
             deps.max_message_bytes,
         )
-        # The welcome comes before what the worker has missed.
+        # The welcome comes before the missed events.
         frames = self._core.take(10_000)
         self._core.stream.push(welcome, ref)
         for frame in frames:
@@ -212,10 +212,10 @@ class WorkSession(StreamSession):
         """Hold the jobs of a resumed session. Returns those that the worker named and has lost."""
         deps = self._deps
         running = dict(hello.held)
-        still = tuple(await deps.sessions.leases(self.session.session_id))
+        job_ids = tuple(await deps.sessions.leases(self.session.session_id))
         at = 0
-        while at < len(still):
-            at += await self._hold_first(still[at:])
+        while at < len(job_ids):
+            at += await self._hold_first(job_ids[at:])
         for held in tuple(self._core.held.values()):
             job = held.job
             if running.get(job.job_id) != job.token:

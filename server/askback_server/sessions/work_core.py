@@ -65,7 +65,7 @@ class WorkCore:
         return self.leases.held
 
     def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | NotRun | None:
-        """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        """Take a frame. Returns an action for the driver, if any. Raises BadHello, InvalidField."""
         if isinstance(frame.body, WorkHello):
             # Checked first: a wrong hello must end the stream, not count as said.
             self._check_capacity(frame.body.capacity, "hello.capacity")
@@ -139,7 +139,7 @@ class WorkCore:
         self._catch_up(held)
 
     def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
-        """Continue a lease of a worker that resumed: send what it may have missed."""
+        """Continue a lease of a worker that resumed: send the events that it may have missed."""
         held = self.held.get(job.job_id)
         if held is None or held.job.token != job.token:
             return
@@ -150,7 +150,7 @@ class WorkCore:
         self._catch_up(held)
 
     def _catch_up(self, held: HeldJob) -> None:
-        """Send what was committed while the data was read."""
+        """Send the changes committed while the data was read."""
         held.handed_over = True
         for item in held.buffered:
             self._push_changes(held, item)

@@ -121,3 +121,13 @@ async def connection_of(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         # garbage collection, which rarely happens.
         clear_frames(cancelled.__traceback__)
         raise
+
+
+def without_content(error: asyncpg.PostgresError) -> str:
+    """An error without user content, for the log.
+
+    The details of an error quote whole rows. The message names columns and constraints for an integrity
+    violation (class 23), but quotes the value for a data exception (class 22).
+    """
+    state = error.sqlstate or ""
+    return f"{type(error).__name__}: {error.args[0]}" if state.startswith("23") else type(error).__name__

@@ -14,7 +14,6 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 from asyncpg.prepared_stmt import PreparedStatement
-from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,12 +22,19 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome, Values
+from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import check_history
-from askback_server.storage.outages import BROKEN, LOCKED, connection_of, first_line, state_of
+from askback_server.storage.outages import (
+    BROKEN,
+    LOCKED,
+    connection_of,
+    first_line,
+    state_of,
+    without_content,
+)
 from askback_server.storage.pooler import refuse_shared_connections
-from askback_server.storage.postgres_batch import reasons, statement
+from askback_server.storage.postgres_batch import reasons, rows_document, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_pools import Pools
@@ -72,13 +78,6 @@ def _compile(shape: tuple[str, ...]) -> tuple[str, list[str]]:
     """The statement of a shape as text, compiled once (some milliseconds), and its parameters."""
     compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
     return str(compiled), list(compiled.positiontup or ())
-
-
-def _document(columns: Sequence[str], rows: Sequence[Values]) -> str:
-    """Rows as a JSON array of objects without null members. Raises ValueError for a text that is not valid
-    Unicode."""
-    named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
-    return to_json(named).decode()
 
 
 @lru_cache(maxsize=1)
@@ -156,7 +155,7 @@ class Postgres(Dialect):
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
         try:
-            parameters = [_document(PARTS[part], getattr(batch, part)) for part in prepared.parts]
+            parameters = [rows_document(PARTS[part], getattr(batch, part)) for part in prepared.parts]
         except ValueError as error:
             raise BadData(str(error)) from error
         try:
@@ -187,7 +186,7 @@ class Postgres(Dialect):
         if not losers:
             return
         try:
-            document = _document(PARTS["changed_jobs"], losers)
+            document = rows_document(PARTS["changed_jobs"], losers)
             row = await connection.fetchrow(_compile_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
@@ -206,7 +205,7 @@ class Postgres(Dialect):
             # caller.
             raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
-            raise BadData(_without_content(error)) from error
+            raise BadData(without_content(error)) from error
         if state.startswith(_ABORTED):
             raise StorageUnavailable(f"PostgreSQL gave the write up: {error}") from error
         if state == _READ_ONLY:
@@ -315,13 +314,3 @@ class Postgres(Dialect):
                 await asyncio.wait_for(engine.dispose(), 10)
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
                 _log.warning("closing PostgreSQL connections: %s", error)
-
-
-def _without_content(error: asyncpg.PostgresError) -> str:
-    """An error without user content, for the log.
-
-    The details of an error quote whole rows. The message names columns and constraints for an integrity
-    violation (class 23), but quotes the value for a data exception (class 22).
-    """
-    state = error.sqlstate or ""
-    return f"{type(error).__name__}: {error.args[0]}" if state.startswith("23") else type(error).__name__

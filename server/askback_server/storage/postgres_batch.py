@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, PARTS, SETTLES
+from askback_server.storage.batch import DELETES, PARTS, SETTLES, Values
 from askback_server.storage.tables import (
     answers,
     carried_answers,
@@ -157,9 +158,8 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
         )
         winners.append(sa.select(created.c.job_id))
     won = sa.union_all(*winners).cte("won")
-    for part in shape:
-        if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES):
-            ctes.append(_child(part, won))
+    children = (part for part in shape if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES))
+    ctes += [_child(part, won) for part in children]
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
     return sa.select(now.label("now"), wins.label("won")).add_cte(*ctes)
@@ -262,3 +262,10 @@ def _child(part: str, won: CTE) -> CTE:
             index_elements=key, set_={c: insert.excluded[c] for c in columns if c not in key}
         )
     return insert.cte(f"put_{part}")
+
+
+def rows_document(columns: Sequence[str], rows: Sequence[Values]) -> str:
+    """Rows as a JSON array of objects without null members. Raises ValueError for a text that is not valid
+    Unicode."""
+    named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
+    return to_json(named).decode()

@@ -33,7 +33,7 @@ _log = logging.getLogger("askback.server.tokens")
 class Authentication(StrEnum):
     """How a caller was authenticated."""
 
-    TOKEN = "TOKEN"
+    TOKEN = "TOKEN"  # noqa: S105 - the name of a method
     CERTIFICATE = "CERTIFICATE"
     NONE = "NONE"
     """Not at all: the name that the caller sent is not verified."""

@@ -18,8 +18,9 @@ from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
 class WorkerCalls:
-    """Each method has the name of its frame and takes the unary request; replies: `convert/replies.py`.
+    """Performs calls for a principal. Each method has the name of its frame and takes the unary request.
 
+    `convert/replies.py` converts the replies.
     A command is queued before the method returns, so that commands keep the order of the calls. Raises
     AskbackError at once, or through the awaitable. `session` is that of the stream, None for a unary call.
     """

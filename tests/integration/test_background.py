@@ -11,9 +11,9 @@ CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SIGNALS
 def test_a_program_that_a_test_starts_ignores_no_signal() -> None:
     """Though the shell has told the suite to: else no Ctrl-C of a test is heard."""
 
-    def ignored(code: str) -> str:
+    def report_ignored(code: str) -> str:
         command = ["sh", "-c", IGNORING, "sh", sys.executable, "-c", code]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert ignored(CHILD) == "[True, True, True]", "this is what a shell does"
-    assert ignored(f"import tests.conftest; {CHILD}") == "[False, False, False]"
+    assert report_ignored(CHILD) == "[True, True, True]", "this is what a shell does"
+    assert report_ignored(f"import tests.conftest; {CHILD}") == "[False, False, False]"

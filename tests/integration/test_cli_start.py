@@ -57,7 +57,7 @@ sys.setprofile(count)
 the machine does. 1,000 of them take about 1 ms. Seconds are measured by `make install-figures`."""
 
 
-def _started(code: str, words: list[str], environment: Mapping[str, str]) -> tuple[str, int, set[str]]:
+def _run_and_count(code: str, words: list[str], environment: Mapping[str, str]) -> tuple[str, int, set[str]]:
     """What a program writes, how many functions it calls until its end, and the packages that it loads."""
     command = [sys.executable, "-c", COUNT + code, *words]
     done = subprocess.run(
@@ -68,8 +68,8 @@ def _started(code: str, words: list[str], environment: Mapping[str, str]) -> tup
 
 
 @pytest.mark.parametrize("case", QUICK)
-def test_nothing_heavy_is_loaded(case: str) -> None:
-    out, _, loaded = _started(SCRIPT, *QUICK[case])
+def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
+    out, _, loaded = _run_and_count(SCRIPT, *QUICK[case])
     assert out.strip()
     assert "click" in loaded, "the list of modules is not there"
     assert not HEAVY & loaded
@@ -84,33 +84,33 @@ def test_nothing_heavy_is_loaded(case: str) -> None:
         ("completion of a word", 75_000),
     ],
 )
-def test_the_start_is_quick(what: str, most: int) -> None:
+def test_start_up_calls_few_functions(what: str, most: int) -> None:
     """Below the budgets (200 ms for `import askback`, 100 ms for help and completion), so that creep is seen
     before it hurts."""
     code = "import askback" if what == "import" else SCRIPT
     words, environment = QUICK.get(what, ([], {}))
-    _started(code, words, environment)  # compiles what was never imported
-    _, calls, _ = _started(code, words, environment)
+    _run_and_count(code, words, environment)  # compiles what was never imported
+    _, calls, _ = _run_and_count(code, words, environment)
     assert calls < most
 
 
-def test_completion_knows_its_words() -> None:
+def test_completion_offers_commands_options_and_choices() -> None:
     """Commands with their help in zsh, options, and the words of a choice."""
 
-    def completed(words: str, shell: str = "bash") -> str:
+    def complete(words: str, shell: str = "bash") -> str:
         environment = {**os.environ, **_complete(words), "_ASKBACK_COMPLETE": f"{shell}_complete"}
         command = [sys.executable, "-c", SCRIPT]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-    assert completed("askback jo") == "plain,job\n"
-    assert COMMANDS["job"][1] in completed("askback jo", "zsh")
-    assert "plain,--label" in completed("askback job start --")
-    assert completed("askback job ls --state w") == "plain,waiting\n"
-    assert completed("askback job exp") == "plain,export\n"
+    assert complete("askback jo") == "plain,job\n"
+    assert COMMANDS["job"][1] in complete("askback jo", "zsh")
+    assert "plain,--label" in complete("askback job start --")
+    assert complete("askback job ls --state w") == "plain,waiting\n"
+    assert complete("askback job exp") == "plain,export\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_is_printed(shell: str) -> None:
+def test_the_completion_script_is_printed_for_each_shell(shell: str) -> None:
     command = [sys.executable, "-c", SCRIPT, "completion", shell]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"_ASKBACK_COMPLETE={shell}_complete" in done.stdout
@@ -129,7 +129,7 @@ def _tables() -> Iterator[tuple[LazyGroup, Lazy]]:
     yield inbox, INBOX_COMMANDS
 
 
-def test_the_tables_say_what_the_commands_say() -> None:
+def test_help_tables_repeat_the_first_sentence_of_each_command() -> None:
     """A command's line in its group's help is the first sentence of its own."""
     for group, table in _tables():
         context = click.Context(group)
