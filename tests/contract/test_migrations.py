@@ -26,6 +26,8 @@ from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
 from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import metadata, settings
+from tests.baseline import SCHEMA_REVISION, schema_file
+from tests.baseline.schema import describe_schema
 from tests.support.migrations import SECOND, use_second_migration
 from tests.support.postgres import PostgresServer
 from tests.support.storage import creation, event, execute, fetch, new_job
@@ -138,6 +140,14 @@ async def test_the_migrated_primary_keys_equal_the_metadata(db_url: str, databas
         # The key of a partitioned table must include the partition column.
         expected["job_events"] = ["id", "at"]
     assert found == expected
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
+async def test_the_schema_of_the_first_release_does_not_change(db_url: str, database_kind: str) -> None:
+    """Released migrations are not edited: a database of that release has this schema."""
+    await asyncio.to_thread(upgrade, db_url, SCHEMA_REVISION)
+    baseline = schema_file(database_kind).read_text(encoding="utf-8")
+    assert await on(db_url, describe_schema) == baseline
 
 
 async def test_opening_a_database_without_a_schema_says_to_migrate(db_url: str) -> None:

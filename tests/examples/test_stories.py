@@ -1,6 +1,6 @@
-"""Each example against a fresh server, its worker and the server killed in between.
+"""Each example survives the death of its worker and of the server.
 
-The result is exactly what the answers imply, no question is asked twice, no effect happens twice.
+The result follows from the answers, no question is asked twice, and no effect happens twice.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tests.support.processes import Processes, eventually
 pytestmark = pytest.mark.timeout(120)
 
 STEPS = {"release": "at-10", "understanding": "round-1", "import": "line-4"}
-"""A step of each story that has an effect outside of the worker."""
+"""A step of each story with an effect outside of the worker."""
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_worker_is_killed_at_a_step(
+async def test_a_worker_killed_at_a_step_is_succeeded_by_the_next(
     processes: Processes, database: str, name: str, moment: str
 ) -> None:
-    """Its effect has happened, and the checkpoint is there or not; the next worker goes on."""
+    """The effect has happened, and its checkpoint is stored or not; the next worker continues."""
     server = await processes.server(database, lease_ttl=TTL)
     cast = Cast(processes, server, load(name))
     dying = cast.worker(dies=(moment, STEPS[name]))
@@ -42,10 +42,10 @@ async def test_a_worker_is_killed_at_a_step(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_all_are_killed_while_a_question_is_open(
+async def test_a_question_survives_the_death_of_worker_and_server(
     processes: Processes, database: str, name: str
 ) -> None:
-    """Worker and server at once; the answer is given while there is no worker at all."""
+    """Both are killed while it is open; the answer is given while no worker runs."""
     server = await processes.server(database, lease_ttl=TTL)
     cast = Cast(processes, server, load(name))
     first = cast.worker()
@@ -62,10 +62,8 @@ async def test_all_are_killed_while_a_question_is_open(
     await cast.play(before=kill_all, after=succeed)
 
 
-async def test_a_file_that_is_imported_again_asks_and_writes_nothing(
-    processes: Processes, database: str
-) -> None:
-    """What is in the table already is the same, and whom it clashes with stays."""
+async def test_importing_a_file_again_asks_and_writes_nothing(processes: Processes, database: str) -> None:
+    """Its rows are in the table already, and count as `same`."""
     server = await processes.server(database, lease_ttl=TTL)
     cast = Cast(processes, server, load("import"))
     cast.worker()
@@ -79,40 +77,40 @@ async def test_a_file_that_is_imported_again_asks_and_writes_nothing(
         assert not (await again.job()).proto.rounds
 
 
-async def test_a_release_that_is_cancelled_goes_back(processes: Processes, database: str) -> None:
-    """In the middle of the roll-out: what was live before is live again."""
+async def test_a_cancelled_release_is_rolled_back(processes: Processes, database: str) -> None:
+    """It is cancelled during the roll-out; the previous version is live again."""
     server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
     cast = Cast(processes, server, story)
     cast.worker()
 
-    async with cast.client() as client, client.console() as desk:
+    async with cast.client() as client, client.console() as console:
         run = await cast.start(client)
-        sitting = asyncio.create_task(cast.sit(desk))
+        answering = asyncio.create_task(cast.answer_all(console))
         await eventually(lambda: cast.site and cast.site["percent"] == 10, "the canary is out")
         await run.cancel("the wrong branch")
-        await eventually(lambda: _cancelled(client, run.job_id), "the job is cancelled")
-        sitting.cancel()
+        await eventually(lambda: _is_cancelled(client, run.job_id), "the job is cancelled")
+        answering.cancel()
     assert cast.site is not None
     assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
 
 
-async def test_a_release_whose_worker_is_stopped_goes_on_elsewhere(
+async def test_a_release_continues_on_another_worker_after_the_first_stops(
     processes: Processes, database: str
 ) -> None:
-    """What is out stays out; the stop button is still there for the next worker."""
+    """The canary stays live, and the prompt that stops the release stays open for the next worker."""
     server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
     cast = Cast(processes, server, story)
     first = cast.worker()
-    async with cast.client() as client, client.console() as desk:
+    async with cast.client() as client, client.console() as console:
         run = await cast.start(client)
-        sitting = asyncio.create_task(cast.sit(desk))
+        answering = asyncio.create_task(cast.answer_all(console))
         await eventually(lambda: cast.site and cast.site["percent"] == 10, "the canary is out")
         assert await first.terminate() == 0
-        sitting.cancel()
+        answering.cancel()
         assert cast.site is not None
         assert (cast.site["version"], cast.site["percent"]) == ("1.4.0", 10)
         cast.worker()
@@ -122,5 +120,5 @@ async def test_a_release_whose_worker_is_stopped_goes_on_elsewhere(
     assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
 
 
-async def _cancelled(client: Client, job_id: str) -> bool:
+async def _is_cancelled(client: Client, job_id: str) -> bool:
     return (await client.get(job_id)).state == "CANCELLED"
