@@ -51,7 +51,7 @@ async def test_a_handle_names_a_job_in_every_command(lite: ServiceWorld, shell: 
     assert retried.json["retriedFromJobId"] == job.job_id
 
 
-async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_accepts_the_handle_of_a_prompt(lite: ServiceWorld, shell: Shell) -> None:
     """The ids of `inbox ls` are those of prompts."""
     prompt = await lite.create_prompt(confirm())
     for name in (prompt.prompt_id[-6:], f"{prompt.job_id}/{prompt.key}", prompt.job_id[-6:]):
@@ -193,7 +193,7 @@ async def test_job_lists_are_counted_on_request(lite: ServiceWorld) -> None:
     assert (len(page.jobs), page.total_size) == (1, 2)
 
 
-async def test_a_job_says_who_cancelled_it_and_why(lite: ServiceWorld) -> None:
+async def test_job_show_prints_who_cancelled_and_the_reason(lite: ServiceWorld) -> None:
     """Without a holder and while a worker still holds it. The first caller who asked is shown."""
     job = await lite.create()
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id, reason="wrong account"))

@@ -141,7 +141,7 @@ async def admin(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def kill(admin: asyncpg.Connection, *names: str) -> int:
-    """End the connections of these kinds; how many there were."""
+    """End the connections of these kinds; returns their number."""
     found = await admin.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = ANY($1) AND datname = current_database()",

@@ -51,7 +51,7 @@ def _live_objects() -> list[str]:
 def no_collector() -> Iterator[None]:
     """Disable the garbage collector, so that only reference counts free memory."""
     gc.collect()
-    gc.freeze()  # `_held` looks at what the test makes, not at all modules
+    gc.freeze()  # `_live_objects` then sees only objects of this test, not those of all modules
     gc.disable()
     yield
     gc.enable()

@@ -226,7 +226,7 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: Servic
         (update("", "retention", retention=seconds(1e9)), "job.retention"),
     ],
 )
-async def test_update_says_which_field_is_wrong(
+async def test_an_invalid_update_names_its_field(
     lite: ServiceWorld, request_: pb.UpdateJobRequest, field: str
 ) -> None:
     job = await lite.create()

@@ -47,7 +47,7 @@ class Scrape:
                 self._samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
 
     def of(self, name: str, **labels: str) -> float:
-        """A sample; 0 where there is none."""
+        """The value of a sample, or 0 if it is absent."""
         return self._samples.get(name, {}).get(frozenset(labels.items()), 0)
 
     def all(self, name: str) -> float:

@@ -52,7 +52,7 @@ async def test_each_source_of_postgres_binaries_serves_databases(server: Postgre
         await fetch_value(copy, "SELECT 1")
 
 
-async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: PostgresServer) -> None:
+async def test_a_crashed_postgres_server_restarts_with_its_data_and_address(server: PostgresServer) -> None:
     url = server.create_database()
     await fetch_value(url, "CREATE TABLE kept AS SELECT 7 AS x")
     server.crash()

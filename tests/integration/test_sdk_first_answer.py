@@ -158,7 +158,7 @@ async def test_each_answer_is_processed_as_it_arrives(
         assert steps == ["c", "a", "b"]
 
 
-async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> None:
+async def test_a_withdrawal_wakes_a_parked_job(askback_server: Server) -> None:
     async with at_work(askback_server, 0.1) as client:
         run = await client.start("first")
         prompts = await wait_for_prompts(client, run, "a", "b", "c")

@@ -189,7 +189,7 @@ async def test_rules_by_kind_key_and_job_type_and_the_newest_counts(human: Human
         human.assert_all_used()
 
 
-async def test_an_unexpected_prompt_is_shown_with_the_rules_that_there_were(human: Human) -> None:
+async def test_the_failure_of_an_unexpected_prompt_lists_the_rules(human: Human) -> None:
     human.on("something else").approves()
     human.on(key="also").answers({"a": 1})
     run = await refund.start(order="A-17", days=41)
@@ -217,7 +217,7 @@ async def test_an_answer_that_the_server_refuses_fails_as_loudly(human: Human) -
     assert "values_json/amount: the value is less than the minimum of 0" in str(failure.value)
 
 
-async def test_a_rule_that_fails_by_itself_fails_the_test_and_the_human_goes_on(human: Human) -> None:
+async def test_a_rule_that_raises_fails_the_test_and_the_human_continues(human: Human) -> None:
     def picky(prompt: object) -> object:
         raise AssertionError
 
@@ -274,7 +274,7 @@ async def test_a_failed_job_raises_its_own_failure(human: Human) -> None:
         await run.result()
 
 
-async def test_a_worker_in_a_namespace_of_its_own(human: Human) -> None:
+async def test_the_scripted_human_answers_in_another_namespace(human: Human) -> None:
     elsewhere = Worker(namespace="eu")
 
     @elsewhere.job("eu")

@@ -233,7 +233,7 @@ async def test_a_leap_over_the_retention_deletes_the_job(
             await run.job()
 
 
-async def test_time_only_goes_forward_and_runs_by_itself(clock: Clock) -> None:
+async def test_time_only_moves_forward_and_also_passes_on_its_own(clock: Clock) -> None:
     before = clock.now()
     with pytest.raises(ValueError, match="only goes forward"):
         await clock.advance(hours=-1)

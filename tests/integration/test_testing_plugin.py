@@ -101,7 +101,7 @@ def test_the_plugin_ignores_credentials_of_a_real_server(
     project.runpytest_subprocess("--timeout=30").assert_outcomes(passed=3)
 
 
-def test_the_plugin_is_found_and_says_what_it_has(project: pytest.Pytester) -> None:
+def test_pytest_finds_the_plugin_and_lists_its_fixtures(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--fixtures")
     for name in ("human", "clock", "askback_server"):
         result.stdout.fnmatch_lines(f"{name} -- *askback/testing/plugin.py:*")

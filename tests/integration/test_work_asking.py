@@ -247,7 +247,7 @@ async def test_a_lease_carries_answers_and_checkpoints_of_earlier_attempts(world
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == second.prompt_id
 
 
-async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: ServiceWorld) -> None:
+async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for i in range(6):
         value = '"' + f"{i}" * 200_000 + '"'

@@ -130,7 +130,7 @@ async def test_an_unexpected_error_is_logged_once_with_the_users_line(
     ],
     ids=["meant", "askback's"],
 )
-async def test_an_expected_error_names_the_users_line_too(
+async def test_an_expected_error_is_logged_with_the_users_line(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     @worker.job("refund")

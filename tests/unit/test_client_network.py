@@ -119,7 +119,7 @@ def test_a_broken_connection_is_reported_in_our_words(details: str, words: str) 
 
 
 @pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
-async def test_a_call_is_repeated_within_its_deadline(
+async def test_a_call_is_retried_within_its_deadline(
     server: FakeServer, client: Client, code: grpc.StatusCode
 ) -> None:
     tries: list[int] = []

@@ -165,7 +165,7 @@ async def test_a_question_without_an_answer_raises(
     assert await harness.result() is None
 
 
-async def test_a_no_to_a_question_raises_and_says_why(harness: WorkerHarness) -> None:
+async def test_a_declined_question_raises_with_the_reason(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         with pytest.raises(errors.PromptDeclined) as caught:
             await job.ask("How?", int, key="n")

@@ -180,7 +180,7 @@ def test_the_printed_configuration_can_be_loaded_again(
     assert origins["batch"] == "default"
 
 
-def test_print_config_of_a_wrong_setting_is_refused_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_config_refuses_a_wrong_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert serve({"print_config": True, "batch": 0}) == 2
     assert capsys.readouterr().out == ""
 

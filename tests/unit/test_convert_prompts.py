@@ -76,7 +76,7 @@ def test_the_source_of_an_answer_is_stored_and_sent() -> None:
         assert pb.AnswerSource.Name(message.resolution.answer.source) == f"ANSWER_SOURCE_{source}"
 
 
-def test_a_closed_prompt_has_its_resolution_as_it_was_stored() -> None:
+def test_a_closed_prompt_keeps_its_stored_resolution() -> None:
     stored = resolution_from_json(resolution_to_json(RESOLUTION))
     assert stored == RESOLUTION
     message = convert.prompt_message(replace(CLOSED, resolution=stored))

@@ -57,7 +57,7 @@ def test_the_first_valid_answer_is_accepted_and_is_the_resolution() -> None:
     assert (prompt.resolution.actor, prompt.resolution.at) == ("ann", world.now)
 
 
-def test_the_prompt_is_found_by_its_id_too() -> None:
+def test_an_answer_may_name_its_prompt_by_id() -> None:
     world = waiting()
     ref = PromptRef(prompt_id=world.prompt().prompt_id)
     assert world.answer(ref=ref).status is AnswerStatus.ACCEPTED

@@ -140,7 +140,7 @@ def test_a_job_that_ended_before_its_deadline_is_not_changed_by_it() -> None:
     assert world.change is None
 
 
-def test_attempts_do_not_move_the_deadline() -> None:
+def test_attempts_do_not_change_the_deadline() -> None:
     world = running(timeout=HOUR)
     due = world.job.expires_at
     world.tick(30 * MINUTE).fail()

@@ -109,7 +109,7 @@ def test_the_minimum_time_of_an_authorising_default_is_configurable() -> None:
     world.create(default(Decision.ACCEPT, timeout=HOUR))
 
 
-def test_a_short_authorising_default_with_escalation_is_refused_too() -> None:
+def test_a_short_authorising_default_is_refused_with_escalation() -> None:
     step = EscalationStep(timedelta(milliseconds=200), Audience(groups=frozenset({"law"})))
     with pytest.raises(InvalidField) as refused:
         ask(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))

@@ -151,7 +151,7 @@ def test_a_lost_job_that_only_waits_needs_no_worker(how: str) -> None:
     assert (world.state, world.job.ready_at) == (JobState.PENDING_HITL, None)
 
 
-def test_a_rerun_that_is_lost_is_run_once_more() -> None:
+def test_a_job_lost_in_its_rerun_is_run_again() -> None:
     """It was started for an answer and may have been working on it."""
     world = release(several(), *AWAITED)
     world.answer(key="a")

@@ -142,7 +142,7 @@ async def test_the_answer_to_a_claimed_prompt_is_offered_later() -> None:
 
 
 @pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
-async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
+async def test_a_label_does_not_replace_a_key(label: str) -> None:
     """The label of a decision cannot give a key or a word of the table another meaning."""
     asked = prompt(decisions=((ACCEPT, label),))
     for word in (

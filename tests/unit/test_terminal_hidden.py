@@ -69,7 +69,7 @@ def test_wide_letters_count_as_two_columns() -> None:
     assert columns(first[: first.index("T")]) == columns(second[: second.index("x")]) == third.index("y")
 
 
-def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markdown_that_would_hide_text_is_shown_as_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Definitions, titles of links, text after a fence and overlong cells are all shown."""
     monkeypatch.setenv("TERM", "xterm")
     for hidden in (

@@ -197,7 +197,7 @@ async def test_edits_replace_only_what_changed() -> None:
     assert again.edits == {"a": "x"}
 
 
-async def test_an_edit_that_is_changed_once_more_asks_no_decision_again() -> None:
+async def test_changing_an_edit_again_does_not_ask_the_decision_again() -> None:
     """A single text is edited at once. `n` returns to the editor with the typed text."""
     contents = [pb.PromptPart(content_id="a", title="notes", text="one\ntwo\n", editable=True)]
     asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"),))
