@@ -36,7 +36,9 @@ async def _asking(shell: Shell, *words: str) -> RunningCommand:
         (REVISE, 5, "no: to be done again, by ada: said"),
     ],
 )
-async def test_a_gate(lite: ServiceWorld, shell: Shell, decision: int, code: int, printed: str) -> None:
+async def test_ask_exits_by_the_decision(
+    lite: ServiceWorld, shell: Shell, decision: int, code: int, printed: str
+) -> None:
     """0 for yes, 5 for any other answer."""
     asking = await _asking(shell, "Deploy 1.4?")
     prompt = await _open(lite)
@@ -46,7 +48,7 @@ async def test_a_gate(lite: ServiceWorld, shell: Shell, decision: int, code: int
     assert (done.code, done.out) == (code, f"{printed}\n")
 
 
-async def test_nobody_answers(shell: Shell) -> None:
+async def test_ask_exits_with_6_when_the_deadline_passes(shell: Shell) -> None:
     """6, also where the default was no; 0 where it was yes. Every surface says that nobody answered."""
     assert (await shell.run("ask", "Deploy?", "--deadline", "200ms")).code == 6
     yes = await shell.run("ask", "Deploy?", "--deadline", "1s", "--default", "yes")
@@ -72,7 +74,7 @@ async def test_nobody_answers(shell: Shell) -> None:
         assert '"byDefault": ' in found or '"source": "TIMEOUT_DEFAULT"' in found, words
 
 
-async def test_a_choice_is_printed_bare(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_prints_a_choice_without_quotes(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Where to?", "--choice", "staging", "--choice", "production=Live!")
     prompt = await _open(lite)
     assert prompt.content.kind == "clarify"
@@ -84,7 +86,7 @@ async def test_a_choice_is_printed_bare(lite: ServiceWorld, shell: Shell) -> Non
     assert (done.code, done.out) == (0, "production\n")
 
 
-async def test_values_are_printed_as_json(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_prints_values_as_json(lite: ServiceWorld, shell: Shell) -> None:
     """With a schema from a file: the values, in the order in which they were given."""
     schema = {"type": "object", "properties": {"z": {"type": "integer"}, "a": {"type": "string"}}}
     (shell.home / "form.json").write_text(json.dumps(schema))
@@ -97,7 +99,7 @@ async def test_values_are_printed_as_json(lite: ServiceWorld, shell: Shell) -> N
     assert (done.code, done.out) == (0, values + "\n")
 
 
-async def test_free_text_is_printed(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_prints_free_text(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Why?", "--kind", "clarify")
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=RESPOND, comment="because\nof that"))
     done = await asking.result()
@@ -105,7 +107,7 @@ async def test_free_text_is_printed(lite: ServiceWorld, shell: Shell) -> None:
     assert "to answer: askback inbox answer " in done.err
 
 
-async def test_files_are_shown_and_edited(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_shows_files_and_prints_their_edits(lite: ServiceWorld, shell: Shell) -> None:
     (shell.home / "1 notes.md").write_text("# Notes\n")
     (shell.home / "a.diff").write_text("+x\n")
     words = ["--contents", "1 notes.md", "--contents", "a.diff", "--editable", "--body", "@a.diff", "--json"]
@@ -128,7 +130,7 @@ async def test_files_are_shown_and_edited(lite: ServiceWorld, shell: Shell) -> N
     assert done.json["resolution"]["answer"]["edits"] == [{"contentId": "a.diff", "text": "+y\n"}]
 
 
-async def test_who_is_asked(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_sends_audience_deadline_priority_and_labels(lite: ServiceWorld, shell: Shell) -> None:
     words = ["--to", "group:release", "--to", "user:bob", "--deadline", "4h", "--priority", "3", "--no-wait"]
     job_id = (await shell.ok("ask", "Deploy?", *words, "--label", "app=shop")).out.strip()
     request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id))
@@ -177,7 +179,7 @@ async def test_ctrl_c_leaves_the_question_open(lite: ServiceWorld, shell: Shell)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupt_withdraws_the_question(
+async def test_an_interrupt_withdraws_the_question_if_asked_to(
     lite: ServiceWorld, shell: Shell, number: signal.Signals
 ) -> None:
     asking = await _asking(shell, "Deploy?", "--cancel-on-interrupt")
@@ -187,7 +189,7 @@ async def test_an_interrupt_withdraws_the_question(
     assert (await lite.job(prompt.job_id)).state == CANCELLED
 
 
-async def test_a_withdrawn_question_is_no_yes(lite: ServiceWorld, shell: Shell) -> None:
+async def test_a_withdrawn_question_does_not_exit_with_zero(lite: ServiceWorld, shell: Shell) -> None:
     asking = await _asking(shell, "Deploy?")
     prompt = await _open(lite)
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=prompt.job_id, reason="no need"))
@@ -219,7 +221,7 @@ async def test_a_withdrawn_question_is_no_yes(lite: ServiceWorld, shell: Shell) 
     ],
     ids=" ".join,
 )
-async def test_wrong_words(shell: Shell, words: list[str]) -> None:
+async def test_ask_refuses_wrong_options_without_asking(shell: Shell, words: list[str]) -> None:
     """Exit code 2 with a reason, and nothing is asked."""
     done: CommandResult = await shell.run("ask", "Deploy?", *words)
     assert (done.code, done.out) == (2, "")
@@ -227,7 +229,7 @@ async def test_wrong_words(shell: Shell, words: list[str]) -> None:
     assert (await shell.ok("job", "ls", "--json")).out == ""
 
 
-async def test_whom_to_ask_next_and_how_often_to_ring(lite: ServiceWorld, shell: Shell) -> None:
+async def test_ask_sends_escalation_steps_and_reminders(lite: ServiceWorld, shell: Shell) -> None:
     """What was typed is what is asked; what is typed wrong is said before anything is asked."""
     words = ("--to", "group:desk", "--escalate", "1h=group:leads,user:ana", "--escalate", "4h=group:boss")
     await _asking(shell, "Refund?", *words, "--remind", "30m")

@@ -27,7 +27,7 @@ async def _complete(shell: Shell, words: str, kind: str = "zsh") -> list[list[st
     return [lines[i + 1 : i + 3] for i in range(0, len(lines), 3)]
 
 
-async def test_ids_come_with_type_and_state(lite: ServiceWorld, shell: Shell) -> None:
+async def test_completed_job_ids_show_type_and_state(lite: ServiceWorld, shell: Shell) -> None:
     """Newest first; only those that the command can work on, and that begin like that."""
     first = await lite.create("refund")
     second = await lite.create("import")
@@ -46,7 +46,7 @@ async def test_ids_come_with_type_and_state(lite: ServiceWorld, shell: Shell) ->
     assert await _complete(shell, "askback job show x") == []
 
 
-async def test_the_options_that_were_typed_are_heeded(lite: ServiceWorld, shell: Shell) -> None:
+async def test_completion_heeds_the_typed_connection_options(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund")
     elsewhere = f"127.0.0.1:{quiet_port()}"
     assert await _complete(shell, f"askback job show --server {elsewhere} ") == []
@@ -60,13 +60,13 @@ async def test_the_options_that_were_typed_are_heeded(lite: ServiceWorld, shell:
     assert done.out == f"plain,{job.job_id[-6:]}\n"
 
 
-async def test_a_wrong_profile_or_no_server_gives_nothing(shell: Shell) -> None:
+async def test_completion_is_empty_without_a_profile_or_server(shell: Shell) -> None:
     assert await _complete(shell, f"askback job show --server 127.0.0.1:{quiet_port()} ") == []
     assert await _complete(shell, "askback job show --profile nowhere ") == []
     assert await _complete(shell, "askback job show --ca nowhere ") == []
 
 
-async def test_values_of_options_come_with_descriptions(lite: ServiceWorld, shell: Shell) -> None:
+async def test_completed_option_values_have_descriptions(lite: ServiceWorld, shell: Shell) -> None:
     """Kinds, types, labels, owners, groups and namespaces: those that there are, the most frequent first."""
     content = confirm(kind="triage", labels={"team": "core"}, audience=audience(groups=["ops"]))
     await lite.create("refund", prompt=content)
@@ -94,7 +94,7 @@ async def test_values_of_options_come_with_descriptions(lite: ServiceWorld, shel
     assert await _list_candidates(shell, "askback job start i") == "plain,import"
 
 
-async def test_bash_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shell) -> None:
+async def test_bash_completion_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shell) -> None:
     """The script itself, in bash: descriptions with blanks, commas and wildcards stay in one candidate."""
     for title in ("Deploy now, or later?", "All of [a*]?"):
         await lite.create(prompt=confirm(title))
@@ -116,7 +116,7 @@ async def test_bash_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shel
     assert bare == [line[:6] for line in listed]
 
 
-async def test_fish_splits_at_the_first_comma_only(shell: Shell) -> None:
+async def test_fish_completion_splits_at_the_first_comma_only(shell: Shell) -> None:
     script = (await shell.ok("completion", "fish")).out
     assert 'string split -m 1 "," $completion' in script
     done = await shell.ok(_ASKBACK_COMPLETE="fish_complete", COMP_WORDS="askback inbox ", COMP_CWORD="")

@@ -45,7 +45,9 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(
     assert await ana.wait_for_end() == 4  # on a pipe, what was refused counts
 
 
-async def test_a_step_and_a_reminder_ring_again(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+async def test_the_console_rings_again_for_steps_and_reminders(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     ana = consoles.start("ana", "console", "--bell")
     await ana.wait_for("nothing is open\naskback> ")
     steps = [prompts.EscalationStep(after=seconds(1), raise_priority=5)]
@@ -81,7 +83,7 @@ async def test_two_consoles_race_for_one_prompt(lite: ServiceWorld, consoles: In
         assert f"CLOSED: answered by {by}" in loser or f"! 1 answered by {by}" in loser
 
 
-async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(
+async def test_text_typed_for_a_closed_prompt_is_dropped(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     """Answered elsewhere in the middle of a form: a stone; lines are thrown away up to an empty one."""
@@ -110,7 +112,7 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(
     assert await ana.wait_for_end() == 4
 
 
-async def test_what_is_typed_for_an_older_wording_goes_nowhere(
+async def test_text_typed_for_an_older_revision_is_dropped(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     lease = await lite.lease_new_job()
@@ -145,7 +147,9 @@ async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(
     assert (closed.decision, closed.comment) == (REJECT, "no way")
 
 
-async def test_claims_hold_and_are_given_back(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+async def test_the_console_claims_and_releases_prompts(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     prompt = await lite.create_prompt(confirm("Mine"))
     ana, bob = consoles.start("ana", "console"), consoles.start("bob", "console")
     for desk in (ana, bob):
@@ -164,7 +168,7 @@ async def test_claims_hold_and_are_given_back(lite: ServiceWorld, consoles: Inte
     await ana.enter("list", "nothing is open")
 
 
-async def test_a_script(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_console_runs_a_script_from_a_pipe(lite: ServiceWorld, shell: Shell) -> None:
     """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
     prompt = await lite.create_prompt(form("How many?"))
     script = b"help\nwait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
@@ -181,7 +185,7 @@ async def test_a_script(lite: ServiceWorld, shell: Shell) -> None:
     assert (await shell.run("console", "--json")).code == 2
 
 
-async def test_a_script_that_loses_ends_with_4(
+async def test_a_console_script_that_loses_exits_with_4(
     lite: ServiceWorld, shell: Shell, consoles: InteractiveProcesses
 ) -> None:
     prompt = await lite.create_prompt()
@@ -201,7 +205,7 @@ async def test_a_script_that_loses_ends_with_4(
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.decision == ACCEPT
 
 
-async def test_many_prompts_at_the_start_and_only_mine(
+async def test_the_first_list_is_complete_and_shows_only_my_prompts(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     """More than the credit of the stream: the first list is complete."""
@@ -218,7 +222,7 @@ async def test_many_prompts_at_the_start_and_only_mine(
     await narrowed.wait_for("nothing is open")
 
 
-async def test_a_console_that_is_refused_says_why(lite: ServiceWorld, shell: Shell) -> None:
+async def test_a_refused_console_prints_the_reason(lite: ServiceWorld, shell: Shell) -> None:
     away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5s", stdin=b"")
     assert away.code == 7
     assert (await shell.run("console", "--label", "x", stdin=b"")).code == 2

@@ -35,7 +35,7 @@ async def _explain(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
     return text, (await shell.ok("explain", job_id, *words, "--json")).json
 
 
-async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_says_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     """Everybody, or who is named; the command is that of somebody who may."""
     everybody = await lite.create_prompt(confirm("Deploy?"))
     text, found = await _explain(shell, everybody.job_id)
@@ -60,7 +60,7 @@ async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
 
 
-async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_command_of_explain_unblocks_the_job(lite: ServiceWorld, shell: Shell) -> None:
     """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
     asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
@@ -72,7 +72,7 @@ async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None
     assert (await lite.job(asked.job_id)).state == COMPLETED
 
 
-async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_suggests_answer_for_a_form(lite: ServiceWorld, shell: Shell) -> None:
     asked = await lite.create_prompt(form())
     _, found = await _explain(shell, asked.job_id)
     assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
@@ -98,7 +98,7 @@ async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
     ],
     ids=["expire", "fail", "default"],
 )
-async def test_what_the_deadline_does(
+async def test_explain_says_what_the_deadline_does(
     lite: ServiceWorld, shell: Shell, content: dict[str, Any], action: str, words: str
 ) -> None:
     leased = await lite.lease_new_job()
@@ -115,7 +115,7 @@ async def test_what_the_deadline_does(
     assert found["summary"] == "waits for people: 2 questions must be answered"
 
 
-async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_lists_claims_answers_and_refusals(lite: ServiceWorld, shell: Shell) -> None:
     """From the events and the audit: with what was said, and why it was refused."""
     leased = await lite.lease_new_job()
     prompt = await lite.ask(leased, "how", form("How many?"))
@@ -142,7 +142,7 @@ async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: S
     assert re.search(r"claimed\s+by eve; the claim ends in 10 min \(.*\), until then no one else", text)
 
 
-async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_describes_jobs_that_do_not_wait_for_people(lite: ServiceWorld, shell: Shell) -> None:
     """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
     job_id = (await lite.create("refund", max_attempts=2)).job_id
     text, found = await _explain(shell, job_id)
@@ -169,7 +169,7 @@ async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) 
     assert "it was asked to stop" in text
 
 
-async def test_a_job_that_is_not_there(shell: Shell) -> None:
+async def test_explain_reports_an_unknown_job(shell: Shell) -> None:
     done = await shell.run("explain", ABSENT_ID, "--json")
     assert done.code == 3
     assert json.loads(done.err)["error"]["reason"] == "ERROR_REASON_JOB_NOT_FOUND"

@@ -55,7 +55,7 @@ async def _finish_job(world: ServiceWorld) -> str:
     return leased.job.job_id
 
 
-async def test_the_vector_runs(lite: ServiceWorld, shell: Shell) -> None:
+async def test_an_exported_vector_passes_in_the_runner(lite: ServiceWorld, shell: Shell) -> None:
     """Every prompt is shown and closed, every answer sent and judged; the runner finds no difference."""
     job_id = await _finish_job(lite)
     path = shell.home / "converse_exported.json"
@@ -72,7 +72,7 @@ async def test_the_vector_runs(lite: ServiceWorld, shell: Shell) -> None:
     assert "\u202e" not in path.read_text()
 
 
-async def test_the_vector_would_tell(lite: ServiceWorld, shell: Shell) -> None:
+async def test_a_changed_vector_fails_in_the_runner(lite: ServiceWorld, shell: Shell) -> None:
     """Another answer id, version or verdict than the core's is a difference."""
     asked = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(asked, "a-1"))
@@ -95,7 +95,7 @@ async def test_the_vector_would_tell(lite: ServiceWorld, shell: Shell) -> None:
             run(path)
 
 
-async def test_the_test_says_what_people_said(lite: ServiceWorld, shell: Shell) -> None:
+async def test_an_exported_test_repeats_the_answers(lite: ServiceWorld, shell: Shell) -> None:
     job_id = await _finish_job(lite)
     source = (
         await shell.ok("job", "export", job_id, "--format", "pytest", "--worker", "shop.refunds:worker")
@@ -128,7 +128,7 @@ async def test_the_test_says_what_people_said(lite: ServiceWorld, shell: Shell) 
 
 
 @pytest.mark.parametrize(("result", "told"), [('"paid, approved by ada"', True), ('"paid"', False)])
-async def test_a_result_that_names_who_answered(
+async def test_an_exported_test_marks_a_result_that_names_the_person(
     lite: ServiceWorld, shell: Shell, result: str, told: bool
 ) -> None:
     """In the test somebody else answers, so the exported test says where it may differ."""
@@ -143,7 +143,7 @@ async def test_a_result_that_names_who_answered(
     assert ("# The scripted human is called 'human'" in done.out) is told
 
 
-async def test_the_test_of_a_failure(lite: ServiceWorld, shell: Shell) -> None:
+async def test_a_failed_job_is_exported_as_a_test_of_its_failure(lite: ServiceWorld, shell: Shell) -> None:
     leased = await lite.lease_new_job("refund", max_attempts=1)
     failure = job_pb2.Failure(code="Empty", message="no money")
     await lite.workers.FailJob(
@@ -157,7 +157,7 @@ async def test_the_test_of_a_failure(lite: ServiceWorld, shell: Shell) -> None:
     assert "assert human.seen == []" in source
 
 
-async def test_what_cannot_be_exported(lite: ServiceWorld, shell: Shell) -> None:
+async def test_jobs_that_cannot_be_exported_are_refused(lite: ServiceWorld, shell: Shell) -> None:
     """A job that goes on, one without a worker, one that was cancelled; a worker that is no name."""
     running = (await lite.create()).job_id
     pytest_format = ["--format", "pytest", "--worker", "w:worker"]

@@ -118,7 +118,7 @@ async def test_the_exported_test_passes_and_can_fail(
     assert "no fake-human rule" in failed, failed
 
 
-async def test_deadlines_that_passed_pass_again(
+async def test_an_exported_test_leaps_over_expired_deadlines(
     lite: ServiceWorld, shell: Shell, processes: Processes
 ) -> None:
     """What nobody answered is left alone again, and the clock leaps over it: no test waits an hour."""

@@ -59,7 +59,9 @@ async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: ServiceWorld, 
     assert (await shell.run("explain", "ffffff")).code == 3
 
 
-async def test_what_names_nothing_is_told_apart(shell: Shell, lite: ServiceWorld) -> None:
+async def test_errors_distinguish_unknown_handles_and_beginnings_of_ids(
+    shell: Shell, lite: ServiceWorld
+) -> None:
     job = await lite.create("refund")
     for words in (["job", "show"], ["inbox", "show"]):
         none = await shell.run(*words, "abcdef")
@@ -122,7 +124,7 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
         yield world
 
 
-async def test_a_handle_tells_nothing_to_those_who_may_not_see(
+async def test_a_handle_reveals_nothing_outside_the_audience(
     world_with_tokens: ServiceWorld, tmp_path: Path
 ) -> None:
     """A console finds the prompts of its audience, and their jobs; of the others not even that they exist."""
@@ -162,7 +164,7 @@ async def test_a_handle_tells_nothing_to_those_who_may_not_see(
 
 
 @pytest.mark.parametrize("suffix", ["abcde", "ABCDEF", "ghijkl", "%abcdef", "0" * 37, "abc\0def"])
-async def test_only_the_end_of_an_id_is_taken(lite: ServiceWorld, suffix: str) -> None:
+async def test_only_the_end_of_an_id_is_accepted_as_a_handle(lite: ServiceWorld, suffix: str) -> None:
     calls: list[Any] = [
         lite.jobs.ListJobs(jpb.ListJobsRequest(filter=jpb.JobFilter(id_suffix=suffix))),
         lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(id_suffix=suffix))),
@@ -172,7 +174,7 @@ async def test_only_the_end_of_an_id_is_taken(lite: ServiceWorld, suffix: str) -
         await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_a_view_takes_no_filter_of_lists(lite: ServiceWorld) -> None:
+async def test_a_watch_refuses_filters_that_only_lists_have(lite: ServiceWorld) -> None:
     given: dict[str, Any] = {"id_suffix": "abcdef", "job_id_suffix": "abcdef", "mine": True, "overdue": True}
     for field, value in given.items():
         watch = hpb.WatchPromptsRequest(filter=hpb.PromptFilter(**{field: value}))
@@ -181,7 +183,7 @@ async def test_a_view_takes_no_filter_of_lists(lite: ServiceWorld) -> None:
                 pass
 
 
-async def test_jobs_are_counted_when_it_is_asked_for(lite: ServiceWorld) -> None:
+async def test_job_lists_are_counted_on_request(lite: ServiceWorld) -> None:
     for number in range(3):
         await lite.create("one" if number else "two")
     page = await lite.jobs.ListJobs(jpb.ListJobsRequest(page_size=1))

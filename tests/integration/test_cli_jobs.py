@@ -32,7 +32,7 @@ async def _fail(world: ServiceWorld, leased: workers.LeasedJob, code: str, messa
     )
 
 
-async def test_start_takes_the_input_in_every_way(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_start_takes_input_from_text_file_stdin_and_pairs(lite: ServiceWorld, shell: Shell) -> None:
     """Inline, file, stdin and pairs give the same input; stdout is the id alone."""
     (shell.home / "in.json").write_text('{"order": "A-17", "days": 41}')
     ways = [
@@ -47,7 +47,7 @@ async def test_start_takes_the_input_in_every_way(lite: ServiceWorld, shell: She
         assert json.loads(job.input_json) == {"order": "A-17", "days": 41}
 
 
-async def test_start_passes_all_it_is_told(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_start_sends_every_option(lite: ServiceWorld, shell: Shell) -> None:
     words = ["job", "start", "t", "--label", "team=core", "--label", "x=a=b", "--priority", "7"]
     words += ["--max-attempts", "5", "--retention", "2d", "--request-id", "r-1"]
     first = await shell.ok(*words)
@@ -63,7 +63,7 @@ async def test_start_passes_all_it_is_told(lite: ServiceWorld, shell: Shell) -> 
 
 
 @pytest.mark.parametrize(("end", "code"), [("complete", 0), ("fail", 5), ("cancel", 5)], ids=lambda v: str(v))
-async def test_wait_ends_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: str, code: int) -> None:
+async def test_job_wait_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: str, code: int) -> None:
     waiting = await shell.start("job", "start", "t", "--wait", "--max-attempts", "1")
     [leased] = (await lite.lease()).jobs
     if end == "complete":
@@ -83,7 +83,7 @@ async def test_wait_ends_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: 
         assert "cancelled" in done.err
 
 
-async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     """Newest first; each filter narrows; a limit says that there is more."""
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
@@ -113,7 +113,7 @@ async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     assert table[1].split()[:3] == ["queued", "b", ids[2][-6:]]
 
 
-async def test_show_tells_the_job_and_its_prompts(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_show_prints_the_job_and_its_prompts(lite: ServiceWorld, shell: Shell) -> None:
     leased = await lite.lease_new_job(input_json='{"n": 9007199254740993}', labels={"team": "core"})
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt, comment="checked"))
@@ -129,7 +129,7 @@ async def test_show_tells_the_job_and_its_prompts(lite: ServiceWorld, shell: She
         assert words in text
 
 
-async def test_cancel_and_retry(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_cancel_and_retry_follow_the_state(lite: ServiceWorld, shell: Shell) -> None:
     """A job that nobody holds ends at once, a held one is asked; only ended ones are retried."""
     job_id = (await lite.create()).job_id
     assert (await shell.run("job", "retry", job_id)).code == 4
@@ -144,7 +144,7 @@ async def test_cancel_and_retry(lite: ServiceWorld, shell: Shell) -> None:
     assert (await shell.run("job", "cancel", leased.job.job_id)).code == 4
 
 
-async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_watch_prints_every_event(lite: ServiceWorld, shell: Shell) -> None:
     """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
@@ -190,7 +190,7 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
     assert len((await shell.ok("job", "watch", job_id, "--after-seq", "4")).out.splitlines()) == 2
 
 
-async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_watch_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell) -> None:
     """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
     leased = await lite.lease_new_job(max_attempts=1)
     await _fail(lite, leased, "Empty", "no money")
@@ -211,7 +211,7 @@ async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shel
     assert (await shell.run("job", "watch", nobody.job_id)).code == 6
 
 
-async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
+async def test_each_kind_of_refusal_has_its_exit_code(lite: ServiceWorld, shell: Shell) -> None:
     """2 usage, 3 not found, 7 no server; with --json the error is an object on stderr."""
     assert (await shell.run("job", "start", "t", "--input", "{")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "NaN")).code == 2
@@ -246,7 +246,7 @@ async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
     assert json.loads(as_json.err)["error"]["exit"] == 7
 
 
-async def test_an_interrupt_leaves_the_job(lite: ServiceWorld, shell: Shell) -> None:
+async def test_an_interrupt_of_the_command_leaves_the_job_running(lite: ServiceWorld, shell: Shell) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         waiting = await shell.start("job", "start", "t", "--wait")
         await waiting.wait_for_line("started", on="err")

@@ -92,7 +92,9 @@ async def test_a_paste_stays_in_its_field(lite: ServiceWorld, consoles: Interact
     assert (said.decision, said.comment) == (ACCEPT, "Only if green.\n\nElse reject.")
 
 
-async def test_next_asks_again_for_an_unknown_key(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+async def test_inbox_next_asks_again_after_an_unknown_key(
+    lite: ServiceWorld, consoles: InteractiveProcesses
+) -> None:
     prompt = await lite.create_prompt(confirm("Take me?"))
     ana = terminal(consoles, "next")
     for keys in ("x", "", "skip it", "1", "aa", "y"):
@@ -106,7 +108,7 @@ async def test_next_asks_again_for_an_unknown_key(lite: ServiceWorld, consoles: 
     assert await _open(lite, prompt) == [True]
 
 
-async def test_next_goes_back_and_forth(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+async def test_inbox_next_moves_back_and_forth(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """j and k move, / finds; what is left is given back, and what was typed is kept."""
     for title in ("First?", "Second?", "Third?"):
         await lite.create_prompt(confirm(title))
@@ -144,7 +146,7 @@ async def test_next_goes_back_and_forth(lite: ServiceWorld, consoles: Interactiv
 UP, CTRL_S = "\x1b[A", "\x13"
 
 
-async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(
+async def test_text_is_edited_in_place_and_commands_are_recalled(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     """In place, with its own line ends; what changed is shown; Up brings a command back, and no answer."""
@@ -184,7 +186,7 @@ async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(
 SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\n"
 
 
-async def test_a_long_text_is_paged(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
+async def test_a_long_text_is_shown_in_pages(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     """Approved after the last page, or after a second yes."""
     parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
     first, second = [await lite.create_prompt(confirm(f"{n}?", contents=parts)) for n in range(2)]
@@ -230,7 +232,7 @@ async def test_a_console_tracks_what_was_shown(lite: ServiceWorld, consoles: Int
     assert await _open(lite, long, link) == [False, True]
 
 
-async def test_what_was_typed_is_offered_after_an_amendment(
+async def test_typed_values_are_offered_after_an_amendment(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     lease = await lite.lease_new_job()
@@ -254,7 +256,7 @@ async def test_what_was_typed_is_offered_after_an_amendment(
     assert (said.values_json, said.revision) == ('{"n":7}', 2)
 
 
-async def test_what_happens_meanwhile_is_told_at_once(
+async def test_changes_are_reported_while_a_question_is_open(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
     """How much time is left, who took it on, and the end; what was typed is written out."""
@@ -275,7 +277,9 @@ async def test_what_happens_meanwhile_is_told_at_once(
     assert await ana.wait_for_end() == 4
 
 
-async def test_yes_shows_what_it_answers_whatever_the_options(lite: ServiceWorld, shell: Shell) -> None:
+async def test_approve_yes_prints_the_prompt_with_every_output_option(
+    lite: ServiceWorld, shell: Shell
+) -> None:
     """For programs as JSON, on stderr, where a script's log has it; stdout keeps the result alone."""
     for option in ("--json", "--quiet"):
         prompt = await lite.create_prompt(confirm("Delete it all?"))
@@ -284,7 +288,7 @@ async def test_yes_shows_what_it_answers_whatever_the_options(lite: ServiceWorld
         assert len(done.out.splitlines()) == 1
 
 
-async def test_yes_says_what_it_answers(lite: ServiceWorld, shell: Shell) -> None:
+async def test_approve_yes_prints_the_prompt_on_stderr(lite: ServiceWorld, shell: Shell) -> None:
     """On stderr, so that the log of a script has it; the result stays alone on stdout."""
     prompt = await lite.create_prompt(confirm("Drop the table?", body="All of it."))
     done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id)
@@ -294,7 +298,7 @@ async def test_yes_says_what_it_answers(lite: ServiceWorld, shell: Shell) -> Non
     assert "--revision 1" in done.err
 
 
-async def test_a_revision_is_answered_or_nothing(
+async def test_approve_with_an_old_revision_is_refused(
     lite: ServiceWorld, shell: Shell, consoles: InteractiveProcesses
 ) -> None:
     lease = await lite.lease_new_job()
@@ -320,7 +324,7 @@ async def test_a_job_that_is_being_cancelled_is_marked(lite: ServiceWorld, shell
     assert "the job is being cancelled" in (await shell.ok("inbox", "show", prompt.prompt_id)).out
 
 
-async def test_without_prompt_toolkit_nobody_is_asked(
+async def test_a_terminal_without_prompt_toolkit_is_refused_with_the_fix(
     lite: ServiceWorld, consoles: InteractiveProcesses, tmp_path: Path
 ) -> None:
     """A plain reader could not tell a paste from an answer: the command that installs it is named."""

@@ -91,7 +91,9 @@ async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
         one.end()
 
 
-async def test_the_bar_turns_to_the_human(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
+async def test_the_progress_bar_shows_that_a_person_is_waited_for(
+    lite: ServiceWorld, terminal: Callable[..., Terminal]
+) -> None:
     """Progress, then yellow words with the title while people are waited for, then progress again."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
@@ -116,7 +118,9 @@ async def test_the_bar_turns_to_the_human(lite: ServiceWorld, terminal: Callable
     assert "question 1 answered by ada: ACCEPT" in screen.seen
 
 
-async def test_no_colour(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
+async def test_no_color_and_dumb_terminals_get_plain_text(
+    lite: ServiceWorld, terminal: Callable[..., Terminal]
+) -> None:
     """NO_COLOR takes the colours and leaves the words; TERM=dumb takes the drawing too."""
     await lite.create("refund")
     coloured = terminal("doctor")
@@ -138,7 +142,7 @@ def _acts(text: str) -> str:
     return "".join(f"<{ord(c):x}>" if ACTS.match(c) else c for c in rest) if ACTS.search(rest) else ""
 
 
-async def test_hostile_text_does_nothing(
+async def test_hostile_text_cannot_control_the_terminal(
     lite: ServiceWorld, shell: Shell, terminal: Callable[..., Terminal]
 ) -> None:
     """In every command, on a terminal and off it, as text and as JSON."""
@@ -178,7 +182,7 @@ async def test_hostile_text_does_nothing(
         assert "\x1b[2J" not in screen.seen
 
 
-async def test_hostile_answers_do_nothing(lite: ServiceWorld, shell: Shell) -> None:
+async def test_hostile_answers_cannot_control_the_terminal(lite: ServiceWorld, shell: Shell) -> None:
     """What `askback ask` prints goes into scripts and onto terminals."""
     asking = await shell.start("ask", "Why?", "--kind", "clarify")
     await asking.wait_for_line("asked ", on="err")

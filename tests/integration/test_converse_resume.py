@@ -36,7 +36,7 @@ async def leave(world: ServiceWorld, console: Console) -> str:
     return token
 
 
-async def test_a_token_brings_exactly_what_changed(beating: ServiceWorld) -> None:
+async def test_resuming_by_token_sends_exactly_the_changes(beating: ServiceWorld) -> None:
     world = beating
     lease = await world.lease_new_job()
     same, answered, _, away, _ = [
@@ -86,7 +86,7 @@ async def test_a_token_brings_exactly_what_changed(beating: ServiceWorld) -> Non
     await again.nothing_more()
 
 
-async def test_what_did_not_change_can_leave_a_resumed_view(beating: ServiceWorld) -> None:
+async def test_the_end_of_an_unchanged_prompt_reaches_a_resumed_view(beating: ServiceWorld) -> None:
     world = beating
     lease = await world.lease_new_job()
     await world.ask(lease, "k", confirm("one"))
@@ -102,7 +102,7 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: ServiceWorl
     await again.nothing_more()
 
 
-async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: ServiceWorld) -> None:
+async def test_a_deletion_resets_a_resumed_view(beating: ServiceWorld) -> None:
     """So the console starts afresh: what it shows must not stand for ever."""
     world = beating
     prompt, stays = await world.create_prompt(confirm("gone")), await world.create_prompt(confirm("stays"))
@@ -120,7 +120,7 @@ async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: Ser
     assert caught_up.open_prompts == 1
 
 
-async def test_a_token_never_passes_what_was_not_shown(beating: ServiceWorld) -> None:
+async def test_a_token_does_not_skip_prompts_that_were_not_shown(beating: ServiceWorld) -> None:
     world = beating
     for name in ("a", "b", "c"):
         await world.create_prompt(confirm(name))
@@ -165,7 +165,7 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: ServiceWorld)
 @pytest.mark.parametrize(
     "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old", "ahead"]
 )
-async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
+async def test_an_unusable_token_gives_a_reset_and_a_snapshot(
     lite: ServiceWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompt = await lite.create_prompt()
@@ -206,7 +206,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
     assert (await again.event("closed")).prompt_id == prompt.prompt_id
 
 
-async def test_too_many_changes_give_a_snapshot_in_place_of_them(
+async def test_too_many_changes_are_replaced_by_a_snapshot(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = lite.console()

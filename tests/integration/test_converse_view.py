@@ -16,7 +16,7 @@ def titles(shown: list[prompts.Prompt]) -> list[str]:
     return [p.content.title for p in shown]
 
 
-async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWorld) -> None:
+async def test_the_snapshot_is_sorted_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     made = [
         await world.create_prompt(confirm("old")),
         await world.create_prompt(confirm("late", timeout=seconds(7200))),
@@ -35,7 +35,7 @@ async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWor
     assert shown[3] == made[0]
 
 
-async def test_live_changes_follow(world: ServiceWorld) -> None:
+async def test_live_changes_follow_the_snapshot(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
     await console.snapshot()
@@ -62,7 +62,7 @@ async def test_live_changes_follow(world: ServiceWorld) -> None:
     await console.nothing_more()
 
 
-async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: ServiceWorld) -> None:
+async def test_a_console_outside_the_amended_audience_does_not_learn_the_end(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -97,7 +97,7 @@ async def test_a_console_sees_its_audience_only(lite: ServiceWorld) -> None:
         assert (await console.event("closed")).prompt_id == for_all.prompt_id
 
 
-async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: ServiceWorld) -> None:
+async def test_credit_limits_prompts_but_not_replies(world: ServiceWorld) -> None:
     made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
     console = world.console()
     await console.hello(credit=2)
@@ -115,7 +115,7 @@ async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: Ser
     assert titles((await console.snapshot())[0]) == ["p3", "p4"]
 
 
-async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: ServiceWorld) -> None:
+async def test_a_slow_console_sees_current_and_no_closed_prompts(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(credit=1)
     await console.snapshot()
@@ -137,7 +137,7 @@ async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(wo
     await console.nothing_more()
 
 
-async def test_more_credit_than_allowed_is_cut(lite: ServiceWorld) -> None:
+async def test_credit_is_cut_to_the_limit(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello(credit=10_000)
     await console.snapshot()
@@ -181,7 +181,7 @@ async def test_two_consoles_race_and_exactly_one_wins(world: ServiceWorld) -> No
         assert {r.actor for r in resolutions} == {winner}
 
 
-async def test_every_verdict_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
+async def test_every_answer_status_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -285,14 +285,14 @@ async def test_watch_prompts_shows_the_same_events(world: ServiceWorld) -> None:
     await other.event("upserted")
 
 
-async def test_watch_prompts_bookmarks_a_quiet_view(lite_url: str) -> None:
+async def test_watch_prompts_sends_bookmarks_for_a_quiet_view(lite_url: str) -> None:
     async with serving(lite_url, heartbeat=0.1) as world:
         watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest()))
         await watch.event("caught_up")
         assert (await watch.event("bookmark")).resume_token
 
 
-async def test_watch_prompts_refuses_states(lite: ServiceWorld) -> None:
+async def test_watch_prompts_refuses_a_filter_by_state(lite: ServiceWorld) -> None:
     request = pb.WatchPromptsRequest(filter=pb.PromptFilter(states=[1]))
     found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.states"}

@@ -150,7 +150,7 @@ async def kill(admin: asyncpg.Connection, *names: str) -> int:
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_connections_of_each_kind_are_killed_again_and_again(
+async def test_the_service_recovers_from_killed_connections_of_each_kind(
     load: Load, admin: asyncpg.Connection, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With a worker and a console that stay connected all the time."""
@@ -173,7 +173,7 @@ async def test_connections_of_each_kind_are_killed_again_and_again(
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
 
 
-async def test_all_connections_are_killed_at_once(
+async def test_the_service_recovers_when_all_connections_are_killed(
     load: Load, admin: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(8):
@@ -183,7 +183,7 @@ async def test_all_connections_are_killed_at_once(
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
 
 
-async def test_a_server_that_takes_no_writes_for_a_while(
+async def test_the_service_waits_while_the_database_is_read_only(
     load: Load,
     admin: asyncpg.Connection,
     url: str,
@@ -211,7 +211,9 @@ async def test_a_server_that_takes_no_writes_for_a_while(
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
 
 
-async def test_no_connection_of_the_pool_is_free(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_are_refused_while_the_pool_is_exhausted(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres_pools, "CONNECT", 0.5)
     async with serving(url) as world, AsyncExitStack() as taken:
         job = await world.create()
@@ -230,7 +232,9 @@ async def test_no_connection_of_the_pool_is_free(url: str, monkeypatch: pytest.M
         assert (await world.job(job.job_id)).job_id == job.job_id
 
 
-async def test_the_server_lets_nobody_in(url: str, postgres: PostgresServer) -> None:
+async def test_calls_are_refused_while_the_database_refuses_connections(
+    url: str, postgres: PostgresServer
+) -> None:
     """Whatever the reason: who cannot connect has not been wrong."""
     name = url.rpartition("/")[2]
     async with serving(url) as world:

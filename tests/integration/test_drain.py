@@ -54,7 +54,7 @@ def crowd_of(number: int, **fields: Any) -> tuple[set[Any], list[Stream]]:
     return crowd, streams
 
 
-async def test_streams_are_asked_a_few_at_a_time() -> None:
+async def test_drain_asks_a_few_streams_at_a_time() -> None:
     crowd, streams = crowd_of(100)
     async with asyncio.timeout(SOON):
         await drain_streams(crowd, 0.5, LONG)
@@ -67,14 +67,14 @@ async def test_streams_are_asked_a_few_at_a_time() -> None:
     assert order != list(range(100)), "those who came first would always go first"
 
 
-async def test_few_streams_are_asked_at_once_and_none_take_no_time() -> None:
+async def test_drain_of_few_streams_asks_all_at_once() -> None:
     async with asyncio.timeout(SOON):
         await drain_streams(set(), LONG, LONG)
         crowd, _ = crowd_of(3)
         await drain_streams(crowd, LONG, LONG)
 
 
-async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
+async def test_drain_ends_idle_streams_of_clients_that_cannot_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drain, "MOVE", 0.1)
@@ -94,7 +94,7 @@ async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
     assert busy.dismissed
 
 
-async def test_the_grace_ends_the_wait() -> None:
+async def test_drain_stops_waiting_after_its_grace() -> None:
     crowd, [busy] = crowd_of(1, stubborn=True, busy=True)
     async with asyncio.timeout(SOON):
         await drain_streams(crowd, 0, 0.1)
@@ -117,7 +117,7 @@ def draining(error: grpc.aio.AioRpcError) -> None:
     assert found.retry_delay is not None
 
 
-async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
+async def test_streams_of_all_kinds_end_in_order_before_the_grace(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Watches at once, with where they are; streams when their clients have had time to move."""

@@ -85,7 +85,9 @@ async def _read_to_the_end(call: Any) -> None:
         pass
 
 
-async def test_nothing_is_left_for_the_collector(lite: ServiceWorld, no_collector: None) -> None:
+async def test_an_ended_stream_is_freed_without_the_garbage_collector(
+    lite: ServiceWorld, no_collector: None
+) -> None:
     """However a stream ends: by its client, with its connection, or by the server."""
     created = await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
     await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))

@@ -89,7 +89,7 @@ async def test_every_method_refuses_with_our_error_info(world_with_tokens: Servi
     assert refused >= len(METHODS) * (1 if caller in ("nobody", "a stranger", "not bearer") else 0.5)
 
 
-async def test_unknown_methods_and_services_too(world_with_tokens: ServiceWorld) -> None:
+async def test_unknown_methods_and_services_have_our_error_info(world_with_tokens: ServiceWorld) -> None:
     for path in ("/askback.v1.JobService/Telepathy", "/askback.v1.NoService/GetJob", "/x/y"):
         for call in (
             world_with_tokens.channel.unary_unary(path)(b"", timeout=SOON),
@@ -102,7 +102,9 @@ async def test_unknown_methods_and_services_too(world_with_tokens: ServiceWorld)
     assert not [name for name in world_with_tokens.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
 
 
-async def test_a_health_check_of_an_unknown_service(world_with_tokens: ServiceWorld) -> None:
+async def test_a_health_check_of_an_unknown_service_has_our_error_info(
+    world_with_tokens: ServiceWorld,
+) -> None:
     stub: Any = health_pb2_grpc.HealthStub(world_with_tokens.channel)
     assert (await stub.Check(health_pb2.HealthCheckRequest(service=SERVICES[0].full_name))).status == 1
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -111,7 +113,7 @@ async def test_a_health_check_of_an_unknown_service(world_with_tokens: ServiceWo
     assert (found.code.name, found.reason) == ("NOT_FOUND", "SERVICE_NOT_FOUND")
 
 
-async def test_a_drain_says_so(lite_url: str) -> None:
+async def test_calls_and_watches_refused_by_a_drain_have_our_error_info(lite_url: str) -> None:
     """A watch that is dismissed, too: its client goes on elsewhere."""
     async with serving(lite_url) as world:
         job = await world.create()
@@ -124,7 +126,7 @@ async def test_a_drain_says_so(lite_url: str) -> None:
         assert refusal_of(raised.value).reason == "DRAINING"
 
 
-async def test_quiet_watches_send_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_quiet_watches_send_periodic_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each after the same time; the ones of WatchJob are empty."""
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
     async with serving(lite_url, heartbeat=0.1) as world:

@@ -46,7 +46,7 @@ def a_worker(target: str) -> Worker:
     return worker
 
 
-async def test_every_digit_on_the_whole_way(world: ServiceWorld) -> None:
+async def test_numbers_keep_every_digit_from_client_to_worker_and_back(world: ServiceWorld) -> None:
     target = f"127.0.0.1:{world.service.port}"
     async with a_worker(target), Client(target, user="ana") as client, asyncio.timeout(SOON):
         run = await client.start("bill", {**PLAIN, "plain": PLAIN})

@@ -66,7 +66,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [f"{r.getMessage()} {r.exc_info}" for r in caplog.records if r.levelno >= logging.ERROR]
 
 
-async def test_the_server_crashes_under_load_and_comes_back(
+async def test_the_service_survives_a_database_crash_under_load(
     primary: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = primary.create_database()
@@ -81,7 +81,7 @@ async def test_the_server_crashes_under_load_and_comes_back(
     assert not errors(caplog)
 
 
-async def test_a_synchronous_standby_takes_over_under_load(
+async def test_the_service_follows_a_failover_to_a_synchronous_standby(
     primary: PostgresServer, standby: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing that was acknowledged is missing, the service finds the new primary by itself, and consoles go
@@ -125,7 +125,7 @@ async def test_a_synchronous_standby_takes_over_under_load(
     assert not errors(caplog)
 
 
-async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refused(
+async def test_a_replica_that_saw_lost_commits_stops_and_its_tokens_are_refused(
     primary: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A standby that was behind took over: commits are gone that people were shown. Whoever remembers them
@@ -163,7 +163,7 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
         behind.stop()
 
 
-async def test_hosts_without_ports_are_refused_in_words() -> None:
+async def test_hosts_without_ports_are_refused_with_the_reason() -> None:
     from askback_server.config.settings import Config
 
     url = "postgresql+asyncpg://postgres@/x?host=a,b&target_session_attrs=read-write"

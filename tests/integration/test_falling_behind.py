@@ -105,7 +105,7 @@ async def relabel(world: ServiceWorld, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("is_long", [False, True], ids=["the log has it", "the log is too long"])
-async def test_a_watcher_of_jobs(
+async def test_a_slow_watcher_of_jobs_misses_nothing(
     world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
@@ -216,7 +216,9 @@ class Prompts:
 
 @pytest.mark.parametrize("is_resumed", [False, True], ids=["fresh", "resumed"])
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_resumed: bool) -> None:
+async def test_a_slow_console_misses_nothing(
+    world: ServiceWorld, falls: list[int], door: str, is_resumed: bool
+) -> None:
     lease = await world.lease_new_job()
     stays, ends, changes = [await world.ask(lease, key, confirm(key)) for key in ("stays", "ends", "changes")]
     goes = await world.create_prompt(confirm("goes"))
@@ -263,7 +265,7 @@ async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_re
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: ServiceWorld, door: str) -> None:
+async def test_a_console_behind_the_retained_log_gets_a_reset(lite: ServiceWorld, door: str) -> None:
     async with stranger(lite) as channel:
         console = Prompts(channel, door)
         await console.start()

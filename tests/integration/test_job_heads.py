@@ -192,9 +192,7 @@ async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str
 
 
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled", "superseded"])
-async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(
-    lite: ServiceWorld, how: str
-) -> None:
+async def test_a_closed_prompt_reveals_nothing_beyond_the_head(lite: ServiceWorld, how: str) -> None:
     leased = await busy_job(lite)
     if how == "superseded":
         content = confirm("canary-title", audience=audience(groups=["ops"]))
@@ -242,7 +240,7 @@ async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: 
     assert [e.state for e in whole] == [e.state for e in live]
 
 
-async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) -> None:
+async def test_a_job_is_hidden_from_consoles_outside_its_audiences(world: ServiceWorld) -> None:
     leased = await busy_job(world)
     plain = await world.create("refund")
     for job_id in (leased.job.job_id, plain.job_id, ABSENT_ID):
@@ -268,7 +266,7 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) 
         assert (len(page.prompts), page.total_size) == (0, 0)
 
 
-async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: ServiceWorld) -> None:
+async def test_a_prompt_without_audience_opens_the_head_to_every_console(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt(confirm("For all"), input_json='"canary"')
     found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
     assert (found.job.workerless, found.job.input_json) == (True, "")
@@ -294,7 +292,7 @@ async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> A
     return watch
 
 
-async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWorld) -> None:
+async def test_a_watch_ends_when_an_escalation_replaces_the_audience(world: ServiceWorld) -> None:
     """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
     leased = await world.lease_new_job()
     step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
@@ -310,7 +308,7 @@ async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWor
     await expect_refusal(world.with_token("lara").jobs.GetJob(get), "NOT_FOUND", "JOB_NOT_FOUND")
 
 
-async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: ServiceWorld) -> None:
+async def test_a_watch_shows_a_prompt_once_its_audience_includes_the_watcher(lite: ServiceWorld) -> None:
     leased = await lite.lease_new_job()
     await lite.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
     await lite.ask(leased, "ops", confirm("For ops", audience=audience(groups=["ops"])))
@@ -374,7 +372,7 @@ async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
     watch.cancel()
 
 
-def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
+def test_every_event_type_is_shown_or_withheld_explicitly() -> None:
     withheld = {
         EventType.JOB_CARRIED_OVER,
         EventType.CHECKPOINT_SAVED,
@@ -384,7 +382,7 @@ def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
     assert set(_EVENTS) == set(EventType) - withheld - of_prompts
 
 
-async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -> None:
+async def test_a_console_may_explain_a_job_of_its_audience(lite: ServiceWorld, tmp_path: Path) -> None:
     """With a console's token alone; and never more than the head."""
     leased = await busy_job(lite)
     shell = Shell(tmp_path, f"127.0.0.1:{lite.service.port}", ASKBACK_TOKEN="lara")
@@ -419,7 +417,7 @@ async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -
         shell.end()
 
 
-async def test_a_head_has_no_result_to_return(lite: ServiceWorld) -> None:
+async def test_result_raises_for_a_caller_that_sees_only_the_head(lite: ServiceWorld) -> None:
     leased = await busy_job(lite)
     async with Client(f"127.0.0.1:{lite.service.port}", token="lara") as client:
         run = client.run(leased.job.job_id)

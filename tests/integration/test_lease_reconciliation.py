@@ -144,7 +144,7 @@ async def test_a_busy_worker_is_never_asked_for_its_leases(lite: ServiceWorld) -
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-async def test_a_job_that_does_not_reach_its_worker_goes_to_another_and_no_attempt_is_counted(
+async def test_a_job_that_does_not_reach_its_worker_is_leased_again_without_an_attempt(
     hasty: ServiceWorld,
 ) -> None:
     """The worker's heartbeats come, and say that it has received nothing."""
@@ -166,7 +166,7 @@ async def test_a_job_that_does_not_reach_its_worker_goes_to_another_and_no_attem
 
 
 @pytest.mark.parametrize("says", [True, False])
-async def test_a_worker_that_vanishes_uses_an_attempt_only_if_it_may_have_had_the_job(
+async def test_a_vanished_worker_uses_an_attempt_only_if_it_may_have_the_job(
     hasty: ServiceWorld, says: bool
 ) -> None:
     """Of a worker that never says what it receives, one must think that it has it."""
@@ -183,7 +183,7 @@ async def test_a_worker_that_vanishes_uses_an_attempt_only_if_it_may_have_had_th
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: ServiceWorld) -> None:
+async def test_a_received_job_of_a_vanished_worker_used_an_attempt(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     await worker.hello()
     job = await hasty.create()
@@ -198,7 +198,7 @@ async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: S
 # LeaseJobs and ExtendLease.
 
 
-async def test_a_reply_of_lease_jobs_that_was_lost_is_no_attempt(hasty: ServiceWorld) -> None:
+async def test_a_lost_reply_of_lease_jobs_uses_no_attempt(hasty: ServiceWorld) -> None:
     """Nothing is ever heard of the session again: one of its jobs, and several, in the last attempt."""
     jobs = [await hasty.create(max_attempts=1) for _ in range(3)]
     lost = await hasty.lease(max_jobs=3)
@@ -211,7 +211,9 @@ async def test_a_reply_of_lease_jobs_that_was_lost_is_no_attempt(hasty: ServiceW
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("how", ["extend", "held", "digest", "lease again", "write"])
-async def test_a_reply_that_was_used_is_an_attempt(hasty: ServiceWorld, how: str) -> None:
+async def test_a_reply_of_lease_jobs_that_was_used_counts_as_an_attempt(
+    hasty: ServiceWorld, how: str
+) -> None:
     job = await hasty.create(max_attempts=1)
     leased = await hasty.lease()
     [lease] = leased.jobs
@@ -237,7 +239,9 @@ async def test_a_reply_that_was_used_is_an_attempt(hasty: ServiceWorld, how: str
     assert failed.failure.code == "LEASE_LOST"
 
 
-async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(hasty: ServiceWorld) -> None:
+async def test_extend_lease_reports_lost_leases_and_takes_back_jobs_that_do_not_run(
+    hasty: ServiceWorld,
+) -> None:
     kept, missing = await hasty.create(), await hasty.create()
     leased = await hasty.lease(max_jobs=2)
     leases = {lease.job.job_id: lease for lease in leased.jobs}
@@ -268,7 +272,7 @@ async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(ha
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-async def test_a_named_lease_is_not_missing_any_more(hasty: ServiceWorld) -> None:
+async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: ServiceWorld) -> None:
     await hasty.create()
     leased = await hasty.lease()
     session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
@@ -310,7 +314,7 @@ async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
-async def test_half_a_connection_costs_no_job_and_no_attempt(
+async def test_a_half_open_connection_costs_no_job_and_no_attempt(
     slower: ServiceWorld, link: Link, side: str
 ) -> None:
     """What one side sends is lost: a job on its way is run once, and the jobs of the next session stay."""
@@ -342,7 +346,7 @@ async def test_half_a_connection_costs_no_job_and_no_attempt(
         assert set(runs) == {(run.job_id, 1), (late.job_id, 1)}
 
 
-async def test_a_job_that_a_worker_drops_without_a_word_is_run_again(slower: ServiceWorld) -> None:
+async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWorld) -> None:
     """Whatever made it: the next heartbeats leave the job out."""
     worker = SdkWorker(f"127.0.0.1:{slower.service.port}", user="ada", worker_id="w")
     gate = asyncio.Event()

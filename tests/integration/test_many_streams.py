@@ -9,7 +9,7 @@ from tests.support.service import serving
 STREAMS = 120
 
 
-async def test_a_client_has_more_streams_than_a_connection_carries(lite_url: str) -> None:
+async def test_a_client_may_have_more_streams_than_one_connection_carries(lite_url: str) -> None:
     """Calls above the server's limit would wait in the transport, unary calls of the same client too."""
     async with (
         serving(lite_url, streams_per_connection=64) as world,

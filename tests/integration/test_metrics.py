@@ -84,7 +84,7 @@ async def lite_measured(lite_url: str) -> AsyncIterator[ServiceWorld]:
         yield world
 
 
-async def test_a_day_of_work_in_numbers(
+async def test_metrics_count_commands_events_and_streams(
     world_with_metrics: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = world_with_metrics
@@ -184,7 +184,7 @@ async def test_a_day_of_work_in_numbers(
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
 
 
-async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
+async def test_metrics_distinguish_defaults_from_expiries(lite_measured: ServiceWorld) -> None:
     world = lite_measured
     fields: dict[str, Any] = {"timeout": seconds(0.2)}
     await world.create_prompt(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
@@ -200,7 +200,7 @@ async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
     assert found.all("askback_answer_seconds_count") == 0
 
 
-async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> None:
+async def test_the_metrics_page_exposes_the_whole_catalogue(lite_measured: ServiceWorld) -> None:
     await lite_measured.create_prompt()
     text = await asyncio.to_thread(read, lite_measured.service.metrics_port)
     found = Scrape(text)
@@ -245,7 +245,7 @@ async def test_lost_guards_are_counted_by_reason(
 
 
 @ON_POSTGRES
-async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrated_db_url: str) -> None:
+async def test_counters_of_two_replicas_add_up_and_their_gauges_agree(migrated_db_url: str) -> None:
     settings = {"metrics_listen": "127.0.0.1:0"}
     async with serving(migrated_db_url, **settings) as a, serving(migrated_db_url, **settings) as b:
         prompts = [await a.create_prompt() for _ in range(3)]
@@ -259,7 +259,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
         assert [s.all("askback_open_prompts") for s in both] == [2, 2]
 
 
-async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
+async def test_waiting_commands_and_failed_batches_are_counted(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
     engine._store = gated = GatedStore(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
@@ -286,7 +286,7 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWo
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
-async def test_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -> None:
+async def test_metrics_show_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -> None:
     feed = world_with_metrics.service.replica.feed
     own, down = feed._log.after, True
 
@@ -309,7 +309,7 @@ async def test_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 
 
-async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
+async def test_metrics_stay_readable_while_the_database_is_unreachable(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await lite_measured.create_prompt()
@@ -329,7 +329,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
     assert (await scrape(lite_measured)).of("askback_database_up") == 1
 
 
-async def test_the_database_is_asked_once_for_many_readers(
+async def test_many_readers_share_one_database_query(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "FRESH", 3600.0)
@@ -345,7 +345,7 @@ async def test_the_database_is_asked_once_for_many_readers(
     assert asked == [collector.MOST_ROWS]
 
 
-async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
+async def test_metrics_stay_readable_while_the_event_loop_is_blocked(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
@@ -360,13 +360,15 @@ async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
     assert "the event loop is too busy" in caplog.text
 
 
-async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: ServiceWorld) -> None:
+async def test_without_the_setting_no_port_is_open_and_nothing_is_measured(lite: ServiceWorld) -> None:
     assert lite.service.metrics_port == 0
     observers = lite.service.replica.engine._observer._observers
     assert [type(observer) for observer in observers] == [EventLog, NullObserver]
 
 
-async def test_a_port_that_is_taken(lite_measured: ServiceWorld, lite_url: str) -> None:
+async def test_a_metrics_port_in_use_is_refused_with_the_flag(
+    lite_measured: ServiceWorld, lite_url: str
+) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
     with pytest.raises(OSError, match=f"{taken} is in use: choose another with --metrics-listen"):
         async with serving(f"{lite_url}2", metrics_listen=taken):

@@ -64,7 +64,7 @@ async def test_probes_need_neither_tls_nor_tokens(lite_url: str, tmp_path: Path)
         assert await ready_metric(world.service.metrics_port) == 1
 
 
-async def test_the_health_port_has_nothing_else(lite_url: str) -> None:
+async def test_the_health_port_serves_nothing_else(lite_url: str) -> None:
     async with serving(lite_url, **PORTS) as world:
         port = world.service.health_port
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -76,7 +76,7 @@ async def test_the_health_port_has_nothing_else(lite_url: str) -> None:
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_drain_is_not_ready_from_its_begin_and_alive_to_its_end(lite_url: str) -> None:
+async def test_a_draining_replica_is_not_ready_but_alive(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=3 * SOON, **PORTS) as world:
         service = world.service
         port, metrics = service.health_port, service.metrics_port
@@ -105,7 +105,7 @@ async def test_a_drain_is_not_ready_from_its_begin_and_alive_to_its_end(lite_url
             await ready_metric(metrics)
 
 
-async def test_they_answer_while_the_engine_empties(lite_url: str) -> None:
+async def test_the_operator_ports_answer_until_the_drain_has_ended(lite_url: str) -> None:
     """After the last call too: the ports are closed after everything else."""
     async with serving(lite_url, **PORTS) as world:
         service = world.service
@@ -130,7 +130,7 @@ async def test_they_answer_while_the_engine_empties(lite_url: str) -> None:
 
 
 @pytest.mark.parametrize("which", ["health_listen", "metrics_listen"])
-async def test_a_port_that_is_taken_is_refused_at_the_start(lite_url: str, which: str) -> None:
+async def test_a_port_in_use_is_refused_at_the_start(lite_url: str, which: str) -> None:
     async with serving(lite_url, **PORTS) as world:
         other = {**PORTS, which: f"127.0.0.1:{getattr(world.service, which.replace('listen', 'port'))}"}
         with pytest.raises((RuntimeError, OSError), match=other[which]):
@@ -141,7 +141,7 @@ async def test_a_port_that_is_taken_is_refused_at_the_start(lite_url: str, which
         assert await ready_metric(world.service.metrics_port) == 1
 
 
-async def test_without_the_setting_there_is_no_second_port(lite_url: str) -> None:
+async def test_without_the_setting_no_second_port_is_open(lite_url: str) -> None:
     async with serving(lite_url) as world:
         assert world.service.health_port == 0
         server = world.service._server

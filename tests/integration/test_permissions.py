@@ -120,7 +120,7 @@ def test_the_table_has_every_rpc() -> None:
     assert names == {name.split()[0] for name in CALLS} | {"Converse", "Work"}
 
 
-async def test_who_may_call_what(world_with_tokens: ServiceWorld) -> None:
+async def test_each_role_may_call_its_methods_only(world_with_tokens: ServiceWorld) -> None:
     for name, (roles, _, _) in CALLS.items():
         for role in ROLES:
             caller = person(world_with_tokens, role)
@@ -134,7 +134,7 @@ async def test_who_may_call_what(world_with_tokens: ServiceWorld) -> None:
                 assert refusal.metadata["needs"], name
 
 
-async def test_who_may_open_which_stream(world_with_tokens: ServiceWorld) -> None:
+async def test_each_role_may_open_its_streams_only(world_with_tokens: ServiceWorld) -> None:
     for role in ROLES:
         for allowed, opened in (
             ("console", world_with_tokens.console(person(world_with_tokens, role))),
@@ -150,9 +150,7 @@ async def test_who_may_open_which_stream(world_with_tokens: ServiceWorld) -> Non
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "old-token"])
-async def test_without_a_good_token_nothing_can_be_called(
-    world_with_tokens: ServiceWorld, token: str
-) -> None:
+async def test_every_method_requires_a_valid_token(world_with_tokens: ServiceWorld, token: str) -> None:
     nobody = world_with_tokens.with_token(token)
     for name in CALLS:
         found = await expect_refusal(call_by_name(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
@@ -165,7 +163,7 @@ async def test_without_a_good_token_nothing_can_be_called(
     await expect_refusal(trusted.jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED")
 
 
-async def test_namespaces_are_walls(world_with_tokens: ServiceWorld) -> None:
+async def test_calls_cannot_reach_another_namespace(world_with_tokens: ServiceWorld) -> None:
     client, other, roving = (
         person(world_with_tokens, "client"),
         person(world_with_tokens, "other"),
@@ -219,7 +217,7 @@ async def test_namespaces_are_walls(world_with_tokens: ServiceWorld) -> None:
     assert [j.job.job_id for j in leased.jobs] == [theirs.job.job_id]
 
 
-async def test_streams_keep_to_their_namespace(world_with_tokens: ServiceWorld) -> None:
+async def test_streams_show_only_their_namespace(world_with_tokens: ServiceWorld) -> None:
     console = world_with_tokens.console(person(world_with_tokens, "other"))
     await console.hello()
     await console.snapshot()
@@ -245,7 +243,9 @@ async def test_streams_keep_to_their_namespace(world_with_tokens: ServiceWorld) 
         assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
-async def test_what_a_console_may_not_see_does_not_exist_for_it(world_with_tokens: ServiceWorld) -> None:
+async def test_prompts_outside_its_audience_are_not_found_for_a_console(
+    world_with_tokens: ServiceWorld,
+) -> None:
     client, eve = person(world_with_tokens, "client"), person(world_with_tokens, "eve")
     content = confirm(audience=audience(groups=["law"]))
     prompt = (await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=content))).prompt
@@ -286,7 +286,7 @@ async def test_what_a_console_may_not_see_does_not_exist_for_it(world_with_token
     await stream.nothing_more()
 
 
-async def test_only_an_admin_names_another_user_and_frees_anothers_claim(
+async def test_only_an_admin_acts_for_another_user_and_releases_anothers_claim(
     world_with_tokens: ServiceWorld,
 ) -> None:
     admin = person(world_with_tokens, "admin")

@@ -36,7 +36,9 @@ def start_pgbouncer() -> Iterator[Pooled]:
         pooler.stop()
 
 
-async def test_in_session_mode_everything_works(postgres: PostgresServer, start_pgbouncer: Pooled) -> None:
+async def test_the_service_works_behind_pgbouncer_in_session_mode(
+    postgres: PostgresServer, start_pgbouncer: Pooled
+) -> None:
     empty = postgres.create_database()
     try:
         url = start_pgbouncer(empty, "session")
@@ -66,7 +68,7 @@ async def test_in_session_mode_everything_works(postgres: PostgresServer, start_
     ("mode", "round_robin", "processes"),
     [("transaction", 0, 1), ("transaction", 1, 1), ("transaction", 0, 3), ("statement", 0, 1)],
 )
-async def test_where_connections_are_shared_it_is_refused_with_the_setting_to_change(
+async def test_pgbouncer_with_shared_connections_is_refused_with_the_setting_to_change(
     mode: str,
     round_robin: int,
     processes: int,

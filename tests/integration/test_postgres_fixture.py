@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     server.stop()
 
 
-async def test_each_source_of_binaries_serves_databases(server: PostgresServer) -> None:
+async def test_each_source_of_postgres_binaries_serves_databases(server: PostgresServer) -> None:
     url = server.create_database()
     assert url.startswith("postgresql+asyncpg://postgres@127.0.0.1:")
     assert await fetch_value(url, "SELECT 1") == 1
@@ -62,7 +62,7 @@ async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: 
     assert await fetch_value(url, "SELECT x FROM kept") == 7
 
 
-def test_stop_removes_the_files(server: PostgresServer) -> None:
+def test_stopping_the_postgres_server_removes_its_files(server: PostgresServer) -> None:
     data = Path(server.execute("SHOW data_directory"))
     assert data.exists()
     server.stop()
@@ -99,7 +99,7 @@ async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> N
         assert await fetch_value(db_url, "SELECT count(*) FROM pg_stat_user_tables") == 0
 
 
-async def test_a_lent_database_comes_back_as_a_copy_of_the_template(
+async def test_a_returned_database_is_reset_to_the_template(
     postgres: PostgresServer, migrated_template: str
 ) -> None:
     """Whatever a test has put into it, and however it was left: under a name of its own."""

@@ -78,7 +78,7 @@ def count_ended_streams(server: Server) -> dict[tuple[str, str], int]:
 
 
 @pytest.mark.parametrize("idle", [IDLE], ids=["short"])
-async def test_quiet_streams_are_not_cut(world: ServiceWorld, proxy: Proxy) -> None:
+async def test_a_proxy_does_not_cut_quiet_streams(world: ServiceWorld, proxy: Proxy) -> None:
     """For twice the proxy's limit nothing is said on any stream, and none ends."""
     worker = Worker(proxy.target, user="w", worker_id="w")
 
@@ -113,7 +113,7 @@ async def test_quiet_streams_are_not_cut(world: ServiceWorld, proxy: Proxy) -> N
         await asyncio.gather(*following, return_exceptions=True)
 
 
-async def test_a_proxy_that_is_restarted_costs_nothing(world: ServiceWorld, proxy: Proxy) -> None:
+async def test_streams_survive_a_restart_of_the_proxy(world: ServiceWorld, proxy: Proxy) -> None:
     """A worker and a waiter go on behind a new proxy, and more than 1 MB goes by one stream."""
     worker = Worker(proxy.target, user="w", worker_id="w")
     go_on = asyncio.Event()

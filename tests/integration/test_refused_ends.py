@@ -59,7 +59,7 @@ ENDS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-async def test_whatever_a_function_returns_or_raises_its_job_ends(
+async def test_any_return_value_or_exception_ends_the_job(
     lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(

@@ -83,7 +83,9 @@ async def _wait_for_end(run: Run) -> None:
         await run.result()
 
 
-async def test_a_prompt_that_the_restore_lost_is_taken_away(migrated_db_url: str, tmp_path: Path) -> None:
+async def test_a_prompt_lost_by_a_restore_is_removed_from_consoles(
+    migrated_db_url: str, tmp_path: Path
+) -> None:
     url, port = migrated_db_url, free_port()
     async with Client(f"127.0.0.1:{port}", user="ana", deadline=60) as client:
         async with running(url, port):
@@ -100,7 +102,7 @@ async def test_a_prompt_that_the_restore_lost_is_taken_away(migrated_db_url: str
             await console.__aexit__()
 
 
-async def test_a_dump_is_restored_into_another_cluster(
+async def test_a_service_runs_on_a_dump_restored_into_another_cluster(
     postgres: PostgresServer, primary: PostgresServer, tmp_path: Path
 ) -> None:
     """Its transaction ids are far behind those that the log names: the feed would wait for them."""

@@ -52,7 +52,7 @@ async def long_transaction(url: str) -> AsyncIterator[None]:
         await slow.close()
 
 
-async def test_a_console_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
+async def test_a_console_resumes_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     stays, goes = await a.create_prompt(confirm("stays")), await a.create_prompt(confirm("goes"))
     console = a.console()
@@ -75,7 +75,7 @@ async def test_a_console_goes_on_at_another_replica(pair: tuple[ServiceWorld, Se
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
 
-async def test_a_token_is_bound_to_who_and_what_at_any_replica(
+async def test_a_token_is_bound_to_caller_and_query_at_any_replica(
     pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     a, b = pair
@@ -90,7 +90,7 @@ async def test_a_token_is_bound_to_who_and_what_at_any_replica(
         assert [p.prompt_id for p in (await other.snapshot())[0]] == [prompt.prompt_id]
 
 
-async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
+async def test_watch_prompts_resumes_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     goes = await a.create_prompt(confirm("goes"))
     watch = PromptWatch(a.hitl.WatchPrompts(hitl.WatchPromptsRequest()))
@@ -106,7 +106,7 @@ async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[ServiceWorld
     again.call.cancel()
 
 
-async def test_watch_jobs_goes_on_at_another_replica(
+async def test_watch_jobs_resumes_at_another_replica(
     pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
@@ -136,7 +136,7 @@ async def test_watch_jobs_goes_on_at_another_replica(
         assert watch.reset
 
 
-async def test_watch_job_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
+async def test_watch_job_resumes_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     lease = await a.lease_new_job()
     job_id = lease.job.job_id
@@ -152,7 +152,7 @@ async def test_watch_job_goes_on_at_another_replica(pair: tuple[ServiceWorld, Se
 
 
 @pytest.mark.parametrize("where", ["here", "there"])
-async def test_a_resumed_view_has_what_the_horizon_still_hides(
+async def test_a_resumed_view_includes_commits_beyond_the_horizon(
     pair: tuple[ServiceWorld, ServiceWorld], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was committed, and told to who was there, before this console came; its log is not settled."""
@@ -191,7 +191,7 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
         assert [p.prompt_id for p in (await later.snapshot())[0]] == [fresh.prompt_id]
 
 
-async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
+async def test_an_answer_at_another_replica_is_pushed_without_polling(
     pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     a, b = pair
@@ -304,7 +304,7 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(
     await until(lambda: hot.is_live)
 
 
-async def test_a_strong_read_is_the_database_s(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
+async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))

@@ -129,7 +129,7 @@ QUESTIONS = {
 KEPT = {"yes", "edit", "values", "amended"}
 
 
-async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: ServiceWorld) -> None:
+async def test_a_retry_keeps_answers_and_checkpoints_of_a_failed_job(world: ServiceWorld) -> None:
     from askback.v1 import hitl_service_pb2 as hpb
 
     old, before = await everything(world)
@@ -170,7 +170,7 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Serv
 
 
 @pytest.mark.parametrize("how", ["other question", "other key"])
-async def test_another_question_is_asked(lite: ServiceWorld, how: str) -> None:
+async def test_a_retry_asks_another_question_or_key(lite: ServiceWorld, how: str) -> None:
     lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k", confirm("Pay 5?"))))
     lease = await retry(lite, await fail(lite, lease))
@@ -184,7 +184,7 @@ async def test_another_question_is_asked(lite: ServiceWorld, how: str) -> None:
         assert (await lite.ask(lease, "k", confirm("Pay 5?"))).state == OPEN
 
 
-async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: ServiceWorld) -> None:
+async def test_a_carried_answer_survives_a_routing_without_its_author(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm(audience=audience("ann")))
     await lite.as_user("ann").hitl.AnswerPrompt(answer(first))
@@ -194,7 +194,7 @@ async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: Servi
     assert list(asked.content.audience.users) == ["bob"]
 
 
-async def test_chains_carry_on(world: ServiceWorld) -> None:
+async def test_a_chain_of_retries_carries_answers_on(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     first = lease.job.job_id
     for key in ("a", "b"):
@@ -222,7 +222,7 @@ async def test_chains_carry_on(world: ServiceWorld) -> None:
 
 @pytest.mark.parametrize("end", ["COMPLETED", "CANCELLED"])
 @pytest.mark.parametrize("keep", [pb.RETRY_KEEP_UNSPECIFIED, ALL, NOTHING])
-async def test_what_was_finished_or_stopped_is_a_new_decision(
+async def test_a_completed_or_cancelled_job_keeps_nothing_by_default(
     lite: ServiceWorld, end: str, keep: Any
 ) -> None:
     lease = await lite.lease_new_job()
@@ -242,7 +242,7 @@ async def test_what_was_finished_or_stopped_is_a_new_decision(
     assert lease.job.root_job_id == (lease.job.job_id if own else old)
 
 
-async def test_a_request_is_one_job_and_one_way_to_keep(world: ServiceWorld) -> None:
+async def test_a_repeated_retry_request_must_keep_the_same(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     old = await fail(world, lease)
     request = pb.RetryJobRequest(job_id=old, request_id="r")
@@ -284,7 +284,7 @@ async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any
         await connection.execute(sa.insert(table), [{**row, "created_at": at} for row in rows])
 
 
-async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
+async def test_a_retry_during_a_deletion_creates_no_partial_job(
     world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it would carry is gone by the time that it is written: then there is no new job."""
@@ -339,7 +339,7 @@ async def _approve(client: Client, job_id: str, keys: str = "abc") -> None:
         await client.answer(found[0], "ACCEPT")
 
 
-async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
+async def test_a_retry_asks_and_charges_nothing_twice(
     lite: ServiceWorld, client: Client, shell: Shell
 ) -> None:
     fails["mail"] = True
@@ -370,7 +370,7 @@ async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
     assert steps == [run.job_id, fresh.job_id]
 
 
-async def test_the_command_line_says_what_is_kept(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_command_line_reports_what_a_retry_keeps(lite: ServiceWorld, shell: Shell) -> None:
     lease = await lite.lease_new_job()
     await save(lite, lease, "step", "1")
     old = await fail(lite, lease)
@@ -381,7 +381,7 @@ async def test_the_command_line_says_what_is_kept(lite: ServiceWorld, shell: She
     assert (await shell.run("job", "retry", old, "--fresh", "--keep", "all")).code == 2
 
 
-async def test_the_sdk_says_what_is_kept(lite: ServiceWorld, client: Client) -> None:
+async def test_the_sdk_reports_what_a_retry_keeps(lite: ServiceWorld, client: Client) -> None:
     lease = await lite.lease_new_job()
     old = await fail(lite, lease)
     for keep, kept in ((None, "ALL"), ("ALL", "ALL"), (Keep.NOTHING, "NOTHING")):

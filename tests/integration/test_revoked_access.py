@@ -126,7 +126,7 @@ async def end_of(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("how", ["removed", "expired", "another's"])
-async def test_every_open_call_ends_with_its_token(world: ServiceWorld, tokens: Tokens, how: str) -> None:
+async def test_revoking_a_token_ends_its_open_calls(world: ServiceWorld, tokens: Tokens, how: str) -> None:
     if how == "expired":
         tokens.write(expires=datetime.now(UTC) + timedelta(seconds=2))
     calls = await open_everything(world)
@@ -155,7 +155,7 @@ async def test_every_open_call_ends_with_its_token(world: ServiceWorld, tokens: 
         ({"groups": ["other"]}, set()),
     ],
 )
-async def test_calls_end_whose_right_is_gone(
+async def test_losing_a_right_ends_the_calls_that_need_it(
     world: ServiceWorld, tokens: Tokens, changed: dict[str, Any], ended: set[str]
 ) -> None:
     calls = await open_everything(world)
@@ -171,9 +171,7 @@ async def test_calls_end_whose_right_is_gone(
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_view_shrinks_and_grows_with_its_groups(
-    world: ServiceWorld, tokens: Tokens, door: str
-) -> None:
+async def test_a_view_follows_the_groups_of_its_token(world: ServiceWorld, tokens: Tokens, door: str) -> None:
     eve, boss = world.with_token("eve"), world.with_token("boss")
 
     async def ask(title: str, *groups: str) -> str:

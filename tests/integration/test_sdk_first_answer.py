@@ -112,7 +112,7 @@ async def result(run: Run[Any]) -> Any:
 
 @pytest.mark.parametrize("park_after", [None, 0.1])
 @pytest.mark.parametrize("abandon", [True, False])
-async def test_the_first_answer_goes_on(
+async def test_a_job_continues_with_the_first_answer(
     askback_server: Server, park_after: float | None, abandon: bool
 ) -> None:
     async with at_work(askback_server, park_after) as client:
@@ -126,7 +126,7 @@ async def test_the_first_answer_goes_on(
 
 
 @pytest.mark.parametrize("park_after", [None, 0.1])
-async def test_what_is_asked_then_does_not_wait_for_the_abandoned(
+async def test_a_later_question_does_not_wait_for_abandoned_ones(
     askback_server: Server, park_after: float | None
 ) -> None:
     async with at_work(askback_server, park_after) as client:
@@ -142,7 +142,9 @@ async def test_what_is_asked_then_does_not_wait_for_the_abandoned(
 
 
 @pytest.mark.parametrize("park_after", [None, 0.1])
-async def test_each_answer_is_worked_on_as_it_comes(askback_server: Server, park_after: float | None) -> None:
+async def test_each_answer_is_processed_as_it_arrives(
+    askback_server: Server, park_after: float | None
+) -> None:
     async with at_work(askback_server, park_after) as client:
         run = await client.start("each")
         prompts = await wait_for_prompts(client, run, "a", "b", "c")
@@ -168,7 +170,7 @@ async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> No
 
 @pytest.mark.parametrize("stop", ["drain", "at once"])
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "run again"])
-async def test_work_on_the_first_answer_is_not_lost_with_its_worker(
+async def test_work_on_the_first_answer_is_rerun_after_its_worker_stops(
     askback_server: Server, stop: str, again: bool
 ) -> None:
     """Drained or stopped while it works on an answer and another question is open: the next goes on."""

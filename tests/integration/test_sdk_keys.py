@@ -145,7 +145,7 @@ async def the_first_is_unharmed(job: Job) -> Any:
     return await first
 
 
-async def test_the_first_question_goes_on_when_a_second_is_refused(human: Human) -> None:
+async def test_the_first_question_continues_when_a_second_is_refused(human: Human) -> None:
     human.on("first?").answers(7)
     assert await result_of(the_first_is_unharmed) == 7
     assert human.seen == ["x"]
@@ -249,7 +249,7 @@ async def test_a_question_that_ended_has_used_its_key(human: Human, function: Sc
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä" * 101, "a\0b", "\ud800", 5, None, b"x"])
-async def test_what_cannot_be_a_key_is_refused_before_anything_is_done(human: Human, key: Any) -> None:
+async def test_an_invalid_key_is_refused_before_anything_is_done(human: Human, key: Any) -> None:
     async def step_with_it(job: Job) -> Any:
         await job.step(key, charge, "A")
 
@@ -291,7 +291,7 @@ async def loop_over_stored(job: Job) -> Any:
     return ticks
 
 
-async def test_a_stored_result_lets_others_run_and_is_acknowledged_once(human: Human) -> None:
+async def test_replaying_stored_results_yields_and_acknowledges_once(human: Human) -> None:
     human.on("go?").approves()
     started = await run.start(name="loop_over_stored")
     assert await started.result() >= 41
@@ -375,7 +375,9 @@ def says_no_json() -> NoJson:
 
 
 @pytest.mark.parametrize("function", [says_no_json, 5, "charge", None], ids=range(4))
-async def test_a_step_that_cannot_be_kept_is_refused_before_it_is_made(human: Human, function: Any) -> None:
+async def test_a_step_whose_result_cannot_be_stored_is_refused_before_it_runs(
+    human: Human, function: Any
+) -> None:
     async def unkept(job: Job) -> Any:
         return await job.step("charge", function)
 
@@ -397,7 +399,7 @@ async def type_changed(job: Job) -> Any:
     return await job.step("charge", now_int)
 
 
-async def test_a_stored_result_whose_type_changed_is_told_once(human: Human) -> None:
+async def test_a_stored_result_of_another_type_fails_the_job_once(human: Human) -> None:
     started = await run.start(name="type_changed")
     with pytest.raises(JobFailed, match="stored result of the step 'charge' does not fit") as failed:
         await started.result()

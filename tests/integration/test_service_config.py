@@ -27,7 +27,7 @@ UNARY = {
 }
 
 
-def test_every_method_that_is_named_is_a_unary_method() -> None:
+def test_the_service_config_names_only_unary_methods() -> None:
     """A misspelt one would never be retried, and nobody would say so."""
     named = [(name["service"], name["method"]) for part in CONFIG["methodConfig"] for name in part["name"]]
     assert len(named) > 10
@@ -35,13 +35,13 @@ def test_every_method_that_is_named_is_a_unary_method() -> None:
     assert len(set(named)) == len(named)
 
 
-def test_what_would_happen_twice_is_not_retried_by_the_channel() -> None:
+def test_the_channel_does_not_retry_calls_that_create_something() -> None:
     """Calls that make or take something new; the SDK repeats them under a request id of its own."""
     named = {name["method"] for part in CONFIG["methodConfig"] for name in part["name"]}
     assert not named & {"CreateJob", "RetryJob", "LeaseJobs"}
 
 
-def test_it_says_nothing_that_grpc_does_not_know() -> None:
+def test_the_service_config_has_only_keys_that_grpc_knows() -> None:
     """grpc passes over keys that it does not know."""
     assert set(CONFIG) == {"loadBalancingConfig", "healthCheckConfig", "methodConfig"}
     assert {key for part in CONFIG["methodConfig"] for key in part} == {"name", "retryPolicy"}
@@ -52,7 +52,7 @@ def test_it_says_nothing_that_grpc_does_not_know() -> None:
     ("right", "wrong"),
     [('"UNAVAILABLE"', '"UNAVAILABEL"'), ("round_robin", "robin_round"), ('"0.1s"', '"0.1"')],
 )
-async def test_grpc_refuses_a_wrong_one(lite: ServiceWorld, right: str, wrong: str) -> None:
+async def test_grpc_rejects_an_invalid_service_config(lite: ServiceWorld, right: str, wrong: str) -> None:
     """And takes ours: what it cannot read ends every call."""
     target = f"127.0.0.1:{lite.service.port}"
     for text, taken in ((TEXT, True), (TEXT.replace(right, wrong), False)):
@@ -80,7 +80,7 @@ async def _share(stub: Any, b: ServiceWorld, calls: int = 20) -> float:
     return (await count() - before) / calls
 
 
-async def test_calls_go_round_and_pass_by_who_is_not_ready(tmp_path: Path) -> None:
+async def test_calls_are_balanced_over_ready_replicas(tmp_path: Path) -> None:
     """A replica that is about to leave gets no new call while it still takes them; and its drain does not
     wait for those who watch its health."""
     urls = [f"sqlite+aiosqlite:///{tmp_path / name}" for name in ("a.db", "b.db")]
@@ -127,7 +127,7 @@ class _Flaky(job_service_pb2_grpc.JobServiceServicer):
         return answer
 
 
-async def test_reads_are_tried_again(lite: ServiceWorld) -> None:
+async def test_the_channel_retries_reads_three_times(lite: ServiceWorld) -> None:
     """GetJob three times at the most; CreateJob, which is not named, once."""
     server, flaky = grpc.aio.server(), _Flaky()
     job_service_pb2_grpc.add_JobServiceServicer_to_server(flaky, server)

@@ -175,7 +175,7 @@ async def _many_events(world: ServiceWorld, job_id: str) -> None:
 
 
 @pytest.mark.usefixtures("tight")
-async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
+async def test_a_dropped_stream_is_reset_if_its_client_does_not_read_the_status(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what the transport was given for it would stay until the connection ends."""
@@ -231,7 +231,7 @@ async def test_a_message_of_many_frames_is_refused(lite: ServiceWorld) -> None:
 
 
 @pytest.mark.parametrize("limit", ["streams", "streams_per_principal"])
-async def test_calls_that_wait_are_streams(
+async def test_waiting_calls_count_against_the_stream_limit(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     few = Limits(streams=3) if limit == "streams" else Limits(streams_per_principal=3)

@@ -36,7 +36,7 @@ def a_worker(target: str) -> Worker:
     return worker
 
 
-async def test_where_a_job_function_starts_its_job(lite: ServiceWorld) -> None:
+async def test_a_job_function_starts_jobs_on_the_named_or_current_client(lite: ServiceWorld) -> None:
     target = f"127.0.0.1:{lite.service.port}"
     worker = a_worker(target)
     receipt, nothing, parent = worker.jobs
@@ -64,7 +64,7 @@ async def test_where_a_job_function_starts_its_job(lite: ServiceWorld) -> None:
             await receipt.start(order="A-17")
 
 
-async def test_results_come_back_as_the_type_that_is_named(lite: ServiceWorld) -> None:
+async def test_results_have_the_declared_type(lite: ServiceWorld) -> None:
     target = f"127.0.0.1:{lite.service.port}"
     async with a_worker(target), Client(target) as client, asyncio.timeout(SOON):
         run = await client.start("receipt", {"order": "A-17"}, returns=Receipt)

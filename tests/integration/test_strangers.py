@@ -58,7 +58,7 @@ async def test_a_path_that_is_not_text_does_not_stop_the_server(world_with_token
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_a_flood_of_resets_harms_nobody_else(world_with_token: ServiceWorld) -> None:
+async def test_a_flood_of_resets_does_not_harm_other_connections(world_with_token: ServiceWorld) -> None:
     victim, codes = ada(world_with_token), Counter[str]()
     await victim.jobs.ListJobs(jobs.ListJobsRequest())
     connections = [Connection(world_with_token.service.port) for _ in range(2)]
@@ -80,7 +80,7 @@ async def test_a_flood_of_resets_harms_nobody_else(world_with_token: ServiceWorl
             connection.close()
 
 
-async def test_a_stranger_is_refused_before_a_message_is_received(
+async def test_an_unauthenticated_call_is_refused_before_its_message_is_read(
     world_with_token: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The call is refused although its message never comes, or would be large, or is none."""
@@ -100,7 +100,7 @@ async def test_a_stranger_is_refused_before_a_message_is_received(
 
 
 @pytest.mark.parametrize("token", ["ada-token", "wrong", ""])
-async def test_bytes_that_are_no_message(
+async def test_bytes_that_are_no_message_are_refused(
     world_with_token: ServiceWorld, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     services = [*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"]]
@@ -176,7 +176,7 @@ async def test_health_and_reflection_streams_are_bounded(world_with_token: Servi
     await until(lambda: not +counts.by_method)
 
 
-async def test_lines_about_strangers_are_few(
+async def test_log_lines_about_strangers_are_limited(
     world_with_token: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")

@@ -32,7 +32,7 @@ class Stream:
         self.dismissed = True
 
 
-async def test_streams_leave_at_their_age_and_not_together() -> None:
+async def test_streams_leave_at_their_age_spread_over_time() -> None:
     now = 0.0
     streams = [Stream() for _ in range(200)]
     ageing = Ageing(streams, 1000.0, lambda: now)
@@ -65,7 +65,7 @@ async def test_a_busy_stream_has_time_for_its_replies() -> None:
     assert stream.dismissed
 
 
-async def test_workers_consoles_and_watchers_move_without_loss(lite_url: str) -> None:
+async def test_workers_consoles_and_watchers_reconnect_without_loss(lite_url: str) -> None:
     """Streams of a second or two, connections of less: every job ends with the answer it was given."""
     async with serving(lite_url, stream_age=1.0, heartbeat=0.5) as world:
         target = f"127.0.0.1:{world.service.port}"
@@ -98,7 +98,7 @@ async def test_workers_consoles_and_watchers_move_without_loss(lite_url: str) ->
         assert sum(n for (m, _), n in ended.items() if m.endswith(("/Work", "/Converse"))) >= 4
 
 
-async def test_a_client_that_ignores_it_is_ended(lite_url: str) -> None:
+async def test_a_client_that_ignores_go_away_is_disconnected(lite_url: str) -> None:
     async with serving(lite_url, stream_age=1.0, heartbeat=5) as world:
         console = world.console()
         await console.hello()
@@ -120,7 +120,7 @@ async def _drain(call: Any) -> None:
         pass
 
 
-async def test_workers_come_before_consoles(lite_url: str) -> None:
+async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str) -> None:
     """A crowd of consoles returns first, with the proportions of a restart: 3,000 to 200, here 300 to 20. Few
     views are read at once, and every worker has its session before most consoles have their view."""
     async with serving(lite_url) as world:

@@ -86,7 +86,7 @@ async def test_unexpected_prompt_fails_loudly(human: Human) -> None:
         await (await refund.start(order="x", days=1)).result()
 
 
-async def test_nobody_answers_in_time(human: Human, clock: Clock) -> None:
+async def test_never_lets_a_prompt_expire(human: Human, clock: Clock) -> None:
     @register
     async def waits(job: Job) -> str:
         try:
@@ -103,7 +103,7 @@ async def test_nobody_answers_in_time(human: Human, clock: Clock) -> None:
     assert human.seen == ["well"]
 
 
-async def test_every_verb(human: Human) -> None:
+async def test_every_verb_sends_its_decision(human: Human) -> None:
     @register
     async def asks(job: Job) -> list[object]:
         contents = [Content("notes", "old", editable=True)]
@@ -154,7 +154,7 @@ async def test_every_verb(human: Human) -> None:
     human.assert_all_used()
 
 
-async def test_verbs_in_a_row_are_said_one_after_the_other(human: Human) -> None:
+async def test_chained_verbs_answer_one_prompt_each(human: Human) -> None:
     @register
     async def drafts(job: Job) -> int:
         for round in range(1, 10):
@@ -236,7 +236,7 @@ async def test_a_rule_without_a_verb_is_unfinished(human: Human) -> None:
         await (await refund.start(order="A-17", days=41)).result()
 
 
-async def test_what_steers_a_terminal_is_not_shown(human: Human) -> None:
+async def test_control_sequences_are_removed_from_failure_messages(human: Human) -> None:
     @register
     async def hostile(job: Job) -> None:
         await job.confirm("all \x1b[2J\u202efine\u2066", key="k", body="a\x07b")
@@ -246,7 +246,7 @@ async def test_what_steers_a_terminal_is_not_shown(human: Human) -> None:
     assert not set(str(failure.value)) & set("\x1b\x07\u202e\u2066")
 
 
-async def test_answers_are_a_tests_and_are_kept_as_such(human: Human, askback_server: Server) -> None:
+async def test_scripted_answers_are_stored_with_the_source_test(human: Human, askback_server: Server) -> None:
     human.on().answers({"policy": "goodwill", "amount": 1}).approves()
     await (await refund.start(order="A-17", days=41)).result()
     async with askback_server.client(user="auditor") as client:
@@ -264,7 +264,7 @@ async def test_programs_without_a_target_find_the_server(human: Human, askback_s
         assert await run.result() == 1.0
 
 
-async def test_a_failure_of_the_job_is_its_own(human: Human) -> None:
+async def test_a_failed_job_raises_its_own_failure(human: Human) -> None:
     @register
     async def fails(job: Job) -> None:
         raise ZeroDivisionError("by hand")
@@ -355,7 +355,7 @@ async def test_never_without_a_deadline_fails_at_once(human: Human) -> None:
     assert "[confirm] Any time?" in str(failed.value)
 
 
-async def test_never_without_a_deadline_may_be_meant(human: Human) -> None:
+async def test_never_without_a_deadline_can_be_allowed(human: Human) -> None:
     human.on(key="any-time").never(without_deadline=True)
     run = await forgetful.start()
     with pytest.raises(TimeoutError):
@@ -372,7 +372,7 @@ async def test_never_is_fine_where_the_job_ends_by_its_timeout(human: Human, clo
     assert failed.value.failure_code == "DEADLINE_EXCEEDED"
 
 
-async def test_never_without_a_deadline_of_a_job_without_a_worker(human: Human) -> None:
+async def test_never_without_a_deadline_fails_for_a_job_without_a_worker(human: Human) -> None:
     human.on("Deploy?").never()
     async with Client() as client:
         run = await client.ask("Deploy?")

@@ -55,7 +55,7 @@ async def seconds_to_end(run: Run, key: str, server: Server) -> float:
     return (prompt.resolution.at - prompt.created_at).total_seconds()
 
 
-async def test_deadlines_fall_due_in_their_order_each_at_its_time(
+async def test_deadlines_are_run_in_order_each_at_its_time(
     human: Human, clock: Clock, askback_server: Server
 ) -> None:
     human.on().never()
@@ -68,7 +68,7 @@ async def test_deadlines_fall_due_in_their_order_each_at_its_time(
         assert await seconds_to_end(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
 
 
-async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
+async def test_a_leap_in_time_keeps_leases(human: Human, clock: Clock) -> None:
     human.on("first").never().answers("late but fine")
     run = await patient.start(hours=24 * 300)
     for _ in range(3):
@@ -81,7 +81,7 @@ async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
     assert [event.type async for event in run.watch()].count("JOB_LEASED") == 1
 
 
-async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback_server: Server) -> None:
+async def test_a_vanished_worker_loses_its_job_after_a_leap(clock: Clock, askback_server: Server) -> None:
     gone = worker.at(askback_server.target)
     await gone.start()
     async with askback_server.client() as client:
@@ -104,7 +104,7 @@ async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback
         assert (await run.job()).state is JobState.PENDING_HITL
 
 
-async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
+async def test_a_retry_starts_after_its_backoff(human: Human, clock: Clock) -> None:
     run = await clumsy.start()
     began = clock.now()
     await clock.advance(hours=1)
@@ -117,7 +117,7 @@ async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
     assert leased[-1] < timedelta(minutes=30)
 
 
-async def test_the_defaults_of_a_deadline(human: Human, clock: Clock) -> None:
+async def test_a_default_is_taken_at_its_deadline(human: Human, clock: Clock) -> None:
     human.on("go?").never()
     run = await confirm_by_default.start()
     await clock.advance(timedelta(days=2))
@@ -141,7 +141,7 @@ async def ask_with_escalation(job: Job) -> str:
     return f"{decision.decision}"
 
 
-async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Clock) -> None:
+async def test_steps_and_reminders_run_each_at_its_time(human: Human, clock: Clock) -> None:
     human.on("refund").never()
     run = await ask_with_escalation.start()
     await clock.advance(hours=4)
@@ -165,7 +165,7 @@ async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Cl
     assert prompt.escalation_step == 0
 
 
-async def test_who_is_asked_next_may_answer(human: Human, clock: Clock) -> None:
+async def test_people_of_a_later_step_may_answer(human: Human, clock: Clock) -> None:
     human.on("refund").never().approves()
     run = await ask_with_escalation.start()
     await clock.advance(minutes=59)
@@ -189,7 +189,7 @@ async def test_a_job_starts_and_ends_at_its_time(human: Human, clock: Clock) -> 
     assert timedelta(hours=5) <= at["JOB_FAILED"] < timedelta(hours=5, minutes=1)
 
 
-async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Clock) -> None:
+async def test_time_does_not_pass_while_a_worker_runs(human: Human, clock: Clock) -> None:
     run = await busy.start()
     before = clock.now()
     with pytest.raises(TimeoutError, match=rf"job {run.job_id} \(busy\) is RUNNING"):
@@ -197,7 +197,7 @@ async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Cloc
     assert clock.now() - before < timedelta(minutes=1)
 
 
-async def test_advance_waits_for_what_is_under_way(human: Human, clock: Clock) -> None:
+async def test_advance_waits_for_work_in_progress(human: Human, clock: Clock) -> None:
     # No await between the start and the leap but these two: the question is asked in time all the same.
     human.on("first").never()
     run = await patient.start(hours=4)
@@ -205,7 +205,7 @@ async def test_advance_waits_for_what_is_under_way(human: Human, clock: Clock) -
     assert await run.result() == ["no first"]
 
 
-async def test_without_a_human_everything_is_left_alone(clock: Clock) -> None:
+async def test_without_a_scripted_human_prompts_are_left_unanswered(clock: Clock) -> None:
     run = await patient.start(hours=4)
     await clock.advance(hours=4)
     assert await run.result() == ["no first"]
@@ -219,7 +219,9 @@ async def test_an_unexpected_prompt_stops_the_leap(human: Human, clock: Clock) -
         await run.result()
 
 
-async def test_retention_is_swept(human: Human, clock: Clock, askback_server: Server) -> None:
+async def test_a_leap_over_the_retention_deletes_the_job(
+    human: Human, clock: Clock, askback_server: Server
+) -> None:
     async with askback_server.client() as client:
         human.on("keep").approves()
         run = await client.ask("Keep?", retention=timedelta(days=7))

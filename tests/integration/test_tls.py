@@ -91,7 +91,7 @@ async def server_certificate(service: Service) -> bytes:
     return ssl.DER_cert_to_PEM_cert(shown).encode()
 
 
-async def test_calls_and_streams_go_over_tls(
+async def test_calls_and_streams_work_over_tls(
     lite_url: str, folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(lite_url, auth=str(folder / "tokens.toml"), **tls(folder)) as world:
@@ -110,7 +110,7 @@ async def test_calls_and_streams_go_over_tls(
         assert await outcome(world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=2)) == "UNAVAILABLE"
 
 
-async def test_a_client_checks_the_server(
+async def test_a_client_verifies_the_server(
     lite_url: str, folder: Path, stranger: Authority, authority: Authority
 ) -> None:
     async with serving(lite_url, **tls(folder)) as world:
@@ -121,7 +121,7 @@ async def test_a_client_checks_the_server(
             assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
 
 
-async def test_mutual_tls_lets_in_whom_its_authority_knows(
+async def test_mutual_tls_accepts_only_clients_of_its_authority(
     lite_url: str, folder: Path, authority: Authority, stranger: Authority
 ) -> None:
     auth = str(folder / "tokens.toml")
@@ -135,7 +135,7 @@ async def test_mutual_tls_lets_in_whom_its_authority_knows(
             assert await subject(opened, TOKEN) == "ana"
 
 
-async def test_a_certificate_says_who_calls_where_no_token_does(
+async def test_a_certificate_identifies_a_caller_without_a_token(
     lite_url: str, folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = str(folder / "tokens.toml")
@@ -191,7 +191,9 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         await console.aclose()
 
 
-async def test_kubernetes_swaps_a_link(lite_url: str, tmp_path: Path, authority: Authority) -> None:
+async def test_a_swapped_link_of_a_mounted_secret_is_followed(
+    lite_url: str, tmp_path: Path, authority: Authority
+) -> None:
     """A mounted secret: files are links through `..data`, which is a link that is replaced."""
     mount = tmp_path / "secret"
     mount.mkdir()
@@ -212,7 +214,7 @@ async def test_kubernetes_swaps_a_link(lite_url: str, tmp_path: Path, authority:
 
 
 @pytest.mark.parametrize("what", ["half", "nonsense", "gone", "encrypted", "roots"])
-async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
+async def test_a_broken_certificate_pair_keeps_the_old_one_and_is_logged_once(
     lite_url: str, folder: Path, authority: Authority, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(lite_url, **tls(folder, mutual=True)) as world:
@@ -244,7 +246,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
         assert await server_certificate(world.service) == new.certificate
 
 
-async def test_new_authorities_of_clients_are_taken_up(
+async def test_changed_client_authorities_are_reloaded(
     lite_url: str, folder: Path, authority: Authority, stranger: Authority
 ) -> None:
     async with serving(lite_url, **tls(folder, mutual=True)) as world:

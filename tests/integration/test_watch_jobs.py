@@ -73,7 +73,7 @@ async def cancel(world: ServiceWorld, job_id: str) -> None:
     await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
 
 
-async def test_a_snapshot_then_what_changes(world: ServiceWorld) -> None:
+async def test_watch_jobs_sends_a_snapshot_and_then_changes(world: ServiceWorld) -> None:
     a, gone = await world.create("a"), await world.create("a")
     await cancel(world, gone.job_id)
     await world.create("b")
@@ -114,7 +114,7 @@ def quick_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
 
 
-async def test_a_token_brings_exactly_what_changed(world: ServiceWorld, quick_marks: None) -> None:
+async def test_resuming_watch_jobs_sends_exactly_the_changes(world: ServiceWorld, quick_marks: None) -> None:
     filter = pb.JobFilter(job_types=["a"], labels={"x": "1"})
     jobs = [await world.create("a", labels={"x": "1"}) for _ in range(4)]
     still, changed, relabelled, deleted = (j.job_id for j in jobs)
@@ -143,7 +143,7 @@ async def test_a_token_brings_exactly_what_changed(world: ServiceWorld, quick_ma
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "other filter", "other user"])
-async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
+async def test_an_unusable_watch_jobs_token_gives_a_reset_and_a_snapshot(
     lite: ServiceWorld, kind: str
 ) -> None:
     job = await lite.create("a")
@@ -158,7 +158,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
         assert list(again.jobs) == [job.job_id]
 
 
-async def test_marks_come_while_jobs_change_too(lite: ServiceWorld, quick_marks: None) -> None:
+async def test_bookmarks_are_sent_while_jobs_change(lite: ServiceWorld, quick_marks: None) -> None:
     job = await lite.create()
     async with watching(lite) as watch:
         await watch.catch_up()
@@ -169,7 +169,7 @@ async def test_marks_come_while_jobs_change_too(lite: ServiceWorld, quick_marks:
             await watch.until(lambda w, n=n: w.jobs[job.job_id].labels["n"] == str(n) or w.token != first)
 
 
-async def test_large_jobs_come_in_small_messages(lite: ServiceWorld) -> None:
+async def test_large_jobs_are_sent_in_small_messages(lite: ServiceWorld) -> None:
     # More than 4 MiB in all: one message of it would break other languages' clients.
     big = '"' + "x" * 240_000 + '"'
     made = {(await lite.create(input_json=big)).job_id for _ in range(20)}

@@ -85,7 +85,7 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
     assert (await world.job(job.job_id)).token == 2
 
 
-async def test_heartbeats_keep_a_session_and_say_until_when(hasty: ServiceWorld) -> None:
+async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     welcome = await worker.hello()
     assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.5)
@@ -134,7 +134,7 @@ async def test_a_job_that_waits_for_people_survives_its_worker(hasty: ServiceWor
     assert again.prompts[0].resolution.answer.answer_id == "a-1"
 
 
-async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: ServiceWorld) -> None:
+async def test_a_resumed_session_keeps_its_leases_and_receives_missed_frames(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
     leases = {}
@@ -174,7 +174,7 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
     await last.nothing_more()
 
 
-async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_never_heard_of(
+async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
     world: ServiceWorld,
 ) -> None:
     worker = world.worker()
@@ -217,7 +217,7 @@ async def test_a_session_is_not_resumed_without_its_secret(lite: ServiceWorld, h
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
+async def test_a_session_can_be_resumed_only_by_its_principal(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     other = lite.worker(lite.as_user("bob"))
@@ -232,7 +232,7 @@ async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
     await expect_refusal(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: ServiceWorld) -> None:
+async def test_an_older_stream_of_a_resumed_session_is_fenced_off(world: ServiceWorld) -> None:
     old = world.worker()
     await old.hello()
     await world.create()
@@ -274,7 +274,7 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
         check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(
+async def test_a_lease_lost_with_its_stream_is_sent_on_resuming(
     lite: ServiceWorld,
 ) -> None:
     worker = lite.worker()

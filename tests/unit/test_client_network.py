@@ -170,7 +170,7 @@ def test_an_http_404_does_not_count_as_an_unknown_method() -> None:
     assert "HTTP 404" in error.message
 
 
-def test_unimplemented_from_a_known_method_is_retried_like_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unimplemented_from_a_known_method_is_retried_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     retries = Retries("WorkerService.Work", is_fatal)
     retries.reset()

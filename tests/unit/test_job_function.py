@@ -190,7 +190,7 @@ def test_a_function_may_have_several_job_types() -> None:
 async def opaque(job: Job, desk: Desk) -> None: ...
 
 
-async def test_a_parameter_that_no_input_fits_is_reported_at_decoration() -> None:
+async def test_a_parameter_that_no_input_fits_is_reported_at_the_start() -> None:
     worker = Worker("127.0.0.1:1")
     worker.job("t")(opaque)
     with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'desk'"):

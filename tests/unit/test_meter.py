@@ -140,7 +140,7 @@ def test_every_age_has_a_class() -> None:
     assert len(catalogue.AGE_CLASSES) == len(AGES) + 1
 
 
-def test_the_catalogue_is_sorted_and_complete() -> None:
+def test_metrics_of_the_catalogue_follow_the_naming_rules() -> None:
     names = [metric.name for metric in catalogue.CATALOGUE]
     assert len(names) == len(set(names)) > 25
     for metric in catalogue.CATALOGUE:

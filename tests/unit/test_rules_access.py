@@ -127,7 +127,7 @@ def test_a_foreign_namespace_is_refused() -> None:
     assert JobWorld().create(principal=two, namespace="second").job.namespace == "second"
 
 
-def test_a_star_allows_only_valid_namespace_names() -> None:
+def test_an_invalid_namespace_name_is_refused_with_access_to_all() -> None:
     for namespace in ("a\0b", "no spaces", "x" * 129, ""):
         with pytest.raises(InvalidField, match="namespace"):
             JobWorld().create(principal=SYSTEM, namespace=namespace)
