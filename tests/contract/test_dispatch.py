@@ -124,7 +124,7 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
 
 async def test_freed_capacity_is_filled_at_once(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that did not fit is leased when a place becomes free, without waiting for the next poll."""
-    monkeypatch.setattr(dispatch, "POLL", 3_600.0)
+    monkeypatch.setattr(dispatch, "POLL_SECONDS", 3_600.0)
     await put(here, 2)
     await put(here, 2, job_type="mail")
     async with dispatching(here) as dispatcher:

@@ -69,8 +69,10 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
             lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
         )
         reads = [namespace for namespace, _ in queue.reads]
-        assert reads.index("small") < len(types) // dispatch.TYPES, "a round of all types came before it"
-        assert max(count for _, count in queue.reads) <= dispatch.TYPES
+        assert reads.index("small") < len(types) // dispatch.MAX_JOB_TYPES, (
+            "a round of all types came before it"
+        )
+        assert max(count for _, count in queue.reads) <= dispatch.MAX_JOB_TYPES
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:

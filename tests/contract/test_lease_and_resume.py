@@ -120,7 +120,7 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
 ) -> None:
     """The database is unreachable while the engine tries to find the outcome; the session survives."""
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.01)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
     async with node(migrated_db_url) as replica:
         job = await replica.create()
         own, calls = replica.database._dialect.write, 0

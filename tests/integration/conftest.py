@@ -20,7 +20,7 @@ def no_one_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     The server does so LINGER (10 s) after its start, or after a console has left. Each mark is a new version
     of the prompt, which every console is shown: a slow machine would get frames that a fast one does not.
     """
-    monkeypatch.setattr(presence, "LINGER", 3600.0)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ async def test_a_drain_says_so(lite_url: str) -> None:
 
 async def test_quiet_watches_send_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each after the same time; the ones of WatchJob are empty."""
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     async with serving(lite_url, heartbeat=0.1) as world:
         job = await world.create()
         watches = [

@@ -109,7 +109,7 @@ async def test_a_watcher_of_jobs(
     world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     stays, ends, goes, leaves = [(await world.create(labels=labels)).job_id for _ in range(4)]
     async with stranger(world) as channel:
         watch = Jobs(channel)

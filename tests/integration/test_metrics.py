@@ -67,7 +67,7 @@ ON_POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=Tr
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading asks the database."""
-    monkeypatch.setattr(collector, "FRESH", 0.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
 async def test_the_database_is_asked_once_for_many_readers(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "FRESH", 3600.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 3600.0)
     census = lite_measured.service._exposition.collector._census
     asked, take = [], census.take
 
@@ -342,13 +342,13 @@ async def test_the_database_is_asked_once_for_many_readers(
 
     monkeypatch.setattr(census, "take", count_and_take)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))
-    assert asked == [collector.MOST_ROWS]
+    assert asked == [collector.MAX_ROWS]
 
 
 async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
+    monkeypatch.setattr(collector, "COLLECT_TIMEOUT", 0.05)
 
     async def never(asked: float) -> None:
         await asyncio.Event().wait()

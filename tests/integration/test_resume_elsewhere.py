@@ -109,7 +109,7 @@ async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[ServiceWorld
 async def test_watch_jobs_goes_on_at_another_replica(
     pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     a, b = pair
     same, changed, gone = [await a.create() for _ in range(3)]
     async with watching(a) as watch:
@@ -157,7 +157,7 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
 ) -> None:
     """It was committed, and told to who was there, before this console came; its log is not settled."""
     a, b = pair
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     other = b if where == "there" else a
     goes = await a.create_prompt(confirm("goes"))
     console, watcher = a.console(), a.console()

@@ -40,7 +40,7 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience than a real server has."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
-    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL", 0.1)
+    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL_SECONDS", 0.1)
 
 
 @asynccontextmanager
@@ -179,7 +179,7 @@ async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what the transport was given for it would stay until the connection ends."""
-    monkeypatch.setattr("askback_server.transport.call_ends.FAREWELL", 0.2)
+    monkeypatch.setattr("askback_server.transport.call_ends.STATUS_READ_SECONDS", 0.2)
     open_calls = lite.service._server.calls.streams  # type: ignore[union-attr]
     for _ in range(3):
         await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 200_000)))

@@ -10,7 +10,7 @@ import pytest
 from askback import Client, Job, Worker
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
-from askback_server.sessions.ageing import SPREAD, Ageing
+from askback_server.sessions.ageing import AGE_SPREAD, Ageing
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -42,7 +42,7 @@ async def test_streams_leave_at_their_age_and_not_together() -> None:
         now += 10.0
         await ageing.check()
         left.append(sum(bool(s.told) for s in streams))
-    assert left[int(1000 * (1 - SPREAD)) // 10 - 2] == 0
+    assert left[int(1000 * (1 - AGE_SPREAD)) // 10 - 2] == 0
     assert left[-1] == 200
     assert max(b - a for a, b in pairwise(left)) < 40
     assert all(s.dismissed for s in streams)

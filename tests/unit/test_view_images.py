@@ -96,9 +96,9 @@ def test_streams_end_when_too_much_is_being_written() -> None:
     assert not ada.behind
 
 
-@pytest.mark.parametrize("limit", ["VIEW_BYTES", "VIEW_ENTRIES"])
+@pytest.mark.parametrize("limit", ["MAX_VIEW_BYTES", "MAX_VIEW_ENTRIES"])
 def test_a_view_over_its_own_limit_falls_behind_alone(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setattr(images_module, limit, 50 if limit == "VIEW_ENTRIES" else 50_000)
+    monkeypatch.setattr(images_module, limit, 50 if limit == "MAX_VIEW_ENTRIES" else 50_000)
     images: Any = Images(10**9)
     view = View(images, "eve")
     for _ in range(50):

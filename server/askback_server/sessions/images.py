@@ -9,12 +9,12 @@ from typing import TypeAlias
 from askback_server.domain.errors import LimitExceeded
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.sessions.memory_budget import FRAME, Account, body_size
+from askback_server.sessions.memory_budget import FRAME_BYTES, Account, body_size
 
 Image: TypeAlias = Job | Prompt
 
-VIEW_ENTRIES = 2_000
-VIEW_BYTES = 2 * 1024 * 1024
+MAX_VIEW_ENTRIES = 2_000
+MAX_VIEW_BYTES = 2 * 1024 * 1024
 """Maximum number and bytes of changes kept by one view. Beyond that it falls behind."""
 
 
@@ -45,12 +45,12 @@ class Images:
     def add(self, image: Image, size: int) -> None:
         """Count an image kept by a view."""
         self._keepers[id(image)] += 1
-        self.total += FRAME + (size if self._keepers[id(image)] == 1 else 0)
+        self.total += FRAME_BYTES + (size if self._keepers[id(image)] == 1 else 0)
 
     def remove(self, image: Image, size: int) -> None:
         """Uncount an image that a view has released."""
         self._keepers[id(image)] -= 1
-        self.total -= FRAME
+        self.total -= FRAME_BYTES
         if not self._keepers[id(image)]:
             del self._keepers[id(image)]
             self.total -= size
@@ -108,7 +108,7 @@ class ViewImages:
         self.images[id(image)] = image, size
         self.size += size
         self._all.add(image, size)
-        if self.size > VIEW_BYTES or len(self.images) > VIEW_ENTRIES:
+        if self.size > MAX_VIEW_BYTES or len(self.images) > MAX_VIEW_ENTRIES:
             self.fall_behind()
         self._all.shrink()
 

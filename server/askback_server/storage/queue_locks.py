@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from askback_server.domain.jobs import JobState
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queue_locks import SETTLES, QueueLock
+from askback_server.ports.queue_locks import SETTLE_SECONDS, QueueLock
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.tables import jobs, queue_locks
 
@@ -32,7 +32,7 @@ class QueueLockStore:
         taken = row.on_conflict_do_update(
             index_elements=[queue_locks.c.namespace, queue_locks.c.job_type],
             set_={"lock_id": row.excluded.lock_id, "until": row.excluded.until},
-            where=queue_locks.c.until <= self._dialect.later(-SETTLES),
+            where=queue_locks.c.until <= self._dialect.later(-SETTLE_SECONDS),
         ).returning(queue_locks.c.until)
         # A second statement, once the lock is ours: leases of earlier holders are committed by now.
         few = (
