@@ -245,7 +245,7 @@ async def test_a_job_that_waits_says_for_what(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For a worker, for its time or for people, after a while; not where it is done before."""
-    monkeypatch.setattr(start_module, "QUIET", 0.05)
+    monkeypatch.setattr(start_module, "QUIET_SECONDS", 0.05)
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client:
         session = CommandContext(client, Output(), Connection(server))
@@ -277,7 +277,7 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: ServiceWor
 
 async def test_a_silent_server_is_named_while_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once for a call, with the newest error; not for one that is answered."""
-    monkeypatch.setattr("askback._wire.calls.SILENCE", 0.05)
+    monkeypatch.setattr("askback._wire.calls.NOTICE_SECONDS", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()
 

@@ -273,7 +273,7 @@ async def test_the_stream_never_writes_twice_at_once(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Heartbeats this close are for their number; a machine that pauses for 30 ms must not end the stream.
-    monkeypatch.setattr(connection, "MISSED", 100_000)
+    monkeypatch.setattr(connection, "MAX_MISSED_HEARTBEATS", 100_000)
 
     class Watched(ConverseProtocol):
         writing = most = writes = 0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from askback._text.text import columns as width_of
 from askback._text.text import cut, one_line
 
-GAP = 2
-COMFORT = 32
+GAP_WIDTH = 2
+COMFORTABLE_WIDTH = 32
 """Width that the column of long texts keeps, if its texts need it, before another column is added."""
-LEAST = 10
+MIN_WIDTH = 10
 """Width that the column of long texts keeps in any case."""
 
 
@@ -59,7 +59,7 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     rows = []
     for at in range(len(columns[0].cells) + 1 if columns else 0):
         texts = [cut(one.texts[at], size) for one, size in zip(found, sizes, strict=True)]
-        pads = [" " * (size - width_of(text) + GAP) for text, size in zip(texts, sizes, strict=True)]
+        pads = [" " * (size - width_of(text) + GAP_WIDTH) for text, size in zip(texts, sizes, strict=True)]
         rows.append([Cell(text, pad) for text, pad in zip(texts, [*pads[:-1], ""], strict=True)])
     return rows
 
@@ -91,20 +91,20 @@ class _Measured:
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
     """The columns that fit; the wide one gets the width that the others leave."""
     wide = next((one for one in found if one.column.wide), None)
-    comfort = min(wide.size, COMFORT) if wide is not None else 0
-    least = min(wide.size, LEAST) if wide is not None else 0
+    comfort = min(wide.size, COMFORTABLE_WIDTH) if wide is not None else 0
+    least = min(wide.size, MIN_WIDTH) if wide is not None else 0
     chosen = [wide] if wide is not None else []
-    room = width + (0 if wide else GAP)
+    room = width + (0 if wide else GAP_WIDTH)
     for one in found:
-        if one.column.important and one is not wide and (not chosen or room - one.size - GAP >= least):
+        if one.column.important and one is not wide and (not chosen or room - one.size - GAP_WIDTH >= least):
             chosen.append(one)
-            room -= one.size + GAP
+            room -= one.size + GAP_WIDTH
     for one in found:
         if not (one.column.important or one in chosen):
-            if room - one.size - GAP < comfort:
+            if room - one.size - GAP_WIDTH < comfort:
                 break
             chosen.append(one)
-            room -= one.size + GAP
+            room -= one.size + GAP_WIDTH
     if wide is not None:
         wide.size = max(min(wide.size, room), least, width_of(wide.column.name))
     return [one for one in found if one in chosen]

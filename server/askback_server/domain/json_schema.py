@@ -45,9 +45,9 @@ DIALECTS = (
     "http://json-schema.org/draft-06/schema",
 )
 MAX_WORK = 200_000_000
-"""The most expensive validation that is tried: parts of the schema times values, about 0.6 s."""
+"""Maximum cost of a validation: parts of the schema times values, about 0.6 s."""
 MAX_QUICK_WORK = 2_000_000
-"""The most expensive validation in the event loop: some milliseconds."""
+"""Maximum cost of a validation in the event loop: some milliseconds."""
 _MAX_LISTING = 100_000
 """The schema's cost times the value's weight: at most about a second of listing errors."""
 _MAX_QUICK_LISTING = 5_000

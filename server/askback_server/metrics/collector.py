@@ -35,7 +35,7 @@ _log = logging.getLogger("askback.server.metrics")
 CACHE_SECONDS = 5.0
 """Seconds for which database counts are reused, however many scrapers there are."""
 MAX_ROWS = 100_000
-"""Most rows counted per table."""
+"""Maximum number of rows counted per table."""
 COUNT_TIMEOUT = 5.0
 """Timeout of the database counts in seconds."""
 COLLECT_TIMEOUT = 10.0

@@ -28,7 +28,7 @@ CHANNEL = "askback"
 MAX_PAYLOAD_BYTES = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
 MAX_JOBS = 1_000
-"""Most jobs to announce: more do not fit into one notification anyway."""
+"""Maximum number of jobs to announce: more do not fit into one notification anyway."""
 TEST_SECONDS = 5.0
 """Seconds between two tests of the listener."""
 ECHO_SECONDS = 3.0

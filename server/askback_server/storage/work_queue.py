@@ -13,7 +13,7 @@ from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
 MAX_JOB_TYPES = 64
-"""Most job types per statement, so that none takes long."""
+"""Maximum number of job types per statement, so that none takes long."""
 
 
 class WorkQueueStore(Reader):
