@@ -41,7 +41,7 @@ async def build(
     hot = HotJobs(
         clock.monotonic,
         capacity=config.hot_jobs,
-        most_bytes=config.hot_jobs_bytes,
+        max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=consumers)

@@ -136,7 +136,7 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
 
         monkeypatch.setattr(replica.database._dialect, "write", write)
         async with dispatching(replica) as dispatcher:
-            worker = FakeWorker(await replica.session(), "refund", most=1)
+            worker = FakeWorker(await replica.session(), "refund", maximum=1)
             dispatcher.add(worker)
             await until(lambda: worker.taken, "the worker has the job")
         assert [j.token for j in worker.taken] == [1]

@@ -248,7 +248,7 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
 
 
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:
-    content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, most=3), timeout=LONG)
+    content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, maximum=3), timeout=LONG)
     async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:
         async with running_timers(here), running_timers(there):
             _, prompt = await here.waiting(content)

@@ -315,7 +315,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
     await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
 
-    async def away(most: int) -> None:
+    async def away(maximum: int) -> None:
         raise StorageUnavailable("gone")
 
     with monkeypatch.context() as patched:
@@ -336,9 +336,9 @@ async def test_the_database_is_asked_once_for_many_readers(
     census = lite_measured.service._exposition.collector._census
     asked, take = [], census.take
 
-    async def count_and_take(most: int) -> Any:
-        asked.append(most)
-        return await take(most)
+    async def count_and_take(maximum: int) -> Any:
+        asked.append(maximum)
+        return await take(maximum)
 
     monkeypatch.setattr(census, "take", count_and_take)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))

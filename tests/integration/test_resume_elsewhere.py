@@ -140,7 +140,7 @@ async def test_watch_job_goes_on_at_another_replica(pair: tuple[ServiceWorld, Se
     a, b = pair
     lease = await a.lease_new_job()
     job_id = lease.job.job_id
-    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
+    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), maximum=2)
     rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
     prompt = await a.ask(lease, "k")
     assert [e.prompt_id for e in (await rest.read()).events] == [prompt.prompt_id]

@@ -127,11 +127,11 @@ async def test_workers_come_before_consoles(lite_url: str) -> None:
         replica = world.service.replica
         for n in range(20):
             await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=confirm(f"{n}")))
-        list_prompts, most = replica.jobs.list_prompts, 0
+        list_prompts, maximum = replica.jobs.list_prompts, 0
 
         async def slow(*args: Any) -> Any:
-            nonlocal most
-            most = max(most, replica.admission.reading)
+            nonlocal maximum
+            maximum = max(maximum, replica.admission.reading)
             await asyncio.sleep(0.01)
             return await list_prompts(*args)
 
@@ -164,6 +164,6 @@ async def test_workers_come_before_consoles(lite_url: str) -> None:
         finally:
             for channel in channels:
                 await channel.close()
-        assert 0 < most <= replica.limits.view_loads
+        assert 0 < maximum <= replica.limits.view_loads
         last = max(n for n, who in enumerate(order) if who == "worker")
         assert last < 160, f"the last worker came after {last} of 300 consoles"

@@ -21,15 +21,16 @@ class Column:
 
     An `important` column gets its width first; one that does not fit is left out whole. Other columns are
     left out if all their cells are equal or empty, and from the last one on if they do not fit. At most one
-    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit. `most`
-    limits the width of any other column. An `informative` column is shown even if all its cells are equal.
+    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit.
+    `maximum` limits the width of any other column. An `informative` column is shown even if all its cells are
+    equal.
     """
 
     name: str
     cells: Sequence[object]
     important: bool = False
     wide: bool = False
-    most: int = 0
+    maximum: int = 0
     informative: bool = False
 
     def is_informative(self) -> bool:
@@ -83,20 +84,24 @@ class _Measured:
         self.size = max(map(width_of, self.texts))
 
     def limit_width(self) -> None:
-        """Apply the column's `most`."""
-        if self.column.most:
-            self.size = max(min(self.size, self.column.most), width_of(self.column.name))
+        """Apply the column's `maximum`."""
+        if self.column.maximum:
+            self.size = max(min(self.size, self.column.maximum), width_of(self.column.name))
 
 
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
     """The columns that fit; the wide one gets the width that the others leave."""
     wide = next((one for one in found if one.column.wide), None)
     comfort = min(wide.size, COMFORTABLE_WIDTH) if wide is not None else 0
-    least = min(wide.size, MIN_WIDTH) if wide is not None else 0
+    minimum = min(wide.size, MIN_WIDTH) if wide is not None else 0
     chosen = [wide] if wide is not None else []
     room = width + (0 if wide else GAP_WIDTH)
     for one in found:
-        if one.column.important and one is not wide and (not chosen or room - one.size - GAP_WIDTH >= least):
+        if (
+            one.column.important
+            and one is not wide
+            and (not chosen or room - one.size - GAP_WIDTH >= minimum)
+        ):
             chosen.append(one)
             room -= one.size + GAP_WIDTH
     for one in found:
@@ -106,5 +111,5 @@ def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
             chosen.append(one)
             room -= one.size + GAP_WIDTH
     if wide is not None:
-        wide.size = max(min(wide.size, room), least, width_of(wide.column.name))
+        wide.size = max(min(wide.size, room), minimum, width_of(wide.column.name))
     return [one for one in found if one in chosen]

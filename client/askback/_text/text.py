@@ -179,9 +179,9 @@ def _one_script(word: re.Match[str]) -> str:
 def _count_spaces(run: re.Match[str]) -> str:
     blanks = run[0]
     start = run.start() == 0 or run.string[run.start() - 1] == "\n"
-    most = MAX_INDENT if start else MAX_SPACES
+    maximum = MAX_INDENT if start else MAX_SPACES
     honest = all(letter in " \t" for letter in blanks)
-    if honest and len(blanks) + (_TAB_WIDTH - 1) * blanks.count("\t") <= most:
+    if honest and len(blanks) + (_TAB_WIDTH - 1) * blanks.count("\t") <= maximum:
         return blanks
     if len(blanks) <= MAX_MARKS:
         return " " * len(blanks)

@@ -49,12 +49,12 @@ def prompt_columns(
         Column(
             "DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], important=True
         ),
-        Column("KIND", [p.kind for p in prompts], important=True, most=_KIND_WIDTH),
+        Column("KIND", [p.kind for p in prompts], important=True, maximum=_KIND_WIDTH),
         Column("TITLE", [p.title for p in prompts], important=True, wide=True),
         Column("N" if numbers else "ID", names, important=True),
-        Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME_WIDTH, informative=True),
+        Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
-        Column("FROM", [p.job_type for p in prompts], most=_NAME_WIDTH),
+        Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
     ]
 

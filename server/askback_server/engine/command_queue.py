@@ -44,14 +44,14 @@ class CommandQueue:
     def has_room(self, command: c.Command[object]) -> bool:
         """Whether the command fits: within the queue's share, and within its principal's."""
         share = 1.0 if command.URGENT else SHARE_OF_ALL
-        most, most_bytes = self._capacity * share, MAX_BYTES * share
-        if len(self) >= most or self.bytes >= most_bytes:
+        maximum, max_bytes = self._capacity * share, MAX_BYTES * share
+        if len(self) >= maximum or self.bytes >= max_bytes:
             return False
         if command.principal is SYSTEM:
             return True
         subject = command.principal.subject
         return (
-            self._counts[subject] < most * SHARE_OF_ONE and self._sizes[subject] < most_bytes * SHARE_OF_ONE
+            self._counts[subject] < maximum * SHARE_OF_ONE and self._sizes[subject] < max_bytes * SHARE_OF_ONE
         )
 
     def append(self, item: Item) -> None:
@@ -65,11 +65,11 @@ class CommandQueue:
         for item in items:
             self._count(item, 1)
 
-    def take(self, most: int, most_bytes: int) -> list[Item]:
-        """Take up to `most` commands, stopping once they reach `most_bytes`."""
+    def take(self, maximum: int, max_bytes: int) -> list[Item]:
+        """Take up to `maximum` commands, stopping once they reach `max_bytes`."""
         items: list[Item] = []
         size = 0
-        while len(items) < most and size < most_bytes and (self._first or self._waiting):
+        while len(items) < maximum and size < max_bytes and (self._first or self._waiting):
             item = self._first.popleft() if self._first else self._next()
             size += item.command.size
             self._count(item, -1)

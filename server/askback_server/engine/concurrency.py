@@ -81,8 +81,8 @@ class Concurrency:
         return self._closed.get(queue)
 
     @asynccontextmanager
-    async def lock_queue(self, queue: QueueKey, most: int) -> AsyncIterator[Allowance | None]:
-        """Hold the queue's lock while leasing up to `most` jobs. Yields None if the queue is full, or if
+    async def lock_queue(self, queue: QueueKey, maximum: int) -> AsyncIterator[Allowance | None]:
+        """Hold the queue's lock while leasing up to `maximum` jobs. Yields None if the queue is full, or if
         another replica holds the lock. Raises StorageUnavailable."""
         limit = self.limit(queue)
         assert limit is not None
@@ -94,8 +94,8 @@ class Concurrency:
                 yield None
                 return
             try:
-                free = min(most, limit - lock.running)
-                if free < most:
+                free = min(maximum, limit - lock.running)
+                if free < maximum:
                     self._closed[queue] = self._clock.now() + RECOUNT_DELAY
                 yield Allowance(free, lock.until) if free > 0 else None
             finally:

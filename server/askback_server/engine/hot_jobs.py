@@ -33,7 +33,7 @@ class HotJobs:
         monotonic: Callable[[], float],
         *,
         capacity: int = 50_000,
-        most_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_BYTES,
         ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
@@ -42,7 +42,7 @@ class HotJobs:
         self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[Aggregate, float, int]] = OrderedDict()
         """Aggregate, monotonic time until which it is valid, and size."""
@@ -116,7 +116,7 @@ class HotJobs:
             self._by_prompt.pop(prompt_id, None)
         for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
-        while len(self._entries) > self._capacity or self.bytes > self._most_bytes:
+        while len(self._entries) > self._capacity or self.bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate
 

@@ -89,10 +89,10 @@ class Judges:
             self._work = asyncio.create_task(self._judge_all())
         return await reply
 
-    def _make_room(self, subject: str, among: list[_Waiting], most: int) -> None:
+    def _make_room(self, subject: str, among: list[_Waiting], maximum: int) -> None:
         """If the queue is full, refuse the newest entry of the principal with the most entries in `among`.
         Raises QueueFull if that principal would then have fewer than this one."""
-        if len(among) < most:
+        if len(among) < maximum:
             return
         counts = Counter(w.subject for w in among)
         largest, count = counts.most_common(1)[0]

@@ -30,9 +30,9 @@ class QueueLock:
 class QueueLocks(Protocol):
     """One lock at a time per queue, over all replicas."""
 
-    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
+    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> QueueLock | None:
         """Acquire the lock for `lasts` seconds; None while another replica holds it. Running jobs are counted
-        up to `most`."""
+        up to `maximum`."""
 
     async def release(self, lock: QueueLock) -> None:
         """Release the lock. Every lease tried under it must have been decided."""

@@ -26,8 +26,8 @@ class Images:
     written, streams of that principal are ended.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._views: set[ViewImages] = set()
         self._keepers: Counter[int] = Counter()
         """The number of views that keep an image, by its `id`."""
@@ -57,14 +57,14 @@ class Images:
 
     def shrink(self) -> None:
         """Free memory until the total is within the limit."""
-        while self.total > self._most and self._views:
+        while self.total > self._maximum and self._views:
             mine = self._of_the_largest_principal()
             for view in mine:
-                if self.total > self._most:
+                if self.total > self._maximum:
                     view.fall_behind()
             for view in mine:
-                if self.total > self._most:
-                    view.drop(self._most)
+                if self.total > self._maximum:
+                    view.drop(self._maximum)
 
     def _of_the_largest_principal(self) -> list[ViewImages]:
         views: dict[str, list[ViewImages]] = {}
@@ -128,11 +128,11 @@ class ViewImages:
         """Make the view discard the images that are not being written."""
         self._fall_behind()
 
-    def drop(self, most: int) -> None:
+    def drop(self, maximum: int) -> None:
         """End the stream of the view."""
         self.close()
         text = "too many changes wait for clients that do not read, and you have the most; read them faster"
-        self._account.drop(LimitExceeded(text, limit="view_bytes_in_all", value=most, retry_after=1.0))
+        self._account.drop(LimitExceeded(text, limit="view_bytes_in_all", value=maximum, retry_after=1.0))
 
     def close(self) -> None:
         """Release everything; the view has ended."""

@@ -50,8 +50,8 @@ class MemoryBudget:
     together use too much, the one with the most loses its largest stream.
     """
 
-    def __init__(self, most: int, share: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int, share: int) -> None:
+        self._maximum = maximum
         self._share = share
         self._used: Counter[str] = Counter()
         self._holding: dict[str, set[Account]] = {}
@@ -80,7 +80,7 @@ class MemoryBudget:
                 self._holding.pop(subject, None)
                 del self._used[subject]
         if change > 0:
-            while self.total > self._most:
+            while self.total > self._maximum:
                 self._drop_largest()
         else:
             self._wake_waiters(subject)
@@ -89,7 +89,7 @@ class MemoryBudget:
         subject = max(self._holding, key=self._used.__getitem__)
         worst = max(self._holding[subject], key=lambda a: a.used)
         text = "too much waits for clients that do not read, and this stream has the most; read it faster"
-        worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._most, retry_after=1.0))
+        worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._maximum, retry_after=1.0))
 
     async def wait(self, account: Account, size: int) -> None:
         """Add to the use of an account, as soon as there is room."""

@@ -243,10 +243,10 @@ class PromptView:
         known = (self._sent.keys() - self._removals.keys()) | self._pending.keys()
         self._known_before = max(0, open_prompts - len(known))
 
-    def give_credit(self, prompts: int, most: int) -> None:
-        """Add credit, up to `most`."""
+    def give_credit(self, prompts: int, maximum: int) -> None:
+        """Add credit, up to `maximum`."""
         if self.credit is not None:
-            self.credit = min(self.credit + prompts, most)
+            self.credit = min(self.credit + prompts, maximum)
 
     def take(self, limit: int, token: str) -> list[PromptEvent]:
         """Take the next events. `token` names the position up to which the view is complete."""

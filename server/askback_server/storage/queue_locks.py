@@ -23,7 +23,7 @@ class QueueLockStore:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
+    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> QueueLock | None:
         """Acquire the lock if it is free or has expired, then count the running jobs. None if it is held."""
         lock_id = uuid7()
         row: Any = _INSERT[self._dialect.name](queue_locks).values(
@@ -43,7 +43,7 @@ class QueueLockStore:
                 jobs.c.job_type == job_type,
                 jobs.c.status == JobState.RUNNING,
             )
-            .limit(most)
+            .limit(maximum)
             .subquery()
         )
         count = sa.select(sa.func.count()).select_from(few)

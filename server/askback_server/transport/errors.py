@@ -236,11 +236,11 @@ def _drop_prompt(message: hitl_service_pb2.AnswerResult) -> None:
     message.ClearField("prompt")
 
 
-def _cut(text: str, most: int) -> str:
-    """The text, valid as UTF-8, cut to `most` bytes."""
-    if len(text) <= most and text.isascii():
+def _cut(text: str, maximum: int) -> str:
+    """The text, valid as UTF-8, cut to `maximum` bytes."""
+    if len(text) <= maximum and text.isascii():
         return text
     raw = text.encode("utf-8", "backslashreplace")
-    if len(raw) <= most:
+    if len(raw) <= maximum:
         return raw.decode()
-    return raw[: most - 3].decode("utf-8", "ignore") + "…"
+    return raw[: maximum - 3].decode("utf-8", "ignore") + "…"

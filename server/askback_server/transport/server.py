@@ -131,14 +131,14 @@ class Server:
         stream_age: float,
     ) -> None:
         """`stream_age` in seconds. Connections are asked to close earlier than that."""
-        most = replica.max_message_bytes
+        maximum = replica.max_message_bytes
         self._options = (
             *OPTIONS,
             ("grpc.max_concurrent_streams", streams_per_connection),
             # Open streams continue: the grace of a connection is unlimited.
             ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE_SHARE)),
         )
-        sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
+        sizes = (("grpc.max_receive_message_length", maximum), ("grpc.max_send_message_length", 4 * maximum))
         self.calls = CallInterceptor(authenticator, replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
         access = AccessServicer(self.calls.credentials)

@@ -97,13 +97,13 @@ async def _read_prompts(
     """
     found: list[PromptInfo] = []
     token = ""
-    most = limit if order == "urgency" else 0
+    maximum = limit if order == "urgency" else 0
     while True:
-        size = min(most - len(found), _PAGE_SIZE) if most else _PAGE_SIZE
+        size = min(maximum - len(found), _PAGE_SIZE) if maximum else _PAGE_SIZE
         page = await context.client.prompt_page(**narrowed, page_size=size, page_token=token)
         found += page.prompts
         token = page.next_page_token
-        if not token or (most and len(found) >= most):
+        if not token or (maximum and len(found) >= maximum):
             break
     if order != "urgency":
         found = _sort(found, order)
