@@ -109,7 +109,7 @@ async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
     workers = [load.start_worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
     for worker in workers:
         await worker.wait_for_event("connected")
-    most = 0
+    maximum = 0
     async with Client(a.target, user="ana") as client:
         runs = [await client.start("story", {"keys": []}, request_id=f"r{n}") for n in range(12)]
 
@@ -117,12 +117,12 @@ async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
             return len([job async for job in client.list(states=[JobState.RUNNING])])
 
         async def all_completed() -> bool:
-            nonlocal most
-            most = max(most, await running())
+            nonlocal maximum
+            maximum = max(maximum, await running())
             states = [(await client.get(run.job_id)).state for run in runs]
             if sum(state is JobState.COMPLETED for state in states) >= 4:
                 b.kill()
             return all(state is JobState.COMPLETED for state in states)
 
         await eventually(all_completed, "all stories are completed", within=60)
-    assert most <= 2
+    assert maximum <= 2

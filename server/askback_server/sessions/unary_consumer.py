@@ -18,7 +18,7 @@ READ_TIMEOUT = 5.0
 
 
 class UnaryConsumer:
-    """Collects up to `most` jobs for one call."""
+    """Collects up to `maximum` jobs for one call."""
 
     def __init__(
         self,
@@ -27,14 +27,14 @@ class UnaryConsumer:
         worker_id: str,
         namespace: str,
         job_types: frozenset[str],
-        most: int,
+        maximum: int,
     ) -> None:
         self.principal = principal
         self.session = session
         self.worker_id = worker_id
         self.namespace = namespace
         self.job_types = job_types
-        self._most = most
+        self._maximum = maximum
         self._reserved = 0
         self.jobs: list[Job] = []
         self._unread = set(job_types)
@@ -45,7 +45,7 @@ class UnaryConsumer:
 
     def room(self) -> int:
         """The number of further jobs that it can take now."""
-        return self._most - len(self.jobs) - self._reserved
+        return self._maximum - len(self.jobs) - self._reserved
 
     def reserve(self, change: int) -> None:
         """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""

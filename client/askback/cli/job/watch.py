@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askback.cli.event_words import JobStatus
     from askback.cli.output import Output
 
-_STAMP = 22
+_TIME_WIDTH = 22
 """The width of the time of an event of today, such as `12 min ago (18:05 CET)`."""
 
 
@@ -76,7 +76,7 @@ def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]
     def line(event: Event) -> str:
         at = when(event.at, datetime.now(UTC), exact=out.verbose)
         number = f"#{event.seq} " if out.verbose else ""
-        return f"{at.ljust(_STAMP)}  {number}{event_words(event)}"
+        return f"{at.ljust(_TIME_WIDTH)}  {number}{event_words(event)}"
 
     def plain(event: Event) -> None:
         if out.as_tsv and not out.quiet:
