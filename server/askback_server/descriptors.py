@@ -15,7 +15,7 @@ import sys
 
 _log = logging.getLogger("askback.server")
 
-INTERVAL = 1.0
+INTERVAL_SECONDS = 1.0
 """Seconds between two checks."""
 FULL, ROOMY = 0.9, 0.7
 """Shares of the limit: warn at the first, and report recovery at the second."""
@@ -60,7 +60,7 @@ async def watch() -> None:
         elif short and share <= ROOMY:
             short = False
             _log.info("enough file descriptors are free again")
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 def _limit() -> int:

@@ -49,7 +49,7 @@ async def test_the_demo_prints_events_in_the_order_in_which_they_happened(proces
 
 
 def start_demo(processes: Processes, *typed: str) -> Process:
-    """Start the release demo; its input are these lines."""
+    """Start the release demo with these lines as its input."""
     lines = processes.folder / "typed"
     lines.write_text("".join(f"{line}\n" for line in typed))
     return processes.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))

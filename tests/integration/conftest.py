@@ -21,7 +21,7 @@ def no_one_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     of the prompt, which is sent to every console, so a slow machine would see frames that a fast one does
     not.
     """
-    monkeypatch.setattr(presence, "LINGER", 3600.0)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -84,14 +84,14 @@ def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
         ("completion of a word", 75_000),
     ],
 )
-def test_start_up_calls_few_functions(what: str, most: int) -> None:
+def test_start_up_calls_few_functions(what: str, maximum: int) -> None:
     """Below the budgets (200 ms for `import askback`, 100 ms for help and completion), so that creep is seen
     before it hurts."""
     code = "import askback" if what == "import" else SCRIPT
     words, environment = QUICK.get(what, ([], {}))
     _run_and_count(code, words, environment)  # compiles modules that were never imported
     _, calls, _ = _run_and_count(code, words, environment)
-    assert calls < most
+    assert calls < maximum
 
 
 def test_completion_offers_commands_options_and_choices() -> None:

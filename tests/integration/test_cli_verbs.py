@@ -247,7 +247,7 @@ async def test_job_start_says_what_a_job_is_waiting_for(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After a while it names a worker, a time or people as the reason. A job that ends before prints none."""
-    monkeypatch.setattr(start_module, "QUIET", 0.05)
+    monkeypatch.setattr(start_module, "QUIET_SECONDS", 0.05)
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client:
         session = CommandContext(client, Output(), Connection(server))
@@ -279,7 +279,7 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: ServiceWor
 
 async def test_the_server_is_named_while_a_call_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once per call, with the newest error, and not for a call that is answered."""
-    monkeypatch.setattr("askback._wire.calls.SILENCE", 0.05)
+    monkeypatch.setattr("askback._wire.calls.NOTICE_SECONDS", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()
 

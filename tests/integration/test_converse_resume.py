@@ -214,7 +214,7 @@ async def test_too_many_changes_are_replaced_by_a_snapshot(
     token = (await console.snapshot())[1].resume_token
     await console.aclose()
     made = [await lite.create_prompt(confirm(f"{i}")) for i in range(3)]
-    monkeypatch.setattr(missed, "CATCH_UP", 1)
+    monkeypatch.setattr(missed, "MAX_MISSED_EVENTS", 1)
     again = lite.console()
     await again.hello(resume_token=token)
     await again.event("reset_view")

@@ -37,9 +37,9 @@ PACE = 0.05
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.02)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
-    monkeypatch.setattr(postgres_wakeups, "TEST", 0.2)
+    monkeypatch.setattr(postgres_wakeups, "TEST_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -215,13 +215,13 @@ async def test_the_service_waits_while_the_database_is_read_only(
 async def test_calls_are_refused_while_the_pool_is_exhausted(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_pools, "CONNECT", 0.5)
+    monkeypatch.setattr(postgres_pools, "CONNECT_TIMEOUT", 0.5)
     async with serving(url) as world, AsyncExitStack() as taken:
         job = await world.create()
         database = world.service._database
         assert database is not None
         assert isinstance(database._dialect, Postgres)
-        for _ in range(2 * postgres_pools.POOL):
+        for _ in range(2 * postgres_pools.POOL_SIZE):
             await taken.enter_async_context(database._dialect.reads.connect())
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.job(job.job_id)

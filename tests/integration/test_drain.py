@@ -37,7 +37,7 @@ class Stream:
 
     def go_away(self, reason: str, after: float) -> None:
         assert reason
-        assert 0 < after <= LONG + drain.PACE
+        assert 0 < after <= LONG + drain.STREAMS_PER_SECOND
         self.told.append(asyncio.get_running_loop().time())
         if not self.stubborn:
             self.crowd.discard(self)
@@ -77,7 +77,7 @@ async def test_drain_of_few_streams_asks_all_at_once() -> None:
 async def test_drain_ends_idle_streams_of_clients_that_cannot_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drain, "MOVE", 0.1)
+    monkeypatch.setattr(drain, "MOVE_SECONDS", 0.1)
     crowd, [idle, busy] = crowd_of(2, stubborn=True)
     busy.busy = True
     seeing = asyncio.create_task(drain_streams(crowd, 0, LONG))
@@ -121,7 +121,7 @@ async def test_streams_of_all_kinds_end_in_order_before_the_grace(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Watches end at once with their position, streams after their clients have had time to move."""
-    monkeypatch.setattr(drain, "MOVE", 0.3)
+    monkeypatch.setattr(drain, "MOVE_SECONDS", 0.3)
     async with serving(migrated_db_url, drain_grace=LONG) as world:
         job, prompt = await world.create("other"), await world.create_prompt(confirm())
         health: Any = health_pb2_grpc.HealthStub(world.channel)

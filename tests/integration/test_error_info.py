@@ -127,7 +127,7 @@ async def test_calls_and_watches_refused_by_a_drain_have_our_error_info(lite_url
 
 async def test_quiet_watches_send_periodic_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All after the same interval. Those of WatchJob are empty."""
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     async with serving(lite_url, heartbeat=0.1) as world:
         job = await world.create()
         watches = [

@@ -28,7 +28,7 @@ WITHIN = 60.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.05)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
 

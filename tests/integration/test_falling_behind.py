@@ -109,7 +109,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
     world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     stays, ends, goes, leaves = [(await world.create(labels=labels)).job_id for _ in range(4)]
     async with stranger(world) as channel:
         watch = Jobs(channel)
@@ -126,7 +126,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
         await world.catch_up()
         assert falls
         if is_long:
-            monkeypatch.setattr(jobs_follower, "CATCH_UP", 0)
+            monkeypatch.setattr(jobs_follower, "MAX_MISSED_EVENTS", 0)
         before = watch.token
         is_open = {stays, *large, *more}
         await watch.until(lambda: is_open <= watch.has.keys() and watch.token != before)
@@ -134,7 +134,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
         if is_long:
             assert watch.resets == 1
             assert watch.has.keys() == is_open
-            monkeypatch.setattr(jobs_follower, "CATCH_UP", 1_000)
+            monkeypatch.setattr(jobs_follower, "MAX_MISSED_EVENTS", 1_000)
         else:
             assert watch.resets == 0
             assert watch.has.keys() == is_open | {ends, brief}, "every change is told, as it is by now"

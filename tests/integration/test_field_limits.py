@@ -27,13 +27,13 @@ async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -
                 if path.method in s.methods_by_name
             )
         ]
-        most = limit_value(LIMITS, FIELD_LIMITS[path.owner][path.field.name].entries)
-        call = getattr(service, path.method)(path.message(entries(path.field, most + 1)))
+        maximum = limit_value(LIMITS, FIELD_LIMITS[path.owner][path.field.name].entries)
+        call = getattr(service, path.method)(path.message(entries(path.field, maximum + 1)))
         found = await expect_refusal(
             call.read() if path.method.startswith("Watch") else call, "INVALID_ARGUMENT", "INVALID_FIELD"
         )
-        assert str(most) in found.violations[path.at()], path
-        assert str(most + 1) in found.violations[path.at()], path
+        assert str(maximum) in found.violations[path.at()], path
+        assert str(maximum + 1) in found.violations[path.at()], path
         checked += 1
     assert checked > 40
 

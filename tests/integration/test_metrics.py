@@ -67,7 +67,7 @@ ON_POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=Tr
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading asks the database."""
-    monkeypatch.setattr(collector, "FRESH", 0.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ async def test_metrics_stay_readable_while_the_database_is_unreachable(
     await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
 
-    async def away(most: int) -> None:
+    async def away(maximum: int) -> None:
         raise StorageUnavailable("gone")
 
     with monkeypatch.context() as patched:
@@ -332,23 +332,23 @@ async def test_metrics_stay_readable_while_the_database_is_unreachable(
 async def test_many_readers_share_one_database_query(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "FRESH", 3600.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 3600.0)
     census = lite_measured.service._exposition.collector._census
     asked, take = [], census.take
 
-    async def count_and_take(most: int) -> Any:
-        asked.append(most)
-        return await take(most)
+    async def count_and_take(maximum: int) -> Any:
+        asked.append(maximum)
+        return await take(maximum)
 
     monkeypatch.setattr(census, "take", count_and_take)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))
-    assert asked == [collector.MOST_ROWS]
+    assert asked == [collector.MAX_ROWS]
 
 
 async def test_metrics_stay_readable_while_the_event_loop_is_blocked(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
+    monkeypatch.setattr(collector, "COLLECT_TIMEOUT", 0.05)
 
     async def never(asked: float) -> None:
         await asyncio.Event().wait()

@@ -18,8 +18,8 @@ from tests.support.shell import Shell
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark unattended prompts at once."""
-    monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "INTERVAL", 0.02)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(presence, "INTERVAL_SECONDS", 0.02)
 
 
 async def wait_until_settled(world: ServiceWorld) -> None:

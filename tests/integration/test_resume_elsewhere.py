@@ -109,7 +109,7 @@ async def test_watch_prompts_resumes_at_another_replica(pair: tuple[ServiceWorld
 async def test_watch_jobs_resumes_at_another_replica(
     pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     a, b = pair
     same, changed, gone = [await a.create() for _ in range(3)]
     async with watching(a) as watch:
@@ -140,7 +140,7 @@ async def test_watch_job_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
     a, b = pair
     lease = await a.lease_new_job()
     job_id = lease.job.job_id
-    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
+    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), maximum=2)
     rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
     prompt = await a.ask(lease, "k")
     assert [e.prompt_id for e in (await rest.read()).events] == [prompt.prompt_id]
@@ -157,7 +157,7 @@ async def test_a_resumed_view_includes_commits_beyond_the_horizon(
 ) -> None:
     """It was committed and delivered to connected consoles before this one, but lies beyond the horizon."""
     a, b = pair
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     other = b if where == "there" else a
     goes = await a.create_prompt(confirm("goes"))
     console, watcher = a.console(), a.console()

@@ -15,7 +15,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from askback_server.domain.retries import PAGE
+from askback_server.domain.retries import PAGE_SIZE
 from askback_server.storage import tables
 from tests.support.refusals import expect_refusal
 from tests.support.requests import (
@@ -269,7 +269,7 @@ async def test_thousands_of_checkpoints_are_carried_in_one_write(world: ServiceW
     carried = await world.service.replica.jobs.list_kept_checkpoints(lease.job.job_id)
     assert [point.key for point in carried] == [f"{n:05}" for n in range(count)]
     pages = await events(world, lease.job.job_id, CARRIED)
-    assert [len(p["checkpoints"]) for p in pages] == [PAGE] * (count // PAGE)
+    assert [len(p["checkpoints"]) for p in pages] == [PAGE_SIZE] * (count // PAGE_SIZE)
     assert [(p["page"], p["pages"]) for p in pages] == [(n + 1, len(pages)) for n in range(len(pages))]
 
 

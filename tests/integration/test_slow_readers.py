@@ -40,7 +40,7 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter timeouts than those of a real server."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
-    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL", 0.1)
+    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL_SECONDS", 0.1)
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: Service
         hello = hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())
         await call.write(hitl.ConverseRequest(frames=[hello]))
         await until(lambda: len(replica.streams) == 1)
-        session, refs, most = session_of(lite), itertools.count(2), [0, 0, 0]
+        session, refs, maximum = session_of(lite), itertools.count(2), [0, 0, 0]
         writing = True
 
         async def flood() -> None:
@@ -118,13 +118,17 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: Service
         async with asyncio.timeout(10):
             while replica.streams:
                 frames, size = session._stream.unsent
-                most = [max(most[0], frames), max(most[1], size), max(most[2], replica.unsent.total)]
+                maximum = [
+                    max(maximum[0], frames),
+                    max(maximum[1], size),
+                    max(maximum[2], replica.unsent.total),
+                ]
                 await asyncio.sleep(0.002)
         writing = False
-        assert most[0] <= limits.unsent_frames + limits.in_flight + 2
-        assert most[1] <= limits.unsent_bytes + limits.page_bytes + limits.in_flight * 310_000
+        assert maximum[0] <= limits.unsent_frames + limits.in_flight + 2
+        assert maximum[1] <= limits.unsent_bytes + limits.page_bytes + limits.in_flight * 310_000
         if what == "pages":
-            assert most[1] <= limits.unsent_bytes + limits.page_bytes
+            assert maximum[1] <= limits.unsent_bytes + limits.page_bytes
         assert replica.unsent.total == 0
         found = await read_to_refusal(call)
         assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
@@ -179,7 +183,7 @@ async def test_a_dropped_stream_is_reset_if_its_client_does_not_read_the_status(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the data buffered in the transport would stay until the connection ends."""
-    monkeypatch.setattr("askback_server.transport.call_ends.FAREWELL", 0.2)
+    monkeypatch.setattr("askback_server.transport.call_ends.STATUS_READ_SECONDS", 0.2)
     open_calls = lite.service._server.calls.streams  # type: ignore[union-attr]
     for _ in range(3):
         await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 200_000)))

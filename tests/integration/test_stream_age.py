@@ -10,7 +10,7 @@ import pytest
 from askback import Client, Job, Worker
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
-from askback_server.sessions.ageing import SPREAD, Ageing
+from askback_server.sessions.ageing import AGE_SPREAD, Ageing
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -42,7 +42,7 @@ async def test_streams_leave_at_their_age_spread_over_time() -> None:
         now += 10.0
         await ageing.check()
         left.append(sum(bool(s.told) for s in streams))
-    assert left[int(1000 * (1 - SPREAD)) // 10 - 2] == 0
+    assert left[int(1000 * (1 - AGE_SPREAD)) // 10 - 2] == 0
     assert left[-1] == 200
     assert max(b - a for a, b in pairwise(left)) < 40
     assert all(s.dismissed for s in streams)
@@ -128,11 +128,11 @@ async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str)
         replica = world.service.replica
         for n in range(20):
             await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=confirm(f"{n}")))
-        list_prompts, most = replica.jobs.list_prompts, 0
+        list_prompts, maximum = replica.jobs.list_prompts, 0
 
         async def slow(*args: Any) -> Any:
-            nonlocal most
-            most = max(most, replica.admission.reading)
+            nonlocal maximum
+            maximum = max(maximum, replica.admission.reading)
             await asyncio.sleep(0.01)
             return await list_prompts(*args)
 
@@ -165,6 +165,6 @@ async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str)
         finally:
             for channel in channels:
                 await channel.close()
-        assert 0 < most <= replica.limits.view_loads
+        assert 0 < maximum <= replica.limits.view_loads
         last = max(n for n, who in enumerate(order) if who == "worker")
         assert last < 160, f"the last worker came after {last} of 300 consoles"

@@ -71,7 +71,7 @@ async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: p
         return reply
 
     monkeypatch.setattr(engine, "submit", slow)
-    count, most = 20, Limits().unsent_bytes // LARGE + 1
+    count, maximum = 20, Limits().unsent_bytes // LARGE + 1
     answer = hitl.AnswerPromptRequest(
         prompt_id=ABSENT_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
     )
@@ -85,12 +85,12 @@ async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: p
         writing = asyncio.create_task(write())
         await until(lambda: session.is_full)
         await lite.jobs.ListJobs(jobs.ListJobsRequest())
-        assert len(held) <= most
+        assert len(held) <= maximum
 
         async def serve() -> None:
             for n in range(count):
                 await until(lambda at=n: len(held) > at)  # type: ignore[misc]
-                assert len(held) - n <= most
+                assert len(held) - n <= maximum
                 command, reply = held[n]
                 try:
                     reply.set_result(await submit(command))

@@ -111,7 +111,7 @@ async def test_states_choose_the_snapshot_and_labels_the_view(lite: ServiceWorld
 
 @pytest.fixture
 def quick_marks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
 
 
 async def test_resuming_watch_jobs_sends_exactly_the_changes(world: ServiceWorld, quick_marks: None) -> None:

@@ -173,16 +173,16 @@ async def test_a_wrong_question_is_refused_field_by_field(
 
 async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
-    most = lite.service.replica.limits.forms.max_questions
+    maximum = lite.service.replica.limits.forms.max_questions
     questions = [
         prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput())
-        for i in range(most + 1)
+        for i in range(maximum + 1)
     ]
     content = confirm(questions=prompts.QuestionForm(questions=questions))
     found = await expect_refusal(
         lite.workers.AskPrompt(ask(lease, "k", content)), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
-    assert str(most) in str(found.violations)
+    assert str(maximum) in str(found.violations)
 
 
 async def test_the_open_prompts_of_a_job_are_limited(lite: ServiceWorld) -> None:

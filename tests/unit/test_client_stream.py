@@ -273,10 +273,10 @@ async def test_the_stream_never_writes_twice_at_once(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Short intervals give many heartbeats. A machine that pauses for 30 ms must not end the stream.
-    monkeypatch.setattr(connection, "MISSED", 100_000)
+    monkeypatch.setattr(connection, "MAX_MISSED_HEARTBEATS", 100_000)
 
     class Watched(ConverseProtocol):
-        writing = most = writes = 0
+        writing = maximum = writes = 0
 
         def dial(self, channel: Any, metadata: Any) -> Any:
             call, wire = super().dial(channel, metadata), self
@@ -285,7 +285,7 @@ async def test_the_stream_never_writes_twice_at_once(
             async def count_writes(message: Any) -> None:
                 wire.writing += 1
                 wire.writes += 1
-                wire.most = max(wire.most, wire.writing)
+                wire.maximum = max(wire.maximum, wire.writing)
                 await asyncio.sleep(0.001)
                 await write(message)
                 wire.writing -= 1
@@ -311,7 +311,7 @@ async def test_the_stream_never_writes_twice_at_once(
     answering.cancel()
     await session.aclose(grace=0.1)
     assert wire.writes > 5
-    assert wire.most == 1
+    assert wire.maximum == 1
 
 
 async def test_closing_sends_goodbye_and_fails_waiting_requests(

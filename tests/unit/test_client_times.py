@@ -11,7 +11,7 @@ import pytest
 from askback import Client, InvalidTime, NonRetryable, Worker
 from askback._model.content import prompt_content
 from askback._model.escalation import After, Remind
-from askback._model.times import LONGEST, duration, span, timestamp
+from askback._model.times import MAX_DURATION, duration, span, timestamp
 
 NAIVE = datetime(2030, 1, 1, 12)
 AWARE = NAIVE.replace(tzinfo=UTC)
@@ -143,7 +143,7 @@ def test_valid_spans_and_times_are_accepted() -> None:
     there = datetime(2030, 1, 1, 20, tzinfo=timezone(timedelta(hours=8)))
     assert timestamp(there) == timestamp(AWARE)
     assert span(1.5, "x") == timedelta(seconds=1.5)
-    assert duration(LONGEST, "x").ToTimedelta() == LONGEST
+    assert duration(MAX_DURATION, "x").ToTimedelta() == MAX_DURATION
     assert question(deadline=there).deadline == timestamp(AWARE)
     assert not question(deadline=there).HasField("timeout")
     assert question(deadline=90).timeout.seconds == 90

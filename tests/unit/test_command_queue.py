@@ -46,7 +46,7 @@ def test_one_principal_leaves_room_for_the_others() -> None:
 
 def test_the_bytes_of_one_principal_leave_room_for_the_others(monkeypatch: Any) -> None:
     size = command(EVE).size
-    monkeypatch.setattr(command_queue, "QUEUE_BYTES", 100 * size)
+    monkeypatch.setattr(command_queue, "MAX_BYTES", 100 * size)
     queue = CommandQueue(10**6)
     assert fill(queue, command(EVE)) == 45
     assert queue.has_room(command(ADA))

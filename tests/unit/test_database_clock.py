@@ -84,9 +84,9 @@ def test_many_times_share_one_alarm_and_are_each_looked_at() -> None:
         wakes.note(START + n * SECOND)
         assert len(local.alarms) == 1
     assert len(wakes) == 4
-    local.turn(SECOND - alarms.AFTER)
+    local.turn(SECOND - alarms.SAFETY_MARGIN)
     assert looks == []
-    local.turn(2 * alarms.AFTER)
+    local.turn(2 * alarms.SAFETY_MARGIN)
     assert len(looks) == 1
     local.turn(3 * SECOND)
     assert (len(looks), len(wakes), len(local.alarms)) == (2, 2, 1)
@@ -99,7 +99,7 @@ def test_many_times_share_one_alarm_and_are_each_looked_at() -> None:
 
 
 def test_the_number_of_pending_times_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "MOST", 3)
+    monkeypatch.setattr(alarms, "MAX_ALARMS", 3)
     wakes = Alarms(DatabaseClock(Turned()), lambda: None)
     for n in range(9):
         wakes.note(START + n * SECOND)

@@ -7,7 +7,7 @@ import pytest
 from askback_server.domain.errors import QueueFull
 from askback_server.domain.forms import SchemaForm, Unjudged
 from askback_server.domain.json_text import Violation
-from askback_server.engine.judges import WAITING, WAITING_OF_ONE, Judges
+from askback_server.engine.judges import MAX_WAITING, MAX_WAITING_OF_ONE, Judges
 
 Found = tuple[Violation, ...]
 
@@ -45,9 +45,11 @@ def refusals(tasks: list[asyncio.Task[Found]]) -> list[bool]:
 
 async def test_one_principals_waiting_answers_are_limited_over_all_namespaces() -> None:
     judges = Stopped()
-    tasks = await fill(judges, "eve", WAITING)
+    tasks = await fill(judges, "eve", MAX_WAITING)
     # One of them is being judged and no longer waits.
-    assert refusals(tasks) == [False] * (WAITING_OF_ONE + 1) + [True] * (WAITING - WAITING_OF_ONE - 1)
+    assert refusals(tasks) == [False] * (MAX_WAITING_OF_ONE + 1) + [True] * (
+        MAX_WAITING - MAX_WAITING_OF_ONE - 1
+    )
     judges.close()
 
 
@@ -55,8 +57,8 @@ async def test_a_full_queue_admits_another_principal() -> None:
     """Eight principals with the maximum of each. The last answer of one of them is displaced."""
     judges = Stopped()
     tasks = await fill(judges, "first", 1)
-    for n in range(WAITING // WAITING_OF_ONE):
-        tasks += await fill(judges, f"eve{n}-", WAITING_OF_ONE)
+    for n in range(MAX_WAITING // MAX_WAITING_OF_ONE):
+        tasks += await fill(judges, f"eve{n}-", MAX_WAITING_OF_ONE)
     assert not any(refusals(tasks))
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
@@ -66,16 +68,16 @@ async def test_a_full_queue_admits_another_principal() -> None:
 
 async def test_a_full_namespace_admits_another_principal() -> None:
     judges = Stopped()
-    tasks = await fill(judges, "eve", WAITING_OF_ONE + 1, "home")
+    tasks = await fill(judges, "eve", MAX_WAITING_OF_ONE + 1, "home")
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
-    assert refusals(tasks) == [False] * WAITING_OF_ONE + [True]
+    assert refusals(tasks) == [False] * MAX_WAITING_OF_ONE + [True]
     judges.close()
 
 
 async def test_principals_with_equal_shares_do_not_displace_one_another() -> None:
     judges = Stopped()
-    tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(WAITING_OF_ONE + 1)]
+    tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(MAX_WAITING_OF_ONE + 1)]
     late = await ask(judges, "late", "home", "late")
     assert refusals([late]) == [True]
     assert not any(refusals(tasks))

@@ -224,7 +224,7 @@ def test_an_amendment_restarts_the_escalation() -> None:
 
 
 def test_reminders_recur_and_change_nothing_else() -> None:
-    world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, most=3)))
+    world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, maximum=3)))
     start, shown = world.now, world.prompt()
     world.on_prompt(c.ClaimPrompt, duration=12 * HOUR)
     for count in (1, 2, 3):

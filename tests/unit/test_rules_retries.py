@@ -17,7 +17,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerSource, PromptState
 from askback_server.domain.retries import (
-    PAGE,
+    PAGE_SIZE,
     CarriedAnswer,
     Keep,
     KeptAnswer,
@@ -231,11 +231,11 @@ def test_the_log_lists_what_was_carried_over() -> None:
 
 
 def test_a_long_list_of_carried_entries_is_split_into_events() -> None:
-    points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
+    points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE_SIZE + 1))
     pages = list(carry_over_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
-        (1, 3, PAGE),
-        (2, 3, PAGE),
+        (1, 3, PAGE_SIZE),
+        (2, 3, PAGE_SIZE),
         (3, 3, 1),
     ]
     assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]

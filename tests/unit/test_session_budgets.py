@@ -6,7 +6,7 @@ import pytest
 
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions.fair_semaphore import FairSemaphore
-from askback_server.sessions.memory_budget import SMALL, Account, MemoryBudget
+from askback_server.sessions.memory_budget import Account, MemoryBudget
 
 K = 1024
 
@@ -55,7 +55,7 @@ async def test_a_principal_waits_for_room_and_others_do_not() -> None:
     assert not any(task.done() for task in waiting)
     async with account(unsent, "ada").room(90 * K):
         pass
-    async with full.room(SMALL):  # small items never wait
+    async with full.room(SMALL_BYTES):  # small items never wait
         pass
     give_back()
     give_back()

@@ -137,8 +137,8 @@ async def test_progress_is_coalesced_per_job() -> None:
     assert [c.job_id for c in engine.commands] == ["a", "b", "c"]
 
 
-def consumer(most: int = 2) -> UnaryConsumer:
-    return UnaryConsumer(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
+def consumer(maximum: int = 2) -> UnaryConsumer:
+    return UnaryConsumer(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), maximum)
 
 
 async def lives() -> None:

@@ -9,7 +9,7 @@ from askback._model.enums import AnswerStatus
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import PromptClaimed
 from askback.terminal.draft import Draft, SavedInput
-from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
+from askback.terminal.prompt_text import MAX_CHARS, MAX_CHOICES, write_prompt
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.wizard import ask_for_answer
 from askback.terminal.words import now
@@ -60,8 +60,8 @@ def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
     return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
-LONG_TEXT = "x\n" * LONG
-OPTIONS = [pb.Option(value=f"v{n}") for n in range(MOST_CHOICES + 1)]
+LONG_TEXT = "x\n" * MAX_CHARS
+OPTIONS = [pb.Option(value=f"v{n}") for n in range(MAX_CHOICES + 1)]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
 from askback.terminal.line_reader import LineReader
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
-from askback.terminal.prompt_list import MOST_ENDED, PromptList
+from askback.terminal.prompt_list import MAX_ENDED, PromptList
 from askback.terminal.terminal import NoEditor, Terminal
 from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
@@ -130,14 +130,14 @@ def test_only_the_person_changes_the_current_prompt() -> None:
 def test_a_closing_is_reported_once_and_tombstones_are_bounded() -> None:
     prompts = PromptList()
     assert prompts.close(Closing("never-seen", "j", "closed")) is None
-    for n in range(MOST_ENDED + 10):
+    for n in range(MAX_ENDED + 10):
         prompts.put(prompt_on_screen(str(n) + "x"))
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is not None
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is None
     with pytest.raises(LookupError):
         prompts.find("1")
-    assert prompts.find(str(MOST_ENDED + 10)).closing is not None
-    assert prompts.put(prompt_on_screen("new"))[0].number == MOST_ENDED + 11
+    assert prompts.find(str(MAX_ENDED + 10)).closing is not None
+    assert prompts.put(prompt_on_screen("new"))[0].number == MAX_ENDED + 11
 
 
 class Guard:

@@ -14,7 +14,7 @@ from askback._model.prompts import PromptInfo, Resolution
 from askback._text.table import lines
 from askback.terminal import words
 from askback.terminal.prompt_table import prompt_columns
-from askback.terminal.prompt_text import LONG, write_prompt
+from askback.terminal.prompt_text import MAX_CHARS, write_prompt
 from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
@@ -134,13 +134,13 @@ def test_a_megabyte_of_markdown_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = prompt(body=body)
     text = plain(asked)
     rich(asked, monkeypatch)
-    assert len(text) < LONG + 3_000
+    assert len(text) < MAX_CHARS + 3_000
     assert f"of {len(body)} characters; --full shows all)" in text
     assert plain(asked, full=True).count("* item") == 26_000
 
 
 def test_a_line_of_a_megabyte_is_cut() -> None:
-    assert len(plain(prompt(body="x" * 1_000_000))) < LONG + 2_000
+    assert len(plain(prompt(body="x" * 1_000_000))) < MAX_CHARS + 2_000
 
 
 def test_priority_audience_and_deadline_are_shown_in_words() -> None:

@@ -106,7 +106,7 @@ def test_the_encode_cache_is_bounded_and_encodes_once() -> None:
         made.append(value[0])
         return value[0].encode()
 
-    kept = EncodeCache(make, most=3, largest=4)
+    kept = EncodeCache(make, maximum=3, largest=4)
     values = [[name] for name in ("a", "b", "c", "d")]
     for value in values:
         assert kept(value) == kept(value) == value[0].encode()

@@ -15,7 +15,7 @@ from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
-from askback._wire.contact import PATIENCE
+from askback._wire.contact import CONNECT_SECONDS
 from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.v1 import hitl_service_pb2 as pb
@@ -134,7 +134,7 @@ class Console:
         credit: int,
         console_id: str,
         connect_timeout: float | None,
-        patience: float = PATIENCE,
+        patience: float = CONNECT_SECONDS,
         test: bool = False,
     ) -> None:
         hello = pb.ConverseHello(

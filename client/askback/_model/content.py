@@ -136,13 +136,13 @@ def prompt_content(
     return content
 
 
-CORRECTION = timedelta(minutes=1)
-"""The least time that people get to correct an answer when the deadline is near or has passed."""
+MIN_CORRECTION_TIME = timedelta(minutes=1)
+"""Minimum time that people get to correct an answer when the deadline is near or has passed."""
 
 
 def time_to_correct(deadline: datetime) -> Duration:
     """The time that people get to correct an answer to a question with this deadline."""
-    return duration(max(deadline - datetime.now(UTC), CORRECTION), "deadline")
+    return duration(max(deadline - datetime.now(UTC), MIN_CORRECTION_TIME), "deadline")
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:

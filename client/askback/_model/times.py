@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback._model.nonretryable import InvalidTime
 
-LONGEST = timedelta(seconds=315_576_000_000)
+MAX_DURATION = timedelta(seconds=315_576_000_000)
 """The longest google.protobuf.Duration: 10,000 years."""
 
 
@@ -58,7 +58,7 @@ def span(value: timedelta | float, name: str) -> timedelta:
             raise InvalidTime(f"{name}={value!r} is not a finite span of time") from None
     if result <= timedelta(0):
         raise InvalidTime(f"{name}={value!r} must be longer than 0 s")
-    if result > LONGEST:
+    if result > MAX_DURATION:
         raise InvalidTime(f"{name}={value!r} is longer than 10,000 years")
     return result
 

@@ -18,7 +18,7 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_RECEIVE_BYTES = 4 * 1024 * 1024
 MAX_SEND_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 512 * 1024
-"""The most bytes of frames that one stream message collects. A larger frame is sent alone."""
+"""Maximum bytes of frames that one stream message collects. A larger frame is sent alone."""
 
 
 @lru_cache(maxsize=1)

@@ -24,9 +24,9 @@ from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, Mes
 
 _log = logging.getLogger("askback.stream")
 
-SETTLED = 1.0
+SETTLED_SECONDS = 1.0
 """Seconds after which a connection counts as a success: the next failure is the first again."""
-MOVE_GRACE = 10.0
+MOVE_SECONDS = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -168,7 +168,7 @@ class ReconnectingStream:
                 self._retire(leaving)
                 leaving = None
             await first_of(connection.leave.wait(), end_of(connection.ended))
-            if asyncio.get_running_loop().time() - opened > SETTLED:
+            if asyncio.get_running_loop().time() - opened > SETTLED_SECONDS:
                 self._retries.reset()
             if not connection.ended.done():
                 leaving = connection
@@ -239,7 +239,7 @@ class ReconnectingStream:
 
     def _retire(self, connection: Connection) -> None:
         """Let the old connection finish in the background; its late replies still count."""
-        grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
+        grace = min(connection.leave_within or MOVE_SECONDS, MOVE_SECONDS)
         task = asyncio.create_task(
             connection.close(goodbye=False, grace=grace), name=f"askback {self._protocol.name} leaving"
         )

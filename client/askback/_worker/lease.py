@@ -24,8 +24,8 @@ from askback.errors import (
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 
-MOST_PATIENCE = 64
-"""The most multiples of `park_after` that a job which waits for several answers is kept in memory."""
+MAX_PARK_MULTIPLES = 64
+"""Maximum time, in multiples of `park_after`, that a job which waits for several answers stays in memory."""
 
 
 class Stop(Enum):
@@ -241,7 +241,7 @@ class Lease:
         """
         if self._park_after is None or len(self._open_keys()) < 2:
             return self._park_after
-        return float(self._park_after * min(2**self._answered, MOST_PATIENCE))
+        return float(self._park_after * min(2**self._answered, MAX_PARK_MULTIPLES))
 
     def _watch_for_parking(self) -> None:
         patience = self._patience

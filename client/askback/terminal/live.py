@@ -43,7 +43,7 @@ help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 Keys, each with Enter, about the prompt that you look at:"""
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
-_MOST_FOUND = 20
+_MAX_FOUND = 20
 """The maximum number of results that a search lists."""
 
 
@@ -250,10 +250,10 @@ class LiveConsole:
         rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
-        for row in rows[:_MOST_FOUND]:
+        for row in rows[:_MAX_FOUND]:
             self._writer.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
-        if len(rows) > _MOST_FOUND:
-            self._writer.line(f"      and {len(rows) - _MOST_FOUND} more", "quiet")
+        if len(rows) > _MAX_FOUND:
+            self._writer.line(f"      and {len(rows) - _MAX_FOUND} more", "quiet")
         if len(rows) == 1:
             await self._show(str(rows[0].number))
 

@@ -126,7 +126,7 @@ def normalise(
     if content.escalation:
         _check_escalation(check, content)
     if content.reminders is not None:
-        check.number("reminders.max_count", content.reminders.most, 0, limits.reminders)
+        check.number("reminders.max_count", content.reminders.maximum, 0, limits.reminders)
     if content.timeout is not None and content.deadline is not None:
         check.bad("deadline", "must be unset with a timeout: they say the same in two ways")
     elif now is not None:
@@ -224,8 +224,8 @@ def _check_times(check: Checker, content: PromptContent, now: datetime) -> None:
         and default.decision in AUTHORISING
         and limits.deadline_min <= timeout < limits.authorising_default_min
     ):
-        least = limits.authorising_default_min.total_seconds()
-        check.bad(field, f"must be at least {least:g} s where the default is {default.decision}")
+        minimum = limits.authorising_default_min.total_seconds()
+        check.bad(field, f"must be at least {minimum:g} s where the default is {default.decision}")
     before = timedelta(0)
     for i, step in enumerate(content.escalation[: limits.escalation_steps]):
         at = f"escalation[{i}].after"

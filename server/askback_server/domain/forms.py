@@ -15,8 +15,8 @@ from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
+    MAX_QUICK_WORK,
     MAX_WORK,
-    QUICK_WORK,
     compile_schema,
     schema_violations,
 )
@@ -194,7 +194,7 @@ def _judge(
             found = schema_violations(schema_json, values, field, quick=quick)
             return None if found is None else cap_violations(found)
         case Questions(questions):
-            if quick and _pattern_work(questions, values) > QUICK_WORK:
+            if quick and _pattern_work(questions, values) > MAX_QUICK_WORK:
                 return None
             return cap_violations(_problems(questions, values, field))
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from askback_server.ports.clock import Alarm, DatabaseClock
 
-MOST = 100_000
+MAX_ALARMS = 100_000
 """Maximum number of pending times. Further ones are dropped: the caller also polls."""
-AFTER = timedelta(milliseconds=10)
+SAFETY_MARGIN = timedelta(milliseconds=10)
 """Added to each time, because our estimate of the database's clock may be slightly ahead of it."""
 
 
@@ -29,7 +29,7 @@ class Alarms:
 
     def note(self, when: datetime) -> None:
         """Add a time. A time that is already pending is added once."""
-        if when in self._noted or len(self._heap) >= MOST:
+        if when in self._noted or len(self._heap) >= MAX_ALARMS:
             return
         self._noted.add(when)
         heapq.heappush(self._heap, when)
@@ -39,7 +39,7 @@ class Alarms:
     def _set_alarm(self) -> None:
         self.close()
         if self._heap:
-            self._alarm = self._clock.call_at(self._heap[0] + AFTER, self._ring)
+            self._alarm = self._clock.call_at(self._heap[0] + SAFETY_MARGIN, self._ring)
 
     def _ring(self) -> None:
         now = self._clock.now()

@@ -18,7 +18,7 @@ from askback_server.engine.committed import Committed
 
 _log = logging.getLogger("askback.server.engine")
 
-REMEMBERED = 100_000
+MAX_VERSIONS = 100_000
 """Jobs whose last delivered version is remembered; the least recently delivered is forgotten first."""
 
 
@@ -83,7 +83,7 @@ class CommitBus:
         """Remember that a version is delivered; an older one changes nothing."""
         self._versions[job_id] = max(version, self._versions.get(job_id, 0))
         self._versions.move_to_end(job_id)
-        if len(self._versions) > REMEMBERED:
+        if len(self._versions) > MAX_VERSIONS:
             self._versions.popitem(last=False)
 
     def deliver(self, batch: Sequence[Committed]) -> None:

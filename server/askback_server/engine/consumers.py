@@ -78,19 +78,19 @@ class Consumers:
         """The consumers of a namespace that can take a job now."""
         return [consumer for consumer in self.of(namespace) if consumer.room() > 0]
 
-    def next_types(self, consumers: Sequence[Consumer], most: int) -> tuple[set[str], bool]:
+    def next_types(self, consumers: Sequence[Consumer], maximum: int) -> tuple[set[str], bool]:
         """The next job types to scan for these consumers of one namespace, and whether they complete a round.
 
-        Returns at most `most` types; the next call continues after them.
+        Returns at most `maximum` types; the next call continues after them.
         """
         namespace = consumers[0].namespace
         left = self._rounds.pop(namespace, None)
         if left is None:
             types = {job_type for consumer in consumers for job_type in consumer.job_types}
-            if len(types) <= most:
+            if len(types) <= maximum:
                 return types, True
             left = deque(sorted(types))
-        some = {left.popleft() for _ in range(min(most, len(left)))}
+        some = {left.popleft() for _ in range(min(maximum, len(left)))}
         if left:
             self._rounds[namespace] = left
         return some, not left

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from typing import Protocol
 
 REASON = "this replica is shutting down"
-PACE = 50
+STREAMS_PER_SECOND = 50
 """Streams that may reconnect per second without being spread further."""
-MOVE = 2.0
+MOVE_SECONDS = 2.0
 """Seconds for a client to open its next stream before its idle one is ended. Without another replica it could
 not open one, and would never leave by itself."""
-POLL = 0.02
+POLL_SECONDS = 0.02
 """Seconds between two checks of the remaining streams."""
 
 
@@ -40,7 +40,7 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
     clock = asyncio.get_running_loop().time
     waiting = list(streams)
     random.shuffle(waiting)
-    spread = min(spread, len(waiting) / PACE)
+    spread = min(spread, len(waiting) / STREAMS_PER_SECOND)
     started, asked = clock(), 0
     told: dict[OpenStream, float] = {}
     end = started + spread + grace
@@ -55,6 +55,6 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
                 told[stream] = clock()
         asked = due
         for stream in tuple(streams):
-            if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE, grace / 2):
+            if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE_SECONDS, grace / 2):
                 stream.dismiss()
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_SECONDS)

@@ -24,7 +24,7 @@ from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.job_follower import IDLE
+from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.opening import open_session
@@ -54,7 +54,7 @@ class WorkSession(StreamSession):
     ) -> None:
         self._deps = deps
         # A long lease needs few heartbeats, but proxies cut silent streams.
-        self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE))
+        self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE_SECONDS))
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         self.principal = access.principal
         access.follow(self._change_access, self.principal)

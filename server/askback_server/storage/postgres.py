@@ -42,7 +42,7 @@ from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 _log = logging.getLogger("askback.server.storage")
 
-PLAN_LASTS = 3600.0
+PLAN_SECONDS = 3600.0
 """Seconds after which a statement is planned again."""
 
 CALL_TIMEOUT = 30.0
@@ -221,7 +221,7 @@ class Postgres(Dialect):
         self, connection: asyncpg.Connection[asyncpg.Record], shape: tuple[str, ...]
     ) -> _Prepared:
         known = self._prepared.get(shape)
-        if known is not None and time.monotonic() - known.made < PLAN_LASTS:
+        if known is not None and time.monotonic() - known.made < PLAN_SECONDS:
             return known
         sql, parts = _compile(shape)
         call = await connection.prepare(sql)

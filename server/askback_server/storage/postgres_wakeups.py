@@ -25,13 +25,13 @@ from askback_server.storage.outages import BROKEN, first_line
 _log = logging.getLogger("askback.server.storage")
 
 CHANNEL = "askback"
-PAYLOAD = 7_900
+MAX_PAYLOAD_BYTES = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
-MANY = 1_000
-"""Most jobs to announce: more do not fit into one notification anyway."""
-TEST = 5.0
+MAX_JOBS = 1_000
+"""Maximum number of jobs to announce: more do not fit into one notification anyway."""
+TEST_SECONDS = 5.0
 """Seconds between two tests of the listener."""
-ECHO = 3.0
+ECHO_SECONDS = 3.0
 """Seconds within which the listener must receive this replica's own test."""
 PAUSE, MAX_PAUSE, SILENT_PAUSE = 0.25, 2.0, 30.0
 """Seconds before a broken connection is replaced, their maximum, and the seconds after a connection that
@@ -69,7 +69,7 @@ class PostgresWakeups:
         for hint in hints:
             known = pending.get(hint.job_id)
             if known is None:
-                if len(pending) < MANY:
+                if len(pending) < MAX_JOBS:
                     pending[hint.job_id] = (hint.after, hint.seq)
             else:
                 pending[hint.job_id] = (min(known[0], hint.after), max(known[1], hint.seq))
@@ -113,7 +113,9 @@ class PostgresWakeups:
                 echo, pending, self._pending = self._echo, self._pending, {}
                 try:
                     for payload in self._payloads(echo, pending):
-                        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO)
+                        await connection.execute(
+                            "SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO_SECONDS
+                        )
                 except BaseException:
                     self.send(Hint(job_id, after, seq) for job_id, (after, seq) in pending.items())
                     raise
@@ -126,7 +128,7 @@ class PostgresWakeups:
         if pending:
             told = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
             # Too many to list: send the notification without job ids.
-            yield f"{self._self} jobs {told if len(told) < PAYLOAD - 20 else ''}"
+            yield f"{self._self} jobs {told if len(told) < MAX_PAYLOAD_BYTES - 20 else ''}"
 
     async def _listen(self, works: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
@@ -141,7 +143,7 @@ class PostgresWakeups:
                         _log.info("wake-ups of other replicas are heard")
                         self.live = True
                         self._heard(())  # read the log for commits before the listener worked
-                    async with _at_most(TEST):
+                    async with _at_most(TEST_SECONDS):
                         await gone.wait()
                 raise StorageUnavailable("the listener's connection was closed")
             finally:
@@ -152,7 +154,7 @@ class PostgresWakeups:
         self._echo = echo = secrets.token_hex(4)
         self._echoed.clear()
         self._wake.set()
-        async with _at_most(ECHO):
+        async with _at_most(ECHO_SECONDS):
             await self._echoed.wait()
         self._echo = ""
         if not self._echoed.is_set():
