@@ -22,13 +22,13 @@ async def answering(**answers: Answer) -> AsyncIterator[list[str]]:
     seen: list[str] = []
 
     async def answer_all() -> None:
-        async for prompt in desk.prompts():
+        async for prompt in console.prompts():
             decision, arguments = answers.get(prompt.key, ("", {}))
             if decision in [option.decision for option in prompt.decisions]:
                 seen.append(prompt.key)
                 await prompt.decide(decision, **arguments)
 
-    async with Client(user="ana", groups=["desk"]) as client, client.console() as desk:
+    async with Client(user="ana", groups=["desk"]) as client, client.console() as console:
         task = asyncio.create_task(answer_all())
         try:
             yield seen

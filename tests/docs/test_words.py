@@ -17,7 +17,7 @@ LEFT_OUT = {"node_modules", ".venv", ".venv-demo"}
 STYLE_GUIDE = ROOT / "docs" / "style.md"
 """Quotes the forbidden words."""
 GENERATED_FROM_CODE = set((ROOT / "docs" / "reference").glob("*.md"))
-"""Their texts come from the code, which has a test of its own."""
+"""Their texts come from the code, which another test checks."""
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,7 @@
-"""What must hold between what is stored and what everybody was told (docs/design.md 10).
+"""Invariants between the stored jobs and the verdicts and events that programs received (docs/design.md 10).
 
-A history is the JSON lines of all programs, each with `who`; see tests/e2e/programs for the events. Every
-function raises AssertionError for the first thing that is wrong.
+A history has the JSON lines of all programs, each with `who`; tests/e2e/programs defines the events. Every
+function raises AssertionError at the first violation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENDS = {
     "PROMPT_CANCELLED": PromptState.CANCELLED,
     "PROMPT_SUPERSEDED": PromptState.SUPERSEDED,
 }
-_LETS_GO = {
+_ENDS_LEASE = {
     "JOB_RELEASED",
     "JOB_LEASE_LOST",
     "JOB_RETRIED",
@@ -35,12 +35,12 @@ _SUBMITTED = {"PROMPT_ANSWERED", "ANSWER_REFUSED", "ANSWER_LATE"}
 
 
 def history_of(processes: Iterable[Process]) -> list[dict[str, Any]]:
-    """What all of them said."""
+    """The output lines of all processes."""
     return [{**line, "who": process.name} for process in processes for line in process.output_lines]
 
 
 def check_all(jobs: Iterable[Stored], history: History) -> None:
-    """Everything below."""
+    """Run all checks of this module."""
     for stored in jobs:
         mine = [line for line in history if line.get("job_id") == stored.job.job_id]
         check_log(stored)
@@ -55,7 +55,7 @@ def check_all(jobs: Iterable[Stored], history: History) -> None:
 
 
 def check_log(stored: Stored) -> None:
-    """`seq` is 1..n; tokens rise; nobody gets a job that somebody holds; nothing after the end."""
+    """`seq` is 1..n, tokens rise, no held job is leased; only updates and late answers follow the end."""
     events, job_id = stored.events, stored.job.job_id
     assert [e.seq for e in events] == list(range(1, len(events) + 1)), f"{job_id}: seq has a gap"
     assert events[0].type == "JOB_CREATED"
@@ -67,15 +67,15 @@ def check_log(stored: Stored) -> None:
         if event.type == "JOB_LEASED":
             assert holder is None, f"{job_id}: leased at {event.seq} while {holder} held it"
             holder = event.data["worker_id"]
-        elif event.type in _LETS_GO or event.state is JobState.PENDING:
-            # The answer to a job whose holder is dead makes it anybody's.
+        elif event.type in _ENDS_LEASE or event.state is JobState.PENDING:
+            # An answer makes a job leasable if its holder has expired.
             holder = None
         if event.is_last:
             ended = event
 
 
 def check_fold(stored: Stored) -> None:
-    """The job's row and its prompts' rows say what the log says."""
+    """The rows of the job and its prompts equal the fold of its log."""
     job, events = stored.job, stored.events
     assert (job.state, job.version) == (events[-1].state, events[-1].seq), job.job_id
     attempt = token = 0
@@ -95,20 +95,20 @@ def check_fold(stored: Stored) -> None:
             submissions[event.prompt_id] += 1
     assert (job.attempt, job.proto.token) == (attempt, token), job.job_id
     assert states == {p.prompt_id: p.state for p in stored.prompts.values()}, job.job_id
-    still = [p for p, state in states.items() if state is PromptState.PENDING]
-    assert (job.proto.rounds, job.open_prompts) == (len(states), len(still)), job.job_id
-    assert not (still and job.state.is_terminal), f"{job.job_id} ended with open prompts"
+    still_open = [p for p, state in states.items() if state is PromptState.PENDING]
+    assert (job.proto.rounds, job.open_prompts) == (len(states), len(still_open)), job.job_id
+    assert not (still_open and job.state.is_terminal), f"{job.job_id} ended with open prompts"
     for prompt_id, prompt in stored.prompts.items():
         assert prompt.proto.HasField("consume_time") == (prompt_id in consumed), prompt_id
-        known = prompt.proto.submissions, len(stored.answers[prompt_id])
-        assert known == (submissions[prompt_id],) * 2, f"{prompt_id}: {known} submissions"
+        counted = prompt.proto.submissions, len(stored.answers[prompt_id])
+        assert counted == (submissions[prompt_id],) * 2, f"{prompt_id}: {counted} submissions"
     assert len({p.key for p in stored.prompts.values()}) == len(stored.prompts), "a key twice"
     rounds = sorted(p.proto.round for p in stored.prompts.values())
     assert rounds == list(range(1, len(rounds) + 1)), f"{job.job_id}: rounds {rounds}"
 
 
 def check_one_resolution(stored: Stored) -> None:
-    """Row, audit and log know the same one answer that won."""
+    """Row, submissions and log agree on the one answer that won."""
     winners = {e.prompt_id: e.data["answer_id"] for e in stored.events if e.type == "PROMPT_ANSWERED"}
     for prompt_id, prompt in stored.prompts.items():
         accepted = [a for a, s in stored.answers[prompt_id] if s is AnswerStatus.ACCEPTED]
@@ -123,7 +123,7 @@ def check_one_resolution(stored: Stored) -> None:
 
 
 def check_observers(stored: Stored, history: History) -> None:
-    """Whoever saw a prompt close saw it close like this; nobody was shown a closed one."""
+    """Consoles saw each prompt close as it is stored, and were never shown a closed one."""
     for line in history:
         if line["event"] == "closing" and line["why"] == "closed":
             prompt = stored.prompts[line["prompt_id"]]
@@ -144,12 +144,12 @@ def check_observers(stored: Stored, history: History) -> None:
 
 
 def check_accepted(stored: Stored, history: History) -> None:
-    """ACCEPTED to anybody: exactly that answer is stored and resolved the prompt."""
+    """An answer with the verdict ACCEPTED is stored as it was sent and resolved the prompt."""
     for line in history:
         if line["event"] == "verdict" and line["status"] in ("ACCEPTED", "RECORDED"):
-            kept = {a.answer_id: (a, s) for a, s in stored.answers[line["prompt_id"]]}
-            assert line["answer_id"] in kept, f"told {line['status']}, and not stored: {line}"
-            answer, status = kept[line["answer_id"]]
+            submissions = {a.answer_id: (a, s) for a, s in stored.answers[line["prompt_id"]]}
+            assert line["answer_id"] in submissions, f"told {line['status']}, and not stored: {line}"
+            answer, status = submissions[line["answer_id"]]
             assert (status, answer.values) == (line["status"], {"value": line["value"]}), line
             if status is AnswerStatus.ACCEPTED:
                 won = stored.prompts[line["prompt_id"]].answered
@@ -157,7 +157,7 @@ def check_accepted(stored: Stored, history: History) -> None:
 
 
 def check_losers(stored: Stored, history: History) -> None:
-    """CLOSED names how the prompt ended, and the answer that won."""
+    """The verdict CLOSED names how the prompt ended, and the answer that won."""
     for line in history:
         if line["event"] == "verdict" and line["status"] == "CLOSED":
             prompt = stored.prompts[line["prompt_id"]]
@@ -168,30 +168,32 @@ def check_losers(stored: Stored, history: History) -> None:
 
 
 def check_worker(stored: Stored, history: History) -> None:
-    """Workers got what is stored, under tokens of the log, one worker for each; so says the result."""
+    """Workers received the stored answers, under their own tokens; the result has the same answers."""
     leased = {e.data["token"]: e.data["worker_id"] for e in stored.events if e.type == "JOB_LEASED"}
     values = {p.key: p.answered.values["value"] for p in stored.prompts.values() if p.answered}
     for line in history:
         if "token" in line:
             assert leased.get(line["token"]) == line["who"], f"not this worker's token: {line}"
         if line["event"] == "answered":
-            assert values.get(line["key"]) == line["value"], f"the job got what is not stored: {line}"
+            assert values.get(line["key"]) == line["value"], (
+                f"the job received an answer that is not stored: {line}"
+            )
     if stored.job.state is JobState.COMPLETED and any(line["event"] == "runs" for line in history):
         assert stored.job.result == values, f"{stored.job.job_id}: the result has other answers"
 
 
 def check_replays(history: History) -> None:
-    """Equal `answer_id`, equal verdict, whoever was told how often."""
-    told: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    """All verdicts on one `answer_id` are equal."""
+    received: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for line in history:
         if line["event"] == "verdict" and "answer_id" in line:
-            told[line["answer_id"]].add((line["status"], line["value"]))
-    for answer_id, verdicts in told.items():
+            received[line["answer_id"]].add((line["status"], line["value"]))
+    for answer_id, verdicts in received.items():
         assert len(verdicts) == 1, f"{answer_id} had several verdicts: {verdicts}"
 
 
 def check_no_errors(history: History) -> None:
-    """No error reached the code of a user: neither a console's nor a worker's."""
+    """No error reached the code of a user, in a console or a worker."""
     for line in history:
         assert line["event"] != "error", line
         if line["event"] == "stopped":

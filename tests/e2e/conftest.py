@@ -1,4 +1,4 @@
-"""A processes for processes: whoever acts on it is ended with the test, and heard when it fails."""
+"""Processes for end-to-end tests. When a test fails, its report shows their output."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("tests.e2e.checks")
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Starts processes, and ends them all."""
+    """Starts processes, and ends them after the test."""
     processes = Processes(tmp_path)
     try:
         yield processes
@@ -22,17 +22,17 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
-    """Show what the processes wrote when a test fails."""
+    """Add the output of the processes to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed:
-        for actor in getattr(item, "funcargs", {}).values():
-            if isinstance(actor, Processes | Process):
-                report.sections.append(("processes", actor.story()))
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Processes | Process):
+                report.sections.append(("processes", value.story()))
     return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for ever is shown before the whole run is given up."""
+    """Set a timeout, so that a test that hangs fails with the output of its processes."""
     for item in items:
         if "tests/e2e/" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(90))

@@ -1,4 +1,4 @@
-"""What the service says of a job, all of it, by the public SDK."""
+"""Everything that is stored of a job, read with the public SDK."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Stored:
 
 
 async def read(client: Client, job_id: str) -> Stored:
-    """A job at rest. One that still changes may come out torn."""
+    """Read a job that does not change meanwhile; otherwise its parts may not fit together."""
     job = await client.get(job_id)
     events: list[Event] = []
     while len(events) < job.version:
@@ -48,7 +48,7 @@ async def read(client: Client, job_id: str) -> Stored:
 
 
 async def read_all(client: Client, job_ids: Iterable[str]) -> list[Stored]:
-    """Several jobs at rest, a few at a time."""
+    """Read several jobs that do not change meanwhile, a few at a time."""
     turn = asyncio.Semaphore(8)
 
     async def one(job_id: str) -> Stored:

@@ -1,4 +1,4 @@
-"""Bearer tokens, from the file to the caller."""
+"""Bearer tokens of a token file, as clients of each role use them."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tokens: Path) -> Iterator[Server]:
-    """A server that wants tokens, for all tests of this page."""
+    """A server that requires tokens, shared by the tests of this module."""
     server = Server("server", f"sqlite+aiosqlite:///{tokens.parent / 'a.db'}", tokens.parent, auth=tokens)
     try:
         asyncio.run(server.serve())
@@ -44,7 +44,7 @@ def _client(server: Server, role: str) -> Client:
 
 
 @contextlib.asynccontextmanager
-async def _working(server: Server, token: str) -> AsyncIterator[None]:
+async def _run_worker(server: Server, token: str) -> AsyncIterator[None]:
     worker = Worker(server.target, worker_id="w", token=token)
 
     @worker.job("nod")
@@ -56,16 +56,16 @@ async def _working(server: Server, token: str) -> AsyncIterator[None]:
         yield
 
 
-async def test_each_role_does_its_part(server: Server) -> None:
-    """A job from start to result; whoever acts is who the token says, whatever he calls himself."""
+async def test_each_role_may_make_its_calls(server: Server) -> None:
+    """A job from start to result. The token decides who acts, not the `user` of the client."""
     async with (
         _client(server, "client") as client,
-        Client(server.target, token="console-token", user="mallory") as console,
-        console.console() as desk,
-        _working(server, "worker-token"),
+        Client(server.target, token="console-token", user="mallory") as mallory,
+        mallory.console() as console,
+        _run_worker(server, "worker-token"),
     ):
         run = await client.start("nod", {"what": "Really?"})
-        await (await anext(desk.prompts())).approve()
+        await (await anext(console.prompts())).approve()
         assert await run.result() == "the console: True"
         job = await run.job()
         assert job.proto.user_id == "the client"
@@ -73,8 +73,8 @@ async def test_each_role_does_its_part(server: Server) -> None:
             assert (await admin.get(run.job_id)).job_id == run.job_id
 
 
-async def test_a_role_may_not_do_anothers_part(server: Server) -> None:
-    """PERMISSION_DENIED says which role it takes."""
+async def test_a_call_of_another_role_is_refused(server: Server) -> None:
+    """PERMISSION_DENIED names the role that the call needs."""
     async with _client(server, "client") as client, _client(server, "console") as console:
         run = await client.ask("Really?")
         assert run.prompt is not None
@@ -86,7 +86,7 @@ async def test_a_role_may_not_do_anothers_part(server: Server) -> None:
             async with client.console():
                 pass
         with pytest.raises(PermissionDenied, match="needs the role worker"):
-            async with _working(server, "client-token"):
+            async with _run_worker(server, "client-token"):
                 pass
         with pytest.raises(PermissionDenied, match="namespace 'theirs' is not yours"):
             await Client(server.target, token="client-token", namespace="theirs").start("nod")
@@ -95,7 +95,7 @@ async def test_a_role_may_not_do_anothers_part(server: Server) -> None:
 
 @pytest.mark.parametrize("token", ["nonsense", None])
 async def test_a_wrong_token_is_refused(server: Server, token: str | None) -> None:
-    """At once, for good, everywhere, with words that help."""
+    """In every kind of call, without retries, and with a message that helps."""
     words = "token is not known here" if token else "authorization: Bearer"
     async with Client(server.target, token=token, user="ana") as client:
         with pytest.raises(Unauthenticated, match=words) as refused:
@@ -105,23 +105,25 @@ async def test_a_wrong_token_is_refused(server: Server, token: str | None) -> No
             async with asyncio.timeout(20), client.console():
                 pass
         with pytest.raises(Unauthenticated, match=words):
-            async with asyncio.timeout(20), _working(server, token or ""):
+            async with asyncio.timeout(20), _run_worker(server, token or ""):
                 pass
     assert "nonsense" not in server.log
 
 
-async def test_no_server_without_authentication_for_everybody(processes: Processes, tmp_path: Path) -> None:
-    """Listening on every address needs --auth: exit code 2, and what to do."""
+async def test_a_server_without_authentication_does_not_listen_on_all_addresses(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """It exits with 2, and says what to do."""
     command = ["serve", "--listen", "0.0.0.0:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'open.db'}"]
-    open_to_all = processes.askback("open", *command)
-    assert await open_to_all.wait_for_end() == 2
-    assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in open_to_all.log
+    unprotected = processes.askback("open", *command)
+    assert await unprotected.wait_for_end() == 2
+    assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in unprotected.log
     assert not (tmp_path / "open.db").exists()
 
 
-async def test_a_token_file_that_cannot_be_used(processes: Processes, tokens: Path, tmp_path: Path) -> None:
-    """Exit code 1 with the entry at fault."""
+async def test_a_wrong_token_file_fails_the_start(processes: Processes, tokens: Path, tmp_path: Path) -> None:
+    """Exit code 1; the message names the entry at fault."""
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
     command = ["serve", "--listen", "127.0.0.1:0"]

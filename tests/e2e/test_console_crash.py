@@ -1,4 +1,4 @@
-"""SIGKILL of a console in mid-answer: its answer is stored once, or the prompt is open still."""
+"""A console is killed while it answers: its answer is stored once, or the prompt is still open."""
 
 import asyncio
 import random
@@ -13,10 +13,10 @@ from tests.support.processes import Process, Processes, eventually
 VICTIMS = 5
 
 
-async def test_a_console_is_killed_in_mid_answer(
+async def test_an_answer_of_a_killed_console_is_stored_once_or_not_at_all(
     processes: Processes, migrated_db_url: str, tmp_path: Path
 ) -> None:
-    """Several die at random moments after they began to answer; somebody else does what is left."""
+    """Several are killed at random moments after they began to answer; another console answers the rest."""
     gate, moments = tmp_path / "gate", random.Random(2)
     server = await processes.server(migrated_db_url)
     names = [f"victim-{n}" for n in range(VICTIMS)]
@@ -28,7 +28,9 @@ async def test_a_console_is_killed_in_mid_answer(
             )
             for name in names
         }
-        victims = {name: load.console(processes, server.target, name, "--gate", str(gate)) for name in names}
+        victims = {
+            name: load.start_console(processes, server.target, name, "--gate", str(gate)) for name in names
+        }
         for name, victim in victims.items():
             prompt = asked[name].prompt
             assert prompt is not None
@@ -41,16 +43,16 @@ async def test_a_console_is_killed_in_mid_answer(
 
         gate.touch()
         await asyncio.gather(*(die(v, moments.uniform(0, 0.01)) for v in victims.values()))
-        rescue = load.console(processes, server.target, "rescue")
+        rescue = load.start_console(processes, server.target, "rescue")
         results = await asyncio.gather(*(run.result() for run in asked.values()))
         stored = await read_all(client, [run.job_id for run in asked.values()])
     for name, result, job in zip(names, results, stored, strict=True):
         (answers,) = job.answers.values()
         assert len(answers) == 1
-        (said,) = victims[name].events("answers")
+        (sent,) = victims[name].events("answers")
         by_victim = answers[0][0].by == name
         assert by_victim == (not rescue.events("verdict", job_id=job.job.job_id, status="ACCEPTED"))
         if by_victim:
-            assert answers[0][0].values == {"value": said["value"]}
+            assert answers[0][0].values == {"value": sent["value"]}
         assert result["values"] == answers[0][0].values
     check_all(stored, history_of([*victims.values(), rescue]))

@@ -1,4 +1,4 @@
-"""The demo's commands, as a reader of README runs them."""
+"""`askback demo`, scripted and with a person."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.processes import Process, Processes
 from tests.support.shell import ASKBACK
 
 ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " leased")
-"""Words of the contract, which a newcomer does not know."""
+"""Words of the contract: a newcomer does not know them, so the demo must not print them."""
 
 
 @pytest.mark.parametrize("example", NAMES)
-async def test_the_demo(processes: Processes, example: str) -> None:
-    """Each scripted demo ends well and says so, across a kill of the server."""
+async def test_a_scripted_demo_completes_across_a_server_kill(processes: Processes, example: str) -> None:
+    """It says so in its last line, and prints no words of the contract."""
     demo = processes.command("demo", ASKBACK, "demo", example, "--scripted")
     assert await demo.wait_for_end(60) == 0, demo.story()
     assert "is killed (SIGKILL) while the question is open" in demo.out
@@ -27,11 +27,11 @@ async def test_the_demo(processes: Processes, example: str) -> None:
     assert not [word for word in ENGINE_WORDS if word in demo.out], demo.out
 
 
-async def test_the_demo_tells_things_in_the_order_in_which_they_happened(processes: Processes) -> None:
-    """Also after the kill. Progress may be reported later than it was made, so it is not in this list."""
+async def test_the_demo_prints_events_in_the_order_in_which_they_happened(processes: Processes) -> None:
+    """Also after the kill. Progress may be reported late, so the list has none."""
     demo = processes.command("demo", ASKBACK, "demo", "release", "--scripted")
     assert await demo.wait_for_end(60) == 0, demo.story()
-    said = [line[12:] for line in demo.out.splitlines()]
+    printed = [line[12:] for line in demo.out.splitlines()]
     order = [
         "worker   takes the job",
         "console  shows [clarify] How should 1.4.0 be released?",
@@ -45,21 +45,21 @@ async def test_the_demo_tells_things_in_the_order_in_which_they_happened(process
         "ana      approves: checked the ledger",
         "job      is done",
     ]
-    assert [line for line in said if line in order] == order, demo.out
+    assert [line for line in printed if line in order] == order, demo.out
 
 
-def with_a_person(processes: Processes, *typed: str) -> Process:
-    """The demo with somebody who types these lines ahead."""
+def start_demo(processes: Processes, *typed: str) -> Process:
+    """Start the release demo with these lines as its input."""
     lines = processes.folder / "typed"
     lines.write_text("".join(f"{line}\n" for line in typed))
     return processes.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))
 
 
-async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(processes: Processes) -> None:
-    """A value that does not fit is asked for again; a question that the job needs comes again when it is
-    left; a no is a result."""
+async def test_wrong_values_and_skipped_questions_are_asked_again(processes: Processes) -> None:
+    """A value that does not fit is asked for again. A skipped question is shown again, because the job needs
+    its answer. A rejection is a result of the job."""
     plan = ("", "production", "250", "10", "", "y")
-    demo = with_a_person(processes, "s", *plan, "r", "", "the wrong day")
+    demo = start_demo(processes, "s", *plan, "r", "", "the wrong day")
     assert await demo.wait_for_end(60) == 0, demo.story()
     assert "the job cannot go on without an answer" in demo.out
     assert demo.out.count("[clarify] How should 1.4.0 be released?\n") == 3, "announced, shown, shown again"
@@ -68,32 +68,31 @@ async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(processe
     assert "'why': 'the wrong day', 'decided_by': 'ana'" in demo.out
 
 
-async def test_a_person_may_stop_the_roll_out(processes: Processes) -> None:
-    """All questions make sense in order; the stop button is there while the work goes on."""
+async def test_the_stop_button_ends_the_roll_out(processes: Processes) -> None:
+    """Its prompt is open during the roll-out, after all other questions."""
     plan = ("", "production", "10", "", "y")
     notes = ("e", "# Mine", ".", "y")
-    demo = with_a_person(processes, *plan, *notes, "a", "y", "a", "errors are rising")
+    demo = start_demo(processes, *plan, *notes, "a", "y", "a", "errors are rising")
     assert await demo.wait_for_end(60) == 0, demo.story()
     assert "'released': False, 'why': 'errors are rising'" in demo.out
 
 
-async def test_the_end_of_the_input_ends_the_demo(processes: Processes) -> None:
-    """So does Ctrl-C, with the same code; nothing stays behind."""
-    demo = with_a_person(processes, "", "production")
+async def test_the_demo_ends_at_the_end_of_its_input(processes: Processes) -> None:
+    """With exit code 130, as at Ctrl-C."""
+    demo = start_demo(processes, "", "production")
     assert await demo.wait_for_end(60) == 130, demo.story()
     assert demo.log == "\nended by the person at the terminal\n"
 
 
 @pytest.fixture
 async def terminal() -> AsyncIterator[InteractiveProcess]:
-    """The demo with somebody at a terminal, for whom it asks by itself."""
+    """The demo at a terminal, where it asks without an option."""
     process = InteractiveProcess([ASKBACK, "demo"], {**os.environ, "TERM": "xterm"}, terminal=True)
     yield process
     process.end()
 
 
-async def test_ctrl_c_at_a_terminal(terminal: InteractiveProcess) -> None:
-    """It ends the demo and all that it started."""
+async def test_ctrl_c_ends_the_demo_and_its_server(terminal: InteractiveProcess) -> None:
     await terminal.wait_for("Decide: ")
     terminal.type("\x03")
     assert await terminal.wait_for_end() == 130
@@ -103,8 +102,8 @@ async def test_ctrl_c_at_a_terminal(terminal: InteractiveProcess) -> None:
         os.kill(server, 0)
 
 
-async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: InteractiveProcess) -> None:
-    """The stop button is not pressed; the release is out, and the demo says so."""
+async def test_the_demo_closes_a_question_that_ends_while_it_is_shown(terminal: InteractiveProcess) -> None:
+    """The stop button is not pressed: its question ends with the roll-out, and the demo says so."""
     for words, keys in (
         ("Decide: ", ""),
         ("Where should", ""),

@@ -1,4 +1,4 @@
-"""A server that runs out of file descriptors goes on for those who are connected, and recovers."""
+"""A server that runs out of file descriptors keeps serving connected clients, and recovers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT = 128
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(processes: Processes) -> None:
+async def test_a_flood_of_connections_does_not_affect_connected_clients(processes: Processes) -> None:
     server = await processes.server(
         f"sqlite+aiosqlite:///{processes.folder}/a.db", metrics_listen="127.0.0.1:0"
     )
@@ -41,7 +41,7 @@ async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(pro
             await victim.CreateJob(request, timeout=10)
         while "file descriptors run out" not in server.log:
             await victim.CreateJob(request, timeout=10)
-        # They hold their ends, and are let go all the same: they have never said what they want.
+        # The flood holds its ends open, but the server closes connections that never send a request.
         async with grpc.aio.insecure_channel(server.target, options=options) as late:
             await JobServiceStub(late).CreateJob(request, timeout=60, wait_for_ready=True)
         for one in flood:
@@ -49,9 +49,12 @@ async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(pro
         while "enough file descriptors are free again" not in server.log:
             await victim.CreateJob(request, timeout=10)
     assert server.log.count("file descriptors run out") == 1
-    # gRPC's own lines are off in a server that was not forked.
-    told = ("posix_engine_listener", "askback.server.events:")  # what the victim's jobs do is one line each
-    lines = [line for line in server.log.splitlines() if not any(word in line for word in told)]
+    # A server that was not forked has gRPC's own log lines turned off.
+    ignored = (
+        "posix_engine_listener",
+        "askback.server.events:",
+    )  # one line for each event of the victim's jobs
+    lines = [line for line in server.log.splitlines() if not any(word in line for word in ignored)]
     assert len(lines) < 10, server.log
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM of the server under load: nobody's code hears of it."""
+"""SIGTERM of the server under load: no code of a user sees an error."""
 
 import asyncio
 from functools import partial
@@ -16,20 +16,20 @@ DRAINS = {"sqlite": 2, "postgres": 1}
 async def test_a_drain_under_load_loses_nothing(
     processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:
-    """Exit code 0 while jobs run, people answer and programs watch; a successor on the same port."""
+    """The server exits with 0 while jobs run, consoles answer and programs watch; the next takes its port."""
     server = await processes.server(migrated_db_url, lease_ttl=20, drain_grace=0.5)
     crew = load.Crew(processes, server.target, seed=3)
-    await crew.connected()
+    await crew.wait_for_connections()
     async with Client(server.target, user="boss") as client:
-        # A job that is open all the time, and a program that follows it.
+        # A job that stays open during the test, with a program that watches it.
         slow = await client.ask("Will you ever answer?", to=["user:nobody"])
         following = asyncio.create_task(_follow(slow))
-        asking = asyncio.create_task(_ask_on(client, slow.job_id))
+        calling = asyncio.create_task(_call_repeatedly(client, slow.job_id))
         jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
         try:
             for drain in range(drains := DRAINS[database_kind]):
                 verdicts = (drain + 0.5) * 3 * JOBS / drains
-                await eventually(partial(crew.has_had, verdicts), "people get verdicts")
+                await eventually(partial(crew.has_verdicts, verdicts), "people get verdicts")
                 assert not jobs.done(), jobs
                 assert await server.terminate() == 0, server.log
                 assert "Traceback" not in server.log
@@ -37,25 +37,25 @@ async def test_a_drain_under_load_loses_nothing(
             job_ids = await asyncio.wait_for(jobs, 60)
             await slow.cancel("enough")
             followed = await asyncio.wait_for(following, 30)
-            assert not asking.done(), asking
+            assert not calling.done(), calling
         finally:
             jobs.cancel()
             following.cancel()
-            asking.cancel()
+            calling.cancel()
         await crew.leave()
         stored = await read_all(client, [slow.job_id, *job_ids])
     assert [e.seq for e in followed] == list(range(1, len(followed) + 1))
     assert followed[-1].state is JobState.CANCELLED
     assert {s.job.state for s in stored[1:]} == {JobState.COMPLETED}
-    # Nobody had to do anything twice, and no lease was lost.
+    # No job needed a second attempt, and no lease was lost.
     assert {s.job.attempt for s in stored} == {1}
     check_all(stored, history_of(crew.all))
     check_steps(stored[1:], load.effects(processes), load.STEPS)
     assert await server.terminate() == 0
 
 
-async def _ask_on(client: Client, job_id: str) -> None:
-    """Unary calls at every moment of a drain."""
+async def _call_repeatedly(client: Client, job_id: str) -> None:
+    """Keep unary calls in flight at every moment of a drain."""
     while True:
         await asyncio.gather(*(client.get(job_id) for _ in range(4)))
         await asyncio.sleep(0.01)  # without a pause this would be most of the load

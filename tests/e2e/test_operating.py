@@ -1,4 +1,4 @@
-"""The operator's day: settings from a file, TLS, probes, metrics, new certificates, a drain."""
+"""What an operator uses: settings from a file, TLS, probes, metrics, new certificates, a drain."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ TOKEN = "ana-s3cret"
 
 
 class Site:
-    """A folder with everything that a server is started from."""
+    """A folder with the settings, certificates and tokens of a server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Site:
         self.file = folder / "askback.toml"
 
     def write(self, **more: object) -> None:
-        """The settings' file."""
+        """Write the settings file, with `more` settings."""
         settings = {
             "listen": f"0.0.0.0:{self.port}",
             "db": f"sqlite+aiosqlite:///{self.folder / 'a.db'}",
@@ -54,22 +54,22 @@ class Site:
 
     @property
     def target(self) -> str:
-        """Where calls are taken, from here."""
+        """The address of the server for clients of this machine."""
         return f"127.0.0.1:{self.port}"
 
     def tls(self, name: str = "") -> Tls:
-        """What a client trusts, and who it is."""
+        """The authority that a client trusts and, with a name, its certificate."""
         me = self.authority.client(name) if name else None
         return Tls(self.authority.pem, me.key if me else None, me.certificate if me else None)
 
     def scrape(self) -> str:
-        """The metrics' page."""
+        """The page of the metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=WITHIN) as page:
             text: str = page.read().decode()
             return text
 
-    async def presented(self) -> bytes:
-        """The certificate that a new connection is shown."""
+    async def server_certificate(self) -> bytes:
+        """The certificate that the server presents to a new connection."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
@@ -84,7 +84,7 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-async def _started(processes: Processes, site: Site, **environment: str) -> Process:
+async def _start_server(processes: Processes, site: Site, **environment: str) -> Process:
     process = processes.command("server", ASKBACK, "serve", "--config", str(site.file), **environment)
 
     def ready() -> bool:
@@ -100,22 +100,24 @@ async def _health(processes: Processes, name: str, *options: str) -> int:
     return await process.wait_for_end()
 
 
-async def test_a_server_from_a_file_with_everything_on(processes: Processes, site: Site) -> None:
+async def test_a_server_with_all_settings_in_a_file_serves_and_reloads_its_certificate(
+    processes: Processes, site: Site
+) -> None:
     site.write()
-    server = await _started(processes, site, ASKBACK_REPLICA="from the environment")
+    server = await _start_server(processes, site, ASKBACK_REPLICA="from the environment")
     async with Client(site.target, token=TOKEN, tls=site.tls()) as ana:
         run = await ana.ask("Deploy?")
         assert 'askback_open_prompts{age="1m",kind="confirm"} 1.0' in await asyncio.to_thread(site.scrape)
-        first = await site.presented()
+        first = await site.server_certificate()
         new = site.authority.server().put(site.folder)
-        assert await site.presented() == new.certificate != first
-        # Who was connected before still is; who comes now trusts the new one.
-        async with Client(site.target, token=TOKEN, tls=site.tls()) as again, again.console() as desk:
-            await (await anext(desk.prompts())).approve()
+        assert await site.server_certificate() == new.certificate != first
+        # The open connection stays; a new connection is served with the new certificate.
+        async with Client(site.target, token=TOKEN, tls=site.tls()) as again, again.console() as console:
+            await (await anext(console.prompts())).approve()
         assert await run.result()
-        async with Client(site.target, tls=site.tls()) as nobody:
+        async with Client(site.target, tls=site.tls()) as stranger:
             with pytest.raises(Unauthenticated):
-                await nobody.ask("And now?")
+                await stranger.ask("And now?")
     ca = ("--ca", str(site.folder / "ca.crt"))
     assert await _health(processes, "tls", "--server", site.target, *ca) == 0
     assert await _health(processes, "plain", "--server", site.target, "--timeout", "2s") == 7
@@ -131,10 +133,10 @@ async def test_a_server_from_a_file_with_everything_on(processes: Processes, sit
     assert TOKEN not in server.log + server.out
 
 
-async def test_certificates_in_place_of_tokens(processes: Processes, site: Site) -> None:
-    """mTLS: the SDK and `askback health` show a certificate; without one there is no connection."""
+async def test_client_certificates_replace_tokens(processes: Processes, site: Site) -> None:
+    """mTLS: the SDK and `askback health` present a certificate; without one there is no connection."""
     site.write(tls_client_ca=str(site.folder / "ca.crt"))
-    server = await _started(processes, site)
+    server = await _start_server(processes, site)
     async with Client(site.target, tls=site.tls("bob")) as bob:
         job = await (await bob.ask("Deploy?")).job()
         assert job.proto.user_id == "bob"
@@ -147,18 +149,20 @@ async def test_certificates_in_place_of_tokens(processes: Processes, site: Site)
     assert await server.terminate() == 0
 
 
-async def test_a_start_that_fails_says_so_in_a_line_of_json(processes: Processes, site: Site) -> None:
+async def test_a_failed_start_logs_the_reason_as_json(processes: Processes, site: Site) -> None:
     site.write()
     (site.folder / "tls.key").write_text("nonsense")
     server = processes.askback("server", "serve", "--config", str(site.file))
     assert await server.wait_for_end() == 1
-    said = [json.loads(line) for line in server.log.splitlines()][-1]
-    assert said["level"] == "CRITICAL"
+    last = [json.loads(line) for line in server.log.splitlines()][-1]
+    assert last["level"] == "CRITICAL"
     pair = f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'}"
-    assert said["message"].startswith(f"cannot start: {pair} must be a certificate and its own key")
+    assert last["message"].startswith(f"cannot start: {pair} must be a certificate and its own key")
 
 
-async def test_a_wrong_file_is_refused_before_anything_is_opened(processes: Processes, site: Site) -> None:
+async def test_a_wrong_setting_is_refused_before_the_database_is_opened(
+    processes: Processes, site: Site
+) -> None:
     site.write(lease_ttl="long")
     server = processes.askback("server", "serve", ASKBACK_CONFIG=str(site.file))
     assert await server.wait_for_end() == 2
@@ -166,7 +170,7 @@ async def test_a_wrong_file_is_refused_before_anything_is_opened(processes: Proc
     assert not (site.folder / "a.db").exists()
 
 
-async def test_the_settings_in_force_are_printed_without_passwords(processes: Processes, site: Site) -> None:
+async def test_print_config_shows_sources_and_hides_passwords(processes: Processes, site: Site) -> None:
     site.write(db="postgresql+asyncpg://me:swordfish@host/askback")
     shown = processes.askback(
         "shown", "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file)
@@ -181,9 +185,11 @@ async def test_the_settings_in_force_are_printed_without_passwords(processes: Pr
     assert "swordfish" not in shown.out + shown.log
 
 
-async def test_migrate_takes_the_database_from_the_file(processes: Processes, site: Site) -> None:
+async def test_migrate_reads_the_database_url_from_the_settings_file(
+    processes: Processes, site: Site
+) -> None:
     site.write()
-    (site.folder / "tokens.toml").unlink()  # a migration's pod has no secrets but the database's
+    (site.folder / "tokens.toml").unlink()  # the pod of a migration has only the secret of the database
     migrate = processes.askback("migrate", "migrate", "--config", str(site.file))
     assert await migrate.wait_for_end() == 0
     assert (site.folder / "a.db").exists()

@@ -1,4 +1,4 @@
-"""A server restarts, and fifteen consoles for each worker come back at once: no lease is lost."""
+"""A server restarts, and fifteen consoles for each worker reconnect at once: no lease is lost."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ CROWD = "tests.e2e.programs.crowd"
 
 
 async def test_a_reconnect_storm_costs_no_lease(processes: Processes, tmp_path: Path) -> None:
-    """The proportions of 200 workers and 3,000 consoles. A lease lasts for 12 s."""
+    """In the proportion of 200 workers to 3,000 consoles. A lease lasts for 12 s."""
     url = f"sqlite+aiosqlite:///{tmp_path}/storm.db"
     upgrade(url)
     server = await processes.server(url, lease_ttl=12, heartbeat=1)
@@ -40,5 +40,5 @@ async def test_a_reconnect_storm_costs_no_lease(processes: Processes, tmp_path: 
 
 
 async def types_of(run: Run) -> Counter[str]:
-    """How many events of each type the job has had."""
+    """The number of events of each type in the log of a job."""
     return Counter([event.type async for event in run.watch()])

@@ -1,4 +1,4 @@
-"""Two servers on one PostgreSQL: the same jobs at both."""
+"""Two replicas on one PostgreSQL serve the same jobs."""
 
 import asyncio
 
@@ -13,21 +13,21 @@ from tests.support.processes import Processes, eventually
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
 
-async def test_two_instances_see_the_same_job(processes: Processes, migrated_db_url: str) -> None:
-    """The seed's own: created at A, run at B, answered at A; both tell the same story."""
+async def test_two_replicas_serve_the_same_job(processes: Processes, migrated_db_url: str) -> None:
+    """It is created at A, run at B, and answered at both; both return the same events and rows."""
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=name) for name in "ab"))
-    worker = load.worker(processes, b.target, "worker")
+    worker = load.start_worker(processes, b.target, "worker")
     async with (
         Client(a.target, user="ana") as at_a,
         Client(b.target, user="bob") as at_b,
-        at_a.console() as desk,
+        at_a.console() as console,
         at_b.console() as other,
     ):
         run = await at_a.start("story", {"keys": ["one", "two"]}, request_id="both")
         again = await at_b.start("story", {"keys": ["one", "two"]}, request_id="both")
         # The principal differs, so this is the same request only if the key is the namespace's.
         assert again.job_id == run.job_id
-        ours, theirs = desk.prompts(), other.prompts()
+        ours, theirs = console.prompts(), other.prompts()
         one = await anext(ours)
         assert (await anext(theirs)).prompt_id == one.prompt_id
         await one.answer("eins")
@@ -35,23 +35,23 @@ async def test_two_instances_see_the_same_job(processes: Processes, migrated_db_
         assert two.key == "two"
         await two.answer("zwei")
         assert await run.result() == await again.result() == {"one": "eins", "two": "zwei"}
-        await eventually(lambda: not desk.open_ids and not other.open_ids, "both consoles are empty")
+        await eventually(lambda: not console.open_ids and not other.open_ids, "both consoles are empty")
         stored = await read(at_a, run.job_id)
         assert await read(at_b, run.job_id) == stored
     check_all([stored], history_of([worker]))
 
 
-async def test_a_replica_is_killed_and_the_other_goes_on(processes: Processes, migrated_db_url: str) -> None:
-    """The worker's replica dies for good with a question open; a worker at the other finishes."""
+async def test_a_job_survives_the_death_of_its_replica(processes: Processes, migrated_db_url: str) -> None:
+    """The replica of its worker is killed while a question is open; a worker at the other completes it."""
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, lease_ttl=1.5) for n in "ab"))
-    first = load.worker(processes, b.target, "first")
-    async with Client(a.target, user="ana") as client, client.console() as desk:
+    first = load.start_worker(processes, b.target, "first")
+    async with Client(a.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one", "two"]})
-        prompts = desk.prompts()
+        prompts = console.prompts()
         await (await anext(prompts)).answer("eins")
         two = await anext(prompts)
         b.kill()
-        second = load.worker(processes, a.target, "second")
+        second = load.start_worker(processes, a.target, "second")
         await second.wait_for_event("connected")
         await two.answer("zwei")
         assert await run.result() == {"one": "eins", "two": "zwei"}
@@ -62,11 +62,11 @@ async def test_a_replica_is_killed_and_the_other_goes_on(processes: Processes, m
     check_steps([stored], load.effects(processes), ["first", "before one", "before two", "last"])
 
 
-async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
+async def test_a_running_job_survives_the_death_of_its_worker_and_replica(
     processes: Processes, migrated_db_url: str
 ) -> None:
-    """Another replica gives the job back once the session has expired, an attempt later and after a
-    backoff; when the attempts are used up it has failed."""
+    """Another replica releases the job once the session has expired, with a backoff and one more attempt; the
+    last attempt that ends so fails the job."""
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, lease_ttl=1.0) for n in "ab"))
     gate = str(processes.folder / "never")
     async with Client(a.target, user="ana") as client:
@@ -80,10 +80,10 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
         assert again["token"] == lost["token"] + 1
         second.kill()
 
-        async def failed() -> bool:
+        async def has_failed() -> bool:
             return (await client.get(run.job_id)).state is JobState.FAILED
 
-        await eventually(failed, "the attempts are used up")
+        await eventually(has_failed, "the attempts are used up")
         stored = await read(client, run.job_id)
     at = {event.type: event.at for event in stored.events}
     assert [e.type for e in stored.events] == [
@@ -98,15 +98,15 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
     assert "LEASE_LOST" in str(stored.job.failure)
 
 
-async def test_a_limit_holds_over_replicas_and_the_death_of_one(
+async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
     processes: Processes, migrated_db_url: str
 ) -> None:
-    """At most two stories run, whoever leases them; jobs that a killed replica's worker held count
-    until they are given back, and then others run in their place. If it died in its turn, the queue
-    rests until nothing of that turn can be committed any more (ADR 0020)."""
+    """At most two stories run at once, at both replicas together. Jobs held by a worker of a killed replica
+    count until they are released; then others run in their place. If the replica held the lock of the queue,
+    no job is leased until nothing under that lock can be committed any more (ADR 0020)."""
     limits = {"lease_ttl": 1.5, "concurrency": "story=2"}
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, **limits) for n in "ab"))
-    workers = [load.worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
+    workers = [load.start_worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
     for worker in workers:
         await worker.wait_for_event("connected")
     maximum = 0
@@ -116,7 +116,7 @@ async def test_a_limit_holds_over_replicas_and_the_death_of_one(
         async def running() -> int:
             return len([job async for job in client.list(states=[JobState.RUNNING])])
 
-        async def done() -> bool:
+        async def all_completed() -> bool:
             nonlocal maximum
             maximum = max(maximum, await running())
             states = [(await client.get(run.job_id)).state for run in runs]
@@ -124,5 +124,5 @@ async def test_a_limit_holds_over_replicas_and_the_death_of_one(
                 b.kill()
             return all(state is JobState.COMPLETED for state in states)
 
-        await eventually(done, "all stories are told", within=60)
+        await eventually(all_completed, "all stories are completed", within=60)
     assert maximum <= 2

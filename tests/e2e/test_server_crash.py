@@ -1,4 +1,4 @@
-"""SIGKILL of the server: whatever anybody was told is still true."""
+"""SIGKILL of the server: what it acknowledged stays true."""
 
 import asyncio
 import os
@@ -15,19 +15,19 @@ KILLS = {"sqlite": 5, "postgres": 3}
 JOBS = 20
 
 
-async def test_job_survives_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
-    """The seed's own: killed while the question is open, back on the same database, answered, done."""
+async def test_an_open_question_survives_a_server_kill(processes: Processes, migrated_db_url: str) -> None:
+    """The server is killed while the question is open; restarted on the same database, the job completes."""
     server = await processes.server(migrated_db_url)
-    worker = load.worker(processes, server.target, "worker")
-    async with Client(server.target, user="ana") as client, client.console() as desk:
+    worker = load.start_worker(processes, server.target, "worker")
+    async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["colour"]})
-        shown = await anext(desk.prompts())
+        shown = await anext(console.prompts())
         before = await read(client, run.job_id)
 
         server.kill()
-        await eventually(lambda: not desk.connected, "the console has noticed")
+        await eventually(lambda: not console.connected, "the console is disconnected")
         await server.serve()
-        await desk.caught_up.wait()
+        await console.caught_up.wait()
 
         assert shown.still_open
         assert await read(client, run.job_id) == before
@@ -42,24 +42,24 @@ async def test_job_survives_a_server_restart(processes: Processes, migrated_db_u
         check_steps([after], load.effects(processes), ["first", "before colour", "last"])
 
 
-async def test_the_server_is_killed_again_and_again(
+async def test_repeated_server_kills_under_load_lose_nothing(
     processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:
-    """SIGKILL at random moments under three people who race and two workers; nothing told is lost."""
+    """SIGKILL at random moments while three consoles race and two workers run jobs."""
     seed = int(os.environ.get("ASKBACK_TEST_SEED", "1"))
     moments = random.Random(seed)
     kills = KILLS[database_kind]
-    # Sessions outlive a restart here, so that no attempt is used up and no step may come twice.
+    # Sessions outlive a restart here: no attempt is used up, so no step may run twice.
     server = await processes.server(migrated_db_url, lease_ttl=20)
     crew = load.Crew(processes, server.target, seed=seed)
-    await crew.connected()
+    await crew.wait_for_connections()
     async with Client(server.target, user="boss") as client:
         jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
         try:
             for kill in range(kills):
-                # Each job gives 3 verdicts at least: the kills are spread over all of them.
+                # Each job gives at least 3 verdicts; the kills are spread over all of them.
                 verdicts = (kill + moments.random()) * 3 * JOBS / kills
-                await eventually(partial(crew.has_had, verdicts), "people get verdicts", every=0.002)
+                await eventually(partial(crew.has_verdicts, verdicts), "people get verdicts", every=0.002)
                 await asyncio.sleep(moments.uniform(0, 0.02))
                 assert not jobs.done(), f"before the last kill: {jobs!r}"
                 await server.crash_and_serve()
@@ -67,7 +67,7 @@ async def test_the_server_is_killed_again_and_again(
         finally:
             jobs.cancel()
         await crew.leave()
-        # What was kept in memory shall not help.
+        # Read from the database, not from the memory of the server.
         await server.crash_and_serve()
         stored = await read_all(client, job_ids)
     assert {s.job.state for s in stored} == {JobState.COMPLETED}

@@ -1,4 +1,4 @@
-"""SQLite under what disks do: a second server, a kill, no room, no right to write."""
+"""SQLite with a second server, after a kill, on a full disk and on a read-only disk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pytest
 from askback import Client
 from askback.v1.job_service_pb2 import CreateJobRequest
 from askback.v1.job_service_pb2_grpc import JobServiceStub
-from tests.e2e.test_startup import _refused, _serve
+from tests.e2e.test_startup import _serve, expect_refusal
 from tests.support.processes import Processes, eventually
 from tests.support.requirements import absent
 
 
 class Disk:
-    """A small file system of its own. It needs root."""
+    """A small file system, mounted for the test. Needs root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Disk:
             absent("mount", f"no file system can be mounted here: {done.stderr.strip()}")
 
     def fill(self) -> None:
-        """Leave no room, nor a log that a server ended over: in that there is some."""
+        """Leave no free space, nor an old write-ahead log: SQLite could overwrite that without free space."""
         if (file := self.folder / "askback.db").exists():
             sqlite3.connect(file).execute("PRAGMA wal_checkpoint").connection.close()
         filler = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
@@ -47,20 +47,19 @@ class Disk:
         os.close(filler)
 
     def clear(self) -> None:
-        """Make room again."""
+        """Free the space again."""
         self._filler.unlink()
 
     def read_only(self, on: bool) -> None:
-        """Allow no writing, or allow it again."""
+        """Make the file system read-only, or writable again."""
         self._mount("-o", f"remount,{'ro' if on else 'rw'}", str(self.folder))
 
     @property
     def db(self) -> str:
-        """A database on it."""
+        """The URL of a database on this disk."""
         return f"sqlite+aiosqlite:///{self.folder / 'askback.db'}"
 
-    def gone(self) -> None:
-        """Unmount it."""
+    def unmount(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.folder)], capture_output=True, check=False)
 
 
@@ -68,15 +67,17 @@ class Disk:
 def disk(tmp_path: Path) -> Iterator[Disk]:
     disk = Disk(tmp_path / "disk")
     yield disk
-    disk.gone()
+    disk.unmount()
 
 
-async def test_a_second_server_waits_for_the_first_one_s_end(processes: Processes, tmp_path: Path) -> None:
-    """Refused with one line while it lives; after a SIGKILL nothing stands in the way."""
+async def test_a_second_server_is_refused_while_the_first_lives(processes: Processes, tmp_path: Path) -> None:
+    """One line names the first server. After a SIGKILL of it a new server starts."""
     db = f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"
     first = await processes.server(db, name="first")
     second = _serve(processes, db)
-    await _refused(second, 1, "askback: cannot start", f"(pid {first.pid}, replica first)", "PostgreSQL")
+    await expect_refusal(
+        second, 1, "askback: cannot start", f"(pid {first.pid}, replica first)", "PostgreSQL"
+    )
     async with Client(first.target) as client:
         run = await client.start("anything")
         first.kill()
@@ -85,9 +86,9 @@ async def test_a_second_server_waits_for_the_first_one_s_end(processes: Processe
             assert (await other.get(run.job_id)).job_id == run.job_id
 
 
-async def test_a_full_disk_is_said_and_is_got_over(processes: Processes, disk: Disk) -> None:
-    """UNAVAILABLE with the reason while there is no room; what was acknowledged is there, and work goes
-    on as soon as there is some."""
+async def test_a_full_disk_is_reported_and_recovered_from(processes: Processes, disk: Disk) -> None:
+    """Writes fail with UNAVAILABLE and the reason while the disk is full, and succeed as soon as it has free
+    space. Acknowledged jobs stay readable."""
     server = await processes.server(disk.db)
     acknowledged = []
     async with grpc.aio.insecure_channel(server.target) as channel, Client(server.target) as client:
@@ -104,7 +105,7 @@ async def test_a_full_disk_is_said_and_is_got_over(processes: Processes, disk: D
         assert "SQLite cannot write" in refused or "does not answer" in refused, refused
         assert [(await client.get(i)).job_id for i in acknowledged] == acknowledged
         disk.clear()
-        await eventually(lambda: created(create, acknowledged), "there is room again")
+        await eventually(lambda: can_create(create, acknowledged), "the disk has free space again")
         assert [(await client.get(i)).job_id for i in acknowledged] == acknowledged
     server.kill()
     await server.serve()
@@ -113,12 +114,12 @@ async def test_a_full_disk_is_said_and_is_got_over(processes: Processes, disk: D
 
 
 def check_unavailable(error: grpc.aio.AioRpcError) -> None:
-    """Nothing else is said."""
+    """UNAVAILABLE is the only status that a full disk may cause."""
     assert error.code() is grpc.StatusCode.UNAVAILABLE, error
 
 
 async def unavailable(tries: list[Awaitable[str]], acknowledged: list[str]) -> str:
-    """Try until one is refused; its message. What was taken is added to `acknowledged`."""
+    """Await the calls until one is refused; return its message. Adds earlier results to `acknowledged`."""
     for number, attempt in enumerate(tries):
         try:
             acknowledged.append(await attempt)
@@ -129,8 +130,8 @@ async def unavailable(tries: list[Awaitable[str]], acknowledged: list[str]) -> s
     raise AssertionError("the disk never was full")
 
 
-async def created(create: Callable[[str], Awaitable[str]], acknowledged: list[str]) -> bool:
-    """Whether a job can be created again."""
+async def can_create(create: Callable[[str], Awaitable[str]], acknowledged: list[str]) -> bool:
+    """Whether a job can be created. Adds it to `acknowledged`."""
     try:
         acknowledged.append(await create("again"))
     except grpc.aio.AioRpcError as error:
@@ -139,20 +140,20 @@ async def created(create: Callable[[str], Awaitable[str]], acknowledged: list[st
     return True
 
 
-async def test_no_room_at_the_start(processes: Processes, disk: Disk) -> None:
+async def test_a_start_on_a_full_disk_is_refused(processes: Processes, disk: Disk) -> None:
     disk.fill()
-    await _refused(_serve(processes, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
+    await expect_refusal(_serve(processes, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
     disk.clear()
     server = await processes.server(disk.db)
     assert await server.terminate() == 0
     disk.fill()
-    await _refused(_serve(processes, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
+    await expect_refusal(_serve(processes, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
 
 
-async def test_no_right_to_write_at_the_start(processes: Processes, disk: Disk) -> None:
+async def test_a_start_on_a_read_only_disk_is_refused(processes: Processes, disk: Disk) -> None:
     server = await processes.server(disk.db)
     assert await server.terminate() == 0
     disk.read_only(True)
-    await _refused(_serve(processes, disk.db), 1, "askback: cannot start", "Read-only file system")
+    await expect_refusal(_serve(processes, disk.db), 1, "askback: cannot start", "Read-only file system")
     disk.read_only(False)
     await server.serve()

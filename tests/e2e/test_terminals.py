@@ -1,4 +1,4 @@
-"""`askback` under a terminal of its own, as people use it; and with the server killed under it."""
+"""`askback` commands at a pseudo-terminal, also while the server is killed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,13 +16,13 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 
 @pytest.fixture
 async def server(processes: Processes, tmp_path: Path) -> Server:
-    """A server of its own process."""
+    """A server in a separate process."""
     return await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}")
 
 
 @pytest.fixture
 async def consoles(server: Server, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
-    """Terminals at it."""
+    """Starts `askback` commands that use the server."""
     consoles = InteractiveProcesses(server.target, tmp_path)
     yield consoles
     consoles.end()
@@ -30,7 +30,7 @@ async def consoles(server: Server, tmp_path: Path) -> AsyncIterator[InteractiveP
 
 @asynccontextmanager
 async def boss(server: Server) -> AsyncIterator[Client]:
-    """Somebody who asks."""
+    """A client that asks questions."""
     async with Client(server.target, user="boss") as client:
         yield client
 
@@ -42,10 +42,10 @@ async def _ask(client: Client, title: str, **options: object) -> PromptInfo:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-async def test_the_server_is_killed_under_a_console(
+async def test_a_console_survives_server_kills(
     server: Server, consoles: InteractiveProcesses, terminal: bool
 ) -> None:
-    """A banner; after the restart what is new comes once, what is open is there once, and answers count."""
+    """It reports the outage. After the restart it shows new prompts once, and answers given offline count."""
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
         ana = consoles.start("ana", "console", "--plain", terminal=terminal)
@@ -57,7 +57,7 @@ async def test_the_server_is_killed_under_a_console(
             await ana.wait_for("== no connection: trying again.")
             await ana.wait_for("askback> ")
             if round == 0:
-                # Typed while there is no server: kept, sent once, and its verdict comes.
+                # Typed while no server runs: stored, sent once after the reconnect, and its verdict is shown.
                 ana.type("approve 1 offline\n")
             await server.serve()
             await ana.wait_for("== connected again;")
@@ -74,17 +74,17 @@ async def test_the_server_is_killed_under_a_console(
         assert [(answer.comment, answer.by) for answer, _ in answers] == [("offline", "ana")]
         assert (await client.prompt(second.prompt_id)).is_open
         assert (await client.prompt(third.prompt_id)).is_open
-        await ana.wait_for("askback> ")  # what is typed before it is thrown away
+        await ana.wait_for("askback> ")  # input before the prompt is discarded
         ana.type("quit\n")
         assert await ana.wait_for_end() == 0
 
 
-async def test_what_ended_meanwhile_is_told(
+async def test_a_prompt_that_ended_during_an_outage_is_reported(
     server: Server, consoles: InteractiveProcesses, processes: Processes, tmp_path: Path
 ) -> None:
-    """A prompt that was answered while the console had no connection becomes a stone, not a row."""
+    """It was answered while the console was disconnected: the console reports that, and takes no answer."""
     async with boss(server) as client:
-        gone, stays = await _ask(client, "Gone?"), await _ask(client, "Stays?")
+        ended, stays = await _ask(client, "Gone?"), await _ask(client, "Stays?")
         ana = consoles.start("ana", "console", terminal=True)
         await ana.wait_for("askback> ")
         await ana.enter("show 1")
@@ -92,7 +92,7 @@ async def test_what_ended_meanwhile_is_told(
         await ana.wait_for("== no connection: trying again.")
         other = await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}", name="other")
         async with boss(other) as elsewhere:
-            await elsewhere.answer(gone.prompt_id, "REJECT")
+            await elsewhere.answer(ended.prompt_id, "REJECT")
         other.kill()
         await server.serve()
         await ana.wait_for("== connected again;")
@@ -101,8 +101,10 @@ async def test_what_ended_meanwhile_is_told(
         assert (await client.prompt(stays.prompt_id)).proto.submissions == 0
 
 
-async def test_a_console_on_a_terminal(server: Server, consoles: InteractiveProcesses) -> None:
-    """Half a line is typed when the prompt ends elsewhere: it is thrown away, and decides nothing."""
+async def test_a_console_discards_input_when_its_prompt_ends(
+    server: Server, consoles: InteractiveProcesses
+) -> None:
+    """The prompt is answered elsewhere while a line is half typed: that line decides nothing."""
     async with boss(server) as client:
         first, second = await _ask(client, "First?"), await _ask(client, "Second?")
         ana = consoles.start("ana", "console", terminal=True)
@@ -123,8 +125,10 @@ async def test_a_console_on_a_terminal(server: Server, consoles: InteractiveProc
         assert "Traceback" not in ana.shown
 
 
-async def test_answer_on_a_terminal(server: Server, consoles: InteractiveProcesses, tmp_path: Path) -> None:
-    """Shown, asked, edited in $EDITOR, sent."""
+async def test_inbox_answer_asks_edits_and_sends(
+    server: Server, consoles: InteractiveProcesses, tmp_path: Path
+) -> None:
+    """The content is edited in $EDITOR. A second answer is refused as CLOSED."""
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i s/draft/final/ "$1"\n')
     editor.chmod(0o755)
@@ -151,10 +155,10 @@ async def test_answer_on_a_terminal(server: Server, consoles: InteractiveProcess
         assert await late.wait_for_end() == 4
 
 
-async def test_an_answer_typed_while_the_server_is_away(
+async def test_an_answer_typed_during_an_outage_is_sent_on_retry(
     server: Server, consoles: InteractiveProcesses
 ) -> None:
-    """It is kept, and sent when the person says so: the same answer."""
+    """It is sent again when the person agrees, as the same answer."""
     async with boss(server) as client:
         prompt = await _ask(client, "Why?", form=str, kind="clarify")
         ana = consoles.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
@@ -170,8 +174,8 @@ async def test_an_answer_typed_while_the_server_is_away(
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
 
-async def test_next_gives_back_what_it_claimed(server: Server, consoles: InteractiveProcesses) -> None:
-    """Skip, Ctrl-D and Ctrl-C leave no claim."""
+async def test_inbox_next_releases_its_claim(server: Server, consoles: InteractiveProcesses) -> None:
+    """Ctrl-D and Ctrl-C leave no claim."""
     async with boss(server) as client:
         prompt = await _ask(client, "Take me?")
         for key, code in ((CTRL_D, 0), (CTRL_C, 130)):
@@ -192,10 +196,10 @@ async def test_next_gives_back_what_it_claimed(server: Server, consoles: Interac
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y", []), ("", ["two"])])
-async def test_approve_shows_and_asks(
+async def test_inbox_approve_shows_each_prompt_and_asks(
     server: Server, consoles: InteractiveProcesses, typed: str, left: list[str]
 ) -> None:
-    """Each prompt named is shown; Enter alone approves nothing."""
+    """Enter alone approves nothing."""
     async with boss(server) as client:
         one, two = await _ask(client, "one"), await _ask(client, "two")
         ana = consoles.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)

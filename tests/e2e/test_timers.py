@@ -1,4 +1,4 @@
-"""Time goes on when the replica that knew of it is killed: each step once, and the end, at another."""
+"""Timers of a killed replica fire at another one, each once."""
 
 import asyncio
 from datetime import timedelta
@@ -14,7 +14,7 @@ STEPS = (1.0, 2.0, 3.0)
 END = 4.0
 
 
-async def test_steps_are_taken_once_when_their_replica_is_killed(
+async def test_escalations_fire_once_after_their_replica_is_killed(
     processes: Processes, migrated_db_url: str
 ) -> None:
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=name) for name in "ab"))
@@ -28,17 +28,17 @@ async def test_steps_are_taken_once_when_their_replica_is_killed(
         for run in asked:
             job = at_b.run(run.job_id)
 
-            async def ended(job: object = job) -> bool:
+            async def is_completed(job: object = job) -> bool:
                 return (await job.job()).state is JobState.COMPLETED  # type: ignore[attr-defined,no-any-return]
 
-            await eventually(ended, "the deadline has been met at the other replica")
+            await eventually(is_completed, "the deadline has been met at the other replica")
             assert run.prompt is not None
             prompt = await at_b.prompt(run.prompt.prompt_id)
             assert prompt.state is PromptState.EXPIRED
             events = [event async for event in job.watch()]
             assert [e.seq for e in events] == list(range(1, len(events) + 1))
-            told = [e.type for e in events]
-            assert told == [
+            types = [e.type for e in events]
+            assert types == [
                 "JOB_CREATED",
                 "PROMPT_ASKED",
                 *["PROMPT_ESCALATED"] * len(STEPS),
@@ -46,8 +46,8 @@ async def test_steps_are_taken_once_when_their_replica_is_killed(
                 "JOB_COMPLETED",
             ]
             assert [e.data["step"] for e in events if e.type == "PROMPT_ESCALATED"] == [1, 2, 3]
-            began = prompt.created_at
-            assert began is not None
+            asked_at = prompt.created_at
+            assert asked_at is not None
             for event, after in zip(events[2:6], (*STEPS, END), strict=True):
                 assert event.at is not None
-                assert event.at >= began + timedelta(seconds=after), "not early"
+                assert event.at >= asked_at + timedelta(seconds=after), "not early"

@@ -1,4 +1,4 @@
-"""SIGKILL and SIGSTOP of workers: the job goes on elsewhere, what was done is not done again."""
+"""SIGKILL and SIGSTOP of workers: the job continues elsewhere and repeats no step."""
 
 import signal
 from pathlib import Path
@@ -19,32 +19,36 @@ TTL = 1.5
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """Shut until it is touched."""
+    """A file that opens the gate of a worker when it is created."""
     return tmp_path / "gate"
 
 
 @SQLITE
-async def test_a_worker_is_killed_while_its_job_waits(processes: Processes, migrated_db_url: str) -> None:
-    """Answered while nobody holds it, or before; the next worker gets the answers by key."""
+async def test_a_waiting_job_survives_the_death_of_its_worker(
+    processes: Processes, migrated_db_url: str
+) -> None:
+    """The next worker receives answers from before and after the kill, by key."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
-    async with Client(server.target, user="ana") as client, client.console() as desk:
+    first = load.start_worker(processes, server.target, "first")
+    async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one", "two"]})
-        prompts = desk.prompts()
+        prompts = console.prompts()
         await (await anext(prompts)).answer("eins")
         two = await anext(prompts)
         first.kill()
-        held = await run.job()
-        second = load.worker(processes, server.target, "second")
+        before = await run.job()
+        second = load.start_worker(processes, server.target, "second")
         await second.wait_for_event("connected")
         # The session expires, the job waits on without a worker, and no attempt is used up.
-        await eventually(lambda: _unheld(client, run.job_id), "the dead worker's job is given back")
+        await eventually(
+            lambda: _has_no_worker(client, run.job_id), "the job of the killed worker is released"
+        )
         waiting = await run.job()
         assert (waiting.state, waiting.attempt) == (JobState.PENDING_HITL, 1)
         assert (await two.answer("zwei")).status == "ACCEPTED"
         assert await run.result() == {"one": "eins", "two": "zwei"}
         stored = await read(client, run.job_id)
-    assert stored.job.proto.token > held.proto.token
+    assert stored.job.proto.token > before.proto.token
     assert stored.job.attempt == 1
     assert [line["value"] for line in second.events("answered")] == ["eins", "zwei"]
     assert not second.events("step", step="before one")
@@ -52,24 +56,24 @@ async def test_a_worker_is_killed_while_its_job_waits(processes: Processes, migr
     check_steps([stored], load.effects(processes), ["first", "before one", "before two", "last"])
 
 
-async def _unheld(client: Client, job_id: str) -> bool:
+async def _has_no_worker(client: Client, job_id: str) -> bool:
     return not (await client.get(job_id)).worker_id
 
 
-async def test_a_worker_is_killed_while_it_runs(
+async def test_a_running_job_survives_the_death_of_its_worker(
     processes: Processes, migrated_db_url: str, gate: Path
 ) -> None:
-    """Between two steps: leased again after the session's expiry, the first step is not repeated."""
+    """It is killed between two steps. The job is leased again once the session has expired."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
-    async with Client(server.target, user="ana") as client, client.console() as desk:
+    first = load.start_worker(processes, server.target, "first")
+    async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.wait_for_event("at gate")
         first.kill()
         gate.touch()
-        second = load.worker(processes, server.target, "second")
+        second = load.start_worker(processes, server.target, "second")
         again = await second.wait_for_event("runs")
-        await (await anext(desk.prompts())).answer("eins")
+        await (await anext(console.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
         stored = await read(client, run.job_id)
     assert again["token"] > lost["token"]
@@ -80,21 +84,21 @@ async def test_a_worker_is_killed_while_it_runs(
 
 
 @POSTGRES
-async def test_a_stopped_worker_finds_its_lease_lost(
+async def test_a_suspended_worker_loses_its_lease_and_changes_nothing(
     processes: Processes, migrated_db_url: str, gate: Path
 ) -> None:
-    """SIGSTOP past the lease: another finishes the job; what the first does after SIGCONT changes nothing."""
+    """SIGSTOP past the lease: another worker completes the job. After SIGCONT the first takes new jobs."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
-    async with Client(server.target, user="ana") as client, client.console() as desk:
+    first = load.start_worker(processes, server.target, "first")
+    async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.wait_for_event("at gate")
         first.signal(signal.SIGSTOP)
-        # The stopped one's stream stands, and it has more room: it must not be preferred for that.
-        second = load.worker(processes, server.target, "second", "--capacity", "1")
+        # The stream of the suspended worker is still open, with more free capacity; it must not be preferred.
+        second = load.start_worker(processes, server.target, "second", "--capacity", "1")
         again = await second.wait_for_event("runs")
         gate.touch()
-        await (await anext(desk.prompts())).answer("eins")
+        await (await anext(console.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
         before = await read(client, run.job_id)
 
@@ -102,7 +106,7 @@ async def test_a_stopped_worker_finds_its_lease_lost(
         stopped = await first.wait_for_event("stopped")
         assert stopped["token"] == lost["token"] < again["token"]
         assert not first.events("done")
-        # It is of use again: it takes the next job.
+        # It takes the next job.
         await second.terminate()
         other = await client.start("story", {"keys": []})
         assert await other.result() == {}
@@ -111,21 +115,21 @@ async def test_a_stopped_worker_finds_its_lease_lost(
         check_all([before, await read(client, other.job_id)], history_of([first, second]))
 
 
-async def test_writes_under_an_old_token_are_refused(
+async def test_writes_with_an_old_fencing_token_are_refused(
     processes: Processes, migrated_db_url: str, gate: Path, tmp_path: Path
 ) -> None:
-    """A raw worker without heartbeats, stopped past its lease: each of its writes is refused by name,
-    while another worker holds the job and after its end."""
+    """A raw worker is suspended past its lease. Each of its writes is refused with LEASE_LOST, while another
+    worker holds the job and after the job has ended."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
     gates = [str(gate), str(tmp_path / "second gate")]
     old = processes.module("old", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
-    async with Client(server.target, user="ana") as client, client.console() as desk:
+    async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one"]})
         lost = await old.wait_for_event("leased")
         old.signal(signal.SIGSTOP)
-        new = load.worker(processes, server.target, "new")
+        new = load.start_worker(processes, server.target, "new")
         assert (await new.wait_for_event("runs"))["token"] > lost["token"]
-        prompt = await anext(desk.prompts())
+        prompt = await anext(console.prompts())
         before = await read(client, run.job_id)
         gate.touch()
         old.signal(signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""A processes for the examples' processes; what they wrote is shown when a test fails."""
+"""Processes for tests of the examples. When a test fails, its report shows their output."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.processes import Processes
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Starts processes, and ends them all."""
+    """Starts processes, and ends them after the test."""
     processes = Processes(tmp_path)
     try:
         yield processes
@@ -26,10 +26,10 @@ def database(tmp_path: Path) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
-    """Show what the processes wrote."""
+    """Add the output of the processes to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
-        for actor in item.funcargs.values():
-            if isinstance(actor, Processes):
-                report.sections.append(("processes", actor.story()))
+        for value in item.funcargs.values():
+            if isinstance(value, Processes):
+                report.sections.append(("processes", value.story()))
     return report

@@ -1,7 +1,7 @@
 """A worker that is killed at a step: `python -m tests.examples.dying PROGRAM before|after KEY`.
 
-It runs the program as it is. The step's function is called and, `after`, its checkpoint is committed;
-then the process is gone, as by `kill -9` from outside.
+It runs the program unchanged. After the function of the step has run, the process kills itself: with
+`before`, before it sends the checkpoint, with `after`, once the checkpoint is committed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ send = Lease.send
 
 
 async def send_or_die(lease: Lease, name: str, request: Any) -> Any:
-    """As `Lease.send`, but for the one checkpoint."""
-    this = name == "save_checkpoint" and request.key == KEY
-    if this and MOMENT == "before":
+    """Send a request as `Lease.send` does, and die at the checkpoint of the step."""
+    is_the_checkpoint = name == "save_checkpoint" and request.key == KEY
+    if is_the_checkpoint and MOMENT == "before":
         os.kill(os.getpid(), signal.SIGKILL)
     reply = await send(lease, name, request)
-    if this:
+    if is_the_checkpoint:
         os.kill(os.getpid(), signal.SIGKILL)
     return reply
 

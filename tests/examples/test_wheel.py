@@ -1,4 +1,4 @@
-"""The demo plays from the wheel as from the checkout: the same files, the same story."""
+"""The demo runs from an installed wheel as it runs from a checkout."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 RUN = "from askback.cli import main; main()"
 
 
-async def test_the_demo_plays_from_an_installed_wheel(processes: Processes, tmp_path: Path) -> None:
-    """The examples are in it, tests apart; from there one is played to its end."""
+async def test_the_demo_runs_from_an_installed_wheel(processes: Processes, tmp_path: Path) -> None:
+    """The wheel has the examples without their tests; one of them runs to its end."""
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
     process = await asyncio.create_subprocess_exec(*build)
     assert await process.wait() == 0

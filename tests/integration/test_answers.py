@@ -1,4 +1,4 @@
-"""AnswerPrompt and ListAnswers: every verdict, its status, its repeats, and the audit."""
+"""AnswerPrompt and ListAnswers: every result with its status, replays, and the audit."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.support.streams import ABSENT_ID
 EXACT = '{"why": "é\\u00e9",  "n": 9007199254740993}'
 
 
-async def test_values_are_kept_exactly(world: ServiceWorld) -> None:
+async def test_the_values_of_an_answer_are_stored_exactly(world: ServiceWorld) -> None:
     prompt = await world.create_prompt(form())
     said = answer(prompt, "a", RESPOND, values_json=EXACT, comment="so be it")
     result = (await world.hitl.AnswerPrompt(said)).result
@@ -42,7 +42,7 @@ async def test_values_are_kept_exactly(world: ServiceWorld) -> None:
     assert EXACT in job.result_json
 
 
-async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: ServiceWorld) -> None:
+async def test_a_repeated_answer_id_returns_the_first_result(world: ServiceWorld) -> None:
     prompt = await world.create_prompt(form())
     invalid = answer(prompt, "bad", RESPOND, values_json='{"n": "x"}')
     stale = answer(prompt, "old", RESPOND, revision=7, values_json='{"n": 1}')
@@ -83,7 +83,7 @@ async def test_other_content_under_an_answer_id_is_refused(lite: ServiceWorld) -
     await expect_refusal(other, "ALREADY_EXISTS", "ID_REUSED")
 
 
-async def test_the_loser_is_told_the_winner(world: ServiceWorld) -> None:
+async def test_a_losing_answer_reports_the_winner(world: ServiceWorld) -> None:
     prompt = await world.create_prompt()
     bob = world.as_user("bob")
     await bob.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
@@ -99,7 +99,7 @@ async def test_the_loser_is_told_the_winner(world: ServiceWorld) -> None:
     assert (won.answer.answer_id, won.answer.user_id, won.actor) == ("first", "bob", "bob")
 
 
-async def test_a_stale_answer_gets_the_prompt_as_it_is_now(world: ServiceWorld) -> None:
+async def test_a_stale_answer_returns_the_current_prompt(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     before = await world.ask(lease, "k", confirm("one"))
     after = await world.amend(lease, "k", "two")
@@ -141,7 +141,7 @@ def content_of_kind(kind: str) -> prompts.PromptContent:
 
 
 @pytest.mark.parametrize(("kind", "decision", "fields", "wrong"), WRONG)
-async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
+async def test_an_invalid_answer_names_its_field_and_leaves_the_prompt_open(
     lite: ServiceWorld, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
 ) -> None:
     prompt = await lite.create_prompt(content_of_kind(kind))
@@ -182,7 +182,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "field"), BAD)
-async def test_a_request_that_is_wrong_in_itself_is_not_kept(
+async def test_a_malformed_answer_is_not_recorded(
     lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
     prompt = await lite.create_prompt()
@@ -198,7 +198,7 @@ async def test_a_request_that_is_wrong_in_itself_is_not_kept(
     assert (await lite.hitl.AnswerPrompt(answer(prompt))).result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
-async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: ServiceWorld) -> None:
+async def test_an_answer_may_name_its_prompt_by_job_and_key(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "a key")
     request = answer(asked)
@@ -209,7 +209,7 @@ async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: ServiceWorld)
 @pytest.mark.parametrize(
     "where", [{"prompt_id": ABSENT_ID}, {"prompt_id": "x"}, {"job_id": ABSENT_ID, "key": "k"}]
 )
-async def test_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
+async def test_answering_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
     names = dict(where)
     request = pb.AnswerPromptRequest(answer_id="a", revision=1, decision=ACCEPT, **where)
     await expect_refusal(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
@@ -228,7 +228,7 @@ async def test_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[st
             await expect_refusal(call(message(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
 
 
-async def test_the_audit_has_pages(world: ServiceWorld) -> None:
+async def test_the_audit_of_answers_has_pages(world: ServiceWorld) -> None:
     prompt = await world.create_prompt()
     for i in range(5):
         await expect_refusal(
@@ -276,12 +276,12 @@ async def test_too_many_submissions_are_refused(lite: ServiceWorld, monkeypatch:
         limit="submissions_per_prompt",
         value="2",
     )
-    # A repeat is no new one.
+    # A replay does not count as another submission.
     await expect_refusal(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=2)), "ABORTED", "PROMPT_STALE")
 
 
 async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: ServiceWorld) -> None:
-    # Statuses travel in trailers, which clients cap at 8 KiB: the result goes, its content may not.
+    # Clients limit trailers to 8 KiB: the status includes the result, but may omit its content.
     prompt = await lite.create_prompt(confirm(body="x" * 400_000))
     found = await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, revision=4)), "ABORTED", "PROMPT_STALE"
@@ -312,7 +312,7 @@ async def test_a_claim_keeps_others_from_answering(world: ServiceWorld) -> None:
     assert not free.claimed_by
     assert not free.HasField("claim_expire_time")
     assert (await world.hitl.ReleasePrompt(release)).prompt == free
-    # Nothing was kept under the answer_id that the claim refused.
+    # Nothing was stored under the answer_id that was refused because of the claim.
     assert not (await world.hitl.AnswerPrompt(answer(prompt))).result.replayed
     closed = {"prompt_id": prompt.prompt_id, "state": "ANSWERED"}
     await expect_refusal(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)
@@ -326,7 +326,7 @@ async def test_a_claim_lasts_a_second_to_a_day(lite: ServiceWorld, duration: flo
     assert set(found.violations) == {"duration"}
 
 
-async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: ServiceWorld) -> None:
+async def test_cancel_withdraws_an_open_prompt_and_the_job_continues(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     prompt = await world.ask(lease, "k")
     request = pb.CancelPromptRequest(job_id=lease.job.job_id, key="k", reason="found out")

@@ -1,4 +1,4 @@
-"""A validator that refuses an accepted answer asks the person again; nothing fails three times alike."""
+"""A validator that refuses an accepted answer asks the person again, at most three times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def again(job: Job, name: str) -> object:
 
 
 def register(function: Callable[[Job], Awaitable[object]]) -> str:
-    """A job function of one test."""
+    """Register a job function of one test; returns its name."""
     SCRIPTS[function.__name__] = function
     return function.__name__
 
@@ -94,7 +94,9 @@ CASES: dict[str, tuple[Any, Any, Any, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_the_person_is_asked_again_with_the_reason_and_the_values(human: Human, case: str) -> None:
+async def test_a_refused_answer_is_asked_again_with_the_reason_and_the_values(
+    human: Human, case: str
+) -> None:
     form, bad, good, reason = CASES[case]
 
     @register
@@ -122,7 +124,7 @@ async def test_the_person_is_asked_again_with_the_reason_and_the_values(human: H
     } == values
 
 
-async def test_after_the_third_refusal_the_job_fails_once(human: Human) -> None:
+async def test_the_third_refusal_fails_the_job_once(human: Human) -> None:
     @register
     async def stubborn(job: Job) -> object:
         return await job.ask("When?", Trip, key="k")
@@ -150,8 +152,8 @@ async def test_a_preview_keeps_the_edits_of_the_refused_round(human: Human) -> N
     assert human.prompts[1].contents[0].text == "new a"
 
 
-async def test_a_no_to_the_second_question_is_a_no(human: Human) -> None:
-    """Nothing of the refused yes is left."""
+async def test_rejecting_the_second_question_declines_the_first(human: Human) -> None:
+    """The result contains nothing of the refused acceptance."""
 
     @register
     async def decides(job: Job) -> object:
@@ -174,7 +176,7 @@ async def test_a_no_to_the_second_question_is_a_no(human: Human) -> None:
     assert await run.result() == [False, None, {}, "no more", True, "enough"]
 
 
-async def test_silence_after_a_refusal_is_what_it_always_is(human: Human, clock: Clock) -> None:
+async def test_an_expiry_after_a_refusal_expires_the_question(human: Human, clock: Clock) -> None:
     @register
     async def waits(job: Job) -> object:
         try:
@@ -190,7 +192,7 @@ async def test_silence_after_a_refusal_is_what_it_always_is(human: Human, clock:
     assert await run.result() == "k#2"
 
 
-async def test_a_default_that_does_not_fit_fails_once_and_asks_nobody(human: Human, clock: Clock) -> None:
+async def test_a_default_that_does_not_fit_fails_once_without_asking(human: Human, clock: Clock) -> None:
     class Odd(BaseModel):
         n: Annotated[int, AfterValidator(_even)] = 1
 
@@ -212,7 +214,7 @@ async def test_a_default_that_does_not_fit_fails_once_and_asks_nobody(human: Hum
     assert (human.seen, (await run.job()).attempt) == (["k"], 1)
 
 
-async def test_a_validator_that_breaks_fails_the_job_once(human: Human) -> None:
+async def test_a_validator_that_raises_unexpectedly_fails_the_job_once(human: Human) -> None:
     def fail_at_two(value: int) -> int:
         return {1: 1}[value]
 
@@ -227,9 +229,7 @@ async def test_a_validator_that_breaks_fails_the_job_once(human: Human) -> None:
     assert (human.seen, (await run.job()).attempt) == (["k"], 1)
 
 
-async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
-    human: Human, clock: Clock
-) -> None:
+async def test_a_later_run_gets_both_answers_when_the_reason_is_reworded(human: Human, clock: Clock) -> None:
     runs: list[int] = []
 
     def picky(value: int) -> int:
@@ -256,7 +256,7 @@ async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
     assert (human.seen, runs) == (["k", "k#2"], [1, 2])
 
 
-async def test_a_key_that_leaves_no_room_for_a_second_question_names_what_was_refused(human: Human) -> None:
+async def test_a_key_too_long_for_a_second_question_names_the_refused_value(human: Human) -> None:
     key = "k" * 199
 
     @register
@@ -273,7 +273,7 @@ async def test_a_key_that_leaves_no_room_for_a_second_question_names_what_was_re
 
 @pytest.mark.parametrize("reworded", [False, True])
 async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server, reworded: bool) -> None:
-    """The reason may be worded otherwise in the new job; another question asks people, in every round."""
+    """In the new job the reason may be worded differently, but another question is asked, in any round."""
     runs: list[str] = []
 
     def picky(value: int) -> int:

@@ -1,4 +1,4 @@
-"""The errors that people meet most, as screens: one line or two, in our words, each thing said once."""
+"""The most frequent errors as screens: one line or two, in our words and without repetition."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ AGO = re.compile(r"(\d+ s ago|just now) \([^)]*\)")
 
 
 def screen(done: CommandResult, **names: object) -> tuple[int, str]:
-    """Exit code and stderr, with what differs from run to run under its name: `{port}`."""
+    """Exit code and stderr. Values that differ between runs are replaced by their name: `{port}`."""
     text = done.err
     for name, value in names.items():
         text = text.replace(str(value), "{" + name + "}")
@@ -36,7 +36,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIterator[Shell]:
-    """A shell for a server with TLS and tokens."""
+    """Runs commands against a server with TLS and tokens."""
     authority.server().put(tmp_path)
     (tmp_path / "ca.crt").write_bytes(authority.pem)
     (tmp_path / "other.crt").write_bytes(Authority("a stranger").pem)
@@ -53,7 +53,7 @@ async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIt
 
 
 async def _process(shell: Shell, *words: str) -> CommandResult:
-    """`askback` in a process of its own: one that is forked has gRPC already, and its log with it."""
+    """Run `askback` in a new process: a forked one has gRPC loaded already, with its log."""
     process = await asyncio.create_subprocess_exec(
         ASKBACK,
         *words,
@@ -66,7 +66,7 @@ async def _process(shell: Shell, *words: str) -> CommandResult:
     return CommandResult(process.returncode or 0, out.decode(), err.decode())
 
 
-async def test_nothing_listens(shell: Shell) -> None:
+async def test_the_error_says_that_nothing_listens(shell: Shell) -> None:
     port = quiet_port()
     assert screen(await shell.run("job", "ls", "--server", f"127.0.0.1:{port}"), port=port) == (
         7,
@@ -75,7 +75,7 @@ async def test_nothing_listens(shell: Shell) -> None:
     )
 
 
-async def test_tls_and_tokens(secure: Shell) -> None:
+async def test_errors_say_which_tls_option_or_token_is_missing(secure: Shell) -> None:
     port = secure.environment["ASKBACK_SERVER"].rpartition(":")[2]
     ca = ("--ca", "ca.crt")
     for words, expected in (
@@ -122,7 +122,7 @@ async def test_tls_and_tokens(secure: Shell) -> None:
     assert "does not speak TLS" not in doctor.out
 
 
-async def test_a_port_in_use(shell: Shell) -> None:
+async def test_serve_reports_a_port_in_use(shell: Shell) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -134,7 +134,9 @@ async def test_a_port_in_use(shell: Shell) -> None:
     )
 
 
-async def test_what_is_not_there_or_is_over(lite: ServiceWorld, shell: Shell) -> None:
+async def test_errors_name_unknown_ids_wrong_choices_and_late_answers(
+    lite: ServiceWorld, shell: Shell
+) -> None:
     """An unknown job or prompt, a wrong choice, and an answer that came too late."""
     [job] = [await lite.create()]
     choice = prompts.SingleInput(options=[prompts.Option(value=value) for value in ("staging", "production")])
@@ -203,7 +205,7 @@ async def test_what_is_not_there_or_is_over(lite: ServiceWorld, shell: Shell) ->
         assert screen(await shell.run(*words)) == expected, words
 
 
-async def test_databases_that_cannot_be_used(shell: Shell) -> None:
+async def test_serve_reports_databases_that_cannot_be_used(shell: Shell) -> None:
     port = quiet_port()
     away = f"postgresql://ana:secret@127.0.0.1:{port}/askback"
     refused = "connection refused: see that PostgreSQL runs there, and that the database URL is right\n"
@@ -241,7 +243,7 @@ async def test_databases_that_cannot_be_used(shell: Shell) -> None:
         assert screen(await shell.run(*words), port=port) == expected, words
 
 
-async def test_another_server_in_its_place(shell: Shell) -> None:
+async def test_the_error_names_a_web_server_on_the_port(shell: Shell) -> None:
     """A web server on the port."""
 
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

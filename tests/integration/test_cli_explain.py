@@ -1,4 +1,4 @@
-"""`askback explain`: who can answer, what happened, what the deadline does, what to type."""
+"""`askback explain`: who can answer, what happened, what the deadline does, and which command helps."""
 
 import json
 import re
@@ -35,15 +35,15 @@ async def _explain(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
     return text, (await shell.ok("explain", job_id, *words, "--json")).json
 
 
-async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
-    """Everybody, or who is named; the command is that of somebody who may."""
-    everybody = await lite.create_prompt(confirm("Deploy?"))
-    text, found = await _explain(shell, everybody.job_id)
+async def test_explain_says_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
+    """All users or those named in the audience. The suggested command works for a user who may answer."""
+    open_to_all = await lite.create_prompt(confirm("Deploy?"))
+    text, found = await _explain(shell, open_to_all.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
     assert asked["commands"] == [
-        f"askback inbox approve {everybody.prompt_id}",
-        f"askback inbox reject {everybody.prompt_id}",
+        f"askback inbox approve {open_to_all.prompt_id}",
+        f"askback inbox reject {open_to_all.prompt_id}",
     ]
     assert "everyone with the console role in default; admins too" in text
     named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))
@@ -60,8 +60,8 @@ async def test_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
 
 
-async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None:
-    """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
+async def test_the_command_of_explain_unblocks_the_job(lite: ServiceWorld, shell: Shell) -> None:
+    """A user outside the audience runs the command unchanged: its --group option puts the user into it."""
     asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3
@@ -72,7 +72,7 @@ async def test_the_command_unblocks_it(lite: ServiceWorld, shell: Shell) -> None
     assert (await lite.job(asked.job_id)).state == COMPLETED
 
 
-async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_suggests_answer_for_a_form(lite: ServiceWorld, shell: Shell) -> None:
     asked = await lite.create_prompt(form())
     _, found = await _explain(shell, asked.job_id)
     assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
@@ -98,7 +98,7 @@ async def test_a_form_wants_values(lite: ServiceWorld, shell: Shell) -> None:
     ],
     ids=["expire", "fail", "default"],
 )
-async def test_what_the_deadline_does(
+async def test_explain_says_what_the_deadline_does(
     lite: ServiceWorld, shell: Shell, content: dict[str, Any], action: str, words: str
 ) -> None:
     leased = await lite.lease_new_job()
@@ -115,8 +115,8 @@ async def test_what_the_deadline_does(
     assert found["summary"] == "waits for people: 2 questions must be answered"
 
 
-async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: Shell) -> None:
-    """From the events and the audit: with what was said, and why it was refused."""
+async def test_explain_lists_claims_answers_and_refusals(lite: ServiceWorld, shell: Shell) -> None:
+    """Read from events and audit, with the answers and the reasons of refusals."""
     leased = await lite.lease_new_job()
     prompt = await lite.ask(leased, "how", form("How many?"))
     bob = lite.as_user("bob")
@@ -142,8 +142,8 @@ async def test_who_claimed_answered_and_was_refused(lite: ServiceWorld, shell: S
     assert re.search(r"claimed\s+by eve; the claim ends in 10 min \(.*\), until then no one else", text)
 
 
-async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) -> None:
-    """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
+async def test_explain_describes_jobs_that_do_not_wait_for_people(lite: ServiceWorld, shell: Shell) -> None:
+    """Queued, in backoff, running, asked to stop, ended: what the job waits for, and a command."""
     job_id = (await lite.create("refund", max_attempts=2)).job_id
     text, found = await _explain(shell, job_id)
     assert "for a worker: start one for the job type 'refund'" in text
@@ -169,7 +169,7 @@ async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) 
     assert "it was asked to stop" in text
 
 
-async def test_a_job_that_is_not_there(shell: Shell) -> None:
+async def test_explain_reports_an_unknown_job(shell: Shell) -> None:
     done = await shell.run("explain", ABSENT_ID, "--json")
     assert done.code == 3
     assert json.loads(done.err)["error"]["reason"] == "ERROR_REASON_JOB_NOT_FOUND"

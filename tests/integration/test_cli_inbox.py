@@ -1,4 +1,4 @@
-"""`askback inbox` against a real service: every outcome by sentence and exit code."""
+"""`askback inbox` against a real service: the sentence and exit code of every outcome."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ async def _answers(world: ServiceWorld, prompt_id: str) -> list[prompts.AnswerRe
     return list((await world.hitl.ListAnswers(hitl.ListAnswersRequest(prompt_id=prompt_id))).answers)
 
 
-async def test_the_queue(lite: ServiceWorld, shell: Shell) -> None:
-    """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
+async def test_inbox_ls_sorts_and_filters_the_queue(lite: ServiceWorld, shell: Shell) -> None:
+    """Sorted by priority, deadline and age; without prompts for others; narrowed by filters."""
     old = await lite.create_prompt(confirm("Old"))
     soon = await lite.create_prompt(confirm("Soon", timeout=seconds(3_600)))
     high = await lite.create_prompt(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
@@ -68,8 +68,8 @@ async def test_the_queue(lite: ServiceWorld, shell: Shell) -> None:
     assert cut.err.startswith("3 open, 1 shown; --limit 0 lists all")
 
 
-async def test_the_queue_goes_on_over_pages(lite: ServiceWorld, shell: Shell) -> None:
-    """More than one page holds is listed all the same, each once."""
+async def test_inbox_ls_lists_all_pages(lite: ServiceWorld, shell: Shell) -> None:
+    """Prompts of several pages are all listed, each once."""
     asked = {(await lite.create_prompt(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
     listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
     ids = [line["promptId"] for line in listed.lines]
@@ -79,7 +79,7 @@ async def test_the_queue_goes_on_over_pages(lite: ServiceWorld, shell: Shell) ->
     assert [line["promptId"] for line in part.lines] == ids[:120]
 
 
-async def test_watch(lite: ServiceWorld, shell: Shell) -> None:
+async def test_inbox_ls_watch_prints_changes(lite: ServiceWorld, shell: Shell) -> None:
     first = await lite.create_prompt(confirm("First"))
     for options in ([], ["--json"]):
         watching = await shell.start("inbox", "ls", "--watch", *options)
@@ -111,8 +111,10 @@ async def test_watch(lite: ServiceWorld, shell: Shell) -> None:
     assert first.prompt_id
 
 
-async def test_show_in_any_state_with_the_audit(lite: ServiceWorld, shell: Shell) -> None:
-    """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
+async def test_inbox_show_prints_prompts_in_any_state_with_their_audit(
+    lite: ServiceWorld, shell: Shell
+) -> None:
+    """By id or JOB/KEY. The audit includes refused answers, even one with invalid JSON."""
     prompt = await lite.create_prompt(form("How many?"))
     name = f"{prompt.job_id}/{prompt.key}"
     for number, values in enumerate(('{"n": "x"}', "no json")):
@@ -141,7 +143,7 @@ async def test_show_in_any_state_with_the_audit(lite: ServiceWorld, shell: Shell
         assert (await shell.run("inbox", "show", missing)).code == 3
 
 
-async def test_answer_by_options(lite: ServiceWorld, shell: Shell) -> None:
+async def test_inbox_answer_takes_values_as_options(lite: ServiceWorld, shell: Shell) -> None:
     prompt = await lite.create_prompt(form())
     refused = await shell.run("inbox", "answer", prompt.prompt_id, "--values", '{"why": 3}')
     assert refused.code == 2
@@ -179,7 +181,7 @@ async def test_answer_by_options(lite: ServiceWorld, shell: Shell) -> None:
         (["--decision", "perhaps"], "perhaps"),
     ],
 )
-async def test_what_cannot_be_an_answer_is_not_sent(
+async def test_an_impossible_answer_is_not_sent(
     lite: ServiceWorld, shell: Shell, words: list[str], said: str
 ) -> None:
     prompt = await lite.create_prompt(form())
@@ -189,7 +191,7 @@ async def test_what_cannot_be_an_answer_is_not_sent(
     assert await _answers(lite, prompt.prompt_id) == []
 
 
-async def test_edits(lite: ServiceWorld, shell: Shell) -> None:
+async def test_inbox_answer_sends_edits(lite: ServiceWorld, shell: Shell) -> None:
     part = prompts.PromptPart(content_id="notes", title="Notes", text="old", editable=True)
     prompt = await lite.create_prompt(confirm("Right?", kind="preview", contents=[part]))
     (shell.home / "notes.md").write_text("new\n")
@@ -199,8 +201,8 @@ async def test_edits(lite: ServiceWorld, shell: Shell) -> None:
     assert [(e.content_id, e.text) for e in stored.answer.edits] == [("notes", "new\n")]
 
 
-async def test_the_loser_is_told_the_winner(lite: ServiceWorld, shell: Shell) -> None:
-    """4, with who and when, in words and in JSON."""
+async def test_inbox_answer_reports_the_winner_to_the_loser(lite: ServiceWorld, shell: Shell) -> None:
+    """Exit code 4 with the winner and the time, as text and as JSON."""
     prompt = await lite.create_prompt()
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
     late = await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept")
@@ -214,7 +216,7 @@ async def test_the_loser_is_told_the_winner(lite: ServiceWorld, shell: Shell) ->
     assert record["error"]["prompt"]["resolution"]["answer"]["userId"] == "bob"
 
 
-async def test_stale_claimed_expired_unknown_and_no_server(lite: ServiceWorld, shell: Shell) -> None:
+async def test_each_refusal_of_an_answer_has_its_exit_code(lite: ServiceWorld, shell: Shell) -> None:
     lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "k", confirm("First wording"))
     await lite.amend(lease, "k", "Second wording")
@@ -233,12 +235,12 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: ServiceWorld, s
     assert (await shell.run("inbox", "answer", ABSENT_ID, "--decision", "accept")).code == 3
     away = await shell.run(
         "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
-    )  # nobody may listen on port 1
+    )  # nothing listens on port 1
     assert away.code == 7
 
 
-async def test_approve_and_reject_each_prompt_named(lite: ServiceWorld, shell: Shell) -> None:
-    """A result for each; what fails does not stop the others, and is the exit code."""
+async def test_approve_and_reject_answer_each_named_prompt(lite: ServiceWorld, shell: Shell) -> None:
+    """One result for each. A failure does not stop the others and sets the exit code."""
     first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
     words = ["inbox", "approve", first.prompt_id, second.prompt_id, ABSENT_ID, first.prompt_id]
@@ -262,7 +264,7 @@ async def test_approve_and_reject_each_prompt_named(lite: ServiceWorld, shell: S
 async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided(
     lite: ServiceWorld, shell: Shell
 ) -> None:
-    """`reject ID "too late"`: the reason is no second prompt."""
+    """`reject ID "too late"`: the reason is not taken as a second prompt."""
     prompt = await lite.create_prompt(confirm())
     done = await shell.run("inbox", "reject", prompt.prompt_id, "too late", "--yes")
     assert done.code == 2
@@ -274,7 +276,9 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-async def test_yes_is_never_implied(lite: ServiceWorld, shell: Shell, verb: str, options: list[str]) -> None:
+async def test_answering_without_a_terminal_requires_yes_or_revision(
+    lite: ServiceWorld, shell: Shell, verb: str, options: list[str]
+) -> None:
     prompt = await lite.create_prompt()
     done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
     assert done.code == 2
@@ -285,8 +289,8 @@ async def test_yes_is_never_implied(lite: ServiceWorld, shell: Shell, verb: str,
     assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
 
 
-async def test_next_answers_and_goes_on(lite: ServiceWorld, shell: Shell) -> None:
-    """The most urgent first; others' claims are passed by; what is skipped is given back."""
+async def test_inbox_next_answers_one_prompt_after_the_other(lite: ServiceWorld, shell: Shell) -> None:
+    """The most urgent prompt first, without those claimed by others. Skipped ones are released."""
     low = await lite.create_prompt(confirm("Low"))
     high = await lite.create_prompt(confirm("High", priority=9))
     taken = await lite.create_prompt(confirm("Taken", priority=99))
@@ -302,8 +306,8 @@ async def test_next_answers_and_goes_on(lite: ServiceWorld, shell: Shell) -> Non
     assert (await lite.prompt(low.prompt_id)).claimed_by == ""
 
 
-async def test_next_claims_while_the_person_reads(lite: ServiceWorld, shell: Shell) -> None:
-    """And gives it back when the input ends."""
+async def test_inbox_next_claims_while_the_person_reads(lite: ServiceWorld, shell: Shell) -> None:
+    """It releases the claim when the input ends."""
     prompt = await lite.create_prompt(confirm("Only"))
     running = await shell.start("inbox", "next")
     await running.result()
@@ -311,7 +315,7 @@ async def test_next_claims_while_the_person_reads(lite: ServiceWorld, shell: She
     assert (await shell.ok("inbox", "next", "--kind", "other")).out == "nothing waits for you\n"
 
 
-async def test_completion_has_titles(lite: ServiceWorld, shell: Shell) -> None:
+async def test_completed_prompt_ids_show_titles(lite: ServiceWorld, shell: Shell) -> None:
     prompt = await lite.create_prompt(confirm("Deploy\x1b[2J 1.4?"))
     line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
     found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)

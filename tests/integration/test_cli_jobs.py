@@ -1,4 +1,4 @@
-"""`askback job …` against a real service, by exit code and output."""
+"""`askback job …` against a real service: exit codes and output."""
 
 import asyncio
 import json
@@ -32,8 +32,8 @@ async def _fail(world: ServiceWorld, leased: workers.LeasedJob, code: str, messa
     )
 
 
-async def test_start_takes_the_input_in_every_way(lite: ServiceWorld, shell: Shell) -> None:
-    """Inline, file, stdin and pairs give the same input; stdout is the id alone."""
+async def test_job_start_takes_input_from_text_file_stdin_and_pairs(lite: ServiceWorld, shell: Shell) -> None:
+    """Inline, file, stdin and pairs give the same input. stdout has only the id."""
     (shell.home / "in.json").write_text('{"order": "A-17", "days": 41}')
     ways = [
         await shell.ok("job", "start", "refund", "--input", '{"order": "A-17", "days": 41}'),
@@ -47,7 +47,7 @@ async def test_start_takes_the_input_in_every_way(lite: ServiceWorld, shell: She
         assert json.loads(job.input_json) == {"order": "A-17", "days": 41}
 
 
-async def test_start_passes_all_it_is_told(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_start_sends_every_option(lite: ServiceWorld, shell: Shell) -> None:
     words = ["job", "start", "t", "--label", "team=core", "--label", "x=a=b", "--priority", "7"]
     words += ["--max-attempts", "5", "--retention", "2d", "--request-id", "r-1"]
     first = await shell.ok(*words)
@@ -63,7 +63,7 @@ async def test_start_passes_all_it_is_told(lite: ServiceWorld, shell: Shell) -> 
 
 
 @pytest.mark.parametrize(("end", "code"), [("complete", 0), ("fail", 5), ("cancel", 5)], ids=lambda v: str(v))
-async def test_wait_ends_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: str, code: int) -> None:
+async def test_job_wait_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: str, code: int) -> None:
     waiting = await shell.start("job", "start", "t", "--wait", "--max-attempts", "1")
     [leased] = (await lite.lease()).jobs
     if end == "complete":
@@ -83,8 +83,8 @@ async def test_wait_ends_as_the_job_ends(lite: ServiceWorld, shell: Shell, end: 
         assert "cancelled" in done.err
 
 
-async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
-    """Newest first; each filter narrows; a limit says that there is more."""
+async def test_job_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
+    """Newest first; each filter narrows; with a limit the output says that there are more."""
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
 
@@ -113,7 +113,7 @@ async def test_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
     assert table[1].split()[:3] == ["queued", "b", ids[2][-6:]]
 
 
-async def test_show_tells_the_job_and_its_prompts(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_show_prints_the_job_and_its_prompts(lite: ServiceWorld, shell: Shell) -> None:
     leased = await lite.lease_new_job(input_json='{"n": 9007199254740993}', labels={"team": "core"})
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt, comment="checked"))
@@ -129,8 +129,8 @@ async def test_show_tells_the_job_and_its_prompts(lite: ServiceWorld, shell: She
         assert words in text
 
 
-async def test_cancel_and_retry(lite: ServiceWorld, shell: Shell) -> None:
-    """A job that nobody holds ends at once, a held one is asked; only ended ones are retried."""
+async def test_job_cancel_and_retry_follow_the_state(lite: ServiceWorld, shell: Shell) -> None:
+    """Cancel ends a job without a holder and asks the holder of another. Only ended jobs are retried."""
     job_id = (await lite.create()).job_id
     assert (await shell.run("job", "retry", job_id)).code == 4
     assert (await shell.ok("job", "cancel", job_id, "--reason", "enough")).out == f"{job_id} is cancelled\n"
@@ -144,8 +144,8 @@ async def test_cancel_and_retry(lite: ServiceWorld, shell: Shell) -> None:
     assert (await shell.run("job", "cancel", leased.job.job_id)).code == 4
 
 
-async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None:
-    """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
+async def test_job_watch_prints_every_event(lite: ServiceWorld, shell: Shell) -> None:
+    """With --json the contract's events, otherwise one line each; after a seq only newer ones."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
@@ -190,8 +190,8 @@ async def test_watch_tells_every_event(lite: ServiceWorld, shell: Shell) -> None
     assert len((await shell.ok("job", "watch", job_id, "--after-seq", "4")).out.splitlines()) == 2
 
 
-async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shell) -> None:
-    """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
+async def test_job_watch_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell) -> None:
+    """Exit code 5 for a failure and for a deletion; for a job without a worker the code of the answer."""
     leased = await lite.lease_new_job(max_attempts=1)
     await _fail(lite, leased, "Empty", "no money")
     failed = await shell.run("job", "watch", leased.job.job_id)
@@ -207,19 +207,19 @@ async def test_watch_is_worth_the_end_of_the_job(lite: ServiceWorld, shell: Shel
     assert (await shell.run("job", "watch", yes.job_id)).code == 0
     timed = confirm("Deploy?")
     timed.timeout.FromMilliseconds(100)
-    nobody = await lite.create_prompt(timed)
-    assert (await shell.run("job", "watch", nobody.job_id)).code == 6
+    expiring = await lite.create_prompt(timed)
+    assert (await shell.run("job", "watch", expiring.job_id)).code == 6
 
 
-async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
-    """2 usage, 3 not found, 7 no server; with --json the error is an object on stderr."""
+async def test_each_kind_of_refusal_has_its_exit_code(lite: ServiceWorld, shell: Shell) -> None:
+    """2 for usage, 3 for not found, 7 for no server. With --json the error is an object on stderr."""
     assert (await shell.run("job", "start", "t", "--input", "{")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "NaN")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "[1]", "a=b")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
     assert (await shell.run("job", "ls", "--label", "x")).code == 2
     assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
-    # Read when Python starts.
+    # Python reads this file when it starts.
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     unread = await asyncio.create_subprocess_exec(
         ASKBACK, "ask", "Größe?", env={**shell.environment, **ascii_only}, stderr=asyncio.subprocess.PIPE
@@ -246,7 +246,7 @@ async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
     assert json.loads(as_json.err)["error"]["exit"] == 7
 
 
-async def test_an_interrupt_leaves_the_job(lite: ServiceWorld, shell: Shell) -> None:
+async def test_an_interrupt_of_the_command_leaves_the_job_running(lite: ServiceWorld, shell: Shell) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         waiting = await shell.start("job", "start", "t", "--wait")
         await waiting.wait_for_line("started", on="err")

@@ -1,4 +1,4 @@
-"""What narrows, sorts and follows `inbox ls` and `job ls`, and what `job show` says of a cancel."""
+"""Filters, sorting and --watch of `inbox ls` and `job ls`, and how `job show` describes a cancel."""
 
 import json
 import re
@@ -17,7 +17,7 @@ async def _titles(shell: Shell, *options: str) -> list[str]:
     return [line.split("\t")[2] for line in (await shell.ok("inbox", "ls", "-q", *options)).out.splitlines()]
 
 
-async def test_mine_is_what_i_hold_or_am_named_for(lite: ServiceWorld, shell: Shell) -> None:
+async def test_mine_lists_prompts_i_claimed_or_am_named_for(lite: ServiceWorld, shell: Shell) -> None:
     held = await lite.create_prompt(confirm("Held"))
     await lite.create_prompt(confirm("For anyone"))
     await lite.create_prompt(confirm("For ana", audience=audience("ana")))
@@ -29,7 +29,7 @@ async def test_mine_is_what_i_hold_or_am_named_for(lite: ServiceWorld, shell: Sh
     assert (await shell.ok("inbox", "ls", "--mine", "--limit", "1")).err.startswith("2 open, 1 shown")
 
 
-async def test_overdue_is_what_has_escalated(lite: ServiceWorld, shell: Shell) -> None:
+async def test_overdue_lists_escalated_prompts(lite: ServiceWorld, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
     late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))
     await lite.create_prompt(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
@@ -40,7 +40,7 @@ async def test_overdue_is_what_has_escalated(lite: ServiceWorld, shell: Shell) -
     assert await _titles(shell, "--overdue") == ["Late"]
 
 
-async def test_the_order_of_a_list(lite: ServiceWorld, shell: Shell) -> None:
+async def test_lists_are_sorted_by_the_chosen_order(lite: ServiceWorld, shell: Shell) -> None:
     await lite.create_prompt(confirm("b", timeout=seconds(7_200)))
     await lite.create_prompt(form("C", timeout=seconds(3_600)))
     await lite.create_prompt(confirm("a", priority=5))
@@ -60,8 +60,8 @@ async def test_the_order_of_a_list(lite: ServiceWorld, shell: Shell) -> None:
     assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
-async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
-    """As a table and lines, as lines with tabs, and as JSON; each change once."""
+async def test_job_ls_watch_prints_each_change_once(lite: ServiceWorld, shell: Shell) -> None:
+    """As a table, as lines with tabs, and as JSON. Each change is printed once."""
     first = await lite.create("refund")
     table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
     plain = await shell.start("job", "ls", "--watch")
@@ -81,8 +81,8 @@ async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
     assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
-async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: ServiceWorld, shell: Shell) -> None:
-    """Others are not told of, and those that have ended are in the table if they were asked for."""
+async def test_job_ls_watch_follows_jobs_only_in_the_chosen_state(lite: ServiceWorld, shell: Shell) -> None:
+    """Other jobs are not printed. Ended jobs are in the table only on request."""
     running = await shell.start("job", "ls", "--watch", "--state", "running")
     await running.wait_for_line("0 jobs", on="err")
     await lite.create("other")
@@ -99,7 +99,7 @@ async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: ServiceWo
         watching.kill()
 
 
-async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_show_prints_who_cancelled_and_the_progress(lite: ServiceWorld, shell: Shell) -> None:
     leased = await lite.lease_new_job("import")
     progress = job_pb2.Progress(done=3, total=10, message="reading")
     await lite.workers.ReportProgress(

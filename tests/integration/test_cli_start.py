@@ -1,4 +1,4 @@
-"""Start-up is a feature: help and completion load nothing that they do not need, and stay quick."""
+"""Start-up time: help and completion load nothing that they do not need, and stay quick."""
 
 import importlib.util
 import os
@@ -53,12 +53,12 @@ def tell():
 atexit.register(tell)
 sys.setprofile(count)
 """
-"""Counts the calls of Python and C functions: the same number in every run on one interpreter, whatever else
-the machine does. 1,000 of them take about 1 ms. Seconds are measured by `make install-figures`."""
+"""Counts the calls of Python and C functions: the same number in every run on one interpreter, whatever the
+load. 1,000 of them take about 1 ms. Seconds are measured by `make install-figures`."""
 
 
 def _run_and_count(code: str, words: list[str], environment: Mapping[str, str]) -> tuple[str, int, set[str]]:
-    """What a program writes, how many functions it calls until its end, and the packages that it loads."""
+    """Run a program; returns its output, the number of its function calls, and the packages that it loads."""
     command = [sys.executable, "-c", COUNT + code, *words]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
@@ -89,7 +89,7 @@ def test_start_up_calls_few_functions(what: str, maximum: int) -> None:
     before it hurts."""
     code = "import askback" if what == "import" else SCRIPT
     words, environment = QUICK.get(what, ([], {}))
-    _run_and_count(code, words, environment)  # compiles what was never imported
+    _run_and_count(code, words, environment)  # compiles modules that were never imported
     _, calls, _ = _run_and_count(code, words, environment)
     assert calls < maximum
 

@@ -1,4 +1,4 @@
-"""whoami, claim and release, update and delete; what `ask` prints, and what a job that waits says."""
+"""whoami, claim, release, update, delete; the output of `ask`, and of a command that waits for a job."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
-async def test_who_the_server_takes_me_for(lite: ServiceWorld, shell: Shell) -> None:
+async def test_whoami_prints_the_principal(lite: ServiceWorld, shell: Shell) -> None:
     text = (await shell.ok("whoami", "--user", "ana", "--group", "ops")).out
     rows = dict(line.split("\t") for line in text.splitlines())
     assert rows == {
@@ -50,11 +50,11 @@ async def test_who_the_server_takes_me_for(lite: ServiceWorld, shell: Shell) -> 
     assert (found["subject"], found["roles"]) == ("ana", ["client", "console", "worker"])
     record = dict(line.split("\t") for line in (await shell.ok("whoami", "-o", "tsv")).out.splitlines())
     assert (record["subject"], json.loads(record["roles"])) == (found["subject"], found["roles"])
-    # On this machine, the login name is who one is.
+    # On this machine, the login name is the user.
     assert (await shell.ok("whoami", "--json", ASKBACK_USER="", USER="eve")).json["subject"] == "eve"
 
 
-async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
+async def test_a_new_token_is_accepted_at_once_and_refused_when_revoked(
     lite_url: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokens.toml"
@@ -68,7 +68,7 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
         token = (await shell.ok("token", "add", "ana", *words)).out.strip()
 
         async def wait_for_code(code: int) -> None:
-            """Wait until the server has read the file again, as it does once a second."""
+            """Wait until the server has read the file again, which it does once a second."""
             async with asyncio.timeout(30):
                 while (await shell.run("whoami", ASKBACK_TOKEN=token)).code != code:
                     pass
@@ -80,11 +80,11 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
         assert "expireTime" in found
         await shell.ok("token", "revoke", "ana")
         await wait_for_code(8)
-        nobody = await shell.run("whoami")
-        assert (nobody.code, "send a token" in nobody.err) == (8, True)
+        without_token = await shell.run("whoami")
+        assert (without_token.code, "send a token" in without_token.err) == (8, True)
 
 
-async def test_claim_and_release(lite: ServiceWorld, shell: Shell) -> None:
+async def test_inbox_claim_and_release_hold_a_prompt(lite: ServiceWorld, shell: Shell) -> None:
     prompt = await lite.create_prompt(confirm("Pay?"))
     taken = await shell.ok("inbox", "claim", prompt.prompt_id[-6:], "--for", "1h", "--user", "ana")
     assert re.fullmatch(r"Claimed: Pay\?; the claim ends in (1 h|59 min|60 min) \(.*\)\n", taken.out)
@@ -97,7 +97,7 @@ async def test_claim_and_release(lite: ServiceWorld, shell: Shell) -> None:
     assert (await shell.run("inbox", "claim", "nowhere", "--user", "ana")).code == 3
 
 
-async def test_update_changes_what_is_named_only(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_update_changes_only_the_named_fields(lite: ServiceWorld, shell: Shell) -> None:
     job = await lite.create("refund", labels={"a": "1", "b": "2"})
     words = (
         "--label",
@@ -131,8 +131,8 @@ async def test_update_changes_what_is_named_only(lite: ServiceWorld, shell: Shel
     assert dict((await lite.job(job.job_id)).labels) == {"a": "9", "c": "3"}
 
 
-async def test_update_loses_no_label_of_another_caller(lite: ServiceWorld) -> None:
-    """Labels are replaced whole: one that was set between the read and the write stays."""
+async def test_job_update_keeps_labels_set_by_another_caller(lite: ServiceWorld) -> None:
+    """Labels are replaced as a whole. One that was set between the read and the write must stay."""
     job = await lite.create("refund", labels={"a": "1"})
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client, Client(server) as other:
@@ -152,7 +152,7 @@ async def test_update_loses_no_label_of_another_caller(lite: ServiceWorld) -> No
     assert dict((await lite.job(job.job_id)).labels) == {"a": "1", "theirs": "2", "ours": "3"}
 
 
-async def test_delete_asks_first_and_takes_finished_jobs_only(lite: ServiceWorld, shell: Shell) -> None:
+async def test_job_delete_confirms_and_accepts_only_ended_jobs(lite: ServiceWorld, shell: Shell) -> None:
     done, runs = await lite.create(), await lite.create()
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=done.job_id))
     unasked = await shell.run("job", "delete", done.job_id)
@@ -165,7 +165,7 @@ async def test_delete_asks_first_and_takes_finished_jobs_only(lite: ServiceWorld
 
 
 async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell) -> None:
-    """With the server that the asker has from its environment, and for one who may answer."""
+    """The commands name the asker's server from its environment, and a user who may answer."""
     asking = await shell.start("ask", "Sure?", "--to", "group:ops", "--user", "eve")
     printed = await asking.wait_for_line("to answer: ", on="err")
     command = shlex.split(printed.partition("to answer: ")[2])
@@ -193,7 +193,9 @@ async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell)
         (("--kind", "clarify", "--default", "as you like"), "as you like"),
     ],
 )
-async def test_a_default_that_fits_what_is_asked(shell: Shell, words: tuple[str, ...], out: str) -> None:
+async def test_ask_sends_a_default_that_fits_the_question(
+    shell: Shell, words: tuple[str, ...], out: str
+) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     (shell.home / "f.json").write_text(json.dumps(schema))
     (shell.home / "v.json").write_text('{"n": 4}')
@@ -213,7 +215,7 @@ async def test_a_default_that_fits_what_is_asked(shell: Shell, words: tuple[str,
         (("--form", "@x", "--default", "{}"), "--form: x cannot be read: No such file or directory"),
     ],
 )
-async def test_a_default_that_does_not_fit(
+async def test_ask_refuses_a_default_that_does_not_fit(
     lite: ServiceWorld, shell: Shell, words: tuple[str, ...], says: str
 ) -> None:
     (shell.home / "f.json").write_text(
@@ -225,8 +227,8 @@ async def test_a_default_that_does_not_fit(
     assert not (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
 
 
-async def test_labels_repeated_are_alternatives(lite: ServiceWorld, shell: Shell) -> None:
-    """Values of one label: OR. Labels of different names: AND. Of jobs and of prompts."""
+async def test_repeated_labels_are_alternatives(lite: ServiceWorld, shell: Shell) -> None:
+    """Values of one label are combined by OR, different labels by AND; for jobs and for prompts."""
     for number, labels in enumerate(({"set": "odd", "p": "1"}, {"set": "long"}, {"set": "even"})):
         await lite.create(f"t{number}", labels=labels, prompt=confirm(labels=labels))
     odd_or_long = ("--label", "set=odd", "--label", "set=long")
@@ -241,10 +243,10 @@ async def test_labels_repeated_are_alternatives(lite: ServiceWorld, shell: Shell
             assert {one["jobType"] for one in found} == expected, (command, words)
 
 
-async def test_a_job_that_waits_says_for_what(
+async def test_job_start_says_what_a_job_is_waiting_for(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For a worker, for its time or for people, after a while; not where it is done before."""
+    """After a while it names a worker, a time or people as the reason. A job that ends before prints none."""
     monkeypatch.setattr(start_module, "QUIET_SECONDS", 0.05)
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client:
@@ -275,8 +277,8 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: ServiceWor
     assert done.err.splitlines()[-1] == f"job {lease.job.job_id} failed: ValueError: no such order"
 
 
-async def test_a_silent_server_is_named_while_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once for a call, with the newest error; not for one that is answered."""
+async def test_the_server_is_named_while_a_call_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once per call, with the newest error, and not for a call that is answered."""
     monkeypatch.setattr("askback._wire.calls.NOTICE_SECONDS", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Converse: how a conversation begins and ends, and what its frames may be."""
+"""Converse: how a stream begins and ends, and which frames it accepts."""
 
 import asyncio
 from typing import Any
@@ -45,9 +45,7 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
         {"get_prompt": pb.GetPromptRequest(prompt_id=ABSENT_ID)},
     ],
 )
-async def test_whatever_comes_before_the_hello_ends_the_stream(
-    lite: ServiceWorld, body: dict[str, Any]
-) -> None:
+async def test_any_frame_before_the_hello_ends_the_stream(lite: ServiceWorld, body: dict[str, Any]) -> None:
     console = lite.console()
     await console.send(frame(1, **body), HELLO)
     found = await console.wait_for_end()
@@ -86,7 +84,7 @@ async def test_a_wrong_hello_ends_the_stream(
     assert set(found.violations) == {field}
 
 
-async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: ServiceWorld) -> None:
+async def test_an_unknown_frame_is_refused_and_the_stream_continues(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -98,7 +96,7 @@ async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: ServiceW
     await console.nothing_more()
 
 
-async def test_ref_0_gets_no_reply_but_is_done(world: ServiceWorld) -> None:
+async def test_a_frame_with_ref_0_is_executed_without_a_reply(world: ServiceWorld) -> None:
     prompt, other = await world.create_prompt(), await world.create_prompt()
     console = world.console()
     await console.hello()
@@ -114,7 +112,7 @@ async def test_ref_0_gets_no_reply_but_is_done(world: ServiceWorld) -> None:
 async def test_many_frames_in_one_message_are_all_replied_to(lite: ServiceWorld) -> None:
     made = [await lite.create_prompt() for _ in range(10)]
     console = lite.console()
-    # The hello and what follows it may come in one message too.
+    # The hello may share a message with the frames that follow it.
     answers = [frame(100 + i, answer_prompt=answer(p, f"a{i}")) for i, p in enumerate(made)]
     await console.send(HELLO, *answers)
     await console.expect("welcome")
@@ -140,7 +138,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: ServiceWor
         if got.WhichOneof("body") == "error":
             found = frame_refusal(got.error)
             check(found, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit="in_flight", value="64")
-            assert got.error.HasField("retry_delay")  # it passes with the next reply
+            assert got.error.HasField("retry_delay")  # after the next reply it is accepted
             too_many.add(got.ref)
         else:
             done.add(got.ref)
@@ -148,7 +146,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: ServiceWor
     await console.ask(list_prompts=ask)
 
 
-async def test_every_twin_works_as_a_frame(lite: ServiceWorld) -> None:
+async def test_every_unary_call_works_as_a_frame(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt(confirm("one"))
     console = lite.console()
     await console.hello()
@@ -169,7 +167,7 @@ async def test_every_twin_works_as_a_frame(lite: ServiceWorld) -> None:
     assert not listed.answers
 
 
-async def test_frame_errors_say_what_the_unary_status_would(lite: ServiceWorld) -> None:
+async def test_frame_errors_equal_the_unary_status(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt()
     bob = lite.as_user("bob")
     await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))
@@ -190,7 +188,7 @@ async def test_frame_errors_say_what_the_unary_status_would(lite: ServiceWorld) 
     await console.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", credit=pb.ConverseCredit(prompts=0))
 
 
-async def test_a_full_queue_says_when_to_try_again(lite: ServiceWorld) -> None:
+async def test_a_full_queue_says_when_to_retry(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
@@ -205,7 +203,7 @@ async def test_a_full_queue_says_when_to_try_again(lite: ServiceWorld) -> None:
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
 
-async def test_a_bug_ends_a_frame_and_not_the_stream(
+async def test_a_bug_fails_a_frame_and_not_the_stream(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def crash(*_: Any) -> None:
@@ -262,19 +260,19 @@ async def test_a_console_that_goes_away_leaves_nothing_behind(lite: ServiceWorld
     assert not replica.feed._positions
 
 
-async def test_heartbeats_come_by_themselves_with_a_token(lite_url: str) -> None:
+async def test_heartbeats_are_sent_with_a_token(lite_url: str) -> None:
     async with serving(lite_url, heartbeat=0.1) as world:
         console = world.console()
         assert (await console.hello()).heartbeat_interval.ToTimedelta().total_seconds() == 0.1
         await console.snapshot()
         assert await console.token()
         assert all(beat.HasField("time") for beat in console.heartbeats)
-        # One of the client's wants no reply, and does no harm.
+        # A heartbeat of the client gets no reply and does no harm.
         await console.send(frame(3, heartbeat=pb.ConverseHeartbeat()))
         await console.nothing_more()
 
 
-async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url: str) -> None:
+async def test_drain_sends_go_away_and_accepts_last_answers(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         prompt = await world.create_prompt()
         console = world.console()
@@ -288,6 +286,6 @@ async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url:
         assert result.status == prompts.ANSWER_STATUS_ACCEPTED
         await console.send(frame(0, goodbye=pb.ConverseGoodbye()))
         assert await console.wait_for_end() is None
-        async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
+        async with asyncio.timeout(SOON / 2):  # the drain does not wait for a console that has left
             await stop
         world.mark_stopped()

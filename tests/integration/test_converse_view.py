@@ -1,4 +1,4 @@
-"""Converse and WatchPrompts: what a console is shown, in which order, within its credit."""
+"""Converse and WatchPrompts: which prompts a console receives, in which order, within its credit."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ def titles(shown: list[prompts.Prompt]) -> list[str]:
     return [p.content.title for p in shown]
 
 
-async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWorld) -> None:
+async def test_the_snapshot_is_sorted_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     made = [
         await world.create_prompt(confirm("old")),
         await world.create_prompt(confirm("late", timeout=seconds(7200))),
@@ -35,7 +35,7 @@ async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWor
     assert shown[3] == made[0]
 
 
-async def test_live_changes_follow(world: ServiceWorld) -> None:
+async def test_live_changes_follow_the_snapshot(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
     await console.snapshot()
@@ -57,12 +57,12 @@ async def test_live_changes_follow(world: ServiceWorld) -> None:
     assert (closed.prompt_id, closed.job_id, closed.answer_id) == (first.prompt_id, lease.job.job_id, "won")
     assert closed.version > fourth.version
     assert closed.resolution.answer.comment == "why"
-    # What is not for this view never comes.
+    # Prompts outside this view are never sent.
     await world.ask(lease, "other", confirm("other", labels={"team": "b"}))
     await console.nothing_more()
 
 
-async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: ServiceWorld) -> None:
+async def test_a_console_outside_the_amended_audience_does_not_learn_the_end(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -97,17 +97,17 @@ async def test_a_console_sees_its_audience_only(lite: ServiceWorld) -> None:
         assert (await console.event("closed")).prompt_id == for_all.prompt_id
 
 
-async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: ServiceWorld) -> None:
+async def test_credit_limits_prompts_but_not_replies(world: ServiceWorld) -> None:
     made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
     console = world.console()
     await console.hello(credit=2)
     for prompt in made[:2]:
         assert (await console.event("upserted")).prompt == prompt
-    await console.nothing_more()  # a reply came: it needs no credit
+    await console.nothing_more()  # the reply arrived: it needs no credit
     await console.credit(1)
     assert (await console.event("upserted")).prompt == made[2]
     await console.nothing_more()
-    # Closings need none either.
+    # Closings need no credit either.
     await world.hitl.AnswerPrompt(answer(made[0]))
     assert (await console.event("closed")).prompt_id == made[0].prompt_id
     await console.nothing_more()
@@ -115,14 +115,14 @@ async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: Ser
     assert titles((await console.snapshot())[0]) == ["p3", "p4"]
 
 
-async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: ServiceWorld) -> None:
+async def test_a_slow_console_sees_current_and_no_closed_prompts(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(credit=1)
     await console.snapshot()
     lease = await world.lease_new_job()
     shown = await world.ask(lease, "shown", confirm("shown"))
     await console.event("upserted")
-    # No credit is left: what happens now is folded.
+    # Without credit, later changes are merged.
     closed = await world.ask(lease, "closed", confirm("closed", priority=9))
     await world.amend(lease, "shown", "shown again", priority=1)
     await world.ask(lease, "late", confirm("v1"))
@@ -137,7 +137,7 @@ async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(wo
     await console.nothing_more()
 
 
-async def test_more_credit_than_allowed_is_cut(lite: ServiceWorld) -> None:
+async def test_credit_is_cut_to_the_limit(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello(credit=10_000)
     await console.snapshot()
@@ -181,7 +181,7 @@ async def test_two_consoles_race_and_exactly_one_wins(world: ServiceWorld) -> No
         assert {r.actor for r in resolutions} == {winner}
 
 
-async def test_every_verdict_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
+async def test_every_answer_status_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -193,7 +193,7 @@ async def test_every_verdict_is_a_reply_on_the_stream(world: ServiceWorld) -> No
     stale = (await console.ask(answer_prompt=answer(old, "stale"))).result
     assert stale.status == prompts.ANSWER_STATUS_STALE
     assert stale.prompt.content.title == "two"
-    # Refused answers are counted, and so the prompt has a new version.
+    # A refused answer is counted, so the prompt has a new version.
     assert (await console.event("upserted")).prompt.submissions == 1
     invalid = (await console.ask(answer_prompt=answer(new, "invalid", prompts.DECISION_REVISE))).result
     assert invalid.status == prompts.ANSWER_STATUS_INVALID
@@ -228,7 +228,7 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: ServiceWorld) -> None:
 
 
 async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
-    # In all more than the 4 MiB that clients take.
+    # Together more than the 4 MiB that clients accept.
     for _ in range(12):
         await lite.create_prompt(confirm("big", body="x" * 400_000))
     console = lite.console()
@@ -238,7 +238,7 @@ async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
     assert console.messages > 4
 
 
-# WatchPrompts: the same without the way back.
+# WatchPrompts: the same view without requests.
 
 
 class Watch:
@@ -285,14 +285,14 @@ async def test_watch_prompts_shows_the_same_events(world: ServiceWorld) -> None:
     await other.event("upserted")
 
 
-async def test_watch_prompts_bookmarks_a_quiet_view(lite_url: str) -> None:
+async def test_watch_prompts_sends_bookmarks_for_a_quiet_view(lite_url: str) -> None:
     async with serving(lite_url, heartbeat=0.1) as world:
         watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest()))
         await watch.event("caught_up")
         assert (await watch.event("bookmark")).resume_token
 
 
-async def test_watch_prompts_refuses_states(lite: ServiceWorld) -> None:
+async def test_watch_prompts_refuses_a_filter_by_state(lite: ServiceWorld) -> None:
     request = pb.WatchPromptsRequest(filter=pb.PromptFilter(states=[1]))
     found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.states"}

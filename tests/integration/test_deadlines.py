@@ -35,7 +35,7 @@ def short(final: str, timeout: float = 0.2) -> prompts.PromptContent:
 
 
 @pytest.mark.parametrize("final", FINAL)
-async def test_a_deadline_takes_its_final_action_once_and_not_early(world: ServiceWorld, final: str) -> None:
+async def test_a_deadline_runs_its_final_action_once_and_not_early(world: ServiceWorld, final: str) -> None:
     worker = world.worker()
     await worker.hello()
     console = world.console()
@@ -69,7 +69,7 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: Servi
     if final == "expire":
         assert ended.state == prompts.PROMPT_STATE_EXPIRED
         assert not ended.resolution.HasField("answer")
-    # A late answer is recorded, and resolves nothing.
+    # A late answer is recorded and resolves nothing.
     await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
     assert (await world.prompt(prompt.prompt_id)).resolution == ended.resolution
     events = [
@@ -106,11 +106,11 @@ async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: Ser
     withdrawn = await world.create_prompt()
     await world.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=withdrawn.prompt_id))
     assert (await world.job(withdrawn.job_id)).state == CANCELLED
-    # Nobody can lease it.
+    # It cannot be leased.
     assert not (await world.lease(wait=0)).jobs
 
 
-async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_start(
+async def test_a_deadline_that_passed_during_an_outage_is_run_after_the_start(
     migrated_db_url: str,
 ) -> None:
     async with serving(migrated_db_url) as world:
@@ -120,7 +120,7 @@ async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_sta
         assert (await world.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_EXPIRED
 
 
-async def test_an_amendment_starts_the_time_anew(lite: ServiceWorld) -> None:
+async def test_an_amendment_restarts_the_deadline(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm("one", timeout=seconds(1.5)))
     second = await lite.amend(lease, "k", "two", timeout=seconds(60))

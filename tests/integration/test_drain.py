@@ -1,4 +1,4 @@
-"""A replica that shuts down sees its streams off: a few at a time, in order, and no longer than it takes."""
+"""A replica that shuts down asks its streams to move, a few at a time and in order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.service import serving
 from tests.support.streams import EOF
 
 LONG = 600.0
-"""A grace that no test waits for."""
+"""A grace longer than any test."""
 
 
 @dataclass(eq=False)
 class Stream:
-    """Leaves when it is asked, unless it is stubborn."""
+    """A stream that leaves when asked, unless it is stubborn."""
 
     crowd: set[Any]
     stubborn: bool = False
@@ -54,7 +54,7 @@ def crowd_of(number: int, **fields: Any) -> tuple[set[Any], list[Stream]]:
     return crowd, streams
 
 
-async def test_streams_are_asked_a_few_at_a_time() -> None:
+async def test_drain_asks_a_few_streams_at_a_time() -> None:
     crowd, streams = crowd_of(100)
     async with asyncio.timeout(SOON):
         await drain_streams(crowd, 0.5, LONG)
@@ -67,14 +67,14 @@ async def test_streams_are_asked_a_few_at_a_time() -> None:
     assert order != list(range(100)), "those who came first would always go first"
 
 
-async def test_few_streams_are_asked_at_once_and_none_take_no_time() -> None:
+async def test_drain_of_few_streams_asks_all_at_once() -> None:
     async with asyncio.timeout(SOON):
         await drain_streams(set(), LONG, LONG)
         crowd, _ = crowd_of(3)
         await drain_streams(crowd, LONG, LONG)
 
 
-async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
+async def test_drain_ends_idle_streams_of_clients_that_cannot_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(drain, "MOVE_SECONDS", 0.1)
@@ -94,7 +94,7 @@ async def test_who_has_nowhere_to_go_is_ended_unless_it_waits_for_a_reply(
     assert busy.dismissed
 
 
-async def test_the_grace_ends_the_wait() -> None:
+async def test_drain_stops_waiting_after_its_grace() -> None:
     crowd, [busy] = crowd_of(1, stubborn=True, busy=True)
     async with asyncio.timeout(SOON):
         await drain_streams(crowd, 0, 0.1)
@@ -102,7 +102,7 @@ async def test_the_grace_ends_the_wait() -> None:
 
 
 async def end_of(call: Any) -> grpc.aio.AioRpcError:
-    """Read to the end, which must be a status that is not OK."""
+    """Read to the end, which must be a status other than OK."""
     try:
         while await call.read() is not EOF:
             pass
@@ -117,10 +117,10 @@ def draining(error: grpc.aio.AioRpcError) -> None:
     assert found.retry_delay is not None
 
 
-async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
+async def test_streams_of_all_kinds_end_in_order_before_the_grace(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Watches at once, with where they are; streams when their clients have had time to move."""
+    """Watches end at once with their position, streams after their clients have had time to move."""
     monkeypatch.setattr(drain, "MOVE_SECONDS", 0.3)
     async with serving(migrated_db_url, drain_grace=LONG) as world:
         job, prompt = await world.create("other"), await world.create_prompt(confirm())
@@ -146,7 +146,7 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
             draining(await end_of(call))
         for stream in (console, worker):
             assert (await stream.expect("go_away")).reason
-        # What is still said on the old stream is still done.
+        # Frames on the old stream are still executed.
         reply = await console.ask(answer_prompt=answer(prompt, "at the door"))
         assert reply.result.status == 1
         for stream in (console, worker):
@@ -158,7 +158,7 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
         world.mark_stopped()
         session = worker.session_id, worker.secret
     async with serving(migrated_db_url) as world:
-        # The session is there for its worker, and so is its job, under the same token.
+        # The worker's session still exists, and its job has the same token.
         again = world.worker()
         mine = [workers.WorkHeldJob(job_id=held.job_id, token=1)]
         welcome = await again.hello(session_id=session[0], session_secret=session[1], held_jobs=mine)

@@ -1,5 +1,4 @@
-"""Every status that the service makes carries exactly one ErrorInfo of ours: clients take all others for the
-network's."""
+"""Every status of the service has exactly one ErrorInfo of ours. Others count as network errors."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ CALLERS = {
 
 @pytest.fixture
 async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service that wants tokens: `admin` and `console`."""
+    """A service with authentication: the tokens are `admin` and `console`."""
     entries = [
         f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
         f'roles = ["{name}"]\nnamespaces = ["default"]\n'
@@ -48,7 +47,7 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
 
 
 async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: Any) -> Refusal | None:
-    """How a call with an empty request is refused; None if it is not. Streams end with their requests."""
+    """The refusal of a call with an empty request, or None. Streams end after their requests."""
     request = message_factory.GetMessageClass(method.input_type)()
     read = message_factory.GetMessageClass(method.output_type).FromString
 
@@ -89,7 +88,7 @@ async def test_every_method_refuses_with_our_error_info(world_with_tokens: Servi
     assert refused >= len(METHODS) * (1 if caller in ("nobody", "a stranger", "not bearer") else 0.5)
 
 
-async def test_unknown_methods_and_services_too(world_with_tokens: ServiceWorld) -> None:
+async def test_unknown_methods_and_services_have_our_error_info(world_with_tokens: ServiceWorld) -> None:
     for path in ("/askback.v1.JobService/Telepathy", "/askback.v1.NoService/GetJob", "/x/y"):
         for call in (
             world_with_tokens.channel.unary_unary(path)(b"", timeout=SOON),
@@ -102,7 +101,9 @@ async def test_unknown_methods_and_services_too(world_with_tokens: ServiceWorld)
     assert not [name for name in world_with_tokens.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
 
 
-async def test_a_health_check_of_an_unknown_service(world_with_tokens: ServiceWorld) -> None:
+async def test_a_health_check_of_an_unknown_service_has_our_error_info(
+    world_with_tokens: ServiceWorld,
+) -> None:
     stub: Any = health_pb2_grpc.HealthStub(world_with_tokens.channel)
     assert (await stub.Check(health_pb2.HealthCheckRequest(service=SERVICES[0].full_name))).status == 1
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -111,8 +112,8 @@ async def test_a_health_check_of_an_unknown_service(world_with_tokens: ServiceWo
     assert (found.code.name, found.reason) == ("NOT_FOUND", "SERVICE_NOT_FOUND")
 
 
-async def test_a_drain_says_so(lite_url: str) -> None:
-    """A watch that is dismissed, too: its client goes on elsewhere."""
+async def test_calls_and_watches_refused_by_a_drain_have_our_error_info(lite_url: str) -> None:
+    """This includes a watch that the drain ends: its client resumes at another replica."""
     async with serving(lite_url) as world:
         job = await world.create()
         watch = world.jobs.WatchJob(jobs.WatchJobRequest(job_id=job.job_id, after_seq=job.version))
@@ -124,8 +125,8 @@ async def test_a_drain_says_so(lite_url: str) -> None:
         assert refusal_of(raised.value).reason == "DRAINING"
 
 
-async def test_quiet_watches_send_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each after the same time; the ones of WatchJob are empty."""
+async def test_quiet_watches_send_periodic_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All after the same interval. Those of WatchJob are empty."""
     monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     async with serving(lite_url, heartbeat=0.1) as world:
         job = await world.create()

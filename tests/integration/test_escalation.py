@@ -24,7 +24,7 @@ def escalating_prompt(*steps: prompts.EscalationStep, **fields: Any) -> prompts.
     return confirm("Refund?", audience=audience(groups=["desk"]), escalation=steps, **fields)
 
 
-async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(world: ServiceWorld) -> None:
+async def test_an_adding_step_shows_the_prompt_to_more_people(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea", "leads")
     desk, leads = world.console(sam), world.console(lea)
     for console in (desk, leads):
@@ -45,7 +45,7 @@ async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(wo
     filter = hpb.PromptFilter(groups=["leads"])
     [listed] = (await lea.hitl.ListPrompts(hpb.ListPromptsRequest(filter=filter))).prompts
     assert listed == now
-    # What sam had on the screen before the step is what he answers.
+    # Sam answers the revision that he saw before the step.
     result = await sam.hitl.AnswerPrompt(answer(shown))
     assert result.result.status == prompts.ANSWER_STATUS_ACCEPTED
     closed = await leads.event("closed")
@@ -65,7 +65,7 @@ async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(wo
     }
 
 
-async def test_whose_place_others_take_loses_sight_of_the_prompt(world: ServiceWorld) -> None:
+async def test_a_replacing_step_hides_the_prompt_from_the_former_audience(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea")
     desk = world.console(sam)
     await desk.hello()
@@ -79,7 +79,7 @@ async def test_whose_place_others_take_loses_sight_of_the_prompt(world: ServiceW
     await desk.nothing_more()
 
 
-async def test_a_reminder_shows_the_prompt_again(world: ServiceWorld) -> None:
+async def test_a_reminder_sends_the_prompt_again(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -96,7 +96,7 @@ async def test_a_reminder_shows_the_prompt_again(world: ServiceWorld) -> None:
     assert versions == sorted(set(versions))
 
 
-async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world: ServiceWorld) -> None:
+async def test_a_reconnected_console_sees_the_prompt_after_its_steps(world: ServiceWorld) -> None:
     sam, lea = world.as_user("sam", "desk"), world.as_user("lea", "leads")
     tokens = {}
     for name, caller in (("sam", sam), ("lea", lea)):
@@ -132,7 +132,7 @@ async def test_a_console_that_was_away_finds_its_view_as_the_steps_left_it(world
         (confirm(reminders=prompts.Reminders(every=seconds(0.5))), {"reminders.every"}),
     ],
 )
-async def test_what_could_not_be_done_is_refused_field_by_field(
+async def test_impossible_steps_are_refused_field_by_field(
     lite: ServiceWorld, content: prompts.PromptContent, fields: set[str]
 ) -> None:
     request = jpb.CreateJobRequest(job_type="t", prompt=content)

@@ -1,4 +1,4 @@
-"""The log's line for each business event: who did what to which job or prompt, and never what they wrote."""
+"""The log line of each business event: actor, action and object, without any content."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from tests.support.requests import (
 from tests.support.service import ServiceWorld
 
 SECRET = "zq-private"
-"""In every text that a person or a program wrote; no line may hold it."""
+"""Part of every text written by a person or a program. No line may contain it."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def _messages_and_actors(events: pytest.LogCaptureFixture) -> list[tuple[str, st
     return [(line["message"], line["by"]) for line in _lines(events)]
 
 
-async def test_a_jobs_life_is_told_without_what_was_written(
+async def test_the_log_describes_a_job_without_its_content(
     lite: ServiceWorld, events: pytest.LogCaptureFixture
 ) -> None:
     lease = await lite.lease_new_job(input_json=json.dumps({"note": SECRET}), labels={"note": SECRET})
@@ -86,7 +86,7 @@ async def test_a_jobs_life_is_told_without_what_was_written(
     assert {name: answered.get(name) for name in expected} == expected
 
 
-async def test_how_jobs_and_prompts_end_otherwise(
+async def test_the_log_names_every_other_end_of_jobs_and_prompts(
     lite: ServiceWorld, events: pytest.LogCaptureFixture
 ) -> None:
     failing = await lite.lease_new_job()
@@ -116,7 +116,7 @@ async def test_how_jobs_and_prompts_end_otherwise(
     assert next(line["code"] for line in _lines(events) if line["message"] == "job failed") == "Declined"
 
 
-async def test_a_default_is_told_as_one(lite: ServiceWorld, events: pytest.LogCaptureFixture) -> None:
+async def test_the_log_marks_a_default_answer(lite: ServiceWorld, events: pytest.LogCaptureFixture) -> None:
     content = confirm(SECRET, timeout=seconds(0.1), final_action=prompts.FINAL_ACTION_DEFAULT)
     content.default_answer.decision = REJECT
     prompt = await lite.create_prompt(content)
@@ -129,16 +129,16 @@ async def test_a_default_is_told_as_one(lite: ServiceWorld, events: pytest.LogCa
     )
 
 
-async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: ServiceWorld, caplog: Any) -> None:
+async def test_a_disabled_log_formats_no_lines(lite: ServiceWorld, caplog: Any) -> None:
     caplog.set_level(logging.WARNING, logger="askback.server.events")
     await lite.create_prompt()
     assert not [r for r in caplog.records if r.name == "askback.server.events"]
 
 
-async def test_a_client_that_leaves_writes_no_line(
+async def test_a_disconnecting_client_logs_no_line(
     lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its connection watched the server's health, and can only cancel that."""
+    """Its connection watched the health service, and can only cancel that."""
     caplog.set_level(logging.DEBUG, logger="askback.server.calls")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{lite.service.port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=SOON)

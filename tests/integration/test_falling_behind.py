@@ -1,4 +1,4 @@
-"""A client that reads more slowly than things change: little is kept for it, and it misses nothing."""
+"""For a client that reads more slowly than jobs change, little is kept in memory, and it misses nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from tests.support.service import ServiceWorld
 
 EVE = (("askback-user", "eve"),)
 LARGE = 230_000
-"""Bytes of what fills the window of a client that does not read."""
+"""Bytes that fill the window of a client that does not read."""
 FEW = 6
 
 
@@ -31,13 +31,13 @@ def little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often views fell behind, and that none ever keeps more than it may."""
+    """Counts how often views fell behind, and checks that none keeps more than its limit."""
     seen: list[int] = []
     keep, fall_behind = ViewImages.keep, ViewImages.fall_behind
 
     def keep_checked(self: ViewImages, image: Any) -> None:
         keep(self, image)
-        assert len(self.images) <= 2 * FEW  # what waits, and what is being written
+        assert len(self.images) <= 2 * FEW  # waiting images and those being written
 
     def fell(self: ViewImages) -> None:
         seen.append(len(self.images))
@@ -50,7 +50,7 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @asynccontextmanager
 async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own, whose window stays small."""
+    """A separate connection whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
@@ -63,7 +63,7 @@ def is_stuck(world: ServiceWorld) -> bool:
 
 
 class Jobs:
-    """What a watcher of jobs with the label x=1 has."""
+    """The state of a watcher of jobs with the label x=1."""
 
     def __init__(self, channel: grpc.aio.Channel, token: str = "") -> None:
         watch = jobs.WatchJobsRequest(filter=jobs.JobFilter(labels={"x": "1"}), resume_token=token)
@@ -105,7 +105,7 @@ async def relabel(world: ServiceWorld, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("is_long", [False, True], ids=["the log has it", "the log is too long"])
-async def test_a_watcher_of_jobs(
+async def test_a_slow_watcher_of_jobs_misses_nothing(
     world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
@@ -153,7 +153,7 @@ async def test_a_watcher_of_jobs(
 
 
 class Prompts:
-    """What a console has."""
+    """The state of a console."""
 
     def __init__(self, channel: grpc.aio.Channel, door: str, token: str = "") -> None:
         stub = hitl_service_pb2_grpc.HitlServiceStub(channel)
@@ -216,7 +216,9 @@ class Prompts:
 
 @pytest.mark.parametrize("is_resumed", [False, True], ids=["fresh", "resumed"])
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_resumed: bool) -> None:
+async def test_a_slow_console_misses_nothing(
+    world: ServiceWorld, falls: list[int], door: str, is_resumed: bool
+) -> None:
     lease = await world.lease_new_job()
     stays, ends, changes = [await world.ask(lease, key, confirm(key)) for key in ("stays", "ends", "changes")]
     goes = await world.create_prompt(confirm("goes"))
@@ -263,7 +265,7 @@ async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_re
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: ServiceWorld, door: str) -> None:
+async def test_a_console_behind_the_retained_log_gets_a_reset(lite: ServiceWorld, door: str) -> None:
     async with stranger(lite) as channel:
         console = Prompts(channel, door)
         await console.start()

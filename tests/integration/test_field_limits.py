@@ -1,4 +1,4 @@
-"""A message that holds too much is refused on the wire, before anything else is done with it."""
+"""A message with too many items is refused before anything else is done with it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.support.service import ServiceWorld
 LIMITS = Limits()
 
 
-async def test_every_list_and_map_of_every_call(lite: ServiceWorld) -> None:
+async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -> None:
     checked = 0
     for path in field_paths():
         if not path.field.is_repeated or path.fields[0].name == "frames":
@@ -38,7 +38,7 @@ async def test_every_list_and_map_of_every_call(lite: ServiceWorld) -> None:
     assert checked > 40
 
 
-async def test_frames_of_streams(lite: ServiceWorld) -> None:
+async def test_frames_of_streams_are_limited_one_by_one(lite: ServiceWorld) -> None:
     labels = {f"t{n}": "v" for n in range(2_000)}
     console = lite.console()
     await console.hello()
@@ -47,7 +47,7 @@ async def test_frames_of_streams(lite: ServiceWorld) -> None:
         "INVALID_ARGUMENT", "INVALID_FIELD", list_prompts=hitl.ListPromptsRequest(filter={"labels": labels})
     )
     assert list(found.violations) == ["filter.labels"]
-    # The stream goes on.
+    # The stream continues.
     await console.ask(list_prompts=hitl.ListPromptsRequest())
     await _ends(console, *[hitl.ConverseClientFrame()] * (LIMITS.frames_per_message + 1), at="frames")
     for hello, at in (

@@ -20,7 +20,7 @@ def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:
 
 
 @pytest.mark.parametrize("watch", ["WatchJob", "WatchJobs"])
-async def test_server_streams_of_both_styles(watch: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_server_streams_of_both_styles_are_logged(watch: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
     ask: Any = (
         (lambda what: jobs.WatchJobRequest(job_id=what))
@@ -50,7 +50,7 @@ async def test_server_streams_of_both_styles(watch: str, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("method", ["Talk", "Generate"])
-async def test_bidirectional_streams_of_both_styles(method: str) -> None:
+async def test_bidirectional_streams_of_both_styles_know_their_caller(method: str) -> None:
     async with serving() as world:
         call = world.stream(method)
         for ref in (1, 2, 3):
@@ -74,7 +74,7 @@ async def test_a_bidirectional_stream_ends_with_a_status() -> None:
         assert reason_of(refused.value) == "ERROR_REASON_DRAINING"
 
 
-async def test_client_streams() -> None:
+async def test_client_streams_are_intercepted() -> None:
     async with serving() as world:
 
         async def say(*refs: int) -> AsyncIterator[workers.WorkRequest]:
@@ -89,7 +89,7 @@ async def test_client_streams() -> None:
 
 
 @pytest.mark.parametrize("watch", ["GetJob", "WatchJob", "WatchJobs"])
-async def test_a_cancel_reaches_the_handler_and_leaves_nothing(
+async def test_a_cancel_reaches_the_handler_and_frees_the_stream(
     watch: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
@@ -108,7 +108,7 @@ async def test_a_cancel_reaches_the_handler_and_leaves_nothing(
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
-async def test_streams_are_counted_per_principal_and_in_all() -> None:
+async def test_streams_are_limited_per_principal_and_in_total() -> None:
     async with serving(Limits(streams=3, streams_per_principal=2)) as world:
         waiting = jobs.WatchJobRequest(job_id="wait")
 

@@ -18,7 +18,7 @@ def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
-async def test_a_unary_call_knows_its_caller_and_gets_its_request_id_back(
+async def test_a_unary_call_has_its_caller_and_returns_its_request_id(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
@@ -41,7 +41,7 @@ async def test_a_unary_call_knows_its_caller_and_gets_its_request_id_back(
 
 
 @pytest.mark.parametrize("sent", ["x" * 129, "a b", 'a"b', ""])
-async def test_a_request_id_that_makes_no_sense_is_replaced(sent: str) -> None:
+async def test_an_invalid_request_id_is_replaced(sent: str) -> None:
     async with serving() as world:
         first = await world.stub.GetJob(jobs.GetJobRequest(), metadata=((REQUEST_ID, sent),))
         second = await world.stub.GetJob(jobs.GetJobRequest(), metadata=((REQUEST_ID, sent),))
@@ -66,7 +66,7 @@ async def test_errors_become_statuses_with_one_reason(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("what", ["bug", "leak"])
-async def test_a_bug_is_told_by_its_id_only(what: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_reported_by_its_id_only(what: str, caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as world:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.stub.GetJob(jobs.GetJobRequest(job_id=what), metadata=ADA, timeout=5)
@@ -77,7 +77,7 @@ async def test_a_bug_is_told_by_its_id_only(what: str, caplog: pytest.LogCapture
         assert bug.exc_info is not None
 
 
-async def test_an_abort_of_a_handler_passes(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_abort_by_a_handler_keeps_its_status(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -86,17 +86,17 @@ async def test_an_abort_of_a_handler_passes(caplog: pytest.LogCaptureFixture) ->
     assert call_records(caplog)[0].code == "DATA_LOSS"
 
 
-async def test_who_is_nobody_is_refused_but_may_ask_for_health() -> None:
+async def test_an_unauthenticated_caller_may_only_check_health() -> None:
     async with serving() as world:
-        nobody = (("askback-user", " "),)
+        unnamed = (("askback-user", " "),)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await world.stub.GetJob(jobs.GetJobRequest(), metadata=nobody)
+            await world.stub.GetJob(jobs.GetJobRequest(), metadata=unnamed)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         assert dict(refused.value.trailing_metadata())[REQUEST_ID]
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await world.stub.WatchJob(jobs.WatchJobRequest(), metadata=nobody).read()
+            await world.stub.WatchJob(jobs.WatchJobRequest(), metadata=unnamed).read()
         assert reason_of(refused.value) == "ERROR_REASON_UNAUTHENTICATED"
-        answer = await world.health.Check(health_pb2.HealthCheckRequest(), metadata=nobody)
+        answer = await world.health.Check(health_pb2.HealthCheckRequest(), metadata=unnamed)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 

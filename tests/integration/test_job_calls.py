@@ -125,7 +125,7 @@ WRONG_JOBS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("fields", "field"), WRONG_JOBS, ids=[f"{f}-{i}" for i, (_, f) in enumerate(WRONG_JOBS)]
 )
-async def test_a_wrong_field_is_named_and_nothing_is_made(
+async def test_a_wrong_field_is_named_and_no_job_is_created(
     lite: ServiceWorld, fields: dict[str, Any], field: str
 ) -> None:
     request = pb.CreateJobRequest(**{"job_type": "t", **fields})
@@ -134,14 +134,14 @@ async def test_a_wrong_field_is_named_and_nothing_is_made(
     assert not (await lite.jobs.ListJobs(pb.ListJobsRequest())).jobs
 
 
-async def test_all_wrong_fields_are_told_at_once(lite: ServiceWorld) -> None:
+async def test_all_wrong_fields_are_reported_at_once(lite: ServiceWorld) -> None:
     request = pb.CreateJobRequest(priority=5000, input_json="x", prompt=confirm("", body="\0"))
     found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"job_type", "priority", "input_json", "prompt.title", "prompt.body"}
 
 
 async def test_a_message_that_is_too_large_is_refused(lite: ServiceWorld) -> None:
-    # gRPC itself refuses it before anything of ours sees it, so there is no ErrorInfo.
+    # gRPC itself refuses it before our code runs, so there is no ErrorInfo.
     request = pb.CreateJobRequest(job_type="t", input_json='"' + "x" * (4 * 1024 * 1024) + '"')
     found = await expect_refusal(lite.jobs.CreateJob(request), "RESOURCE_EXHAUSTED", "")
     assert "larger than max" in found.message
@@ -226,7 +226,7 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: Servic
         (update("", "retention", retention=seconds(1e9)), "job.retention"),
     ],
 )
-async def test_update_says_which_field_is_wrong(
+async def test_an_invalid_update_names_its_field(
     lite: ServiceWorld, request_: pb.UpdateJobRequest, field: str
 ) -> None:
     job = await lite.create()
@@ -244,7 +244,7 @@ async def test_the_retention_of_an_ended_job_can_still_be_changed(lite: ServiceW
     assert kept.purge_time.seconds == ended.complete_time.seconds + 60
 
 
-async def test_cancel_ends_what_nobody_holds_and_may_be_repeated(world: ServiceWorld) -> None:
+async def test_cancel_ends_a_job_without_a_holder_and_may_be_repeated(world: ServiceWorld) -> None:
     job = await world.create()
     request = pb.CancelJobRequest(job_id=job.job_id, reason="not needed")
     ended = (await world.jobs.CancelJob(request)).job
@@ -256,7 +256,7 @@ async def test_cancel_ends_what_nobody_holds_and_may_be_repeated(world: ServiceW
     assert (await world.prompt(prompt.prompt_id)).resolution.reason == "the job was cancelled"
 
 
-async def test_cancel_of_a_held_job_is_a_wish(lite: ServiceWorld) -> None:
+async def test_cancelling_a_held_job_only_requests_it(lite: ServiceWorld) -> None:
     leased = await lite.lease_new_job()
     request = pb.CancelJobRequest(job_id=leased.job.job_id)
     wished = (await lite.jobs.CancelJob(request)).job
@@ -280,7 +280,7 @@ async def complete_new_job(world: ServiceWorld) -> job_pb2.Job:
     return job
 
 
-async def test_what_has_ended_cannot_be_cancelled(lite: ServiceWorld) -> None:
+async def test_an_ended_job_cannot_be_cancelled(lite: ServiceWorld) -> None:
     job = await complete_new_job(lite)
     await expect_refusal(
         lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id)),
@@ -293,7 +293,7 @@ async def test_what_has_ended_cannot_be_cancelled(lite: ServiceWorld) -> None:
     await expect_refusal(lite.jobs.CancelJob(long), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_retry_makes_a_new_job_of_the_old_ones_content(world: ServiceWorld) -> None:
+async def test_retry_creates_a_new_job_with_the_old_content(world: ServiceWorld) -> None:
     old = await complete_new_job(world)
     assert old.state == COMPLETED
     request = pb.RetryJobRequest(job_id=old.job_id, request_id="again")
@@ -328,7 +328,7 @@ async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: ServiceWorld
     )
 
 
-async def test_delete_takes_an_ended_job_with_its_prompts(world: ServiceWorld) -> None:
+async def test_delete_removes_an_ended_job_with_its_prompts(world: ServiceWorld) -> None:
     prompt = await world.create_prompt()
     request = pb.DeleteJobRequest(job_id=prompt.job_id)
     await expect_refusal(
@@ -350,7 +350,7 @@ async def test_delete_takes_an_ended_job_with_its_prompts(world: ServiceWorld) -
     await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "NOT_FOUND", "PROMPT_NOT_FOUND")
 
 
-async def test_a_failure_is_data(lite: ServiceWorld) -> None:
+async def test_a_failure_is_stored_and_returned_as_data(lite: ServiceWorld) -> None:
     leased = await lite.lease_new_job()
     failed = await lite.workers.FailJob(
         wpb.FailJobRequest(

@@ -34,7 +34,7 @@ ALL_STATES = [number for number in prompts.PromptState.values() if number]
 
 
 class Tokens:
-    """A file with each person's name as the token; `write` changes it under the running server."""
+    """A token file in which each person's name is the token. `write` changes it for the running server."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -90,7 +90,7 @@ def lease_fields(leased: workers.LeasedJob) -> dict[str, Any]:
 
 
 async def busy_job(world: ServiceWorld) -> workers.LeasedJob:
-    """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
+    """A job with a canary in every field that a head must not reveal, and prompts for law and for ops."""
     leased = await world.lease_new_job(
         "refund",
         input_json='"canary-input"',
@@ -158,7 +158,7 @@ async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str
     assert not whole.head_only
     assert (whole.rounds, whole.input_json) == (2, '"canary-input"')
     await end_job(world, leased, how)
-    # Its prompts are closed: they are its audience's all the same.
+    # Its prompts are closed, but still visible to their audience.
     for consistency in (jobs.CONSISTENCY_UNSPECIFIED, jobs.CONSISTENCY_STRONG):
         get.consistency = consistency
         found = await lara.jobs.GetJob(get)
@@ -192,9 +192,7 @@ async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str
 
 
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled", "superseded"])
-async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(
-    lite: ServiceWorld, how: str
-) -> None:
+async def test_a_closed_prompt_reveals_nothing_beyond_the_head(lite: ServiceWorld, how: str) -> None:
     leased = await busy_job(lite)
     if how == "superseded":
         content = confirm("canary-title", audience=audience(groups=["ops"]))
@@ -234,15 +232,15 @@ async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: 
     assert "For law" in live[4].data_json
     assert {f.name for f, _ in live[5].ListFields()} == {"job_id", "seq", "type", "time", "state"}
     assert all(not e.data_json and not e.actor for e in live if e.type != 3 and e.seq > 1 and not e.prompt_id)
-    # Names of workers are not told: not of who asked, nor of whose end of the job ended the prompt.
+    # Names of workers are hidden: of the one that asked, and of the one that ended the job.
     assert {e.actor for e in live if e.prompt_id} == {""}
-    # The asker's side is told everything.
+    # The asker sees everything.
     whole = await all_events(world.jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id)))
     assert "WITHHELD" not in names(whole)
     assert [e.state for e in whole] == [e.state for e in live]
 
 
-async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) -> None:
+async def test_a_job_is_hidden_from_consoles_outside_its_audiences(world: ServiceWorld) -> None:
     leased = await busy_job(world)
     plain = await world.create("refund")
     for job_id in (leased.job.job_id, plain.job_id, ABSENT_ID):
@@ -268,7 +266,7 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) 
         assert (len(page.prompts), page.total_size) == (0, 0)
 
 
-async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: ServiceWorld) -> None:
+async def test_a_prompt_without_audience_opens_the_head_to_every_console(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt(confirm("For all"), input_json='"canary"')
     found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
     assert (found.job.workerless, found.job.input_json) == (True, "")
@@ -278,14 +276,14 @@ async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: Serv
 
 
 async def refusal_of_watch(watch: Any) -> Any:
-    """How a watch ends."""
+    """The refusal that ends a watch."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await all_events(watch)
     return refusal_of(raised.value)
 
 
 async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> Any:
-    """A watch that has told so many events and waits for the next."""
+    """Wait until a watch has sent this number of events and waits for the next."""
     watch = world.with_token(who).jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id))
     told = 0
     async with asyncio.timeout(SOON):
@@ -294,8 +292,8 @@ async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> A
     return watch
 
 
-async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWorld) -> None:
-    """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
+async def test_a_watch_ends_when_an_escalation_replaces_the_audience(world: ServiceWorld) -> None:
+    """`replace` hides the prompt and its job from lara. Otto sees it from then on."""
     leased = await world.lease_new_job()
     step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
@@ -310,7 +308,7 @@ async def test_a_watch_ends_when_an_escalation_turns_to_others(world: ServiceWor
     await expect_refusal(world.with_token("lara").jobs.GetJob(get), "NOT_FOUND", "JOB_NOT_FOUND")
 
 
-async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: ServiceWorld) -> None:
+async def test_a_watch_shows_a_prompt_once_its_audience_includes_the_watcher(lite: ServiceWorld) -> None:
     leased = await lite.lease_new_job()
     await lite.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
     await lite.ask(leased, "ops", confirm("For ops", audience=audience(groups=["ops"])))
@@ -318,7 +316,7 @@ async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: Service
     await lite.amend(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
     [event] = (await watch.read()).events
     assert names([event]) == ["PROMPT_AMENDED"]
-    # And the other way round: the first one is taken away, the second keeps the watch open.
+    # The other way round: the first prompt becomes hidden, and the second keeps the watch open.
     await lite.amend(leased, "law", "No more", audience=audience(groups=["ops"]))
     [event] = (await watch.read()).events
     assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
@@ -374,7 +372,7 @@ async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
     watch.cancel()
 
 
-def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
+def test_every_event_type_is_shown_or_withheld_explicitly() -> None:
     withheld = {
         EventType.JOB_CARRIED_OVER,
         EventType.CHECKPOINT_SAVED,
@@ -384,8 +382,8 @@ def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
     assert set(_EVENTS) == set(EventType) - withheld - of_prompts
 
 
-async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -> None:
-    """With a console's token alone; and never more than the head."""
+async def test_a_console_may_explain_a_job_of_its_audience(lite: ServiceWorld, tmp_path: Path) -> None:
+    """With a console's token only, and never more than the head."""
     leased = await busy_job(lite)
     shell = Shell(tmp_path, f"127.0.0.1:{lite.service.port}", ASKBACK_TOKEN="lara")
     try:
@@ -419,7 +417,7 @@ async def test_the_audience_explains_a_job(lite: ServiceWorld, tmp_path: Path) -
         shell.end()
 
 
-async def test_a_head_has_no_result_to_return(lite: ServiceWorld) -> None:
+async def test_result_raises_for_a_caller_that_sees_only_the_head(lite: ServiceWorld) -> None:
     leased = await busy_job(lite)
     async with Client(f"127.0.0.1:{lite.service.port}", token="lara") as client:
         run = client.run(leased.job.job_id)

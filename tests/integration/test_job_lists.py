@@ -11,7 +11,7 @@ from tests.support.service import ServiceWorld, serving
 
 
 async def list_all(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]:
-    """Every id, page by page."""
+    """All ids, read page by page."""
     ids: list[str] = []
     token = ""
     while True:
@@ -28,13 +28,13 @@ async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: ServiceWor
     for size in (1, 3, 7, 0):
         assert await list_all(world, size) == sorted(made, reverse=True)
     first = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3))
-    # What is created meanwhile is newer than the cursor: it shifts nothing.
+    # Jobs created meanwhile are newer than the cursor and do not shift the pages.
     await world.create()
     second = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3, page_token=first.next_page_token))
     assert not {j.job_id for j in first.jobs} & {j.job_id for j in second.jobs}
 
 
-async def test_filters_hold_together_and_their_values_are_alternatives(world: ServiceWorld) -> None:
+async def test_filters_are_combined_by_and_and_their_values_by_or(world: ServiceWorld) -> None:
     a = await world.create("a", labels={"x": "1", "y": "2"})
     b = await world.create("b", labels={"x": "1"})
     c = await world.as_user("bob").jobs.CreateJob(pb.CreateJobRequest(job_type="c", labels={"x": "it's"}))
@@ -113,7 +113,7 @@ async def test_a_wrong_filter_is_named(lite: ServiceWorld, request_: pb.ListJobs
         await expect_refusal(lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: ServiceWorld) -> None:
+async def test_texts_that_cannot_be_stored_are_refused_or_match_nothing(world: ServiceWorld) -> None:
     for filter in (
         pb.JobFilter(job_types=["a\0"]),
         pb.JobFilter(user_ids=["a\0"]),
@@ -125,7 +125,7 @@ async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: S
         )
 
 
-async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
+async def test_retention_deletes_jobs_that_ended_long_ago(lite_url: str) -> None:
     async with serving(lite_url, sweep_interval=0.1) as world:
         job = await world.create(retention=seconds(0.001))
         kept = await world.create()

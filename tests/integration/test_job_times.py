@@ -34,7 +34,7 @@ async def time_of_lease(world: ServiceWorld, job_id: str) -> Timestamp:
     raise AssertionError("never leased")
 
 
-async def test_a_delayed_job_is_pushed_when_its_time_has_come(world: ServiceWorld) -> None:
+async def test_a_delayed_job_is_pushed_at_its_start(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=3)
     now = await world.create()
@@ -50,7 +50,7 @@ async def test_a_delayed_job_is_pushed_when_its_time_has_come(world: ServiceWorl
         assert (await time_of_lease(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
-async def test_a_start_outlives_its_server(migrated_db_url: str) -> None:
+async def test_a_delayed_start_survives_a_server_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
         job = await world.create(start_delay=seconds(1))
     async with serving(migrated_db_url) as world:
@@ -60,7 +60,7 @@ async def test_a_start_outlives_its_server(migrated_db_url: str) -> None:
         assert (await time_of_lease(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
-async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: ServiceWorld) -> None:
+async def test_a_deadline_ends_the_job_for_its_worker_and_its_people(world: ServiceWorld) -> None:
     worker, console = world.worker(), world.console()
     await worker.hello()
     await console.hello()
@@ -119,7 +119,7 @@ async def test_a_retry_has_the_same_limits_and_starts_at_once(lite: ServiceWorld
     assert again.expire_time.ToNanoseconds() - again.create_time.ToNanoseconds() == 200_000_000
 
 
-async def test_times_that_make_no_sense_are_refused_field_by_field(lite: ServiceWorld) -> None:
+async def test_contradictory_times_are_refused_field_by_field(lite: ServiceWorld) -> None:
     for field in ("start_delay", "timeout", "run_timeout"):
         request = jpb.CreateJobRequest(job_type="t", **{field: seconds(-1)})
         found = await expect_refusal(lite.jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
@@ -131,7 +131,7 @@ async def test_times_that_make_no_sense_are_refused_field_by_field(lite: Service
     assert found.violations.keys() == {"start_delay", "run_timeout"}
 
 
-async def test_times_on_the_command_line(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_command_line_sets_and_explains_job_times(lite: ServiceWorld, shell: Shell) -> None:
     words = ("t", "--delay", "1h", "--deadline", "1d", "--run-timeout", "10m")
     job_id = (await shell.ok("job", "start", *words)).out.strip()
     job = await lite.job(job_id)

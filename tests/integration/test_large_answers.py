@@ -1,4 +1,4 @@
-"""Answers that take long to check are checked beside the service, and never lost or taken unchecked."""
+"""Answers that take long to check are checked in child processes, and never lost or accepted unchecked."""
 
 import asyncio
 import json
@@ -56,8 +56,8 @@ async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) 
     assert (again.status, again.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, True)
 
 
-async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(lite: ServiceWorld) -> None:
-    """Whichever is decided first wins, and the other is told so after its check."""
+async def test_the_answer_that_is_decided_first_wins_over_an_earlier_one(lite: ServiceWorld) -> None:
+    """The answer that is decided first wins. The other one is refused after its check."""
     prompt = await ask_large(lite)
     large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
     small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
@@ -67,7 +67,7 @@ async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(li
     assert found.result.prompt.resolution.answer.answer_id == "small"
 
 
-async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: ServiceWorld) -> None:
+async def test_a_check_that_takes_too_long_refuses_the_answer_and_records_nothing(lite: ServiceWorld) -> None:
     prompt = await ask_large(lite)
     judge = engine_judges(lite)
     judge._deadline = 0.0
@@ -76,7 +76,7 @@ async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: Servi
     )
     assert found.metadata["limit"] == "judging_seconds"
     judge._deadline = judges.DEADLINE_SECONDS
-    # The same answer can be sent again: there is no verdict on it.
+    # The same answer can be sent again, because no result was stored.
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
@@ -93,7 +93,7 @@ async def test_a_check_whose_process_is_killed_can_be_repeated(lite: ServiceWorl
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
-async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(lite: ServiceWorld) -> None:
+async def test_answers_of_one_principal_do_not_delay_those_of_another(lite: ServiceWorld) -> None:
     mine, theirs = await ask_large(lite), await ask_large(lite, "other")
     flood = [
         asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)

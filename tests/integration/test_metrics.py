@@ -1,4 +1,4 @@
-"""Metrics over HTTP after real work: each number is what was done."""
+"""Metrics over HTTP after real work: each number equals what was done."""
 
 import asyncio
 import urllib.request
@@ -29,7 +29,7 @@ Samples = Mapping[tuple[str, ...], float]
 
 
 def read(port: int) -> str:
-    """The page, as Prometheus gets it."""
+    """The page as Prometheus reads it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SOON) as response:
         assert response.headers["Content-Type"].startswith("text/plain")
         text: str = response.read().decode()
@@ -47,7 +47,7 @@ class Scrape:
                 self._samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
 
     def of(self, name: str, **labels: str) -> float:
-        """A sample; 0 where there is none."""
+        """The value of a sample, or 0 if it is absent."""
         return self._samples.get(name, {}).get(frozenset(labels.items()), 0)
 
     def all(self, name: str) -> float:
@@ -56,12 +56,12 @@ class Scrape:
 
 
 async def scrape(world: ServiceWorld) -> Scrape:
-    """Read over HTTP, beside the loop that answers."""
+    """Read over HTTP in a thread, because the event loop serves the page."""
     return Scrape(await asyncio.to_thread(read, world.service.metrics_port))
 
 
 ON_POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-"""Of what takes two replicas: a SQLite file has one server."""
+"""For tests with two replicas, because a SQLite file has one server."""
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ async def lite_measured(lite_url: str) -> AsyncIterator[ServiceWorld]:
         yield world
 
 
-async def test_a_day_of_work_in_numbers(
+async def test_metrics_count_commands_events_and_streams(
     world_with_metrics: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = world_with_metrics
@@ -97,7 +97,7 @@ async def test_a_day_of_work_in_numbers(
     await console.hello()
     await console.snapshot()
     await worker.hello("t", capacity=1)
-    # Three jobs of type `t`: one at a time is held. One of a type that nobody works on.
+    # Three jobs of type `t`, of which one at a time is held, and one of a type without workers.
     for _ in range(3):
         await world.create()
     await world.create("nobody")
@@ -124,7 +124,7 @@ async def test_a_day_of_work_in_numbers(
     await asyncio.gather(*(engine.submit(burst) for _ in range(5)))
 
     found = await scrape(world)
-    # What the database holds.
+    # The content of the database.
     assert found.of("askback_open_prompts", kind="confirm", age="1m") == 1
     assert found.all("askback_open_prompts") == 1
     assert 0 < found.of("askback_open_prompt_oldest_seconds", kind="confirm") < 3600
@@ -134,7 +134,7 @@ async def test_a_day_of_work_in_numbers(
     assert 0 < found.of("askback_job_runnable_oldest_seconds", job_type="nobody") < 3600
     assert found.of("askback_worker_sessions") == 1
     assert found.of("askback_counts_partial") == 0
-    # What happened.
+    # Counted events.
     assert found.of("askback_jobs_created_total", job_type="t") == 3
     assert found.of("askback_jobs_ended_total", job_type="t", state="COMPLETED") == 1
     assert found.of("askback_prompts_asked_total", kind="clarify") == 1
@@ -164,7 +164,7 @@ async def test_a_day_of_work_in_numbers(
     assert found.of(calls, method="HitlService/AnswerPrompt", code="INVALID_ARGUMENT") == 1
     assert found.of("askback_streams_open", method="HitlService/Converse") == 1
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
-    # The memory: 9 jobs were made here; the one that nobody knows was missed.
+    # The cache of hot jobs: 9 jobs were created here, and the unknown one was a miss.
     assert found.of("askback_hot_jobs") == 9
     assert found.of("askback_hot_job_lookups_total", result="hit") > 5
     assert found.of("askback_hot_job_lookups_total", result="miss") >= 1
@@ -174,7 +174,7 @@ async def test_a_day_of_work_in_numbers(
     assert found.of("process_resident_memory_bytes") > 1_000_000
     await world.catch_up()
     assert (await scrape(world)).of("askback_feed_lag_seconds") == 0
-    # An end of streams, and of what was open.
+    # Streams end, and the gauges of open ones fall.
     await world.hitl.AnswerPrompt(answer(left))
     await console.aclose()
     await until(lambda: world.service.replica.streams and len(world.service.replica.streams) == 1)
@@ -184,7 +184,7 @@ async def test_a_day_of_work_in_numbers(
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
 
 
-async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
+async def test_metrics_distinguish_defaults_from_expiries(lite_measured: ServiceWorld) -> None:
     world = lite_measured
     fields: dict[str, Any] = {"timeout": seconds(0.2)}
     await world.create_prompt(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
@@ -200,7 +200,7 @@ async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
     assert found.all("askback_answer_seconds_count") == 0
 
 
-async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> None:
+async def test_the_metrics_page_exposes_the_whole_catalogue(lite_measured: ServiceWorld) -> None:
     await lite_measured.create_prompt()
     text = await asyncio.to_thread(read, lite_measured.service.metrics_port)
     found = Scrape(text)
@@ -226,15 +226,15 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> 
 async def test_lost_guards_are_counted_by_reason(
     world_with_metrics: ServiceWorld, migrated_db_url: str
 ) -> None:
-    """Another replica changes a job that this one has in memory."""
+    """Another replica changes a job that this one has cached."""
     job = await world_with_metrics.create()
     replica = world_with_metrics.service.replica
     stale = replica.engine.hot.peek(job.job_id)
     assert stale is not None
-    replica.feed._poll = 3600  # it learns nothing of the other
+    replica.feed._poll = 3600  # it receives no hints from the other
     async with serving(migrated_db_url) as other:
         await other.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id))
-    # The feed may have told it meanwhile: what was in memory before is put back.
+    # The feed may have delivered the change meanwhile, so restore the old cached job.
     replica.engine.hot._newest = lambda job_id: 0
     replica.engine.hot.drop(job.job_id)
     replica.engine.hot.put(stale)
@@ -245,7 +245,7 @@ async def test_lost_guards_are_counted_by_reason(
 
 
 @ON_POSTGRES
-async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrated_db_url: str) -> None:
+async def test_counters_of_two_replicas_add_up_and_their_gauges_agree(migrated_db_url: str) -> None:
     settings = {"metrics_listen": "127.0.0.1:0"}
     async with serving(migrated_db_url, **settings) as a, serving(migrated_db_url, **settings) as b:
         prompts = [await a.create_prompt() for _ in range(3)]
@@ -259,7 +259,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
         assert [s.all("askback_open_prompts") for s in both] == [2, 2]
 
 
-async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
+async def test_waiting_commands_and_failed_batches_are_counted(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
     engine._store = gated = GatedStore(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
@@ -282,11 +282,11 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWo
     assert await outcome(lite_measured.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))) == "UNAVAILABLE"
     found = await scrape(lite_measured)
     assert found.of("askback_engine_batches_failed_total") == 1
-    assert found.of("askback_engine_commit_seconds_count") == 2  # a write that came to nothing is no commit
+    assert found.of("askback_engine_commit_seconds_count") == 2  # a failed write is not counted as a commit
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
-async def test_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -> None:
+async def test_metrics_show_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -> None:
     feed = world_with_metrics.service.replica.feed
     own, down = feed._log.after, True
 
@@ -309,7 +309,7 @@ async def test_a_feed_that_is_down_or_behind(world_with_metrics: ServiceWorld) -
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 
 
-async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
+async def test_metrics_stay_readable_while_the_database_is_unreachable(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await lite_measured.create_prompt()
@@ -329,7 +329,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
     assert (await scrape(lite_measured)).of("askback_database_up") == 1
 
 
-async def test_the_database_is_asked_once_for_many_readers(
+async def test_many_readers_share_one_database_query(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "CACHE_SECONDS", 3600.0)
@@ -345,7 +345,7 @@ async def test_the_database_is_asked_once_for_many_readers(
     assert asked == [collector.MAX_ROWS]
 
 
-async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
+async def test_metrics_stay_readable_while_the_event_loop_is_blocked(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(collector, "COLLECT_TIMEOUT", 0.05)
@@ -360,13 +360,15 @@ async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
     assert "the event loop is too busy" in caplog.text
 
 
-async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: ServiceWorld) -> None:
+async def test_without_the_setting_no_port_is_open_and_nothing_is_measured(lite: ServiceWorld) -> None:
     assert lite.service.metrics_port == 0
     observers = lite.service.replica.engine._observer._observers
     assert [type(observer) for observer in observers] == [EventLog, NullObserver]
 
 
-async def test_a_port_that_is_taken(lite_measured: ServiceWorld, lite_url: str) -> None:
+async def test_a_metrics_port_in_use_is_refused_with_the_flag(
+    lite_measured: ServiceWorld, lite_url: str
+) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
     with pytest.raises(OSError, match=f"{taken} is in use: choose another with --metrics-listen"):
         async with serving(f"{lite_url}2", metrics_listen=taken):

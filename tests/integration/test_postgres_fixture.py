@@ -1,4 +1,4 @@
-"""The test database itself: both sources of binaries work, crash and come back, and leave nothing behind."""
+"""The test database itself: servers from both sources of binaries run, crash, restart and clean up."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.postgres_pool import DatabasePool
 
 
 async def fetch_value(url: str, statement: str) -> object:
-    """One value, asked over the URL as SQLAlchemy would get it."""
+    """One value, queried over the URL that SQLAlchemy gets."""
     connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
     try:
         return await connection.fetchval(statement)
@@ -27,7 +27,7 @@ async def fetch_value(url: str, statement: str) -> object:
 
 @pytest.fixture(params=["installed", "wheel"])
 def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """A server of its own from each source of binaries that this machine has."""
+    """A separate server from each source of binaries on this machine."""
     server = PostgresServer(source=request.param, fsync=False)
     try:
         server.start()
@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     server.stop()
 
 
-async def test_each_source_of_binaries_serves_databases(server: PostgresServer) -> None:
+async def test_each_source_of_postgres_binaries_serves_databases(server: PostgresServer) -> None:
     url = server.create_database()
     assert url.startswith("postgresql+asyncpg://postgres@127.0.0.1:")
     assert await fetch_value(url, "SELECT 1") == 1
@@ -52,7 +52,7 @@ async def test_each_source_of_binaries_serves_databases(server: PostgresServer) 
         await fetch_value(copy, "SELECT 1")
 
 
-async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: PostgresServer) -> None:
+async def test_a_crashed_postgres_server_restarts_with_its_data_and_address(server: PostgresServer) -> None:
     url = server.create_database()
     await fetch_value(url, "CREATE TABLE kept AS SELECT 7 AS x")
     server.crash()
@@ -62,7 +62,7 @@ async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: 
     assert await fetch_value(url, "SELECT x FROM kept") == 7
 
 
-def test_stop_removes_the_files(server: PostgresServer) -> None:
+def test_stopping_the_postgres_server_removes_its_files(server: PostgresServer) -> None:
     data = Path(server.execute("SHOW data_directory"))
     assert data.exists()
     server.stop()
@@ -99,10 +99,10 @@ async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> N
         assert await fetch_value(db_url, "SELECT count(*) FROM pg_stat_user_tables") == 0
 
 
-async def test_a_lent_database_comes_back_as_a_copy_of_the_template(
+async def test_a_returned_database_is_reset_to_the_template(
     postgres: PostgresServer, migrated_template: str
 ) -> None:
-    """Whatever a test has put into it, and however it was left: under a name of its own."""
+    """Whatever a test did with it, the next one gets a clean copy under a new name."""
     pool = DatabasePool(postgres, migrated_template)
     try:
         first = pool.acquire()

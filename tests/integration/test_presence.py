@@ -1,4 +1,4 @@
-"""Prompts that nobody is there for: in the asker's reply, in lists and events, and at the terminal."""
+"""Unattended prompts: in the asker's reply, in lists and events, and at the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.shell import Shell
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People are missed at once."""
+    """Mark unattended prompts at once."""
     monkeypatch.setattr(presence, "LINGER_SECONDS", 0.0)
     monkeypatch.setattr(presence, "INTERVAL_SECONDS", 0.02)
 
@@ -32,13 +32,13 @@ async def list_unattended(world: ServiceWorld, **filter: str) -> list[str]:
 
 
 async def wait_for_mark(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> None:
-    """Wait until the prompt is marked, or is not any more."""
+    """Wait until the prompt is marked, or until the mark is removed."""
     async with asyncio.timeout(SOON):
         while (await world.prompt(prompt.prompt_id)).HasField("unattended_time") is not wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_a_prompt_s_life_without_and_with_people(world: ServiceWorld) -> None:
+async def test_a_prompt_is_marked_unattended_while_its_audience_is_absent(world: ServiceWorld) -> None:
     await wait_until_settled(world)
     lease = await world.lease_new_job()
     prompt = await world.ask(lease, "a", confirm(audience=audience("bob")))
@@ -66,7 +66,7 @@ async def test_a_prompt_s_life_without_and_with_people(world: ServiceWorld) -> N
     ]
 
 
-async def test_a_watch_is_a_console_too(world: ServiceWorld) -> None:
+async def test_a_watch_of_prompts_counts_as_presence(world: ServiceWorld) -> None:
     await wait_until_settled(world)
     prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
@@ -77,14 +77,14 @@ async def test_a_watch_is_a_console_too(world: ServiceWorld) -> None:
     await wait_for_mark(world, prompt, True)
 
 
-async def test_a_view_is_not_of_the_unattended(lite: ServiceWorld) -> None:
-    """What a view shows changes with its prompts, not with who looks at it."""
+async def test_a_watch_refuses_the_unattended_filter(lite: ServiceWorld) -> None:
+    """A view follows changes of prompts, not of presence."""
     request = hitl.WatchPromptsRequest(filter=hitl.PromptFilter(unattended=True))
     found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.unattended"}
 
 
-async def test_at_the_terminal(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_command_line_shows_unattended_prompts(lite: ServiceWorld, shell: Shell) -> None:
     await wait_until_settled(lite)
     missed = await lite.create_prompt(confirm("Deploy?"))
     listed = await shell.ok("inbox", "ls")

@@ -1,4 +1,4 @@
-"""ListPrompts: order, pages, total, filters; what one may not see is not there."""
+"""ListPrompts: order, pages, total and filters; hidden prompts are not listed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.support.streams import ABSENT_ID
 
 
 async def list_titles(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
-    """Titles of all pages."""
+    """The titles of all pages."""
     titles: list[str] = []
     token, total = "", None
     while True:
@@ -29,7 +29,7 @@ async def list_titles(caller: Caller, size: int = 0, **fields: Any) -> list[str]
             return titles
 
 
-async def test_pages_go_by_priority_deadline_and_age(world: ServiceWorld) -> None:
+async def test_pages_are_sorted_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     await world.create_prompt(confirm("old"))
     await world.create_prompt(confirm("young"))
     await world.create_prompt(confirm("late", timeout=seconds(7200)))
@@ -41,7 +41,7 @@ async def test_pages_go_by_priority_deadline_and_age(world: ServiceWorld) -> Non
         assert await list_titles(world, size) == order
 
 
-async def test_filters(world: ServiceWorld) -> None:
+async def test_prompt_filters_narrow_the_list(world: ServiceWorld) -> None:
     a = await world.create_prompt(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
     await world.create_prompt(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
     await world.create_prompt(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
@@ -66,10 +66,10 @@ async def test_filters(world: ServiceWorld) -> None:
     assert await list_titles(ops, namespace="other") == ["e"]
 
 
-async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: ServiceWorld) -> None:
+async def test_the_asker_sees_all_prompts_of_its_jobs(lite: ServiceWorld) -> None:
     hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
-    # Without a namespace the job's own is meant.
+    # Without a namespace the one of the job is used.
     assert await list_titles(lite, filter=by_job) == ["for bob"]
     assert await list_titles(lite, namespace="n") == []
     missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=ABSENT_ID))
@@ -111,7 +111,7 @@ async def test_a_wrong_request_is_named(lite: ServiceWorld, request_: Any, field
     assert set(found.violations) == {field}
 
 
-async def test_texts_that_no_database_holds_are_refused(world: ServiceWorld) -> None:
+async def test_texts_that_cannot_be_stored_are_refused(world: ServiceWorld) -> None:
     for filter in (
         pb.PromptFilter(kinds=["a\0"]),
         pb.PromptFilter(job_types=["a\0"]),
@@ -125,8 +125,8 @@ async def test_texts_that_no_database_holds_are_refused(world: ServiceWorld) -> 
     )
 
 
-async def test_what_is_not_for_me_does_not_exist(lite: ServiceWorld) -> None:
-    # With authentication off everybody has all roles but admin, and a worker or client reads any
+async def test_prompts_for_others_are_not_listed(lite: ServiceWorld) -> None:
+    # With authentication off every caller has all roles except admin, and a worker or client reads any
     # prompt of its namespaces; test_permissions.py has the pure console.
     mine = await lite.create_prompt(confirm("mine", audience=audience("ada")))
     theirs = await lite.create_prompt(confirm("theirs", audience=audience("bob", groups=["law"])))

@@ -1,4 +1,4 @@
-"""A prompt names the creator of its job, by whatever call or stream it comes."""
+"""A prompt names the creator of its job in every call and stream."""
 
 from askback import Client
 from askback.v1 import hitl_service_pb2 as hitl
@@ -10,8 +10,8 @@ from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
-async def test_every_way_of_a_prompt_names_the_creator_of_its_job(world: ServiceWorld) -> None:
-    """Jobs of ada's, run by a worker that is somebody else."""
+async def test_every_call_that_returns_a_prompt_names_the_creator_of_its_job(world: ServiceWorld) -> None:
+    """Jobs of ada, run by a worker of another user."""
     bot, ana = world.as_user("bot"), world.as_user("ana")
     console = world.console(ana)
     await console.hello()
@@ -53,7 +53,7 @@ def _amend(ask: workers.AskPromptRequest) -> workers.AskPromptRequest:
     return ask
 
 
-async def test_a_prompt_without_a_worker_and_one_for_another_user(lite_url: str) -> None:
+async def test_requested_by_is_the_user_that_the_job_was_created_for(lite_url: str) -> None:
     async with serving(lite_url, test_mode=True) as world:
         assert (await world.create_prompt()).requested_by == "ada"
         root = world.as_user(SCRIPTED_HUMAN)  # an admin, in test mode
@@ -62,7 +62,7 @@ async def test_a_prompt_without_a_worker_and_one_for_another_user(lite_url: str)
         assert (made.prompt.requested_by, made.job.user_id) == ("carl", "carl")
 
 
-async def test_consoles_show_it(lite: ServiceWorld, shell: Shell) -> None:
+async def test_consoles_show_who_requested_a_prompt(lite: ServiceWorld, shell: Shell) -> None:
     asked = await lite.create_prompt(confirm("Deploy?"))
     target = f"127.0.0.1:{lite.service.port}"
     async with Client(target, user="ana") as client, client.console() as desk:

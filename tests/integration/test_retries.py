@@ -1,5 +1,4 @@
-"""A retry says what it keeps: people's answers and checkpoints, or nothing; over chains, deletes and both
-databases."""
+"""What a retry keeps (answers and checkpoints, or nothing), over chains and deletions, on both databases."""
 
 from __future__ import annotations
 
@@ -57,7 +56,7 @@ async def fail(world: ServiceWorld, lease: Any) -> str:
 
 
 async def retry(world: ServiceWorld, job_id: str, **fields: Any) -> Any:
-    """A retry, and its lease."""
+    """Retry a job; returns the lease of the new one."""
     job = (await world.jobs.RetryJob(pb.RetryJobRequest(job_id=job_id, **fields))).job
     [lease] = (await world.lease(job.job_type)).jobs
     assert lease.job.job_id == job.job_id
@@ -129,7 +128,7 @@ QUESTIONS = {
 KEPT = {"yes", "edit", "values", "amended"}
 
 
-async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: ServiceWorld) -> None:
+async def test_a_retry_keeps_answers_and_checkpoints_of_a_failed_job(world: ServiceWorld) -> None:
     from askback.v1 import hitl_service_pb2 as hpb
 
     old, before = await everything(world)
@@ -150,7 +149,7 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Serv
     }
     assert [c["key"] for c in listed["checkpoints"]] == ["charge", "mail"]
     assert "fine" not in json.dumps(listed), "the log never holds what was said"
-    # What it carries is its own: the old job may go.
+    # The carried entries are copies, so the old job may be deleted.
     await world.jobs.DeleteJob(pb.DeleteJobRequest(job_id=old))
     for key, content in QUESTIONS.items():
         asked = await world.ask(lease, key, content)
@@ -170,7 +169,7 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Serv
 
 
 @pytest.mark.parametrize("how", ["other question", "other key"])
-async def test_another_question_is_asked(lite: ServiceWorld, how: str) -> None:
+async def test_a_retry_asks_another_question_or_key(lite: ServiceWorld, how: str) -> None:
     lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k", confirm("Pay 5?"))))
     lease = await retry(lite, await fail(lite, lease))
@@ -178,13 +177,13 @@ async def test_another_question_is_asked(lite: ServiceWorld, how: str) -> None:
     asked = await lite.ask(lease, key, confirm(title))
     assert asked.state == OPEN
     await lite.hitl.AnswerPrompt(answer(asked, decision=REJECT))
-    # The no is the newest word on this key: neither it nor the yes before it is carried further.
+    # The rejection is the newest answer under this key: neither it nor the acceptance before it is carried.
     lease = await retry(lite, await fail(lite, lease))
     if how == "other question":
         assert (await lite.ask(lease, "k", confirm("Pay 5?"))).state == OPEN
 
 
-async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: ServiceWorld) -> None:
+async def test_a_carried_answer_survives_a_routing_without_its_author(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm(audience=audience("ann")))
     await lite.as_user("ann").hitl.AnswerPrompt(answer(first))
@@ -194,7 +193,7 @@ async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: Servi
     assert list(asked.content.audience.users) == ["bob"]
 
 
-async def test_chains_carry_on(world: ServiceWorld) -> None:
+async def test_a_chain_of_retries_carries_answers_on(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     first = lease.job.job_id
     for key in ("a", "b"):
@@ -222,7 +221,7 @@ async def test_chains_carry_on(world: ServiceWorld) -> None:
 
 @pytest.mark.parametrize("end", ["COMPLETED", "CANCELLED"])
 @pytest.mark.parametrize("keep", [pb.RETRY_KEEP_UNSPECIFIED, ALL, NOTHING])
-async def test_what_was_finished_or_stopped_is_a_new_decision(
+async def test_a_completed_or_cancelled_job_keeps_nothing_by_default(
     lite: ServiceWorld, end: str, keep: Any
 ) -> None:
     lease = await lite.lease_new_job()
@@ -242,7 +241,7 @@ async def test_what_was_finished_or_stopped_is_a_new_decision(
     assert lease.job.root_job_id == (lease.job.job_id if own else old)
 
 
-async def test_a_request_is_one_job_and_one_way_to_keep(world: ServiceWorld) -> None:
+async def test_a_repeated_retry_request_must_keep_the_same(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     old = await fail(world, lease)
     request = pb.RetryJobRequest(job_id=old, request_id="r")
@@ -275,7 +274,7 @@ async def test_thousands_of_checkpoints_are_carried_in_one_write(world: ServiceW
 
 
 async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Rows as many commands would have written them."""
+    """Write rows like those of many commands."""
     from datetime import UTC, datetime
 
     jobs = world.service.replica.jobs
@@ -284,10 +283,10 @@ async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any
         await connection.execute(sa.insert(table), [{**row, "created_at": at} for row in rows])
 
 
-async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
+async def test_a_retry_during_a_deletion_creates_no_partial_job(
     world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it would carry is gone by the time that it is written: then there is no new job."""
+    """The entries to carry are deleted before the write: then no new job is created."""
     for request_id in ("", "r"):
         lease = await world.lease_new_job()
         await save(world, lease, "step", "1")
@@ -339,7 +338,7 @@ async def _approve(client: Client, job_id: str, keys: str = "abc") -> None:
         await client.answer(found[0], "ACCEPT")
 
 
-async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
+async def test_a_retry_asks_and_charges_nothing_twice(
     lite: ServiceWorld, client: Client, shell: Shell
 ) -> None:
     fails["mail"] = True
@@ -363,14 +362,14 @@ async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
     watched = (await shell.ok("job", "watch", again.job_id)).out
     assert f"carried over from {run.job_id}: 3 answers, 1 checkpoint" in watched
     assert f"question 1 has the answer of ann in job {run.job_id}: ACCEPT" in watched
-    # A finished job is done again from the beginning, in a chain of its own.
+    # A completed job starts from the beginning, in a new chain.
     fresh = await client.retry(again.job_id)
     await _approve(client, fresh.job_id)
     assert await fresh.result() == [fresh.job_id, fresh.job_id]
     assert steps == [run.job_id, fresh.job_id]
 
 
-async def test_the_command_line_says_what_is_kept(lite: ServiceWorld, shell: Shell) -> None:
+async def test_the_command_line_reports_what_a_retry_keeps(lite: ServiceWorld, shell: Shell) -> None:
     lease = await lite.lease_new_job()
     await save(lite, lease, "step", "1")
     old = await fail(lite, lease)
@@ -381,7 +380,7 @@ async def test_the_command_line_says_what_is_kept(lite: ServiceWorld, shell: She
     assert (await shell.run("job", "retry", old, "--fresh", "--keep", "all")).code == 2
 
 
-async def test_the_sdk_says_what_is_kept(lite: ServiceWorld, client: Client) -> None:
+async def test_the_sdk_reports_what_a_retry_keeps(lite: ServiceWorld, client: Client) -> None:
     lease = await lite.lease_new_job()
     old = await fail(lite, lease)
     for keep, kept in ((None, "ALL"), ("ALL", "ALL"), (Keep.NOTHING, "NOTHING")):

@@ -1,4 +1,4 @@
-"""Keys of questions and steps in a worker's function: each is used once, and a mistake fails the job once."""
+"""Keys of questions and steps in a job function: each is used once, and a mistake fails the job once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def result_of(function: Script) -> Any:
 
 
 async def fails_once(function: Script, code: str) -> JobFailed:
-    """The job fails for good in its first attempt."""
+    """The job fails in its first attempt and is not retried."""
     started = await run.start(name=function.__name__)
     with pytest.raises(JobFailed) as failed:
         await asyncio.wait_for(started.result(), 10)
@@ -145,7 +145,7 @@ async def the_first_is_unharmed(job: Job) -> Any:
     return await first
 
 
-async def test_the_first_question_goes_on_when_a_second_is_refused(human: Human) -> None:
+async def test_the_first_question_continues_when_a_second_is_refused(human: Human) -> None:
     human.on("first?").answers(7)
     assert await result_of(the_first_is_unharmed) == 7
     assert human.seen == ["x"]
@@ -161,7 +161,7 @@ async def test_a_step_and_a_question_may_share_a_key(human: Human) -> None:
     assert await result_of(a_step_and_a_question) == ["receipt A", "so"]
 
 
-# --- what may be repeated ---
+# --- repetitions that are allowed ---
 
 
 @script
@@ -245,11 +245,11 @@ async def test_a_question_that_ended_has_used_its_key(human: Human, function: Sc
     await fails_once(function, "DuplicateKey")
 
 
-# --- what cannot be a key ---
+# --- invalid keys ---
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä" * 101, "a\0b", "\ud800", 5, None, b"x"])
-async def test_what_cannot_be_a_key_is_refused_before_anything_is_done(human: Human, key: Any) -> None:
+async def test_an_invalid_key_is_refused_before_anything_is_done(human: Human, key: Any) -> None:
     async def step_with_it(job: Job) -> Any:
         await job.step(key, charge, "A")
 
@@ -262,7 +262,7 @@ async def test_what_cannot_be_a_key_is_refused_before_anything_is_done(human: Hu
     assert calls == []
 
 
-# --- a loop over what is stored does not starve others ---
+# --- a loop over stored results does not starve other tasks ---
 
 
 @script
@@ -291,7 +291,7 @@ async def loop_over_stored(job: Job) -> Any:
     return ticks
 
 
-async def test_a_stored_result_lets_others_run_and_is_acknowledged_once(human: Human) -> None:
+async def test_replaying_stored_results_yields_and_acknowledges_once(human: Human) -> None:
     human.on("go?").approves()
     started = await run.start(name="loop_over_stored")
     assert await started.result() >= 41
@@ -299,7 +299,7 @@ async def test_a_stored_result_lets_others_run_and_is_acknowledged_once(human: H
     assert [event.type async for event in started.watch()].count("PROMPT_CONSUMED") == 1
 
 
-# --- results that do not fit (A4b) ---
+# --- results that do not fit ---
 
 
 def says_int() -> int:
@@ -366,7 +366,7 @@ async def test_a_result_that_does_not_fit_fails_once(human: Human, function: Any
 
 
 class NoJson:
-    """A type that pydantic knows nothing of."""
+    """A type without a pydantic schema."""
 
 
 def says_no_json() -> NoJson:
@@ -375,7 +375,9 @@ def says_no_json() -> NoJson:
 
 
 @pytest.mark.parametrize("function", [says_no_json, 5, "charge", None], ids=range(4))
-async def test_a_step_that_cannot_be_kept_is_refused_before_it_is_made(human: Human, function: Any) -> None:
+async def test_a_step_whose_result_cannot_be_stored_is_refused_before_it_runs(
+    human: Human, function: Any
+) -> None:
     async def unkept(job: Job) -> Any:
         return await job.step("charge", function)
 
@@ -397,7 +399,7 @@ async def type_changed(job: Job) -> Any:
     return await job.step("charge", now_int)
 
 
-async def test_a_stored_result_whose_type_changed_is_told_once(human: Human) -> None:
+async def test_a_stored_result_of_another_type_fails_the_job_once(human: Human) -> None:
     started = await run.start(name="type_changed")
     with pytest.raises(JobFailed, match="stored result of the step 'charge' does not fit") as failed:
         await started.result()

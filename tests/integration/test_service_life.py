@@ -1,4 +1,4 @@
-"""The service as operators see it: health, reflection, start, stop, a restart, logs without content."""
+"""The service for operators: health, reflection, start, stop, restart, and logs without content."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ NAMES = [
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def test_health_is_told_overall_and_per_service(lite: ServiceWorld) -> None:
+async def test_health_is_reported_overall_and_per_service(lite: ServiceWorld) -> None:
     stub: Any = health_pb2_grpc.HealthStub(lite.channel)
     for name in NAMES:
         answer_ = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=SOON)
@@ -45,7 +45,7 @@ async def test_health_is_told_overall_and_per_service(lite: ServiceWorld) -> Non
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_drain_is_told_to_health_watchers_first(lite_url: str) -> None:
+async def test_health_watchers_learn_of_a_drain_first(lite_url: str) -> None:
     async with serving(lite_url) as world:
         stub: Any = health_pb2_grpc.HealthStub(world.channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest(service=n), timeout=SOON) for n in NAMES]
@@ -93,7 +93,7 @@ async def test_commands_are_refused_while_the_engine_drains(lite: ServiceWorld) 
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
 
 
-async def test_a_stop_waits_for_calls_that_run(lite_url: str) -> None:
+async def test_a_stop_waits_for_running_calls(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         waiting = asyncio.ensure_future(world.lease(wait=0.3))
         await until(lambda: world.service.replica.dispatcher._consumers)
@@ -117,8 +117,8 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
 
 
 @pytest.mark.parametrize("steps", range(4))
-async def test_a_cancel_that_meets_a_wake_up_is_not_lost(lite: ServiceWorld, steps: int) -> None:
-    # On Python 3.11 asyncio.wait_for loses it, and a stop then waits for ever.
+async def test_a_cancel_during_a_wake_up_is_not_lost(lite: ServiceWorld, steps: int) -> None:
+    # On Python 3.11 asyncio.wait_for loses the cancel, and the stop would never end.
     replica = lite.service.replica
     for part, wake in (
         (replica.dispatcher.run, replica.dispatcher._wake.set),
@@ -150,7 +150,7 @@ async def test_a_part_that_swallows_its_cancel_does_not_hold_a_stop_up(lite_url:
         world.mark_stopped()
 
 
-async def test_everything_is_there_after_a_restart(migrated_db_url: str) -> None:
+async def test_jobs_prompts_and_sessions_survive_a_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
         lease = await world.lease_new_job(input_json='{"b": 1, "a": 9007199254740993}')
         prompt = await world.ask(lease, "k", form())
@@ -161,7 +161,7 @@ async def test_everything_is_there_after_a_restart(migrated_db_url: str) -> None
         assert list(read.open_prompts) == [prompt]
         said = answer(prompt, "a", RESPOND, values_json='{"n": 9007199254740993}')
         await world.hitl.AnswerPrompt(said)
-        # The worker's session outlives the server, and so does its lease.
+        # The worker's session and lease survive the server.
         names = {"session_id": session.session_id, "session_secret": session.session_secret}
         await world.workers.ExtendLease(wpb.ExtendLeaseRequest(**names))
         done = wpb.CompleteJobRequest(job_id=lease.job.job_id, token=lease.token, result_json="[1]")
@@ -178,13 +178,15 @@ async def start(**settings: Any) -> None:
         raise AssertionError("it should not have started")
 
 
-async def test_what_cannot_work_is_refused_at_start_with_the_reason(lite_url: str, tmp_path: Path) -> None:
+async def test_unusable_settings_are_refused_at_the_start_with_the_reason(
+    lite_url: str, tmp_path: Path
+) -> None:
     with pytest.raises(StorageUnavailable, match=r"a.db.lock: No such file or directory"):
         await start(db=f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/a.db")
-    with socket.socket() as nobody:  # bound, and not listening
-        nobody.bind(("127.0.0.1", 0))
+    with socket.socket() as silent:  # bound, and not listening
+        silent.bind(("127.0.0.1", 0))
         with pytest.raises(StorageUnavailable, match=r"."):
-            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{nobody.getsockname()[1]}/none")
+            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
     bad = tmp_path / "tokens.toml"
     bad.write_text("[[tokens]]\nsubject = 'x'\n")
     with pytest.raises(BadTokenFile, match=r"entry 1 \(x\).*sha256"):
@@ -194,7 +196,7 @@ async def test_what_cannot_work_is_refused_at_start_with_the_reason(lite_url: st
             await Service(Config(listen=f"127.0.0.1:{world.service.port}", db=f"{lite_url}2")).start()
 
 
-async def test_an_unmigrated_postgres_is_refused_with_what_to_do(
+async def test_an_unmigrated_postgres_is_refused_with_the_fix(
     request: pytest.FixtureRequest,
 ) -> None:
     server = request.getfixturevalue("postgres")
@@ -242,7 +244,7 @@ async def test_logs_never_hold_content_or_secrets(
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
-    # What went out as JSON, and what any handler could have been given.
+    # The JSON output, and the records that any handler could receive.
     text = "".join(capfd.readouterr()) + "".join(
         f"{record.getMessage()} {record.__dict__} {record.exc_info}" for record in caplog.records
     )
@@ -257,7 +259,7 @@ async def test_logs_never_hold_content_or_secrets(
 
 
 async def full_flow(url: str, auth: str) -> tuple[str, str]:
-    """Everything that carries content, refused and accepted."""
+    """Every call that carries content, refused and accepted."""
     async with serving(url, auth=auth, lease_ttl=5) as world:
         me = world.with_token(SECRETS["token"])
         world.jobs, world.workers, world.hitl = me.jobs, me.workers, me.hitl

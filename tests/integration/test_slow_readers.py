@@ -1,4 +1,4 @@
-"""Clients that do not read, do not speak, or speak too much: each harms itself only."""
+"""Clients that do not read, send nothing or send too much harm only themselves."""
 
 import asyncio
 import contextlib
@@ -38,14 +38,14 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less patience than a real server has."""
+    """Shorter timeouts than those of a real server."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
     monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL_SECONDS", 0.1)
 
 
 @asynccontextmanager
 async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own, whose window stays small."""
+    """A separate connection whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
@@ -57,7 +57,7 @@ def session_of(world: ServiceWorld) -> Any:
 
 
 async def read_to_refusal(call: Any) -> Any:
-    """Read to the end; the refusal."""
+    """Read to the end; returns the refusal."""
     try:
         async with asyncio.timeout(10):
             while await call.read() is not EOF:
@@ -77,7 +77,7 @@ async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
     await until(lambda: len(lite.service.replica.streams) == 50)
     await until(lambda: not lite.service.replica.streams)
     del streams
-    # One that says hello stays.
+    # A stream with a hello stays.
     console = lite.console()
     await console.hello()
     await asyncio.sleep(2 * TIGHT.hello.total_seconds())
@@ -167,7 +167,7 @@ async def test_a_watcher_that_does_not_read_is_dropped(lite: ServiceWorld, watch
 
 
 async def _many_events(world: ServiceWorld, job_id: str) -> None:
-    """Enough progress for more than a window."""
+    """Send progress larger than a window."""
     lease = (
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=1))
     ).jobs[0]
@@ -179,10 +179,10 @@ async def _many_events(world: ServiceWorld, job_id: str) -> None:
 
 
 @pytest.mark.usefixtures("tight")
-async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
+async def test_a_dropped_stream_is_reset_if_its_client_does_not_read_the_status(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else what the transport was given for it would stay until the connection ends."""
+    """Otherwise the data buffered in the transport would stay until the connection ends."""
     monkeypatch.setattr("askback_server.transport.call_ends.STATUS_READ_SECONDS", 0.2)
     open_calls = lite.service._server.calls.streams  # type: ignore[union-attr]
     for _ in range(3):
@@ -198,7 +198,7 @@ async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
 
 
 async def test_a_client_that_reads_slowly_loses_nothing(lite: ServiceWorld) -> None:
-    """Paused again and again, never dropped."""
+    """It is paused repeatedly but never dropped."""
     created = await lite.jobs.CreateJob(
         jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 60_000))
     )
@@ -235,7 +235,7 @@ async def test_a_message_of_many_frames_is_refused(lite: ServiceWorld) -> None:
 
 
 @pytest.mark.parametrize("limit", ["streams", "streams_per_principal"])
-async def test_calls_that_wait_are_streams(
+async def test_waiting_calls_count_against_the_stream_limit(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     few = Limits(streams=3) if limit == "streams" else Limits(streams_per_principal=3)
@@ -257,7 +257,7 @@ async def test_calls_that_wait_are_streams(
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
             assert refusal_of(refused.value).metadata["limit"] == limit
-        # One that does not wait is none, and other calls are not concerned.
+        # A call without a wait does not count, and other calls are not affected.
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["other"]))
         await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
         for task in waiting:

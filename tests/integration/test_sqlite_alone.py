@@ -1,4 +1,4 @@
-"""One server process serves a SQLite file; a second one is told who does, and comes in when that is gone."""
+"""One server process serves a SQLite file. A second one is refused until the first has stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def file_of(url: str) -> Path:
     return Path(url.partition(":///")[2])
 
 
-async def test_a_second_server_is_told_who_serves_the_file(lite_url: str, tmp_path: Path) -> None:
+async def test_a_second_server_is_refused_with_the_name_of_the_first(lite_url: str, tmp_path: Path) -> None:
     async with serving(lite_url) as world:
         with pytest.raises(StorageUnavailable) as refused:
             await Service(Config(listen="127.0.0.1:0", db=lite_url)).start()
@@ -31,7 +31,7 @@ async def test_a_second_server_is_told_who_serves_the_file(lite_url: str, tmp_pa
         assert f"{file_of(lite_url)} is served by another process (pid {os.getpid()}, replica r1)" in text
         assert "PostgreSQL" in text
         await world.create()
-    # It is let go of at the end, and by a start that fails, early or late.
+    # The lock is released at the end, and by a start that fails early or late.
     tokens = tmp_path / "tokens.toml"
     tokens.write_text("[[tokens]]\n")
     for wrong in ({"auth": str(tokens)}, {"metrics_listen": "203.0.113.1:1"}):
@@ -41,7 +41,9 @@ async def test_a_second_server_is_told_who_serves_the_file(lite_url: str, tmp_pa
         await world.create()
 
 
-async def test_the_file_is_the_same_by_any_name(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_relative_path_is_locked_as_the_same_file(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = file_of(lite_url)
     claim = serve_alone(lite_url, "one")
     assert claim is not None
@@ -55,11 +57,11 @@ async def test_the_file_is_the_same_by_any_name(lite_url: str, monkeypatch: pyte
     second.release()
 
 
-def test_postgres_is_everybody_s() -> None:
+def test_a_postgres_url_needs_no_file_lock() -> None:
     assert serve_alone("postgresql+asyncpg://a@b/c", "r") is None
 
 
-async def test_who_looks_migrates_or_backs_up_is_not_held_up(
+async def test_reading_migrating_and_backing_up_need_no_lock(
     lite: ServiceWorld, lite_url: str, tmp_path: Path
 ) -> None:
     await lite.create()
@@ -75,7 +77,7 @@ async def test_who_looks_migrates_or_backs_up_is_not_held_up(
         await other.create()
 
 
-async def test_a_file_system_without_locks_is_warned_of(
+async def test_a_file_system_without_locks_logs_a_warning(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def flock(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Job functions that start jobs: on the client around them, on one that is named, on a worker's own."""
+"""Job functions that start jobs: on the current client, on a named one, or on the worker's own."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def a_worker(target: str) -> Worker:
 
     @worker.job("parent")
     async def parent(job: Job, order: str) -> Receipt:
-        # No client was entered here: the worker's own is meant.
+        # No client is entered here, so the worker's own is used.
         run = await receipt.using(request_id=f"{job.job_id}/receipt").start(order=order, paid=3)
         return await run.result()
 
     return worker
 
 
-async def test_where_a_job_function_starts_its_job(lite: ServiceWorld) -> None:
+async def test_a_job_function_starts_jobs_on_the_named_or_current_client(lite: ServiceWorld) -> None:
     target = f"127.0.0.1:{lite.service.port}"
     worker = a_worker(target)
     receipt, nothing, parent = worker.jobs
@@ -64,7 +64,7 @@ async def test_where_a_job_function_starts_its_job(lite: ServiceWorld) -> None:
             await receipt.start(order="A-17")
 
 
-async def test_results_come_back_as_the_type_that_is_named(lite: ServiceWorld) -> None:
+async def test_results_have_the_declared_type(lite: ServiceWorld) -> None:
     target = f"127.0.0.1:{lite.service.port}"
     async with a_worker(target), Client(target) as client, asyncio.timeout(SOON):
         run = await client.start("receipt", {"order": "A-17"}, returns=Receipt)

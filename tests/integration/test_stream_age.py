@@ -1,4 +1,4 @@
-"""Streams move when they are old, so that load reaches a new replica; nothing is lost on the way."""
+"""Old streams reconnect, so that load moves to a new replica without loss."""
 
 import asyncio
 from itertools import pairwise
@@ -18,7 +18,7 @@ from tests.support.streams import EOF
 
 
 class Stream:
-    """A stream that is told to leave."""
+    """A stream that records when it is asked to leave."""
 
     def __init__(self) -> None:
         self.busy = False
@@ -32,7 +32,7 @@ class Stream:
         self.dismissed = True
 
 
-async def test_streams_leave_at_their_age_and_not_together() -> None:
+async def test_streams_leave_at_their_age_spread_over_time() -> None:
     now = 0.0
     streams = [Stream() for _ in range(200)]
     ageing = Ageing(streams, 1000.0, lambda: now)
@@ -65,8 +65,8 @@ async def test_a_busy_stream_has_time_for_its_replies() -> None:
     assert stream.dismissed
 
 
-async def test_workers_consoles_and_watchers_move_without_loss(lite_url: str) -> None:
-    """Streams of a second or two, connections of less: every job ends with the answer it was given."""
+async def test_workers_consoles_and_watchers_reconnect_without_loss(lite_url: str) -> None:
+    """Streams live for a second or two, connections for less. Every job ends with its answer."""
     async with serving(lite_url, stream_age=1.0, heartbeat=0.5) as world:
         target = f"127.0.0.1:{world.service.port}"
         worker, attempts = Worker(target, user="w"), dict[str, int]()
@@ -93,12 +93,12 @@ async def test_workers_consoles_and_watchers_move_without_loss(lite_url: str) ->
                 assert await asyncio.gather(*ends) == ["paid"] * 25
             answering.cancel()
         assert set(attempts.values()) == {1}, "a job was run twice"
-        # More streams than clients: they have moved.
+        # More streams than clients, so they have reconnected.
         ended = world.service._server.calls.ended  # type: ignore[union-attr]
         assert sum(n for (m, _), n in ended.items() if m.endswith(("/Work", "/Converse"))) >= 4
 
 
-async def test_a_client_that_ignores_it_is_ended(lite_url: str) -> None:
+async def test_a_client_that_ignores_go_away_is_disconnected(lite_url: str) -> None:
     async with serving(lite_url, stream_age=1.0, heartbeat=5) as world:
         console = world.console()
         await console.hello()
@@ -120,9 +120,10 @@ async def _drain(call: Any) -> None:
         pass
 
 
-async def test_workers_come_before_consoles(lite_url: str) -> None:
-    """A crowd of consoles returns first, with the proportions of a restart: 3,000 to 200, here 300 to 20. Few
-    views are read at once, and every worker has its session before most consoles have their view."""
+async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str) -> None:
+    """Many consoles return first, in the proportions of a restart: 3,000 to 200, here 300 to 20. Few views
+    are loaded at once, and every worker has its session before most consoles have their view.
+    """
     async with serving(lite_url) as world:
         replica = world.service.replica
         for n in range(20):

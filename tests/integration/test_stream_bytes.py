@@ -1,4 +1,4 @@
-"""A stream is bounded in bytes where its frames are few: replies that wait, and requests that wait."""
+"""A stream is also bounded in bytes: for waiting replies and for waiting requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ LARGE = 200_000
 
 @asynccontextmanager
 async def console(world: ServiceWorld) -> AsyncIterator[tuple[Any, Any]]:
-    """A console on a connection of its own whose window stays small, and its session at the server."""
+    """A console on a separate connection with a small window, and its session at the server."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         stub: Any = hitl_service_pb2_grpc.HitlServiceStub(channel)
@@ -38,7 +38,7 @@ async def console(world: ServiceWorld) -> AsyncIterator[tuple[Any, Any]]:
 
 
 async def read_replies(call: Any, count: int) -> set[int]:
-    """The refs of so many replies."""
+    """The refs of this number of replies."""
     refs: set[int] = set()
     async with asyncio.timeout(10):
         while len(refs) < count:
@@ -61,7 +61,7 @@ async def test_large_replies_stop_the_reader(lite: ServiceWorld) -> None:
 
 
 async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits to be written is kept as well: the engine is slow here."""
+    """Requests that wait for the engine count too, which is slow here."""
     engine = lite.service.replica.engine
     submit, held = engine.submit, list[tuple[Any, asyncio.Future[Any]]]()
 

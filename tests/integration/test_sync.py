@@ -1,4 +1,4 @@
-"""askback.sync against a real server: threads, notebooks, Ctrl-C, limits, forks and the end of a process."""
+"""askback.sync against a real server: threads, notebooks, Ctrl-C, time limits, forks and process exit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def client(askback_server: Server) -> Any:
 
 
 async def test_a_job_from_start_to_result(askback_server: Server, client: Client) -> None:
-    """Inside a running loop, as in a notebook; the worker has another one."""
+    """A client inside a running event loop, as in a notebook. The worker has another loop."""
     await askback_server.work(worker)
 
     def program() -> None:
@@ -69,8 +69,8 @@ async def test_a_job_from_start_to_result(askback_server: Server, client: Client
     await asyncio.to_thread(program)
 
 
-async def test_in_a_running_loop(client: Client) -> None:
-    """The call blocks this loop, which is what a notebook's cell does anyway."""
+async def test_sync_calls_work_inside_a_running_event_loop(client: Client) -> None:
+    """The call blocks this loop, as a cell of a notebook does anyway."""
     run = client.ask("Deploy?", kind="clarify", form=Plan)
     [prompt] = client.prompts(job_id=run.job_id)
     client.answer(prompt, "RESPOND", values={"target": "staging"}, comment="go")
@@ -84,7 +84,7 @@ def test_the_scripted_human_answers_sync_programs(human: Human) -> None:
         assert client.ask("Deploy?").result(timeout=30)
 
 
-def test_many_threads_share_a_client(client: Client) -> None:
+def test_many_threads_share_one_sync_client(client: Client) -> None:
     def ask(number: int) -> str:
         run = client.ask(f"Number {number}?")
         [prompt] = client.prompts(job_id=run.job_id)
@@ -113,7 +113,7 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_client_usable(client: Client) ->
         finally:
             ended.set()
 
-    # A shell's background job ignores it; the user's terminal does not.
+    # A background job of a shell ignores SIGINT, a terminal does not.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -124,7 +124,7 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_client_usable(client: Client) ->
     assert client.ask("Still there?").job().state == "PENDING_HITL"
 
 
-def test_leaving_an_iterator_early_ends_its_stream(askback_server: Server, client: Client) -> None:
+def test_leaving_a_sync_iterator_early_ends_its_stream(askback_server: Server, client: Client) -> None:
     run = client.ask("Deploy?")
     for found in client.watch_prompts(job_id=run.job_id):
         assert isinstance(found, PromptInfo)
@@ -175,8 +175,8 @@ next(events)
 
 
 @pytest.mark.parametrize("way", ["made", "used", "used and closed"])
-def test_forks_and_the_end_of_the_process(askback_server: Server, way: str) -> None:
-    """It works or says why not, as the asynchronous client does; nothing hangs, nothing is printed."""
+def test_a_sync_client_works_or_raises_after_forks_and_at_exit(askback_server: Server, way: str) -> None:
+    """The call works or raises with a reason, like the asynchronous client. It does not hang or print."""
     kept = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}
     environment = {**kept, "GRPC_VERBOSITY": "NONE"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A scripted human's answer: taken by a server in test mode, marked as such, and refused by any other."""
+"""A scripted human's answer is accepted and marked by a server in test mode, and refused by any other."""
 
 import asyncio
 import logging
@@ -25,12 +25,12 @@ async def test_mode_world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
 
 
 async def audit(world: ServiceWorld, prompt_id: str) -> list[int]:
-    """The sources of all that was submitted."""
+    """The sources of all submitted answers."""
     page = await world.hitl.ListAnswers(pb.ListAnswersRequest(prompt_id=prompt_id))
     return [record.answer.source for record in page.answers]
 
 
-async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(world: ServiceWorld) -> None:
+async def test_a_production_server_refuses_a_scripted_answer_and_stores_nothing(world: ServiceWorld) -> None:
     prompt = await world.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
     await expect_refusal(world.hitl.AnswerPrompt(said), "FAILED_PRECONDITION", "NOT_TEST_MODE", answer_id="a")
@@ -41,12 +41,12 @@ async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(worl
     kept = await world.prompt(prompt.prompt_id)
     assert (kept.state, kept.submissions, kept.version) == (OPEN, 0, prompt.version)
     assert await audit(world, prompt.prompt_id) == []
-    # The id was not used up: a person may still say it.
+    # The answer id is still unused: a person may use it.
     said.test = False
     assert (await world.hitl.AnswerPrompt(said)).result.status == ACCEPTED
 
 
-async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(
+async def test_a_server_in_test_mode_accepts_and_marks_a_scripted_answer(
     test_mode_world: ServiceWorld,
 ) -> None:
     prompt = await test_mode_world.create_prompt(confirm())
@@ -58,13 +58,13 @@ async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(
     assert (await test_mode_world.console().hello()).test_mode
 
 
-async def test_people_are_people_in_test_mode_too(test_mode_world: ServiceWorld) -> None:
+async def test_answers_of_people_are_not_marked_in_test_mode(test_mode_world: ServiceWorld) -> None:
     prompt = await test_mode_world.create_prompt(confirm())
     await test_mode_world.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
     assert await audit(test_mode_world, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
 
 
-async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(test_mode_world: ServiceWorld) -> None:
+async def test_a_repeated_answer_must_have_the_same_source(test_mode_world: ServiceWorld) -> None:
     prompt = await test_mode_world.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
     await test_mode_world.hitl.AnswerPrompt(said)
@@ -87,7 +87,7 @@ async def test_only_in_test_mode_the_scripted_human_sees_what_others_are_asked(
             assert [p async for p in client.prompts()] == []
 
 
-async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite: ServiceWorld) -> None:
+async def test_the_console_of_a_scripted_human_is_refused_outside_test_mode(lite: ServiceWorld) -> None:
     await lite.create_prompt(confirm())
     async with Client(f"127.0.0.1:{lite.service.port}", user="human") as client:
         with pytest.raises(FailedPrecondition, match="not in test mode") as refusal:
@@ -98,7 +98,7 @@ async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite
                 await asyncio.sleep(0.005)
 
 
-async def test_test_mode_is_said_in_the_log(lite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_warns_of_test_mode(lite_url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         async with serving(lite_url):
             assert "test mode" not in caplog.text

@@ -1,4 +1,4 @@
-"""The clock of a test: time leaps, what falls due is carried out in order, and nobody loses a lease."""
+"""The clock of a test: time leaps, due events run in order, and leases are kept."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def confirm_by_default(job: Job) -> str:
 
 
 async def seconds_to_end(run: Run, key: str, server: Server) -> float:
-    """Seconds from a question to its end, by the server's clock."""
+    """Seconds from a question to its resolution by the server's clock."""
     async with server.client() as client:
         prompt = await client.prompt(job_id=run.job_id, key=key)
     assert prompt.resolution is not None
@@ -55,7 +55,7 @@ async def seconds_to_end(run: Run, key: str, server: Server) -> float:
     return (prompt.resolution.at - prompt.created_at).total_seconds()
 
 
-async def test_deadlines_fall_due_in_their_order_each_at_its_time(
+async def test_deadlines_are_run_in_order_each_at_its_time(
     human: Human, clock: Clock, askback_server: Server
 ) -> None:
     human.on().never()
@@ -63,12 +63,12 @@ async def test_deadlines_fall_due_in_their_order_each_at_its_time(
     await clock.advance(hours=12)
     for run, hours in zip(runs, (1, 3), strict=True):
         assert await run.result() == ["no first", "no then"]
-        # What the job asked when its first question had ended began then, and not at the end of the leap.
+        # The second question began when the first one ended, and not at the end of the leap.
         assert await seconds_to_end(run, "first", askback_server) == pytest.approx(hours * HOURS, abs=60)
         assert await seconds_to_end(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
 
 
-async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
+async def test_a_leap_in_time_keeps_leases(human: Human, clock: Clock) -> None:
     human.on("first").never().answers("late but fine")
     run = await patient.start(hours=24 * 300)
     for _ in range(3):
@@ -81,14 +81,14 @@ async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
     assert [event.type async for event in run.watch()].count("JOB_LEASED") == 1
 
 
-async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback_server: Server) -> None:
+async def test_a_vanished_worker_loses_its_job_after_a_leap(clock: Clock, askback_server: Server) -> None:
     gone = worker.at(askback_server.target)
     await gone.start()
     async with askback_server.client() as client:
         run = await client.start("patient", {"hours": 100})
         await clock.advance()
         assert (await run.job()).worker_id
-        # As a crash: no goodbye, and the stream is broken.
+        # Like a crash: no goodbye, and the stream breaks.
         assert gone._session is not None
         connection = gone._session._current
         assert connection is not None
@@ -104,7 +104,7 @@ async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback
         assert (await run.job()).state is JobState.PENDING_HITL
 
 
-async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
+async def test_a_retry_starts_after_its_backoff(human: Human, clock: Clock) -> None:
     run = await clumsy.start()
     began = clock.now()
     await clock.advance(hours=1)
@@ -112,12 +112,12 @@ async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
     assert (await run.job()).state is JobState.COMPLETED
     assert await run.result() == 3
     leased = [event.at - began async for event in run.watch() if event.at and event.type == "JOB_LEASED"]
-    # Each retry began when its backoff was over, and not at the end of the leap.
+    # Each retry began at the end of its backoff, and not at the end of the leap.
     assert len(leased) == 3
     assert leased[-1] < timedelta(minutes=30)
 
 
-async def test_the_defaults_of_a_deadline(human: Human, clock: Clock) -> None:
+async def test_a_default_is_taken_at_its_deadline(human: Human, clock: Clock) -> None:
     human.on("go?").never()
     run = await confirm_by_default.start()
     await clock.advance(timedelta(days=2))
@@ -141,7 +141,7 @@ async def ask_with_escalation(job: Job) -> str:
     return f"{decision.decision}"
 
 
-async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Clock) -> None:
+async def test_steps_and_reminders_run_each_at_its_time(human: Human, clock: Clock) -> None:
     human.on("refund").never()
     run = await ask_with_escalation.start()
     await clock.advance(hours=4)
@@ -165,7 +165,7 @@ async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Cl
     assert prompt.escalation_step == 0
 
 
-async def test_who_is_asked_next_may_answer(human: Human, clock: Clock) -> None:
+async def test_people_of_a_later_step_may_answer(human: Human, clock: Clock) -> None:
     human.on("refund").never().approves()
     run = await ask_with_escalation.start()
     await clock.advance(minutes=59)
@@ -189,7 +189,7 @@ async def test_a_job_starts_and_ends_at_its_time(human: Human, clock: Clock) -> 
     assert timedelta(hours=5) <= at["JOB_FAILED"] < timedelta(hours=5, minutes=1)
 
 
-async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Clock) -> None:
+async def test_time_does_not_pass_while_a_worker_runs(human: Human, clock: Clock) -> None:
     run = await busy.start()
     before = clock.now()
     with pytest.raises(TimeoutError, match=rf"job {run.job_id} \(busy\) is RUNNING"):
@@ -197,15 +197,15 @@ async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Cloc
     assert clock.now() - before < timedelta(minutes=1)
 
 
-async def test_advance_waits_for_what_is_under_way(human: Human, clock: Clock) -> None:
-    # No await between the start and the leap but these two: the question is asked in time all the same.
+async def test_advance_waits_for_work_in_progress(human: Human, clock: Clock) -> None:
+    # Only these two awaits are between the start and the leap, and the question is still asked in time.
     human.on("first").never()
     run = await patient.start(hours=4)
     await clock.advance(hours=4)
     assert await run.result() == ["no first"]
 
 
-async def test_without_a_human_everything_is_left_alone(clock: Clock) -> None:
+async def test_without_a_scripted_human_prompts_are_left_unanswered(clock: Clock) -> None:
     run = await patient.start(hours=4)
     await clock.advance(hours=4)
     assert await run.result() == ["no first"]
@@ -219,7 +219,9 @@ async def test_an_unexpected_prompt_stops_the_leap(human: Human, clock: Clock) -
         await run.result()
 
 
-async def test_retention_is_swept(human: Human, clock: Clock, askback_server: Server) -> None:
+async def test_a_leap_over_the_retention_deletes_the_job(
+    human: Human, clock: Clock, askback_server: Server
+) -> None:
     async with askback_server.client() as client:
         human.on("keep").approves()
         run = await client.ask("Keep?", retention=timedelta(days=7))
@@ -231,7 +233,7 @@ async def test_retention_is_swept(human: Human, clock: Clock, askback_server: Se
             await run.job()
 
 
-async def test_time_only_goes_forward_and_runs_by_itself(clock: Clock) -> None:
+async def test_time_only_moves_forward_and_also_passes_on_its_own(clock: Clock) -> None:
     before = clock.now()
     with pytest.raises(ValueError, match="only goes forward"):
         await clock.advance(hours=-1)

@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own, as a user's project runs it: found by itself, quiet, and loud."""
+"""The plugin in a separate pytest, as in a user's project: it is found, quiet, and fails tests clearly."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_nobody_rules(human, clock):
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with a worker and nothing but the plugin."""
+    """A project with a worker and the plugin only."""
     pytester.makepyfile(refunds=WORKER)
     pytester.makeini(SETTINGS)
     return pytester
@@ -92,7 +92,7 @@ def test_the_examples_of_the_docs_run(project: pytest.Pytester) -> None:
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_the_real_servers_credentials_stay_out_of_it(
+def test_the_plugin_ignores_credentials_of_a_real_server(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("SERVER", "prod:1"), ("TOKEN", "real"), ("NAMESPACE", "prod"), ("TLS", "1")):
@@ -101,13 +101,13 @@ def test_the_real_servers_credentials_stay_out_of_it(
     project.runpytest_subprocess("--timeout=30").assert_outcomes(passed=3)
 
 
-def test_the_plugin_is_found_and_says_what_it_has(project: pytest.Pytester) -> None:
+def test_pytest_finds_the_plugin_and_lists_its_fixtures(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--fixtures")
     for name in ("human", "clock", "askback_server"):
         result.stdout.fnmatch_lines(f"{name} -- *askback/testing/plugin.py:*")
 
 
-def test_it_costs_nothing_when_no_test_asks_for_it(project: pytest.Pytester) -> None:
+def test_the_plugin_loads_nothing_when_no_test_uses_it(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import sys
@@ -121,7 +121,7 @@ def test_it_costs_nothing_when_no_test_asks_for_it(project: pytest.Pytester) -> 
     project.runpytest_subprocess("-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
-def test_an_unexpected_prompt_is_the_failure_with_all_that_helps(project: pytest.Pytester) -> None:
+def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         from refunds import refund
@@ -147,11 +147,11 @@ def test_an_unexpected_prompt_is_the_failure_with_all_that_helps(project: pytest
             "E *human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})",
         ]
     )
-    # The test's own line is the last of the trace: nothing of ours is between it and the message.
+    # The last line of the trace is the test's own; no frame of the plugin comes before the message.
     result.stdout.no_fnmatch_line("*askback/testing/*.py:*: AssertionError")
 
 
-def test_it_fails_the_test_even_where_nobody_looks(project: pytest.Pytester) -> None:
+def test_an_unexpected_prompt_fails_the_test_even_if_the_error_is_swallowed(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import asyncio
@@ -186,7 +186,7 @@ def test_it_fails_the_test_even_where_nobody_looks(project: pytest.Pytester) -> 
     )
 
 
-def test_plain_functions_and_loops_of_ones_own(project: pytest.Pytester) -> None:
+def test_the_plugin_works_with_sync_tests_and_own_loops(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import asyncio
@@ -205,7 +205,7 @@ def test_plain_functions_and_loops_of_ones_own(project: pytest.Pytester) -> None
     project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_one_loop_for_all_tests(project: pytest.Pytester) -> None:
+def test_the_plugin_works_with_one_loop_for_all_tests(project: pytest.Pytester) -> None:
     project.makeini(SETTINGS.replace("function", "session") + "asyncio_default_test_loop_scope = session\n")
     project.makepyfile(EXAMPLES)
     result = project.runpytest_subprocess()
@@ -213,7 +213,7 @@ def test_one_loop_for_all_tests(project: pytest.Pytester) -> None:
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_without_the_service_it_says_what_to_install(project: pytest.Pytester) -> None:
+def test_without_the_server_package_the_plugin_says_what_to_install(project: pytest.Pytester) -> None:
     project.makeconftest("import sys\nsys.modules['askback_server.in_process'] = None\n")
     project.makepyfile("def test_it(human): ...")
     result = project.runpytest_subprocess()
@@ -281,8 +281,8 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) ->
     result.stdout.no_fnmatch_line("*key='maybe'*matched*")
 
 
-def test_a_failing_test_shows_nothing_of_ours_beside_its_reason(project: pytest.Pytester) -> None:
-    """No words of gRPC's, and no warning of the server's about test mode."""
+def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(project: pytest.Pytester) -> None:
+    """No output of gRPC, and no warning of the server about test mode."""
     project.makepyfile(
         """
         from refunds import refund

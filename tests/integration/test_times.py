@@ -1,4 +1,4 @@
-"""Every time and every span of the contract over real gRPC: what is none is refused, by its field."""
+"""Every time and span of the contract over real gRPC: invalid ones are refused with the name of the field."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
 }
 
 
-async def test_no_field_takes_a_span_or_a_time_that_is_none(lite: ServiceWorld) -> None:
+async def test_every_field_refuses_invalid_spans_and_times(lite: ServiceWorld) -> None:
     for where, span_call in SPANS.items():
         for what, span in NO_SPANS.items():
             found = await expect_refusal(span_call(lite, span), "INVALID_ARGUMENT", "INVALID_FIELD")
@@ -110,7 +110,7 @@ async def test_no_field_takes_a_span_or_a_time_that_is_none(lite: ServiceWorld) 
     assert not page.jobs, "what was refused has changed something"
 
 
-async def test_filters_take_any_time_of_the_calendar(world: ServiceWorld) -> None:
+async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> None:
     await world.create()
     for text, after, before in (("0001-01-01T00:00:00Z", 1, 0), ("9999-12-31T23:59:59Z", 0, 1)):
         bound = Timestamp()
@@ -119,8 +119,8 @@ async def test_filters_take_any_time_of_the_calendar(world: ServiceWorld) -> Non
         assert len((await list_with(created_before=bound)(world)).jobs) == before
 
 
-async def test_every_span_that_a_request_takes_is_in_the_table() -> None:
-    """A field that is new in the contract must be added above, so that it is refused as the others are."""
+async def test_the_table_has_every_span_of_the_contract() -> None:
+    """A new field of the contract must be added above, so that its invalid values are tested too."""
     found = set()
     for module in (jpb, hpb, wpb):
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
@@ -184,7 +184,9 @@ async def desk(lite_url: str) -> AsyncIterator[tuple[ServiceWorld, Client]]:
             yield world, client
 
 
-async def test_no_time_is_a_yes_that_nobody_gave(desk: tuple[ServiceWorld, Client]) -> None:
+async def test_an_invalid_deadline_fails_the_job_and_authorises_nothing(
+    desk: tuple[ServiceWorld, Client],
+) -> None:
     _, client = desk
     for which in WHEN:
         run = await client.start("pay", {"which": which})
@@ -216,7 +218,7 @@ async def test_a_job_that_asks_again_after_the_deadline_gets_its_answer(
     assert (job.attempt, job.proto.rounds) == (2, 1)
 
 
-async def test_a_question_that_is_sent_again_after_its_deadline_is_the_same(world: ServiceWorld) -> None:
+async def test_a_question_repeated_after_its_deadline_is_the_same(world: ServiceWorld) -> None:
     until = datetime.now(UTC) + timedelta(seconds=0.3)
     stamp = Timestamp()
     stamp.FromDatetime(until)
@@ -257,7 +259,7 @@ async def test_a_start_in_the_past_means_at_once(desk: tuple[ServiceWorld, Clien
     assert job.ready_at == job.created_at
 
 
-def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
+def test_server_settings_require_a_unit(tmp_path: Path) -> None:
     from askback_server.config.settings import ConfigError
     from askback_server.config.sources import load
 
@@ -279,9 +281,7 @@ def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
     assert load({"retention": "default=1h"}, {}).limits.retention_of("x", "FAILED") == timedelta(hours=1)
 
 
-async def test_serve_logs_the_retention_as_it_was_understood(
-    lite_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_serve_logs_the_parsed_retention(lite_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "askback.server")
     async with serving(lite_url, retention="FAILED=36h,team-a:COMPLETED=90d"):
         pass

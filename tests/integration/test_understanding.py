@@ -1,4 +1,4 @@
-"""The deep-understanding state: read, changed by mask, kept in step by its prompts."""
+"""The deep-understanding state: read, changed by mask, and updated by its prompts."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ async def state_of(world: ServiceWorld, job_id: str) -> Any:
     return read.deep_understanding
 
 
-async def test_it_is_empty_at_first_and_changes_by_its_mask(world: ServiceWorld) -> None:
+async def test_the_understanding_starts_empty_and_changes_by_mask(world: ServiceWorld) -> None:
     job = await world.create()
     empty = await state_of(world, job.job_id)
     assert (empty.version, empty.questions_asked_json, empty.complete) == (0, "[]", False)
@@ -99,7 +99,7 @@ async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(li
     )
 
 
-async def test_its_prompts_keep_it_in_step(world: ServiceWorld) -> None:
+async def test_prompts_of_its_kind_update_the_understanding(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     job_id = lease.job.job_id
     content = form("What do you need?", priority=1)

@@ -1,4 +1,4 @@
-"""What a question without a worker returns: a verdict, in this process and in any other."""
+"""A question without a worker returns a verdict, in this process and in any other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("how", ENDINGS)
-async def test_however_it_ends_it_is_a_verdict(client: Client, how: str) -> None:
+async def test_every_end_of_a_question_is_a_verdict(client: Client, how: str) -> None:
     yes, state, decision = ENDINGS[how]
     options: dict[str, Any] = {}
     if how == "silence" or how.startswith("default"):
@@ -73,7 +73,7 @@ async def test_however_it_ends_it_is_a_verdict(client: Client, how: str) -> None
                 assert dict(verdict) == stored
 
 
-async def test_values_have_the_type_of_the_form_where_it_is_known(client: Client) -> None:
+async def test_verdict_values_have_the_type_of_a_known_form(client: Client) -> None:
     run = await client.ask("How?", kind="clarify", form=Plan)
     values = {"percent": 10, "cost": Decimal("0.12345678901234567890123")}
     await client.answer(await only_prompt(client, run.job_id), "RESPOND", values=values)
@@ -98,7 +98,9 @@ async def test_values_have_the_type_of_the_form_where_it_is_known(client: Client
         ({"type": "object", "properties": {"n": {"type": "number"}}}, {"n": 1.5}, {"n": 1.5}),
     ],
 )
-async def test_values_of_forms_of_every_shape(client: Client, form: Any, given: Any, values: Any) -> None:
+async def test_verdict_values_match_forms_of_every_shape(
+    client: Client, form: Any, given: Any, values: Any
+) -> None:
     run = await client.ask("How?", kind="clarify", form=form)
     await client.answer(await only_prompt(client, run.job_id), "RESPOND", values=given)
     assert (await run.result()).values == values
@@ -113,7 +115,7 @@ async def test_a_yes_with_values_is_true_and_a_no_has_none(client: Client) -> No
         assert verdict.values == (Plan(percent=5) if values else None)
 
 
-async def test_edits_and_texts(client: Client) -> None:
+async def test_a_verdict_has_edited_and_unedited_texts(client: Client) -> None:
     run = await client.ask("Right?", kind="preview", contents={"a": "old"})
     prompt = await only_prompt(client, run.job_id)
     assert not prompt.contents[0].editable
@@ -122,7 +124,7 @@ async def test_edits_and_texts(client: Client) -> None:
     assert (bool(verdict), verdict.text("a"), verdict.edits) == (True, "old", {})
 
 
-async def test_what_does_not_fit_is_an_error_and_no_verdict(client: Client) -> None:
+async def test_values_that_do_not_fit_raise_and_give_no_verdict(client: Client) -> None:
     def never(value: int) -> int:
         raise ValueError("not this one")
 
@@ -131,7 +133,7 @@ async def test_what_does_not_fit_is_an_error_and_no_verdict(client: Client) -> N
     await client.answer(await only_prompt(client, run.job_id), "RESPOND", values=3)
     with pytest.raises(ValueError, match="not this one"):
         await run.result()
-    # Another type than a verdict would be true for a no.
+    # A type other than a verdict would be true for a rejection.
     for wrong in (dict, bool, Plan):
         with pytest.raises(TypeError, match="its result is a Verdict"):
             await client.run(run.job_id, returns=wrong).result()
@@ -143,7 +145,7 @@ async def test_a_question_that_fails_its_job_raises(client: Client) -> None:
         await run.result()
 
 
-async def test_a_run_is_no_answer(client: Client) -> None:
+async def test_using_a_run_as_a_bool_raises(client: Client) -> None:
     run = await client.ask("Deploy?")
     with pytest.raises(TypeError, match=r"await run\.result\(\)"):
         assert run

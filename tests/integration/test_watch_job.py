@@ -1,4 +1,4 @@
-"""WatchJob: every event in order without a gap, live, and an end after the job's end."""
+"""WatchJob: all events in order and without a gap, live, and an end after the end of the job."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ T = job_pb2.JobEventType
 
 
 async def events(call: Any, maximum: int = 10_000) -> list[job_pb2.JobEvent]:
-    """The stream to its end, or until there are enough."""
+    """The events of a stream up to its end, or up to a number."""
     found: list[job_pb2.JobEvent] = []
     while (message := await call.read()) is not EOF:
         assert message.events
@@ -61,14 +61,14 @@ async def test_all_events_come_in_order_and_the_stream_ends_with_the_job(world: 
     assert (await world.job(job.job_id)).version == seen[-1].seq
 
 
-async def test_after_the_end_there_is_nothing(lite: ServiceWorld) -> None:
+async def test_a_watch_after_the_last_event_ends_empty(lite: ServiceWorld) -> None:
     job = await lite.create()
     await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id))
     for after in (2, 100):
         assert await events(lite.jobs.WatchJob(pb.WatchJobRequest(job_id=job.job_id, after_seq=after))) == []
 
 
-async def test_resumed_watches_together_have_each_event_once(world: ServiceWorld) -> None:
+async def test_resumed_watches_deliver_each_event_once(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     job_id, seen, last = lease.job.job_id, [], 0
     for i in range(6):
@@ -81,7 +81,7 @@ async def test_resumed_watches_together_have_each_event_once(world: ServiceWorld
     assert seen == list(range(1, 9))
 
 
-async def test_a_long_log_comes_whole(lite: ServiceWorld) -> None:
+async def test_a_log_of_several_pages_is_delivered_whole(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     watch = lite.jobs.WatchJob(pb.WatchJobRequest(job_id=job_id))
@@ -98,6 +98,6 @@ async def test_a_long_log_comes_whole(lite: ServiceWorld) -> None:
     assert [e.seq for e in await events(watch)] == list(range(1, ended.version + 1))
 
 
-async def test_a_watch_of_a_job_that_is_not_there_is_refused(lite: ServiceWorld) -> None:
+async def test_a_watch_of_an_unknown_job_is_refused(lite: ServiceWorld) -> None:
     call = lite.jobs.WatchJob(pb.WatchJobRequest(job_id="nonsense"))
     await expect_refusal(call.read(), "NOT_FOUND", "JOB_NOT_FOUND", job_id="nonsense")

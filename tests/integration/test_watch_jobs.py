@@ -17,7 +17,7 @@ from tests.support.service import Caller, ServiceWorld
 
 
 class Watch:
-    """What a watcher has."""
+    """The state of a watcher."""
 
     def __init__(self, call: Any) -> None:
         self._call = call
@@ -73,14 +73,14 @@ async def cancel(world: ServiceWorld, job_id: str) -> None:
     await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
 
 
-async def test_a_snapshot_then_what_changes(world: ServiceWorld) -> None:
+async def test_watch_jobs_sends_a_snapshot_and_then_changes(world: ServiceWorld) -> None:
     a, gone = await world.create("a"), await world.create("a")
     await cancel(world, gone.job_id)
     await world.create("b")
     await world.create("a", namespace="other")
     async with watching(world, filter=pb.JobFilter(job_types=["a"])) as watch:
         await watch.catch_up()
-        assert watch.told == [a.job_id]  # what has ended is not in the snapshot
+        assert watch.told == [a.job_id]  # ended jobs are not in the snapshot
         assert (watch.caught_up, watch.reset) == (1, "")
         assert watch.token
         b = await world.create("a")
@@ -114,7 +114,7 @@ def quick_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
 
 
-async def test_a_token_brings_exactly_what_changed(world: ServiceWorld, quick_marks: None) -> None:
+async def test_resuming_watch_jobs_sends_exactly_the_changes(world: ServiceWorld, quick_marks: None) -> None:
     filter = pb.JobFilter(job_types=["a"], labels={"x": "1"})
     jobs = [await world.create("a", labels={"x": "1"}) for _ in range(4)]
     still, changed, relabelled, deleted = (j.job_id for j in jobs)
@@ -136,14 +136,14 @@ async def test_a_token_brings_exactly_what_changed(world: ServiceWorld, quick_ma
         await again.catch_up()
         assert again.reset == ""
         assert again.told == [changed]
-        # Nobody hears of jobs of another namespace, not even of their end.
+        # Jobs of another namespace are not sent, not even their end.
         assert sorted(again.removed) == sorted([relabelled, deleted])
         await relabel(world, still)
         await again.until(lambda w: still in w.removed)
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "other filter", "other user"])
-async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
+async def test_an_unusable_watch_jobs_token_gives_a_reset_and_a_snapshot(
     lite: ServiceWorld, kind: str
 ) -> None:
     job = await lite.create("a")
@@ -158,7 +158,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
         assert list(again.jobs) == [job.job_id]
 
 
-async def test_marks_come_while_jobs_change_too(lite: ServiceWorld, quick_marks: None) -> None:
+async def test_bookmarks_are_sent_while_jobs_change(lite: ServiceWorld, quick_marks: None) -> None:
     job = await lite.create()
     async with watching(lite) as watch:
         await watch.catch_up()
@@ -169,8 +169,8 @@ async def test_marks_come_while_jobs_change_too(lite: ServiceWorld, quick_marks:
             await watch.until(lambda w, n=n: w.jobs[job.job_id].labels["n"] == str(n) or w.token != first)
 
 
-async def test_large_jobs_come_in_small_messages(lite: ServiceWorld) -> None:
-    # More than 4 MiB in all: one message of it would break other languages' clients.
+async def test_large_jobs_are_sent_in_small_messages(lite: ServiceWorld) -> None:
+    # More than 4 MiB in total, which clients in other languages would refuse as one message.
     big = '"' + "x" * 240_000 + '"'
     made = {(await lite.create(input_json=big)).job_id for _ in range(20)}
     async with watching(lite) as watch:

@@ -1,4 +1,4 @@
-"""WhoAmI: each caller learns its own principal, and nothing else."""
+"""WhoAmI: each caller learns its own principal and nothing else."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_changed_token_file_changes_the_answer(lite_url: str, tmp_path: 
             await whoami(world, "t")
 
 
-async def test_without_authentication_a_caller_is_who_it_says(lite: ServiceWorld) -> None:
+async def test_without_authentication_the_named_user_is_trusted(lite: ServiceWorld) -> None:
     async with Client(f"127.0.0.1:{lite.service.port}", user="ada", groups=["law"]) as client:
         ada = await client.whoami()
     assert (ada.subject, ada.groups, ada.authentication) == ("ada", ("law",), Authentication.NONE)
@@ -110,7 +110,7 @@ async def test_without_authentication_a_caller_is_who_it_says(lite: ServiceWorld
     )
 
 
-async def test_a_certificate_is_named(lite_url: str, tmp_path: Path) -> None:
+async def test_whoami_names_the_certificate(lite_url: str, tmp_path: Path) -> None:
     authority = Authority()
     authority.server().put(tmp_path)
     (tmp_path / "ca.crt").write_bytes(authority.pem)
@@ -130,11 +130,11 @@ async def test_a_certificate_is_named(lite_url: str, tmp_path: Path) -> None:
             bob = await Caller(channel, ()).access.WhoAmI(pb.WhoAmIRequest())
             assert (bob.subject, bob.authentication) == ("bob", pb.AUTHENTICATION_CERTIFICATE)
             assert bob.expire_time.ToDatetime(tzinfo=UTC) == EXPIRES
-            # A token that is sent decides alone.
+            # A token takes precedence over the certificate.
             ana = await Caller(channel, (("authorization", "Bearer t"),)).access.WhoAmI(pb.WhoAmIRequest())
             assert (ana.subject, ana.authentication) == ("ana", pb.AUTHENTICATION_TOKEN)
 
 
-async def test_it_reads_no_database(lite: ServiceWorld) -> None:
+async def test_whoami_reads_no_database(lite: ServiceWorld) -> None:
     lite.service.replica.queries = None  # type: ignore[assignment]
     assert (await lite.access.WhoAmI(pb.WhoAmIRequest())).subject == "ada"

@@ -1,4 +1,4 @@
-"""A job asks over its stream: resolutions, several at once, late answers, checkpoints, leases."""
+"""A job asks over its stream: resolutions, several questions, late answers, checkpoints and leases."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ async def working(world: ServiceWorld) -> tuple[Worker, Any]:
     return worker, await worker.next_job()
 
 
-async def test_a_job_asks_is_answered_and_goes_on(world: ServiceWorld) -> None:
+async def test_a_job_asks_gets_its_answer_and_continues(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     asked = await worker.ask(ask_prompt=ask(leased, "k", form()))
     assert not asked.replayed
@@ -52,7 +52,7 @@ async def test_a_job_asks_is_answered_and_goes_on(world: ServiceWorld) -> None:
     assert repeated.prompt.resolution == told.prompt.resolution
 
 
-async def test_several_questions_at_once(world: ServiceWorld) -> None:
+async def test_a_job_may_ask_several_questions_at_once(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     await worker.send(*(pb.WorkClientFrame(ref=i, ask_prompt=ask(leased, f"k{i}")) for i in (1, 2, 3)))
     asked = {}
@@ -86,7 +86,7 @@ async def test_other_content_amends_an_open_prompt_and_is_refused_on_a_closed_on
     assert found.metadata["prompt_id"] == first.prompt_id
 
 
-async def test_a_prompt_takes_the_place_of_others(world: ServiceWorld) -> None:
+async def test_a_prompt_supersedes_others(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     old = (await worker.ask(ask_prompt=ask(leased, "old"))).prompt
     await worker.send(
@@ -99,7 +99,7 @@ async def test_a_prompt_takes_the_place_of_others(world: ServiceWorld) -> None:
     await worker.ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", ask_prompt=missing)
 
 
-async def test_a_withdrawn_prompt_is_told_to_the_worker(lite: ServiceWorld) -> None:
+async def test_the_worker_learns_of_a_withdrawn_prompt(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
     await lite.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt.prompt_id, reason="never mind"))
@@ -107,7 +107,7 @@ async def test_a_withdrawn_prompt_is_told_to_the_worker(lite: ServiceWorld) -> N
     assert (told.state, told.reason) == (prompts.PROMPT_STATE_CANCELLED, "never mind")
 
 
-async def test_a_late_answer_is_shown_to_the_job(world: ServiceWorld) -> None:
+async def test_a_late_answer_is_sent_to_the_job(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
     await world.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
@@ -185,7 +185,7 @@ async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> N
     assert str(maximum) in str(found.violations)
 
 
-async def test_a_job_has_no_more_than_so_many_open_prompts(lite: ServiceWorld) -> None:
+async def test_the_open_prompts_of_a_job_are_limited(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for start in (0, 32):
         await worker.send(
@@ -200,7 +200,7 @@ async def test_a_job_has_no_more_than_so_many_open_prompts(lite: ServiceWorld) -
         "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", ask_prompt=ask(leased, "one more")
     )
     assert found.metadata == {"limit": "open_prompts_per_job", "value": "64"}
-    # The stream goes on, and so does the job.
+    # The stream and the job continue.
     cancel = hpb.CancelPromptRequest(job_id=leased.job.job_id, key="k0")
     await lite.hitl.CancelPrompt(cancel)
     await worker.expect("prompt_resolved")
@@ -223,7 +223,7 @@ async def test_only_resolved_prompts_of_the_job_can_be_confirmed(lite: ServiceWo
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", acknowledge_prompts=many)
 
 
-async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world: ServiceWorld) -> None:
+async def test_a_lease_carries_answers_and_checkpoints_of_earlier_attempts(world: ServiceWorld) -> None:
     worker, leased = await working(world)
     exact = '{"b": 9007199254740993, "a": [1.10]}'
     for key in ("step b", "step a"):
@@ -242,12 +242,12 @@ async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world:
     assert [p.prompt_id for p in again.prompts] == [second.prompt_id, first.prompt_id]  # newest first
     assert again.prompts[1].resolution.answer.comment == "known"
     assert not again.more
-    # What is open is told as soon as it is resolved, to the new holder.
+    # An open prompt's resolution is sent to the new holder.
     await world.hitl.AnswerPrompt(answer(second))
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == second.prompt_id
 
 
-async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: ServiceWorld) -> None:
+async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for i in range(6):
         value = '"' + f"{i}" * 200_000 + '"'

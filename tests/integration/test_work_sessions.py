@@ -16,7 +16,7 @@ from tests.support.streams import ABSENT_ID, Worker
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """Sessions expire soon; the reaper comes often."""
+    """A service whose sessions expire soon and are reaped often."""
     async with serving(migrated_db_url, lease_ttl=1.5) as running:
         yield running
 
@@ -85,14 +85,14 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
     assert (await world.job(job.job_id)).token == 2
 
 
-async def test_heartbeats_keep_a_session_and_say_until_when(hasty: ServiceWorld) -> None:
+async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     welcome = await worker.hello()
     assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.5)
     await hasty.create()
     leased = await worker.next_job()
     until_ = []
-    for _ in range(6):  # twice its time to live
+    for _ in range(6):  # twice the time to live
         await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
         frame = await worker.any_frame()
         assert frame.WhichOneof("body") == "heartbeat", frame
@@ -134,7 +134,7 @@ async def test_a_job_that_waits_for_people_survives_its_worker(hasty: ServiceWor
     assert again.prompts[0].resolution.answer.answer_id == "a-1"
 
 
-async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: ServiceWorld) -> None:
+async def test_a_resumed_session_keeps_its_leases_and_receives_missed_frames(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
     leases = {}
@@ -165,16 +165,16 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
         told[frame.WhichOneof("body")] = frame
     assert told["prompt_resolved"].prompt_resolved.prompt.resolution.answer.answer_id == "while away"
     assert told["cancel_requested"].cancel_requested.reason == "enough"
-    await again.nothing_more()  # what was confirmed is not told again
+    await again.nothing_more()  # a confirmed resolution is not sent again
     for name in ("answered", "quiet"):  # same tokens
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leases[name])))
-    # Until it is confirmed it is told again, once a stream.
+    # Until its receipt it is sent again, once per stream.
     last, _ = await resume(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
     assert (await last.expect("cancel_requested")).job_id == leases["cancelled"].job.job_id
     await last.nothing_more()
 
 
-async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_never_heard_of(
+async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
     world: ServiceWorld,
 ) -> None:
     worker = world.worker()
@@ -187,8 +187,8 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
     assert again_leased.job.job_id == released.job.job_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
-    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
-    again, welcome = await resume(world, worker, kept, released, nobody, capacity=5)
+    unknown = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
+    again, welcome = await resume(world, worker, kept, released, unknown, capacity=5)
     assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
     handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
@@ -217,7 +217,7 @@ async def test_a_session_is_not_resumed_without_its_secret(lite: ServiceWorld, h
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
+async def test_a_session_can_be_resumed_only_by_its_principal(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     other = lite.worker(lite.as_user("bob"))
@@ -232,14 +232,14 @@ async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
     await expect_refusal(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: ServiceWorld) -> None:
+async def test_an_older_stream_of_a_resumed_session_is_fenced_off(world: ServiceWorld) -> None:
     old = world.worker()
     await old.hello()
     await world.create()
     leased = await old.next_job()
     new, welcome = await resume(world, old, leased)
     assert welcome.resumed
-    # It is not told that it lost the lease: its worker has it, on the new stream.
+    # It does not report a lost lease, because the worker has it on the new stream.
     assert await old.wait_for_end() is None
     assert (await world.job(leased.job.job_id)).state == RUNNING
     await new.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
@@ -274,7 +274,7 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
         check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(
+async def test_a_lease_lost_with_its_stream_is_sent_on_resuming(
     lite: ServiceWorld,
 ) -> None:
     worker = lite.worker()

@@ -1,4 +1,4 @@
-"""Work: hello, leases within the capacity, progress, endings, cancel wishes, goodbye."""
+"""Work: hello, leases within the capacity, progress, ends, cancel requests and goodbye."""
 
 import asyncio
 from typing import Any
@@ -69,7 +69,7 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
         progress = job_pb2.Progress(done=done, total=9)
         return frame(ref, report_progress=pb.ReportProgressRequest(**of(leased, progress=progress)))
 
-    # All in one message: nothing has been replied to, and only the first report is due.
+    # All in one message: there is no reply yet, and only the first report is due.
     await worker.send(report(11, 7), report(12, 8), report(13, 9), frame(14, **{end: ends[end]}))
     replies = {(await worker.frame()).ref for _ in range(4)}
     assert replies == {11, 12, 13, 14}
@@ -127,7 +127,7 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) 
     for _ in made:
         leased = await worker.next_job()
         order.append(made[leased.job.job_id])
-        # One at a time: the next comes when this one is done.
+        # One at a time: the next one is pushed when this one is completed.
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
     assert order == ["high", "old", "young", "low"]
     await worker.nothing_more()
@@ -155,7 +155,7 @@ async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceW
     await worker.nothing_more()
 
 
-async def test_jobs_that_wait_for_people_do_not_count(world: ServiceWorld) -> None:
+async def test_jobs_that_wait_for_people_use_no_capacity(world: ServiceWorld) -> None:
     for _ in range(3):
         await world.create()
     worker = world.worker()
@@ -164,9 +164,9 @@ async def test_jobs_that_wait_for_people_do_not_count(world: ServiceWorld) -> No
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(first, key="k", content=confirm())))
     second = await worker.next_job()
     await worker.ask(ask_prompt=pb.AskPromptRequest(**of(second, key="k", content=confirm(blocking=False))))
-    # A question that does not block leaves the job running: there is no room for the third.
+    # A question that does not block leaves the job running, so there is no room for the third.
     await worker.nothing_more()
-    # An answer brings the first back although the worker is full: it has held it all the time.
+    # An answer resumes the first job although the worker is full, because it never released it.
     await world.hitl.AnswerPrompt(answer(asked.prompt))
     resolved = await worker.expect("prompt_resolved")
     assert resolved.prompt.prompt_id == asked.prompt.prompt_id
@@ -222,7 +222,7 @@ async def test_progress_is_coalesced_and_milestones_are_kept(world: ServiceWorld
 @pytest.mark.parametrize(
     "progress", [{"done": -1}, {"percent": 101}, {"percent": float("nan")}, {"message": "\0"}]
 )
-async def test_progress_that_makes_no_sense_is_refused(lite: ServiceWorld, progress: dict[str, Any]) -> None:
+async def test_impossible_progress_is_refused(lite: ServiceWorld, progress: dict[str, Any]) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -232,7 +232,7 @@ async def test_progress_that_makes_no_sense_is_refused(lite: ServiceWorld, progr
     assert set(found.violations) == {f"progress.{name}" for name in progress}
 
 
-async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: ServiceWorld) -> None:
+async def test_a_retryable_failure_is_leased_again_with_the_next_attempt(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     job = await world.create(max_attempts=2)
@@ -260,11 +260,11 @@ async def test_the_backoff_keeps_a_failed_job_away(lite: ServiceWorld) -> None:
     assert failed.ready_time.ToDatetime() > failed.update_time.ToDatetime()
     own = pb.FailJobRequest(**of(leased, retry_delay=seconds(-1)))
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", fail_job=own)
-    # It comes back by itself, with no one to wake the dispatcher.
+    # It becomes ready without a wake-up of the dispatcher.
     assert (await worker.next_job()).job.attempt == 2
 
 
-async def test_a_released_job_goes_to_somebody_else(lite: ServiceWorld) -> None:
+async def test_a_released_job_is_leased_to_another_worker(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -281,7 +281,7 @@ async def test_a_released_job_goes_to_somebody_else(lite: ServiceWorld) -> None:
     assert found.metadata == {"job_id": leased.job.job_id, "token": "1"}
 
 
-async def test_a_parked_job_needs_nobody_until_it_is_answered(world: ServiceWorld) -> None:
+async def test_a_parked_job_is_not_leased_until_it_is_answered(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
@@ -302,7 +302,7 @@ async def test_a_parked_job_needs_nobody_until_it_is_answered(world: ServiceWorl
 
 
 @pytest.mark.parametrize("how", ["fail_job", "release_job"])
-async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: ServiceWorld, how: str) -> None:
+async def test_a_cancel_request_is_confirmed_by_the_worker(world: ServiceWorld, how: str) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
@@ -319,7 +319,9 @@ async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: ServiceWorld, 
     await worker.nothing_more()
 
 
-async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: ServiceWorld) -> None:
+async def test_a_worker_that_ignores_a_cancel_request_loses_the_job_after_the_grace(
+    lite: ServiceWorld,
+) -> None:
     from datetime import timedelta
 
     object.__setattr__(lite.service.replica.limits, "cancel_grace", timedelta(seconds=0.2))
@@ -336,7 +338,7 @@ async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(
     await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", complete_job=late)
 
 
-async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
+async def test_goodbye_releases_the_held_jobs(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=2)
     running, waiting = await world.create(), await world.create()
@@ -346,7 +348,7 @@ async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
         leases[leased.job.job_id] = leased
     ask = pb.AskPromptRequest(**of(leases[waiting.job_id], key="k", content=confirm()))
     await worker.ask(ask_prompt=ask)
-    # As clients do: the goodbye, and no more requests, at once.
+    # As clients do: the goodbye and the end of requests at once.
     await worker.send(frame(0, goodbye=pb.WorkGoodbye()))
     await worker.no_more_requests()
     assert await worker.wait_for_end() is None
@@ -357,7 +359,7 @@ async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
     await expect_refusal(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: ServiceWorld) -> None:
+async def test_frames_with_ref_0_unknown_or_in_excess_are_handled(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     missing = pb.ListCheckpointsRequest(job_id=ABSENT_ID)
@@ -375,7 +377,7 @@ async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: ServiceWorld)
     assert reasons.count("JOB_NOT_FOUND") == 64
 
 
-async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) -> None:
+async def test_drain_sends_go_away_and_keeps_the_session(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         worker = world.worker()
         await worker.hello(capacity=5)
@@ -384,7 +386,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         stop = asyncio.create_task(world.service.stop())
         away = await worker.expect("go_away")
         assert away.reason
-        # Its writes are still taken, but no job is pushed any more.
+        # Its writes are still accepted, but no more jobs are pushed.
         saved = pb.SaveCheckpointRequest(**of(leased, key="k", value_json="1"))
         await worker.ask(save_checkpoint=saved)
         await worker.aclose()
@@ -403,7 +405,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_stream_that_ends_leaves_nothing_behind(lite: ServiceWorld) -> None:
+async def test_an_ended_work_stream_leaves_nothing_behind(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()

@@ -1,4 +1,4 @@
-"""WorkerService without a stream: any client with generated stubs is a worker."""
+"""WorkerService without a stream: any client with generated stubs can be a worker."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ def of(leased: Any, **fields: Any) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token, **fields}
 
 
-async def test_a_whole_job_without_a_stream(world: ServiceWorld) -> None:
+async def test_a_job_can_be_run_by_unary_calls(world: ServiceWorld) -> None:
     job = await world.create(input_json='{"order": 9007199254740993}')
     leased = await world.lease(worker_id="curl", max_jobs=5)
     [lease] = leased.jobs
@@ -66,14 +66,14 @@ async def test_a_whole_job_without_a_stream(world: ServiceWorld) -> None:
     done = (await world.workers.CompleteJob(complete)).job
     assert (done.state, done.result_json) == (COMPLETED, '{"done": true}')
     assert (await world.workers.CompleteJob(complete)).job == done
-    # The session is kept for the next jobs.
+    # The session stays for the next jobs.
     await world.create()
     again = await world.lease(**session)
     assert (again.session_id, again.session_secret) == (leased.session_id, leased.session_secret)
     assert len(again.jobs) == 1
 
 
-async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: ServiceWorld) -> None:
+async def test_lease_jobs_returns_ready_jobs_or_waits_for_the_first(world: ServiceWorld) -> None:
     made = [(await world.create("t", priority=i)).job_id for i in range(3)]
     found = (await world.lease(max_jobs=2)).jobs
     assert [j.job.job_id for j in found] == made[:0:-1]
@@ -103,7 +103,7 @@ def queues_read(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.
     return may_read
 
 
-async def test_a_call_that_does_not_wait_gets_what_there_is_however_slow_the_database_is(
+async def test_lease_jobs_without_wait_returns_ready_jobs_from_a_slow_database(
     lite: ServiceWorld, queues_read: asyncio.Event
 ) -> None:
     job = await lite.create()
@@ -115,10 +115,10 @@ async def test_a_call_that_does_not_wait_gets_what_there_is_however_slow_the_dat
     assert not (await lite.lease(wait=0)).jobs
 
 
-async def test_queues_that_cannot_be_read_are_no_empty_queues(
+async def test_unreadable_queues_are_reported_and_not_taken_as_empty(
     lite: ServiceWorld, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what is read after the call has ended is leased to the next worker."""
+    """A job that is read after the call has ended is leased to the next worker."""
     monkeypatch.setattr(unary_consumer, "READ_TIMEOUT", 0.1)
     job = await lite.create()
     await expect_refusal(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
@@ -128,10 +128,10 @@ async def test_queues_that_cannot_be_read_are_no_empty_queues(
     assert (lease.job.job_id, lease.token) == (job.job_id, 1)
 
 
-async def test_a_replica_that_leases_no_more_says_so_at_once(
+async def test_a_draining_replica_answers_lease_jobs_at_once(
     lite: ServiceWorld, queues_read: asyncio.Event
 ) -> None:
-    """A call that does not wait comes back empty, whether it came before the drain or after."""
+    """A call without a wait returns empty, whether it arrived before or after the drain began."""
     before = asyncio.ensure_future(lite.lease(wait=0))
     await until(lambda: lite.service.replica.dispatcher._scanning)
     lite.service.replica.dispatcher.pause()
@@ -140,7 +140,7 @@ async def test_a_replica_that_leases_no_more_says_so_at_once(
         assert not (await lite.lease(wait=0)).jobs
 
 
-async def test_two_waiting_calls_share_the_jobs(lite: ServiceWorld) -> None:
+async def test_two_waiting_lease_calls_share_the_jobs(lite: ServiceWorld) -> None:
     calls = [asyncio.ensure_future(lite.lease(max_jobs=1)) for _ in range(4)]
     await until(lambda: len(lite.service.replica.dispatcher._consumers) == 4)
     made = {(await lite.create()).job_id for _ in range(4)}
@@ -151,14 +151,14 @@ async def test_two_waiting_calls_share_the_jobs(lite: ServiceWorld) -> None:
 
 
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
-    """The wait keeps the session alive: a job that comes late is leased all the same."""
+    """The wait keeps the session alive, so that a late job is still leased."""
     async with serving(lite_url, lease_ttl=5) as world:
         other = await world.lease_new_job("other")
         waiting = asyncio.ensure_future(world.lease())
         await until(lambda: world.service.replica.dispatcher._consumers)
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
         seen: list[int] = []
-        # This session is as old, and nobody extends it.
+        # This session is as old but is not extended.
         while job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST not in seen:
             seen += [e.type for e in (await call.read()).events]
         call.cancel()
@@ -169,7 +169,7 @@ async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str
         await world.workers.ExtendLease(pb.ExtendLeaseRequest(**session))
 
 
-async def test_a_caller_that_goes_away_keeps_no_job(lite: ServiceWorld) -> None:
+async def test_a_disconnected_caller_keeps_no_job(lite: ServiceWorld) -> None:
     call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="gone", job_types=["t"], wait=seconds(SOON)))
     waiting = asyncio.ensure_future(call)
     await until(lambda: lite.service.replica.dispatcher._consumers)
@@ -213,7 +213,7 @@ async def test_a_wrong_lease_request_is_named(lite: ServiceWorld, fields: dict[s
     assert set(found.violations) == {field}
 
 
-async def test_sessions_need_their_secret(lite: ServiceWorld) -> None:
+async def test_session_calls_require_the_secret(lite: ServiceWorld) -> None:
     leased = await lite.lease(wait=0)
     for session_id, secret in (
         (leased.session_id, "wrong"),
@@ -255,7 +255,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_needs_the_newest_token_and_the_holder(lite: ServiceWorld, name: str) -> None:
+async def test_a_write_requires_the_newest_token_and_the_holder(lite: ServiceWorld, name: str) -> None:
     lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     for token in (0, lease.token - 1, lease.token + 1):
@@ -307,7 +307,7 @@ async def test_asking_is_idempotent_by_key(world: ServiceWorld) -> None:
     )
 
 
-async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: ServiceWorld) -> None:
+async def test_await_prompt_returns_the_current_state_when_the_wait_ends(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k")
     by_key = {"job_id": lease.job.job_id, "key": "k"}
@@ -355,7 +355,7 @@ async def test_checkpoints_have_pages_by_key(world: ServiceWorld) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"result_json": "{"}, {"result_json": '"' + "x" * 262_144 + '"'}])
-async def test_a_wrong_result_is_refused_and_the_job_runs_on(
+async def test_an_invalid_result_is_refused_and_the_job_keeps_running(
     lite: ServiceWorld, fields: dict[str, str]
 ) -> None:
     lease = await lite.lease_new_job()
@@ -377,7 +377,7 @@ async def test_a_wrong_result_is_refused_and_the_job_runs_on(
         ({"retry_delay": seconds(367 * 86_400)}, "retry_delay"),
     ],
 )
-async def test_a_wrong_failure_is_refused(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
+async def test_an_invalid_failure_is_refused(lite: ServiceWorld, fields: dict[str, Any], field: str) -> None:
     lease = await lite.lease_new_job()
     found = await expect_refusal(
         lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
@@ -385,7 +385,7 @@ async def test_a_wrong_failure_is_refused(lite: ServiceWorld, fields: dict[str, 
     assert set(found.violations) == {field}
 
 
-async def test_release_gives_a_job_up_without_counting_an_attempt(lite: ServiceWorld) -> None:
+async def test_release_returns_a_job_without_using_an_attempt(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     released = (await lite.workers.ReleaseJob(pb.ReleaseJobRequest(**of(lease)))).job
     assert (released.state, released.attempt) == (PENDING, 1)
@@ -393,7 +393,7 @@ async def test_release_gives_a_job_up_without_counting_an_attempt(lite: ServiceW
     assert again.token == 2
 
 
-async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: ServiceWorld) -> None:
+async def test_a_failure_confirms_a_cancel_request(lite: ServiceWorld) -> None:
     from askback.v1 import job_service_pb2 as jpb
 
     lease = await lite.lease_new_job()
@@ -402,7 +402,7 @@ async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: ServiceWorld) -
     assert (await lite.workers.FailJob(request)).job.state == CANCELLED
 
 
-async def test_a_poisoned_call_harms_nobody_else(world: ServiceWorld) -> None:
+async def test_a_poisoned_call_does_not_harm_others(world: ServiceWorld) -> None:
     lease = await world.lease_new_job()
     prompt = await world.create_prompt()
     bad = [

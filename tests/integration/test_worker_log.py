@@ -1,4 +1,4 @@
-"""What a worker tells its log: where it is connected, outages, a blocked loop, and each failure once."""
+"""The log of a worker: its server, outages, a blocked loop, and each failure once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def _run_failing_job(lite: ServiceWorld, job_type: str) -> None:
             await (await client.start(job_type, max_attempts=1)).result(timeout=30)
 
 
-async def test_it_says_where_it_is_connected(
+async def test_the_worker_logs_where_it_is_connected(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
@@ -62,7 +62,7 @@ async def test_it_says_where_it_is_connected(
     assert _lines(log) == [f"connected to 127.0.0.1:{lite.service.port} as vm-1, runs refund, import"]
 
 
-async def test_one_line_when_the_server_goes_away_and_one_when_it_is_back(
+async def test_the_worker_logs_one_line_for_an_outage_and_one_for_its_end(
     lite_url: str, log: pytest.LogCaptureFixture
 ) -> None:
     async with serving(lite_url) as world:
@@ -79,7 +79,7 @@ async def test_one_line_when_the_server_goes_away_and_one_when_it_is_back(
     def log_lines() -> list[str]:
         return [re.sub(r"[\d.]+ s$", "N s", line) for line in _lines(log) if "connected to" not in line]
 
-    # Each tries again and again, and says so once.
+    # Each worker retries repeatedly and logs it once.
     await until(lambda: len(log_lines()) == 2)
     tries = worker._session._retries.backoff  # type: ignore[union-attr]
     before = tries.failures
@@ -99,12 +99,12 @@ async def test_one_line_when_the_server_goes_away_and_one_when_it_is_back(
 
 
 def fails_at(function: Callable[..., Any]) -> int:
-    """The line of a function that says FAILS."""
+    """The line of a function that is marked FAILS."""
     lines, first = inspect.getsourcelines(function)
     return first + next(i for i, line in enumerate(lines) if "FAILS" in line)
 
 
-async def test_an_unexpected_error_is_told_once_with_the_users_line(
+async def test_an_unexpected_error_is_logged_once_with_the_users_line(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
@@ -130,7 +130,7 @@ async def test_an_unexpected_error_is_told_once_with_the_users_line(
     ],
     ids=["meant", "askback's"],
 )
-async def test_an_expected_error_names_the_users_line_too(
+async def test_an_expected_error_is_logged_with_the_users_line(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     @worker.job("refund")
@@ -145,7 +145,7 @@ async def test_an_expected_error_names_the_users_line_too(
     assert re.search(rf"{FILE}\D+{fails_at(refund.function)}", text), text
 
 
-async def test_what_a_question_raises_names_the_line_that_asked(
+async def test_an_error_of_a_question_names_the_line_that_asked(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("refund")
@@ -160,7 +160,7 @@ async def test_what_a_question_raises_names_the_line_that_asked(
     assert f"{fails_at(refund.function)}" in logging.Formatter().format(record)
 
 
-async def test_a_blocked_loop_is_told_with_the_function_that_blocked(
+async def test_a_blocked_loop_is_logged_with_the_blocking_function(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture
 ) -> None:
     @worker.job("block")
@@ -206,7 +206,7 @@ async def plain(job: Job) -> None: ...
         (Bound(), "__call__"),
     ],
 )
-def test_the_code_of_every_function_that_can_run_a_job(function: Any, name: str) -> None:
+def test_the_log_finds_the_code_of_every_job_function(function: Any, name: str) -> None:
     code = code_of(function)
     assert code is not None
     assert code.co_name == name
@@ -242,7 +242,7 @@ async def _idle(until: threading.Event) -> None:
         (_idle, [], ""),
     ],
 )
-def test_what_blocks_a_loop_is_named_and_an_idle_loop_is_not(work: Any, functions: Any, named: str) -> None:
+def test_only_a_blocked_loop_is_reported_with_its_cause(work: Any, functions: Any, named: str) -> None:
     over = threading.Event()
     loop = asyncio.new_event_loop()
     task = loop.create_task(work(over))
@@ -303,7 +303,7 @@ asyncio.run(main())
         (["WARNING"], ""),
     ],
 )
-async def test_a_program_without_logging_shows_that_its_worker_runs(
+async def test_a_worker_prints_that_it_runs_without_logging_set_up(
     lite: ServiceWorld, level: list[str], told: str
 ) -> None:
     target = f"127.0.0.1:{lite.service.port}"

@@ -1,7 +1,8 @@
-"""A scripted server, and a worker that is connected to it."""
+"""Fixtures: a scripted server and a worker connected to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -28,7 +29,11 @@ async def harness(server: FakeServer) -> AsyncIterator[WorkerHarness]:
     yield harness
     if harness.worker is not None:
         closing = asyncio.create_task(harness.worker.aclose(drain_timeout=0))
-        await asyncio.sleep(0)
+        # The worker releases the jobs that it still runs, and waits five seconds for the replies.
+        while harness.worker.holding and not closing.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await harness.wait_for_end()
         while not closing.done():
             harness.stream.end()
             await asyncio.wait((closing,), timeout=0.1)

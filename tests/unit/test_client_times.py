@@ -1,4 +1,4 @@
-"""Every time that a program gives to the SDK: naive, past every calendar, zero, negative, not a number."""
+"""Invalid times in arguments of the SDK: naive, out of range, zero, negative or not a number."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOT_TIMES: list[Any] = [True, False, "4h", "1", b"1", [1], {}, 1j, object()]
 
 
 class _NoOffset(tzinfo):
-    """A zone that does not know its offset: as good as none."""
+    """A time zone without an offset, which is as bad as none."""
 
     def utcoffset(self, when: datetime | None) -> None:
         return None
@@ -55,7 +55,7 @@ def _client() -> Client:
 
 
 def _refusal_of(call: Any) -> Any:
-    """What a call raises before it speaks to a server."""
+    """The error that a call raises before it contacts a server."""
     try:
         call.send(None)
     except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""The queue of commands: bounded for all and for each principal, which take turns."""
+"""The command queue: it is bounded in total and per principal, and principals take turns."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ def fill(queue: CommandQueue, wanted: Command) -> int:
 
 
 def test_one_principal_leaves_room_for_the_others() -> None:
-    """Of any command, also when it fills all that it may with urgent ones."""
+    """This holds for all commands, also if a principal fills its share with urgent ones."""
     for kind, mine in ((CancelJob, 45), (Answer, 60)):
         queue = CommandQueue(100)
         assert fill(queue, command(EVE, kind=kind)) == mine

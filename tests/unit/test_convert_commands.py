@@ -1,4 +1,4 @@
-"""Requests become commands with all that they say; what is missing or impossible is refused."""
+"""Requests become commands that keep every field. Missing and impossible values are refused."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every text, list and map of every request has a limit, and the door keeps it."""
+"""Every text, list and map of every request has a limit, which is checked before the request is handled."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from askback_server.transport.field_limits import check_fields, check_frame
 from tests.support.field_paths import TEXTS, FieldPath, entries, field_paths, is_map
 
 LIMITS = Limits()
-# A stream's message only counts its frames; what they hold is tested by the unary twins and the hellos.
+# A stream's message only limits the number of frames. Their content is tested by the unary calls and hellos.
 PATHS = [p for p in field_paths() if p.fields[0].name != "frames" or len(p.fields) == 1]
 
 

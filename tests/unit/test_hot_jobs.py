@@ -1,4 +1,4 @@
-"""The jobs that are kept in memory are bounded in bytes, whatever of them is large."""
+"""The cache of hot jobs is bounded in bytes, whichever field is large."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.storage import new_job, new_prompt
 
 LARGE = "x" * 100_000
 MOST = 1_000_000
-"""Room for four such texts: each counts twice."""
+"""Room for four of these texts, each of which counts twice."""
 
 
 def job(**fields: Any) -> Aggregate:

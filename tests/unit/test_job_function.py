@@ -1,4 +1,4 @@
-"""What `@worker.job` refuses, at decoration, and what it says to write instead."""
+"""What `@worker.job` refuses at decoration, and the fix that its error names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def by_position(job: Job, order: str, /) -> None: ...
 
 
 class Desk:
-    """Callables of every kind."""
+    """All kinds of callables."""
 
     async def method(self, job: Job, order: str) -> str:
         return order
@@ -190,7 +190,7 @@ def test_a_function_may_have_several_job_types() -> None:
 async def opaque(job: Job, desk: Desk) -> None: ...
 
 
-async def test_a_parameter_that_no_input_fits_is_reported_at_decoration() -> None:
+async def test_a_parameter_that_no_input_fits_is_reported_at_the_start() -> None:
     worker = Worker("127.0.0.1:1")
     worker.job("t")(opaque)
     with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'desk'"):

@@ -1,4 +1,4 @@
-"""Who may do what, and that what one may not see does not exist."""
+"""Permissions: the roles of each command, and that hidden jobs and prompts look like missing ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.aggregates import ADMIN, ANN, BOB, S2, STRANGER, JobWorld, qu
 ALL = frozenset(Role)
 PERSON = {"values": {"promoted": True}}
 
-# What each command of the API needs, as the proto files say. Admin may do all.
+# The roles that each command of the API needs, as documented in the protos. Admins may run all.
 ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], Any]]] = {
     c.CreateJob: ({Role.CLIENT}, lambda w, who: JobWorld().create(principal=who)),
     c.UpdateJob: ({Role.CLIENT}, lambda w, who: w.on_job(c.UpdateJob, principal=who, **PERSON)),
@@ -67,7 +67,7 @@ def lease_as(world: JobWorld, who: Principal) -> Any:
 
 
 def hold(world: JobWorld, who: Principal, kind: type[c.OnJob], **fields: Any) -> Any:
-    """As the holder: the job is made to be held by this very principal."""
+    """Run as the holder: the job is leased by this principal."""
     assert world.aggregate.job is not None
     job = replace(world.aggregate.job, holder=who.subject)
     world.aggregate = replace(world.aggregate, job=job)
@@ -127,7 +127,7 @@ def test_a_foreign_namespace_is_refused() -> None:
     assert JobWorld().create(principal=two, namespace="second").job.namespace == "second"
 
 
-def test_a_star_allows_only_valid_namespace_names() -> None:
+def test_an_invalid_namespace_name_is_refused_with_access_to_all() -> None:
     for namespace in ("a\0b", "no spaces", "x" * 129, ""):
         with pytest.raises(InvalidField, match="namespace"):
             JobWorld().create(principal=SYSTEM, namespace=namespace)

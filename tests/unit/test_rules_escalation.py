@@ -1,4 +1,4 @@
-"""Escalation and reminders: each once, in its order, never early; what they change and what they leave."""
+"""Escalation and reminders: each runs once, in order and never early; what they change and what stays."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_step_ends_a_claim_and_its_holder_may_still_answer() -> None:
     assert world.answer().status is AnswerStatus.ACCEPTED
 
 
-def test_an_answer_when_a_step_is_due_takes_the_step_along() -> None:
+def test_an_answer_after_a_step_is_due_also_runs_the_step() -> None:
     world = waiting(escalating(ADDED, timeout=2 * HOUR)).tick(HOUR)
     assert world.answer().status is AnswerStatus.ACCEPTED
     assert world.events() == [ESCALATED, EventType.PROMPT_ANSWERED]

@@ -1,4 +1,4 @@
-"""What a retry carries over, and what becomes of it when the new job asks."""
+"""What a retry carries over, and how the new job uses it when it asks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORMER = START - timedelta(days=3)
 
 
 def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
-    """A job that WORKER holds, created with these answers of an earlier one."""
+    """A job held by WORKER and created with these answers of an earlier job."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
         for a in answers
@@ -45,7 +45,7 @@ def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
 
 
 def answer_to_carry(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
-    """A yes of ANN's, as an earlier job has it."""
+    """An ACCEPT by ANN, as an earlier job stored it."""
     world = waiting(content)
     world.answer(**fields)
     prompt = world.prompt()

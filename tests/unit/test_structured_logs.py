@@ -1,4 +1,4 @@
-"""Log lines: one a record, whole, with the ids of what they speak of."""
+"""Log lines: each record is one complete line with the ids of its objects."""
 
 import json
 import logging
@@ -52,7 +52,7 @@ def test_a_text_line_begins_with_date_time_and_zone() -> None:
     assert datetime.fromisoformat(time).timestamp() == pytest.approx(made.created, abs=0.001)
 
 
-def test_a_text_line_repeats_nothing() -> None:
+def test_a_text_line_does_not_repeat_values_of_its_message() -> None:
     extra = {"method": "/a/B", "code": "NOT_FOUND", "subject": "ana"}
     line = TextLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra))
     assert line.endswith("x: /a/B NOT_FOUND subject=ana")

@@ -1,4 +1,4 @@
-"""The changes that views keep until they can tell them are bounded, for all views together and for each."""
+"""Changes that wait in views until they can be sent are bounded, for all views together and for each."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from askback_server.sessions.memory_budget import FRAME_BYTES, MemoryBudget
 
 
 class Image:
-    """Something of a size."""
+    """An item with a size."""
 
     def __init__(self, size: int) -> None:
         self.size = size - FRAME_BYTES
@@ -21,7 +21,7 @@ class Image:
 
 
 class View:
-    """Keeps what it is told to, and forgets all that is not being written when it falls behind."""
+    """Keeps the images it is offered, and drops those that are not being written when it falls behind."""
 
     def __init__(self, images: Images, subject: str) -> None:
         self.behind = 0
@@ -61,7 +61,7 @@ def test_a_shared_image_is_counted_once() -> None:
 
 
 def test_the_views_of_the_principal_with_the_most_fall_behind() -> None:
-    """However large the view of another is, and however many views share what they keep."""
+    """This holds however large the view of another principal is, and however many views share images."""
     images = Images(20_000)
     ada = View(images, "ada")
     ada.offer(Image(4_000))

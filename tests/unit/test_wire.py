@@ -1,4 +1,4 @@
-"""Messages put together from serialised parts are those that protobuf itself makes."""
+"""Messages assembled from serialised parts equal those that protobuf produces."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_no_reply_is_left_out() -> None:
         for field in frame.DESCRIPTOR.oneofs_by_name["body"].fields
         if field.message_type.name.endswith("Response")
     }
-    # Reads give the response itself, as get_prompt does.
+    # Reads return the response itself, as get_prompt does.
     assert of_calls - {r[1] for r in REPLIES} == {"list_prompts", "list_answers", "list_checkpoints"}
 
 

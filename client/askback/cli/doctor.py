@@ -28,7 +28,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(db: str | None, out: Output, **options: Any) -> None:
     """Look for what is wrong with an installation, and say what to do.
 
-    Exit code 1 if anything fails. With --quiet only what is not well is printed.
+    Exit code 1 if anything fails. With --quiet it prints only warnings and failures.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio

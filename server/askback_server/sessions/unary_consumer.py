@@ -14,7 +14,7 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 
 READ_TIMEOUT = 5.0
-"""Maximum seconds for reading the queues. A call with a shorter wait still gets the jobs that are there."""
+"""Maximum seconds for reading the queues. A call with a shorter wait still gets the ready jobs."""
 
 
 class UnaryConsumer:
@@ -41,7 +41,7 @@ class UnaryConsumer:
         """Job types whose queues have not been read for it yet."""
         self._changed = asyncio.Event()
         self._give_back: Callable[[Job], None] | None = None
-        """Set when the caller is gone: leases that are still committed for it are released at once."""
+        """Set when the call has ended: leases that are committed for it later are released at once."""
 
     def room(self) -> int:
         """The number of further jobs that it can take now."""

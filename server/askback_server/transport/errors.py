@@ -1,7 +1,7 @@
 """Maps errors to gRPC: to the status of a call, or to an error frame on a stream.
 
-A status is sent in the trailers of its call, which clients limit to 8 KiB, so long texts are cut. Its
-message is there twice: percent-encoded as text, and in base64 within the details.
+A status is sent in the trailers of its call, which clients limit to 8 KiB, so long texts are cut. The
+trailers have the message twice: percent-encoded as text, and in base64 within the details.
 """
 
 from __future__ import annotations

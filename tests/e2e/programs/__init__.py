@@ -1,1 +1,1 @@
-"""Small programs that tests run as processes. Each says what it did in JSON lines on stdout."""
+"""Small programs that tests run as processes. They report their actions as JSON lines on stdout."""

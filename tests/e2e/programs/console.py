@@ -1,7 +1,7 @@
-"""A person by the SDK: `python -m tests.e2e.programs.console SERVER NAME [OPTIONS]`.
+"""A console that uses the SDK: `python -m tests.e2e.programs.console SERVER NAME [OPTIONS]`.
 
-Answers whatever it is shown with a value that nobody else gives: after thinking for up to `--think SECONDS`
-(random by `--seed`), and not before the file of `--gate` is there.
+Answers every prompt with a unique value: after a pause of up to `--think SECONDS` (random, from `--seed`),
+and not before the file of `--gate` exists.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import uuid
 
 from askback import Client, Closing, Console, ConsolePrompt
 from askback.errors import PromptClosed, PromptStale
-from tests.e2e.programs.saying import log_to_stderr, passes, say
+from tests.e2e.programs.saying import log_to_stderr, say, wait_for_gate
 
 parser = argparse.ArgumentParser()
 parser.add_argument("server")
@@ -27,13 +27,13 @@ think = random.Random(arguments.seed)
 
 
 async def answer(prompt: ConsolePrompt) -> None:
-    """Give an answer, and tell what became of it. Anything but a lost race is an error."""
+    """Send an answer and report its verdict. Anything but a lost race is an error."""
     what = {"prompt_id": prompt.prompt_id, "job_id": prompt.job_id, "key": prompt.key}
     value = f"{arguments.name} says {uuid.uuid4().hex}"
     try:
         await asyncio.sleep(think.uniform(0, arguments.think))
         if arguments.gate:
-            await passes(arguments.gate)
+            await wait_for_gate(arguments.gate)
         say("answers", **what, value=value)
         outcome = await prompt.answer(value, comment=f"by {arguments.name}")
     except PromptClosed as late:
@@ -59,7 +59,7 @@ async def answer(prompt: ConsolePrompt) -> None:
 
 
 def closing(closed: Closing) -> None:
-    """Tell how a prompt left the view."""
+    """Report how a prompt left the view."""
     resolution = closed.resolution
     say(
         "closing",
@@ -71,9 +71,9 @@ def closing(closed: Closing) -> None:
     )
 
 
-async def sit(desk: Console, answers: set[asyncio.Task[None]]) -> None:
-    """Take what comes."""
-    async for prompt in desk.prompts():
+async def answer_all(console: Console, answers: set[asyncio.Task[None]]) -> None:
+    """Report each prompt of the view and start to answer it."""
+    async for prompt in console.prompts():
         say(
             "shown",
             prompt_id=prompt.prompt_id,
@@ -88,21 +88,21 @@ async def sit(desk: Console, answers: set[asyncio.Task[None]]) -> None:
 
 
 async def main() -> None:
-    """Until SIGTERM; what was begun is brought to its end."""
+    """Answer prompts until SIGTERM, then finish the answers that have begun."""
     log_to_stderr()
     answers: set[asyncio.Task[None]] = set()
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    async with Client(arguments.server, user=arguments.name) as client, client.console() as desk:
-        desk.on_closed(closing)
-        sitting = asyncio.create_task(sit(desk, answers))
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with Client(arguments.server, user=arguments.name) as client, client.console() as console:
+        console.on_closed(closing)
+        answering = asyncio.create_task(answer_all(console, answers))
         say("connected")
-        stop = asyncio.create_task(asked.wait())
-        await asyncio.wait((sitting, stop), return_when=asyncio.FIRST_COMPLETED)
-        if sitting.done():
-            say("error", error=repr(sitting.exception()))
-        sitting.cancel()
-        await asyncio.gather(sitting, return_exceptions=True)
+        stop = asyncio.create_task(stopped.wait())
+        await asyncio.wait((answering, stop), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            say("error", error=repr(answering.exception()))
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
         await asyncio.gather(*answers)
     say("left")
 

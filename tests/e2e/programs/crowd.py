@@ -1,8 +1,8 @@
-"""Consoles, or workers that hold a job, that reconnect at once: `TARGET consoles COUNT`,
+"""Many consoles, or workers that hold a job, in one process: `TARGET consoles COUNT`,
 `TARGET workers COUNT FILE`.
 
-Consoles are raw streams that try again without a pause, as an impatient client does. Workers are the SDK's;
-each holds one job until the file is there.
+Consoles are raw streams that reconnect almost without a pause, as an impatient client does. Workers use the
+SDK; each holds one job until the file exists.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _say(event: str, **fields: Any) -> None:
 
 
 async def consoles(target: str, count: int) -> None:
-    """So many consoles; says how many have their view."""
+    """Run `count` consoles; report each time that all of them have received their view."""
     own = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
     own += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100)]
     channels = [grpc.aio.insecure_channel(target, options=own) for _ in range(-(-count // PER_CONNECTION))]
@@ -53,7 +53,7 @@ async def consoles(target: str, count: int) -> None:
 
 
 async def workers(target: str, count: int, enough: Path) -> None:
-    """So many workers; each runs one job until there is a file `enough`."""
+    """Run `count` workers; each runs one job until the file `enough` exists."""
     async with contextlib.AsyncExitStack() as stack:
         for number in range(count):
             worker = Worker(target, user=f"w{number}", worker_id=f"w{number}", capacity=1)

@@ -1,7 +1,7 @@
-"""A worker by raw stubs and unary calls: `python -m tests.e2e.programs.holder SERVER NAME JOB_TYPE GATE ...`.
+"""A worker on raw stubs and unary calls: `python -m tests.e2e.programs.holder SERVER NAME JOB_TYPE GATE ...`.
 
-Leases one job and does nothing until the gate is there; then it tries every write of a holder. Again at
-each further gate.
+Leases one job and waits for the gate, without heartbeats; then it tries every write that needs the lease.
+It tries them again at each further gate.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from askback.v1 import job_pb2, job_service_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
-from tests.e2e.programs.saying import log_to_stderr, passes, say
+from tests.e2e.programs.saying import log_to_stderr, say, wait_for_gate
 
 SERVER, NAME, JOB_TYPE, *GATES = sys.argv[1:]
 METADATA = (("askback-user", "anonymous"),)
-"""The same principal as other workers: only the token tells it from them."""
+"""The principal of the other workers: only the fencing token tells them apart."""
 
 
 def writes(job_id: str, token: int) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def writes(job_id: str, token: int) -> dict[str, Any]:
 
 
 async def main() -> None:
-    """Lease, wait, write."""
+    """Lease a job, wait for each gate, and try all writes."""
     log_to_stderr()
     async with grpc.aio.insecure_channel(SERVER) as channel:
         worker, jobs = WorkerServiceStub(channel), JobServiceStub(channel)
@@ -49,7 +49,7 @@ async def main() -> None:
         (leased,) = reply.jobs
         job_id, token = leased.job.job_id, leased.token
         extend = pb.ExtendLeaseRequest(session_id=reply.session_id, session_secret=reply.session_secret)
-        # A lease whose reply may have been lost is no attempt: this call shows that it was not.
+        # A lease that its worker never received is not an attempt; this call confirms that it was received.
         await worker.ExtendLease(extend, metadata=METADATA)
         say("leased", job_id=job_id, token=token)
         understanding = job_service_pb2.UpdateDeepUnderstandingRequest(
@@ -57,7 +57,7 @@ async def main() -> None:
         )
         understanding.update_mask.paths.append("user_problem")
         for turn, gate in enumerate(GATES):
-            await passes(gate)
+            await wait_for_gate(gate)
             for name, write in writes(job_id, token).items():
                 await attempt(turn, name, getattr(worker, name), write)
             await attempt(turn, "UpdateDeepUnderstanding", jobs.UpdateDeepUnderstanding, understanding)
@@ -66,7 +66,7 @@ async def main() -> None:
 
 
 async def attempt(turn: int, name: str, method: Any, request: Any) -> None:
-    """Call, and tell what became of it."""
+    """Call the method and report whether the write was refused."""
     try:
         await method(request, metadata=METADATA)
     except grpc.aio.AioRpcError as rpc:

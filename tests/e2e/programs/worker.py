@@ -1,7 +1,7 @@
-"""A worker by the SDK: `python -m tests.e2e.programs.worker SERVER NAME FOLDER [OPTIONS]`.
+"""A worker that uses the SDK: `python -m tests.e2e.programs.worker SERVER NAME FOLDER [OPTIONS]`.
 
-A job of the type `story` does a step before each question and one at its end; each step leaves a line
-in FOLDER/effects.
+A job of type `story` runs a step first, one before each question and one last; each step appends a line to
+FOLDER/effects.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 
 from askback import Job, Worker
-from tests.e2e.programs.saying import log_to_stderr, passes, say
+from tests.e2e.programs.saying import log_to_stderr, say, wait_for_gate
 
 parser = argparse.ArgumentParser()
 parser.add_argument("server")
@@ -30,7 +30,7 @@ worker = Worker(
 
 
 def effect(job: Job, step: str) -> str:
-    """Something that must not be repeated."""
+    """Append a line: an effect that must not be repeated."""
     say("step", job_id=job.job_id, token=job.token, step=step)
     with Path(arguments.folder, "effects").open("ab", buffering=0) as effects:
         effects.write(f"{job.job_id} {step} {job.token} {arguments.name}\n".encode())
@@ -38,7 +38,7 @@ def effect(job: Job, step: str) -> str:
 
 
 async def question(job: Job, key: str) -> str:
-    """A step, a question."""
+    """Run a step, then ask a question."""
     await job.step(f"before {key}", effect, job, f"before {key}")
     value: str = await job.ask(f"What about {key}?", str, key=key)
     say("answered", job_id=job.job_id, token=job.token, key=key, value=value)
@@ -49,13 +49,13 @@ async def question(job: Job, key: str) -> str:
 async def story(
     job: Job, keys: list[str], at_once: bool = False, gate: str = "", gate_at: str = ""
 ) -> dict[str, str]:
-    """Ask for every key, one by one or at once. `gate_at` names the step after which it waits."""
+    """Ask for every key, one by one or at once. `gate_at="first"` waits for the gate after that step."""
     say("runs", job_id=job.job_id, token=job.token, attempt=job.attempt)
     try:
         await job.step("first", effect, job, "first")
         if gate_at == "first":
             say("at gate", job_id=job.job_id, token=job.token)
-            await passes(gate)
+            await wait_for_gate(gate)
         if at_once:
             answers = await asyncio.gather(*(question(job, key) for key in keys))
         else:
@@ -72,11 +72,11 @@ async def story(
 async def main() -> None:
     """Work until SIGTERM."""
     log_to_stderr()
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with worker:
         say("connected")
-        await asked.wait()
+        await stopped.wait()
     say("left")
 
 

@@ -46,7 +46,7 @@ async def approve(context: CommandContext, **arguments: Any) -> int:
 
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY. On a terminal each is
     shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name what
-    was read by --revision. Exit code: that of the first one that was not taken, else 0.
+    was read by --revision. Exit code: that of the first answer that was refused, else 0.
     """
     from askback._model.enums import DecisionKind
 
@@ -62,7 +62,7 @@ async def reject(context: CommandContext, **arguments: Any) -> int:
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY; where no `no` is
     offered, it is dismissed. On a terminal each is shown and asked about. Without one, --yes answers
     unread, and shows on stderr what; scripts name what was read by --revision. Exit code: that of the first
-    one that was not taken, else 0.
+    answer that was refused, else 0.
     """
     from askback._model.answers import saying_no
 

@@ -35,8 +35,8 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     between its time in UTC, its number, its type and what happened.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
-    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. Broken connections and restarts
-    of the server are waited out.
+    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. It continues after broken connections
+    and restarts of the server.
     """
 
     from askback.cli.event_words import JobStatus, event_record, is_bookkeeping

@@ -1,4 +1,4 @@
-"""An example on its processes: its worker, which may be killed, and the person of its story."""
+"""Runs an example: its worker, which tests may kill, and the person of its story."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ TTL = 1.5
 Act = Callable[[ConsolePrompt], Awaitable[None]]
 
 
-async def nothing(prompt: ConsolePrompt) -> None:
-    """No act."""
+async def do_nothing(prompt: ConsolePrompt) -> None:
+    """The default for `before` and `after` of `ExampleRunner.play`."""
 
 
-class Cast:
-    """Starts the example's worker again and again; its effects go to the processes's folder."""
+class ExampleRunner:
+    """Starts workers of an example and plays its person; effects go to files in the folder of `processes`."""
 
     def __init__(self, processes: Processes, server: Server, story: Story) -> None:
-        self._stage = processes
+        self._processes = processes
         self._server = server
         self.story = story
         self._site = processes.folder / "site.json"
         self._customers = processes.folder / "customers.db"
         self._workers = 0
 
-    def worker(self, *, dies: tuple[str, str] | None = None) -> Process:
-        """A worker, started; `dies` says when it is killed, before or after which step's checkpoint."""
+    def start_worker(self, *, dies: tuple[str, str] | None = None) -> Process:
+        """Start a worker. `dies` is a moment and a step: it is killed `before` or `after` that checkpoint."""
         self._workers += 1
         program = [str(self.story.worker)]
         if dies is not None:
             program = ["-m", "tests.examples.dying", *program, *dies]
-        return self._stage.run(
+        return self._processes.run(
             f"worker-{self._workers}",
             *program,
             ASKBACK_SERVER=self._server.target,
@@ -51,46 +51,48 @@ class Cast:
         )
 
     def client(self) -> Client:
-        """The person's connection."""
+        """A client for the person of the story."""
         return Client(self._server.target, user=self.story.user, groups=self.story.groups)
 
     async def start(self, client: Client) -> Run:
-        """The job."""
+        """Start the job of the story."""
         return await client.start(self.story.job_type, self.story.input)
 
     @property
     def site(self) -> dict[str, Any] | None:
-        """What the release has made live, if anything."""
+        """The live release; None if there is none."""
         return json.loads(self._site.read_bytes()) if self._site.exists() else None
 
     @property
     def customers(self) -> list[tuple[str, str, str, int]]:
-        """The customers that were imported."""
+        """The imported customers: email, name, date and line of the file."""
         with closing(sqlite3.connect(self._customers)) as connection:
             return connection.execute(
                 "SELECT email, name, joined, line FROM customers ORDER BY line"
             ).fetchall()
 
-    async def play(self, *, before: Act = nothing, after: Act = nothing) -> Stored:
-        """The story from its start to its result, all checked. `before` and `after` each question something
-        may be broken."""
-        async with self.client() as client, client.console() as desk:
+    async def play(self, *, before: Act = do_nothing, after: Act = do_nothing) -> Stored:
+        """Play the story from its start to its result, and check both.
+
+        `before` and `after` are called around each question, and may kill processes.
+        """
+        async with self.client() as client, client.console() as console:
             run = await self.start(client)
-            sitting = asyncio.create_task(self.sit(desk, before, after))
+            answering = asyncio.create_task(self.answer_all(console, before, after))
             ending = asyncio.create_task(run.result())
-            await asyncio.wait((sitting, ending), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answering, ending), return_when=asyncio.FIRST_COMPLETED)
             if not ending.done():
-                sitting.result()
+                answering.result()
             assert await ending == self.story.result
-            sitting.cancel()
+            answering.cancel()
             stored = await read(client, run.job_id)
             self._check_questions(stored)
             await self._check_effects(client, stored)
             return stored
 
-    async def sit(self, desk: Console, before: Act = nothing, after: Act = nothing) -> None:
-        """Answer as the story says, for ever; all but the last answer to a question are refused."""
-        async for prompt in desk.prompts():
+    async def answer_all(self, console: Console, before: Act = do_nothing, after: Act = do_nothing) -> None:
+        """Answer as the story says until cancelled. All but the last answer to a question must be refused."""
+        async for prompt in console.prompts():
             await before(prompt)
             lines = self.story.answers.get(prompt.key, [])
             for line in lines:
@@ -105,7 +107,7 @@ class Cast:
             await after(prompt)
 
     def _check_questions(self, stored: Stored) -> None:
-        """Each was asked once and answered once, refusals apart; log and rows agree."""
+        """Each question was asked once and has one accepted answer; log and rows agree."""
         for check in (check_log, check_fold, check_one_resolution):
             check(stored)
         asked = Counter(event.prompt_id for event in stored.events if event.type == "PROMPT_ASKED")
@@ -116,7 +118,7 @@ class Cast:
         assert {key: number for key, number in answers.items() if number} == given
 
     async def _check_effects(self, client: Client, stored: Stored) -> None:
-        """What the job did to the world, once."""
+        """The effects of the job outside of the server happened once."""
         match self.story.name:
             case "release":
                 assert self.site == self.story.result["live"]
