@@ -64,7 +64,7 @@ def encode_view(view: PromptFilter) -> str:
 
 
 def decode_view(text: str) -> PromptFilter:
-    """Parse the text of a view. Its viewer gets only the role CONSOLE, the only one whose principals answer."""
+    """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
     viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}
