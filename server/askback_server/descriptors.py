@@ -1,7 +1,7 @@
 """Warns when the process runs out of file descriptors, which connections, database and files all need.
 
 Without free descriptors gRPC leaves new connections in the kernel's queue and retries each second, open
-connections continue, and the database pools fail to connect. The process recovers by itself, so one warning
+connections continue, and the database pools fail to connect. The process recovers on its own, so one warning
 is enough: it tells the operator which limit to raise.
 """
 

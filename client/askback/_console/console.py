@@ -62,7 +62,7 @@ class ConverseProtocol:
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
     def goodbye(self) -> pb.ConverseClientFrame:
-        """Build the last frame of an orderly end."""
+        """Build the last frame of a graceful end."""
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
     def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
@@ -208,7 +208,7 @@ class Console:
                 self._view.settle(delivery)
 
     def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
-        """As `prompts()`: `async for prompt in console`."""
+        """Iterate over `prompts()`: `async for prompt in console`."""
         return self.prompts()
 
     async def closings(self) -> AsyncIterator[Closing]:

@@ -23,7 +23,7 @@ class Closing:
     """A prompt that left the view.
 
     `why` is `closed` (`resolution` and `answer_id` tell the winner), `removed` (still open, but not in this
-    view any more), or `gone` (it left the view while the console was disconnected).
+    view), or `gone` (it left the view while the console was disconnected).
     """
 
     prompt_id: str

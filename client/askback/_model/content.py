@@ -48,7 +48,7 @@ class Shown(TypedDict, total=False):
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
     escalate: Iterable[After]
-    """Whom to ask too, or instead, if there is no answer in time: `[After(3600).to("group:leads")]`."""
+    """Whom to ask if there is no answer in time, also or instead: `[After(3600).to("group:leads")]`."""
     remind: Reminding
     """How often consoles remind people while it is open: a span, or Remind for more."""
     decisions: Decisions

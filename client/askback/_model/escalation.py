@@ -48,8 +48,8 @@ class After:
 class Remind:
     """Consoles remind people `every` interval (a timedelta, or seconds) while the question is open.
 
-    `after` is the time until the first reminder, if it differs from `every`. `times` is the most reminders
-    to send; 0: as many as the server allows.
+    `after` is the time until the first reminder, if it differs from `every`. `times` is the maximum number
+    of reminders; 0: as many as the server allows.
     """
 
     every: timedelta | float

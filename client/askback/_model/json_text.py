@@ -55,7 +55,7 @@ def loads(text: str) -> Any:
 
 
 def loads_spelled(text: str) -> Any:
-    """As `loads`, for values that will be written again or converted to a type: `12.50` keeps its zero."""
+    """Like `loads`, for values that will be written again or converted to a type: `12.50` keeps its zero."""
     return json.loads(text, parse_float=number, parse_constant=_refuse)
 
 

@@ -64,7 +64,7 @@ def span(value: timedelta | float, name: str) -> timedelta:
 
 
 def seconds(value: timedelta | float, name: str) -> float:
-    """As `span`, in seconds."""
+    """Like `span`, but returns seconds."""
     return span(value, name).total_seconds()
 
 

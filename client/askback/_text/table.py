@@ -12,7 +12,7 @@ GAP_WIDTH = 2
 COMFORTABLE_WIDTH = 32
 """Width that the column of long texts keeps, if its texts need it, before another column is added."""
 MIN_WIDTH = 10
-"""Width that the column of long texts keeps in any case."""
+"""Minimum width of the column of long texts."""
 
 
 @dataclass(frozen=True)

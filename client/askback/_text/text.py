@@ -55,7 +55,7 @@ def clean(text: object) -> str:
 
 
 def visible(text: object) -> str:
-    """As `clean`, but keep padding: for text that has been laid out already."""
+    """Like `clean`, but keeps padding: for text that has been laid out already."""
     found = str(text).replace("\r\n", "\n")
     if not _SUSPECTS.search(found):
         return found

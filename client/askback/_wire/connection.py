@@ -25,7 +25,7 @@ MAX_SILENCE_SECONDS = 15.0
 _LATE_SECONDS = 0.5
 """A heartbeat that is late by more than this, in seconds, was delayed by this program's own event loop."""
 MAX_MISSED_HEARTBEATS = 3
-"""Missed heartbeats after which the peer counts as dead."""
+"""Missed heartbeats after which the peer is considered dead."""
 
 
 class FrameProtocol(Protocol):
@@ -54,7 +54,7 @@ class FrameProtocol(Protocol):
         """Build a heartbeat; `leaving`: for a stream that is about to be replaced."""
 
     def goodbye(self) -> Any:
-        """Build the last frame of an orderly end."""
+        """Build the last frame of a graceful end."""
 
     def on_welcome(self, frame: Any) -> float:
         """Handle the reply to the hello, and return the heartbeat interval in seconds."""
@@ -63,19 +63,19 @@ class FrameProtocol(Protocol):
         """The stream is in use from now on. Send by `put` the frames that must precede all waiting ones."""
 
     def on_push(self, frame: Any, *, leaving: bool) -> None:
-        """Handle a frame that is no reply; `leaving`: it comes from a stream that is about to be replaced."""
+        """Handle a frame that is not a reply; `leaving`: its stream is about to be replaced."""
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
         """A stream of this session ended with `error`. Return True to reconnect even if it is final."""
 
     def on_disconnect(self, last_sent: float) -> None:
-        """There is no stream any more; the last frame was sent at the loop time `last_sent`."""
+        """The stream has ended; the last frame was sent at the loop time `last_sent`."""
 
 
 class Connection:
     """One stream, from its call to its end.
 
-    `ended` resolves to None after an orderly end, else to the error. `leave` is set when the server asks
+    `ended` resolves to None after a graceful end, else to the error. `leave` is set when the server asks
     the client to move to another stream. `replies` is called with every reply to one of our frames.
     """
 

@@ -301,7 +301,7 @@ def _is_open(prompt: prompt_pb2.Prompt) -> bool:
 
 
 def _ignore_errors(future: asyncio.Future[Any]) -> None:
-    """Ignore errors of a reply that nothing waits for: they are no fault of the function."""
+    """Ignore errors of a reply that nothing waits for: the function did not cause them."""
 
     def look(done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):

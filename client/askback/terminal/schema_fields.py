@@ -4,7 +4,7 @@ A text (with formats such as date-time), a number, a boolean, an `enum`, titled 
 and an object of these by name become a Field; an object and a list of fixed length a Group; a list of
 groups becomes Items; a union becomes Variants. `null` beside a type makes the entry nullable. A schema
 without such a form, for example a recursive one, is asked as JSON: only that value, or the whole form.
-The server validates the values in any case.
+The server validates the values anyway.
 """
 
 from __future__ import annotations

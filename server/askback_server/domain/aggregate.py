@@ -203,7 +203,7 @@ class Change:
         self.deleted = False
 
     def set(self, **values: Unpack[JobFields]) -> None:
-        """Give fields of the job new values. Raises TypeError for a name that is no field of `Job`."""
+        """Give fields of the job new values. Raises TypeError for a name that is not a field of `Job`."""
         self.job = evolve(self.job, **values)
 
     def prompt(self, prompt_id: str) -> Prompt:

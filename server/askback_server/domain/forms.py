@@ -1,8 +1,8 @@
 """Forms: the values that a prompt asks for, and the validation of an answer's values.
 
-A form is a list of questions or a JSON Schema; None is no form. Questions have their own validation, which
-is fast and says what is allowed; `json_schema.py` validates by a schema. A default is only a suggestion on
-the console: the server never fills in a missing value.
+A form is a list of questions or a JSON Schema; None stands for no form. Questions have their own validation,
+which is fast and says what is allowed; `json_schema.py` validates by a schema. A default is only a suggestion
+on the console: the server never fills in a missing value.
 """
 
 import re

@@ -26,7 +26,7 @@ class Wake(StrEnum):
     """Which resolution makes a job in PENDING_HITL run again if no worker holds it."""
 
     ALL = ""
-    """The last one: when no blocking prompt is open any more."""
+    """The last one: when no blocking prompt is open."""
     ANY = "ANY"
     """The first one."""
     DUE = "DUE"

@@ -132,7 +132,7 @@ class Prompt:
     claimed_by: str = ""
     """Who claimed it. Set by ClaimPrompt; cleared by a release, an escalation step, and the end."""
     claimed_until: datetime | None = None
-    """When the claim expires by itself. Set and cleared with `claimed_by`."""
+    """When the claim expires. Set and cleared with `claimed_by`."""
     resolution: Resolution | None = None
     """How it ended. Set once, when it is closed."""
     consumed_at: datetime | None = None

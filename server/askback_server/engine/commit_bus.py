@@ -72,7 +72,7 @@ class CommitBus:
         return stop
 
     def has_followers(self, job_id: str) -> bool:
-        """Whether a job is followed, by itself or among all jobs; batch followers do not count."""
+        """Whether a follower follows this job or all jobs; batch followers do not count."""
         return bool(self._followers) or job_id in self._by_job
 
     def version_of(self, job_id: str) -> int:

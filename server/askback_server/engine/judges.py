@@ -104,7 +104,7 @@ class Judges:
             loser.reply.set_exception(_full())
 
     def close(self) -> None:
-        """End the process. Waiting answers are not validated any more."""
+        """End the process. Waiting answers are not validated."""
         for task in (*self._tasks, *([self._work] if self._work is not None else [])):
             task.cancel()
         self._kill()

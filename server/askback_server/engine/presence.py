@@ -37,7 +37,7 @@ start a replica marks nothing, because consoles must find it first."""
 INTERVAL_SECONDS = 2.0
 """Seconds between two exchanges with the other replicas."""
 TTL_SECONDS = 15.0
-"""Seconds after which the consoles of a silent replica do not count any more."""
+"""Seconds after which the consoles of a silent replica are ignored."""
 PAGE_SIZE = 100
 """Prompts reviewed at once, with a pause after each page."""
 PAUSE_SECONDS = 0.05
@@ -64,7 +64,7 @@ def encode_view(view: PromptFilter) -> str:
 
 
 def decode_view(text: str) -> PromptFilter:
-    """Parse the text of a view. Its viewer has the role CONSOLE only: other roles make no one a reviewer."""
+    """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
     viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}

@@ -121,8 +121,7 @@ class Feed:
             before = self._hints.get(job_id, (hint.after, 0))
             self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
             return
-        # No one here follows the job: the log is soon enough, and reads more at once. Drop a stale cache
-        # entry.
+        # No session here follows the job: the next poll of the log is soon enough. Drop a stale cache entry.
         known = self._hot.peek(job_id)
         if known is not None and known.job is not None and known.job.version < hint.seq:
             self._hot.drop(job_id)

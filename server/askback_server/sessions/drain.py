@@ -13,7 +13,7 @@ STREAMS_PER_SECOND = 50
 """Streams that may reconnect per second without being spread further."""
 MOVE_SECONDS = 2.0
 """Seconds for a client to open its next stream before its idle one is ended. Without another replica it could
-not open one, and would never leave by itself."""
+not open one, and would never leave on its own."""
 POLL_SECONDS = 0.02
 """Seconds between two checks of the remaining streams."""
 
@@ -29,7 +29,7 @@ class OpenStream(Protocol):
         """Ask its client to reconnect within `after` seconds."""
 
     def dismiss(self) -> None:
-        """End it in order; its client continues elsewhere."""
+        """End it gracefully; its client continues elsewhere."""
 
 
 async def drain_streams(streams: Collection[OpenStream], spread: float, grace: float) -> None:

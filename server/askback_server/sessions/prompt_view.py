@@ -157,7 +157,7 @@ class PromptView:
     def fall_behind(self) -> None:
         """Discard all pending events.
 
-        Then the follower must `recheck` each of `sent_ids`, `remove` those that do not exist any more,
+        Then the follower must `recheck` each of `sent_ids`, `remove` those that no longer exist,
         `offer` what matches, and call `finish_load`.
         """
         self._loaded = self.caught_up = False

@@ -76,7 +76,7 @@ class WorkSession(StreamSession):
         self.job_types: frozenset[str] = frozenset()
 
     def _change_access(self, principal: Principal) -> None:
-        """Apply a changed access. Raises PermissionDenied if the worker may not work here any more."""
+        """Apply a changed access. Raises PermissionDenied if the worker has lost its permission."""
         principal.require(Role.WORKER)
         if self.namespace:
             principal.namespace(self.namespace)

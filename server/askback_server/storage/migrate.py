@@ -89,7 +89,7 @@ def _keep_private(path: str) -> None:
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
-    """Run a function on a connection of its own to the primary."""
+    """Run a function on a separate connection to the primary."""
     pools = Pools(url)
     await refuse_shared_connections(pools.own)
     async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:

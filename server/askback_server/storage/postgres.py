@@ -248,7 +248,7 @@ class Postgres(Dialect):
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
     def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-        """Below the oldest running transaction: no event can appear there any more."""
+        """Below the oldest running transaction: no further event can appear there."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:

@@ -73,7 +73,7 @@ class Pools:
         return f" at {self._url.host}:{self._url.port or 5432}" if self._url.host else ""
 
     def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
-        """An engine whose connections have a name in pg_stat_activity and settings of their own."""
+        """An engine whose connections have their own name in pg_stat_activity and their own settings."""
         engine = create_async_engine(
             self._url,
             json_serializer=keep_text,

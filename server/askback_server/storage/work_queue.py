@@ -63,7 +63,7 @@ class WorkQueueStore(Reader):
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
-        """The database's time, and what is due within `ahead` of it, soonest first, in one round trip."""
+        """The database's time, and all timers due within `ahead` of it, earliest first, in one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [
             self._due("due", prompts.c.timeout_at, ahead, limit, still_open),

@@ -37,7 +37,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     # With the probe a stream without a reader buffers 6 MB before a write blocks; without it 90 KB.
     ("grpc.http2.bdp_probe", 0),
-    # Close connections without a handshake, so that a flood of them ends by itself.
+    # Close connections without a handshake, so that a flood of them does not exhaust the server.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A second server on the port must fail instead of sharing it.
     ("grpc.so_reuseport", 0),

@@ -89,7 +89,7 @@ class _InboxWalk:
         return None
 
     async def _claim_again(self, prompt_id: str) -> PromptInfo | None:
-        """Claim a prompt that the person has seen before; None if it cannot be claimed any more."""
+        """Claim a prompt that the person has seen before; None if it can no longer be claimed."""
         from askback.errors import NotFound, PromptClaimed, PromptClosed
 
         try:
