@@ -6,7 +6,7 @@ import pytest
 
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions.fair_semaphore import FairSemaphore
-from askback_server.sessions.memory_budget import Account, MemoryBudget
+from askback_server.sessions.memory_budget import SMALL_BYTES, Account, MemoryBudget
 
 K = 1024
 
