@@ -127,13 +127,13 @@ def _skip_resending(patch: Patch) -> None:
 
     def forget_sent(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
-        resting = {ref: item.resting for ref, item in self._pending.items()}
+        resend_timer = {ref: item.resend_timer for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
             if ref not in unsent:
-                item.resting = item.resting or object()  # type: ignore[assignment]
+                item.resend_timer = item.resend_timer or object()  # type: ignore[assignment]
         switch(self, connection)
         for ref, item in self._pending.items():
-            item.resting = resting[ref]
+            item.resend_timer = resend_timer[ref]
 
     patch.setattr(stream.ReconnectingStream, "_switch", forget_sent)
 

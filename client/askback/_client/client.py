@@ -82,7 +82,7 @@ class Client(AskCalls, PromptCalls):
         connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
-        calls = Calls(endpoint, deadline=deadline, patience=connect_timeout)
+        calls = Calls(endpoint, deadline=deadline, contact_timeout=connect_timeout)
         super().__init__(calls, default_namespace(namespace))
         self._around: Client | None = None
 
@@ -158,6 +158,6 @@ class Client(AskCalls, PromptCalls):
             credit=credit,
             console_id=console_id,
             connect_timeout=connect_timeout,
-            patience=self._calls.patience,
+            patience=self._calls.contact_timeout,
             test=test,
         )

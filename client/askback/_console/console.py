@@ -156,7 +156,8 @@ class Console:
 
     async def __aenter__(self) -> Console:
         timeout = self._connect_timeout
-        await self._session.start(timeout, patience=None if timeout is None else min(self._patience, timeout))
+        contact_timeout = None if timeout is None else min(self._patience, timeout)
+        await self._session.start(timeout, contact_timeout=contact_timeout)
         try:
             self.check_mode()
         except AskbackError:

@@ -65,11 +65,11 @@ class Calls:
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, deadline: float = CALL_SECONDS, patience: float = CONNECT_SECONDS
+        self, endpoint: Endpoint, *, deadline: float = CALL_SECONDS, contact_timeout: float = CONNECT_SECONDS
     ) -> None:
         self.endpoint = endpoint
         self.deadline = seconds(deadline, "deadline")
-        self.patience = patience
+        self.contact_timeout = contact_timeout
         self.on_silence: OnSilence | None = None
         """Called once for a call that has had no response for `NOTICE_SECONDS` and is still being tried."""
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopConnections] = WeakKeyDictionary()
@@ -144,13 +144,13 @@ class Calls:
         )
         error: AskbackError | None = None
 
-        def tell() -> None:
+        def report_silence() -> None:
             if self.on_silence is not None:
                 self.on_silence(error, end - loop.time())
 
-        silence = loop.call_later(NOTICE_SECONDS, tell)
+        silence = loop.call_later(NOTICE_SECONDS, report_silence)
         try:
-            await self.connect(None if patient else min(self.patience, self.deadline))
+            await self.connect(None if patient else min(self.contact_timeout, self.deadline))
             while True:
                 left = end - loop.time()
                 try:
@@ -172,12 +172,12 @@ class Calls:
             silence.cancel()
 
     async def connect(
-        self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
+        self, contact_timeout: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
     ) -> None:
         """Make the first connection of this loop; does nothing later. See askback._wire.contact.connect."""
         connections = self._connections
         if not connections.connected:
-            await connect(connections.first.channel, self.endpoint, patience, waiting)
+            await connect(connections.first.channel, self.endpoint, contact_timeout, waiting)
             connections.connected = True
 
     async def _timeout_error(self, error: AskbackError) -> AskbackError:

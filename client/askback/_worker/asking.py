@@ -84,7 +84,9 @@ async def ask_until_it_fits(
                 f"question needs a key of at most {MAX_BYTES - 2} bytes"
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
-        asked = lease.find_closed_content(name) or _again(content, reasons, answer.values_json, edits)
+        asked = lease.find_closed_content(name) or _correction_question(
+            content, reasons, answer.values_json, edits
+        )
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
@@ -122,21 +124,21 @@ def _reasons(error: ValidationError) -> Iterator[str]:
         yield one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
 
 
-def _again(
+def _correction_question(
     content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
 ) -> pb.PromptContent:
     """The question with the reasons above it, and with the previous answer filled in."""
-    again = pb.PromptContent()
-    again.CopyFrom(content)
+    question = pb.PromptContent()
+    question.CopyFrom(content)
     listed = "\n".join(f"> - {reason}" for reason in reasons[:_MAX_REASONS])
-    again.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    question.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
     filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)
-    again.schema_json = text if len(text) <= _MAX_FILLED_CHARS else content.schema_json
-    for part in again.contents:
+    question.schema_json = text if len(text) <= _MAX_FILLED_CHARS else content.schema_json
+    for part in question.contents:
         if part.content_id in edits:
             part.text = edits[part.content_id]
-    return again
+    return question
 
 
 def _fill_defaults(schema: Any, values: Any) -> Any:

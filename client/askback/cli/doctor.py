@@ -55,11 +55,11 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
     else:
         from askback.cli.checkup.server import check_server
 
-        async def look(found: AsyncIterator[Finding]) -> None:
+        async def collect(found: AsyncIterator[Finding]) -> None:
             async for finding in found:
                 show([finding])
 
-        asyncio.run(look(check_server(connection)))
+        asyncio.run(collect(check_server(connection)))
     sys.exit(Exit.ERROR if failed else Exit.DONE)
 
 

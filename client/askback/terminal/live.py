@@ -9,7 +9,7 @@ from functools import partial
 
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
-from askback._model.answers import giving_values, saying_no
+from askback._model.answers import negative_decision, values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
@@ -89,7 +89,7 @@ class LiveConsole:
         does: Callable[[str], Awaitable[None]]
         for key in KEYS:
             if key.decision is not None and key.action is not Action.FILL:
-                which = saying_no if key.action is Action.REJECT else partial(_always, key.decision)
+                which = negative_decision if key.action is Action.REJECT else partial(_always, key.decision)
                 does = partial(self._decide, which=which)
             elif key.action in other:
                 does = other[key.action]
@@ -208,7 +208,7 @@ class LiveConsole:
         ):
             return
         await self._follow_up(
-            row, await self._answerer.decide(row, giving_values(row.prompt), "", named=False)
+            row, await self._answerer.decide(row, values_decision(row.prompt), "", named=False)
         )
 
     async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:

@@ -15,11 +15,11 @@ SAFETY_MARGIN = timedelta(milliseconds=10)
 
 
 class Alarms:
-    """A heap of times and one timer for the earliest. Calls `look` soon after each."""
+    """A heap of times and one timer for the earliest. Calls `callback` soon after each time."""
 
-    def __init__(self, clock: DatabaseClock, look: Callable[[], None]) -> None:
+    def __init__(self, clock: DatabaseClock, callback: Callable[[], None]) -> None:
         self._clock = clock
-        self._look = look
+        self._callback = callback
         self._heap: list[datetime] = []
         self._noted: set[datetime] = set()
         self._alarm: Alarm | None = None
@@ -45,7 +45,7 @@ class Alarms:
         now = self._clock.now()
         while self._heap and self._heap[0] <= now:
             self._noted.discard(heapq.heappop(self._heap))
-        self._look()
+        self._callback()
         self._set_alarm()
 
     def close(self) -> None:

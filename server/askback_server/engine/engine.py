@@ -156,7 +156,7 @@ class Engine:
             await self._fill(groups)
             for group in groups:
                 for item in group.decide(self._clock.now(), self.limits, self._attended):
-                    await self._give_way(item)
+                    await self._yield_if_due(item)
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:
@@ -216,7 +216,7 @@ class Engine:
             subject = item.command.principal.subject
             self._judges.start(subject, namespace, unjudged, partial(self._resubmit, item))
 
-    async def _give_way(self, item: Item) -> None:
+    async def _yield_if_due(self, item: Item) -> None:
         """Yield after YIELD_BYTES of decided commands: a batch of large ones must not block the event loop.
 
         Counted in bytes, not seconds, so that simulated runs (tests/simulate) depend on their seed only.

@@ -42,7 +42,7 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
     random.shuffle(waiting)
     spread = min(spread, len(waiting) / STREAMS_PER_SECOND)
     started, asked = clock(), 0
-    told: dict[OpenStream, float] = {}
+    asked_at: dict[OpenStream, float] = {}
     end = started + spread + grace
     while streams and clock() < end:
         passed = clock() - started
@@ -50,11 +50,11 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
         # The last round also asks streams that were opened meanwhile.
         asking = waiting[asked:due] if due < len(waiting) else [*streams]
         for stream in asking:
-            if stream in streams and stream not in told:
+            if stream in streams and stream not in asked_at:
                 stream.go_away(REASON, max(0.0, end - clock()))
-                told[stream] = clock()
+                asked_at[stream] = clock()
         asked = due
         for stream in tuple(streams):
-            if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE_SECONDS, grace / 2):
+            if not stream.busy and clock() - asked_at.get(stream, clock()) >= min(MOVE_SECONDS, grace / 2):
                 stream.dismiss()
         await asyncio.sleep(POLL_SECONDS)

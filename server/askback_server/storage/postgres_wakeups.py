@@ -59,7 +59,7 @@ class PostgresWakeups:
         """The last test that was sent."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
-        self._heard: HintReceiver = lambda hints: None
+        self._receive: HintReceiver = lambda hints: None
         self._warned_silent = False
         self.live = False
 
@@ -76,24 +76,26 @@ class PostgresWakeups:
         if pending:
             self._wake.set()
 
-    async def run(self, heard: HintReceiver) -> None:
+    async def run(self, receive: HintReceiver) -> None:
         """Send and listen until cancelled."""
-        self._heard = heard
+        self._receive = receive
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again("sending wake-ups", self._send_all))
-            tasks.create_task(self._again("listening for wake-ups", self._listen))
+            tasks.create_task(self._run_with_retries("sending wake-ups", self._send_all))
+            tasks.create_task(self._run_with_retries("listening for wake-ups", self._listen))
 
-    async def _again(self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+    async def _run_with_retries(
+        self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]
+    ) -> None:
         """Run `work`, again after each error, with backoff. It calls its argument once it is connected."""
         pause = PAUSE
 
-        def works() -> None:
+        def on_connected() -> None:
             nonlocal pause
             pause = PAUSE
 
         while True:
             try:
-                await work(works)
+                await work(on_connected)
             except _ListenerSilent:
                 self._warn_silent()
                 pause = SILENT_PAUSE if pause >= MAX_PAUSE else pause
@@ -104,7 +106,7 @@ class PostgresWakeups:
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, MAX_PAUSE)
 
-    async def _send_all(self, works: Callable[[], None] = lambda: None) -> None:
+    async def _send_all(self, on_connected: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
             self._wake.set()  # for hints that are already queued
             while True:
@@ -120,17 +122,17 @@ class PostgresWakeups:
                     self.send(Hint(job_id, after, seq) for job_id, (after, seq) in pending.items())
                     raise
                 self._called = echo
-                works()
+                on_connected()
 
     def _payloads(self, echo: str, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
         if echo:
             yield f"{self._self} test {echo}"
         if pending:
-            told = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
+            listed = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
             # Too many to list: send the notification without job ids.
-            yield f"{self._self} jobs {told if len(told) < MAX_PAYLOAD_BYTES - 20 else ''}"
+            yield f"{self._self} jobs {listed if len(listed) < MAX_PAYLOAD_BYTES - 20 else ''}"
 
-    async def _listen(self, works: Callable[[], None]) -> None:
+    async def _listen(self, on_connected: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
             gone = asyncio.Event()
             connection.add_termination_listener(lambda _: gone.set())
@@ -138,11 +140,11 @@ class PostgresWakeups:
             try:
                 while not gone.is_set():
                     await self._test()
-                    works()
+                    on_connected()
                     if not self.live:
                         _log.info("wake-ups of other replicas are heard")
                         self.live = True
-                        self._heard(())  # read the log for commits before the listener worked
+                        self._receive(())  # read the log for commits before the listener worked
                     async with _at_most(TEST_SECONDS):
                         await gone.wait()
                 raise StorageUnavailable("the listener's connection was closed")
@@ -176,7 +178,7 @@ class PostgresWakeups:
             if kind == "test" and rest == self._echo:
                 self._echoed.set()
         elif kind == "jobs":
-            self._heard([hint for word in rest.split() if (hint := _hint(word)) is not None])
+            self._receive([hint for word in rest.split() if (hint := _hint(word)) is not None])
 
 
 def _hint(word: str) -> Hint | None:

@@ -61,7 +61,7 @@ async def write_all(
     large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
-    weigh: Callable[[T], int],
+    size_of: Callable[[T], int],
 ) -> None:
     """Write the items, and remove them from the list.
 
@@ -74,7 +74,7 @@ async def write_all(
         size = 0
         while items and (not several or size < MAX_MESSAGE_BYTES):
             several.append(items.pop())
-            size += weigh(several[-1])
+            size += size_of(several[-1])
         async with writing.room(2 * size):
             if size > SMALL_BYTES:
                 await large.acquire_for_iteration(writing.subject)

@@ -55,7 +55,7 @@ async def check_server(connection: Connection) -> AsyncIterator[Finding]:
 async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
     """The problem with the connection to the server; None if there is none."""
     try:
-        await connect(channel, endpoint, patience=min(COMMAND_CONNECT_SECONDS, timeout))
+        await connect(channel, endpoint, contact_timeout=min(COMMAND_CONNECT_SECONDS, timeout))
     except CannotConnect as problem:
         message, _, todo = problem.message.rpartition(": ")
         return fail("server", message, todo)
