@@ -1,11 +1,12 @@
 """JobService's calls on one job: create, read, update, cancel, retry, delete."""
 
+import json
 from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from askback.v1 import job_pb2
+from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal
@@ -363,3 +364,16 @@ async def test_a_failure_is_stored_and_returned_as_data(lite: ServiceWorld) -> N
     read = (await lite.jobs.GetJob(pb.GetJobRequest(job_id=leased.job.job_id))).job
     assert (read.failure.code, read.failure.message) == ("ValueError", "no")
     assert read.failure.details_json == '{"b":1,"a":2}'
+
+
+async def test_the_open_prompts_of_a_job_fit_into_a_mebibyte_with_their_schemas(lite: ServiceWorld) -> None:
+    leased = await lite.lease_new_job()
+    for n in range(20):
+        text = {"type": "string", "description": "x" * 60_000}
+        schema = json.dumps({"type": "object", "properties": {"a": text}})
+        await lite.ask(leased, f"k{n}", prompt_pb2.PromptContent(kind="q", title="T", schema_json=schema))
+    found = await lite.jobs.GetJob(pb.GetJobRequest(job_id=leased.job.job_id))
+    assert found.ByteSize() < 1024 * 1024
+    fitting = [p.key for p in found.open_prompts]
+    assert 10 < len(fitting) < 20
+    assert fitting == [f"k{n}" for n in range(len(fitting))]  # by round

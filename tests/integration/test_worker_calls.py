@@ -213,6 +213,20 @@ async def test_a_wrong_lease_request_is_named(lite: ServiceWorld, fields: dict[s
     assert set(found.violations) == {field}
 
 
+async def test_a_worker_without_job_types_is_refused_alike_with_and_without_a_stream(
+    lite: ServiceWorld,
+) -> None:
+    call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="w"))
+    refused = await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+    worker = lite.worker()
+    await worker.send(pb.WorkClientFrame(hello=pb.WorkHello(worker_id="w")))
+    ended = await worker.wait_for_end()
+    assert ended is not None
+    sentence = "is required: the types of jobs that the worker takes"
+    assert refused.violations == {"job_types": sentence}
+    assert ended.violations == {"hello.job_types": sentence}
+
+
 async def test_session_calls_require_the_secret(lite: ServiceWorld) -> None:
     leased = await lite.lease(wait=0)
     for session_id, secret in (
