@@ -227,7 +227,7 @@ class WorkSession(StreamSession):
         return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
-        """Hold and follow the first of these jobs that are still the session's. Returns how many ids it covers."""
+        """Hold and follow the first jobs that are still the session's. Returns how many ids that covers."""
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
             if job.session_id == self.session.session_id:
