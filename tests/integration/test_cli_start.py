@@ -76,7 +76,7 @@ def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "most"),
+    ("what", "maximum"),
     [
         ("import", 2_000),
         ("--help", 65_000),

@@ -26,7 +26,7 @@ FEW = 6
 @pytest.fixture(autouse=True)
 def little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (images, jobs_follower):
-        monkeypatch.setattr(module, "VIEW_ENTRIES", FEW)
+        monkeypatch.setattr(module, "MAX_VIEW_ENTRIES", FEW)
 
 
 @pytest.fixture

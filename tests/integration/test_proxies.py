@@ -39,7 +39,7 @@ def idle() -> float:
 @pytest.fixture
 async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServiceWorld]:
     for module in (job_follower, work):
-        monkeypatch.setattr(module, "IDLE", idle / BEATS)
+        monkeypatch.setattr(module, "IDLE_SECONDS", idle / BEATS)
     monkeypatch.setattr("askback._wire.connection.MAX_SILENCE_SECONDS", idle / BEATS)
     async with serving(lite_url, heartbeat=idle / BEATS, lease_ttl=60.0) as world:
         yield world

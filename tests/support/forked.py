@@ -17,9 +17,10 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import forkserver
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -39,9 +40,13 @@ IMPORTED = [
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "context")),
     *(f"askback.terminal.{name}" for name in ("keyboard", "live", "writer", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
+    "pytest",  # of documentation pages; not its plugins, which it rewrites when it imports them
     "tests.support.frozen",
 ]
 
+_lock = threading.Lock()
+"""Held while the exit code of a process is read: it can be read once only, and starting a process reads those
+of all others (`multiprocessing.process._cleanup`)."""
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)
 
@@ -69,7 +74,8 @@ class ForkedProgram:
             target=_run, args=(target, [*arguments], {**environment}, str(folder), streams), daemon=True
         )
         try:
-            self._process.start()
+            with _lock:
+                self._process.start()
         finally:
             for stream in streams:
                 stream.close()
@@ -85,11 +91,12 @@ class ForkedProgram:
 
     def poll(self) -> int | None:
         """The exit code (negative: the signal that ended the process); None while it runs."""
-        return self._process.exitcode
+        with _lock:
+            return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the process to end and return its exit code. Raises TimeoutExpired."""
-        self._process.join(timeout)
+        connection.wait([self.sentinel], timeout)
         code = self.poll()
         if code is None:
             raise subprocess.TimeoutExpired(self._process.name, timeout or 0.0)
