@@ -26,7 +26,7 @@ from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.lease_data import read_lease_data
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
@@ -125,8 +125,8 @@ class WorkSession(StreamSession):
 
     async def _push(self, job: Job) -> None:
         with self._account.charge(len(job.input_json)):  # until it is counted as a frame of the stream
-            parcel = await lease_parcel(self._deps.jobs, job, self._deps.limits)
-        self._core.hand_over(parcel, self._deps.clock.monotonic())
+            data = await read_lease_data(self._deps.jobs, job, self._deps.limits)
+        self._core.hand_over(data, self._deps.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
