@@ -188,7 +188,7 @@ async def test_a_job_whose_lease_cannot_be_read_is_released(
 
     job = await lite.create()
     with monkeypatch.context() as broken:
-        broken.setattr(lease_jobs, "lease_parcel", fail)
+        broken.setattr(lease_jobs, "read_lease_data", fail)
         await expect_refusal(lite.lease(), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
     [lease] = (await lite.lease()).jobs
     assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)

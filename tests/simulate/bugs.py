@@ -175,12 +175,12 @@ def _keep_jobs_of_dead_workers(patch: Patch) -> None:
 
 
 def _omit_checkpoints(patch: Patch) -> None:
-    parcel = work.lease_parcel
+    read = work.read_lease_data
 
     async def without_checkpoints(*args: Any) -> Any:
-        return replace(await parcel(*args), checkpoints=())
+        return replace(await read(*args), checkpoints=())
 
-    patch.setattr(work, "lease_parcel", without_checkpoints)
+    patch.setattr(work, "read_lease_data", without_checkpoints)
 
 
 def _skip_answer_lookup(patch: Patch) -> None:

@@ -213,7 +213,7 @@ class Console:
         return self.prompts()
 
     async def closings(self) -> AsyncIterator[Closing]:
-        """Yield each prompt that leaves the view from now on. Raises as `prompts`."""
+        """Yield each prompt that leaves the view from now on. Raises the errors of `prompts`."""
         waiting: deque[Closing] = deque()
         arrived = asyncio.Event()
 

@@ -15,7 +15,7 @@ class After:
     """A step of an escalation, taken after this time without an answer (a timedelta, or seconds).
 
     `escalate=[After(timedelta(hours=1)).to("group:leads"), After(14_400).to("user:ana", instead=True)]`. The
-    time counts from the moment of asking. An answer that was begun before the step stays valid.
+    time counts from the moment of asking. An answer that a person began before the step stays valid.
     """
 
     after: timedelta | float

@@ -98,7 +98,7 @@ def validate(adapter: TypeAdapter[T], text: str) -> T:
 
 
 def fit(adapter: TypeAdapter[T], value: Any) -> T:
-    """Convert a value of `loads_spelled` to the adapter's type. Raises as `validate`."""
+    """Convert a value of `loads_spelled` to the adapter's type. Raises like `validate`."""
     return _fit_python(adapter, value) if _is_special(value) else adapter.validate_json(to_json(value))
 
 

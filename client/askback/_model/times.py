@@ -69,14 +69,14 @@ def seconds(value: timedelta | float, name: str) -> float:
 
 
 def timestamp(when: datetime, name: str = "when") -> Timestamp:
-    """Convert the argument `name`, an aware datetime, to a timestamp. Raises as `aware`."""
+    """Convert the argument `name`, an aware datetime, to a timestamp. Raises the errors of `aware`."""
     stamp = Timestamp()
     stamp.FromDatetime(aware(when, name))
     return stamp
 
 
 def duration(value: timedelta | float, name: str) -> Duration:
-    """Convert the argument `name`, a timedelta or a number of seconds, to a duration. Raises as `span`."""
+    """Convert the argument `name`, a timedelta or a number of seconds, to a duration. Raises like `span`."""
     result = Duration()
     result.FromTimedelta(span(value, name))
     return result

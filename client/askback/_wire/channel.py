@@ -154,7 +154,7 @@ class Endpoint:
         """Build an endpoint from the arguments, else from the environment (see ENVIRONMENT), else loopback.
 
         `tls` True means TLS with the roots of public authorities, False no TLS. An Endpoint as `target` is
-        returned as it is. Raises ValueError, and as Tls.from_files.
+        returned as it is. Raises ValueError, and the errors of Tls.from_files.
         """
         if isinstance(target, Endpoint):
             return target

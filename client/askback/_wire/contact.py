@@ -14,7 +14,7 @@ from askback.errors import CannotConnect
 CONNECT_SECONDS = 5.0
 """Seconds that a program waits for a server that it never reached: both may be starting."""
 COMMAND_CONNECT_SECONDS = 1.5
-"""The same for a command that a person has typed."""
+"""The same for a command of the command line: a person waits."""
 _DIAGNOSE_SECONDS = 1.0
 """Seconds without a connection after which we diagnose the cause."""
 _PAUSE_SECONDS = 0.2

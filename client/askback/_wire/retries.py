@@ -49,7 +49,7 @@ class Retries:
         return self.backoff.next(at_least)
 
     def reset(self) -> None:
-        """Note a success: the next failure counts as the first."""
+        """Note a success: reset the backoff."""
         self.known = True
         self._unknown = 0
         self.backoff.reset()

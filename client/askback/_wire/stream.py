@@ -25,7 +25,7 @@ from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, Mes
 _log = logging.getLogger("askback.stream")
 
 SETTLED_SECONDS = 1.0
-"""Seconds after which a connection counts as a success: the next failure is the first again."""
+"""Seconds after which a connection counts as a success, which resets the backoff."""
 MOVE_SECONDS = 10.0
 
 
@@ -127,7 +127,7 @@ class ReconnectingStream:
         return True
 
     async def aclose(self, *, goodbye: bool = True, grace: float = 3.0) -> None:
-        """Close in order and end every task; waiting requests get Unavailable. May be called repeatedly."""
+        """Close gracefully and end every task; waiting requests get Unavailable. May be called repeatedly."""
         self._closing = True
         try:
             if self._supervisor is not None:

@@ -105,7 +105,7 @@ def normalise(
     """Validate a content and fill in the decisions of its kind. `prefix` starts the paths of violations.
 
     `now` is when people are asked. None leaves the times unchecked, for a prompt that exists: a job that
-    asks again after a restart gets that prompt, also when its `deadline` has passed meanwhile. Raises
+    asks again after a restart gets that prompt, even if its `deadline` has passed since. Raises
     InvalidField.
     """
     check = Checker(limits, prefix)

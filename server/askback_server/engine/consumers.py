@@ -71,7 +71,7 @@ class Consumers:
         return self._by_namespace.get(namespace, ())
 
     def still_connected(self, consumers: Sequence[Consumer]) -> list[Consumer]:
-        """Those of these consumers of one namespace that have not been removed."""
+        """The given consumers of one namespace, without those that have been removed."""
         return [c for c in consumers if c in self._by_namespace.get(c.namespace, ())]
 
     def with_room(self, namespace: str) -> list[Consumer]:

@@ -288,7 +288,7 @@ class Dispatcher:
         try:
             job = await self._lease_until_known(command)
         except (SessionMoved, SessionNotFound):
-            # A frozen worker's stream may stay open for long; without this it would be tried again and again.
+            # A frozen worker's stream may stay open for long; without this it would be tried repeatedly.
             _log.info(
                 "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,

@@ -1,7 +1,7 @@
 """Limits concurrent work for streams, so that a rush of connections does not delay everything else.
 
 Workers come before views: their leases expire, while a console only waits longer for its list. Within each
-limit principals take turns, so that a crowd of one principal delays only itself.
+limit principals take turns, so that many streams of one principal delay only each other.
 """
 
 from __future__ import annotations

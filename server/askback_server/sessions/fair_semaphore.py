@@ -1,4 +1,4 @@
-"""A semaphore that is fair between principals: one that wants much waits for itself."""
+"""A semaphore that is fair between principals: one with many waiters delays only its own."""
 
 from __future__ import annotations
 

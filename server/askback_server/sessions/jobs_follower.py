@@ -119,7 +119,7 @@ class JobsFollower:
         self._behind, self._is_current = True, False
         for job in self._pending.values():
             self._images.release(job)
-            # the same version will be news again, older ones never
+            # the same version may be offered again, an older one never
             self._versions[job.job_id] = job.version - 1
         self._pending.clear()
         self._removed.clear()

@@ -162,7 +162,7 @@ class PromptView:
         """
         self._loaded = self.caught_up = False
         for prompt_id in self._removals.keys() & self._tombstones.keys():
-            self._tombstones[prompt_id] -= 1  # the same version will be news again, older ones never
+            self._tombstones[prompt_id] -= 1  # the same version may be offered again, an older one never
         for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
 

@@ -201,8 +201,8 @@ class Postgres(Dialect):
         """Raise the error that a server error means for the batch."""
         state = error.sqlstate or ""
         if state == _CHECK and not error.constraint_name:
-            # Not one of our constraints: the partition of the day is missing, which is no fault of the
-            # caller.
+            # Not one of our constraints: the partition of the day is missing, which the caller
+            # cannot fix.
             raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
             raise BadData(without_content(error)) from error

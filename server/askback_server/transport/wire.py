@@ -18,7 +18,7 @@ _LENGTH_DELIMITED = 2
 
 
 def varint(number: int) -> bytes:
-    """The encoding of a number that is not negative."""
+    """The encoding of a non-negative number."""
     if number < 0x80:
         return _SHORT[number]
     parts = bytearray()

@@ -14,7 +14,7 @@ MAX_ITEMS = 200
 """Maximum number of prompts, and of checkpoints; the worker reads the rest by pages."""
 
 
-async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
+async def read_lease_data(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
     """Read the data of a lease, less than 1 MiB in all; `more` tells that some is left out."""
     room = limits.page_bytes - len(job.input_json) - 10_000
     prompts: tuple[Prompt, ...] = ()
