@@ -174,6 +174,31 @@ async def test_a_resumed_session_keeps_its_leases_and_receives_missed_frames(wor
     await last.nothing_more()
 
 
+async def test_a_cancel_request_that_commits_while_a_session_resumes_is_not_missed(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit comes after the session's jobs were read, and before the stream follows them."""
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.next_job()
+    await worker.lose()
+    replica = lite.service.replica
+    first_jobs = replica.jobs.first_jobs
+
+    async def cancel_after_the_read(*args: Any) -> Any:
+        found = await first_jobs(*args)
+        monkeypatch.undo()
+        await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=leased.job.job_id, reason="enough"))
+        return found
+
+    monkeypatch.setattr(replica.jobs, "first_jobs", cancel_after_the_read)
+    again, welcome = await resume(lite, worker, leased)
+    assert welcome.resumed
+    assert (await again.expect("cancel_requested")).job_id == leased.job.job_id
+    await again.nothing_more()
+
+
 async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
     world: ServiceWorld,
 ) -> None:

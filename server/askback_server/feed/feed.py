@@ -91,6 +91,10 @@ class Feed:
         """Follow one job. Returns a function that stops it."""
         return self._bus.follow_job(job_id, follower)
 
+    def version_of(self, job_id: str) -> int:
+        """The last version of a job that was delivered to followers; 0 if there is none, or forgotten."""
+        return self._bus.version_of(job_id)
+
     def follow_position(self, advanced: Callable[[Position], None]) -> Callable[[], None]:
         """Follow the position. Returns a function that stops it."""
         self._positions.add(advanced)

@@ -227,15 +227,16 @@ class WorkSession(StreamSession):
         return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
-        """Hold the first of these jobs that still belong to the session. Returns how many ids that covers.
-
-        A job is followed before its prompts are read, so no resolution in between is missed.
-        """
+        """Hold and follow the first jobs that are still the session's. Returns how many ids that covers."""
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
                 self._follow(job.job_id)
+        # A commit may have been delivered between the read and the follow.
+        overtaken = [j.job_id for j in found if self._deps.feed.version_of(j.job_id) > j.version]
+        for job in await self._deps.jobs.get_jobs(overtaken):
+            self._on_commit(Committed(job))
         return count
 
     def _perform(self, ref: int, call: Call) -> None:
@@ -255,8 +256,7 @@ class WorkSession(StreamSession):
             self._deps.dispatcher.wake()
 
     def _on_session_moved(self) -> None:
-        """End this stream: another one, here or at another replica, has resumed the session. Nothing is lost,
-        and running calls are still replied to."""
+        """End this stream: another one has resumed the session. Running calls still get their replies."""
         self._core.detach()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
