@@ -106,7 +106,7 @@ async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
     here, there = two
     hints: list[Hint] = []
     own = here.feed.receive_hints
-    here.feed.wakeups._heard = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
+    here.feed.wakeups._receive = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
     await until(lambda: hints, "the other replica's hint is received")
     assert [hint.job_id for hint in hints] == [theirs.job_id]

@@ -311,7 +311,7 @@ async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, Serv
     # Neither hints nor the log of the other replica arrive here.
     feed = a.service.replica.feed
     feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._heard = feed.receive_hints  # type: ignore[attr-defined]
+    feed.wakeups._receive = feed.receive_hints  # type: ignore[attr-defined]
     feed._poll = 3600.0
     feed._wake.set()
     await asyncio.sleep(0)
