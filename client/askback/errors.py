@@ -130,7 +130,7 @@ class FailedPrecondition(AskbackError):
 
 
 class LeaseLost(FailedPrecondition):
-    """This worker does not hold the job's lease any more."""
+    """This worker no longer holds the job's lease."""
 
 
 class Aborted(AskbackError):

@@ -46,7 +46,7 @@ def address(text: str) -> str | None:
 
 
 def dates(text: str) -> list[date]:
-    """The days that a text may mean: several if it is ambiguous, none if it is no date."""
+    """The days that a text may mean: several if it is ambiguous, none if it is not a date."""
     days: list[date] = []
     for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"):
         try:

@@ -14,7 +14,7 @@ from askback_server.config.settings import ConfigError
 from askback_server.config.sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
-from askback_server.storage.migrate import WAIT, begin_history_after_restore, describe, upgrade
+from askback_server.storage.migrate import WAIT_SECONDS, begin_history_after_restore, describe, upgrade
 from askback_server.structured_logs import configure, log_uncaught_errors
 
 _log = logging.getLogger("askback.server")
@@ -62,7 +62,7 @@ def migrate(flags: Mapping[str, Any]) -> int:
     try:
         url = database_url({name: value for name, value in flags.items() if name not in own})
         wait = flags.get("wait")
-        before, after = upgrade(url, wait=WAIT if wait is None else wait)
+        before, after = upgrade(url, wait=WAIT_SECONDS if wait is None else wait)
         if flags.get("after_restore"):
             begin_history_after_restore(url)
             print("consoles will read all open prompts again")

@@ -6,9 +6,9 @@ import ctypes
 
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-LARGE = 64 * 1024
+LARGE_BLOCK_BYTES = 64 * 1024
 """Size in bytes from which a block gets its own mapping."""
-ARENAS = 2
+MAX_ARENAS = 2
 
 
 def give_memory_back() -> None:
@@ -20,5 +20,5 @@ def give_memory_back() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, LARGE)
-        mallopt(_M_ARENA_MAX, ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(_M_ARENA_MAX, MAX_ARENAS)

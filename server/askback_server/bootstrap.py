@@ -26,7 +26,7 @@ from askback_server.ports.database import Storage
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.replica import Replica
 
-MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 async def build(
@@ -41,7 +41,7 @@ async def build(
     hot = HotJobs(
         clock.monotonic,
         capacity=config.hot_jobs,
-        most_bytes=config.hot_jobs_bytes,
+        max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=consumers)
@@ -88,6 +88,6 @@ async def build(
         sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.queue_locks),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
-        max_message_bytes=MESSAGE_BYTES,
+        max_message_bytes=MAX_MESSAGE_BYTES,
         test_mode=config.test_mode,
     )

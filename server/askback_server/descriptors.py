@@ -1,7 +1,7 @@
 """Warns when the process runs out of file descriptors, which connections, database and files all need.
 
 Without free descriptors gRPC leaves new connections in the kernel's queue and retries each second, open
-connections continue, and the database pools fail to connect. The process recovers by itself, so one warning
+connections continue, and the database pools fail to connect. The process recovers on its own, so one warning
 is enough: it tells the operator which limit to raise.
 """
 
@@ -15,7 +15,7 @@ import sys
 
 _log = logging.getLogger("askback.server")
 
-INTERVAL = 1.0
+INTERVAL_SECONDS = 1.0
 """Seconds between two checks."""
 FULL, ROOMY = 0.9, 0.7
 """Shares of the limit: warn at the first, and report recovery at the second."""
@@ -60,7 +60,7 @@ async def watch() -> None:
         elif short and share <= ROOMY:
             short = False
             _log.info("enough file descriptors are free again")
-        await asyncio.sleep(INTERVAL)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 def _limit() -> int:

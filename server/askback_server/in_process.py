@@ -18,7 +18,7 @@ from askback_server.engine.committed import Committed
 from askback_server.lifecycle import Service
 from askback_server.ports.clock import Alarm, SystemClock
 
-_POLL = 0.001
+_POLL_SECONDS = 0.001
 """Seconds between two checks whether the replica is idle."""
 
 
@@ -173,7 +173,7 @@ class InProcessReplica:
                     f"time cannot pass while {busy}: it may only when every job has ended or waits "
                     f"(waited {timeout:g} s)"
                 )
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _current_work(self, is_left: Callable[[str], bool]) -> str:
         """The work in progress, for a message; empty if there is none."""

@@ -78,7 +78,7 @@ class Service:
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
-        if config.test_mode and self._clock is None:  # with a clock of its own it runs inside a test
+        if config.test_mode and self._clock is None:  # with its own clock it runs inside a test
             _log.warning("test mode: scripted humans may answer here; do not use this server for real work")
         certificates = None
         if config.tls_cert:
@@ -188,7 +188,7 @@ class Service:
         # New calls go to other replicas from now on. Running calls have the grace to finish.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
         await drain_streams(replica.streams, config.drain_spread, config.drain_grace)
-        # Short calls remain, and health watchers, which never end by themselves.
+        # Short calls remain, and health watchers, which never end on their own.
         done: set[asyncio.Task[None]] = set()
         for _ in range(max(1, round(config.drain_grace))):
             done, _ = await asyncio.wait({stopping}, timeout=min(1.0, config.drain_grace))

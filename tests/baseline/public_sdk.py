@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 MODULES = ("askback", "askback.errors", "askback.sync", "askback.testing")
 
 Surface = dict[str, dict[str, Any]]
-"""By qualified name: `kind`, and what belongs to it: `parameters`, `bases` or `value`."""
+"""The public names: for each its `kind` and, depending on that, `parameters`, `bases` or `value`."""
 
 
 def describe() -> Surface:
@@ -60,7 +60,7 @@ def _bases(cls: type) -> list[str]:
 
 
 def _parameters(function: Any) -> list[dict[str, Any]]:
-    """Name, kind and whether it must be given. Keys of `**options: Unpack[…]` are keyword parameters."""
+    """Each parameter: name, kind, whether it is required. Keys of `Unpack[…]` are keyword parameters."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a class without a signature, such as an exception

@@ -89,14 +89,14 @@ async def test_purging_works_in_batches_with_a_pause_after_each(
     async def rest(seconds: float) -> None:
         rests.append((seconds, await count_jobs(here)))
 
-    monkeypatch.setattr(sweep, "PURGE", 10)
+    monkeypatch.setattr(sweep, "PURGE_BATCH_SIZE", 10)
     monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e9)
     monkeypatch.setattr(sweep, "monotonic", lambda: float(next(ticks)))
     monkeypatch.setattr(sweep, "asyncio", SimpleNamespace(gather=asyncio.gather, sleep=rest))
     assert await sweep_of(here)._purge() == 23
-    assert rests == [(sweep.REST, 13), (sweep.REST, 3)]
+    assert rests == [(sweep.REST_RATIO, 13), (sweep.REST_RATIO, 3)]
     assert await count_jobs(here) == 0
-    assert sweep.REST >= 1
+    assert sweep.REST_RATIO >= 1
 
 
 async def test_only_one_replica_purges_at_a_time(here: Node, there: Node) -> None:
@@ -114,8 +114,8 @@ async def test_only_one_replica_purges_at_a_time(here: Node, there: Node) -> Non
 async def test_a_long_purge_renews_its_lock(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the number of jobs, a replica does not hold the lock longer than its duration."""
     await create_due_jobs(here, 30)
-    monkeypatch.setattr(sweep, "PURGE", 10)
-    monkeypatch.setattr(sweep, "REST", 0.0)
+    monkeypatch.setattr(sweep, "PURGE_BATCH_SIZE", 10)
+    monkeypatch.setattr(sweep, "REST_RATIO", 0.0)
     monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e-9)
     cleaner = sweep_of(here)
     taken = []

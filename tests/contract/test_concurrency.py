@@ -14,7 +14,7 @@ from askback_server.domain.errors import IllegalState
 from askback_server.domain.jobs import Job, JobState
 from askback_server.engine import concurrency
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.ports.queue_locks import SETTLES, QueueLock
+from askback_server.ports.queue_locks import SETTLE_SECONDS, QueueLock
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
@@ -24,11 +24,11 @@ from tests.support.storage import Node, execute, fetch, get_job, new_job, now, u
 
 
 class ObservedWorkers:
-    """Workers that complete each job after a moment; `most` is the maximum of jobs held at once by all."""
+    """Workers that complete each job after a moment; `maximum` limits the jobs that they hold at once."""
 
     def __init__(self) -> None:
         self.running: set[str] = set()
-        self.most = 0
+        self.maximum = 0
         self.done = 0
         self._work: set[asyncio.Task[None]] = set()
 
@@ -36,7 +36,7 @@ class ObservedWorkers:
         def run(job: Job) -> None:
             # The job runs in the database for longer than it is counted here, so this never counts too many.
             self.running.add(job.job_id)
-            self.most = max(self.most, len(self.running))
+            self.maximum = max(self.maximum, len(self.running))
             task = asyncio.create_task(end(job))
             self._work.add(task)
             task.add_done_callback(self._work.discard)
@@ -64,12 +64,12 @@ async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> 
     await put(here, 60)
     watched = ObservedWorkers()
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = FakeWorker(await here.session(), "refund", most=10)
-        b = FakeWorker(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", maximum=10)
+        b = FakeWorker(await there.session(), "refund", maximum=10)
         watched.add(here, at_a, a)
         watched.add(there, at_b, b)
         await until(lambda: watched.done == 60, "all jobs are done")
-    assert 2 <= watched.most <= 3
+    assert 2 <= watched.maximum <= 3
     ids = [j.job_id for j in (*a.taken, *b.taken)]
     assert len(ids) == len(set(ids)) == 60
 
@@ -78,8 +78,8 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
     limits = {"refund": 4}
     await put(here, 20)
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = FakeWorker(await here.session(), "refund", most=10)
-        b = FakeWorker(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", maximum=10)
+        b = FakeWorker(await there.session(), "refund", maximum=10)
         at_a.add(a)
         at_b.add(b)
         await until(lambda: a.held + b.held == 4, "four jobs run")
@@ -95,7 +95,7 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
 async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_limit(here: Node) -> None:
     await put(here, 3)
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        worker = FakeWorker(await here.session(), "refund", most=10)
+        worker = FakeWorker(await here.session(), "refund", maximum=10)
         dispatcher.add(worker)
         await until(lambda: worker.held == 1, "one job runs")
         prompt = await here.ask(worker.taken[0])
@@ -115,7 +115,7 @@ async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Nod
         await put(here, 5, namespace=namespace)
     async with dispatching(here, limits) as dispatcher:
         workers = {
-            n: FakeWorker(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"
+            n: FakeWorker(await here.session(namespace=n), "refund", maximum=9, namespace=n) for n in "abc"
         }
         for worker in workers.values():
             dispatcher.add(worker)
@@ -129,7 +129,7 @@ async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: N
     await put(here, 10, job_type="refund")
     watched = ObservedWorkers()
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        worker = FakeWorker(await here.session(), "mail", "refund", most=2)
+        worker = FakeWorker(await here.session(), "mail", "refund", maximum=2)
         watched.add(here, dispatcher, worker)
         await until(lambda: worker.types_taken.count("refund") == 10, "the limited ones are taken")
         mails = worker.types_taken.count("mail")
@@ -162,7 +162,7 @@ async def test_one_of_many_concurrent_attempts_gets_the_queue_lock(here: Node, t
 async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
     table = tables.queue_locks
-    for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
+    for ended, free in ((SETTLE_SECONDS - 10, False), (SETTLE_SECONDS + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))
         taken = await here.database.queue_locks.acquire("default", "refund", 10, 60)

@@ -50,8 +50,8 @@ async def test_the_backlog_of_a_namespace_does_not_starve_another(here: Node) ->
     await put(here, 10_000, namespace="big", priority=100)
     await put(here, 10, namespace="small")
     async with dispatching(here) as dispatcher:
-        big = FakeWorker(await here.session(namespace="big"), "refund", most=4, namespace="big")
-        small = FakeWorker(await here.session(namespace="small"), "refund", most=4, namespace="small")
+        big = FakeWorker(await here.session(namespace="big"), "refund", maximum=4, namespace="big")
+        small = FakeWorker(await here.session(namespace="small"), "refund", maximum=4, namespace="small")
         JobCompleter(here, dispatcher, big)
         JobCompleter(here, dispatcher, small)
         await until(lambda: len(small.taken) == 10, "the small tenant's jobs are taken")
@@ -64,7 +64,7 @@ async def test_the_backlog_of_a_type_does_not_starve_another_on_the_same_worker(
     await put(here, 2_000, job_type="mail", priority=1_000)
     await put(here, 10, job_type="refund")
     async with dispatching(here) as dispatcher:
-        worker = FakeWorker(await here.session(), "mail", "refund", "nothing", most=4)
+        worker = FakeWorker(await here.session(), "mail", "refund", "nothing", maximum=4)
         JobCompleter(here, dispatcher, worker)
         await until(lambda: worker.types_taken.count("refund") == 10, "the jobs of the small type are taken")
         others = worker.types_taken.index("refund"), worker.types_taken.count("mail")
@@ -82,7 +82,7 @@ async def test_many_job_types_share_a_small_capacity_evenly(here: Node) -> None:
     for job_type in types:
         await put(here, 4, job_type=job_type)
     async with dispatching(here) as dispatcher:
-        worker = FakeWorker(await here.session(), *types, most=20)
+        worker = FakeWorker(await here.session(), *types, maximum=20)
         JobCompleter(here, dispatcher, worker)
         await until(lambda: len(worker.taken) >= 300, "half of the jobs are taken")
         assert max(Counter(worker.types_taken[:150]).values()) <= 2
@@ -92,7 +92,7 @@ async def test_many_job_types_share_a_small_capacity_evenly(here: Node) -> None:
 async def test_one_queue_fills_all_capacity_when_the_others_are_empty(here: Node) -> None:
     await put(here, 300)
     async with dispatching(here) as dispatcher:
-        worker = FakeWorker(await here.session(), "refund", *(f"none{i}" for i in range(50)), most=250)
+        worker = FakeWorker(await here.session(), "refund", *(f"none{i}" for i in range(50)), maximum=250)
         dispatcher.add(worker)
         await until(lambda: len(worker.taken) == 250, "the free capacity is filled")
         assert worker.room() == 0
@@ -112,7 +112,7 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
     monkeypatch.setattr(here.database.queue, "claimable", claimable)
     await put(here, 1)
     async with dispatching(here) as dispatcher:
-        leaves, stays = [FakeWorker(await here.session(), "refund", most=1) for _ in range(2)]
+        leaves, stays = [FakeWorker(await here.session(), "refund", maximum=1) for _ in range(2)]
         dispatcher.add(leaves)
         await reading.wait()
         dispatcher.remove(leaves)
@@ -124,11 +124,11 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
 
 async def test_freed_capacity_is_filled_at_once(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that did not fit is leased when a place becomes free, without waiting for the next poll."""
-    monkeypatch.setattr(dispatch, "POLL", 3_600.0)
+    monkeypatch.setattr(dispatch, "POLL_SECONDS", 3_600.0)
     await put(here, 2)
     await put(here, 2, job_type="mail")
     async with dispatching(here) as dispatcher:
-        worker = FakeWorker(await here.session(), "refund", "mail", most=3)
+        worker = FakeWorker(await here.session(), "refund", "mail", maximum=3)
         dispatcher.add(worker)
         await until(lambda: worker.held == 3, "three are taken")
         await finish(here, dispatcher, worker, worker.taken[0])
@@ -141,7 +141,7 @@ async def test_jobs_of_a_queue_are_leased_by_priority_then_age(here: Node) -> No
     await here.database.jobs.write([creation(j) for j in jobs])
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or ready))
     async with dispatching(here) as dispatcher:
-        worker = FakeWorker(await here.session(), "refund", most=1)
+        worker = FakeWorker(await here.session(), "refund", maximum=1)
         JobCompleter(here, dispatcher, worker)
         await until(lambda: len(worker.taken) == len(jobs), "all are taken")
     assert [j.job_id for j in worker.taken] == [j.job_id for j in expected]
@@ -162,8 +162,8 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
 
     monkeypatch.setattr(Spread, "widen", widen)
     async with dispatching(here) as at_a, dispatching(there) as at_b:
-        a = FakeWorker(await here.session(), "refund", most=10)
-        b = FakeWorker(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", maximum=10)
+        b = FakeWorker(await there.session(), "refund", maximum=10)
         JobCompleter(here, at_a, a)
         JobCompleter(there, at_b, b)
         await until(lambda: len(a.taken) + len(b.taken) >= 400, "all are taken")

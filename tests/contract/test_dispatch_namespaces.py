@@ -37,10 +37,10 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
     await put(here, 20, namespace="quick")
     async with dispatching(here) as dispatcher:
         queue = dispatcher._queue = BlockingQueue(here.database.queue, "slow")  # type: ignore[assignment]
-        slow = FakeWorker(await here.session(namespace="slow"), "refund", most=9, namespace="slow")
+        slow = FakeWorker(await here.session(namespace="slow"), "refund", maximum=9, namespace="slow")
         dispatcher.add(slow)
         await until(lambda: ("slow", 1) in queue.reads, "the slow namespace is read")
-        quick = FakeWorker(await here.session(namespace="quick"), "refund", most=20, namespace="quick")
+        quick = FakeWorker(await here.session(namespace="quick"), "refund", maximum=20, namespace="quick")
         dispatcher.add(quick)
         await until(lambda: len(quick.taken) == 20, "the quick namespace's jobs are taken")
         assert not slow.taken
@@ -56,21 +56,25 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
     async with dispatching(here) as dispatcher:
         queue = dispatcher._queue = BlockingQueue(here.database.queue)  # type: ignore[assignment]
         workers = [
-            FakeWorker(await here.session(namespace="many"), *types[at : at + 500], most=1, namespace="many")
+            FakeWorker(
+                await here.session(namespace="many"), *types[at : at + 500], maximum=1, namespace="many"
+            )
             for at in range(0, len(types), 500)
         ]
         for worker in workers:
             dispatcher.add(worker)
         await put(here, 1, namespace="small")
-        small = FakeWorker(await here.session(namespace="small"), "refund", most=1, namespace="small")
+        small = FakeWorker(await here.session(namespace="small"), "refund", maximum=1, namespace="small")
         dispatcher.add(small)
         await until(lambda: small.taken, "the small namespace's job is taken")
         await until(
             lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
         )
         reads = [namespace for namespace, _ in queue.reads]
-        assert reads.index("small") < len(types) // dispatch.TYPES, "a round of all types came before it"
-        assert max(count for _, count in queue.reads) <= dispatch.TYPES
+        assert reads.index("small") < len(types) // dispatch.MAX_JOB_TYPES, (
+            "a round of all types came before it"
+        )
+        assert max(count for _, count in queue.reads) <= dispatch.MAX_JOB_TYPES
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
@@ -85,7 +89,9 @@ async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: 
         return [namespace for namespace, _ in queue.reads]
 
     for namespace in ("busy", "idle"):
-        dispatcher.add(FakeWorker(await here.session(namespace=namespace), "t", most=99, namespace=namespace))
+        dispatcher.add(
+            FakeWorker(await here.session(namespace=namespace), "t", maximum=99, namespace=namespace)
+        )
     assert await read_namespaces() == ["busy", "idle"]
     assert await read_namespaces() == []
     dispatcher._request_scan("busy")

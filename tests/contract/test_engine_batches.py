@@ -238,7 +238,7 @@ async def test_only_the_command_that_made_a_batch_fail_gets_the_error(migrated_d
 async def test_a_full_queue_refuses_commands_but_still_accepts_answers(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("askback_server.engine.command_queue.OPEN_TO_ONE", 1.0)
+    monkeypatch.setattr("askback_server.engine.command_queue.SHARE_OF_ONE", 1.0)
     async with node(migrated_db_url, wrap=GatedStore, queue=16) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()
@@ -404,7 +404,7 @@ async def test_the_queue_is_bounded_in_bytes(migrated_db_url: str, monkeypatch: 
     def job(**fields: Any) -> c.CreateJob:
         return c.CreateJob(principal=CLIENT, namespace="", job_type="refund", **fields)
 
-    monkeypatch.setattr("askback_server.engine.command_queue.QUEUE_BYTES", 100_000)
+    monkeypatch.setattr("askback_server.engine.command_queue.MAX_BYTES", 100_000)
     async with node(migrated_db_url, wrap=GatedStore) as here:
         here.store.gate.clear()
         first = here.engine.submit(job())

@@ -24,7 +24,7 @@ async def pg(pg_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(horizon, "ALARM", 0.05)
+    monkeypatch.setattr(horizon, "WARN_SECONDS", 0.05)
     caplog.set_level(logging.INFO)
 
 
@@ -45,7 +45,7 @@ async def test_a_long_transaction_is_logged_once_and_so_is_its_end(
 
         async def lagging() -> bool:
             await watch.check()
-            return watch.lag > horizon.ALARM
+            return watch.lag > horizon.WARN_SECONDS
 
         await until(lagging, "the lag grows")
         for _ in range(3):

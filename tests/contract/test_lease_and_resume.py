@@ -120,7 +120,7 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
 ) -> None:
     """The database is unreachable while the engine tries to find the outcome; the session survives."""
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.01)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
     async with node(migrated_db_url) as replica:
         job = await replica.create()
         own, calls = replica.database._dialect.write, 0
@@ -136,7 +136,7 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
 
         monkeypatch.setattr(replica.database._dialect, "write", write)
         async with dispatching(replica) as dispatcher:
-            worker = FakeWorker(await replica.session(), "refund", most=1)
+            worker = FakeWorker(await replica.session(), "refund", maximum=1)
             dispatcher.add(worker)
             await until(lambda: worker.taken, "the worker has the job")
         assert [j.token for j in worker.taken] == [1]

@@ -27,8 +27,8 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 @pytest.fixture(autouse=True)
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark prompts without delay, and exchange presence often."""
-    monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "INTERVAL", 0.02)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(presence, "INTERVAL_SECONDS", 0.02)
 
 
 @asynccontextmanager
@@ -157,11 +157,11 @@ async def test_a_replica_publishes_its_presence_again_when_its_row_is_deleted(
 async def test_a_short_disconnection_does_not_mark_prompts(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "LINGER", 0.05)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 0.05)
     async with tracking(here) as at_a:
         leave = at_a.enter(view())
         job, prompt = await here.waiting(LAW)
-        monkeypatch.setattr(presence, "LINGER", 30.0)
+        monkeypatch.setattr(presence, "LINGER_SECONDS", 30.0)
         leave()
         leave()  # leaving twice has no effect
         assert here.presence.is_attended(prompt)
@@ -173,7 +173,7 @@ async def test_a_short_disconnection_does_not_mark_prompts(
 async def test_a_new_replica_marks_no_prompts_until_consoles_had_time_to_connect(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence, "LINGER", 0.5)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 0.5)
     async with tracking(here, settled=False) as at_a:
         _, prompt = await here.waiting(LAW)
         assert not at_a._index.is_settled
@@ -182,7 +182,7 @@ async def test_a_new_replica_marks_no_prompts_until_consoles_had_time_to_connect
 
 
 async def test_unattended_prompts_are_read_in_pages(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "PAGE", 7)
+    monkeypatch.setattr(presence, "PAGE_SIZE", 7)
     async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]

@@ -417,12 +417,12 @@ async def test_a_page_reads_no_more_bytes_than_its_limit(database: Database) -> 
     prompts = [new_prompt(job, PromptContent("confirm", "?", body=text)) for job in jobs]
     await database.jobs.write([creation(job, p) for job, p in zip(jobs, prompts, strict=True)])
     store: Any = database.jobs
-    own, most = store._all, 0
+    own, maximum = store._all, 0
 
     async def read(statement: Any) -> Any:
-        nonlocal most
+        nonlocal maximum
         found = await own(statement)
-        most = max(most, sum(len(str(value)) for row in found for value in row.values()))
+        maximum = max(maximum, sum(len(str(value)) for row in found for value in row.values()))
         return found
 
     store._all = read
@@ -434,6 +434,6 @@ async def test_a_page_reads_no_more_bytes_than_its_limit(database: Database) -> 
         found, count = await store.first_prompts([NO_ID, *ids], size)
         assert {p.prompt_id for p in found} == set(ids[: count - 1])
         assert len((await store.first_jobs([job.job_id for job in jobs], size))[0]) == fit
-        assert most < max(size, 50_000) + 10_000
-        most = 0
+        assert maximum < max(size, 50_000) + 10_000
+        maximum = 0
     assert await store.first_prompts([NO_ID] * 3, 10**6) == ([], 3)

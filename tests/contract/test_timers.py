@@ -224,7 +224,7 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is slow, and every poll finds the same deadlines due."""
-    monkeypatch.setattr(timers_module, "POLL", 0.001)
+    monkeypatch.setattr(timers_module, "POLL_SECONDS", 0.001)
     async with node(migrated_db_url, wrap=GatedStore) as here:
         prompts = [(await here.waiting(escalating(5, timeout=6 * TENTH)))[1] for _ in range(3)]
         own, sent = here.engine.execute, []
@@ -248,7 +248,7 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
 
 
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:
-    content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, most=3), timeout=LONG)
+    content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, maximum=3), timeout=LONG)
     async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:
         async with running_timers(here), running_timers(there):
             _, prompt = await here.waiting(content)

@@ -15,7 +15,7 @@ from askback_server.domain.errors import IllegalState, LeaseLost, PromptClosed, 
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState, Progress
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
-from askback_server.engine.hot_jobs import KEEP_CLOSED
+from askback_server.engine.hot_jobs import MAX_CLOSED_PROMPTS
 from askback_server.feed import feed
 from askback_server.ports.storage import Wanted
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER, question
@@ -161,7 +161,7 @@ async def test_late_answers_to_forgotten_prompts_are_decided_correctly(here: Nod
     prompts: list[Prompt] = []
     remembered = Aggregate()
     # Until the first prompts are forgotten, and one more would exceed the limit again.
-    while len(prompts) <= 2 * KEEP_CLOSED or len(remembered.prompts) < 2 * KEEP_CLOSED:
+    while len(prompts) <= 2 * MAX_CLOSED_PROMPTS or len(remembered.prompts) < 2 * MAX_CLOSED_PROMPTS:
         prompts.append(await here.ask(job, f"k{len(prompts)}"))
         await here.answer(prompts[-1], "a1")
         remembered = here.hot.get(job.job_id) or Aggregate()
@@ -251,7 +251,7 @@ async def test_a_job_read_newer_than_its_event_hides_no_prompt(
     prompts = [await there.ask(job, f"k{i}") for i in range(3)]
     for prompt in prompts:
         await there.answer(prompt)
-    monkeypatch.setattr(feed, "READ", 1)
+    monkeypatch.setattr(feed, "MAX_EVENTS_PER_READ", 1)
     await here.catch_up()
     for prompt in prompts:
         assert here.newest_prompt(prompt.prompt_id).state is PromptState.ANSWERED

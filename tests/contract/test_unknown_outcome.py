@@ -36,7 +36,7 @@ Write = Callable[[Any], Awaitable[Any]]
 
 @pytest.fixture(autouse=True)
 def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.01)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.01)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.wakeups import Hint
 from askback_server.storage import postgres_wakeups
 from askback_server.storage.database import Database
-from askback_server.storage.postgres_wakeups import PAYLOAD, PostgresWakeups
+from askback_server.storage.postgres_wakeups import MAX_PAYLOAD_BYTES, PostgresWakeups
 from tests.contract.test_event_feed import INSERT
 from tests.support.aggregates import BOB, CLIENT
 from tests.support.pg_relay import PgRelay
@@ -31,7 +31,7 @@ NEVER = 3600.0
 
 @pytest.fixture(autouse=True)
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_wakeups, "TEST", 0.1)
+    monkeypatch.setattr(postgres_wakeups, "TEST_SECONDS", 0.1)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
 
@@ -106,7 +106,7 @@ async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
     here, there = two
     hints: list[Hint] = []
     own = here.feed.receive_hints
-    here.feed.wakeups._heard = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
+    here.feed.wakeups._receive = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
     await until(lambda: hints, "the other replica's hint is received")
     assert [hint.job_id for hint in hints] == [theirs.job_id]
@@ -250,7 +250,7 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is cut silently: without its own check the driver would wait for good."""
-    monkeypatch.setattr(postgres_wakeups, "ECHO", 0.5)
+    monkeypatch.setattr(postgres_wakeups, "ECHO_SECONDS", 0.5)
     relay = PgRelay(pg_url)
     async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
         relay.freeze()
@@ -283,7 +283,7 @@ async def _listener(url: str) -> AsyncIterator[tuple[list[Hint], PostgresWakeups
 async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
     pg_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_wakeups, "ECHO", 0.1)
+    monkeypatch.setattr(postgres_wakeups, "ECHO_SECONDS", 0.1)
     caplog.set_level(logging.INFO)
     relay = PgRelay(pg_url)
     relay.drops_notifications = True
@@ -313,7 +313,7 @@ async def test_a_hint_payload_is_bounded_and_too_many_jobs_become_a_bare_hint(pg
         assert isinstance(sender, PostgresWakeups)
         few = {uuid7(): (10**6, 10**6 + 1) for _ in range(100)}
         [payload] = sender._payloads("", few)
-        assert len(payload) < PAYLOAD
+        assert len(payload) < MAX_PAYLOAD_BYTES
         assert payload.count(":") == 200
         [bare] = sender._payloads("", {uuid7(): (1, 2) for _ in range(1000)})
         assert len(bare) < 20

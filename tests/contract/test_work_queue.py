@@ -75,7 +75,7 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
     assert found == {"refund": [ready.job_id]}
     assert len(await database.queue.claimable("default", {"refund": 100, "mail": 100})) == 2
     assert await database.queue.claimable("default", {}) == {}
-    # A leased job is not claimable any more.
+    # A leased job is no longer claimable.
     await database.jobs.write([step(ready, ready_at=None)])
     assert await database.queue.claimable("default", {"refund": 100}) == {}
 

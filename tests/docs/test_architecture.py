@@ -22,6 +22,7 @@ PAGE = "docs/architecture.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 SERVER = ROOT / "server" / "askback_server"
 _STEP = re.compile(r"^\| (\d+) \| (`[^|]+`) \| (`[^|]+`) \|", re.MULTILINE)
+_RULE = re.compile(r"^\| [^|`]*(?:`\w+`)?[^|`]* \| `([\w/]+\.py)` \| `([\w.]+)` \|$", re.MULTILINE)
 _TASK = re.compile(r"^\| `(askback-[a-z-]+)` \| `([\w/]+\.py)` \|", re.MULTILINE)
 _PATH = re.compile(r"`((?:domain|ports|engine|feed|sessions|storage|transport|metrics|config)/[\w/*]+\.py)`")
 _BOTH_DATABASES = 14
@@ -129,6 +130,16 @@ def test_the_page_lists_the_packages_of_the_client() -> None:
         path.name for path in client.glob("*.py")
     }
     assert listed == existing - {"v1/", "__init__.py"}
+
+
+def test_the_functions_that_decide_a_rule_exist() -> None:
+    section = TEXT.partition("\n## Where a rule is\n")[2].partition("\n## ")[0]
+    rules = _RULE.findall(section)
+    assert len(rules) == section.count("\n| ") - 1  # all rows but the header
+    client = ROOT / "client" / "askback"
+    folders = [(client if path.startswith("_") else SERVER) / path for path, _ in rules]
+    missing = [rule for rule, path in zip(rules, folders, strict=True) if rule[1] not in functions_of(path)]
+    assert missing == []
 
 
 def test_the_files_and_functions_of_an_answer_exist() -> None:

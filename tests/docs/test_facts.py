@@ -11,12 +11,12 @@ from typing import Any
 
 from askback import Worker
 from askback.v1.error_reason_pb2 import ErrorReason
-from askback_server.bootstrap import MESSAGE_BYTES
+from askback_server.bootstrap import MAX_MESSAGE_BYTES
 from askback_server.config.settings import Config
 from askback_server.domain.decisions import default_options
 from askback_server.domain.limits import Limits
-from askback_server.engine.sweep import KEEP_TOKENS
-from askback_server.storage.postgres_pools import POOL
+from askback_server.engine.sweep import MIN_TOKEN_AGE
+from askback_server.storage.postgres_pools import POOL_SIZE
 from scripts.reference import contract
 from tests.docs.blocks import ROOT
 from tests.integration.test_permissions import CALLS, ROLES
@@ -87,14 +87,14 @@ def figures() -> list[tuple[str, str]]:
         ("docs/concepts.md", f"{limits.json_bytes // 1024} KiB for one JSON text"),
         ("docs/concepts.md", f"{limits.content_bytes // 1024} KiB for a prompt"),
         ("docs/concepts.md", f"{keys} open prompts in a job"),
-        ("docs/concepts.md", f"{MESSAGE_BYTES // 1024**2} MiB for a message"),
+        ("docs/concepts.md", f"{MAX_MESSAGE_BYTES // 1024**2} MiB for a message"),
         ("docs/concepts.md", f"a deadline of at most {days['deadline_max']} days"),
         ("docs/concepts.md", f"an ended job is kept, {days['retention_default']} days"),
         ("docs/concepts.md", f"`--lease-ttl` seconds ({serve.lease_ttl:g})"),
         ("docs/concepts.md", f"`max_attempts` ({attempts})"),
         ("docs/concepts.md", f"`park_after` seconds ({worker.park_after:g})"),
         ("docs/concepts.md", f"for {claim:g} minutes or for another time"),
-        ("docs/concepts.md", {7: "for seven days at least"}[KEEP_TOKENS.days]),
+        ("docs/concepts.md", {7: "for seven days at least"}[MIN_TOKEN_AGE.days]),
         ("docs/how-to/worker-author.md", f"up to {keys} open prompts"),
         ("docs/how-to/worker-author.md", f"attempts are left ({attempts}, unless"),
         ("docs/how-to/worker-author.md", f"has {grace:g} seconds to clean up"),
@@ -102,7 +102,7 @@ def figures() -> list[tuple[str, str]]:
         ("docs/how-to/worker-author.md", f"jobs run at once ({worker.capacity})"),
         ("docs/how-to/job-author.md", f"the worker has {grace:g} seconds to stop"),
         ("docs/how-to/job-author.md", f"up to {limits.labels} names and values"),
-        ("docs/how-to/operator.md", f"up to {2 * POOL + 4} connections"),
+        ("docs/how-to/operator.md", f"up to {2 * POOL_SIZE + 4} connections"),
         ("docs/from-the-prototype.md", f"(`--sweep-interval`, {serve.sweep_interval:g})"),
         ("docs/troubleshooting.md", f"the claim ends ({claim:g} minutes"),
         ("docs/upgrades.md", f"needs grpcio {floors['grpcio']} and protobuf {floors['protobuf']} or newer"),

@@ -1,1 +1,1 @@
-"""Everything as real processes on loopback."""
+"""End-to-end tests: server, workers and consoles are real processes on loopback."""

@@ -68,7 +68,7 @@ def check_log(stored: Stored) -> None:
             assert holder is None, f"{job_id}: leased at {event.seq} while {holder} held it"
             holder = event.data["worker_id"]
         elif event.type in _ENDS_LEASE or event.state is JobState.PENDING:
-            # The answer to a job whose holder has expired makes it leasable.
+            # An answer makes a job leasable if its holder has expired.
             holder = None
         if event.is_last:
             ended = event

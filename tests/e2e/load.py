@@ -13,12 +13,12 @@ STEPS = ("first", "before one", "before two", "before three", "last")
 """The steps of a `story` with these keys; each must run exactly once."""
 
 
-def worker(processes: Processes, server: str, name: str, *options: str) -> Process:
+def start_worker(processes: Processes, server: str, name: str, *options: str) -> Process:
     """Start a worker for jobs of type `story`."""
     return processes.module(name, "tests.e2e.programs.worker", server, name, str(processes.folder), *options)
 
 
-def console(processes: Processes, server: str, name: str, *options: str) -> Process:
+def start_console(processes: Processes, server: str, name: str, *options: str) -> Process:
     """Start a console that answers every prompt."""
     return processes.module(name, "tests.e2e.programs.console", server, name, *options)
 
@@ -34,11 +34,11 @@ class Crew:
 
     def __init__(self, processes: Processes, server: str, *, seed: int) -> None:
         self.workers = [
-            worker(processes, server, "worker-1"),
-            worker(processes, server, "worker-2", "--park-after", "0.2"),
+            start_worker(processes, server, "worker-1"),
+            start_worker(processes, server, "worker-2", "--park-after", "0.2"),
         ]
         self.consoles = [
-            console(processes, server, name, "--think", "0.1", "--seed", f"{seed}{place}")
+            start_console(processes, server, name, "--think", "0.1", "--seed", f"{seed}{place}")
             for place, name in enumerate(("ana", "bob", "cleo"))
         ]
 

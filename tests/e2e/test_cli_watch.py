@@ -10,7 +10,7 @@ from tests.support.processes import Processes, eventually
 async def test_job_watch_continues_after_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
     """It prints every event once and in order, and exits with the code of the job's end."""
     server = await processes.server(migrated_db_url)
-    load.worker(processes, server.target, "worker")
+    load.start_worker(processes, server.target, "worker")
     async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["colour"]})
         address = {"ASKBACK_SERVER": server.target}
@@ -35,7 +35,7 @@ async def test_job_watch_continues_after_a_server_restart(processes: Processes, 
         assert not [line for line in reports if not line.startswith("JobService.WatchJob: ")], reports
 
 
-async def test_ask_waits_out_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
+async def test_ask_continues_after_a_server_restart(processes: Processes, migrated_db_url: str) -> None:
     server = await processes.server(migrated_db_url)
     async with Client(server.target, user="ana") as client, client.console() as console:
         asking = processes.askback("ask", "ask", "Deploy?", ASKBACK_SERVER=server.target)

@@ -28,7 +28,9 @@ async def test_an_answer_of_a_killed_console_is_stored_once_or_not_at_all(
             )
             for name in names
         }
-        victims = {name: load.console(processes, server.target, name, "--gate", str(gate)) for name in names}
+        victims = {
+            name: load.start_console(processes, server.target, name, "--gate", str(gate)) for name in names
+        }
         for name, victim in victims.items():
             prompt = asked[name].prompt
             assert prompt is not None
@@ -41,7 +43,7 @@ async def test_an_answer_of_a_killed_console_is_stored_once_or_not_at_all(
 
         gate.touch()
         await asyncio.gather(*(die(v, moments.uniform(0, 0.01)) for v in victims.values()))
-        rescue = load.console(processes, server.target, "rescue")
+        rescue = load.start_console(processes, server.target, "rescue")
         results = await asyncio.gather(*(run.result() for run in asked.values()))
         stored = await read_all(client, [run.job_id for run in asked.values()])
     for name, result, job in zip(names, results, stored, strict=True):

@@ -47,7 +47,7 @@ async def test_a_scripted_demo_completes_across_a_server_kill(processes: Process
 
 
 def start_demo(processes: Processes, *typed: str) -> Process:
-    """Start the release demo; its input are these lines."""
+    """Start the release demo with these lines as its input."""
     lines = processes.folder / "typed"
     lines.write_text("".join(f"{line}\n" for line in typed))
     return processes.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))

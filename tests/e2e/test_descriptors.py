@@ -67,4 +67,4 @@ def test_the_metrics_port_does_not_spin_without_descriptors(monkeypatch: pytest.
 
     with pytest.raises(OSError, match="too many open files"):
         exposition._pausing(accept)()
-    assert paused == [exposition.PAUSE]
+    assert paused == [exposition.PAUSE_SECONDS]

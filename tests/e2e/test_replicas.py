@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=Tru
 async def test_two_replicas_serve_the_same_job(processes: Processes, migrated_db_url: str) -> None:
     """It is created at A, run at B, and answered at both; both return the same events and rows."""
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=name) for name in "ab"))
-    worker = load.worker(processes, b.target, "worker")
+    worker = load.start_worker(processes, b.target, "worker")
     async with (
         Client(a.target, user="ana") as at_a,
         Client(b.target, user="bob") as at_b,
@@ -44,14 +44,14 @@ async def test_two_replicas_serve_the_same_job(processes: Processes, migrated_db
 async def test_a_job_survives_the_death_of_its_replica(processes: Processes, migrated_db_url: str) -> None:
     """The replica of its worker is killed while a question is open; a worker at the other completes it."""
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, lease_ttl=1.5) for n in "ab"))
-    first = load.worker(processes, b.target, "first")
+    first = load.start_worker(processes, b.target, "first")
     async with Client(a.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one", "two"]})
         prompts = console.prompts()
         await (await anext(prompts)).answer("eins")
         two = await anext(prompts)
         b.kill()
-        second = load.worker(processes, a.target, "second")
+        second = load.start_worker(processes, a.target, "second")
         await second.wait_for_event("connected")
         await two.answer("zwei")
         assert await run.result() == {"one": "eins", "two": "zwei"}
@@ -106,10 +106,10 @@ async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
     no job is leased until nothing under that lock can be committed any more (ADR 0020)."""
     limits = {"lease_ttl": 1.5, "concurrency": "story=2"}
     a, b = await asyncio.gather(*(processes.server(migrated_db_url, name=n, **limits) for n in "ab"))
-    workers = [load.worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
+    workers = [load.start_worker(processes, server.target, f"at-{server.name}") for server in (a, b)]
     for worker in workers:
         await worker.wait_for_event("connected")
-    most = 0
+    maximum = 0
     async with Client(a.target, user="ana") as client:
         runs = [await client.start("story", {"keys": []}, request_id=f"r{n}") for n in range(12)]
 
@@ -117,12 +117,12 @@ async def test_a_concurrency_limit_holds_across_replicas_and_the_death_of_one(
             return len([job async for job in client.list(states=[JobState.RUNNING])])
 
         async def all_completed() -> bool:
-            nonlocal most
-            most = max(most, await running())
+            nonlocal maximum
+            maximum = max(maximum, await running())
             states = [(await client.get(run.job_id)).state for run in runs]
             if sum(state is JobState.COMPLETED for state in states) >= 4:
                 b.kill()
             return all(state is JobState.COMPLETED for state in states)
 
         await eventually(all_completed, "all stories are completed", within=60)
-    assert most <= 2
+    assert maximum <= 2

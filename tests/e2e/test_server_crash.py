@@ -18,7 +18,7 @@ JOBS = 20
 async def test_an_open_question_survives_a_server_kill(processes: Processes, migrated_db_url: str) -> None:
     """The server is killed while the question is open; restarted on the same database, the job completes."""
     server = await processes.server(migrated_db_url)
-    worker = load.worker(processes, server.target, "worker")
+    worker = load.start_worker(processes, server.target, "worker")
     async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["colour"]})
         shown = await anext(console.prompts())

@@ -140,7 +140,7 @@ async def can_create(create: Callable[[str], Awaitable[str]], acknowledged: list
     return True
 
 
-async def test_a_start_on_a_full_disk_isexpect_refusal(processes: Processes, disk: Disk) -> None:
+async def test_a_start_on_a_full_disk_is_refused(processes: Processes, disk: Disk) -> None:
     disk.fill()
     await expect_refusal(_serve(processes, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
     disk.clear()
@@ -150,7 +150,7 @@ async def test_a_start_on_a_full_disk_isexpect_refusal(processes: Processes, dis
     await expect_refusal(_serve(processes, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
 
 
-async def test_a_start_on_a_read_only_disk_isexpect_refusal(processes: Processes, disk: Disk) -> None:
+async def test_a_start_on_a_read_only_disk_is_refused(processes: Processes, disk: Disk) -> None:
     server = await processes.server(disk.db)
     assert await server.terminate() == 0
     disk.read_only(True)

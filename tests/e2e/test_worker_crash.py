@@ -29,7 +29,7 @@ async def test_a_waiting_job_survives_the_death_of_its_worker(
 ) -> None:
     """The next worker receives answers from before and after the kill, by key."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
+    first = load.start_worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one", "two"]})
         prompts = console.prompts()
@@ -37,7 +37,7 @@ async def test_a_waiting_job_survives_the_death_of_its_worker(
         two = await anext(prompts)
         first.kill()
         before = await run.job()
-        second = load.worker(processes, server.target, "second")
+        second = load.start_worker(processes, server.target, "second")
         await second.wait_for_event("connected")
         # The session expires, the job waits on without a worker, and no attempt is used up.
         await eventually(
@@ -65,13 +65,13 @@ async def test_a_running_job_survives_the_death_of_its_worker(
 ) -> None:
     """It is killed between two steps. The job is leased again once the session has expired."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
+    first = load.start_worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.wait_for_event("at gate")
         first.kill()
         gate.touch()
-        second = load.worker(processes, server.target, "second")
+        second = load.start_worker(processes, server.target, "second")
         again = await second.wait_for_event("runs")
         await (await anext(console.prompts())).answer("eins")
         assert await run.result() == {"one": "eins"}
@@ -89,13 +89,13 @@ async def test_a_suspended_worker_loses_its_lease_and_changes_nothing(
 ) -> None:
     """SIGSTOP past the lease: another worker completes the job. After SIGCONT the first takes new jobs."""
     server = await processes.server(migrated_db_url, lease_ttl=TTL)
-    first = load.worker(processes, server.target, "first")
+    first = load.start_worker(processes, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as console:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.wait_for_event("at gate")
         first.signal(signal.SIGSTOP)
         # The stream of the suspended worker is still open, with more free capacity; it must not be preferred.
-        second = load.worker(processes, server.target, "second", "--capacity", "1")
+        second = load.start_worker(processes, server.target, "second", "--capacity", "1")
         again = await second.wait_for_event("runs")
         gate.touch()
         await (await anext(console.prompts())).answer("eins")
@@ -127,7 +127,7 @@ async def test_writes_with_an_old_fencing_token_are_refused(
         run = await client.start("story", {"keys": ["one"]})
         lost = await old.wait_for_event("leased")
         old.signal(signal.SIGSTOP)
-        new = load.worker(processes, server.target, "new")
+        new = load.start_worker(processes, server.target, "new")
         assert (await new.wait_for_event("runs"))["token"] > lost["token"]
         prompt = await anext(console.prompts())
         before = await read(client, run.job_id)

@@ -1,1 +1,1 @@
-"""The examples as real processes: what people copy works, whatever is killed."""
+"""The examples as real processes: they survive kills of worker and server."""

@@ -12,7 +12,7 @@ import pytest
 
 from askback import Client, ConsolePrompt, DecisionKind
 from askback.demo.story import NAMES, load
-from tests.examples.cast import TTL, Cast
+from tests.examples.runner import TTL, ExampleRunner
 from tests.support.processes import Processes, eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -28,16 +28,16 @@ async def test_a_worker_killed_at_a_step_is_succeeded_by_the_next(
 ) -> None:
     """The effect has happened, and its checkpoint is stored or not; the next worker continues."""
     server = await processes.server(database, lease_ttl=TTL)
-    cast = Cast(processes, server, load(name))
-    dying = cast.worker(dies=(moment, STEPS[name]))
+    runner = ExampleRunner(processes, server, load(name))
+    dying = runner.start_worker(dies=(moment, STEPS[name]))
 
-    async def succeed() -> None:
+    async def start_successor() -> None:
         assert await dying.wait_for_end() == -signal.SIGKILL
-        cast.worker()
+        runner.start_worker()
 
-    succeeding = asyncio.create_task(succeed())
-    stored = await cast.play()
-    await succeeding
+    successor = asyncio.create_task(start_successor())
+    stored = await runner.play()
+    await successor
     assert stored.job.attempt == 2
 
 
@@ -47,33 +47,33 @@ async def test_a_question_survives_the_death_of_worker_and_server(
 ) -> None:
     """Both are killed while it is open; the answer is given while no worker runs."""
     server = await processes.server(database, lease_ttl=TTL)
-    cast = Cast(processes, server, load(name))
-    first = cast.worker()
+    runner = ExampleRunner(processes, server, load(name))
+    first = runner.start_worker()
 
     async def kill_all(prompt: ConsolePrompt) -> None:
-        if prompt.key == cast.story.kill_at:
+        if prompt.key == runner.story.kill_at:
             first.kill()
             await server.crash_and_serve()
 
-    async def succeed(prompt: ConsolePrompt) -> None:
-        if prompt.key == cast.story.kill_at:
-            cast.worker()
+    async def start_successor(prompt: ConsolePrompt) -> None:
+        if prompt.key == runner.story.kill_at:
+            runner.start_worker()
 
-    await cast.play(before=kill_all, after=succeed)
+    await runner.play(before=kill_all, after=start_successor)
 
 
 async def test_importing_a_file_again_asks_and_writes_nothing(processes: Processes, database: str) -> None:
     """Its rows are in the table already, and count as `same`."""
     server = await processes.server(database, lease_ttl=TTL)
-    cast = Cast(processes, server, load("import"))
-    cast.worker()
-    async with cast.client() as client:
+    runner = ExampleRunner(processes, server, load("import"))
+    runner.start_worker()
+    async with runner.client() as client:
         text = "name,email,joined\nAda Lovelace,ada@example.org,2024-11-02\n"
         first = await client.start("import", {"csv": text})
         assert (await first.result())["written"] == 1
         again = await client.start("import", {"csv": text})
         assert (await again.result())["same"] == 1
-        assert len(cast.customers) == 1
+        assert len(runner.customers) == 1
         assert not (await again.job()).proto.rounds
 
 
@@ -82,18 +82,18 @@ async def test_a_cancelled_release_is_rolled_back(processes: Processes, database
     server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
-    cast = Cast(processes, server, story)
-    cast.worker()
+    runner = ExampleRunner(processes, server, story)
+    runner.start_worker()
 
-    async with cast.client() as client, client.console() as console:
-        run = await cast.start(client)
-        answering = asyncio.create_task(cast.answer_all(console))
-        await eventually(lambda: cast.site and cast.site["percent"] == 10, "the canary is out")
+    async with runner.client() as client, client.console() as console:
+        run = await runner.start(client)
+        answering = asyncio.create_task(runner.answer_all(console))
+        await eventually(lambda: runner.site and runner.site["percent"] == 10, "the canary is out")
         await run.cancel("the wrong branch")
         await eventually(lambda: _is_cancelled(client, run.job_id), "the job is cancelled")
         answering.cancel()
-    assert cast.site is not None
-    assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
+    assert runner.site is not None
+    assert (runner.site["version"], runner.site["percent"]) == ("1.3.0", 100)
 
 
 async def test_a_release_continues_on_another_worker_after_the_first_stops(
@@ -103,21 +103,21 @@ async def test_a_release_continues_on_another_worker_after_the_first_stops(
     server = await processes.server(database, lease_ttl=TTL)
     story = load("release")
     story.input["pace"] = 60.0
-    cast = Cast(processes, server, story)
-    first = cast.worker()
-    async with cast.client() as client, client.console() as console:
-        run = await cast.start(client)
-        answering = asyncio.create_task(cast.answer_all(console))
-        await eventually(lambda: cast.site and cast.site["percent"] == 10, "the canary is out")
+    runner = ExampleRunner(processes, server, story)
+    first = runner.start_worker()
+    async with runner.client() as client, client.console() as console:
+        run = await runner.start(client)
+        answering = asyncio.create_task(runner.answer_all(console))
+        await eventually(lambda: runner.site and runner.site["percent"] == 10, "the canary is out")
         assert await first.terminate() == 0
         answering.cancel()
-        assert cast.site is not None
-        assert (cast.site["version"], cast.site["percent"]) == ("1.4.0", 10)
-        cast.worker()
+        assert runner.site is not None
+        assert (runner.site["version"], runner.site["percent"]) == ("1.4.0", 10)
+        runner.start_worker()
         stop = await client.prompt(job_id=run.job_id, key="stop")
         await client.answer(stop, DecisionKind.ACCEPT, comment="errors are rising")
         assert (await run.result())["why"] == "errors are rising"
-    assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
+    assert (runner.site["version"], runner.site["percent"]) == ("1.3.0", 100)
 
 
 async def _is_cancelled(client: Client, job_id: str) -> bool:

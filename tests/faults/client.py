@@ -38,7 +38,7 @@ class JobClient:
         self._rng = program.rng
         self._record = program.record
         self._at_once: int = program.options.get("at_once", 60)
-        self._most: int = program.options.get("jobs", 10**9)
+        self._maximum: int = program.options.get("jobs", 10**9)
         self._created = 0
         self._ends: dict[str, asyncio.Event] = {}
         self._states: dict[str, int] = {}
@@ -57,7 +57,7 @@ class JobClient:
 
     async def work(self, tell: Callable[..., None]) -> None:
         """Create jobs, up to the limit at once, until `closing` is set."""
-        while not self.closing and self._created < self._most:
+        while not self.closing and self._created < self._maximum:
             if len(self._running) >= self._at_once:
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                 continue

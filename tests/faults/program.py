@@ -21,7 +21,7 @@ from askback._wire.status import from_rpc, is_transient
 from askback.errors import AskbackError
 from tests.faults.history import Recorder
 
-connection.OPEN_TIMEOUT = 4.0  # the default, 20 s on a half-open connection, is too long for a short run
+connection.OPEN_SECONDS = 4.0  # the default, 20 s on a half-open connection, is too long for a short run
 CALL_SECONDS = 4.0
 
 

@@ -326,9 +326,9 @@ async def report(kinds: list[str], streams: int, seconds: float) -> list[str]:
         print(f"{kind:9s} {figures}", flush=True)
         if set(figures.calls) != {"OK"}:
             wrong.append(f"{kind}: the victim's calls: {dict(figures.calls)}")
-        most = memory_bound(kind, streams)
-        if figures.growth > most:
-            wrong.append(f"{kind}: the server grew by more than {most:.0f} MiB")
+        maximum = memory_bound(kind, streams)
+        if figures.growth > maximum:
+            wrong.append(f"{kind}: the server grew by more than {maximum:.0f} MiB")
     return wrong
 
 

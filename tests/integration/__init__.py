@@ -1,1 +1,1 @@
-"""Tests that need more than one part of Askback, or a real database."""
+"""Tests of several parts of Askback together, or with a real database."""

@@ -1,4 +1,4 @@
-"""A running service for a test: `world` on both databases, `lite` on SQLite only; `shell` is at `lite`."""
+"""Fixtures with a running service: `world` on both databases, `lite` on SQLite; `shell` calls `lite`."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -15,12 +15,13 @@ from tests.support.shell import Shell
 
 @pytest.fixture(autouse=True)
 def no_one_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts are not marked as unattended, unless a test is about that.
+    """Disable the mark for unattended prompts, except in the tests of presence.
 
-    The server does so LINGER (10 s) after its start, or after a console has left. Each mark is a new version
-    of the prompt, which every console is shown: a slow machine would get frames that a fast one does not.
+    The server sets it LINGER (10 s) after its start or after a console has left. Each mark is a new version
+    of the prompt, which is sent to every console, so a slow machine would see frames that a fast one does
+    not.
     """
-    monkeypatch.setattr(presence, "LINGER", 3600.0)
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 3600.0)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
 
 @pytest.fixture
 def lite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A fresh SQLite file with Askback's tables."""
+    """A new SQLite file with Askback's tables."""
     path = tmp_path / "lite.db"
     with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
@@ -48,7 +49,7 @@ async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
 
 @pytest.fixture
 def shell(lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
-    """`askback` of the user ana, in an empty folder."""
+    """Runs `askback` as the user ana, in an empty folder."""
     folder = tmp_path / "shell"
     folder.mkdir()
     shell = Shell(folder, f"127.0.0.1:{lite.service.port}", ASKBACK_USER="ana")
@@ -58,7 +59,7 @@ def shell(lite: ServiceWorld, tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.fixture
 def primary(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A PostgreSQL server of the test's own, which it may break; skipped where none can be started."""
+    """A PostgreSQL server for one test, which may break it. The test is skipped if none can be started."""
     assert postgres
     server = PostgresServer(fsync=True)
     if server._dsn:
@@ -70,7 +71,7 @@ def primary(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """It has all that was confirmed."""
+    """It has everything that was confirmed."""
     other = primary.standby()
     other.start()
     primary.require_standby(True)

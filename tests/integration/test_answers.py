@@ -1,4 +1,4 @@
-"""AnswerPrompt and ListAnswers: every verdict, its status, its repeats, and the audit."""
+"""AnswerPrompt and ListAnswers: every result with its status, replays, and the audit."""
 
 from typing import Any
 
@@ -276,12 +276,12 @@ async def test_too_many_submissions_are_refused(lite: ServiceWorld, monkeypatch:
         limit="submissions_per_prompt",
         value="2",
     )
-    # A repeat is no new one.
+    # A replay does not count as another submission.
     await expect_refusal(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=2)), "ABORTED", "PROMPT_STALE")
 
 
 async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: ServiceWorld) -> None:
-    # Statuses travel in trailers, which clients cap at 8 KiB: the result goes, its content may not.
+    # Clients limit trailers to 8 KiB: the status includes the result, but may omit its content.
     prompt = await lite.create_prompt(confirm(body="x" * 400_000))
     found = await expect_refusal(
         lite.hitl.AnswerPrompt(answer(prompt, revision=4)), "ABORTED", "PROMPT_STALE"
@@ -312,7 +312,7 @@ async def test_a_claim_keeps_others_from_answering(world: ServiceWorld) -> None:
     assert not free.claimed_by
     assert not free.HasField("claim_expire_time")
     assert (await world.hitl.ReleasePrompt(release)).prompt == free
-    # Nothing was kept under the answer_id that the claim refused.
+    # Nothing was stored under the answer_id that was refused because of the claim.
     assert not (await world.hitl.AnswerPrompt(answer(prompt))).result.replayed
     closed = {"prompt_id": prompt.prompt_id, "state": "ANSWERED"}
     await expect_refusal(world.hitl.ClaimPrompt(claim), "FAILED_PRECONDITION", "PROMPT_CLOSED", **closed)

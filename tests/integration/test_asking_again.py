@@ -1,4 +1,4 @@
-"""A validator that refuses an accepted answer asks the person again; nothing fails three times alike."""
+"""A validator that refuses an accepted answer asks the person again, at most three times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def again(job: Job, name: str) -> object:
 
 
 def register(function: Callable[[Job], Awaitable[object]]) -> str:
-    """A job function of one test."""
+    """Register a job function of one test; returns its name."""
     SCRIPTS[function.__name__] = function
     return function.__name__
 
@@ -153,7 +153,7 @@ async def test_a_preview_keeps_the_edits_of_the_refused_round(human: Human) -> N
 
 
 async def test_rejecting_the_second_question_declines_the_first(human: Human) -> None:
-    """Nothing of the refused yes is left."""
+    """The result contains nothing of the refused acceptance."""
 
     @register
     async def decides(job: Job) -> object:
@@ -273,7 +273,7 @@ async def test_a_key_too_long_for_a_second_question_names_the_refused_value(huma
 
 @pytest.mark.parametrize("reworded", [False, True])
 async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server, reworded: bool) -> None:
-    """The reason may be worded otherwise in the new job; another question asks people, in every round."""
+    """In the new job the reason may be worded differently, but another question is asked, in any round."""
     runs: list[str] = []
 
     def picky(value: int) -> int:

@@ -1,4 +1,4 @@
-"""The suite runs as a background job of a shell script too: `make test &`, or under nohup."""
+"""The suite also runs as a background job of a shell (`make test &`) or under nohup."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SIGNALS
 
 
 def test_a_program_that_a_test_starts_ignores_no_signal() -> None:
-    """Though the shell has told the suite to: else no Ctrl-C of a test is heard."""
+    """Programs started by tests react to Ctrl-C, although shells make background jobs ignore SIGINT."""
 
     def report_ignored(code: str) -> str:
         command = ["sh", "-c", IGNORING, "sh", sys.executable, "-c", code]

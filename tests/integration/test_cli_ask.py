@@ -1,4 +1,4 @@
-"""`askback ask` as a gate in a script: what it prints and what it is worth."""
+"""`askback ask` as a gate in a script: its output and exit code."""
 
 import json
 import re
@@ -15,14 +15,14 @@ from tests.support.shell import CommandResult, RunningCommand, Shell
 
 
 async def _open(world: ServiceWorld) -> prompts.Prompt:
-    """The only open prompt of ana's."""
+    """Ana's only open prompt."""
     found = await world.hitl.ListPrompts(hitl.ListPromptsRequest())
     [prompt] = found.prompts
     return prompt
 
 
 async def _asking(shell: Shell, *words: str) -> RunningCommand:
-    """`askback ask`, as soon as it has asked."""
+    """Start `askback ask` and wait until it has asked."""
     running = await shell.start("ask", *words)
     await running.wait_for_line("asked ", on="err")
     return running
@@ -39,7 +39,7 @@ async def _asking(shell: Shell, *words: str) -> RunningCommand:
 async def test_ask_exits_by_the_decision(
     lite: ServiceWorld, shell: Shell, decision: int, code: int, printed: str
 ) -> None:
-    """0 for yes, 5 for any other answer."""
+    """Exit code 0 for yes, 5 for any other answer."""
     asking = await _asking(shell, "Deploy 1.4?")
     prompt = await _open(lite)
     assert (prompt.content.kind, prompt.content.title) == ("confirm", "Deploy 1.4?")
@@ -49,7 +49,7 @@ async def test_ask_exits_by_the_decision(
 
 
 async def test_ask_exits_with_6_when_the_deadline_passes(shell: Shell) -> None:
-    """6, also where the default was no; 0 where it was yes. Every surface says that nobody answered."""
+    """Exit code 6, also for the default no; 0 for the default yes. Outputs name the default as source."""
     assert (await shell.run("ask", "Deploy?", "--deadline", "200ms")).code == 6
     yes = await shell.run("ask", "Deploy?", "--deadline", "1s", "--default", "yes")
     assert (yes.code, yes.out) == (0, "yes, by the deadline's default\n")
@@ -87,7 +87,7 @@ async def test_ask_prints_a_choice_without_quotes(lite: ServiceWorld, shell: She
 
 
 async def test_ask_prints_values_as_json(lite: ServiceWorld, shell: Shell) -> None:
-    """With a schema from a file: the values, in the order in which they were given."""
+    """With a schema from a file; the values keep the order in which they were sent."""
     schema = {"type": "object", "properties": {"z": {"type": "integer"}, "a": {"type": "string"}}}
     (shell.home / "form.json").write_text(json.dumps(schema))
     asking = await _asking(shell, "How?", "--form", "form.json")
@@ -141,8 +141,7 @@ async def test_ask_sends_audience_deadline_priority_and_labels(lite: ServiceWorl
 
 
 async def test_the_same_request_id_is_the_same_question(lite: ServiceWorld, shell: Shell) -> None:
-    """Asked again, it waits for the one question; asked after the answer, it has the answer; with other
-    words it is refused."""
+    """A repeated request waits for the same question or returns its answer. Another text is refused."""
     first = await _asking(shell, "Deploy?", "--request-id", "r-1")
     first.signal(signal.SIGKILL)
     second = await _asking(shell, "Deploy?", "--request-id", "r-1")
@@ -155,7 +154,7 @@ async def test_the_same_request_id_is_the_same_question(lite: ServiceWorld, shel
 
 
 async def test_ctrl_c_leaves_the_question_open(lite: ServiceWorld, shell: Shell) -> None:
-    """It says how to take it up again, and what it says works: the exit code is that of the answer."""
+    """It prints a command that resumes the wait, and this command exits by the answer."""
     asking = await _asking(shell, "Deploy?", "--user", "ben")
     asking.signal(signal.SIGINT)
     done = await asking.result()
@@ -173,7 +172,7 @@ async def test_ctrl_c_leaves_the_question_open(lite: ServiceWorld, shell: Shell)
     as_json.signal(signal.SIGINT)
     left = json.loads((await as_json.result()).err)["interrupted"]
     assert left["requestId"] == "r-9"
-    # The question can be seen here before the asker has the reply that names its job.
+    # The question can be visible here before the asker has the reply with the job's id.
     asked = (await _open(lite)).job_id
     assert left.get("jobId", asked) == asked
 
@@ -222,7 +221,7 @@ async def test_a_withdrawn_question_does_not_exit_with_zero(lite: ServiceWorld, 
     ids=" ".join,
 )
 async def test_ask_refuses_wrong_options_without_asking(shell: Shell, words: list[str]) -> None:
-    """Exit code 2 with a reason, and nothing is asked."""
+    """Exit code 2 with a reason; no job is created."""
     done: CommandResult = await shell.run("ask", "Deploy?", *words)
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
@@ -230,7 +229,7 @@ async def test_ask_refuses_wrong_options_without_asking(shell: Shell, words: lis
 
 
 async def test_ask_sends_escalation_steps_and_reminders(lite: ServiceWorld, shell: Shell) -> None:
-    """What was typed is what is asked; what is typed wrong is said before anything is asked."""
+    """Typed steps and reminders are sent. Wrong ones are refused before anything is asked."""
     words = ("--to", "group:desk", "--escalate", "1h=group:leads,user:ana", "--escalate", "4h=group:boss")
     await _asking(shell, "Refund?", *words, "--remind", "30m")
     prompt = await lite.as_user("sam", "desk").hitl.ListPrompts(hitl.ListPromptsRequest())

@@ -1,4 +1,4 @@
-"""Completion of job ids asks the server, briefly, and never fails aloud."""
+"""Completion of job ids asks the server with a short timeout and never prints an error."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.support.shell import ASKBACK, Shell
 
 
 async def _list_candidates(shell: Shell, words: str) -> str:
-    """What bash lists when Tab is pressed again."""
+    """The candidates that bash lists when Tab is pressed again."""
     done = await shell.ok(
         _ASKBACK_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")), COMP_TYPE="63"
     )
@@ -18,17 +18,17 @@ async def _list_candidates(shell: Shell, words: str) -> str:
 
 
 async def _complete(shell: Shell, words: str, kind: str = "zsh") -> list[list[str]]:
-    """Values and their help."""
+    """The candidates and their help."""
     done = await shell.ok(
         _ASKBACK_COMPLETE=f"{kind}_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
     )
     assert done.err == ""
-    lines = done.out.strip("\n").splitlines()  # nothing found is an empty line
+    lines = done.out.strip("\n").splitlines()  # no candidates give an empty line
     return [lines[i + 1 : i + 3] for i in range(0, len(lines), 3)]
 
 
 async def test_completed_job_ids_show_type_and_state(lite: ServiceWorld, shell: Shell) -> None:
-    """Newest first; only those that the command can work on, and that begin like that."""
+    """Newest first; only jobs that the command can work on and whose id matches the typed text."""
     first = await lite.create("refund")
     second = await lite.create("import")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=second.job_id))
@@ -67,7 +67,7 @@ async def test_completion_is_empty_without_a_profile_or_server(shell: Shell) -> 
 
 
 async def test_completed_option_values_have_descriptions(lite: ServiceWorld, shell: Shell) -> None:
-    """Kinds, types, labels, owners, groups and namespaces: those that there are, the most frequent first."""
+    """Existing kinds, types, labels, owners, groups and namespaces, the most frequent first."""
     content = confirm(kind="triage", labels={"team": "core"}, audience=audience(groups=["ops"]))
     await lite.create("refund", prompt=content)
     await lite.create("refund", labels={"set": "odd"})
@@ -95,7 +95,7 @@ async def test_completed_option_values_have_descriptions(lite: ServiceWorld, she
 
 
 async def test_bash_completion_lists_titles_and_inserts_ids(lite: ServiceWorld, shell: Shell) -> None:
-    """The script itself, in bash: descriptions with blanks, commas and wildcards stay in one candidate."""
+    """Runs the script in bash: descriptions with blanks, commas and wildcards stay in one candidate."""
     for title in ("Deploy now, or later?", "All of [a*]?"):
         await lite.create(prompt=confirm(title))
     script = (await shell.ok("completion", "bash")).out

@@ -1,4 +1,4 @@
-"""`askback console` on pipes that stay open: commands, races, prompts that end under one's hands."""
+"""`askback console` on open pipes: commands, races, and prompts that close while a person types."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ ENTER = "Press Enter to go on: "
 
 @pytest.fixture
 async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
-    """Consoles at `lite`."""
+    """Starts consoles of `lite`."""
     consoles = InteractiveProcesses(f"127.0.0.1:{lite.service.port}", tmp_path)
     yield consoles
     consoles.end()
@@ -39,10 +39,10 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(
     await ana.enter("y", "Answered: How many?\naskback> ")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
-    await ana.repeat_until("1", "answered by ana")  # the number alone shows it
+    await ana.repeat_until("1", "answered by ana")  # a number alone shows its prompt
     await ana.enter("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
-    assert await ana.wait_for_end() == 4  # on a pipe, what was refused counts
+    assert await ana.wait_for_end() == 4  # on a pipe, a refusal counts
 
 
 async def test_the_console_rings_again_for_steps_and_reminders(
@@ -64,7 +64,7 @@ async def test_the_console_rings_again_for_steps_and_reminders(
 
 
 async def test_two_consoles_race_for_one_prompt(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
-    """Exactly one is told that it approved; the other is told who won; everybody sees the same."""
+    """Exactly one console approves. The other one learns who won, and both show the same."""
     for _ in range(3):
         prompt = await lite.create_prompt()
         both = [consoles.start(name, "console") for name in ("ana", "bob")]
@@ -86,7 +86,7 @@ async def test_two_consoles_race_for_one_prompt(lite: ServiceWorld, consoles: In
 async def test_text_typed_for_a_closed_prompt_is_dropped(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """Answered elsewhere in the middle of a form: a stone; lines are thrown away up to an empty one."""
+    """The prompt is answered elsewhere while its form is filled in: lines are dropped up to an empty one."""
     first = await lite.create_prompt(form("First?"))
     second = await lite.create_prompt(confirm("Second?"))
     ana = consoles.start("ana", "console")
@@ -99,12 +99,12 @@ async def test_text_typed_for_a_closed_prompt_is_dropped(
     await ana.wait_for("+ 1 answered by bob ")
     assert " UTC)" in await ana.wait_for(": RESPOND: First?")
     await ana.wait_for("What you typed was not sent. " + ENTER)
-    for typed in ("3", "approve 2", "y"):  # what a person in flow, or a script, goes on with
+    for typed in ("3", "approve 2", "y"):  # lines that a fast person, or a script, continues with
         await ana.enter(typed, ENTER)
     await ana.enter("", "askback> ")
     assert (await lite.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await lite.prompt(first.prompt_id)).submissions == 1
-    await ana.enter("approve", "! 1 answered by bob")  # the selection has not slid to the other one
+    await ana.enter("approve", "! 1 answered by bob")  # the selection did not move to the other prompt
     await ana.enter("approve 2 read it", "Approved: Second?")
     closed = (await lite.prompt(second.prompt_id)).resolution.answer
     assert (closed.user_id, closed.comment) == ("ana", "read it")
@@ -126,7 +126,7 @@ async def test_text_typed_for_an_older_revision_is_dropped(
     await ana.enter("1", ENTER)
     await ana.enter("")
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
-    shown = await ana.enter("approve 1", "Confirm? [y/N] ")  # not read yet: shown first
+    shown = await ana.enter("approve 1", "Confirm? [y/N] ")  # not shown yet: it is shown first
     assert "[confirm] New wording" in shown
     await ana.enter("y", "Approved: New wording")
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.revision == 2
@@ -169,7 +169,7 @@ async def test_the_console_claims_and_releases_prompts(
 
 
 async def test_the_console_runs_a_script_from_a_pipe(lite: ServiceWorld, shell: Shell) -> None:
-    """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
+    """All lines of a closed pipe are executed, and the exit code reports a refusal."""
     prompt = await lite.create_prompt(form("How many?"))
     script = b"help\nwait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
     done = await shell.run("console", stdin=script)
@@ -208,7 +208,7 @@ async def test_a_console_script_that_loses_exits_with_4(
 async def test_the_first_list_is_complete_and_shows_only_my_prompts(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """More than the credit of the stream: the first list is complete."""
+    """With more prompts than the credit of the stream, the first list is still complete."""
     for number in range(50):
         await lite.create_prompt(confirm(f"Prompt {number}", priority=number % 3))
     await lite.create_prompt(confirm("Not for ana", audience=prompts.Audience(users=["bob"])))
@@ -231,7 +231,7 @@ async def test_a_refused_console_prints_the_reason(lite: ServiceWorld, shell: Sh
 async def test_a_notice_does_not_disturb_what_is_typed(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """A claim by somebody else changes nothing for who types; a new prompt stands above the question."""
+    """A claim by another user does not abort the dialogue. A new prompt is printed above the question."""
     prompt = await lite.create_prompt(form("First?"))
     ana = consoles.start("ana", "console")
     await ana.wait_for("askback> ")

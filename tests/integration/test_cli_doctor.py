@@ -1,4 +1,4 @@
-"""`askback doctor`: each thing that can be wrong is found, and said with what to do."""
+"""`askback doctor` finds each problem and says what to do."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ namespaces = ["payments"]
 
 
 def _results(done: CommandResult) -> dict[str, tuple[str, str]]:
-    """Level and message by check."""
+    """Level and message of each check."""
     return {line["check"]: (line["level"], line["message"]) for line in done.lines}
 
 
@@ -115,7 +115,7 @@ async def test_doctor_reports_a_port_of_another_program(shell: Shell) -> None:
 
 
 async def test_doctor_reports_a_server_without_our_services(shell: Shell) -> None:
-    """Reached, but nothing behind it: health fails, the contract cannot be compared."""
+    """The port answers without our services: health fails, and the contract cannot be compared."""
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -136,7 +136,7 @@ async def test_doctor_reports_a_server_without_our_services(shell: Shell) -> Non
 async def test_doctor_reports_a_server_of_another_version(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What only one of the two knows is named, and who is to be updated."""
+    """It names the methods that only one side knows, and the side that must be updated."""
     ours = client_contract()
     assert "JobService.CreateJob" in ours["askback/v1/job_service.proto"]
     assert "Prompt.prompt_id" in ours["askback/v1/prompt.proto"]
@@ -161,7 +161,7 @@ async def test_doctor_reports_a_draining_server(lite: ServiceWorld, shell: Shell
 
 @pytest.fixture
 def service_with_tokens(lite_url: str, tmp_path: Path) -> dict[str, Any]:
-    """Settings of a service that wants tokens: `one` is a console's, `two` a worker's."""
+    """Settings of a service with authentication: the token `one` has the role console, `two` worker."""
     path = tmp_path / "tokens.toml"
     path.write_text(TOKENS.format(*(hashlib.sha256(t.encode()).hexdigest() for t in ("one", "two"))))
     path.chmod(0o600)
@@ -171,7 +171,7 @@ def service_with_tokens(lite_url: str, tmp_path: Path) -> dict[str, Any]:
 async def test_doctor_reports_the_identity_of_a_token(
     service_with_tokens: dict[str, Any], tmp_path: Path
 ) -> None:
-    """No token, a wrong one, another's namespace, and what a good one may do."""
+    """No token, a wrong token, a foreign namespace, and the rights of a valid token."""
     async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
 
@@ -196,7 +196,7 @@ async def test_doctor_reports_the_identity_of_a_token(
 async def test_doctor_warns_of_a_token_that_expires_soon(
     service_with_tokens: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A warning with the time that is left."""
+    """A warning with the remaining time."""
     path = Path(service_with_tokens["auth"])
     soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
     path.write_text(path.read_text().replace('subject = "ana"', f'subject = "ana"\nexpires = {soon}'))
@@ -210,25 +210,25 @@ async def test_doctor_warns_of_a_token_that_expires_soon(
 async def test_doctor_changes_nothing_and_looks_like_no_attack(
     lite: ServiceWorld, shell: Shell, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It calls nothing that changes something, not even with an id that is nobody's."""
+    """It calls no method that changes anything, not even with an unknown id."""
     caplog.set_level("DEBUG", "askback")
     await shell.ok("doctor")
     assert "CancelJob" not in caplog.text
 
 
 async def test_a_refused_caller_exits_with_8(service_with_tokens: dict[str, Any], tmp_path: Path) -> None:
-    """Of every command: not authenticated, and not permitted."""
+    """For every command: without a valid token, and without permission."""
     async with serving(**service_with_tokens) as world:
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
-        nobody = await shell.run("job", "ls")
-        assert nobody.code == 8
-        assert "no token was sent" in nobody.err
+        without_token = await shell.run("job", "ls")
+        assert without_token.code == 8
+        assert "no token was sent" in without_token.err
         assert (await shell.run("job", "ls", ASKBACK_TOKEN="wrong")).code == 8
         assert (await shell.run("job", "start", "t", ASKBACK_TOKEN="one")).code == 8
 
 
 async def test_doctor_checks_the_configuration_file(shell: Shell) -> None:
-    """A token that others may read is a warning, a wrong file a failure that names it."""
+    """A token readable by others is a warning. An invalid file is a failure that names it."""
     folder = shell.home / "askback"
     folder.mkdir()
     file = folder / "config.toml"
@@ -248,7 +248,7 @@ async def test_doctor_checks_the_configuration_file(shell: Shell) -> None:
 
 
 async def test_doctor_checks_the_database_and_does_not_create_it(shell: Shell, tmp_path: Path) -> None:
-    """It is looked at and never made, and its password is not told."""
+    """It is read and never created, and its password is not printed."""
     absent = tmp_path / "absent.db"
     done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{absent}")
     assert done.code == 1
@@ -259,8 +259,8 @@ async def test_doctor_checks_the_database_and_does_not_create_it(shell: Shell, t
     done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{empty}")
     assert "run `askback migrate`" in _results(done)["database"][1]
     assert empty.stat().st_size == 0
-    nobody = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
-    done = await shell.run("doctor", "--json", "--db", nobody)
+    unreachable = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
+    done = await shell.run("doctor", "--json", "--db", unreachable)
     assert (done.code, _results(done)["database"][0]) == (1, "fail")
     assert "secret" not in done.out + done.err
     assert "mysql" in _results(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]
@@ -276,7 +276,7 @@ async def test_doctor_reports_the_schema_of_each_database(migrated_db_url: str, 
 
 
 async def test_doctor_reports_clocks_that_differ(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen by the time in a session's id."""
+    """Computed from the time in a session's id."""
     real = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
     done = await shell.run("doctor", "--json")

@@ -1,4 +1,4 @@
-"""The errors that people meet most, as screens: one line or two, in our words, each thing said once."""
+"""The most frequent errors as screens: one line or two, in our words and without repetition."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ AGO = re.compile(r"(\d+ s ago|just now) \([^)]*\)")
 
 
 def screen(done: CommandResult, **names: object) -> tuple[int, str]:
-    """Exit code and stderr, with what differs from run to run under its name: `{port}`."""
+    """Exit code and stderr. Values that differ between runs are replaced by their name: `{port}`."""
     text = done.err
     for name, value in names.items():
         text = text.replace(str(value), "{" + name + "}")
@@ -36,7 +36,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIterator[Shell]:
-    """A shell for a server with TLS and tokens."""
+    """Runs commands against a server with TLS and tokens."""
     authority.server().put(tmp_path)
     (tmp_path / "ca.crt").write_bytes(authority.pem)
     (tmp_path / "other.crt").write_bytes(Authority("a stranger").pem)
@@ -53,7 +53,7 @@ async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIt
 
 
 async def _process(shell: Shell, *words: str) -> CommandResult:
-    """`askback` in a process of its own: one that is forked has gRPC already, and its log with it."""
+    """Run `askback` in a new process: a forked one has gRPC loaded already, with its log."""
     process = await asyncio.create_subprocess_exec(
         ASKBACK,
         *words,

@@ -1,4 +1,4 @@
-"""`askback explain`: who can answer, what happened, what the deadline does, what to type."""
+"""`askback explain`: who can answer, what happened, what the deadline does, and which command helps."""
 
 import json
 import re
@@ -36,14 +36,14 @@ async def _explain(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
 
 
 async def test_explain_says_who_can_answer(lite: ServiceWorld, shell: Shell) -> None:
-    """Everybody, or who is named; the command is that of somebody who may."""
-    everybody = await lite.create_prompt(confirm("Deploy?"))
-    text, found = await _explain(shell, everybody.job_id)
+    """All users or those named in the audience. The suggested command works for a user who may answer."""
+    open_to_all = await lite.create_prompt(confirm("Deploy?"))
+    text, found = await _explain(shell, open_to_all.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
     assert asked["commands"] == [
-        f"askback inbox approve {everybody.prompt_id}",
-        f"askback inbox reject {everybody.prompt_id}",
+        f"askback inbox approve {open_to_all.prompt_id}",
+        f"askback inbox reject {open_to_all.prompt_id}",
     ]
     assert "everyone with the console role in default; admins too" in text
     named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))
@@ -61,7 +61,7 @@ async def test_explain_says_who_can_answer(lite: ServiceWorld, shell: Shell) -> 
 
 
 async def test_the_command_of_explain_unblocks_the_job(lite: ServiceWorld, shell: Shell) -> None:
-    """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
+    """A user outside the audience runs the command unchanged: its --group option puts the user into it."""
     asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3
@@ -116,7 +116,7 @@ async def test_explain_says_what_the_deadline_does(
 
 
 async def test_explain_lists_claims_answers_and_refusals(lite: ServiceWorld, shell: Shell) -> None:
-    """From the events and the audit: with what was said, and why it was refused."""
+    """Read from events and audit, with the answers and the reasons of refusals."""
     leased = await lite.lease_new_job()
     prompt = await lite.ask(leased, "how", form("How many?"))
     bob = lite.as_user("bob")
@@ -143,7 +143,7 @@ async def test_explain_lists_claims_answers_and_refusals(lite: ServiceWorld, she
 
 
 async def test_explain_describes_jobs_that_do_not_wait_for_people(lite: ServiceWorld, shell: Shell) -> None:
-    """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
+    """Queued, in backoff, running, asked to stop, ended: what the job waits for, and a command."""
     job_id = (await lite.create("refund", max_attempts=2)).job_id
     text, found = await _explain(shell, job_id)
     assert "for a worker: start one for the job type 'refund'" in text

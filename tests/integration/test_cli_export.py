@@ -1,4 +1,4 @@
-"""`askback job export`: the vector runs in the vectors' runner, the test says what people said."""
+"""`askback job export`: the vector passes in the runner of vectors, and the test repeats the answers."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.vectors.runner import run
 
 
 async def _finish_job(world: ServiceWorld) -> str:
-    """A job in which all happened that can happen to prompts; its id."""
+    """Run a job whose prompts met every outcome; returns its id."""
     leased = await world.lease_new_job("refund", input_json='{"order": "A-17", "days": 41}')
     how = await world.ask(leased, "how", form("How many?"))
     assert await outcome(world.hitl.AnswerPrompt(answer(how, "a-0", RESPOND, values_json="{}"))) != "OK"
@@ -56,7 +56,7 @@ async def _finish_job(world: ServiceWorld) -> str:
 
 
 async def test_an_exported_vector_passes_in_the_runner(lite: ServiceWorld, shell: Shell) -> None:
-    """Every prompt is shown and closed, every answer sent and judged; the runner finds no difference."""
+    """Every prompt is shown and closed and every answer sent and judged. The runner finds no difference."""
     job_id = await _finish_job(lite)
     path = shell.home / "converse_exported.json"
     await shell.ok("job", "export", job_id, "--format", "vector", "--file", path.name)
@@ -73,7 +73,7 @@ async def test_an_exported_vector_passes_in_the_runner(lite: ServiceWorld, shell
 
 
 async def test_a_changed_vector_fails_in_the_runner(lite: ServiceWorld, shell: Shell) -> None:
-    """Another answer id, version or verdict than the core's is a difference."""
+    """The runner reports a different answer id, version or result."""
     asked = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(asked, "a-1"))
     text = (await shell.ok("job", "export", asked.job_id, "--format", "vector")).out
@@ -131,7 +131,7 @@ async def test_an_exported_test_repeats_the_answers(lite: ServiceWorld, shell: S
 async def test_an_exported_test_marks_a_result_that_names_the_person(
     lite: ServiceWorld, shell: Shell, result: str, told: bool
 ) -> None:
-    """In the test somebody else answers, so the exported test says where it may differ."""
+    """In the exported test another user answers, so it marks where the result may differ."""
     leased = await lite.lease_new_job("refund")
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt))
@@ -158,7 +158,7 @@ async def test_a_failed_job_is_exported_as_a_test_of_its_failure(lite: ServiceWo
 
 
 async def test_jobs_that_cannot_be_exported_are_refused(lite: ServiceWorld, shell: Shell) -> None:
-    """A job that goes on, one without a worker, one that was cancelled; a worker that is no name."""
+    """A running job, one without a worker, a cancelled one, and an invalid name of the worker."""
     running = (await lite.create()).job_id
     pytest_format = ["--format", "pytest", "--worker", "w:worker"]
     for words in (pytest_format, ["--format", "vector"]):

@@ -1,4 +1,4 @@
-"""An exported test runs: the worker, a scripted human who says what people said, the same end."""
+"""Exported tests run: the worker, a scripted human who repeats the answers, and the same end."""
 
 import asyncio
 import os
@@ -64,14 +64,14 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def processes(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """Starts processes, and ends them all."""
+    """Starts processes and stops all of them."""
     processes = Processes(tmp_path)
     yield processes
     processes.end()
 
 
 def _pytest(folder: Path) -> str:
-    """Run the tests of a folder in a pytest of their own; its output."""
+    """Run the tests of a folder in a separate pytest; returns its output."""
     paths = [str(folder), *(str(ROOT / part) for part in ("client", "server"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
@@ -92,7 +92,7 @@ def _plugins():  # type: ignore[no-untyped-def]
 async def test_the_exported_test_passes_and_can_fail(
     lite: ServiceWorld, shell: Shell, processes: Processes
 ) -> None:
-    """It passes with the worker that it was exported from, and fails with one that does otherwise."""
+    """It passes with the worker of the exported job and fails with one that behaves differently."""
     folder = shell.home
     (folder / "shop.py").write_text(WORKER)
     target = f"127.0.0.1:{lite.service.port}"
@@ -121,7 +121,7 @@ async def test_the_exported_test_passes_and_can_fail(
 async def test_an_exported_test_leaps_over_expired_deadlines(
     lite: ServiceWorld, shell: Shell, processes: Processes
 ) -> None:
-    """What nobody answered is left alone again, and the clock leaps over it: no test waits an hour."""
+    """Unanswered prompts stay unanswered, and the clock leaps over their deadlines."""
     folder = shell.home
     quick = WORKER.replace("hours=1", "milliseconds=300").replace("hours=2", "milliseconds=300")
     (folder / "shop.py").write_text(quick)
@@ -153,7 +153,7 @@ async def _say(client: Client, job_id: str, key: str, decision: str, **answer: o
 
 
 async def _answer_all(client: Client, job_id: str, last: str = "gift") -> dict[str, object]:
-    """Answer what the refund asks, up to `last`; the result if that was all."""
+    """Answer the questions of the refund up to `last`; returns the result if that was the last one."""
     with pytest.raises(AnswerInvalid):
         await _say(client, job_id, "ruling", "RESPOND", values={"policy": "goodwill", "amount": -1})
     await _say(client, job_id, "ruling", "RESPOND", values={"policy": "goodwill", "amount": 12.5})

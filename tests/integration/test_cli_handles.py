@@ -1,4 +1,4 @@
-"""The end of an id names a job or a prompt wherever an id does, within what the caller may see."""
+"""The end of an id names a job or a prompt wherever an id does, among those that the caller may see."""
 
 import hashlib
 import itertools
@@ -33,7 +33,7 @@ async def test_a_handle_names_a_prompt_in_every_command(lite: ServiceWorld, shel
     assert [line["promptId"] for line in listed.lines] == [asked[3].prompt_id]
     by_key = await shell.ok("inbox", "show", f"{job}/{asked[3].key}", "--json")
     assert by_key.json["promptId"] == asked[3].prompt_id
-    # What has ended has its handle still.
+    # Ended jobs and closed prompts keep their handles.
     assert (await shell.ok("inbox", "show", ends[0], "--json")).json["state"] == "ANSWERED"
 
 
@@ -51,7 +51,7 @@ async def test_a_handle_names_a_job_in_every_command(lite: ServiceWorld, shell: 
     assert retried.json["retriedFromJobId"] == job.job_id
 
 
-async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: ServiceWorld, shell: Shell) -> None:
+async def test_explain_accepts_the_handle_of_a_prompt(lite: ServiceWorld, shell: Shell) -> None:
     """The ids of `inbox ls` are those of prompts."""
     prompt = await lite.create_prompt(confirm())
     for name in (prompt.prompt_id[-6:], f"{prompt.job_id}/{prompt.key}", prompt.job_id[-6:]):
@@ -68,7 +68,7 @@ async def test_errors_distinguish_unknown_handles_and_beginnings_of_ids(
         assert none.code == 3
         assert "whose id ends in 'abcdef'" in none.err
         assert "the end of an id" in none.err
-        begins = await shell.run(*words, job.job_id[:8])  # what a newcomer tries first
+        begins = await shell.run(*words, job.job_id[:8])  # new users try this first
         assert begins.code == 3
         short = await shell.run(*words, "cdef")
         assert short.code == 2
@@ -110,7 +110,7 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
 
 @pytest.fixture
 async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service that wants tokens: `NAME-token`."""
+    """A service with authentication by tokens `NAME-token`."""
     lines = []
     for name, role in (("cli", "client"), ("ana", "console"), ("bob", "console")):
         digest = hashlib.sha256(f"{name}-token".encode()).hexdigest()
@@ -127,7 +127,7 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
 async def test_a_handle_reveals_nothing_outside_the_audience(
     world_with_tokens: ServiceWorld, tmp_path: Path
 ) -> None:
-    """A console finds the prompts of its audience, and their jobs; of the others not even that they exist."""
+    """A console finds the prompts of its audience and their jobs. Others look like missing ones."""
     client = world_with_tokens.with_token("cli-token")
     request = jpb.CreateJobRequest(job_type="t", prompt=confirm("For ana", audience=audience("ana")))
     asked = (await client.jobs.CreateJob(request)).prompt
@@ -193,8 +193,8 @@ async def test_job_lists_are_counted_on_request(lite: ServiceWorld) -> None:
     assert (len(page.jobs), page.total_size) == (1, 2)
 
 
-async def test_a_job_says_who_cancelled_it_and_why(lite: ServiceWorld) -> None:
-    """At once, and while a worker still holds it; the first who asked is who it was."""
+async def test_job_show_prints_who_cancelled_and_the_reason(lite: ServiceWorld) -> None:
+    """Without a holder and while a worker still holds it. The first caller who asked is shown."""
     job = await lite.create()
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id, reason="wrong account"))
     found = await lite.job(job.job_id)

@@ -1,4 +1,4 @@
-"""`askback inbox` against a real service: every outcome by sentence and exit code."""
+"""`askback inbox` against a real service: the sentence and exit code of every outcome."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ async def _answers(world: ServiceWorld, prompt_id: str) -> list[prompts.AnswerRe
 
 
 async def test_inbox_ls_sorts_and_filters_the_queue(lite: ServiceWorld, shell: Shell) -> None:
-    """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
+    """Sorted by priority, deadline and age; without prompts for others; narrowed by filters."""
     old = await lite.create_prompt(confirm("Old"))
     soon = await lite.create_prompt(confirm("Soon", timeout=seconds(3_600)))
     high = await lite.create_prompt(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
@@ -69,7 +69,7 @@ async def test_inbox_ls_sorts_and_filters_the_queue(lite: ServiceWorld, shell: S
 
 
 async def test_inbox_ls_lists_all_pages(lite: ServiceWorld, shell: Shell) -> None:
-    """More than one page holds is listed all the same, each once."""
+    """Prompts of several pages are all listed, each once."""
     asked = {(await lite.create_prompt(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
     listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
     ids = [line["promptId"] for line in listed.lines]
@@ -114,7 +114,7 @@ async def test_inbox_ls_watch_prints_changes(lite: ServiceWorld, shell: Shell) -
 async def test_inbox_show_prints_prompts_in_any_state_with_their_audit(
     lite: ServiceWorld, shell: Shell
 ) -> None:
-    """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
+    """By id or JOB/KEY. The audit includes refused answers, even one with invalid JSON."""
     prompt = await lite.create_prompt(form("How many?"))
     name = f"{prompt.job_id}/{prompt.key}"
     for number, values in enumerate(('{"n": "x"}', "no json")):
@@ -202,7 +202,7 @@ async def test_inbox_answer_sends_edits(lite: ServiceWorld, shell: Shell) -> Non
 
 
 async def test_inbox_answer_reports_the_winner_to_the_loser(lite: ServiceWorld, shell: Shell) -> None:
-    """4, with who and when, in words and in JSON."""
+    """Exit code 4 with the winner and the time, as text and as JSON."""
     prompt = await lite.create_prompt()
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
     late = await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept")
@@ -235,12 +235,12 @@ async def test_each_refusal_of_an_answer_has_its_exit_code(lite: ServiceWorld, s
     assert (await shell.run("inbox", "answer", ABSENT_ID, "--decision", "accept")).code == 3
     away = await shell.run(
         "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
-    )  # nobody may listen on port 1
+    )  # nothing listens on port 1
     assert away.code == 7
 
 
 async def test_approve_and_reject_answer_each_named_prompt(lite: ServiceWorld, shell: Shell) -> None:
-    """A result for each; what fails does not stop the others, and is the exit code."""
+    """One result for each. A failure does not stop the others and sets the exit code."""
     first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
     words = ["inbox", "approve", first.prompt_id, second.prompt_id, ABSENT_ID, first.prompt_id]
@@ -264,7 +264,7 @@ async def test_approve_and_reject_answer_each_named_prompt(lite: ServiceWorld, s
 async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided(
     lite: ServiceWorld, shell: Shell
 ) -> None:
-    """`reject ID "too late"`: the reason is no second prompt."""
+    """`reject ID "too late"`: the reason is not taken as a second prompt."""
     prompt = await lite.create_prompt(confirm())
     done = await shell.run("inbox", "reject", prompt.prompt_id, "too late", "--yes")
     assert done.code == 2
@@ -290,7 +290,7 @@ async def test_answering_without_a_terminal_requires_yes_or_revision(
 
 
 async def test_inbox_next_answers_one_prompt_after_the_other(lite: ServiceWorld, shell: Shell) -> None:
-    """The most urgent first; others' claims are passed by; what is skipped is given back."""
+    """The most urgent prompt first, without those claimed by others. Skipped ones are released."""
     low = await lite.create_prompt(confirm("Low"))
     high = await lite.create_prompt(confirm("High", priority=9))
     taken = await lite.create_prompt(confirm("Taken", priority=99))
@@ -307,7 +307,7 @@ async def test_inbox_next_answers_one_prompt_after_the_other(lite: ServiceWorld,
 
 
 async def test_inbox_next_claims_while_the_person_reads(lite: ServiceWorld, shell: Shell) -> None:
-    """And gives it back when the input ends."""
+    """It releases the claim when the input ends."""
     prompt = await lite.create_prompt(confirm("Only"))
     running = await shell.start("inbox", "next")
     await running.result()

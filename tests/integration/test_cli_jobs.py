@@ -1,4 +1,4 @@
-"""`askback job …` against a real service, by exit code and output."""
+"""`askback job …` against a real service: exit codes and output."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def _fail(world: ServiceWorld, leased: workers.LeasedJob, code: str, messa
 
 
 async def test_job_start_takes_input_from_text_file_stdin_and_pairs(lite: ServiceWorld, shell: Shell) -> None:
-    """Inline, file, stdin and pairs give the same input; stdout is the id alone."""
+    """Inline, file, stdin and pairs give the same input. stdout has only the id."""
     (shell.home / "in.json").write_text('{"order": "A-17", "days": 41}')
     ways = [
         await shell.ok("job", "start", "refund", "--input", '{"order": "A-17", "days": 41}'),
@@ -84,7 +84,7 @@ async def test_job_wait_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell, 
 
 
 async def test_job_ls_filters_and_pages(lite: ServiceWorld, shell: Shell) -> None:
-    """Newest first; each filter narrows; a limit says that there is more."""
+    """Newest first; each filter narrows; with a limit the output says that there are more."""
     ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
 
@@ -130,7 +130,7 @@ async def test_job_show_prints_the_job_and_its_prompts(lite: ServiceWorld, shell
 
 
 async def test_job_cancel_and_retry_follow_the_state(lite: ServiceWorld, shell: Shell) -> None:
-    """A job that nobody holds ends at once, a held one is asked; only ended ones are retried."""
+    """Cancel ends a job without a holder and asks the holder of another. Only ended jobs are retried."""
     job_id = (await lite.create()).job_id
     assert (await shell.run("job", "retry", job_id)).code == 4
     assert (await shell.ok("job", "cancel", job_id, "--reason", "enough")).out == f"{job_id} is cancelled\n"
@@ -145,7 +145,7 @@ async def test_job_cancel_and_retry_follow_the_state(lite: ServiceWorld, shell: 
 
 
 async def test_job_watch_prints_every_event(lite: ServiceWorld, shell: Shell) -> None:
-    """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
+    """With --json the contract's events, otherwise one line each; after a seq only newer ones."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
@@ -191,7 +191,7 @@ async def test_job_watch_prints_every_event(lite: ServiceWorld, shell: Shell) ->
 
 
 async def test_job_watch_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell) -> None:
-    """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
+    """Exit code 5 for a failure and for a deletion; for a job without a worker the code of the answer."""
     leased = await lite.lease_new_job(max_attempts=1)
     await _fail(lite, leased, "Empty", "no money")
     failed = await shell.run("job", "watch", leased.job.job_id)
@@ -207,19 +207,19 @@ async def test_job_watch_exits_as_the_job_ends(lite: ServiceWorld, shell: Shell)
     assert (await shell.run("job", "watch", yes.job_id)).code == 0
     timed = confirm("Deploy?")
     timed.timeout.FromMilliseconds(100)
-    nobody = await lite.create_prompt(timed)
-    assert (await shell.run("job", "watch", nobody.job_id)).code == 6
+    expiring = await lite.create_prompt(timed)
+    assert (await shell.run("job", "watch", expiring.job_id)).code == 6
 
 
 async def test_each_kind_of_refusal_has_its_exit_code(lite: ServiceWorld, shell: Shell) -> None:
-    """2 usage, 3 not found, 7 no server; with --json the error is an object on stderr."""
+    """2 for usage, 3 for not found, 7 for no server. With --json the error is an object on stderr."""
     assert (await shell.run("job", "start", "t", "--input", "{")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "NaN")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "[1]", "a=b")).code == 2
     assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
     assert (await shell.run("job", "ls", "--label", "x")).code == 2
     assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
-    # Read when Python starts.
+    # Python reads this file when it starts.
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     unread = await asyncio.create_subprocess_exec(
         ASKBACK, "ask", "Größe?", env={**shell.environment, **ascii_only}, stderr=asyncio.subprocess.PIPE

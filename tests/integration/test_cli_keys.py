@@ -1,4 +1,4 @@
-"""Keys at a real terminal: what was typed, pasted or held down answers nothing that it was not meant for."""
+"""Keys at a real terminal: typed-ahead, pasted or held keys answer only the question that was shown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ AGAIN = "Press Enter to go on: "
 
 @pytest.fixture
 async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[InteractiveProcesses]:
-    """Terminals at `lite`."""
+    """Starts terminals for `lite`."""
     consoles = InteractiveProcesses(f"127.0.0.1:{lite.service.port}", tmp_path)
     yield consoles
     consoles.end()
@@ -29,7 +29,7 @@ async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[Interact
 def terminal(
     consoles: InteractiveProcesses, *words: str, rows: int = 0, **environment: str
 ) -> InteractiveProcess:
-    """`askback inbox` with these words, at a terminal."""
+    """Run `askback inbox` with these arguments at a terminal."""
     ana = consoles.start("ana", "inbox", *words, terminal=True, **environment)
     if rows:
         ana.resize(rows)
@@ -41,7 +41,7 @@ async def _open(lite: ServiceWorld, *asked: prompts.Prompt) -> list[bool]:
 
 
 async def _shows_a_key(ana: InteractiveProcess) -> None:
-    """Press a key until it is there: so it was not part of the burst before it."""
+    """Press a key until its effect is visible, so that it was not part of the previous burst."""
     there = len(ana.shown)
     while "z" not in ana.shown[there:]:
         ana.type("z")
@@ -51,7 +51,7 @@ async def _shows_a_key(ana: InteractiveProcess) -> None:
 async def test_one_burst_answers_one_question_at_most(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """Typed ahead, pasted with and without marks, or held down; then one key that was meant."""
+    """Keys typed ahead, pasted with and without brackets, or held down; then one deliberate key."""
     both = await lite.create_prompt(confirm("One?")), await lite.create_prompt(confirm("Two?"))
     ana = terminal(consoles, "approve", *(prompt.prompt_id for prompt in both))
     ana.type("y\r")  # before anything was drawn
@@ -60,12 +60,12 @@ async def test_one_burst_answers_one_question_at_most(
     for keys in ("y\ry\ry\r", f"{PASTE}y\ry\r{ENDS}", f"{PASTE}y{ENDS}", "yes\rplease do\r", "yyyyyy"):
         ana.type(keys)
         await _shows_a_key(ana)
-        await ana.enter("", "! type one of: ")  # nothing of the burst was an answer
+        await ana.enter("", "! type one of: ")  # no key of the burst was an answer
         await ana.wait_for("Confirm? [y/N] ")
     assert await _open(lite, *both) == [True, True]
     await ana.enter("y", "Approved: One?")
     await ana.wait_for("Confirm? [y/N] ")
-    await ana.enter(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
+    await ana.enter(f"{PASTE}y{ENDS}", "left as it is")  # only Enter counts
     assert await ana.wait_for_end() == 0
     assert await _open(lite, *both) == [False, True]
 
@@ -83,7 +83,7 @@ async def test_a_paste_stays_in_its_field(lite: ServiceWorld, consoles: Interact
     await ana.enter("", "Decide: ")
     await ana.enter("a", "Confirm? [y/N] ")
     ana.type(f"{PASTE}y\ry\r{ENDS}")
-    await ana.enter("", "Decide: ")  # the Enter alone: no
+    await ana.enter("", "Decide: ")  # Enter alone: no
     assert await _open(lite, prompt) == [True]
     await ana.enter("a", "Confirm? [y/N] ")
     await ana.enter("y", "Approved: Deploy?")
@@ -109,7 +109,7 @@ async def test_inbox_next_asks_again_after_an_unknown_key(
 
 
 async def test_inbox_next_moves_back_and_forth(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
-    """j and k move, / finds; what is left is given back, and what was typed is kept."""
+    """j and k move, / finds. Leaving a prompt releases its claim and keeps the typed text."""
     for title in ("First?", "Second?", "Third?"):
         await lite.create_prompt(confirm(title))
     ana = terminal(consoles, "next")
@@ -149,7 +149,7 @@ UP, CTRL_S = "\x1b[A", "\x13"
 async def test_text_is_edited_in_place_and_commands_are_recalled(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """In place, with its own line ends; what changed is shown; Up brings a command back, and no answer."""
+    """Edited in place with its line ends; the changes are shown. Up recalls commands, but no answers."""
     part = prompts.PromptPart(content_id="notes", title="Notes", text="one\ntwo\n", editable=True)
     first, second = [
         await lite.create_prompt(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
@@ -187,12 +187,12 @@ SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\
 
 
 async def test_a_long_text_is_shown_in_pages(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
-    """Approved after the last page, or after a second yes."""
+    """Approval needs the last page, or a second yes."""
     parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
     first, second = [await lite.create_prompt(confirm(f"{n}?", contents=parts)) for n in range(2)]
     ana = terminal(consoles, "approve", first.prompt_id, second.prompt_id, rows=40)
     await ana.wait_for("Enter: more, all: the rest, q: stop -- ")
-    for key in ("y", "a"):  # `a` approves elsewhere, and does nothing here
+    for key in ("y", "a"):  # `a` approves elsewhere, but does nothing here
         await ana.enter(key, "! type one of: more, b, back, all, q, quit")
         await ana.wait_for("q: stop -- ")
     assert "/important" not in ana.shown
@@ -201,7 +201,7 @@ async def test_a_long_text_is_shown_in_pages(lite: ServiceWorld, consoles: Inter
     await ana.enter("", "left as it is")
     await ana.wait_for("q: stop -- ")
     await ana.enter("", "q: stop -- ")
-    assert ana.shown.count("[confirm] 1?") == 2  # the title stands above each page
+    assert ana.shown.count("[confirm] 1?") == 2  # each page begins with the title
     await ana.enter("b", "q: stop -- ")
     await ana.enter("all", "rm -rf /important")
     await ana.wait_for("Confirm? [y/N] ")
@@ -211,7 +211,7 @@ async def test_a_long_text_is_shown_in_pages(lite: ServiceWorld, consoles: Inter
 
 
 async def test_a_console_tracks_what_was_shown(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
-    """`show` cut the text, so `approve` asks; a link is never shown."""
+    """`show` cut the text, so `approve` asks for a confirmation. A link always needs one."""
     long = await lite.create_prompt(confirm("Long?", body=SCRIPT * 30))
     link = await lite.create_prompt(
         confirm("Link?", contents=[prompts.PromptPart(content_id="r", url="https://x/r")])
@@ -259,7 +259,7 @@ async def test_typed_values_are_offered_after_an_amendment(
 async def test_changes_are_reported_while_a_question_is_open(
     lite: ServiceWorld, consoles: InteractiveProcesses
 ) -> None:
-    """How much time is left, who took it on, and the end; what was typed is written out."""
+    """The remaining time, a claim and the end of the prompt are reported. Then typed text is printed."""
     prompt = await lite.create_prompt(form("How many?", timeout=seconds(300)))
     ana = terminal(consoles, "answer", prompt.prompt_id)
     await ana.wait_for("Decide: ")
@@ -280,7 +280,7 @@ async def test_changes_are_reported_while_a_question_is_open(
 async def test_approve_yes_prints_the_prompt_with_every_output_option(
     lite: ServiceWorld, shell: Shell
 ) -> None:
-    """For programs as JSON, on stderr, where a script's log has it; stdout keeps the result alone."""
+    """For programs the prompt goes to stderr, for a script's log. stdout has only the result."""
     for option in ("--json", "--quiet"):
         prompt = await lite.create_prompt(confirm("Delete it all?"))
         done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id, option)
@@ -289,7 +289,7 @@ async def test_approve_yes_prints_the_prompt_with_every_output_option(
 
 
 async def test_approve_yes_prints_the_prompt_on_stderr(lite: ServiceWorld, shell: Shell) -> None:
-    """On stderr, so that the log of a script has it; the result stays alone on stdout."""
+    """The prompt goes to stderr, for the log of a script. stdout has only the result."""
     prompt = await lite.create_prompt(confirm("Drop the table?", body="All of it."))
     done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id)
     assert done.out == "Approved: Drop the table?\n"
@@ -327,7 +327,7 @@ async def test_a_job_that_is_being_cancelled_is_marked(lite: ServiceWorld, shell
 async def test_a_terminal_without_prompt_toolkit_is_refused_with_the_fix(
     lite: ServiceWorld, consoles: InteractiveProcesses, tmp_path: Path
 ) -> None:
-    """A plain reader could not tell a paste from an answer: the command that installs it is named."""
+    """Without it a paste cannot be told from an answer. The error names the command that installs it."""
     (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError('no', name='prompt_toolkit')")
     prompt = await lite.create_prompt(confirm("Deploy?"))
     for words in (["inbox", "approve", prompt.prompt_id], ["console"]):

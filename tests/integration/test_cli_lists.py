@@ -1,4 +1,4 @@
-"""What narrows, sorts and follows `inbox ls` and `job ls`, and what `job show` says of a cancel."""
+"""Filters, sorting and --watch of `inbox ls` and `job ls`, and how `job show` describes a cancel."""
 
 import json
 import re
@@ -61,7 +61,7 @@ async def test_lists_are_sorted_by_the_chosen_order(lite: ServiceWorld, shell: S
 
 
 async def test_job_ls_watch_prints_each_change_once(lite: ServiceWorld, shell: Shell) -> None:
-    """As a table and lines, as lines with tabs, and as JSON; each change once."""
+    """As a table, as lines with tabs, and as JSON. Each change is printed once."""
     first = await lite.create("refund")
     table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
     plain = await shell.start("job", "ls", "--watch")
@@ -82,7 +82,7 @@ async def test_job_ls_watch_prints_each_change_once(lite: ServiceWorld, shell: S
 
 
 async def test_job_ls_watch_follows_jobs_only_in_the_chosen_state(lite: ServiceWorld, shell: Shell) -> None:
-    """Others are not told of, and those that have ended are in the table if they were asked for."""
+    """Other jobs are not printed. Ended jobs are in the table only on request."""
     running = await shell.start("job", "ls", "--watch", "--state", "running")
     await running.wait_for_line("0 jobs", on="err")
     await lite.create("other")

@@ -1,4 +1,4 @@
-"""Start-up is a feature: help and completion load nothing that they do not need, and stay quick."""
+"""Start-up time: help and completion load nothing that they do not need, and stay quick."""
 
 import importlib.util
 import os
@@ -53,12 +53,12 @@ def tell():
 atexit.register(tell)
 sys.setprofile(count)
 """
-"""Counts the calls of Python and C functions: the same number in every run on one interpreter, whatever else
-the machine does. 1,000 of them take about 1 ms. Seconds are measured by `make install-figures`."""
+"""Counts the calls of Python and C functions: the same number in every run on one interpreter, whatever the
+load. 1,000 of them take about 1 ms. Seconds are measured by `make install-figures`."""
 
 
 def _run_and_count(code: str, words: list[str], environment: Mapping[str, str]) -> tuple[str, int, set[str]]:
-    """What a program writes, how many functions it calls until its end, and the packages that it loads."""
+    """Run a program; returns its output, the number of its function calls, and the packages that it loads."""
     command = [sys.executable, "-c", COUNT + code, *words]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
@@ -76,7 +76,7 @@ def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "most"),
+    ("what", "maximum"),
     [
         ("import", 2_000),
         ("--help", 65_000),
@@ -84,14 +84,14 @@ def test_a_command_loads_no_package_that_it_does_not_need(case: str) -> None:
         ("completion of a word", 75_000),
     ],
 )
-def test_start_up_calls_few_functions(what: str, most: int) -> None:
+def test_start_up_calls_few_functions(what: str, maximum: int) -> None:
     """Below the budgets (200 ms for `import askback`, 100 ms for help and completion), so that creep is seen
     before it hurts."""
     code = "import askback" if what == "import" else SCRIPT
     words, environment = QUICK.get(what, ([], {}))
-    _run_and_count(code, words, environment)  # compiles what was never imported
+    _run_and_count(code, words, environment)  # compiles modules that were never imported
     _, calls, _ = _run_and_count(code, words, environment)
-    assert calls < most
+    assert calls < maximum
 
 
 def test_completion_offers_commands_options_and_choices() -> None:

@@ -1,4 +1,4 @@
-"""What a person sees at a terminal: the bar that turns to the human, colours, and no harm from others."""
+"""What a person sees at a terminal: the progress bar, colours, and no effect of hostile text."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\
 
 
 class Terminal:
-    """`askback` on a terminal of its own."""
+    """Runs `askback` on a pseudo-terminal."""
 
     def __init__(self, shell: Shell, *command: str, **environment: str) -> None:
         self.seen = ""
@@ -44,7 +44,7 @@ class Terminal:
     def _read(self) -> None:
         try:
             data = os.read(self._ours, 65536)
-        except OSError:  # how Linux says that the other side is gone
+        except OSError:  # Linux reports a closed other side like this
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._ours)
@@ -61,16 +61,16 @@ class Terminal:
                 await self._changed.wait()
 
     async def shows(self, words: str) -> None:
-        """Wait until it has shown these words."""
+        """Wait until it has printed this text."""
         await self._until(lambda: words in self.seen)
 
     async def wait_for_end(self) -> int:
-        """Wait for its end, and for all it has shown; the exit code."""
+        """Wait for its end and for all output; returns the exit code."""
         await self._until(lambda: self._gone)
         return self._process.wait(WITHIN)
 
     def end(self) -> None:
-        """Kill it if it runs."""
+        """Kill the process if it still runs."""
         asyncio.get_running_loop().remove_reader(self._ours)
         self._process.kill()
         self._process.wait()
@@ -79,7 +79,7 @@ class Terminal:
 
 @pytest.fixture
 async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
-    """Opens terminals, and closes them."""
+    """Opens terminals and closes them."""
     opened: list[Terminal] = []
 
     def open_one(*command: str, **environment: str) -> Terminal:
@@ -94,7 +94,7 @@ async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
 async def test_the_progress_bar_shows_that_a_person_is_waited_for(
     lite: ServiceWorld, terminal: Callable[..., Terminal]
 ) -> None:
-    """Progress, then yellow words with the title while people are waited for, then progress again."""
+    """Progress, then yellow text with the title while it waits for people, then progress again."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     screen = terminal("job", "watch", job_id)
@@ -121,7 +121,7 @@ async def test_the_progress_bar_shows_that_a_person_is_waited_for(
 async def test_no_color_and_dumb_terminals_get_plain_text(
     lite: ServiceWorld, terminal: Callable[..., Terminal]
 ) -> None:
-    """NO_COLOR takes the colours and leaves the words; TERM=dumb takes the drawing too."""
+    """NO_COLOR removes colours but not the text. TERM=dumb also removes cursor movements."""
     await lite.create("refund")
     coloured = terminal("doctor")
     assert await coloured.wait_for_end() == 0
@@ -137,7 +137,7 @@ async def test_no_color_and_dumb_terminals_get_plain_text(
 
 
 def _acts(text: str) -> str:
-    """What in a terminal's output is not one of our own colours, moves and line ends."""
+    """The control characters in a terminal's output other than our colours, movements and line ends."""
     rest = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
     return "".join(f"<{ord(c):x}>" if ACTS.match(c) else c for c in rest) if ACTS.search(rest) else ""
 
@@ -145,7 +145,7 @@ def _acts(text: str) -> str:
 async def test_hostile_text_cannot_control_the_terminal(
     lite: ServiceWorld, shell: Shell, terminal: Callable[..., Terminal]
 ) -> None:
-    """In every command, on a terminal and off it, as text and as JSON."""
+    """For every command, with and without a terminal, as text and as JSON."""
     leased = await lite.lease_new_job(
         "evil", input_json=json.dumps({"a": EVIL}), labels={"x": "y\u202e"}, max_attempts=1
     )
@@ -183,7 +183,7 @@ async def test_hostile_text_cannot_control_the_terminal(
 
 
 async def test_hostile_answers_cannot_control_the_terminal(lite: ServiceWorld, shell: Shell) -> None:
-    """What `askback ask` prints goes into scripts and onto terminals."""
+    """The output of `askback ask` is read by scripts and shown on terminals."""
     asking = await shell.start("ask", "Why?", "--kind", "clarify")
     await asking.wait_for_line("asked ", on="err")
     [prompt] = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts

@@ -1,4 +1,4 @@
-"""whoami, claim and release, update and delete; what `ask` prints, and what a job that waits says."""
+"""whoami, claim, release, update, delete; the output of `ask`, and of a command that waits for a job."""
 
 import asyncio
 import hashlib
@@ -50,7 +50,7 @@ async def test_whoami_prints_the_principal(lite: ServiceWorld, shell: Shell) -> 
     assert (found["subject"], found["roles"]) == ("ana", ["client", "console", "worker"])
     record = dict(line.split("\t") for line in (await shell.ok("whoami", "-o", "tsv")).out.splitlines())
     assert (record["subject"], json.loads(record["roles"])) == (found["subject"], found["roles"])
-    # On this machine, the login name is who one is.
+    # On this machine, the login name is the user.
     assert (await shell.ok("whoami", "--json", ASKBACK_USER="", USER="eve")).json["subject"] == "eve"
 
 
@@ -68,7 +68,7 @@ async def test_a_new_token_is_accepted_at_once_and_refused_when_revoked(
         token = (await shell.ok("token", "add", "ana", *words)).out.strip()
 
         async def wait_for_code(code: int) -> None:
-            """Wait until the server has read the file again, as it does once a second."""
+            """Wait until the server has read the file again, which it does once a second."""
             async with asyncio.timeout(30):
                 while (await shell.run("whoami", ASKBACK_TOKEN=token)).code != code:
                     pass
@@ -80,8 +80,8 @@ async def test_a_new_token_is_accepted_at_once_and_refused_when_revoked(
         assert "expireTime" in found
         await shell.ok("token", "revoke", "ana")
         await wait_for_code(8)
-        nobody = await shell.run("whoami")
-        assert (nobody.code, "send a token" in nobody.err) == (8, True)
+        without_token = await shell.run("whoami")
+        assert (without_token.code, "send a token" in without_token.err) == (8, True)
 
 
 async def test_inbox_claim_and_release_hold_a_prompt(lite: ServiceWorld, shell: Shell) -> None:
@@ -132,7 +132,7 @@ async def test_job_update_changes_only_the_named_fields(lite: ServiceWorld, shel
 
 
 async def test_job_update_keeps_labels_set_by_another_caller(lite: ServiceWorld) -> None:
-    """Labels are replaced whole: one that was set between the read and the write stays."""
+    """Labels are replaced as a whole. One that was set between the read and the write must stay."""
     job = await lite.create("refund", labels={"a": "1"})
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client, Client(server) as other:
@@ -165,7 +165,7 @@ async def test_job_delete_confirms_and_accepts_only_ended_jobs(lite: ServiceWorl
 
 
 async def test_ask_prints_commands_that_answer(lite: ServiceWorld, shell: Shell) -> None:
-    """With the server that the asker has from its environment, and for one who may answer."""
+    """The commands name the asker's server from its environment, and a user who may answer."""
     asking = await shell.start("ask", "Sure?", "--to", "group:ops", "--user", "eve")
     printed = await asking.wait_for_line("to answer: ", on="err")
     command = shlex.split(printed.partition("to answer: ")[2])
@@ -228,7 +228,7 @@ async def test_ask_refuses_a_default_that_does_not_fit(
 
 
 async def test_repeated_labels_are_alternatives(lite: ServiceWorld, shell: Shell) -> None:
-    """Values of one label: OR. Labels of different names: AND. Of jobs and of prompts."""
+    """Values of one label are combined by OR, different labels by AND; for jobs and for prompts."""
     for number, labels in enumerate(({"set": "odd", "p": "1"}, {"set": "long"}, {"set": "even"})):
         await lite.create(f"t{number}", labels=labels, prompt=confirm(labels=labels))
     odd_or_long = ("--label", "set=odd", "--label", "set=long")
@@ -246,8 +246,8 @@ async def test_repeated_labels_are_alternatives(lite: ServiceWorld, shell: Shell
 async def test_job_start_says_what_a_job_is_waiting_for(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For a worker, for its time or for people, after a while; not where it is done before."""
-    monkeypatch.setattr(start_module, "QUIET", 0.05)
+    """After a while it names a worker, a time or people as the reason. A job that ends before prints none."""
+    monkeypatch.setattr(start_module, "QUIET_SECONDS", 0.05)
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client:
         session = CommandContext(client, Output(), Connection(server))
@@ -278,8 +278,8 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: ServiceWor
 
 
 async def test_the_server_is_named_while_a_call_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once for a call, with the newest error; not for one that is answered."""
-    monkeypatch.setattr("askback._wire.calls.SILENCE", 0.05)
+    """Once per call, with the newest error, and not for a call that is answered."""
+    monkeypatch.setattr("askback._wire.calls.NOTICE_SECONDS", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Converse: how a conversation begins and ends, and what its frames may be."""
+"""Converse: how a stream begins and ends, and which frames it accepts."""
 
 import asyncio
 from typing import Any
@@ -112,7 +112,7 @@ async def test_a_frame_with_ref_0_is_executed_without_a_reply(world: ServiceWorl
 async def test_many_frames_in_one_message_are_all_replied_to(lite: ServiceWorld) -> None:
     made = [await lite.create_prompt() for _ in range(10)]
     console = lite.console()
-    # The hello and what follows it may come in one message too.
+    # The hello may share a message with the frames that follow it.
     answers = [frame(100 + i, answer_prompt=answer(p, f"a{i}")) for i, p in enumerate(made)]
     await console.send(HELLO, *answers)
     await console.expect("welcome")
@@ -138,7 +138,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: ServiceWor
         if got.WhichOneof("body") == "error":
             found = frame_refusal(got.error)
             check(found, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit="in_flight", value="64")
-            assert got.error.HasField("retry_delay")  # it passes with the next reply
+            assert got.error.HasField("retry_delay")  # after the next reply it is accepted
             too_many.add(got.ref)
         else:
             done.add(got.ref)
@@ -267,7 +267,7 @@ async def test_heartbeats_are_sent_with_a_token(lite_url: str) -> None:
         await console.snapshot()
         assert await console.token()
         assert all(beat.HasField("time") for beat in console.heartbeats)
-        # One of the client's wants no reply, and does no harm.
+        # A heartbeat of the client gets no reply and does no harm.
         await console.send(frame(3, heartbeat=pb.ConverseHeartbeat()))
         await console.nothing_more()
 
@@ -286,6 +286,6 @@ async def test_drain_sends_go_away_and_accepts_last_answers(lite_url: str) -> No
         assert result.status == prompts.ANSWER_STATUS_ACCEPTED
         await console.send(frame(0, goodbye=pb.ConverseGoodbye()))
         assert await console.wait_for_end() is None
-        async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
+        async with asyncio.timeout(SOON / 2):  # the drain does not wait for a console that has left
             await stop
         world.mark_stopped()

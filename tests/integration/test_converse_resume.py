@@ -1,4 +1,4 @@
-"""Converse: going on from a token, or starting afresh after a reset. Never silent loss."""
+"""Converse: resuming by token, or a new snapshot after a reset. No change is lost silently."""
 
 from collections.abc import AsyncIterator
 
@@ -20,14 +20,14 @@ from tests.support.streams import Console
 
 @pytest.fixture
 async def beating(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """Consoles get a heartbeat, and with it a token, all the time."""
+    """A service that sends consoles many heartbeats, each with a token."""
     async with serving(migrated_db_url, heartbeat=0.1) as running:
         running.service.replica.feed._poll = 0.02
         yield running
 
 
 async def leave(world: ServiceWorld, console: Console) -> str:
-    """Break off with the newest token."""
+    """Disconnect; returns the newest token."""
     await console.nothing_more()
     await world.catch_up()
     token = await console.token()
@@ -80,7 +80,7 @@ async def test_resuming_by_token_sends_exactly_the_changes(beating: ServiceWorld
     assert set(closed) <= {answered.prompt_id, short.prompt_id}
     assert removed == {away.prompt_id}
     assert event.caught_up.open_prompts == 4
-    # What did not change was not sent again, but its end is.
+    # The unchanged prompt was not sent again, but its end is.
     await world.hitl.AnswerPrompt(answer(same, "at last"))
     assert (await again.event("closed")).answer_id == "at last"
     await again.nothing_more()
@@ -103,7 +103,7 @@ async def test_the_end_of_an_unchanged_prompt_reaches_a_resumed_view(beating: Se
 
 
 async def test_a_deletion_resets_a_resumed_view(beating: ServiceWorld) -> None:
-    """So the console starts afresh: what it shows must not stand for ever."""
+    """The audience of deleted prompts is unknown. Without a reset the console would keep showing them."""
     world = beating
     prompt, stays = await world.create_prompt(confirm("gone")), await world.create_prompt(confirm("stays"))
     console = world.console()
@@ -127,12 +127,12 @@ async def test_a_token_does_not_skip_prompts_that_were_not_shown(beating: Servic
     console = world.console()
     await console.hello(credit=1)
     await console.event("upserted")
-    # The rest waits for credit: no position may be named yet.
+    # The rest waits for credit, so no token may be sent yet.
     assert await console.token() == ""
     await console.credit(10)
     await console.snapshot()
     await console.aclose()
-    # And later ones that wait hold the token back too.
+    # Later prompts that wait also hold the token back.
     slow = world.console()
     await slow.hello(credit=3)
     await slow.snapshot()
@@ -193,7 +193,7 @@ async def test_an_unusable_token_gives_a_reset_and_a_snapshot(
 
             monkeypatch.setattr(replica.log, "tail", tail)
         case "ahead":
-            # Of a database that has lost its last commits: the event that the token names is not there.
+            # The token of a database that has lost its last commits: the event that it names does not exist.
             ahead = Position(replica.feed.position.xid, replica.feed.position.id + 1_000)
             token = replica.tokens.make(ahead, digest_view(PromptFilter("default", Principal("ada"))))
     again = lite.console(caller)
@@ -214,7 +214,7 @@ async def test_too_many_changes_are_replaced_by_a_snapshot(
     token = (await console.snapshot())[1].resume_token
     await console.aclose()
     made = [await lite.create_prompt(confirm(f"{i}")) for i in range(3)]
-    monkeypatch.setattr(missed, "CATCH_UP", 1)
+    monkeypatch.setattr(missed, "MAX_MISSED_EVENTS", 1)
     again = lite.console()
     await again.hello(resume_token=token)
     await again.event("reset_view")

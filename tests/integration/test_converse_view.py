@@ -1,4 +1,4 @@
-"""Converse and WatchPrompts: what a console is shown, in which order, within its credit."""
+"""Converse and WatchPrompts: which prompts a console receives, in which order, within its credit."""
 
 import asyncio
 from typing import Any
@@ -57,7 +57,7 @@ async def test_live_changes_follow_the_snapshot(world: ServiceWorld) -> None:
     assert (closed.prompt_id, closed.job_id, closed.answer_id) == (first.prompt_id, lease.job.job_id, "won")
     assert closed.version > fourth.version
     assert closed.resolution.answer.comment == "why"
-    # What is not for this view never comes.
+    # Prompts outside this view are never sent.
     await world.ask(lease, "other", confirm("other", labels={"team": "b"}))
     await console.nothing_more()
 
@@ -103,11 +103,11 @@ async def test_credit_limits_prompts_but_not_replies(world: ServiceWorld) -> Non
     await console.hello(credit=2)
     for prompt in made[:2]:
         assert (await console.event("upserted")).prompt == prompt
-    await console.nothing_more()  # a reply came: it needs no credit
+    await console.nothing_more()  # the reply arrived: it needs no credit
     await console.credit(1)
     assert (await console.event("upserted")).prompt == made[2]
     await console.nothing_more()
-    # Closings need none either.
+    # Closings need no credit either.
     await world.hitl.AnswerPrompt(answer(made[0]))
     assert (await console.event("closed")).prompt_id == made[0].prompt_id
     await console.nothing_more()
@@ -122,7 +122,7 @@ async def test_a_slow_console_sees_current_and_no_closed_prompts(world: ServiceW
     lease = await world.lease_new_job()
     shown = await world.ask(lease, "shown", confirm("shown"))
     await console.event("upserted")
-    # No credit is left: what happens now is folded.
+    # Without credit, later changes are merged.
     closed = await world.ask(lease, "closed", confirm("closed", priority=9))
     await world.amend(lease, "shown", "shown again", priority=1)
     await world.ask(lease, "late", confirm("v1"))
@@ -193,7 +193,7 @@ async def test_every_answer_status_is_a_reply_on_the_stream(world: ServiceWorld)
     stale = (await console.ask(answer_prompt=answer(old, "stale"))).result
     assert stale.status == prompts.ANSWER_STATUS_STALE
     assert stale.prompt.content.title == "two"
-    # Refused answers are counted, and so the prompt has a new version.
+    # A refused answer is counted, so the prompt has a new version.
     assert (await console.event("upserted")).prompt.submissions == 1
     invalid = (await console.ask(answer_prompt=answer(new, "invalid", prompts.DECISION_REVISE))).result
     assert invalid.status == prompts.ANSWER_STATUS_INVALID
@@ -228,7 +228,7 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: ServiceWorld) -> None:
 
 
 async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
-    # In all more than the 4 MiB that clients take.
+    # Together more than the 4 MiB that clients accept.
     for _ in range(12):
         await lite.create_prompt(confirm("big", body="x" * 400_000))
     console = lite.console()
@@ -238,7 +238,7 @@ async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
     assert console.messages > 4
 
 
-# WatchPrompts: the same without the way back.
+# WatchPrompts: the same view without requests.
 
 
 class Watch:

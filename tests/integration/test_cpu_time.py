@@ -1,4 +1,4 @@
-"""The processor time that a run of the tests prints at its end."""
+"""The CPU time that a test run prints at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_rests():
 def test_child_processes_are_in_the_sum(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, processes: str
 ) -> None:
-    """And the test that started them is named."""
+    """The test that started them is named."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(BURNS)
     plugins = ["-p", "xdist", "-p", "tests.support.cpu_time", "-p", "no:askback"]

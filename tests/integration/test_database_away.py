@@ -1,5 +1,6 @@
-"""The database's connections are killed, all taken, or refused: calls wait or are told UNAVAILABLE, the
-service heals by itself, and what was acknowledged is there."""
+"""Database connections are killed, exhausted or refused: calls wait or fail with UNAVAILABLE, the service
+recovers, and acknowledged writes are present.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
-"""Each kind of connection, by its application_name."""
+"""Each kind of connection by its application_name."""
 
 
 PACE = 0.05
@@ -36,9 +37,9 @@ PACE = 0.05
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.02)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
-    monkeypatch.setattr(postgres_wakeups, "TEST", 0.2)
+    monkeypatch.setattr(postgres_wakeups, "TEST_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -48,19 +49,19 @@ def url(pg_url: str) -> str:
 
 @dataclass
 class Load:
-    """Prompts asked and answered by unary calls, each repeated with the same ids until it is taken."""
+    """Asks and answers prompts by unary calls, and retries each with the same ids until it is accepted."""
 
     world: ServiceWorld
     asked: dict[str, str] = field(default_factory=dict)
-    """By request id, the prompt."""
+    """Prompt by request id."""
     answered: dict[str, str] = field(default_factory=dict)
-    """By prompt, the answer's id."""
+    """Answer id by prompt."""
     codes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     stopped: bool = False
 
     async def lane(self, number: int) -> None:
-        """Ask, answer, read, and so on."""
+        """Ask, answer and read in a loop."""
         turn = 0
         while not self.stopped:
             turn += 1
@@ -75,7 +76,7 @@ class Load:
             await asyncio.sleep(PACE)
 
     async def retry_until_ok(self, method: Callable[[Any], Any], request: Any) -> Any:
-        """Call until it is OK. Every refusal must be one that says: come again."""
+        """Retry a call until it is OK. Every refusal must be retryable."""
         while True:
             try:
                 reply = await method(request)
@@ -90,14 +91,14 @@ class Load:
                 return reply
 
     async def goes_on(self, more: int) -> None:
-        """Wait until so many more were answered."""
+        """Wait until this number of further prompts is answered."""
         done = len(self.answered)
         async with asyncio.timeout(6 * SOON):
             while len(self.answered) < done + more:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def check(self) -> None:
-        """What was acknowledged is there, once."""
+        """Every acknowledged write is present once."""
         assert not self.wrong, self.wrong[:5]
         assert len(set(self.asked.values())) == len(self.asked)
         for prompt_id, answer_id in self.answered.items():
@@ -111,7 +112,7 @@ def _strong(job_id: str) -> jobs.GetJobRequest:
 
 @pytest.fixture
 async def load(url: str) -> AsyncIterator[Load]:
-    """A service under load; at the end it must be well."""
+    """A service under load. At the end it must be healthy."""
     async with serving(url, heartbeat=0.5, lease_ttl=60.0, sweep_interval=0.5) as world:
         load = Load(world)
         lanes = [asyncio.create_task(load.lane(n)) for n in range(4)]
@@ -140,7 +141,7 @@ async def admin(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def kill(admin: asyncpg.Connection, *names: str) -> int:
-    """End the connections of these kinds; how many there were."""
+    """End the connections of these kinds; returns their number."""
     found = await admin.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = ANY($1) AND datname = current_database()",
@@ -153,7 +154,7 @@ async def kill(admin: asyncpg.Connection, *names: str) -> int:
 async def test_the_service_recovers_from_killed_connections_of_each_kind(
     load: Load, admin: asyncpg.Connection, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a worker and a console that stay connected all the time."""
+    """With a worker and a console that stay connected."""
     worker, console = load.world.worker(), load.world.console()
     await worker.hello("w")
     await console.hello(filter=hitl.PromptFilter(kinds=["preview"]))
@@ -164,7 +165,7 @@ async def test_the_service_recovers_from_killed_connections_of_each_kind(
                 await load.world.service.replica.keeper.reap()
                 await asyncio.sleep(0.01)
         await load.goes_on(5)
-    # The worker's session was kept through all of it, and the console is told what happens.
+    # The worker's session survived, and the console receives changes.
     job = await load.world.create("w")
     assert (await worker.next_job()).job.job_id == job.job_id
     shown = await load.world.create_prompt(confirm(kind="preview"), job_type="p")
@@ -190,18 +191,18 @@ async def test_the_service_waits_while_the_database_is_read_only(
     postgres: PostgresServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As a primary that has been made a standby: reads go on, writes are told to come again."""
+    """Like a primary that became a standby: reads succeed, writes get a retryable error."""
     name = url.rpartition("/")[2]
     postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await kill(admin, *KINDS)
     await until(lambda: load.codes["UNAVAILABLE"] > 20)
     assert not load.wrong, load.wrong[:3]
-    # A worker's session is written by another road.
+    # A worker's session is written by another code path.
     assert await outcome(load.world.lease("w", wait=0)) == "UNAVAILABLE"
     with pytest.raises(StorageUnavailable):
         await load.world.service.replica.keeper.reap()
     postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-    # The connections that were told so are not used again: they would say it for ever.
+    # Connections that reported read-only are discarded, because they would keep reporting it.
     await load.retry_until_ok(load.world.jobs.CreateJob, jobs.CreateJobRequest(job_type="w"))
     request = workers.LeaseJobsRequest(worker_id="w", job_types=["w"])
     assert (await load.retry_until_ok(load.world.workers.LeaseJobs, request)).jobs
@@ -214,13 +215,13 @@ async def test_the_service_waits_while_the_database_is_read_only(
 async def test_calls_are_refused_while_the_pool_is_exhausted(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_pools, "CONNECT", 0.5)
+    monkeypatch.setattr(postgres_pools, "CONNECT_TIMEOUT", 0.5)
     async with serving(url) as world, AsyncExitStack() as taken:
         job = await world.create()
         database = world.service._database
         assert database is not None
         assert isinstance(database._dialect, Postgres)
-        for _ in range(2 * postgres_pools.POOL):
+        for _ in range(2 * postgres_pools.POOL_SIZE):
             await taken.enter_async_context(database._dialect.reads.connect())
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.job(job.job_id)
@@ -235,7 +236,7 @@ async def test_calls_are_refused_while_the_pool_is_exhausted(
 async def test_calls_are_refused_while_the_database_refuses_connections(
     url: str, postgres: PostgresServer
 ) -> None:
-    """Whatever the reason: who cannot connect has not been wrong."""
+    """For any reason of the refusal: a failed connection is not the caller's fault."""
     name = url.rpartition("/")[2]
     async with serving(url) as world:
         job = await world.create()

@@ -69,7 +69,7 @@ async def test_a_deadline_runs_its_final_action_once_and_not_early(world: Servic
     if final == "expire":
         assert ended.state == prompts.PROMPT_STATE_EXPIRED
         assert not ended.resolution.HasField("answer")
-    # A late answer is recorded, and resolves nothing.
+    # A late answer is recorded and resolves nothing.
     await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
     assert (await world.prompt(prompt.prompt_id)).resolution == ended.resolution
     events = [
@@ -106,7 +106,7 @@ async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: Ser
     withdrawn = await world.create_prompt()
     await world.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=withdrawn.prompt_id))
     assert (await world.job(withdrawn.job_id)).state == CANCELLED
-    # Nobody can lease it.
+    # It cannot be leased.
     assert not (await world.lease(wait=0)).jobs
 
 

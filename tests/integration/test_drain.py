@@ -1,4 +1,4 @@
-"""A replica that shuts down sees its streams off: a few at a time, in order, and no longer than it takes."""
+"""A replica that shuts down asks its streams to move, a few at a time and in order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.service import serving
 from tests.support.streams import EOF
 
 LONG = 600.0
-"""A grace that no test waits for."""
+"""A grace longer than any test."""
 
 
 @dataclass(eq=False)
 class Stream:
-    """Leaves when it is asked, unless it is stubborn."""
+    """A stream that leaves when asked, unless it is stubborn."""
 
     crowd: set[Any]
     stubborn: bool = False
@@ -37,7 +37,7 @@ class Stream:
 
     def go_away(self, reason: str, after: float) -> None:
         assert reason
-        assert 0 < after <= LONG + drain.PACE
+        assert 0 < after <= LONG + drain.STREAMS_PER_SECOND
         self.told.append(asyncio.get_running_loop().time())
         if not self.stubborn:
             self.crowd.discard(self)
@@ -77,7 +77,7 @@ async def test_drain_of_few_streams_asks_all_at_once() -> None:
 async def test_drain_ends_idle_streams_of_clients_that_cannot_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(drain, "MOVE", 0.1)
+    monkeypatch.setattr(drain, "MOVE_SECONDS", 0.1)
     crowd, [idle, busy] = crowd_of(2, stubborn=True)
     busy.busy = True
     seeing = asyncio.create_task(drain_streams(crowd, 0, LONG))
@@ -102,7 +102,7 @@ async def test_drain_stops_waiting_after_its_grace() -> None:
 
 
 async def end_of(call: Any) -> grpc.aio.AioRpcError:
-    """Read to the end, which must be a status that is not OK."""
+    """Read to the end, which must be a status other than OK."""
     try:
         while await call.read() is not EOF:
             pass
@@ -120,8 +120,8 @@ def draining(error: grpc.aio.AioRpcError) -> None:
 async def test_streams_of_all_kinds_end_in_order_before_the_grace(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Watches at once, with where they are; streams when their clients have had time to move."""
-    monkeypatch.setattr(drain, "MOVE", 0.3)
+    """Watches end at once with their position, streams after their clients have had time to move."""
+    monkeypatch.setattr(drain, "MOVE_SECONDS", 0.3)
     async with serving(migrated_db_url, drain_grace=LONG) as world:
         job, prompt = await world.create("other"), await world.create_prompt(confirm())
         health: Any = health_pb2_grpc.HealthStub(world.channel)
@@ -146,7 +146,7 @@ async def test_streams_of_all_kinds_end_in_order_before_the_grace(
             draining(await end_of(call))
         for stream in (console, worker):
             assert (await stream.expect("go_away")).reason
-        # What is still said on the old stream is still done.
+        # Frames on the old stream are still executed.
         reply = await console.ask(answer_prompt=answer(prompt, "at the door"))
         assert reply.result.status == 1
         for stream in (console, worker):
@@ -158,7 +158,7 @@ async def test_streams_of_all_kinds_end_in_order_before_the_grace(
         world.mark_stopped()
         session = worker.session_id, worker.secret
     async with serving(migrated_db_url) as world:
-        # The session is there for its worker, and so is its job, under the same token.
+        # The worker's session still exists, and its job has the same token.
         again = world.worker()
         mine = [workers.WorkHeldJob(job_id=held.job_id, token=1)]
         welcome = await again.hello(session_id=session[0], session_secret=session[1], held_jobs=mine)

@@ -1,5 +1,6 @@
-"""A stream that has ended keeps no memory: all that it held is freed without the garbage collector, which
-looks at everything so rarely that a flood of streams would fill the memory first."""
+"""The memory of an ended stream is freed without the garbage collector, which runs so rarely that a flood of
+streams would fill the memory first.
+"""
 
 import gc
 from collections import Counter
@@ -38,7 +39,7 @@ HELD = (
     Watch,
     WorkSession,
 )
-"""What streams consist of."""
+"""Classes of the objects that make up a stream."""
 EVE = (("askback-user", "eve"),)
 
 
@@ -48,16 +49,16 @@ def _live_objects() -> list[str]:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Only reference counts free memory."""
+    """Disable the garbage collector, so that only reference counts free memory."""
     gc.collect()
-    gc.freeze()  # `_held` looks at what the test makes, not at all modules
+    gc.freeze()  # `_live_objects` then sees only objects of this test, not those of all modules
     gc.disable()
     yield
     gc.enable()
 
 
 async def _open(channel: grpc.aio.Channel, kind: str, job_id: str) -> Any:
-    """A stream of this kind that has been served something."""
+    """A stream of this kind that has received something."""
     if kind == "Converse":
         hello = hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())
         wrong = hitl.ConverseClientFrame(ref=2, answer_prompt=hitl.AnswerPromptRequest(prompt_id="x"))
@@ -88,7 +89,7 @@ async def _read_to_the_end(call: Any) -> None:
 async def test_an_ended_stream_is_freed_without_the_garbage_collector(
     lite: ServiceWorld, no_collector: None
 ) -> None:
-    """However a stream ends: by its client, with its connection, or by the server."""
+    """For each way in which a stream ends: by its client, with its connection, or by the server."""
     created = await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
     await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))
     streams = lite.service._server.calls.streams  # type: ignore[union-attr]

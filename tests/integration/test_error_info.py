@@ -1,5 +1,4 @@
-"""Every status that the service makes carries exactly one ErrorInfo of ours: clients take all others for the
-network's."""
+"""Every status of the service has exactly one ErrorInfo of ours. Others count as network errors."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ CALLERS = {
 
 @pytest.fixture
 async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service that wants tokens: `admin` and `console`."""
+    """A service with authentication: the tokens are `admin` and `console`."""
     entries = [
         f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
         f'roles = ["{name}"]\nnamespaces = ["default"]\n'
@@ -48,7 +47,7 @@ async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[Serv
 
 
 async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: Any) -> Refusal | None:
-    """How a call with an empty request is refused; None if it is not. Streams end with their requests."""
+    """The refusal of a call with an empty request, or None. Streams end after their requests."""
     request = message_factory.GetMessageClass(method.input_type)()
     read = message_factory.GetMessageClass(method.output_type).FromString
 
@@ -114,7 +113,7 @@ async def test_a_health_check_of_an_unknown_service_has_our_error_info(
 
 
 async def test_calls_and_watches_refused_by_a_drain_have_our_error_info(lite_url: str) -> None:
-    """A watch that is dismissed, too: its client goes on elsewhere."""
+    """This includes a watch that the drain ends: its client resumes at another replica."""
     async with serving(lite_url) as world:
         job = await world.create()
         watch = world.jobs.WatchJob(jobs.WatchJobRequest(job_id=job.job_id, after_seq=job.version))
@@ -127,8 +126,8 @@ async def test_calls_and_watches_refused_by_a_drain_have_our_error_info(lite_url
 
 
 async def test_quiet_watches_send_periodic_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each after the same time; the ones of WatchJob are empty."""
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    """All after the same interval. Those of WatchJob are empty."""
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     async with serving(lite_url, heartbeat=0.1) as world:
         job = await world.create()
         watches = [

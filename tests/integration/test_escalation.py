@@ -45,7 +45,7 @@ async def test_an_adding_step_shows_the_prompt_to_more_people(world: ServiceWorl
     filter = hpb.PromptFilter(groups=["leads"])
     [listed] = (await lea.hitl.ListPrompts(hpb.ListPromptsRequest(filter=filter))).prompts
     assert listed == now
-    # What sam had on the screen before the step is what he answers.
+    # Sam answers the revision that he saw before the step.
     result = await sam.hitl.AnswerPrompt(answer(shown))
     assert result.result.status == prompts.ANSWER_STATUS_ACCEPTED
     closed = await leads.event("closed")

@@ -1,4 +1,4 @@
-"""The log's line for each business event: who did what to which job or prompt, and never what they wrote."""
+"""The log line of each business event: actor, action and object, without any content."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from tests.support.requests import (
 from tests.support.service import ServiceWorld
 
 SECRET = "zq-private"
-"""In every text that a person or a program wrote; no line may hold it."""
+"""Part of every text written by a person or a program. No line may contain it."""
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_a_disabled_log_formats_no_lines(lite: ServiceWorld, caplog: Any) 
 async def test_a_disconnecting_client_logs_no_line(
     lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its connection watched the server's health, and can only cancel that."""
+    """Its connection watched the health service, and can only cancel that."""
     caplog.set_level(logging.DEBUG, logger="askback.server.calls")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{lite.service.port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=SOON)

@@ -1,4 +1,4 @@
-"""Numbers keep every digit on their whole way: client, server, database, worker, person, and back."""
+"""Numbers keep every digit from client over server, database and worker to a person, and back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_numbers_keep_every_digit_from_client_to_worker_and_back(world: Se
         result = await run.result()
         assert result == {"stepped": PLAIN, "told": [Decimal(LONG), Decimal(PRICE), BIG, HUGE]}
         job = await run.job()
-        # The server has the very text, the zero of 12.50 included.
+        # The server stores the exact text, including the zero of 12.50.
         assert LONG in job.proto.result_json
         assert job.proto.input_json.count("12.50") == 2
         answered = await client.prompt(prompt.prompt_id)
@@ -69,7 +69,7 @@ async def test_numbers_keep_every_digit_from_client_to_worker_and_back(world: Se
 
 
 async def test_the_command_line_prints_every_digit(lite: ServiceWorld, shell: Shell) -> None:
-    """What was typed, in every output for people and for programs."""
+    """The typed number in every output for people and for programs."""
     target = f"127.0.0.1:{lite.service.port}"
     form = {"type": "object", "properties": {"cost": {"type": "number"}}}
     async with Client(target, user="ana") as client:

@@ -1,4 +1,4 @@
-"""The database's server crashes and comes back, or its standby takes over: what was acknowledged is there."""
+"""The database crashes and restarts, or a standby takes over: acknowledged writes are present."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ WITHIN = 60.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.05)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
 
 def both(database: str, *servers: PostgresServer) -> str:
-    """One URL for whichever of the servers takes writes."""
+    """One URL for both servers; the writable one is used."""
     hosts = "&".join(f"host=127.0.0.1:{urlsplit(server.dsn('x')).port}" for server in servers)
     return f"postgresql+asyncpg://postgres@/{database}?{hosts}&target_session_attrs=read-write"
 
 
 @asynccontextmanager
 async def serve_under_load(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
-    """A service under load, whose every refusal says: come again; and a second replica."""
+    """A service under load, all of whose refusals are retryable, and a second replica."""
     async with serving(url, heartbeat=0.2, replica="a") as a, serving(url, heartbeat=0.2, replica="b") as b:
         load = Load(a)
         lanes = [asyncio.create_task(load.lane(n)) for n in range(4)]
@@ -84,8 +84,9 @@ async def test_the_service_survives_a_database_crash_under_load(
 async def test_the_service_follows_a_failover_to_a_synchronous_standby(
     primary: PostgresServer, standby: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing that was acknowledged is missing, the service finds the new primary by itself, and consoles go
-    on from their tokens: a physical standby goes on with the primary's transaction ids."""
+    """No acknowledged write is missing, the service finds the new primary, and consoles resume from their
+    tokens, because a physical standby continues the primary's transaction ids.
+    """
     name = urlsplit(primary.create_database()).path[1:]
     url = both(name, primary, standby)
     await asyncio.to_thread(upgrade, url)
@@ -113,7 +114,7 @@ async def test_the_service_follows_a_failover_to_a_synchronous_standby(
                 b.jobs.CreateJob, jobs.CreateJobRequest(job_type="t", prompt=confirm("fresh", kind="preview"))
             )
         ).prompt
-        # Who stayed is told; who comes back goes on exactly where it was.
+        # A connected console receives changes, and a returning one resumes exactly at its position.
         assert (await stayed.event("upserted")).prompt.prompt_id == fresh.prompt_id
         again = load.world.console()
         await again.hello(filter=view, resume_token=token)
@@ -128,8 +129,9 @@ async def test_the_service_follows_a_failover_to_a_synchronous_standby(
 async def test_a_replica_that_saw_lost_commits_stops_and_its_tokens_are_refused(
     primary: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A standby that was behind took over: commits are gone that people were shown. Whoever remembers them
-    must not go on as if nothing were."""
+    """A standby that was behind took over, so commits that people saw are lost. Replicas and tokens that
+    refer to them must not continue.
+    """
     name = urlsplit(primary.create_database()).path[1:]
     await asyncio.to_thread(upgrade, primary.dsn(name))
     behind = primary.standby()
@@ -145,7 +147,7 @@ async def test_a_replica_that_saw_lost_commits_stops_and_its_tokens_are_refused(
             await asyncio.to_thread(primary.crash)
             hot = world.service.replica.engine.hot
             await until(lambda: not hot.is_live)
-            # It was copied before all this, and does not hear of it any more.
+            # It was copied before these commits and no longer follows the primary.
             await asyncio.to_thread(behind.start)
             await asyncio.to_thread(behind.execute, "SELECT pg_promote()")
             async with asyncio.timeout(WITHIN):

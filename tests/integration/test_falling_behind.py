@@ -1,4 +1,4 @@
-"""A client that reads more slowly than things change: little is kept for it, and it misses nothing."""
+"""For a client that reads more slowly than jobs change, little is kept in memory, and it misses nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,25 +19,25 @@ from tests.support.service import ServiceWorld
 
 EVE = (("askback-user", "eve"),)
 LARGE = 230_000
-"""Bytes of what fills the window of a client that does not read."""
+"""Bytes that fill the window of a client that does not read."""
 FEW = 6
 
 
 @pytest.fixture(autouse=True)
 def little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (images, jobs_follower):
-        monkeypatch.setattr(module, "VIEW_ENTRIES", FEW)
+        monkeypatch.setattr(module, "MAX_VIEW_ENTRIES", FEW)
 
 
 @pytest.fixture
 def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often views fell behind, and that none ever keeps more than it may."""
+    """Counts how often views fell behind, and checks that none keeps more than its limit."""
     seen: list[int] = []
     keep, fall_behind = ViewImages.keep, ViewImages.fall_behind
 
     def keep_checked(self: ViewImages, image: Any) -> None:
         keep(self, image)
-        assert len(self.images) <= 2 * FEW  # what waits, and what is being written
+        assert len(self.images) <= 2 * FEW  # waiting images and those being written
 
     def fell(self: ViewImages) -> None:
         seen.append(len(self.images))
@@ -50,7 +50,7 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @asynccontextmanager
 async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own, whose window stays small."""
+    """A separate connection whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
@@ -63,7 +63,7 @@ def is_stuck(world: ServiceWorld) -> bool:
 
 
 class Jobs:
-    """What a watcher of jobs with the label x=1 has."""
+    """The state of a watcher of jobs with the label x=1."""
 
     def __init__(self, channel: grpc.aio.Channel, token: str = "") -> None:
         watch = jobs.WatchJobsRequest(filter=jobs.JobFilter(labels={"x": "1"}), resume_token=token)
@@ -109,7 +109,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
     world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     stays, ends, goes, leaves = [(await world.create(labels=labels)).job_id for _ in range(4)]
     async with stranger(world) as channel:
         watch = Jobs(channel)
@@ -126,7 +126,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
         await world.catch_up()
         assert falls
         if is_long:
-            monkeypatch.setattr(jobs_follower, "CATCH_UP", 0)
+            monkeypatch.setattr(jobs_follower, "MAX_MISSED_EVENTS", 0)
         before = watch.token
         is_open = {stays, *large, *more}
         await watch.until(lambda: is_open <= watch.has.keys() and watch.token != before)
@@ -134,7 +134,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
         if is_long:
             assert watch.resets == 1
             assert watch.has.keys() == is_open
-            monkeypatch.setattr(jobs_follower, "CATCH_UP", 1_000)
+            monkeypatch.setattr(jobs_follower, "MAX_MISSED_EVENTS", 1_000)
         else:
             assert watch.resets == 0
             assert watch.has.keys() == is_open | {ends, brief}, "every change is told, as it is by now"
@@ -153,7 +153,7 @@ async def test_a_slow_watcher_of_jobs_misses_nothing(
 
 
 class Prompts:
-    """What a console has."""
+    """The state of a console."""
 
     def __init__(self, channel: grpc.aio.Channel, door: str, token: str = "") -> None:
         stub = hitl_service_pb2_grpc.HitlServiceStub(channel)

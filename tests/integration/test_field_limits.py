@@ -1,4 +1,4 @@
-"""A message that holds too much is refused on the wire, before anything else is done with it."""
+"""A message with too many items is refused before anything else is done with it."""
 
 from typing import Any
 
@@ -27,13 +27,13 @@ async def test_every_list_and_map_of_every_call_is_limited(lite: ServiceWorld) -
                 if path.method in s.methods_by_name
             )
         ]
-        most = limit_value(LIMITS, FIELD_LIMITS[path.owner][path.field.name].entries)
-        call = getattr(service, path.method)(path.message(entries(path.field, most + 1)))
+        maximum = limit_value(LIMITS, FIELD_LIMITS[path.owner][path.field.name].entries)
+        call = getattr(service, path.method)(path.message(entries(path.field, maximum + 1)))
         found = await expect_refusal(
             call.read() if path.method.startswith("Watch") else call, "INVALID_ARGUMENT", "INVALID_FIELD"
         )
-        assert str(most) in found.violations[path.at()], path
-        assert str(most + 1) in found.violations[path.at()], path
+        assert str(maximum) in found.violations[path.at()], path
+        assert str(maximum + 1) in found.violations[path.at()], path
         checked += 1
     assert checked > 40
 
@@ -47,7 +47,7 @@ async def test_frames_of_streams_are_limited_one_by_one(lite: ServiceWorld) -> N
         "INVALID_ARGUMENT", "INVALID_FIELD", list_prompts=hitl.ListPromptsRequest(filter={"labels": labels})
     )
     assert list(found.violations) == ["filter.labels"]
-    # The stream goes on.
+    # The stream continues.
     await console.ask(list_prompts=hitl.ListPromptsRequest())
     await _ends(console, *[hitl.ConverseClientFrame()] * (LIMITS.frames_per_message + 1), at="frames")
     for hello, at in (

@@ -88,15 +88,15 @@ async def test_an_abort_by_a_handler_keeps_its_status(caplog: pytest.LogCaptureF
 
 async def test_an_unauthenticated_caller_may_only_check_health() -> None:
     async with serving() as world:
-        nobody = (("askback-user", " "),)
+        unnamed = (("askback-user", " "),)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await world.stub.GetJob(jobs.GetJobRequest(), metadata=nobody)
+            await world.stub.GetJob(jobs.GetJobRequest(), metadata=unnamed)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         assert dict(refused.value.trailing_metadata())[REQUEST_ID]
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await world.stub.WatchJob(jobs.WatchJobRequest(), metadata=nobody).read()
+            await world.stub.WatchJob(jobs.WatchJobRequest(), metadata=unnamed).read()
         assert reason_of(refused.value) == "ERROR_REASON_UNAUTHENTICATED"
-        answer = await world.health.Check(health_pb2.HealthCheckRequest(), metadata=nobody)
+        answer = await world.health.Check(health_pb2.HealthCheckRequest(), metadata=unnamed)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 

@@ -1,11 +1,12 @@
 """JobService's calls on one job: create, read, update, cancel, retry, delete."""
 
+import json
 from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from askback.v1 import job_pb2
+from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal
@@ -141,7 +142,7 @@ async def test_all_wrong_fields_are_reported_at_once(lite: ServiceWorld) -> None
 
 
 async def test_a_message_that_is_too_large_is_refused(lite: ServiceWorld) -> None:
-    # gRPC itself refuses it before anything of ours sees it, so there is no ErrorInfo.
+    # gRPC itself refuses it before our code runs, so there is no ErrorInfo.
     request = pb.CreateJobRequest(job_type="t", input_json='"' + "x" * (4 * 1024 * 1024) + '"')
     found = await expect_refusal(lite.jobs.CreateJob(request), "RESOURCE_EXHAUSTED", "")
     assert "larger than max" in found.message
@@ -226,7 +227,7 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: Servic
         (update("", "retention", retention=seconds(1e9)), "job.retention"),
     ],
 )
-async def test_update_says_which_field_is_wrong(
+async def test_an_invalid_update_names_its_field(
     lite: ServiceWorld, request_: pb.UpdateJobRequest, field: str
 ) -> None:
     job = await lite.create()
@@ -363,3 +364,16 @@ async def test_a_failure_is_stored_and_returned_as_data(lite: ServiceWorld) -> N
     read = (await lite.jobs.GetJob(pb.GetJobRequest(job_id=leased.job.job_id))).job
     assert (read.failure.code, read.failure.message) == ("ValueError", "no")
     assert read.failure.details_json == '{"b":1,"a":2}'
+
+
+async def test_the_open_prompts_of_a_job_fit_into_a_mebibyte_with_their_schemas(lite: ServiceWorld) -> None:
+    leased = await lite.lease_new_job()
+    for n in range(20):
+        text = {"type": "string", "description": "x" * 60_000}
+        schema = json.dumps({"type": "object", "properties": {"a": text}})
+        await lite.ask(leased, f"k{n}", prompt_pb2.PromptContent(kind="q", title="T", schema_json=schema))
+    found = await lite.jobs.GetJob(pb.GetJobRequest(job_id=leased.job.job_id))
+    assert found.ByteSize() < 1024 * 1024
+    fitting = [p.key for p in found.open_prompts]
+    assert 10 < len(fitting) < 20
+    assert fitting == [f"k{n}" for n in range(len(fitting))]  # by round

@@ -34,7 +34,7 @@ ALL_STATES = [number for number in prompts.PromptState.values() if number]
 
 
 class Tokens:
-    """A file with each person's name as the token; `write` changes it under the running server."""
+    """A token file in which each person's name is the token. `write` changes it for the running server."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -90,7 +90,7 @@ def lease_fields(leased: workers.LeasedJob) -> dict[str, Any]:
 
 
 async def busy_job(world: ServiceWorld) -> workers.LeasedJob:
-    """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
+    """A job with a canary in every field that a head must not reveal, and prompts for law and for ops."""
     leased = await world.lease_new_job(
         "refund",
         input_json='"canary-input"',
@@ -158,7 +158,7 @@ async def test_the_audience_sees_the_head_of_a_job(world: ServiceWorld, how: str
     assert not whole.head_only
     assert (whole.rounds, whole.input_json) == (2, '"canary-input"')
     await end_job(world, leased, how)
-    # Its prompts are closed: they are its audience's all the same.
+    # Its prompts are closed, but still visible to their audience.
     for consistency in (jobs.CONSISTENCY_UNSPECIFIED, jobs.CONSISTENCY_STRONG):
         get.consistency = consistency
         found = await lara.jobs.GetJob(get)
@@ -232,9 +232,9 @@ async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: 
     assert "For law" in live[4].data_json
     assert {f.name for f, _ in live[5].ListFields()} == {"job_id", "seq", "type", "time", "state"}
     assert all(not e.data_json and not e.actor for e in live if e.type != 3 and e.seq > 1 and not e.prompt_id)
-    # Names of workers are not told: not of who asked, nor of whose end of the job ended the prompt.
+    # Names of workers are hidden: of the one that asked, and of the one that ended the job.
     assert {e.actor for e in live if e.prompt_id} == {""}
-    # The asker's side is told everything.
+    # The asker sees everything.
     whole = await all_events(world.jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id)))
     assert "WITHHELD" not in names(whole)
     assert [e.state for e in whole] == [e.state for e in live]
@@ -276,14 +276,14 @@ async def test_a_prompt_without_audience_opens_the_head_to_every_console(lite: S
 
 
 async def refusal_of_watch(watch: Any) -> Any:
-    """How a watch ends."""
+    """The refusal that ends a watch."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await all_events(watch)
     return refusal_of(raised.value)
 
 
 async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> Any:
-    """A watch that has told so many events and waits for the next."""
+    """Wait until a watch has sent this number of events and waits for the next."""
     watch = world.with_token(who).jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id))
     told = 0
     async with asyncio.timeout(SOON):
@@ -293,7 +293,7 @@ async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> A
 
 
 async def test_a_watch_ends_when_an_escalation_replaces_the_audience(world: ServiceWorld) -> None:
-    """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
+    """`replace` hides the prompt and its job from lara. Otto sees it from then on."""
     leased = await world.lease_new_job()
     step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
@@ -316,7 +316,7 @@ async def test_a_watch_shows_a_prompt_once_its_audience_includes_the_watcher(lit
     await lite.amend(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
     [event] = (await watch.read()).events
     assert names([event]) == ["PROMPT_AMENDED"]
-    # And the other way round: the first one is taken away, the second keeps the watch open.
+    # The other way round: the first prompt becomes hidden, and the second keeps the watch open.
     await lite.amend(leased, "law", "No more", audience=audience(groups=["ops"]))
     [event] = (await watch.read()).events
     assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
@@ -383,7 +383,7 @@ def test_every_event_type_is_shown_or_withheld_explicitly() -> None:
 
 
 async def test_a_console_may_explain_a_job_of_its_audience(lite: ServiceWorld, tmp_path: Path) -> None:
-    """With a console's token alone; and never more than the head."""
+    """With a console's token only, and never more than the head."""
     leased = await busy_job(lite)
     shell = Shell(tmp_path, f"127.0.0.1:{lite.service.port}", ASKBACK_TOKEN="lara")
     try:

@@ -11,7 +11,7 @@ from tests.support.service import ServiceWorld, serving
 
 
 async def list_all(world: ServiceWorld, size: int = 0, **fields: Any) -> list[str]:
-    """Every id, page by page."""
+    """All ids, read page by page."""
     ids: list[str] = []
     token = ""
     while True:
@@ -28,7 +28,7 @@ async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: ServiceWor
     for size in (1, 3, 7, 0):
         assert await list_all(world, size) == sorted(made, reverse=True)
     first = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3))
-    # What is created meanwhile is newer than the cursor: it shifts nothing.
+    # Jobs created meanwhile are newer than the cursor and do not shift the pages.
     await world.create()
     second = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3, page_token=first.next_page_token))
     assert not {j.job_id for j in first.jobs} & {j.job_id for j in second.jobs}

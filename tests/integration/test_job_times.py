@@ -60,7 +60,7 @@ async def test_a_delayed_start_survives_a_server_restart(migrated_db_url: str) -
         assert (await time_of_lease(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
-async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: ServiceWorld) -> None:
+async def test_a_deadline_ends_the_job_for_its_worker_and_its_people(world: ServiceWorld) -> None:
     worker, console = world.worker(), world.console()
     await worker.hello()
     await console.hello()

@@ -1,4 +1,4 @@
-"""Answers that take long to check are checked beside the service, and never lost or taken unchecked."""
+"""Answers that take long to check are checked in child processes, and never lost or accepted unchecked."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_others_are_served_while_an_answer_is_checked(lite: ServiceWorld) 
 
 
 async def test_the_answer_that_is_decided_first_wins_over_an_earlier_one(lite: ServiceWorld) -> None:
-    """Whichever is decided first wins, and the other is told so after its check."""
+    """The answer that is decided first wins. The other one is refused after its check."""
     prompt = await ask_large(lite)
     large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
     small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
@@ -75,8 +75,8 @@ async def test_a_check_that_takes_too_long_refuses_the_answer_and_records_nothin
         lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED"
     )
     assert found.metadata["limit"] == "judging_seconds"
-    judge._deadline = judges.DEADLINE
-    # The same answer can be sent again: there is no verdict on it.
+    judge._deadline = judges.DEADLINE_SECONDS
+    # The same answer can be sent again, because no result was stored.
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
@@ -99,7 +99,7 @@ async def test_answers_of_one_principal_do_not_delay_those_of_another(lite: Serv
         asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)
     ]
     judge = engine_judges(lite)
-    await until(lambda: len(judge._waiting) == judges.WAITING_OF_ONE)
+    await until(lambda: len(judge._waiting) == judges.MAX_WAITING_OF_ONE)
     result = (await lite.as_user("ana").hitl.AnswerPrompt(answer(theirs, "a", GOOD))).result
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
     assert not all(task.done() for task in flood), "its turn came before those of the flood"

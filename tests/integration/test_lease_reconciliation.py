@@ -1,4 +1,4 @@
-"""Server and worker compare their leases, and whatever differs is resolved."""
+"""Server and worker compare their leases, and every difference is resolved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TTL = 1.5
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """Sessions expire soon: a heartbeat every half second."""
+    """A service whose sessions expire soon, with a heartbeat every half second."""
     async with serving(migrated_db_url, lease_ttl=TTL) as running:
         yield running
 
@@ -58,7 +58,7 @@ LOST = job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST
 
 
 class Beating:
-    """Sends a frame every so often, as a worker does that lives."""
+    """Sends a heartbeat at intervals, as a live worker does."""
 
     def __init__(self, worker: Worker, frame: Any) -> None:
         self.frame = frame
@@ -116,7 +116,7 @@ async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: ServiceWorld
 
 
 async def test_a_busy_worker_is_never_asked_for_its_leases(lite: ServiceWorld) -> None:
-    """Jobs come and go, and every heartbeat meets some of them on their way."""
+    """Jobs start and end, so at every heartbeat some leases are in flight."""
     worker = lite.worker()
     await worker.hello(capacity=20)
     for _ in range(40):
@@ -147,7 +147,7 @@ async def test_a_busy_worker_is_never_asked_for_its_leases(lite: ServiceWorld) -
 async def test_a_job_that_does_not_reach_its_worker_is_leased_again_without_an_attempt(
     hasty: ServiceWorld,
 ) -> None:
-    """The worker's heartbeats come, and say that it has received nothing."""
+    """The worker's heartbeats arrive and report that it has received nothing."""
     deaf = hasty.worker()
     await deaf.hello(worker_id="deaf", capacity=5)
     await deaf.send(beat(0))
@@ -155,7 +155,7 @@ async def test_a_job_that_does_not_reach_its_worker_is_leased_again_without_an_a
     async with Beating(deaf, beat(0)):
         seen = await events(hasty, job.job_id, LOST)
         assert seen[-1].data_json.count('"received":false') == 1
-        # It gets no more jobs until it has received that.
+        # It gets no further jobs until it has received this one.
         other = hasty.worker()
         await other.hello(worker_id="other")
         lease = await other.next_job()
@@ -169,7 +169,7 @@ async def test_a_job_that_does_not_reach_its_worker_is_leased_again_without_an_a
 async def test_a_vanished_worker_uses_an_attempt_only_if_it_may_have_the_job(
     hasty: ServiceWorld, says: bool
 ) -> None:
-    """Of a worker that never says what it receives, one must think that it has it."""
+    """A worker that never reports what it received is assumed to have the job."""
     worker = hasty.worker()
     await worker.hello()
     if says:
@@ -199,7 +199,7 @@ async def test_a_received_job_of_a_vanished_worker_used_an_attempt(hasty: Servic
 
 
 async def test_a_lost_reply_of_lease_jobs_uses_no_attempt(hasty: ServiceWorld) -> None:
-    """Nothing is ever heard of the session again: one of its jobs, and several, in the last attempt."""
+    """The session is never heard of again, with one job or several, in the last attempt."""
     jobs = [await hasty.create(max_attempts=1) for _ in range(3)]
     lost = await hasty.lease(max_jobs=3)
     assert len(lost.jobs) == 3
@@ -254,7 +254,7 @@ async def test_extend_lease_reports_lost_leases_and_takes_back_jobs_that_do_not_
     held = list_leases(leases[kept.job_id], foreign)
     first = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert [(x.job_id, x.token) for x in first.lost] == [(ABSENT_ID, 3)]
-    # The reply may have been on its way then: one list is not enough, and a second one at once is not.
+    # The reply may have been in flight: one list without the lease is not enough, nor a second one at once.
     await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert (await hasty.job(missing.job_id)).state == RUNNING
 
@@ -286,12 +286,12 @@ async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: Ser
 # The SDK.
 
 SLOWER = 3.0
-"""Long enough for a worker that is a whole process on a busy machine."""
+"""Seconds, long enough for a worker process on a busy machine."""
 
 
 @pytest.fixture
 async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
-    """A heartbeat every second."""
+    """A service with a heartbeat every second."""
     async with serving(lite_url, lease_ttl=SLOWER) as running:
         yield running
 
@@ -306,7 +306,7 @@ async def wait_past_old_timers(world: ServiceWorld) -> None:
 
 @pytest.fixture
 async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
-    """The way from a worker to the server, that can be broken."""
+    """A connection from a worker to the server that tests can break."""
     link = Link("worker", lambda: slower.service.port)
     await link.open()
     yield link
@@ -317,7 +317,7 @@ async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
 async def test_a_half_open_connection_costs_no_job_and_no_attempt(
     slower: ServiceWorld, link: Link, side: str
 ) -> None:
-    """What one side sends is lost: a job on its way is run once, and the jobs of the next session stay."""
+    """One direction loses its data: a job in flight is run once, and jobs of the next session stay."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
     runs: list[tuple[str, int]] = []
     gate = asyncio.Event()
@@ -347,7 +347,7 @@ async def test_a_half_open_connection_costs_no_job_and_no_attempt(
 
 
 async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWorld) -> None:
-    """Whatever made it: the next heartbeats leave the job out."""
+    """For any cause: the next heartbeats leave the job out."""
     worker = SdkWorker(f"127.0.0.1:{slower.service.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
     runs: list[int] = []
@@ -370,7 +370,7 @@ async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWo
 
 
 async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link) -> None:
-    """No server can be reached for most of the session's life; then the worker is back with its job."""
+    """After an outage of most of the session's time to live, the worker resumes with its job."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
     ended: list[str] = []
@@ -391,7 +391,7 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
         link.cut()
         await until(lambda: not worker.connected and session._expiry is not None)
         loop = asyncio.get_running_loop()
-        # Half of what is left: a worker that reckons with less than the server's time would have stopped.
+        # After half of the remaining time, a worker that assumed an earlier expiry would have stopped.
         half = (session._expiry.when() - loop.time()) / 2 if session._expiry else 0.0
         assert half > SLOWER / 3
         link.heal()
@@ -406,8 +406,9 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
 async def test_a_frozen_worker_loses_nothing_of_its_next_session(
     slower: ServiceWorld, tmp_path: Path
 ) -> None:
-    """SIGSTOP past its lease: the job that was pushed meanwhile goes on uncounted, and when the worker is
-    back it keeps what it then takes."""
+    """SIGSTOP for longer than its lease: the job that was pushed meanwhile runs elsewhere without using an
+    attempt, and the resumed worker keeps the jobs that it then receives.
+    """
     processes, gate = Processes(tmp_path), tmp_path / "gate"
     target = f"127.0.0.1:{slower.service.port}"
     frozen = processes.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))

@@ -1,4 +1,4 @@
-"""A replica that came later takes over streams as they reach their age, behind a balancer of connections."""
+"""Behind a load balancer of connections, a new replica receives streams as they reach their maximum age."""
 
 import asyncio
 from typing import Any
@@ -17,15 +17,16 @@ METHODS = [
 
 
 def open_streams(world: ServiceWorld) -> list[int]:
-    """How many streams of each kind a replica has."""
+    """The number of streams of each kind at a replica."""
     counts = world.service._server.calls.streams.by_method  # type: ignore[union-attr]
     return [counts[method] for method in METHODS]
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 async def test_streams_reach_a_new_replica_without_loss(migrated_db_url: str) -> None:
-    """A worker that holds jobs, a console, and watchers begin at the only replica; another one comes, and the
-    first takes no new connections any more."""
+    """A worker with jobs, a console and watchers start at the only replica. Then another one starts, and the
+    first accepts no new connections.
+    """
     settings: dict[str, Any] = {"stream_age": 1.0, "heartbeat": 0.5}
     ports: list[int] = []
     async with serving(migrated_db_url, replica="old", **settings) as old, balance(ports) as target:
@@ -37,7 +38,7 @@ async def test_streams_reach_a_new_replica_without_loss(migrated_db_url: str) ->
         async def hold(job: Job) -> str:
             attempts.append(job.job_id)
             verdict = await job.confirm("Go on?", key="go")
-            await moved.wait()  # the lease is held until the worker is at the other replica
+            await moved.wait()  # the job runs until the worker is at the other replica
             return "done" if verdict else "not"
 
         seen: dict[str, list[Event]] = {}

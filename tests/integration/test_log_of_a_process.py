@@ -1,4 +1,4 @@
-"""Whatever goes wrong in a process that logs JSON is one line of JSON on standard error."""
+"""A process that logs JSON writes every error as one line of JSON to standard error."""
 
 import json
 import os

@@ -10,7 +10,7 @@ STREAMS = 120
 
 
 async def test_a_client_may_have_more_streams_than_one_connection_carries(lite_url: str) -> None:
-    """Calls above the server's limit would wait in the transport, unary calls of the same client too."""
+    """Calls above the server's limit would wait in the transport, also unary calls of this client."""
     async with (
         serving(lite_url, streams_per_connection=64) as world,
         Client(f"127.0.0.1:{world.service.port}", user="ana") as client,
@@ -28,7 +28,7 @@ async def test_a_client_may_have_more_streams_than_one_connection_carries(lite_u
             await until(lambda: all(seen))
             open_calls = world.service._server.calls.streams  # type: ignore[union-attr]
             assert open_calls.total == STREAMS
-            # Unary calls beside them, which are also what ends the watches.
+            # Unary calls work beside them, and also end the watches.
             async with asyncio.timeout(10):
                 assert (await runs[0].job()).job_id == runs[0].job_id
             async with asyncio.timeout(30):

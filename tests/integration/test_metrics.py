@@ -1,4 +1,4 @@
-"""Metrics over HTTP after real work: each number is what was done."""
+"""Metrics over HTTP after real work: each number equals what was done."""
 
 import asyncio
 import urllib.request
@@ -29,7 +29,7 @@ Samples = Mapping[tuple[str, ...], float]
 
 
 def read(port: int) -> str:
-    """The page, as Prometheus gets it."""
+    """The page as Prometheus reads it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SOON) as response:
         assert response.headers["Content-Type"].startswith("text/plain")
         text: str = response.read().decode()
@@ -47,7 +47,7 @@ class Scrape:
                 self._samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
 
     def of(self, name: str, **labels: str) -> float:
-        """A sample; 0 where there is none."""
+        """The value of a sample, or 0 if it is absent."""
         return self._samples.get(name, {}).get(frozenset(labels.items()), 0)
 
     def all(self, name: str) -> float:
@@ -56,18 +56,18 @@ class Scrape:
 
 
 async def scrape(world: ServiceWorld) -> Scrape:
-    """Read over HTTP, beside the loop that answers."""
+    """Read over HTTP in a thread, because the event loop serves the page."""
     return Scrape(await asyncio.to_thread(read, world.service.metrics_port))
 
 
 ON_POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-"""Of what takes two replicas: a SQLite file has one server."""
+"""For tests with two replicas, because a SQLite file has one server."""
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading asks the database."""
-    monkeypatch.setattr(collector, "FRESH", 0.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_metrics_count_commands_events_and_streams(
     await console.hello()
     await console.snapshot()
     await worker.hello("t", capacity=1)
-    # Three jobs of type `t`: one at a time is held. One of a type that nobody works on.
+    # Three jobs of type `t`, of which one at a time is held, and one of a type without workers.
     for _ in range(3):
         await world.create()
     await world.create("nobody")
@@ -124,7 +124,7 @@ async def test_metrics_count_commands_events_and_streams(
     await asyncio.gather(*(engine.submit(burst) for _ in range(5)))
 
     found = await scrape(world)
-    # What the database holds.
+    # The content of the database.
     assert found.of("askback_open_prompts", kind="confirm", age="1m") == 1
     assert found.all("askback_open_prompts") == 1
     assert 0 < found.of("askback_open_prompt_oldest_seconds", kind="confirm") < 3600
@@ -134,7 +134,7 @@ async def test_metrics_count_commands_events_and_streams(
     assert 0 < found.of("askback_job_runnable_oldest_seconds", job_type="nobody") < 3600
     assert found.of("askback_worker_sessions") == 1
     assert found.of("askback_counts_partial") == 0
-    # What happened.
+    # Counted events.
     assert found.of("askback_jobs_created_total", job_type="t") == 3
     assert found.of("askback_jobs_ended_total", job_type="t", state="COMPLETED") == 1
     assert found.of("askback_prompts_asked_total", kind="clarify") == 1
@@ -164,7 +164,7 @@ async def test_metrics_count_commands_events_and_streams(
     assert found.of(calls, method="HitlService/AnswerPrompt", code="INVALID_ARGUMENT") == 1
     assert found.of("askback_streams_open", method="HitlService/Converse") == 1
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
-    # The memory: 9 jobs were made here; the one that nobody knows was missed.
+    # The cache of hot jobs: 9 jobs were created here, and the unknown one was a miss.
     assert found.of("askback_hot_jobs") == 9
     assert found.of("askback_hot_job_lookups_total", result="hit") > 5
     assert found.of("askback_hot_job_lookups_total", result="miss") >= 1
@@ -174,7 +174,7 @@ async def test_metrics_count_commands_events_and_streams(
     assert found.of("process_resident_memory_bytes") > 1_000_000
     await world.catch_up()
     assert (await scrape(world)).of("askback_feed_lag_seconds") == 0
-    # An end of streams, and of what was open.
+    # Streams end, and the gauges of open ones fall.
     await world.hitl.AnswerPrompt(answer(left))
     await console.aclose()
     await until(lambda: world.service.replica.streams and len(world.service.replica.streams) == 1)
@@ -226,15 +226,15 @@ async def test_the_metrics_page_exposes_the_whole_catalogue(lite_measured: Servi
 async def test_lost_guards_are_counted_by_reason(
     world_with_metrics: ServiceWorld, migrated_db_url: str
 ) -> None:
-    """Another replica changes a job that this one has in memory."""
+    """Another replica changes a job that this one has cached."""
     job = await world_with_metrics.create()
     replica = world_with_metrics.service.replica
     stale = replica.engine.hot.peek(job.job_id)
     assert stale is not None
-    replica.feed._poll = 3600  # it learns nothing of the other
+    replica.feed._poll = 3600  # it receives no hints from the other
     async with serving(migrated_db_url) as other:
         await other.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id))
-    # The feed may have told it meanwhile: what was in memory before is put back.
+    # The feed may have delivered the change meanwhile, so restore the old cached job.
     replica.engine.hot._newest = lambda job_id: 0
     replica.engine.hot.drop(job.job_id)
     replica.engine.hot.put(stale)
@@ -282,7 +282,7 @@ async def test_waiting_commands_and_failed_batches_are_counted(lite_measured: Se
     assert await outcome(lite_measured.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))) == "UNAVAILABLE"
     found = await scrape(lite_measured)
     assert found.of("askback_engine_batches_failed_total") == 1
-    assert found.of("askback_engine_commit_seconds_count") == 2  # a write that came to nothing is no commit
+    assert found.of("askback_engine_commit_seconds_count") == 2  # a failed write is not counted as a commit
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
@@ -315,7 +315,7 @@ async def test_metrics_stay_readable_while_the_database_is_unreachable(
     await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
 
-    async def away(most: int) -> None:
+    async def away(maximum: int) -> None:
         raise StorageUnavailable("gone")
 
     with monkeypatch.context() as patched:
@@ -332,23 +332,23 @@ async def test_metrics_stay_readable_while_the_database_is_unreachable(
 async def test_many_readers_share_one_database_query(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "FRESH", 3600.0)
+    monkeypatch.setattr(collector, "CACHE_SECONDS", 3600.0)
     census = lite_measured.service._exposition.collector._census
     asked, take = [], census.take
 
-    async def count_and_take(most: int) -> Any:
-        asked.append(most)
-        return await take(most)
+    async def count_and_take(maximum: int) -> Any:
+        asked.append(maximum)
+        return await take(maximum)
 
     monkeypatch.setattr(census, "take", count_and_take)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))
-    assert asked == [collector.MOST_ROWS]
+    assert asked == [collector.MAX_ROWS]
 
 
 async def test_metrics_stay_readable_while_the_event_loop_is_blocked(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
+    monkeypatch.setattr(collector, "COLLECT_TIMEOUT", 0.05)
 
     async def never(asked: float) -> None:
         await asyncio.Event().wait()

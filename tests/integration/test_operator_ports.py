@@ -1,4 +1,4 @@
-"""The ports for health and metrics: what they say while the service starts, runs, drains and is gone."""
+"""The ports for health and metrics while the service starts, runs, drains and has stopped."""
 
 import asyncio
 import urllib.error
@@ -25,14 +25,14 @@ PORTS = {"health_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"}
 
 @asynccontextmanager
 async def health(port: int) -> AsyncIterator[Any]:
-    """The health checks of a port, over a connection of its own."""
+    """The health checks of a port over a separate connection."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         yield health_pb2_grpc.HealthStub(channel)
 
 
 async def status(port: int, name: str = "") -> int:
-    """As kubelet asks: a new connection each time."""
+    """As kubelet does: with a new connection each time."""
     async with health(port) as stub:
         found: int = (await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=SOON)).status
         return found
@@ -88,7 +88,7 @@ async def test_a_draining_replica_is_not_ready_but_alive(lite_url: str) -> None:
             assert (await watch.read()).status == SERVING
             stop = asyncio.create_task(service.stop())
             assert (await watch.read()).status == NOT_SERVING
-            # The console has been asked to leave and stays: the drain waits for it.
+            # The console was asked to leave but stays, so the drain waits for it.
             await console.expect("go_away")
             for name in ("", "askback.v1.JobService"):
                 assert await status(port, name) == NOT_SERVING
@@ -106,7 +106,7 @@ async def test_a_draining_replica_is_not_ready_but_alive(lite_url: str) -> None:
 
 
 async def test_the_operator_ports_answer_until_the_drain_has_ended(lite_url: str) -> None:
-    """After the last call too: the ports are closed after everything else."""
+    """Also after the last call: the ports are closed last."""
     async with serving(lite_url, **PORTS) as world:
         service = world.service
         engine, gate, drained = service.replica.engine, asyncio.Event(), service.replica.engine.drain
@@ -136,7 +136,7 @@ async def test_a_port_in_use_is_refused_at_the_start(lite_url: str, which: str) 
         with pytest.raises((RuntimeError, OSError), match=other[which]):
             async with serving(f"{lite_url}2", **other):
                 pass
-        # The first goes on.
+        # The first replica is not affected.
         assert await status(world.service.health_port) == SERVING
         assert await ready_metric(world.service.metrics_port) == 1
 

@@ -1,4 +1,4 @@
-"""More unary calls than a replica serves at once: refused early, but for those that nothing replaces."""
+"""Unary calls above the limit of a replica are refused early, except those that must get through."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.service import serving
 async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str, above_it: str
 ) -> None:
-    """Calls of ada's fill the replica, or her share; what is above is refused before they have ended."""
+    """Ada's calls fill the replica or her share. Further calls are refused before these have ended."""
     few = {"calls": Limits(calls=3), "calls_per_principal": Limits(calls_per_principal=3)}[limit]
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:

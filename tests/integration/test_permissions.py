@@ -1,4 +1,4 @@
-"""Tokens, roles, namespaces and audience: the table of each service's comment, call by call."""
+"""Tokens, roles, namespaces and audiences, for each call as documented in the protos."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ ROLES = ("client", "worker", "console", "admin")
 
 @pytest.fixture
 async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service that wants tokens; each person's token is `<name>-token`."""
+    """A service with authentication. Each person's token is `<name>-token`."""
     lines = []
     for name, (roles, namespaces, groups) in PEOPLE.items():
         digest = hashlib.sha256(f"{name}-token".encode()).hexdigest()
@@ -66,7 +66,7 @@ BY_JOB = hpb.PromptFilter(job_id=ABSENT_ID)
 
 CL, WO, CO = "client", "worker", "console"
 
-# Every RPC with a request that gets past the door; whoever has the role gets NOT_FOUND or an answer.
+# Every RPC with a valid request. A caller with the role gets NOT_FOUND or a reply.
 CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "CreateJob": ((CL,), "jobs", jpb.CreateJobRequest(job_type="t")),
     "UpdateJob": ((CL,), "jobs", jpb.UpdateJobRequest(job=job_pb2.Job(**NAMED), update_mask=MASK)),
@@ -104,7 +104,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
 
 
 def call_by_name(caller: Caller, name: str) -> Any:
-    """The call, or the first message of a stream."""
+    """The reply of a call, or the first message of a stream."""
     _, service, request = CALLS[name]
     call = getattr(getattr(caller, service), name.split()[0])(request)
     return call.read() if name.startswith("Watch") else call
@@ -151,11 +151,11 @@ async def test_each_role_may_open_its_streams_only(world_with_tokens: ServiceWor
 
 @pytest.mark.parametrize("token", ["", "wrong", "old-token"])
 async def test_every_method_requires_a_valid_token(world_with_tokens: ServiceWorld, token: str) -> None:
-    nobody = world_with_tokens.with_token(token)
+    stranger = world_with_tokens.with_token(token)
     for name in CALLS:
-        found = await expect_refusal(call_by_name(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
+        found = await expect_refusal(call_by_name(stranger, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert "token" in found.message, name
-    for opened in (world_with_tokens.console(nobody), world_with_tokens.worker(nobody)):
+    for opened in (world_with_tokens.console(stranger), world_with_tokens.worker(stranger)):
         found_ = await opened.wait_for_end()
         assert found_ is not None
         assert found_.reason == "UNAUTHENTICATED"
@@ -201,7 +201,7 @@ async def test_calls_cannot_reach_another_namespace(world_with_tokens: ServiceWo
         await expect_refusal(call, "PERMISSION_DENIED", "PERMISSION_DENIED", needs="namespace default")
     assert not (await other.jobs.ListJobs(jpb.ListJobsRequest())).jobs
     assert not (await other.hitl.ListPrompts(hpb.ListPromptsRequest())).prompts
-    # Who has two uses the first unless it says otherwise.
+    # A caller with two namespaces uses the first by default.
     mine = await roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))
     assert mine.job.namespace == "default"
     theirs = await roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="elsewhere"))
@@ -270,7 +270,7 @@ async def test_prompts_outside_its_audience_are_not_found_for_a_console(
     ):
         page = await eve.hitl.ListPrompts(hpb.ListPromptsRequest(filter=filter))
         assert (list(page.prompts), page.total_size) == ([], 0)
-    # Those who are asked see it, and so does the asker's side; an admin sees everything.
+    # The audience and the asker see it. An admin sees everything.
     for name in ("console", "client", "worker", "admin"):
         assert (
             await person(world_with_tokens, name).hitl.GetPrompt(hpb.GetPromptRequest(**named))

@@ -1,4 +1,4 @@
-"""PgBouncer in between: it works where each client has a server connection, and is refused where not."""
+"""The service works behind PgBouncer in session mode and is refused in other modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pooled = Callable[..., str]
 
 @pytest.fixture
 def start_pgbouncer() -> Iterator[Pooled]:
-    """The URL of a database through PgBouncer in a mode."""
+    """Starts PgBouncer in a pool mode; returns the URL of the database through it."""
     started: list[PgBouncer] = []
 
     def start(url: str, pool_mode: str, *more: str) -> str:
@@ -53,7 +53,7 @@ async def test_the_service_works_behind_pgbouncer_in_session_mode(
             assert (await console.event("upserted")).prompt.prompt_id == prompt.prompt_id
             job = await b.create("w")
             assert (await worker.next_job()).job.job_id == job.job_id
-            # What PgBouncer refuses at the start of a connection holds all the same.
+            # Settings that PgBouncer refuses when connecting are still in force.
             database = a.service._database
             assert database is not None
             assert isinstance(database._dialect, Postgres)
@@ -80,7 +80,7 @@ async def test_pgbouncer_with_shared_connections_is_refused_with_the_setting_to_
     url = start_pgbouncer(pg_url, mode, "min_pool_size = 4", f"server_round_robin = {round_robin}")
     said = r"pooler in transaction mode.*pool_mode = session.*--db lead to PostgreSQL itself"
     for _ in range(3):
-        if processes > 1:  # the statements of a process that ended are still there, by the same names
+        if processes > 1:  # statements of an ended process still exist under the same names
             monkeypatch.setattr("asyncpg.connection._uid", 0)
         with pytest.raises(StorageUnavailable, match=said):
             await Database.open(url)

@@ -1,4 +1,4 @@
-"""The test database itself: both sources of binaries work, crash and come back, and leave nothing behind."""
+"""The test database itself: servers from both sources of binaries run, crash, restart and clean up."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.postgres_pool import DatabasePool
 
 
 async def fetch_value(url: str, statement: str) -> object:
-    """One value, asked over the URL as SQLAlchemy would get it."""
+    """One value, queried over the URL that SQLAlchemy gets."""
     connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
     try:
         return await connection.fetchval(statement)
@@ -27,7 +27,7 @@ async def fetch_value(url: str, statement: str) -> object:
 
 @pytest.fixture(params=["installed", "wheel"])
 def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """A server of its own from each source of binaries that this machine has."""
+    """A separate server from each source of binaries on this machine."""
     server = PostgresServer(source=request.param, fsync=False)
     try:
         server.start()
@@ -52,7 +52,7 @@ async def test_each_source_of_postgres_binaries_serves_databases(server: Postgre
         await fetch_value(copy, "SELECT 1")
 
 
-async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: PostgresServer) -> None:
+async def test_a_crashed_postgres_server_restarts_with_its_data_and_address(server: PostgresServer) -> None:
     url = server.create_database()
     await fetch_value(url, "CREATE TABLE kept AS SELECT 7 AS x")
     server.crash()
@@ -102,7 +102,7 @@ async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> N
 async def test_a_returned_database_is_reset_to_the_template(
     postgres: PostgresServer, migrated_template: str
 ) -> None:
-    """Whatever a test has put into it, and however it was left: under a name of its own."""
+    """Whatever a test did with it, the next one gets a clean copy under a new name."""
     pool = DatabasePool(postgres, migrated_template)
     try:
         first = pool.acquire()

@@ -1,4 +1,4 @@
-"""Prompts that nobody is there for: in the asker's reply, in lists and events, and at the terminal."""
+"""Unattended prompts: in the asker's reply, in lists and events, and at the terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.support.shell import Shell
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People are missed at once."""
-    monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "INTERVAL", 0.02)
+    """Mark unattended prompts at once."""
+    monkeypatch.setattr(presence, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(presence, "INTERVAL_SECONDS", 0.02)
 
 
 async def wait_until_settled(world: ServiceWorld) -> None:
@@ -32,7 +32,7 @@ async def list_unattended(world: ServiceWorld, **filter: str) -> list[str]:
 
 
 async def wait_for_mark(world: ServiceWorld, prompt: prompts.Prompt, wanted: bool) -> None:
-    """Wait until the prompt is marked, or is not any more."""
+    """Wait until the prompt is marked, or until the mark is removed."""
     async with asyncio.timeout(SOON):
         while (await world.prompt(prompt.prompt_id)).HasField("unattended_time") is not wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -78,7 +78,7 @@ async def test_a_watch_of_prompts_counts_as_presence(world: ServiceWorld) -> Non
 
 
 async def test_a_watch_refuses_the_unattended_filter(lite: ServiceWorld) -> None:
-    """What a view shows changes with its prompts, not with who looks at it."""
+    """A view follows changes of prompts, not of presence."""
     request = hitl.WatchPromptsRequest(filter=hitl.PromptFilter(unattended=True))
     found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.unattended"}

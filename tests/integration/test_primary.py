@@ -1,4 +1,4 @@
-"""No read is served from a PostgreSQL server that is not the primary, wherever the address leads."""
+"""No read is served from a PostgreSQL server that is not the primary, even if the address leads to one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.service import ServiceWorld, serving
 
 @asynccontextmanager
 async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[ServiceWorld, PgRelay, str]]:
-    """A replica whose database URL is an address that can lead to another server; and the database's name."""
+    """A replica whose database address can be redirected to another server, and the name of the database."""
     name = urlsplit(server.create_database()).path[1:]
     await asyncio.to_thread(upgrade, server.dsn(name))
     relay = PgRelay(server.dsn(name))
@@ -35,7 +35,7 @@ async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[Servi
 
 
 async def _reads(world: ServiceWorld, job_id: str) -> set[str]:
-    """What each way of reading says: OK, or the reason of its refusal."""
+    """The outcome of each way of reading: OK or the reason of the refusal."""
     strong = jobs.CONSISTENCY_STRONG
     calls = [
         world.jobs.GetJob(jobs.GetJobRequest(job_id=job_id, consistency=strong)),
@@ -61,7 +61,7 @@ async def _kill(url: str, *names: str) -> int:
 
 
 async def _works(world: ServiceWorld) -> str:
-    """A job that is made as soon as writes are taken again."""
+    """Create a job as soon as writes succeed again."""
     async with asyncio.timeout(60):
         while True:
             try:
@@ -82,7 +82,7 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
         hot = world.service.replica.engine.hot
         await until(lambda: not hot.is_live)
         assert await _reads(world, old.job_id) == {"STORAGE_UNAVAILABLE"}
-        # It becomes the primary, and everything goes on.
+        # It becomes the primary, and the service continues.
         await asyncio.to_thread(primary.crash)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         new = await _works(world)
@@ -93,12 +93,13 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
 async def test_an_old_primary_that_lives_on_serves_no_reads(
     primary: PostgresServer, standby: PostgresServer
 ) -> None:
-    """It is still writable, and connections to it stay open: as soon as one connection leads to the server
-    that took over, none of the others is used again, and none that leads back is admitted."""
+    """It is still writable, and connections to it stay open. As soon as one connection reaches the new
+    primary, the others are discarded, and new connections to the old one are refused.
+    """
     async with behind_an_address(primary) as (world, relay, name):
         old = await world.create_prompt(confirm())
         await asyncio.to_thread(primary.require_standby, False)
-        # Reads have connections of their own, at the old primary.
+        # Reads use separate connections, which lead to the old primary.
         await asyncio.gather(*(_reads(world, old.job_id) for _ in range(4)))
         await until(lambda: standby.execute("SELECT count(*) FROM pg_stat_wal_receiver") == 1)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
@@ -107,7 +108,7 @@ async def test_an_old_primary_that_lives_on_serves_no_reads(
         assert await _kill(primary.dsn(name), "askback writer")
         new = await _works(world)
         for _ in range(3):
-            assert await _reads(world, new) == {"OK"}  # STRONG, and the old primary does not have it
+            assert await _reads(world, new) == {"OK"}  # STRONG, and the old primary lacks the job
         relay.lead_to(primary.dsn(name))
         await _kill(standby.dsn(name), *KINDS)
         await until(lambda: not world.service.replica.engine.hot.is_live)

@@ -1,4 +1,4 @@
-"""ListPrompts: order, pages, total, filters; what one may not see is not there."""
+"""ListPrompts: order, pages, total and filters; hidden prompts are not listed."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.support.streams import ABSENT_ID
 
 
 async def list_titles(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
-    """Titles of all pages."""
+    """The titles of all pages."""
     titles: list[str] = []
     token, total = "", None
     while True:
@@ -69,7 +69,7 @@ async def test_prompt_filters_narrow_the_list(world: ServiceWorld) -> None:
 async def test_the_asker_sees_all_prompts_of_its_jobs(lite: ServiceWorld) -> None:
     hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
-    # Without a namespace the job's own is meant.
+    # Without a namespace the one of the job is used.
     assert await list_titles(lite, filter=by_job) == ["for bob"]
     assert await list_titles(lite, namespace="n") == []
     missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=ABSENT_ID))
@@ -126,7 +126,7 @@ async def test_texts_that_cannot_be_stored_are_refused(world: ServiceWorld) -> N
 
 
 async def test_prompts_for_others_are_not_listed(lite: ServiceWorld) -> None:
-    # With authentication off everybody has all roles but admin, and a worker or client reads any
+    # With authentication off every caller has all roles except admin, and a worker or client reads any
     # prompt of its namespaces; test_permissions.py has the pure console.
     mine = await lite.create_prompt(confirm("mine", audience=audience("ada")))
     theirs = await lite.create_prompt(confirm("theirs", audience=audience("bob", groups=["law"])))

@@ -1,4 +1,4 @@
-"""The proxies of docs/how-to/proxies.md, run with the page's configurations and shorter times."""
+"""The proxies of docs/how-to/proxies.md with the configurations of that page and shorter times."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from tests.support.refusals import until
 from tests.support.service import ServiceWorld, serving
 
 IDLE = 5.0
-"""The proxies' limit, in seconds, where a test is about it."""
+"""The idle limit of the proxies in seconds, in tests of this limit."""
 BEATS = 5
-"""How often within that time each side says something on a quiet stream. Three beats without a word make the
-SDK reconnect, so they must be longer than a busy machine may keep a process waiting."""
+"""Heartbeats of each side on a quiet stream within that time. The SDK reconnects after three missed
+heartbeats, so the interval must be longer than a busy machine may delay a process.
+"""
 
 
 @pytest.fixture(params=["nginx", "haproxy", "envoy"])
@@ -31,15 +32,15 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def idle() -> float:
-    """The proxy's limit where a test is not about it: that of the page."""
+    """The idle limit of the proxy in other tests, as on the page."""
     return 60.0
 
 
 @pytest.fixture
 async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServiceWorld]:
     for module in (job_follower, work):
-        monkeypatch.setattr(module, "IDLE", idle / BEATS)
-    monkeypatch.setattr("askback._wire.connection.SILENCE", idle / BEATS)
+        monkeypatch.setattr(module, "IDLE_SECONDS", idle / BEATS)
+    monkeypatch.setattr("askback._wire.connection.MAX_SILENCE_SECONDS", idle / BEATS)
     async with serving(lite_url, heartbeat=idle / BEATS, lease_ttl=60.0) as world:
         yield world
 
@@ -58,8 +59,7 @@ async def follow(stream: Any) -> None:
 
 
 async def longest_stall(seconds: float) -> float:
-    """For how long this process, with the server and the clients in it, did not run at most while so many
-    seconds passed."""
+    """The longest pause of this process, which runs server and clients, within this number of seconds."""
     clock = asyncio.get_running_loop().time
     end, longest = clock() + seconds, 0.0
     while (now := clock()) < end:
@@ -69,7 +69,7 @@ async def longest_stall(seconds: float) -> float:
 
 
 def count_ended_streams(server: Server) -> dict[tuple[str, str], int]:
-    """How many streams have ended, by method and code."""
+    """The number of ended streams by method and code."""
     return {
         (method, code): count
         for (method, code), count in server.calls.ended.items()
@@ -79,7 +79,7 @@ def count_ended_streams(server: Server) -> dict[tuple[str, str], int]:
 
 @pytest.mark.parametrize("idle", [IDLE], ids=["short"])
 async def test_a_proxy_does_not_cut_quiet_streams(world: ServiceWorld, proxy: Proxy) -> None:
-    """For twice the proxy's limit nothing is said on any stream, and none ends."""
+    """No data is sent on any stream for twice the proxy's limit, and none ends."""
     worker = Worker(proxy.target, user="w", worker_id="w")
 
     @worker.job("t")
@@ -101,7 +101,7 @@ async def test_a_proxy_does_not_cut_quiet_streams(world: ServiceWorld, proxy: Pr
             before = count_ended_streams(server)
             if await longest_stall(2 * IDLE) < IDLE / BEATS:
                 break
-            # Who stands still cannot speak, and a proxy, or the SDK, is right to give it up.
+            # A paused process sends no heartbeats, so the proxy or the SDK may end its streams.
             await until(lambda: server.calls.streams.total == 5)
         assert count_ended_streams(server) == before
         [prompt] = [p async for p in client.prompts()]
@@ -114,7 +114,7 @@ async def test_a_proxy_does_not_cut_quiet_streams(world: ServiceWorld, proxy: Pr
 
 
 async def test_streams_survive_a_restart_of_the_proxy(world: ServiceWorld, proxy: Proxy) -> None:
-    """A worker and a waiter go on behind a new proxy, and more than 1 MB goes by one stream."""
+    """A worker and a waiting client continue behind a new proxy, and one stream transfers more than 1 MB."""
     worker = Worker(proxy.target, user="w", worker_id="w")
     go_on = asyncio.Event()
 

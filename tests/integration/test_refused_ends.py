@@ -1,4 +1,4 @@
-"""The SDK's worker at a real server: a job whose result or failure cannot be taken ends, with a reason."""
+"""The SDK's worker at a real server: a job whose result or failure is refused ends with a reason."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ ENDS: dict[str, tuple[Callable[[], Any], str]] = {
 async def test_any_return_value_or_exception_ends_the_job(
     lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(
-        "CRITICAL", "askback.worker"
-    )  # a report of pytest's workers cannot hold a lone surrogate
+    caplog.set_level("CRITICAL", "askback.worker")  # pytest-xdist cannot send a lone surrogate in its reports
     worker = Worker(f"127.0.0.1:{lite.service.port}", user="ada", capacity=len(ENDS))
 
     @worker.job("t")

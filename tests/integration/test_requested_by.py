@@ -1,4 +1,4 @@
-"""A prompt names the creator of its job, by whatever call or stream it comes."""
+"""A prompt names the creator of its job in every call and stream."""
 
 from askback import Client
 from askback.v1 import hitl_service_pb2 as hitl
@@ -11,7 +11,7 @@ from tests.support.shell import Shell
 
 
 async def test_every_call_that_returns_a_prompt_names_the_creator_of_its_job(world: ServiceWorld) -> None:
-    """Jobs of ada's, run by a worker that is somebody else."""
+    """Jobs of ada, run by a worker of another user."""
     bot, ana = world.as_user("bot"), world.as_user("ana")
     console = world.console(ana)
     await console.hello()

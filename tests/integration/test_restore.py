@@ -1,4 +1,4 @@
-"""The database is restored to an earlier state: people see again what that has re-opened."""
+"""The database is restored to an earlier state: people see the prompts that this re-opened."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ async def _next_title(prompts: AsyncIterator[ConsolePrompt]) -> str:
 async def test_a_console_shows_what_a_restore_re_opened(
     told: bool, migrated_db_url: str, tmp_path: Path
 ) -> None:
-    """The console stays, and knows that the prompt was closed. With `migrate --after-restore` its token is
-    refused whatever it names; without, because it names a commit that is gone."""
+    """The console stays and has a tombstone of the prompt. With `migrate --after-restore` any old token is
+    refused; without, its token is refused because its commit is lost.
+    """
     url, port = migrated_db_url, free_port()
     target = f"127.0.0.1:{port}"
     async with Client(target, user="ana", deadline=60) as client:
@@ -105,7 +106,7 @@ async def test_a_prompt_lost_by_a_restore_is_removed_from_consoles(
 async def test_a_service_runs_on_a_dump_restored_into_another_cluster(
     postgres: PostgresServer, primary: PostgresServer, tmp_path: Path
 ) -> None:
-    """Its transaction ids are far behind those that the log names: the feed would wait for them."""
+    """Its transaction ids are far behind those in the log, and the feed would wait for them."""
     old, new = postgres.create_database(), primary.create_database()
     await asyncio.to_thread(upgrade, old)
     await asyncio.to_thread(postgres.execute, SPEND_IDS)
@@ -129,7 +130,7 @@ async def test_a_service_runs_on_a_dump_restored_into_another_cluster(
             assert await _next_title(prompts) == "Before?"
             await client.ask("After?")
             assert await _next_title(prompts) == "After?"
-            # By the log too, and not only by the shortcut of this replica.
+            # Also by the log, and not only by the shortcut within this replica.
             token = console._view.token
             await until(lambda: console._view.token != token)
     finally:

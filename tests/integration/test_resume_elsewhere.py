@@ -1,4 +1,4 @@
-"""Going on at another replica: exactly where the stream before was, or after a reset. Never silent loss."""
+"""Resuming at another replica: exactly at the old position, or after a reset. No change is lost silently."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=Tru
 
 @pytest.fixture
 async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, ServiceWorld]]:
-    """Two replicas of one database whose heartbeats come all the time."""
+    """Two replicas of one database with frequent heartbeats."""
     async with (
         serving(migrated_db_url, heartbeat=0.1, replica="a") as a,
         serving(migrated_db_url, heartbeat=0.1, replica="b") as b,
@@ -42,7 +42,7 @@ async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, Servic
 
 @asynccontextmanager
 async def long_transaction(url: str) -> AsyncIterator[None]:
-    """The log cannot be read beyond it."""
+    """A transaction that holds back the horizon of the log."""
     slow = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
         async with slow.transaction():
@@ -70,7 +70,7 @@ async def test_a_console_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
     assert [p.prompt_id for p in shown] == [fresh.prompt_id]
     assert caught_up.open_prompts == 2
     assert stays.prompt_id not in {p.prompt_id for p in shown}
-    # And what happens at the other replica from now on is told here.
+    # Later changes at the other replica are delivered here.
     await a.hitl.AnswerPrompt(answer(fresh))
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
@@ -109,7 +109,7 @@ async def test_watch_prompts_resumes_at_another_replica(pair: tuple[ServiceWorld
 async def test_watch_jobs_resumes_at_another_replica(
     pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     a, b = pair
     same, changed, gone = [await a.create() for _ in range(3)]
     async with watching(a) as watch:
@@ -126,7 +126,7 @@ async def test_watch_jobs_resumes_at_another_replica(
         assert not watch.reset
         assert gone.job_id in watch.removed
         assert changed.job_id in watch.told
-        # A deletion that the other replica makes from now on is told as one.
+        # A later deletion at the other replica is delivered as a deletion.
         await cancel(a, same.job_id)
         await watch.until(lambda w: same.job_id in w.told)
         await a.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=same.job_id))
@@ -140,7 +140,7 @@ async def test_watch_job_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
     a, b = pair
     lease = await a.lease_new_job()
     job_id = lease.job.job_id
-    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
+    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), maximum=2)
     rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
     prompt = await a.ask(lease, "k")
     assert [e.prompt_id for e in (await rest.read()).events] == [prompt.prompt_id]
@@ -155,9 +155,9 @@ async def test_watch_job_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
 async def test_a_resumed_view_includes_commits_beyond_the_horizon(
     pair: tuple[ServiceWorld, ServiceWorld], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was committed, and told to who was there, before this console came; its log is not settled."""
+    """It was committed and delivered to connected consoles before this one, but lies beyond the horizon."""
     a, b = pair
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     other = b if where == "there" else a
     goes = await a.create_prompt(confirm("goes"))
     console, watcher = a.console(), a.console()
@@ -184,7 +184,7 @@ async def test_a_resumed_view_includes_commits_beyond_the_horizon(
         async with watching(a, token=jobs_token) as watch:
             await watch.catch_up()
             assert {goes.job_id, fresh.job_id} <= set(watch.told)
-        # The position behind all this is still the log's: who resumes from it loses nothing.
+        # The token's position is still that of the log, so resuming from it loses nothing.
         later = b.console()
         await later.hello(resume_token=caught_up.resume_token)
         assert (await later.event("closed")).prompt_id == goes.prompt_id
@@ -203,7 +203,7 @@ async def test_an_answer_at_another_replica_is_pushed_without_polling(
     for console in (desk, other):
         await console.hello()
         await console.snapshot()
-    # Created at b, run at a; asked at a, answered at b, and heard at a.
+    # Created at b, run at a; asked at a, answered at b, and delivered at a.
     job = await b.create()
     lease = await worker.next_job()
     assert lease.job.job_id == job.job_id
@@ -217,7 +217,7 @@ async def test_an_answer_at_another_replica_is_pushed_without_polling(
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == prompt.prompt_id
     for console in (desk, other):
         assert (await console.event("closed")).prompt_id == prompt.prompt_id
-    # A late answer there is told to the worker here as what it is.
+    # A late answer there is delivered to the worker here as late.
     with pytest.raises(grpc.aio.AioRpcError):
         await b.as_user("bob").hitl.AnswerPrompt(answer(prompt, "late"))
     assert (await worker.expect("prompt_resolved")).late_answer
@@ -226,7 +226,7 @@ async def test_an_answer_at_another_replica_is_pushed_without_polling(
 async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
     pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
-    """Somebody changes jobs at both replicas; whoever reads at a position finds all that it contains."""
+    """Jobs change at both replicas. A read at a position must find all changes up to it."""
     a, b = pair
     made = [await a.create() for _ in range(4)]
     done = asyncio.Event()
@@ -234,7 +234,7 @@ async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
 
     async def change(world: ServiceWorld, name: str) -> None:
         for turn in count():
-            # Until each reader has looked a few times, or has failed.
+            # Until each reader has read a few times or failed.
             if turn >= 30 and (min(looks) > 3 or any(reader.done() for reader in readers)):
                 return
             for job in made:
@@ -243,7 +243,7 @@ async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
                 try:
                     await world.jobs.UpdateJob(request)
                 except grpc.aio.AioRpcError as error:
-                    # The other one was quicker, three times.
+                    # The other replica won the race three times.
                     assert error.code() is grpc.StatusCode.ABORTED, error  # noqa: PT017
 
     async def read(number: int) -> None:
@@ -295,7 +295,7 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(
         raise StorageUnavailable("away")
 
     a.service.replica.log.after = away  # type: ignore[method-assign]
-    # Calls of the other replica are hints, and no reason to trust what could not be read.
+    # Hints of the other replica are no reason to trust a cache that could not be refreshed.
     await until(lambda: not hot.is_live)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 6
@@ -308,10 +308,10 @@ async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, Serv
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
-    # Deaf and blind: nothing of the other replica comes here.
+    # Neither hints nor the log of the other replica arrive here.
     feed = a.service.replica.feed
     feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._heard = feed.receive_hints  # type: ignore[attr-defined]
+    feed.wakeups._receive = feed.receive_hints  # type: ignore[attr-defined]
     feed._poll = 3600.0
     feed._wake.set()
     await asyncio.sleep(0)

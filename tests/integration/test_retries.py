@@ -1,5 +1,4 @@
-"""A retry says what it keeps: people's answers and checkpoints, or nothing; over chains, deletes and both
-databases."""
+"""What a retry keeps (answers and checkpoints, or nothing), over chains and deletions, on both databases."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from askback_server.domain.retries import PAGE
+from askback_server.domain.retries import PAGE_SIZE
 from askback_server.storage import tables
 from tests.support.refusals import expect_refusal
 from tests.support.requests import (
@@ -57,7 +56,7 @@ async def fail(world: ServiceWorld, lease: Any) -> str:
 
 
 async def retry(world: ServiceWorld, job_id: str, **fields: Any) -> Any:
-    """A retry, and its lease."""
+    """Retry a job; returns the lease of the new one."""
     job = (await world.jobs.RetryJob(pb.RetryJobRequest(job_id=job_id, **fields))).job
     [lease] = (await world.lease(job.job_type)).jobs
     assert lease.job.job_id == job.job_id
@@ -150,7 +149,7 @@ async def test_a_retry_keeps_answers_and_checkpoints_of_a_failed_job(world: Serv
     }
     assert [c["key"] for c in listed["checkpoints"]] == ["charge", "mail"]
     assert "fine" not in json.dumps(listed), "the log never holds what was said"
-    # What it carries is its own: the old job may go.
+    # The carried entries are copies, so the old job may be deleted.
     await world.jobs.DeleteJob(pb.DeleteJobRequest(job_id=old))
     for key, content in QUESTIONS.items():
         asked = await world.ask(lease, key, content)
@@ -178,7 +177,7 @@ async def test_a_retry_asks_another_question_or_key(lite: ServiceWorld, how: str
     asked = await lite.ask(lease, key, confirm(title))
     assert asked.state == OPEN
     await lite.hitl.AnswerPrompt(answer(asked, decision=REJECT))
-    # The no is the newest word on this key: neither it nor the yes before it is carried further.
+    # The rejection is the newest answer under this key: neither it nor the acceptance before it is carried.
     lease = await retry(lite, await fail(lite, lease))
     if how == "other question":
         assert (await lite.ask(lease, "k", confirm("Pay 5?"))).state == OPEN
@@ -270,12 +269,12 @@ async def test_thousands_of_checkpoints_are_carried_in_one_write(world: ServiceW
     carried = await world.service.replica.jobs.list_kept_checkpoints(lease.job.job_id)
     assert [point.key for point in carried] == [f"{n:05}" for n in range(count)]
     pages = await events(world, lease.job.job_id, CARRIED)
-    assert [len(p["checkpoints"]) for p in pages] == [PAGE] * (count // PAGE)
+    assert [len(p["checkpoints"]) for p in pages] == [PAGE_SIZE] * (count // PAGE_SIZE)
     assert [(p["page"], p["pages"]) for p in pages] == [(n + 1, len(pages)) for n in range(len(pages))]
 
 
 async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Rows as many commands would have written them."""
+    """Write rows like those of many commands."""
     from datetime import UTC, datetime
 
     jobs = world.service.replica.jobs
@@ -287,7 +286,7 @@ async def _insert(world: ServiceWorld, table: sa.Table, rows: list[dict[str, Any
 async def test_a_retry_during_a_deletion_creates_no_partial_job(
     world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it would carry is gone by the time that it is written: then there is no new job."""
+    """The entries to carry are deleted before the write: then no new job is created."""
     for request_id in ("", "r"):
         lease = await world.lease_new_job()
         await save(world, lease, "step", "1")
@@ -363,7 +362,7 @@ async def test_a_retry_asks_and_charges_nothing_twice(
     watched = (await shell.ok("job", "watch", again.job_id)).out
     assert f"carried over from {run.job_id}: 3 answers, 1 checkpoint" in watched
     assert f"question 1 has the answer of ann in job {run.job_id}: ACCEPT" in watched
-    # A finished job is done again from the beginning, in a chain of its own.
+    # A completed job starts from the beginning, in a new chain.
     fresh = await client.retry(again.job_id)
     await _approve(client, fresh.job_id)
     assert await fresh.result() == [fresh.job_id, fresh.job_id]

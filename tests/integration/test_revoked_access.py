@@ -1,4 +1,4 @@
-"""Access that is taken away or given while streams are open, on a server whose token file changes."""
+"""Rights that are revoked or granted while streams are open, by changing the token file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ ALL = ["client", "worker", "console"]
 
 @dataclass
 class Tokens:
-    """The file of tokens; `eve` is the one that changes."""
+    """The token file, in which the entry of `eve` changes."""
 
     file: Path
     eve: dict[str, Any] = field(
@@ -33,7 +33,7 @@ class Tokens:
     now: Callable[[], None] = lambda: None
 
     def write(self, *, without_eve: bool = False, **changed: Any) -> None:
-        """Write it; a running server looks at it at once."""
+        """Write the file and make a running server read it at once."""
         self.eve = {**self.eve, **changed}
         boss = {"roles": ALL, "groups": ["boss"], "namespaces": ["default", "other"]}
         people = {"boss": boss} if without_eve else {"boss": boss, "eve": self.eve}
@@ -82,7 +82,7 @@ async def status(call: Any) -> Any:
 
 
 async def open_everything(world: ServiceWorld) -> dict[str, Any]:
-    """A call of eve's of every kind that stays open, by name, each one known to the server."""
+    """Open calls of eve of every long-running kind, by name, all registered at the server."""
     eve, boss = world.with_token("eve"), world.with_token("boss")
     job = (await boss.jobs.CreateJob(jobs.CreateJobRequest(job_type="held"))).job
     prompt = (await boss.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=confirm()))).prompt
@@ -116,7 +116,7 @@ async def _wait_for(call: Any) -> Any:
 
 
 async def end_of(call: Any) -> Any:
-    """How a call of `open_everything` ends."""
+    """The refusal that ends a call of `open_everything`."""
     if isinstance(call, asyncio.Task):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             async with asyncio.timeout(10):
@@ -221,7 +221,7 @@ async def test_a_view_follows_the_groups_of_its_token(world: ServiceWorld, token
     await until(lambda: shown.keys() == {both, other, more})
     tokens.write(groups=["desk", "other"])
     await until(lambda: len(shown) == 5)
-    # Away and back at once: nothing stays hidden.
+    # Removed and granted again at once: nothing stays hidden.
     tokens.write(groups=["nothing"])
     tokens.write(groups=["desk", "other"])
     await asyncio.sleep(0.3)
@@ -229,7 +229,7 @@ async def test_a_view_follows_the_groups_of_its_token(world: ServiceWorld, token
     assert events.count("caught_up") >= 3
     assert "reset_view" not in events
     if door == "Converse":
-        # What is hidden cannot be answered by the stream that showed it.
+        # A hidden prompt cannot be answered on the stream that showed it.
         tokens.write(groups=["nothing"])
         answer = hitl.AnswerPromptRequest(prompt_id=desk, answer_id="a", revision=1, decision=ACCEPT)
         await console.send(hitl.ConverseClientFrame(ref=9, answer_prompt=answer))

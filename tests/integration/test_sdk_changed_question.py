@@ -1,4 +1,4 @@
-"""An answered key whose question changed in a deploy (F6): told with both wordings, retried, or kept."""
+"""An answered key whose question changed in a deployment: reported with both wordings, retried, or kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Ask = Callable[[Job], Any]
 
 
 def version(server: Server, ask: Ask) -> Worker:
-    """A version of the worker whose first question is this one."""
+    """A version of the worker with this first question."""
     worker = Worker(server.target, park_after=0.05, drain_timeout=0.2)
 
     @worker.job("pay")
@@ -56,7 +56,7 @@ OLD = title("Pay teh bill?")
 async def answer_old_version(
     server: Server, client: Client, key: str = "a", old: Ask = OLD, **answer: Any
 ) -> Run[Any]:
-    """A job whose first question was asked by the old version and has its answer; nobody holds it."""
+    """A parked job whose first question was asked by the old version and is answered."""
     async with version(server, old):
         run = await client.start("pay")
         prompt = await wait_for_prompt(client, run, key)
@@ -81,7 +81,7 @@ async def wait_until_parked(run: Run[Any]) -> None:
 
 
 async def retries(run: Run[Any], count: int) -> list[Any]:
-    """The events of this many retries, when there are so many."""
+    """Wait for this number of retries; returns their events."""
     found: list[Any] = []
     async with asyncio.timeout(SOON):
         async for event in run.watch():
@@ -131,7 +131,7 @@ async def test_a_changed_question_fails_the_job_after_a_day(askback_server: Serv
 async def test_a_rewording_declared_as_the_same_question_keeps_the_answer(askback_server: Server) -> None:
     async with Client(askback_server.target, user="ana") as client:
         run = await answer_old_version(askback_server, client)
-        for _ in range(2):  # the second time it runs again from the top, and notes nothing
+        for _ in range(2):  # the second time it runs from the start and logs nothing
             async with version(askback_server, title("Pay the bill?", same=True)):
                 await wait_for_prompt(client, run, "b")
                 await wait_until_parked(run)

@@ -1,4 +1,4 @@
-"""A function that goes on with the first of several answers: the same kept, parked and drained (C9)."""
+"""A function that continues with the first of several answers, while it is held, parked or drained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from askback.testing import Server
 from tests.support.refusals import SOON
 
 runs: list[str] = []
-"""A line for each run of a function."""
+"""A log of the runs of the functions."""
 steps: list[str] = []
 
 
@@ -29,7 +29,7 @@ def worker_for(target: str, park_after: float | None, name: str = "w") -> Worker
 
     @worker.job("first")
     async def first(job: Job, abandon: bool = True) -> list[str]:
-        """Goes on with the first answer."""
+        """Continues with the first answer."""
         runs.append(job.job_id)
         tasks = [asyncio.create_task(job.confirm(f"{key}?", key=key)) for key in "abc"]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -40,7 +40,7 @@ def worker_for(target: str, park_after: float | None, name: str = "w") -> Worker
 
     @worker.job("then")
     async def then(job: Job) -> str:
-        """Goes on with the first answer, and asks something else while the others are open."""
+        """Continues with the first answer, and asks another question while the others are open."""
         runs.append(job.job_id)
         tasks = [asyncio.create_task(job.confirm(f"{key}?", key=key)) for key in "ab"]
         _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -50,7 +50,7 @@ def worker_for(target: str, park_after: float | None, name: str = "w") -> Worker
 
     @worker.job("working")
     async def working(job: Job) -> str:
-        """Goes on with the first answer, and is at work while the other is open."""
+        """Continues with the first answer, and works while the other is open."""
         runs.append(job.job_id)
         tasks = [asyncio.create_task(job.confirm(f"{key}?", key=key)) for key in "ab"]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -64,13 +64,13 @@ def worker_for(target: str, park_after: float | None, name: str = "w") -> Worker
 
     @worker.job("all")
     async def every(job: Job, count: int) -> int:
-        """Waits for all."""
+        """Waits for all answers."""
         runs.append(job.job_id)
         return len(await asyncio.gather(*(job.confirm(f"{n}?", key=f"k{n}") for n in range(count))))
 
     @worker.job("each")
     async def each(job: Job) -> list[str]:
-        """Does something with every answer as it comes."""
+        """Processes each answer as it arrives."""
         runs.append(job.job_id)
         seen = []
         for task in asyncio.as_completed([job.confirm(f"{key}?", key=key) for key in "abc"]):
@@ -89,7 +89,7 @@ async def at_work(server: Server, park_after: float | None) -> AsyncIterator[Cli
 
 
 async def wait_for_prompts(client: Client, run: Run[Any], *keys: str) -> dict[str, PromptInfo]:
-    """The open prompts by key, when these are open."""
+    """Wait until prompts with these keys are open; returns the open prompts by key."""
     async with asyncio.timeout(SOON):
         while True:
             found = {p.key: p async for p in client.prompts(job_id=run.job_id)}
@@ -99,7 +99,7 @@ async def wait_for_prompts(client: Client, run: Run[Any], *keys: str) -> dict[st
 
 
 async def wait_for_holder(run: Run[Any], yes: bool) -> None:
-    """When a worker holds it, or none does."""
+    """Wait until a worker holds the job, or none does."""
     async with asyncio.timeout(SOON):
         while bool((await run.job()).worker_id) is not yes:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -158,7 +158,7 @@ async def test_each_answer_is_processed_as_it_arrives(
         assert steps == ["c", "a", "b"]
 
 
-async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> None:
+async def test_a_withdrawal_wakes_a_parked_job(askback_server: Server) -> None:
     async with at_work(askback_server, 0.1) as client:
         run = await client.start("first")
         prompts = await wait_for_prompts(client, run, "a", "b", "c")
@@ -173,7 +173,7 @@ async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> No
 async def test_work_on_the_first_answer_is_rerun_after_its_worker_stops(
     askback_server: Server, stop: str, again: bool
 ) -> None:
-    """Drained or stopped while it works on an answer and another question is open: the next goes on."""
+    """The worker stops while it works on an answer and a question is open: the next worker continues."""
     async with Client(askback_server.target, user="ana") as client:
         old = worker_for(askback_server.target, 0.1 if again else None, "old")
         await old.start()

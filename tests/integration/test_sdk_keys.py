@@ -1,4 +1,4 @@
-"""Keys of questions and steps in a worker's function: each is used once, and a mistake fails the job once."""
+"""Keys of questions and steps in a job function: each is used once, and a mistake fails the job once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def result_of(function: Script) -> Any:
 
 
 async def fails_once(function: Script, code: str) -> JobFailed:
-    """The job fails for good in its first attempt."""
+    """The job fails in its first attempt and is not retried."""
     started = await run.start(name=function.__name__)
     with pytest.raises(JobFailed) as failed:
         await asyncio.wait_for(started.result(), 10)
@@ -161,7 +161,7 @@ async def test_a_step_and_a_question_may_share_a_key(human: Human) -> None:
     assert await result_of(a_step_and_a_question) == ["receipt A", "so"]
 
 
-# --- what may be repeated ---
+# --- repetitions that are allowed ---
 
 
 @script
@@ -245,7 +245,7 @@ async def test_a_question_that_ended_has_used_its_key(human: Human, function: Sc
     await fails_once(function, "DuplicateKey")
 
 
-# --- what cannot be a key ---
+# --- invalid keys ---
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä" * 101, "a\0b", "\ud800", 5, None, b"x"])
@@ -262,7 +262,7 @@ async def test_an_invalid_key_is_refused_before_anything_is_done(human: Human, k
     assert calls == []
 
 
-# --- a loop over what is stored does not starve others ---
+# --- a loop over stored results does not starve other tasks ---
 
 
 @script
@@ -299,7 +299,7 @@ async def test_replaying_stored_results_yields_and_acknowledges_once(human: Huma
     assert [event.type async for event in started.watch()].count("PROMPT_CONSUMED") == 1
 
 
-# --- results that do not fit (A4b) ---
+# --- results that do not fit ---
 
 
 def says_int() -> int:
@@ -366,7 +366,7 @@ async def test_a_result_that_does_not_fit_fails_once(human: Human, function: Any
 
 
 class NoJson:
-    """A type that pydantic knows nothing of."""
+    """A type without a pydantic schema."""
 
 
 def says_no_json() -> NoJson:

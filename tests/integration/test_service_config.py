@@ -1,4 +1,4 @@
-"""The one service config that the SDK embeds and other languages load: balancing, health, retries."""
+"""The service config that the SDK embeds and other languages load: balancing, health checks and retries."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ UNARY = {
 
 
 def test_the_service_config_names_only_unary_methods() -> None:
-    """A misspelt one would never be retried, and nobody would say so."""
+    """A misspelt method would silently never be retried."""
     named = [(name["service"], name["method"]) for part in CONFIG["methodConfig"] for name in part["name"]]
     assert len(named) > 10
     assert set(named) <= UNARY
@@ -36,13 +36,13 @@ def test_the_service_config_names_only_unary_methods() -> None:
 
 
 def test_the_channel_does_not_retry_calls_that_create_something() -> None:
-    """Calls that make or take something new; the SDK repeats them under a request id of its own."""
+    """Calls that create or lease something. The SDK retries them under a generated request id."""
     named = {name["method"] for part in CONFIG["methodConfig"] for name in part["name"]}
     assert not named & {"CreateJob", "RetryJob", "LeaseJobs"}
 
 
 def test_the_service_config_has_only_keys_that_grpc_knows() -> None:
-    """grpc passes over keys that it does not know."""
+    """grpc ignores unknown keys."""
     assert set(CONFIG) == {"loadBalancingConfig", "healthCheckConfig", "methodConfig"}
     assert {key for part in CONFIG["methodConfig"] for key in part} == {"name", "retryPolicy"}
     assert CONFIG["healthCheckConfig"] == {"serviceName": ""}
@@ -53,7 +53,7 @@ def test_the_service_config_has_only_keys_that_grpc_knows() -> None:
     [('"UNAVAILABLE"', '"UNAVAILABEL"'), ("round_robin", "robin_round"), ('"0.1s"', '"0.1"')],
 )
 async def test_grpc_rejects_an_invalid_service_config(lite: ServiceWorld, right: str, wrong: str) -> None:
-    """And takes ours: what it cannot read ends every call."""
+    """It accepts ours. An unreadable config fails every call."""
     target = f"127.0.0.1:{lite.service.port}"
     for text, taken in ((TEXT, True), (TEXT.replace(right, wrong), False)):
         options = [("grpc.service_config", text), ("grpc.use_local_subchannel_pool", 1)]
@@ -69,7 +69,7 @@ async def test_grpc_rejects_an_invalid_service_config(lite: ServiceWorld, right:
 
 
 async def _share(stub: Any, b: ServiceWorld, calls: int = 20) -> float:
-    """Make jobs through a balancing channel; how much of them went to `b`."""
+    """Create jobs through a balancing channel; returns the share that went to `b`."""
 
     async def count() -> int:
         return len((await b.jobs.ListJobs(job_service_pb2.ListJobsRequest(page_size=500))).jobs)
@@ -81,14 +81,13 @@ async def _share(stub: Any, b: ServiceWorld, calls: int = 20) -> float:
 
 
 async def test_calls_are_balanced_over_ready_replicas(tmp_path: Path) -> None:
-    """A replica that is about to leave gets no new call while it still takes them; and its drain does not
-    wait for those who watch its health."""
+    """A draining replica gets no new calls, and its drain does not wait for health watchers."""
     urls = [f"sqlite+aiosqlite:///{tmp_path / name}" for name in ("a.db", "b.db")]
     a = Service(Config(listen="127.0.0.1:0", db=urls[0], drain_wait=3, drain_grace=600))
     await a.start()
     stopping: asyncio.Task[None] | None = None
     try:
-        # Each has a database of its own, to see where a call went.
+        # Each has its own database, to see where a call went.
         async with serving(urls[1]) as b:
             target = f"ipv4:127.0.0.1:{a.port},127.0.0.1:{b.service.port}"
             async with grpc.aio.insecure_channel(target, options=channel_options()) as channel:
@@ -107,7 +106,7 @@ async def test_calls_are_balanced_over_ready_replicas(tmp_path: Path) -> None:
 
 
 class _Flaky(job_service_pb2_grpc.JobServiceServicer):
-    """Unavailable twice, then there."""
+    """A service that is unavailable twice and then replies."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -128,7 +127,7 @@ class _Flaky(job_service_pb2_grpc.JobServiceServicer):
 
 
 async def test_the_channel_retries_reads_three_times(lite: ServiceWorld) -> None:
-    """GetJob three times at the most; CreateJob, which is not named, once."""
+    """GetJob is tried at most three times; CreateJob, which the config does not name, once."""
     server, flaky = grpc.aio.server(), _Flaky()
     job_service_pb2_grpc.add_JobServiceServicer_to_server(flaky, server)
     port = server.add_insecure_port("127.0.0.1:0")

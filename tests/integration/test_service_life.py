@@ -1,4 +1,4 @@
-"""The service as operators see it: health, reflection, start, stop, a restart, logs without content."""
+"""The service for operators: health, reflection, start, stop, restart, and logs without content."""
 
 import asyncio
 import logging
@@ -118,7 +118,7 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
 
 @pytest.mark.parametrize("steps", range(4))
 async def test_a_cancel_during_a_wake_up_is_not_lost(lite: ServiceWorld, steps: int) -> None:
-    # On Python 3.11 asyncio.wait_for loses it, and a stop then waits for ever.
+    # On Python 3.11 asyncio.wait_for loses the cancel, and the stop would never end.
     replica = lite.service.replica
     for part, wake in (
         (replica.dispatcher.run, replica.dispatcher._wake.set),
@@ -161,7 +161,7 @@ async def test_jobs_prompts_and_sessions_survive_a_restart(migrated_db_url: str)
         assert list(read.open_prompts) == [prompt]
         said = answer(prompt, "a", RESPOND, values_json='{"n": 9007199254740993}')
         await world.hitl.AnswerPrompt(said)
-        # The worker's session outlives the server, and so does its lease.
+        # The worker's session and lease survive the server.
         names = {"session_id": session.session_id, "session_secret": session.session_secret}
         await world.workers.ExtendLease(wpb.ExtendLeaseRequest(**names))
         done = wpb.CompleteJobRequest(job_id=lease.job.job_id, token=lease.token, result_json="[1]")
@@ -183,10 +183,10 @@ async def test_unusable_settings_are_refused_at_the_start_with_the_reason(
 ) -> None:
     with pytest.raises(StorageUnavailable, match=r"a.db.lock: No such file or directory"):
         await start(db=f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/a.db")
-    with socket.socket() as nobody:  # bound, and not listening
-        nobody.bind(("127.0.0.1", 0))
+    with socket.socket() as silent:  # bound, and not listening
+        silent.bind(("127.0.0.1", 0))
         with pytest.raises(StorageUnavailable, match=r"."):
-            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{nobody.getsockname()[1]}/none")
+            await start(db=f"postgresql+asyncpg://nobody@127.0.0.1:{silent.getsockname()[1]}/none")
     bad = tmp_path / "tokens.toml"
     bad.write_text("[[tokens]]\nsubject = 'x'\n")
     with pytest.raises(BadTokenFile, match=r"entry 1 \(x\).*sha256"):
@@ -244,7 +244,7 @@ async def test_logs_never_hold_content_or_secrets(
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
-    # What went out as JSON, and what any handler could have been given.
+    # The JSON output, and the records that any handler could receive.
     text = "".join(capfd.readouterr()) + "".join(
         f"{record.getMessage()} {record.__dict__} {record.exc_info}" for record in caplog.records
     )
@@ -259,7 +259,7 @@ async def test_logs_never_hold_content_or_secrets(
 
 
 async def full_flow(url: str, auth: str) -> tuple[str, str]:
-    """Everything that carries content, refused and accepted."""
+    """Every call that carries content, refused and accepted."""
     async with serving(url, auth=auth, lease_ttl=5) as world:
         me = world.with_token(SECRETS["token"])
         world.jobs, world.workers, world.hitl = me.jobs, me.workers, me.hitl

@@ -1,4 +1,4 @@
-"""Clients that do not read, do not speak, or speak too much: each harms itself only."""
+"""Clients that do not read, send nothing or send too much harm only themselves."""
 
 import asyncio
 import contextlib
@@ -38,14 +38,14 @@ TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Less patience than a real server has."""
+    """Shorter timeouts than those of a real server."""
     monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
-    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL", 0.1)
+    monkeypatch.setattr("askback_server.transport.open_calls.INTERVAL_SECONDS", 0.1)
 
 
 @asynccontextmanager
 async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own, whose window stays small."""
+    """A separate connection whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
@@ -57,7 +57,7 @@ def session_of(world: ServiceWorld) -> Any:
 
 
 async def read_to_refusal(call: Any) -> Any:
-    """Read to the end; the refusal."""
+    """Read to the end; returns the refusal."""
     try:
         async with asyncio.timeout(10):
             while await call.read() is not EOF:
@@ -77,7 +77,7 @@ async def test_a_stream_without_a_hello_ends(lite: ServiceWorld) -> None:
     await until(lambda: len(lite.service.replica.streams) == 50)
     await until(lambda: not lite.service.replica.streams)
     del streams
-    # One that says hello stays.
+    # A stream with a hello stays.
     console = lite.console()
     await console.hello()
     await asyncio.sleep(2 * TIGHT.hello.total_seconds())
@@ -103,7 +103,7 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: Service
         hello = hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())
         await call.write(hitl.ConverseRequest(frames=[hello]))
         await until(lambda: len(replica.streams) == 1)
-        session, refs, most = session_of(lite), itertools.count(2), [0, 0, 0]
+        session, refs, maximum = session_of(lite), itertools.count(2), [0, 0, 0]
         writing = True
 
         async def flood() -> None:
@@ -118,13 +118,17 @@ async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: Service
         async with asyncio.timeout(10):
             while replica.streams:
                 frames, size = session._stream.unsent
-                most = [max(most[0], frames), max(most[1], size), max(most[2], replica.unsent.total)]
+                maximum = [
+                    max(maximum[0], frames),
+                    max(maximum[1], size),
+                    max(maximum[2], replica.unsent.total),
+                ]
                 await asyncio.sleep(0.002)
         writing = False
-        assert most[0] <= limits.unsent_frames + limits.in_flight + 2
-        assert most[1] <= limits.unsent_bytes + limits.page_bytes + limits.in_flight * 310_000
+        assert maximum[0] <= limits.unsent_frames + limits.in_flight + 2
+        assert maximum[1] <= limits.unsent_bytes + limits.page_bytes + limits.in_flight * 310_000
         if what == "pages":
-            assert most[1] <= limits.unsent_bytes + limits.page_bytes
+            assert maximum[1] <= limits.unsent_bytes + limits.page_bytes
         assert replica.unsent.total == 0
         found = await read_to_refusal(call)
         assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
@@ -163,7 +167,7 @@ async def test_a_watcher_that_does_not_read_is_dropped(lite: ServiceWorld, watch
 
 
 async def _many_events(world: ServiceWorld, job_id: str) -> None:
-    """Enough progress for more than a window."""
+    """Send progress larger than a window."""
     lease = (
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=1))
     ).jobs[0]
@@ -178,8 +182,8 @@ async def _many_events(world: ServiceWorld, job_id: str) -> None:
 async def test_a_dropped_stream_is_reset_if_its_client_does_not_read_the_status(
     lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else what the transport was given for it would stay until the connection ends."""
-    monkeypatch.setattr("askback_server.transport.call_ends.FAREWELL", 0.2)
+    """Otherwise the data buffered in the transport would stay until the connection ends."""
+    monkeypatch.setattr("askback_server.transport.call_ends.STATUS_READ_SECONDS", 0.2)
     open_calls = lite.service._server.calls.streams  # type: ignore[union-attr]
     for _ in range(3):
         await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 200_000)))
@@ -194,7 +198,7 @@ async def test_a_dropped_stream_is_reset_if_its_client_does_not_read_the_status(
 
 
 async def test_a_client_that_reads_slowly_loses_nothing(lite: ServiceWorld) -> None:
-    """Paused again and again, never dropped."""
+    """It is paused repeatedly but never dropped."""
     created = await lite.jobs.CreateJob(
         jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 60_000))
     )
@@ -253,7 +257,7 @@ async def test_waiting_calls_count_against_the_stream_limit(
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
             assert refusal_of(refused.value).metadata["limit"] == limit
-        # One that does not wait is none, and other calls are not concerned.
+        # A call without a wait does not count, and other calls are not affected.
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["other"]))
         await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
         for task in waiting:

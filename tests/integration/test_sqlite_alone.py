@@ -1,4 +1,4 @@
-"""One server process serves a SQLite file; a second one is told who does, and comes in when that is gone."""
+"""One server process serves a SQLite file. A second one is refused until the first has stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_second_server_is_refused_with_the_name_of_the_first(lite_url: s
         assert f"{file_of(lite_url)} is served by another process (pid {os.getpid()}, replica r1)" in text
         assert "PostgreSQL" in text
         await world.create()
-    # It is let go of at the end, and by a start that fails, early or late.
+    # The lock is released at the end, and by a start that fails early or late.
     tokens = tmp_path / "tokens.toml"
     tokens.write_text("[[tokens]]\n")
     for wrong in ({"auth": str(tokens)}, {"metrics_listen": "203.0.113.1:1"}):

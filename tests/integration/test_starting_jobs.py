@@ -1,4 +1,4 @@
-"""Job functions that start jobs: on the client around them, on one that is named, on a worker's own."""
+"""Job functions that start jobs: on the current client, on a named one, or on the worker's own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def a_worker(target: str) -> Worker:
 
     @worker.job("parent")
     async def parent(job: Job, order: str) -> Receipt:
-        # No client was entered here: the worker's own is meant.
+        # No client is entered here, so the worker's own is used.
         run = await receipt.using(request_id=f"{job.job_id}/receipt").start(order=order, paid=3)
         return await run.result()
 

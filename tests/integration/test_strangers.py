@@ -1,4 +1,4 @@
-"""What a caller without a token can do to the others: nothing."""
+"""A caller without a token cannot affect other callers."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ GARBAGE = {
 
 @pytest.fixture
 async def world_with_token(lite_url: str, tmp_path: Path) -> Any:
-    """A server that knows one token, `ada-token`."""
+    """A server with one valid token, `ada-token`."""
     file = tmp_path / "tokens.toml"
     file.write_text(
         f'[[tokens]]\nsha256 = "{hash_token("ada-token")}"\nsubject = "ada"\n'
@@ -83,7 +83,7 @@ async def test_a_flood_of_resets_does_not_harm_other_connections(world_with_toke
 async def test_an_unauthenticated_call_is_refused_before_its_message_is_read(
     world_with_token: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The call is refused although its message never comes, or would be large, or is none."""
+    """The call is refused although its message is never sent, large or invalid."""
     for method in METHODS:
         path = f"/{method.containing_service.full_name}/{method.name}".encode()
         with Connection(world_with_token.service.port) as stranger:
@@ -110,7 +110,7 @@ async def test_bytes_that_are_no_message_are_refused(
             if _parses(method, data):
                 continue
             path = f"/{method.containing_service.full_name}/{method.name}"
-            # Raw frames: a client library that writes while it is refused may report its own failure.
+            # Raw frames, because a client library that is refused while it writes may report its own error.
             authorized = [(b"authorization", b"Bearer " + token.encode())] if token else []
             with Connection(world_with_token.service.port) as caller:
                 caller.send(
@@ -146,7 +146,7 @@ async def test_health_and_reflection_streams_are_bounded(world_with_token: Servi
     found = refusal_of(refused.value)
     assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "health_streams")
     assert found.retry_delay
-    # Another connection is not concerned.
+    # Another connection is not affected.
     async with grpc.aio.insecure_channel(
         f"127.0.0.1:{world_with_token.service.port}", options=[("grpc.use_local_subchannel_pool", 1)]
     ) as other:
@@ -157,7 +157,7 @@ async def test_health_and_reflection_streams_are_bounded(world_with_token: Servi
             == (await second.read()).status
             == health_pb2.HealthCheckResponse.SERVING
         )
-        # The others of a name hear of it when one watcher has left.
+        # Other watchers of the same name still receive changes after one has left.
         first.cancel()
         await until(lambda: counts.by_method["/grpc.health.v1.Health/Watch"] == 65)
         await world_with_token.service._server.set_ready(False)  # type: ignore[union-attr]
@@ -181,9 +181,9 @@ async def test_log_lines_about_strangers_are_limited(
 ) -> None:
     caplog.set_level(logging.INFO, logger="askback.server.calls")
     calls = world_with_token.service._server.calls  # type: ignore[union-attr]
-    nobody = world_with_token.with_token("guessed").jobs
+    stranger = world_with_token.with_token("guessed").jobs
     await asyncio.gather(
-        *(nobody.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
+        *(stranger.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
     )
     assert calls.ended["/askback.v1.JobService/ListJobs", "UNAUTHENTICATED"] == 80
     lines = [r for r in caplog.records if r.name == "askback.server.calls"]

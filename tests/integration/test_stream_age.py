@@ -1,4 +1,4 @@
-"""Streams move when they are old, so that load reaches a new replica; nothing is lost on the way."""
+"""Old streams reconnect, so that load moves to a new replica without loss."""
 
 import asyncio
 from itertools import pairwise
@@ -10,7 +10,7 @@ import pytest
 from askback import Client, Job, Worker
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
-from askback_server.sessions.ageing import SPREAD, Ageing
+from askback_server.sessions.ageing import AGE_SPREAD, Ageing
 from tests.support.refusals import refusal_of, until
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
@@ -18,7 +18,7 @@ from tests.support.streams import EOF
 
 
 class Stream:
-    """A stream that is told to leave."""
+    """A stream that records when it is asked to leave."""
 
     def __init__(self) -> None:
         self.busy = False
@@ -42,7 +42,7 @@ async def test_streams_leave_at_their_age_spread_over_time() -> None:
         now += 10.0
         await ageing.check()
         left.append(sum(bool(s.told) for s in streams))
-    assert left[int(1000 * (1 - SPREAD)) // 10 - 2] == 0
+    assert left[int(1000 * (1 - AGE_SPREAD)) // 10 - 2] == 0
     assert left[-1] == 200
     assert max(b - a for a, b in pairwise(left)) < 40
     assert all(s.dismissed for s in streams)
@@ -66,7 +66,7 @@ async def test_a_busy_stream_has_time_for_its_replies() -> None:
 
 
 async def test_workers_consoles_and_watchers_reconnect_without_loss(lite_url: str) -> None:
-    """Streams of a second or two, connections of less: every job ends with the answer it was given."""
+    """Streams live for a second or two, connections for less. Every job ends with its answer."""
     async with serving(lite_url, stream_age=1.0, heartbeat=0.5) as world:
         target = f"127.0.0.1:{world.service.port}"
         worker, attempts = Worker(target, user="w"), dict[str, int]()
@@ -93,7 +93,7 @@ async def test_workers_consoles_and_watchers_reconnect_without_loss(lite_url: st
                 assert await asyncio.gather(*ends) == ["paid"] * 25
             answering.cancel()
         assert set(attempts.values()) == {1}, "a job was run twice"
-        # More streams than clients: they have moved.
+        # More streams than clients, so they have reconnected.
         ended = world.service._server.calls.ended  # type: ignore[union-attr]
         assert sum(n for (m, _), n in ended.items() if m.endswith(("/Work", "/Converse"))) >= 4
 
@@ -121,17 +121,18 @@ async def _drain(call: Any) -> None:
 
 
 async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str) -> None:
-    """A crowd of consoles returns first, with the proportions of a restart: 3,000 to 200, here 300 to 20. Few
-    views are read at once, and every worker has its session before most consoles have their view."""
+    """Many consoles return first, in the proportions of a restart: 3,000 to 200, here 300 to 20. Few views
+    are loaded at once, and every worker has its session before most consoles have their view.
+    """
     async with serving(lite_url) as world:
         replica = world.service.replica
         for n in range(20):
             await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=confirm(f"{n}")))
-        list_prompts, most = replica.jobs.list_prompts, 0
+        list_prompts, maximum = replica.jobs.list_prompts, 0
 
         async def slow(*args: Any) -> Any:
-            nonlocal most
-            most = max(most, replica.admission.reading)
+            nonlocal maximum
+            maximum = max(maximum, replica.admission.reading)
             await asyncio.sleep(0.01)
             return await list_prompts(*args)
 
@@ -164,6 +165,6 @@ async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str)
         finally:
             for channel in channels:
                 await channel.close()
-        assert 0 < most <= replica.limits.view_loads
+        assert 0 < maximum <= replica.limits.view_loads
         last = max(n for n, who in enumerate(order) if who == "worker")
         assert last < 160, f"the last worker came after {last} of 300 consoles"

@@ -1,4 +1,4 @@
-"""A stream is bounded in bytes where its frames are few: replies that wait, and requests that wait."""
+"""A stream is also bounded in bytes: for waiting replies and for waiting requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ LARGE = 200_000
 
 @asynccontextmanager
 async def console(world: ServiceWorld) -> AsyncIterator[tuple[Any, Any]]:
-    """A console on a connection of its own whose window stays small, and its session at the server."""
+    """A console on a separate connection with a small window, and its session at the server."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         stub: Any = hitl_service_pb2_grpc.HitlServiceStub(channel)
@@ -38,7 +38,7 @@ async def console(world: ServiceWorld) -> AsyncIterator[tuple[Any, Any]]:
 
 
 async def read_replies(call: Any, count: int) -> set[int]:
-    """The refs of so many replies."""
+    """The refs of this number of replies."""
     refs: set[int] = set()
     async with asyncio.timeout(10):
         while len(refs) < count:
@@ -61,7 +61,7 @@ async def test_large_replies_stop_the_reader(lite: ServiceWorld) -> None:
 
 
 async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits to be written is kept as well: the engine is slow here."""
+    """Requests that wait for the engine count too, which is slow here."""
     engine = lite.service.replica.engine
     submit, held = engine.submit, list[tuple[Any, asyncio.Future[Any]]]()
 
@@ -71,7 +71,7 @@ async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: p
         return reply
 
     monkeypatch.setattr(engine, "submit", slow)
-    count, most = 20, Limits().unsent_bytes // LARGE + 1
+    count, maximum = 20, Limits().unsent_bytes // LARGE + 1
     answer = hitl.AnswerPromptRequest(
         prompt_id=ABSENT_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
     )
@@ -85,12 +85,12 @@ async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: p
         writing = asyncio.create_task(write())
         await until(lambda: session.is_full)
         await lite.jobs.ListJobs(jobs.ListJobsRequest())
-        assert len(held) <= most
+        assert len(held) <= maximum
 
         async def serve() -> None:
             for n in range(count):
                 await until(lambda at=n: len(held) > at)  # type: ignore[misc]
-                assert len(held) - n <= most
+                assert len(held) - n <= maximum
                 command, reply = held[n]
                 try:
                     reply.set_result(await submit(command))

@@ -1,4 +1,4 @@
-"""askback.sync against a real server: threads, notebooks, Ctrl-C, limits, forks and the end of a process."""
+"""askback.sync against a real server: threads, notebooks, Ctrl-C, time limits, forks and process exit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def client(askback_server: Server) -> Any:
 
 
 async def test_a_job_from_start_to_result(askback_server: Server, client: Client) -> None:
-    """Inside a running loop, as in a notebook; the worker has another one."""
+    """A client inside a running event loop, as in a notebook. The worker has another loop."""
     await askback_server.work(worker)
 
     def program() -> None:
@@ -70,7 +70,7 @@ async def test_a_job_from_start_to_result(askback_server: Server, client: Client
 
 
 async def test_sync_calls_work_inside_a_running_event_loop(client: Client) -> None:
-    """The call blocks this loop, which is what a notebook's cell does anyway."""
+    """The call blocks this loop, as a cell of a notebook does anyway."""
     run = client.ask("Deploy?", kind="clarify", form=Plan)
     [prompt] = client.prompts(job_id=run.job_id)
     client.answer(prompt, "RESPOND", values={"target": "staging"}, comment="go")
@@ -113,7 +113,7 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_client_usable(client: Client) ->
         finally:
             ended.set()
 
-    # A shell's background job ignores it; the user's terminal does not.
+    # A background job of a shell ignores SIGINT, a terminal does not.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -176,7 +176,7 @@ next(events)
 
 @pytest.mark.parametrize("way", ["made", "used", "used and closed"])
 def test_a_sync_client_works_or_raises_after_forks_and_at_exit(askback_server: Server, way: str) -> None:
-    """It works or says why not, as the asynchronous client does; nothing hangs, nothing is printed."""
+    """The call works or raises with a reason, like the asynchronous client. It does not hang or print."""
     kept = {name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"}
     environment = {**kept, "GRPC_VERBOSITY": "NONE"}
     done = subprocess.run(

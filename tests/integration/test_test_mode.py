@@ -1,4 +1,4 @@
-"""A scripted human's answer: taken by a server in test mode, marked as such, and refused by any other."""
+"""A scripted human's answer is accepted and marked by a server in test mode, and refused by any other."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ async def test_mode_world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
 
 
 async def audit(world: ServiceWorld, prompt_id: str) -> list[int]:
-    """The sources of all that was submitted."""
+    """The sources of all submitted answers."""
     page = await world.hitl.ListAnswers(pb.ListAnswersRequest(prompt_id=prompt_id))
     return [record.answer.source for record in page.answers]
 
@@ -41,7 +41,7 @@ async def test_a_production_server_refuses_a_scripted_answer_and_stores_nothing(
     kept = await world.prompt(prompt.prompt_id)
     assert (kept.state, kept.submissions, kept.version) == (OPEN, 0, prompt.version)
     assert await audit(world, prompt.prompt_id) == []
-    # The id was not used up: a person may still say it.
+    # The answer id is still unused: a person may use it.
     said.test = False
     assert (await world.hitl.AnswerPrompt(said)).result.status == ACCEPTED
 

@@ -1,4 +1,4 @@
-"""askback.testing, as its user writes it: the scripted human, the clock, and what fails loudly."""
+"""askback.testing as its users write it: the scripted human, the clock, and errors that fail the test."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ruling(BaseModel):
     rationale: str = ""
 
 
-# Neither the server nor the token of the real world is touched by a test.
+# Tests never use the real server or token.
 worker = Worker("dns:///askback.example:50051", token="not-for-a-test")
 
 
@@ -68,7 +68,7 @@ SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
 
 
 def register(function: Callable[[Job], Awaitable[object]]) -> str:
-    """A job function of one test."""
+    """Register a job function of one test; returns its name."""
     SCRIPTS[function.__name__] = function
     return function.__name__
 
@@ -166,7 +166,7 @@ async def test_chained_verbs_answer_one_prompt_each(human: Human) -> None:
     rule = human.on("notes").revises("shorter").revises("longer").approves()
     assert await (await script.start(name=drafts)).result() == 3
     assert [prompt.key for prompt in rule.prompts] == ["draft-1", "draft-2", "draft-3"]
-    # The last one is kept for all that comes.
+    # The last verb stays for all later prompts.
     assert await (await script.start(name=drafts)).result() == 1
 
 
@@ -189,7 +189,7 @@ async def test_rules_by_kind_key_and_job_type_and_the_newest_counts(human: Human
         human.assert_all_used()
 
 
-async def test_an_unexpected_prompt_is_shown_with_the_rules_that_there_were(human: Human) -> None:
+async def test_the_failure_of_an_unexpected_prompt_lists_the_rules(human: Human) -> None:
     human.on("something else").approves()
     human.on(key="also").answers({"a": 1})
     run = await refund.start(order="A-17", days=41)
@@ -205,7 +205,7 @@ async def test_an_unexpected_prompt_is_shown_with_the_rules_that_there_were(huma
     newest, oldest = text.index("human.on(key='also')"), text.index("human.on('something else').approves()")
     assert newest < oldest
     assert "human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})" in text
-    # The job does not wait for ever.
+    # The job stops waiting.
     job = await run.job()
     assert (job.state, job.failure and job.failure[0]) == (JobState.FAILED, "PromptCancelled")
 
@@ -217,7 +217,7 @@ async def test_an_answer_that_the_server_refuses_fails_as_loudly(human: Human) -
     assert "values_json/amount: the value is less than the minimum of 0" in str(failure.value)
 
 
-async def test_a_rule_that_fails_by_itself_fails_the_test_and_the_human_goes_on(human: Human) -> None:
+async def test_a_rule_that_raises_fails_the_test_and_the_human_continues(human: Human) -> None:
     def picky(prompt: object) -> object:
         raise AssertionError
 
@@ -274,7 +274,7 @@ async def test_a_failed_job_raises_its_own_failure(human: Human) -> None:
         await run.result()
 
 
-async def test_a_worker_in_a_namespace_of_its_own(human: Human) -> None:
+async def test_the_scripted_human_answers_in_another_namespace(human: Human) -> None:
     elsewhere = Worker(namespace="eu")
 
     @elsewhere.job("eu")

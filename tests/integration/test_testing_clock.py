@@ -1,4 +1,4 @@
-"""The clock of a test: time leaps, what falls due is carried out in order, and nobody loses a lease."""
+"""The clock of a test: time leaps, due events run in order, and leases are kept."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def confirm_by_default(job: Job) -> str:
 
 
 async def seconds_to_end(run: Run, key: str, server: Server) -> float:
-    """Seconds from a question to its end, by the server's clock."""
+    """Seconds from a question to its resolution by the server's clock."""
     async with server.client() as client:
         prompt = await client.prompt(job_id=run.job_id, key=key)
     assert prompt.resolution is not None
@@ -63,7 +63,7 @@ async def test_deadlines_are_run_in_order_each_at_its_time(
     await clock.advance(hours=12)
     for run, hours in zip(runs, (1, 3), strict=True):
         assert await run.result() == ["no first", "no then"]
-        # What the job asked when its first question had ended began then, and not at the end of the leap.
+        # The second question began when the first one ended, and not at the end of the leap.
         assert await seconds_to_end(run, "first", askback_server) == pytest.approx(hours * HOURS, abs=60)
         assert await seconds_to_end(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
 
@@ -88,7 +88,7 @@ async def test_a_vanished_worker_loses_its_job_after_a_leap(clock: Clock, askbac
         run = await client.start("patient", {"hours": 100})
         await clock.advance()
         assert (await run.job()).worker_id
-        # As a crash: no goodbye, and the stream is broken.
+        # Like a crash: no goodbye, and the stream breaks.
         assert gone._session is not None
         connection = gone._session._current
         assert connection is not None
@@ -112,7 +112,7 @@ async def test_a_retry_starts_after_its_backoff(human: Human, clock: Clock) -> N
     assert (await run.job()).state is JobState.COMPLETED
     assert await run.result() == 3
     leased = [event.at - began async for event in run.watch() if event.at and event.type == "JOB_LEASED"]
-    # Each retry began when its backoff was over, and not at the end of the leap.
+    # Each retry began at the end of its backoff, and not at the end of the leap.
     assert len(leased) == 3
     assert leased[-1] < timedelta(minutes=30)
 
@@ -198,7 +198,7 @@ async def test_time_does_not_pass_while_a_worker_runs(human: Human, clock: Clock
 
 
 async def test_advance_waits_for_work_in_progress(human: Human, clock: Clock) -> None:
-    # No await between the start and the leap but these two: the question is asked in time all the same.
+    # Only these two awaits are between the start and the leap, and the question is still asked in time.
     human.on("first").never()
     run = await patient.start(hours=4)
     await clock.advance(hours=4)
@@ -233,7 +233,7 @@ async def test_a_leap_over_the_retention_deletes_the_job(
             await run.job()
 
 
-async def test_time_only_goes_forward_and_runs_by_itself(clock: Clock) -> None:
+async def test_time_only_moves_forward_and_also_passes_on_its_own(clock: Clock) -> None:
     before = clock.now()
     with pytest.raises(ValueError, match="only goes forward"):
         await clock.advance(hours=-1)

@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own, as a user's project runs it: found by itself, quiet, and loud."""
+"""The plugin in a separate pytest, as in a user's project: it is found, quiet, and fails tests clearly."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_nobody_rules(human, clock):
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with a worker and nothing but the plugin."""
+    """A project with a worker and the plugin only."""
     pytester.makepyfile(refunds=WORKER)
     pytester.makeini(SETTINGS)
     return pytester
@@ -113,7 +113,7 @@ def test_the_plugin_ignores_credentials_of_a_real_server(
     run_forked("--timeout=30").assert_outcomes(passed=3)
 
 
-def test_the_plugin_is_found_and_says_what_it_has(project: pytest.Pytester) -> None:
+def test_pytest_finds_the_plugin_and_lists_its_fixtures(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--fixtures")
     for name in ("human", "clock", "askback_server"):
         result.stdout.fnmatch_lines(f"{name} -- *askback/testing/plugin.py:*")
@@ -159,7 +159,7 @@ def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytest
             "E *human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})",
         ]
     )
-    # The test's own line is the last of the trace: nothing of ours is between it and the message.
+    # The last line of the trace is the test's own; no frame of the plugin comes before the message.
     result.stdout.no_fnmatch_line("*askback/testing/*.py:*: AssertionError")
 
 
@@ -298,7 +298,7 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester, ru
 def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(
     project: pytest.Pytester, run_forked: Run
 ) -> None:
-    """No words of gRPC's, and no warning of the server's about test mode."""
+    """No output of gRPC, and no warning of the server about test mode."""
     project.makepyfile(
         """
         from refunds import refund

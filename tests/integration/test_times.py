@@ -1,4 +1,4 @@
-"""Every time and every span of the contract over real gRPC: what is none is refused, by its field."""
+"""Every time and span of the contract over real gRPC: invalid ones are refused with the name of the field."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> N
         assert len((await list_with(created_before=bound)(world)).jobs) == before
 
 
-async def test_every_span_that_a_request_takes_is_in_the_table() -> None:
-    """A field that is new in the contract must be added above, so that it is refused as the others are."""
+async def test_the_table_has_every_span_of_the_contract() -> None:
+    """A new field of the contract must be added above, so that its invalid values are tested too."""
     found = set()
     for module in (jpb, hpb, wpb):
         for name, message in module.DESCRIPTOR.message_types_by_name.items():
@@ -281,9 +281,7 @@ def test_server_settings_require_a_unit(tmp_path: Path) -> None:
     assert load({"retention": "default=1h"}, {}).limits.retention_of("x", "FAILED") == timedelta(hours=1)
 
 
-async def test_serve_logs_the_retention_as_it_was_understood(
-    lite_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_serve_logs_the_parsed_retention(lite_url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "askback.server")
     async with serving(lite_url, retention="FAILED=36h,team-a:COMPLETED=90d"):
         pass

@@ -1,4 +1,4 @@
-"""TLS by files on real sockets: who gets in, who he then is, and certificates that change under way."""
+"""TLS from files on real sockets: accepted clients, their identity, and certificates that change."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def stranger() -> Authority:
-    """One that nobody here trusts."""
+    """An authority that neither side trusts."""
     return Authority("a stranger")
 
 
@@ -63,7 +63,7 @@ def tls(folder: Path, *, mutual: bool = False) -> dict[str, Any]:
 async def channel(
     service: Service, roots: bytes, me: KeyPair | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own."""
+    """A separate connection."""
     credentials = grpc.ssl_channel_credentials(
         roots, me.key if me is not None else None, me.certificate if me is not None else None
     )
@@ -73,14 +73,14 @@ async def channel(
 
 
 async def subject(opened: grpc.aio.Channel, token: str = "") -> str:
-    """Whom the server takes a caller for: the owner of the job that he makes."""
+    """The identity of a caller: the owner of a job that it creates."""
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     made = await Caller(opened, metadata).jobs.CreateJob(jpb.CreateJobRequest(job_type="t"), timeout=SOON)
     return str(made.job.user_id)
 
 
 async def server_certificate(service: Service) -> bytes:
-    """The certificate that a new connection is shown, in PEM. No gRPC: a handshake alone."""
+    """The server certificate of a new connection in PEM, from a handshake without gRPC."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -106,7 +106,7 @@ async def test_calls_and_streams_work_over_tls(
             assert (await console.snapshot())[0] == []
             await console.aclose()
         assert "without --tls-client-ca no client can present one" in caplog.text  # the file has such entries
-        # In the clear: no call at all.
+        # Without TLS no call succeeds.
         assert await outcome(world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=2)) == "UNAVAILABLE"
 
 
@@ -144,7 +144,7 @@ async def test_a_certificate_identifies_a_caller_without_a_token(
         bob = authority.client("bob")
         async with channel(world.service, authority.pem, bob) as opened:
             assert await subject(opened) == "bob by his certificate"
-            # A token decides alone: a wrong one is not made good by the certificate.
+            # A token takes precedence: a certificate does not make up for a wrong one.
             assert await subject(opened, TOKEN) == "ana"
             for metadata in ((("authorization", "Bearer wrong"),), (("authorization", "Basic x"),)):
                 await expect_refusal(
@@ -152,7 +152,7 @@ async def test_a_certificate_identifies_a_caller_without_a_token(
                     "UNAUTHENTICATED",
                     "UNAUTHENTICATED",
                 )
-        # Alternative names come before the common name, and streams know them too.
+        # Alternative names take precedence over the common name, also on streams.
         both = authority.client("bob", "spiffe://shop/other", "spiffe://shop/worker")
         async with channel(world.service, authority.pem, both) as opened:
             assert await subject(opened) == "the worker"
@@ -184,7 +184,7 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         new = authority.server().put(folder)
         assert await server_certificate(world.service) == new.certificate != before
         assert [r for r in caplog.records if "a new certificate is in use" in r.message]
-        # The stream of before goes on, both ways.
+        # The earlier stream continues in both directions.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
         assert (await console.event("upserted")).prompt.content.title == "Still there?"
         await console.nothing_more()
@@ -194,7 +194,7 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
 async def test_a_swapped_link_of_a_mounted_secret_is_followed(
     lite_url: str, tmp_path: Path, authority: Authority
 ) -> None:
-    """A mounted secret: files are links through `..data`, which is a link that is replaced."""
+    """In a mounted secret, files are links through `..data`, a link that is replaced."""
     mount = tmp_path / "secret"
     mount.mkdir()
     first = authority.server()
@@ -202,7 +202,7 @@ async def test_a_swapped_link_of_a_mounted_secret_is_followed(
         (mount / f"..{number}").mkdir()
         pair.put(mount / f"..{number}")
         for file in ("tls.crt", "tls.key"):
-            shutil.copystat(mount / "..0" / file, mount / f"..{number}" / file)  # the times say nothing
+            shutil.copystat(mount / "..0" / file, mount / f"..{number}" / file)  # same modification times
     (mount / "..data").symlink_to("..0")
     for file in ("tls.crt", "tls.key"):
         (mount / file).symlink_to(f"..data/{file}")
@@ -240,7 +240,7 @@ async def test_a_broken_certificate_pair_keeps_the_old_one_and_is_logged_once(
         assert len(errors) == 1, errors
         assert "the previous one stays in use" in errors[0]
         assert str(folder / ("ca.crt" if what == "roots" else "tls.")) in errors[0]
-        # As soon as it is whole again, it is taken.
+        # It is loaded as soon as it is complete again.
         (folder / "ca.crt").write_bytes(authority.pem)
         new.put(folder)
         assert await server_certificate(world.service) == new.certificate

@@ -1,4 +1,4 @@
-"""The deep-understanding state: read, changed by mask, kept in step by its prompts."""
+"""The deep-understanding state: read, changed by mask, and updated by its prompts."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a question without a worker returns: a verdict, in this process and in any other."""
+"""A question without a worker returns a verdict, in this process and in any other."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_values_that_do_not_fit_raise_and_give_no_verdict(client: Client) 
     await client.answer(await only_prompt(client, run.job_id), "RESPOND", values=3)
     with pytest.raises(ValueError, match="not this one"):
         await run.result()
-    # Another type than a verdict would be true for a no.
+    # A type other than a verdict would be true for a rejection.
     for wrong in (dict, bool, Plan):
         with pytest.raises(TypeError, match="its result is a Verdict"):
             await client.run(run.job_id, returns=wrong).result()

@@ -1,4 +1,4 @@
-"""WatchJob: every event in order without a gap, live, and an end after the job's end."""
+"""WatchJob: all events in order and without a gap, live, and an end after the end of the job."""
 
 import json
 from typing import Any
@@ -14,13 +14,13 @@ from tests.support.streams import EOF
 T = job_pb2.JobEventType
 
 
-async def events(call: Any, most: int = 10_000) -> list[job_pb2.JobEvent]:
-    """The stream to its end, or until there are enough."""
+async def events(call: Any, maximum: int = 10_000) -> list[job_pb2.JobEvent]:
+    """The events of a stream up to its end, or up to a number."""
     found: list[job_pb2.JobEvent] = []
     while (message := await call.read()) is not EOF:
         assert message.events
         found += message.events
-        if len(found) >= most:
+        if len(found) >= maximum:
             call.cancel()
             break
     return found

@@ -17,7 +17,7 @@ from tests.support.service import Caller, ServiceWorld
 
 
 class Watch:
-    """What a watcher has."""
+    """The state of a watcher."""
 
     def __init__(self, call: Any) -> None:
         self._call = call
@@ -80,7 +80,7 @@ async def test_watch_jobs_sends_a_snapshot_and_then_changes(world: ServiceWorld)
     await world.create("a", namespace="other")
     async with watching(world, filter=pb.JobFilter(job_types=["a"])) as watch:
         await watch.catch_up()
-        assert watch.told == [a.job_id]  # what has ended is not in the snapshot
+        assert watch.told == [a.job_id]  # ended jobs are not in the snapshot
         assert (watch.caught_up, watch.reset) == (1, "")
         assert watch.token
         b = await world.create("a")
@@ -111,7 +111,7 @@ async def test_states_choose_the_snapshot_and_labels_the_view(lite: ServiceWorld
 
 @pytest.fixture
 def quick_marks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
 
 
 async def test_resuming_watch_jobs_sends_exactly_the_changes(world: ServiceWorld, quick_marks: None) -> None:
@@ -136,7 +136,7 @@ async def test_resuming_watch_jobs_sends_exactly_the_changes(world: ServiceWorld
         await again.catch_up()
         assert again.reset == ""
         assert again.told == [changed]
-        # Nobody hears of jobs of another namespace, not even of their end.
+        # Jobs of another namespace are not sent, not even their end.
         assert sorted(again.removed) == sorted([relabelled, deleted])
         await relabel(world, still)
         await again.until(lambda w: still in w.removed)
@@ -170,7 +170,7 @@ async def test_bookmarks_are_sent_while_jobs_change(lite: ServiceWorld, quick_ma
 
 
 async def test_large_jobs_are_sent_in_small_messages(lite: ServiceWorld) -> None:
-    # More than 4 MiB in all: one message of it would break other languages' clients.
+    # More than 4 MiB in total, which clients in other languages would refuse as one message.
     big = '"' + "x" * 240_000 + '"'
     made = {(await lite.create(input_json=big)).job_id for _ in range(20)}
     async with watching(lite) as watch:

@@ -1,4 +1,4 @@
-"""WhoAmI: each caller learns its own principal, and nothing else."""
+"""WhoAmI: each caller learns its own principal and nothing else."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_whoami_names_the_certificate(lite_url: str, tmp_path: Path) -> No
             bob = await Caller(channel, ()).access.WhoAmI(pb.WhoAmIRequest())
             assert (bob.subject, bob.authentication) == ("bob", pb.AUTHENTICATION_CERTIFICATE)
             assert bob.expire_time.ToDatetime(tzinfo=UTC) == EXPIRES
-            # A token that is sent decides alone.
+            # A token takes precedence over the certificate.
             ana = await Caller(channel, (("authorization", "Bearer t"),)).access.WhoAmI(pb.WhoAmIRequest())
             assert (ana.subject, ana.authentication) == ("ana", pb.AUTHENTICATION_TOKEN)
 

@@ -1,4 +1,4 @@
-"""A job asks over its stream: resolutions, several at once, late answers, checkpoints, leases."""
+"""A job asks over its stream: resolutions, several questions, late answers, checkpoints and leases."""
 
 from typing import Any
 
@@ -173,16 +173,16 @@ async def test_a_wrong_question_is_refused_field_by_field(
 
 async def test_too_many_questions_in_a_form_are_refused(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
-    most = lite.service.replica.limits.forms.max_questions
+    maximum = lite.service.replica.limits.forms.max_questions
     questions = [
         prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput())
-        for i in range(most + 1)
+        for i in range(maximum + 1)
     ]
     content = confirm(questions=prompts.QuestionForm(questions=questions))
     found = await expect_refusal(
         lite.workers.AskPrompt(ask(lease, "k", content)), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
-    assert str(most) in str(found.violations)
+    assert str(maximum) in str(found.violations)
 
 
 async def test_the_open_prompts_of_a_job_are_limited(lite: ServiceWorld) -> None:
@@ -200,7 +200,7 @@ async def test_the_open_prompts_of_a_job_are_limited(lite: ServiceWorld) -> None
         "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", ask_prompt=ask(leased, "one more")
     )
     assert found.metadata == {"limit": "open_prompts_per_job", "value": "64"}
-    # The stream goes on, and so does the job.
+    # The stream and the job continue.
     cancel = hpb.CancelPromptRequest(job_id=leased.job.job_id, key="k0")
     await lite.hitl.CancelPrompt(cancel)
     await worker.expect("prompt_resolved")
@@ -242,12 +242,12 @@ async def test_a_lease_carries_answers_and_checkpoints_of_earlier_attempts(world
     assert [p.prompt_id for p in again.prompts] == [second.prompt_id, first.prompt_id]  # newest first
     assert again.prompts[1].resolution.answer.comment == "known"
     assert not again.more
-    # What is open is told as soon as it is resolved, to the new holder.
+    # An open prompt's resolution is sent to the new holder.
     await world.hitl.AnswerPrompt(answer(second))
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == second.prompt_id
 
 
-async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: ServiceWorld) -> None:
+async def test_a_large_lease_is_marked_and_its_rest_can_be_paged(lite: ServiceWorld) -> None:
     worker, leased = await working(lite)
     for i in range(6):
         value = '"' + f"{i}" * 200_000 + '"'

@@ -16,7 +16,7 @@ from tests.support.streams import ABSENT_ID, Worker
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """Sessions expire soon; the reaper comes often."""
+    """A service whose sessions expire soon and are reaped often."""
     async with serving(migrated_db_url, lease_ttl=1.5) as running:
         yield running
 
@@ -92,7 +92,7 @@ async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceW
     await hasty.create()
     leased = await worker.next_job()
     until_ = []
-    for _ in range(6):  # twice its time to live
+    for _ in range(6):  # twice the time to live
         await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
         frame = await worker.any_frame()
         assert frame.WhichOneof("body") == "heartbeat", frame
@@ -165,13 +165,38 @@ async def test_a_resumed_session_keeps_its_leases_and_receives_missed_frames(wor
         told[frame.WhichOneof("body")] = frame
     assert told["prompt_resolved"].prompt_resolved.prompt.resolution.answer.answer_id == "while away"
     assert told["cancel_requested"].cancel_requested.reason == "enough"
-    await again.nothing_more()  # what was confirmed is not told again
+    await again.nothing_more()  # a confirmed resolution is not sent again
     for name in ("answered", "quiet"):  # same tokens
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leases[name])))
-    # Until it is confirmed it is told again, once a stream.
+    # Until its receipt it is sent again, once per stream.
     last, _ = await resume(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
     assert (await last.expect("cancel_requested")).job_id == leases["cancelled"].job.job_id
     await last.nothing_more()
+
+
+async def test_a_cancel_request_that_commits_while_a_session_resumes_is_not_missed(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit comes after the session's jobs were read, and before the stream follows them."""
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.next_job()
+    await worker.lose()
+    replica = lite.service.replica
+    first_jobs = replica.jobs.first_jobs
+
+    async def cancel_after_the_read(*args: Any) -> Any:
+        found = await first_jobs(*args)
+        monkeypatch.undo()
+        await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=leased.job.job_id, reason="enough"))
+        return found
+
+    monkeypatch.setattr(replica.jobs, "first_jobs", cancel_after_the_read)
+    again, welcome = await resume(lite, worker, leased)
+    assert welcome.resumed
+    assert (await again.expect("cancel_requested")).job_id == leased.job.job_id
+    await again.nothing_more()
 
 
 async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
@@ -187,8 +212,8 @@ async def test_a_resumed_worker_learns_of_lost_jobs_and_receives_missed_ones(
     assert again_leased.job.job_id == released.job.job_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
-    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
-    again, welcome = await resume(world, worker, kept, released, nobody, capacity=5)
+    unknown = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
+    again, welcome = await resume(world, worker, kept, released, unknown, capacity=5)
     assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
     handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
@@ -239,7 +264,7 @@ async def test_an_older_stream_of_a_resumed_session_is_fenced_off(world: Service
     leased = await old.next_job()
     new, welcome = await resume(world, old, leased)
     assert welcome.resumed
-    # It is not told that it lost the lease: its worker has it, on the new stream.
+    # It does not report a lost lease, because the worker has it on the new stream.
     assert await old.wait_for_end() is None
     assert (await world.job(leased.job.job_id)).state == RUNNING
     await new.ask(complete_job=pb.CompleteJobRequest(**of(leased)))

@@ -1,4 +1,4 @@
-"""Work: hello, leases within the capacity, progress, endings, cancel wishes, goodbye."""
+"""Work: hello, leases within the capacity, progress, ends, cancel requests and goodbye."""
 
 import asyncio
 from typing import Any
@@ -69,7 +69,7 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Ser
         progress = job_pb2.Progress(done=done, total=9)
         return frame(ref, report_progress=pb.ReportProgressRequest(**of(leased, progress=progress)))
 
-    # All in one message: nothing has been replied to, and only the first report is due.
+    # All in one message: there is no reply yet, and only the first report is due.
     await worker.send(report(11, 7), report(12, 8), report(13, 9), frame(14, **{end: ends[end]}))
     replies = {(await worker.frame()).ref for _ in range(4)}
     assert replies == {11, 12, 13, 14}
@@ -127,7 +127,7 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) 
     for _ in made:
         leased = await worker.next_job()
         order.append(made[leased.job.job_id])
-        # One at a time: the next comes when this one is done.
+        # One at a time: the next one is pushed when this one is completed.
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
     assert order == ["high", "old", "young", "low"]
     await worker.nothing_more()
@@ -164,9 +164,9 @@ async def test_jobs_that_wait_for_people_use_no_capacity(world: ServiceWorld) ->
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(first, key="k", content=confirm())))
     second = await worker.next_job()
     await worker.ask(ask_prompt=pb.AskPromptRequest(**of(second, key="k", content=confirm(blocking=False))))
-    # A question that does not block leaves the job running: there is no room for the third.
+    # A question that does not block leaves the job running, so there is no room for the third.
     await worker.nothing_more()
-    # An answer brings the first back although the worker is full: it has held it all the time.
+    # An answer resumes the first job although the worker is full, because it never released it.
     await world.hitl.AnswerPrompt(answer(asked.prompt))
     resolved = await worker.expect("prompt_resolved")
     assert resolved.prompt.prompt_id == asked.prompt.prompt_id
@@ -260,7 +260,7 @@ async def test_the_backoff_keeps_a_failed_job_away(lite: ServiceWorld) -> None:
     assert failed.ready_time.ToDatetime() > failed.update_time.ToDatetime()
     own = pb.FailJobRequest(**of(leased, retry_delay=seconds(-1)))
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", fail_job=own)
-    # It comes back by itself, with no one to wake the dispatcher.
+    # It becomes ready without a wake-up of the dispatcher.
     assert (await worker.next_job()).job.attempt == 2
 
 
@@ -348,7 +348,7 @@ async def test_goodbye_releases_the_held_jobs(world: ServiceWorld) -> None:
         leases[leased.job.job_id] = leased
     ask = pb.AskPromptRequest(**of(leases[waiting.job_id], key="k", content=confirm()))
     await worker.ask(ask_prompt=ask)
-    # As clients do: the goodbye, and no more requests, at once.
+    # As clients do: the goodbye and the end of requests at once.
     await worker.send(frame(0, goodbye=pb.WorkGoodbye()))
     await worker.no_more_requests()
     assert await worker.wait_for_end() is None
@@ -386,7 +386,7 @@ async def test_drain_sends_go_away_and_keeps_the_session(lite_url: str) -> None:
         stop = asyncio.create_task(world.service.stop())
         away = await worker.expect("go_away")
         assert away.reason
-        # Its writes are still taken, but no job is pushed any more.
+        # Its writes are still accepted, but no more jobs are pushed.
         saved = pb.SaveCheckpointRequest(**of(leased, key="k", value_json="1"))
         await worker.ask(save_checkpoint=saved)
         await worker.aclose()

@@ -1,4 +1,4 @@
-"""WorkerService without a stream: any client with generated stubs is a worker."""
+"""WorkerService without a stream: any client with generated stubs can be a worker."""
 
 import asyncio
 from typing import Any
@@ -66,7 +66,7 @@ async def test_a_job_can_be_run_by_unary_calls(world: ServiceWorld) -> None:
     done = (await world.workers.CompleteJob(complete)).job
     assert (done.state, done.result_json) == (COMPLETED, '{"done": true}')
     assert (await world.workers.CompleteJob(complete)).job == done
-    # The session is kept for the next jobs.
+    # The session stays for the next jobs.
     await world.create()
     again = await world.lease(**session)
     assert (again.session_id, again.session_secret) == (leased.session_id, leased.session_secret)
@@ -118,7 +118,7 @@ async def test_lease_jobs_without_wait_returns_ready_jobs_from_a_slow_database(
 async def test_unreadable_queues_are_reported_and_not_taken_as_empty(
     lite: ServiceWorld, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what is read after the call has ended is leased to the next worker."""
+    """A job that is read after the call has ended is leased to the next worker."""
     monkeypatch.setattr(unary_consumer, "READ_TIMEOUT", 0.1)
     job = await lite.create()
     await expect_refusal(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
@@ -131,7 +131,7 @@ async def test_unreadable_queues_are_reported_and_not_taken_as_empty(
 async def test_a_draining_replica_answers_lease_jobs_at_once(
     lite: ServiceWorld, queues_read: asyncio.Event
 ) -> None:
-    """A call that does not wait comes back empty, whether it came before the drain or after."""
+    """A call without a wait returns empty, whether it arrived before or after the drain began."""
     before = asyncio.ensure_future(lite.lease(wait=0))
     await until(lambda: lite.service.replica.dispatcher._scanning)
     lite.service.replica.dispatcher.pause()
@@ -151,14 +151,14 @@ async def test_two_waiting_lease_calls_share_the_jobs(lite: ServiceWorld) -> Non
 
 
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
-    """The wait keeps the session alive: a job that comes late is leased all the same."""
+    """The wait keeps the session alive, so that a late job is still leased."""
     async with serving(lite_url, lease_ttl=5) as world:
         other = await world.lease_new_job("other")
         waiting = asyncio.ensure_future(world.lease())
         await until(lambda: world.service.replica.dispatcher._consumers)
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
         seen: list[int] = []
-        # This session is as old, and nobody extends it.
+        # This session is as old but is not extended.
         while job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST not in seen:
             seen += [e.type for e in (await call.read()).events]
         call.cancel()
@@ -188,7 +188,7 @@ async def test_a_job_whose_lease_cannot_be_read_is_released(
 
     job = await lite.create()
     with monkeypatch.context() as broken:
-        broken.setattr(lease_jobs, "lease_parcel", fail)
+        broken.setattr(lease_jobs, "read_lease_data", fail)
         await expect_refusal(lite.lease(), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
     [lease] = (await lite.lease()).jobs
     assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
@@ -211,6 +211,20 @@ async def test_a_wrong_lease_request_is_named(lite: ServiceWorld, fields: dict[s
     request = pb.LeaseJobsRequest(**{"worker_id": "w", "job_types": ["t"], **fields})
     found = await expect_refusal(lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
+
+
+async def test_a_worker_without_job_types_is_refused_alike_with_and_without_a_stream(
+    lite: ServiceWorld,
+) -> None:
+    call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="w"))
+    refused = await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
+    worker = lite.worker()
+    await worker.send(pb.WorkClientFrame(hello=pb.WorkHello(worker_id="w")))
+    ended = await worker.wait_for_end()
+    assert ended is not None
+    sentence = "is required: the types of jobs that the worker takes"
+    assert refused.violations == {"job_types": sentence}
+    assert ended.violations == {"hello.job_types": sentence}
 
 
 async def test_session_calls_require_the_secret(lite: ServiceWorld) -> None:

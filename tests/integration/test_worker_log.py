@@ -1,4 +1,4 @@
-"""What a worker tells its log: where it is connected, outages, a blocked loop, and each failure once."""
+"""The log of a worker: its server, outages, a blocked loop, and each failure once."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_the_worker_logs_one_line_for_an_outage_and_one_for_its_end(
     def log_lines() -> list[str]:
         return [re.sub(r"[\d.]+ s$", "N s", line) for line in _lines(log) if "connected to" not in line]
 
-    # Each tries again and again, and says so once.
+    # Each worker retries repeatedly and logs it once.
     await until(lambda: len(log_lines()) == 2)
     tries = worker._session._retries.backoff  # type: ignore[union-attr]
     before = tries.failures
@@ -99,7 +99,7 @@ async def test_the_worker_logs_one_line_for_an_outage_and_one_for_its_end(
 
 
 def fails_at(function: Callable[..., Any]) -> int:
-    """The line of a function that says FAILS."""
+    """The line of a function that is marked FAILS."""
     lines, first = inspect.getsourcelines(function)
     return first + next(i for i, line in enumerate(lines) if "FAILS" in line)
 
@@ -130,7 +130,7 @@ async def test_an_unexpected_error_is_logged_once_with_the_users_line(
     ],
     ids=["meant", "askback's"],
 )
-async def test_an_expected_error_names_the_users_line_too(
+async def test_an_expected_error_is_logged_with_the_users_line(
     lite: ServiceWorld, worker: Worker, log: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     @worker.job("refund")

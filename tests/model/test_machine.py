@@ -33,10 +33,10 @@ SEEDS = {
 @pytest.fixture
 def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
     """The state machine on each database in turn."""
-    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.0)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
     # Time is simulated: the rig makes the timers poll.
-    monkeypatch.setattr(timers, "POLL", 86_400.0)
+    monkeypatch.setattr(timers, "POLL_SECONDS", 86_400.0)
     # No test cuts the power: commits need not wait for the disk.
     lazy = tuple(p.replace("synchronous=FULL", "synchronous=OFF") for p in sqlite.PRAGMAS)
     monkeypatch.setattr(sqlite, "PRAGMAS", lazy)

@@ -127,13 +127,13 @@ def _skip_resending(patch: Patch) -> None:
 
     def forget_sent(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
-        resting = {ref: item.resting for ref, item in self._pending.items()}
+        resend_timer = {ref: item.resend_timer for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
             if ref not in unsent:
-                item.resting = item.resting or object()  # type: ignore[assignment]
+                item.resend_timer = item.resend_timer or object()  # type: ignore[assignment]
         switch(self, connection)
         for ref, item in self._pending.items():
-            item.resting = resting[ref]
+            item.resend_timer = resend_timer[ref]
 
     patch.setattr(stream.ReconnectingStream, "_switch", forget_sent)
 
@@ -175,12 +175,12 @@ def _keep_jobs_of_dead_workers(patch: Patch) -> None:
 
 
 def _omit_checkpoints(patch: Patch) -> None:
-    parcel = work.lease_parcel
+    read = work.read_lease_data
 
     async def without_checkpoints(*args: Any) -> Any:
-        return replace(await parcel(*args), checkpoints=())
+        return replace(await read(*args), checkpoints=())
 
-    patch.setattr(work, "lease_parcel", without_checkpoints)
+    patch.setattr(work, "read_lease_data", without_checkpoints)
 
 
 def _skip_answer_lookup(patch: Patch) -> None:

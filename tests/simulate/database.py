@@ -298,7 +298,7 @@ class SimulatedDatabase:
 
     # --- queue locks: always held elsewhere, so nothing is purged ---
 
-    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> None:
+    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> None:
         await self._pause()
 
     async def release(self, lock: Any) -> None:

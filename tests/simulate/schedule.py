@@ -147,9 +147,9 @@ class Schedule(ABC):
         """Run the schedule to its end."""
         loop = VirtualLoop()
         errors = _ErrorLogHandler(self.verdicts.report)
-        own = (connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE)
+        own = (connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE)
         # Small pages, so that reads need several.
-        connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = 5.0, 3, 3
+        connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE = 5.0, 3, 3
         asyncio.set_event_loop(loop)
         try:
             with errors, seed_randomness(self.seed, loop):
@@ -157,7 +157,7 @@ class Schedule(ABC):
         except (Deadlock, TimeoutError) as error:
             self.verdicts.report(repr(error))
         finally:
-            connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = own
+            connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE = own
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.close()

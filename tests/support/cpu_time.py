@@ -55,14 +55,14 @@ class CpuTimes:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._most: int = config.getoption("cpu_times")
+        self._maximum: int = config.getoption("cpu_times")
         self._of_tests: list[tuple[float, str]] = []
         self._before = 0.0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Measure one test. The cost of a shared fixture counts for the first test that uses it."""
-        if not self._most:
+        if not self._maximum:
             return (yield)
         self._before = self._before or cpu_seconds() + descendants_cpu_seconds()
         try:
@@ -88,13 +88,13 @@ class CpuTimes:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the figures. The workers of pytest-xdist have been waited for, so they are in the sum."""
         say = terminalreporter.write_line
-        for seconds, nodeid in sorted(self._of_tests, reverse=True)[: self._most]:
+        for seconds, nodeid in sorted(self._of_tests, reverse=True)[: self._maximum]:
             say(f"{seconds:8.2f} s of CPU  {nodeid}")
-        if self._most:
+        if self._maximum:
             by_file: dict[str, float] = defaultdict(float)
             for seconds, nodeid in self._of_tests:
                 by_file[nodeid.partition("::")[0]] += seconds
-            for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._most]:
+            for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._maximum]:
                 say(f"{seconds:8.2f} s of CPU  {name}")
         say(f"{cpu_seconds():.0f} s of CPU in all, child processes included")
         # pytest-randomly prints it in the header, which `-q` leaves out.

@@ -18,9 +18,11 @@ from tests.support.storage import Node
 
 
 class FakeWorker:
-    """A Consumer of at most `most` jobs at once. `taken` lists all jobs it has ever received, in order."""
+    """A Consumer of at most `maximum` jobs at once. `taken` lists all jobs it has ever received, in order."""
 
-    def __init__(self, session: SessionRef, *job_types: str, most: int, namespace: str = "default") -> None:
+    def __init__(
+        self, session: SessionRef, *job_types: str, maximum: int, namespace: str = "default"
+    ) -> None:
         self.principal: Principal = replace(WORKER, namespaces=(namespace,))
         self.session = session
         self.worker_id = "w"
@@ -28,13 +30,13 @@ class FakeWorker:
         self.job_types = frozenset(job_types)
         self.taken: list[Job] = []
         self.held = 0
-        self.most = most
+        self.maximum = maximum
         self.got: Callable[[Job], None] = lambda job: None
         self._reserved = 0
 
     def room(self) -> int:
         """The number of further jobs it would accept now."""
-        return self.most - self.held - self._reserved
+        return self.maximum - self.held - self._reserved
 
     def reserve(self, change: int) -> None:
         """Reserve room for a lease in progress (+1), or give it back (-1)."""

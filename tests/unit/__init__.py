@@ -1,1 +1,1 @@
-"""Each module by itself: no database, no process, no network but loopback."""
+"""Tests of single modules: without a database, other processes or a network beyond loopback."""

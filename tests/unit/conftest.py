@@ -1,18 +1,21 @@
-"""A scripted server, and a worker that is connected to it."""
+"""Fixtures: a scripted server and a worker connected to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.fake_server import FakeServer
 from tests.support.worker_harness import WorkerHarness
 
 # `make unit` takes a tenth of the examples, `make test` all. What needs more than the default names it as a
 # multiple of `settings.default.max_examples`, so that both follow.
-settings.register_profile("few", max_examples=10)
+# Without time limits, a property fails only if it is false, and not because the machine is busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+settings.register_profile("few", settings.get_profile("untimed"), max_examples=10)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The table of rules: each rule takes its command and decides the reply that the command declares."""
+"""The table of rules: each rule accepts its command and returns the reply type that the command declares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_rule_takes_its_command_and_decides_the_declared_reply(kind: type[Comman
 
 
 def reply_type(kind: Any) -> Any:
-    """The argument of the base: `Job` of `class LeaseJob(OnJob[Job])`."""
+    """The type argument of the base class: `Job` for `class LeaseJob(OnJob[Job])`."""
     (base,) = kind.__orig_bases__
     (reply,) = get_args(base)
     return reply

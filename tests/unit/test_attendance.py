@@ -1,4 +1,4 @@
-"""Who is there for a prompt: the rules' mark, and the index of what consoles look at."""
+"""Presence: how the rules mark unattended prompts, and the index of the views of open consoles."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_mark_follows_people_who_come_and_go() -> None:
     world.on_job(c.ReviewPresence)
     assert world.events() == [EventType.PROMPT_UNATTENDED] * 2
     assert world.prompt("a").unattended_since == world.prompt("b").unattended_since == START + SECOND
-    # The mark keeps its time.
+    # The mark keeps the time at which it was set.
     world.tick(SECOND).on_job(c.ReviewPresence)
     assert world.events() == []
 
@@ -79,7 +79,7 @@ def test_an_amended_audience_changes_the_mark() -> None:
 
 
 def test_a_closed_prompt_loses_its_mark() -> None:
-    """Whoever answers without a console, by a unary call, may."""
+    """Answering by a unary call, without a console, is allowed."""
     world = world_with_lease()
     world.ask()
     assert world.answer(decision=Decision.ACCEPT).status is AnswerStatus.ACCEPTED
@@ -117,11 +117,11 @@ USERS, GROUPS = Audience(users=frozenset({"ann"})), Audience(groups=frozenset({"
         (view(BOB), {"audience": USERS}, False),
         (view(BOB), {"audience": GROUPS}, False),
         (view(BOB), {}, True),
-        # An admin sees everything, and is asked where everybody is, or where he is named.
+        # An admin sees every prompt, but attends only those without an audience and those that name him.
         (view(ADMIN), {}, True),
         (view(ADMIN), {"audience": GROUPS}, False),
         (view(ADMIN), {"audience": Audience(users=frozenset({"root"}))}, True),
-        # What the console does not show, its user does not see.
+        # A prompt that the console's filter leaves out is not attended by its user.
         (view(job_types=("mail",)), {}, False),
         (view(job_types=("mail", "refund")), {}, True),
         (view(kinds=("clarify",)), {}, False),
@@ -163,7 +163,7 @@ def test_a_view_is_restored_from_its_document() -> None:
 
 
 def test_a_view_with_several_values_of_a_label_is_read_back() -> None:
-    """Other replicas read it as text; one of the version before sees a value that no label has."""
+    """Other replicas read it as text. A replica of the previous version sees a value that no label has."""
     view = PromptFilter("default", ANN, labels={"a": "1"}, any_labels={"b": ("2", "3")})
     assert decode_view(encode_view(view)) == PromptFilter(
         "default", decode_view(encode_view(view)).viewer, labels={"a": "1"}, any_labels={"b": ("2", "3")}

@@ -1,4 +1,4 @@
-"""What people print while they try things out fits into a line or two, whatever is in it."""
+"""`repr` and `str` of the SDK's objects are short, whatever content they have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificate files that change while they are read."""
+"""Reading certificate files that change meanwhile."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def open_certificates(folder: Path) -> Certificates:
 def test_a_pair_swapped_between_two_reads_is_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the old and half of the new is never in force, though each half was read without fault."""
+    """A certificate is never combined with the key of another version, although both files were readable."""
     given: list[tuple[bytes, bytes]] = []
 
     def configuration(pairs: Any, root_certificates: Any) -> str:

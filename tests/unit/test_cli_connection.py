@@ -1,4 +1,4 @@
-"""Where the server is: flags over the environment over a profile over this machine."""
+"""How commands find the server: flags override the environment, then a profile, then the default address."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ Connect = Callable[..., Connection]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, and no settings in the environment."""
+    """An empty home folder, and no settings in the environment."""
     import os
 
     for name in [name for name in os.environ if name.startswith("ASKBACK_")]:
@@ -44,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def connect(*words: str, code: int = 0, **environment: str) -> Any:
-    """The connection that these words make; for another code the output."""
+    """The connection that these arguments configure, or the output if another exit code is expected."""
     found: list[Connection] = []
 
     @click.command()
@@ -118,7 +118,7 @@ def test_a_wrong_configuration_file_is_refused_with_the_reason(home: Path) -> No
 
 
 def test_the_login_name_is_sent_to_this_machine_only(home: Path) -> None:
-    """Where nothing else says who speaks: no user, no token, no certificate."""
+    """Only if neither a user, a token nor a certificate identifies the caller."""
     for server in (
         "127.0.0.1:1",
         "localhost",
@@ -158,7 +158,7 @@ def test_tls_options_choose_roots_key_and_certificate(home: Path, tmp_path: Path
 
 
 def test_a_suggested_command_reaches_the_same_server(home: Path) -> None:
-    """What was typed is repeated, quoted, but for the token and the timeout."""
+    """The typed options are repeated and quoted, except the token and the timeout."""
     typed = connect(
         "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3s"
     )

@@ -1,4 +1,4 @@
-"""Jobs and events as JSON records and as a status for people."""
+"""Jobs and events as JSON records and as a readable status."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_record_has_camel_case_names_and_plain_values() -> None:
-    """camelCase, plain enums and numbers, parsed JSON under its own name, nothing empty."""
+    """camelCase names, plain enum values and numbers, parsed JSON, no empty fields."""
     job = job_pb2.Job(
         job_id="j",
         state=job_pb2.JOB_STATE_PENDING_HITL,
@@ -51,7 +51,7 @@ def test_a_record_has_camel_case_names_and_plain_values() -> None:
 
 
 def test_a_record_shows_an_unknown_enum_value_as_its_number() -> None:
-    """An enum value that we do not know is its number."""
+    """An unknown enum value is printed as its number."""
     assert record(job_pb2.Job.FromString(b"\x28\x63")) == {"state": 99}
 
 
@@ -61,7 +61,7 @@ def event(kind: str, state: str = "RUNNING", prompt: str = "", **data: Any) -> E
 
 
 def test_every_event_type_has_a_line_in_words() -> None:
-    """One line each, in English, whatever hostile text is in it."""
+    """Each event is one line of English, even with hostile text in its fields."""
     for name in list(job_pb2.JobEventType.keys()):
         kind = name.removeprefix("JOB_EVENT_TYPE_")
         words = event_words(event(kind, message="a\x1b[2J\nb", title="t\u202e", code="c\r", round=1))
@@ -106,7 +106,7 @@ def test_the_job_status_turns_to_the_human_and_back() -> None:
 
 
 def test_the_job_status_takes_the_title_from_an_open_prompt() -> None:
-    """Followed from the middle: the title comes from the prompt itself, or there is none."""
+    """A watch that begins in the middle takes the title from the open prompt, or shows none."""
     status = JobStatus()
     status.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))
     assert status.description == "waiting for a human"

@@ -1,4 +1,4 @@
-"""What errors, jobs and answers are worth as exit codes."""
+"""The exit codes of errors, jobs and answers."""
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_each_end_of_a_job_has_its_exit_code(state: str, result: str, workerless
 @pytest.mark.parametrize("by_default", [False, True])
 @pytest.mark.parametrize("decision", prompt_pb2.Decision.keys())
 def test_only_a_yes_or_an_answer_exits_with_zero(decision: str, by_default: bool) -> None:
-    """A default's no is nobody's."""
+    """A rejection by default was no person's decision."""
     answer = prompt_pb2.Answer(decision=prompt_pb2.Decision.Value(decision))
     if by_default:
         answer.source = prompt_pb2.ANSWER_SOURCE_TIMEOUT_DEFAULT

@@ -1,4 +1,4 @@
-"""Claims and deadlines in words, at times that a running service would not wait for."""
+"""How `explain` describes claims and deadlines, at times for which a test of a real service cannot wait."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def _utc() -> Iterator[None]:
 
 
 def _explain_prompt(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str, object]:
-    """What is said of one open prompt."""
+    """The explanation of one open prompt."""
     job = JobInfo(job_pb2.Job(state=job_pb2.JOB_STATE_PENDING_HITL))
     found = explain_job(job, [(PromptInfo(prompt), [])], [], connection or Connection(), Times(NOW))
     [asked] = found["prompts"]
@@ -69,7 +69,7 @@ def test_explain_shows_a_default_answer_with_its_values() -> None:
 
 
 def test_suggested_commands_do_not_impersonate_when_a_token_is_sent() -> None:
-    """Who somebody is comes from the token: the command names nobody."""
+    """The token identifies the caller, so the suggested command names no user or group."""
     content = pb.PromptContent(
         decisions=[pb.DecisionOption(decision=pb.DECISION_ACCEPT)], audience=pb.Audience(groups=["release"])
     )

@@ -1,6 +1,6 @@
 """Golden screens: what `inbox ls` and `job ls` look like at usual widths.
 
-With ASKBACK_GOLDEN=write the screens are written again: look at each before it is committed.
+ASKBACK_GOLDEN=write rewrites the screens. Review each before it is committed.
 """
 
 import os
@@ -33,7 +33,7 @@ def _cet() -> Iterator[None]:
 
 
 def same(name: str, found: str) -> None:
-    """The screen is as it was when a person last looked at it."""
+    """Compares a screen with its reviewed copy."""
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("ASKBACK_GOLDEN") == "write":
         path.write_text(found, "utf-8")
@@ -50,7 +50,7 @@ def open_prompt(
     job_type: str = "refund",
     **fields: str,
 ) -> PromptInfo:
-    """An open prompt whose id ends so, with so many seconds left."""
+    """An open prompt with the given end of its id and number of seconds left."""
     content = pb.PromptContent(kind=kind, title=title, priority=int(fields.get("priority", 0)))
     found = pb.Prompt(
         prompt_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}",
@@ -129,7 +129,7 @@ def test_verbose_inbox_ls_shows_exact_times_and_ids(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("width", [30, 44, 60, 61, 80, 99, 100, 120, 140, 200])
 def test_a_title_is_readable_at_any_width(width: int) -> None:
-    """At least 20 columns of it where the terminal has 60, and no line is wider than the terminal."""
+    """A title has at least 20 columns on a terminal of 60, and no line is wider than the terminal."""
     head, *rows = lines(prompt_columns(QUEUE, NOW), width)
     assert all(columns(line) <= width for line in (head, *rows))
     if width >= 60:
@@ -162,7 +162,7 @@ def test_a_console_shows_what_fits_and_counts_the_rest() -> None:
 
 
 def job(end: str, job_type: str, state: int, *, age: float, **fields: object) -> JobInfo:
-    """A job whose id ends so."""
+    """A job with the given end of its id."""
     found = job_pb2.Job(
         job_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}",
         job_type=job_type,

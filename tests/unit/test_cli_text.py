@@ -1,4 +1,4 @@
-"""Text of others does nothing to a terminal; tables and JSON are what they say."""
+"""Text from others cannot control a terminal. Tables, notes, errors and JSON have their documented form."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_one_line_joins_and_cuts_text() -> None:
         ("❤ it", 4, "❤ it"),
         ("東京タワー", 10, "東…"),
         ("e\u0301te\u0301s!", 5, "e\u0301te\u0301…"),
-        ("👨\u200d👩\u200d👧", 6, "👨…"),  # some terminals show three people, none shows more
+        ("👨\u200d👩\u200d👧", 6, "👨…"),  # some terminals show three people (six columns), none needs more
     ],
 )
 def test_columns_are_counted_as_terminals_show_them(text: str, width: int, in_four: str) -> None:

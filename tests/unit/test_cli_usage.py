@@ -17,12 +17,12 @@ SEE_COMPLETION = "  (see `askback completion --help`)"
 
 
 def run(*words: str, **environment: str) -> Result:
-    """`askback` with these words, without a server."""
+    """Run `askback` with these arguments, without a server."""
     return CliRunner().invoke(main, words, env=environment, prog_name="askback")
 
 
 def commands(group: click.Group, path: str = "askback") -> Iterator[tuple[str, click.Command]]:
-    """Every command that is no group, by its path."""
+    """Every command that is not a group, by its path."""
     context = click.Context(group, info_name=path)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -76,7 +76,7 @@ def test_a_wrong_value_from_the_environment_names_its_variable() -> None:
 
 
 def test_connection_options_have_their_own_section_in_every_command() -> None:
-    """At the end of the help, and what a command has of its own comes before."""
+    """The section comes last in the help, after the options of the command itself."""
     connected = 0
     for path, command in commands(main):
         text = command.get_help(click.Context(command, info_name=path))

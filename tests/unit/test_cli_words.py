@@ -1,4 +1,4 @@
-"""What is typed and what is read: spans, times, inputs, labels."""
+"""Parsing and printing of spans, times, inputs and labels."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -122,7 +122,7 @@ def test_spans_are_shown_in_words(span: float, words: str) -> None:
 
 
 def test_points_in_time_are_shown_in_words() -> None:
-    """Relative first, then local with the zone; the date where it is not today's, the year of another one."""
+    """First relative, then local time with its zone; the date unless it is today, the year if it differs."""
     with zone(CET):
         for span, words in (
             (timedelta(hours=4), "in 4 h (17:00 CET)"),

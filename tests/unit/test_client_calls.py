@@ -1,4 +1,4 @@
-"""Unary calls, watches, and statuses as exceptions."""
+"""Unary calls and watches of the client, and the exceptions that statuses become."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Why there is no connection, in words and within seconds; addresses; loops and forks."""
+"""Connecting: errors that say within seconds what is wrong; addresses; several event loops; forks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.authority import Authority
 from tests.support.fake_server import FakeServer
 
 WITHIN = 4.0
-"""Seconds, on a busy machine; raw gRPC took 10 to 27."""
+"""Seconds until an error must be raised, on a busy machine. Plain gRPC took 10 to 27."""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def answering(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that is no Askback."""
+    """A server of another protocol."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -140,7 +140,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def problem_of(target: str, tls: Tls | None = None) -> errors.CannotConnect:
-    """What a client says at its first call, quickly; a console and a worker say the same."""
+    """The error of a client's first call, raised in time. A console and a worker raise the same."""
     async with asyncio.timeout(WITHIN):
         async with Client(target, user="ana", tls=tls or False, connect_timeout=0.5) as client:
             with pytest.raises(errors.CannotConnect) as refused:
@@ -270,7 +270,7 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 async def test_a_client_that_was_connected_waits_for_its_server_to_return(server: FakeServer) -> None:
-    """Unlike one that never was: a restart takes longer than two seconds."""
+    """A client that never connected fails earlier. A restart of a server takes longer than two seconds."""
     async with Client(server.target, deadline=20) as client:
         await client.get("j")
         await server.stop()

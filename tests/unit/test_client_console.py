@@ -1,4 +1,4 @@
-"""A console against a scripted server: the view, credit, answers and their repeats."""
+"""A console against a scripted server: its view, credit, answers and retries."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.support.statuses import with_reason
 
 
 class Desk:
-    """A console and the server's side of its stream."""
+    """A console and the server side of its stream."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -36,7 +36,7 @@ class Desk:
         return await entering
 
     async def welcome(self) -> None:
-        """Take the next stream."""
+        """Accept the console's next stream."""
         self.stream = await self.server.converse()
         frame = await self.stream.next("hello")
         self.hello = frame.hello
@@ -157,7 +157,8 @@ async def test_credit_is_returned_when_the_next_prompt_is_taken(desk: Desk) -> N
     assert await credits(desk) == 1
     desk.events(up("c"))
     await asyncio.sleep(0.05)
-    # Coalesced, or gone before it was taken: nobody will ever take it.
+    # Frames that were coalesced or removed before delivery return their credit, because no program takes
+    # them.
     desk.events(up("c", 2))
     assert await credits(desk) == 1
     desk.events(closed_event("c", 3))
@@ -194,7 +195,7 @@ async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) 
     assert desk.hello.resume_token == "t2"
     await asyncio.sleep(0.05)
     assert not console.caught_up.is_set()
-    # A position before the stream has caught up would skip what it has not told yet.
+    # A token from before `caught_up` would skip prompts that were not sent yet.
     desk.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t3"))
     await asyncio.sleep(0.05)
     desk.stream.end(grpc.StatusCode.UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""However a job ends, and whatever of that the server refuses, the job comes to an end."""
+"""A job ends even if the server refuses its result or its failure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REFUSALS = {
 
 
 class Unwritable:
-    """Its own code raises while it is written."""
+    """An exception whose `__str__` raises."""
 
     def __iter__(self) -> Any:
         raise RuntimeError("not today")
@@ -101,7 +101,7 @@ async def test_a_refused_failure_releases_the_job(harness: WorkerHarness, refuse
 async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(
     harness: WorkerHarness, reason: str
 ) -> None:
-    """The server finds the difference and takes the job back."""
+    """The server notices that the lease is missing and takes the job back."""
 
     async def fn(job: Job) -> Any:
         return 1
@@ -151,9 +151,7 @@ async def test_every_exception_becomes_a_failure_that_the_server_accepts(
     error: Exception,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(
-        "CRITICAL", "askback.worker"
-    )  # a report of pytest's workers cannot hold a lone surrogate
+    caplog.set_level("CRITICAL", "askback.worker")  # pytest-xdist cannot send a lone surrogate in its reports
 
     async def fn(job: Job) -> Any:
         raise error

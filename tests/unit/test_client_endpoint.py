@@ -1,4 +1,4 @@
-"""Where a program connects to, and as whom: arguments over the environment, and TLS from files."""
+"""A client's server and identity: arguments override the environment, and TLS is read from files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the environment that the tests run in."""
+    """Remove the settings of the environment in which the tests run."""
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
 
@@ -75,7 +75,7 @@ def test_client_and_command_line_read_the_same_variables(
     client, worker = Client(), Worker()
     assert (client._calls.endpoint, client.namespace) == (expected, "eu")
     assert (worker._endpoint, worker.namespace) == (expected, "eu")
-    # What is given counts, and an empty group list or no TLS are something given.
+    # Arguments override the environment, and so do an empty list of groups and `tls=False`.
     given = Endpoint.resolve("here:2", token="u", user="bo", groups=(), tls=False)
     assert given == Endpoint("here:2", "u", "bo")
     assert Client(namespace="").namespace == ""
@@ -109,7 +109,7 @@ def test_a_worker_copied_to_another_server_keeps_its_functions(monkeypatch: pyte
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificates of an authority of its own: `server` for 127.0.0.1, and `ana`."""
+    """Certificates of a new authority: `server` for 127.0.0.1, and `ana`."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl, which makes the certificates, is not installed")
@@ -129,7 +129,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def connects(folder: Path, *, mutual: bool, client: Callable[[str], Client]) -> bool:
-    """Whether a client gets through to a server that speaks TLS."""
+    """Whether a client can call a server over TLS."""
 
     async def get_job(request: jobs.GetJobRequest, context: Any) -> jobs.GetJobResponse:
         return jobs.GetJobResponse(job=job_pb2.Job(job_id=request.job_id))
@@ -168,7 +168,7 @@ async def test_clients_connect_over_tls_and_mutual_tls(authority: Path) -> None:
 
 
 async def test_no_two_channels_share_a_connection() -> None:
-    """Two that do and check health may crash the process inside grpc when they connect at once."""
+    """Two channels that share one and check health can crash inside grpc when connecting at once."""
 
     async def whence(_: bytes, context: Any) -> bytes:
         return str(context.peer()).encode()

@@ -1,4 +1,4 @@
-"""Python types as forms, inputs as arguments, and what importing the client costs."""
+"""Python types as forms, job input as arguments, and the cost of importing the client."""
 
 import re
 import subprocess
@@ -179,7 +179,7 @@ def test_job_input_becomes_typed_arguments() -> None:
 
 
 def test_invalid_job_input_is_refused_with_a_readable_reason() -> None:
-    """Place by place, without links and without the value, which may be anybody's."""
+    """The reason names each place. It has no links of pydantic and no values, which may be confidential."""
 
     async def fn(job: Job, order: str, prices: list[float]) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What the network in between does to calls and streams: only our ErrorInfo makes an error the server's."""
+"""Errors of the network: only a status with our ErrorInfo counts as an error of the server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rpc_error(code: grpc.StatusCode, details: str = "", *infos: Any) -> grpc.aio.AioRpcError:
-    """A status as a call raises it."""
+    """The exception of a call with this status."""
     status = status_pb2.Status(code=code.value[0], message=details)
     for info in infos:
         packed = AnyMessage()
@@ -49,7 +49,7 @@ def rpc_error(code: grpc.StatusCode, details: str = "", *infos: Any) -> grpc.aio
 
 
 def refuse(stream: FakeStream) -> None:
-    """End a stream for good: then leaving waits for nothing."""
+    """End a stream with a final refusal, so that leaving the client does not wait."""
     code = grpc.StatusCode.UNAUTHENTICATED
     stream.end(*with_reason(code, "ERROR_REASON_UNAUTHENTICATED", stream.context))
 
@@ -112,14 +112,14 @@ def test_a_message_over_the_limit_is_final(code: str, details: str) -> None:
     ],
 )
 def test_a_broken_connection_is_reported_in_our_words(details: str, words: str) -> None:
-    """An outage is logged with this text, long after the first connection was looked at."""
+    """The log of an outage uses this text, long after the first connection was diagnosed."""
     message = from_rpc(rpc_error(grpc.StatusCode.UNAVAILABLE, details)).message
     assert words in message
     assert not any(raw in message for raw in ("UNKNOWN", "ipv4", "backends", "recvmsg", "SSL_ERROR", "FD"))
 
 
 @pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
-async def test_a_call_is_repeated_within_its_deadline(
+async def test_a_call_is_retried_within_its_deadline(
     server: FakeServer, client: Client, code: grpc.StatusCode
 ) -> None:
     tries: list[int] = []
@@ -132,7 +132,7 @@ async def test_a_call_is_repeated_within_its_deadline(
 
     server.unary["GetJob"] = get
     assert (await client.get("j")).job_id == "j"
-    assert len(tries) >= 9  # grpc itself repeats UNAVAILABLE
+    assert len(tries) >= 9  # grpc itself retries UNAVAILABLE
 
 
 async def test_an_unknown_method_ends_after_three_tries(server: FakeServer, client: Client) -> None:
@@ -149,7 +149,7 @@ async def test_an_unknown_method_ends_after_three_tries(server: FakeServer, clie
 
 
 async def test_a_call_succeeds_after_two_unknown_method_errors(server: FakeServer, client: Client) -> None:
-    """One of two replicas behind a balancer is older."""
+    """One of two replicas behind a load balancer has an older version."""
     tries: list[int] = []
 
     async def get(request: Any, context: Any) -> Any:
@@ -222,7 +222,7 @@ async def test_our_own_cancel_is_not_reported_as_a_network_error(server: FakeSer
 async def test_result_survives_any_number_of_disconnects(
     server: FakeServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every code in turn, three times, each time with an end in order; the log says it once each time."""
+    """Each status code three times, with a clean end in between. The log has one line for each outage."""
     cuts = [*PASSING, None] * 3
     done = asyncio.Event()
 
@@ -293,7 +293,7 @@ async def test_a_console_reconnects_after_any_status_code(
 
 
 async def test_a_frame_that_is_too_large_is_refused_alone(server: FakeServer, client: Client) -> None:
-    """Sent, it would end every stream that it is sent on."""
+    """If it were sent, it would end every stream on which it is resent."""
 
     async def accept() -> Any:
         stream = await server.converse()

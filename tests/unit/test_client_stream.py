@@ -1,4 +1,4 @@
-"""The reconnecting session: what was sent is answered, whatever breaks in between."""
+"""The reconnecting stream: every request gets its reply, even across disconnects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def session(server: FakeServer) -> AsyncIterator[ReconnectingStream]:
 
 
 async def open_session(server: FakeServer, session: ReconnectingStream, **welcome: Any) -> FakeStream:
-    """A started session and the server's side of its stream."""
+    """Start the session and return the server side of its stream."""
     starting = asyncio.create_task(session.start(5))
     stream = await server.converse()
     hello = await stream.next()
@@ -123,14 +123,14 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
     following = await server.converse()
     hello = await following.next()
     assert not stream.half_closed.is_set()
-    # The old stream still answers while the new one is being opened.
+    # The old stream still replies while the new one is being opened.
     stream.send(one.ref, **prompt_reply("early"))
     assert (await early).get_prompt.prompt.key == "early"
     following.send(hello.ref, **converse_welcome())
     await asyncio.wait_for(stream.half_closed.wait(), 2)
     resent = await following.next()
     assert resent == two
-    # Both answer; the first one counts and the second does no harm.
+    # Both streams reply. The first reply counts and the second is ignored.
     stream.send(two.ref, **prompt_reply("late"))
     assert (await late).get_prompt.prompt.key == "late"
     following.send(two.ref, **prompt_reply("late"))
@@ -142,7 +142,7 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
 async def test_a_lease_lost_on_the_old_stream_is_retried_on_the_next(
     server: FakeServer, session: ReconnectingStream
 ) -> None:
-    """Another replica has taken the session over: the lease stands, the old stream holds it no more."""
+    """Another replica has taken over the session: the lease is valid, but not on the old stream."""
     stream = await open_session(server, session)
     before, after = session.submit(get("before")), session.submit(get("after"))
     one, two = await stream.next(), await stream.next()
@@ -272,11 +272,11 @@ async def test_requests_in_flight_stay_below_the_servers_limit(
 async def test_the_stream_never_writes_twice_at_once(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Heartbeats this close are for their number; a machine that pauses for 30 ms must not end the stream.
-    monkeypatch.setattr(connection, "MISSED", 100_000)
+    # Short intervals give many heartbeats. A machine that pauses for 30 ms must not end the stream.
+    monkeypatch.setattr(connection, "MAX_MISSED_HEARTBEATS", 100_000)
 
     class Watched(ConverseProtocol):
-        writing = most = writes = 0
+        writing = maximum = writes = 0
 
         def dial(self, channel: Any, metadata: Any) -> Any:
             call, wire = super().dial(channel, metadata), self
@@ -285,7 +285,7 @@ async def test_the_stream_never_writes_twice_at_once(
             async def count_writes(message: Any) -> None:
                 wire.writing += 1
                 wire.writes += 1
-                wire.most = max(wire.most, wire.writing)
+                wire.maximum = max(wire.maximum, wire.writing)
                 await asyncio.sleep(0.001)
                 await write(message)
                 wire.writing -= 1
@@ -311,7 +311,7 @@ async def test_the_stream_never_writes_twice_at_once(
     answering.cancel()
     await session.aclose(grace=0.1)
     assert wire.writes > 5
-    assert wire.most == 1
+    assert wire.maximum == 1
 
 
 async def test_closing_sends_goodbye_and_fails_waiting_requests(

@@ -1,4 +1,4 @@
-"""Every time that a program gives to the SDK: naive, past every calendar, zero, negative, not a number."""
+"""Invalid times in arguments of the SDK: naive, out of range, zero, negative or not a number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from askback import Client, InvalidTime, NonRetryable, Worker
 from askback._model.content import prompt_content
 from askback._model.escalation import After, Remind
-from askback._model.times import LONGEST, duration, span, timestamp
+from askback._model.times import MAX_DURATION, duration, span, timestamp
 
 NAIVE = datetime(2030, 1, 1, 12)
 AWARE = NAIVE.replace(tzinfo=UTC)
@@ -36,7 +36,7 @@ NOT_TIMES: list[Any] = [True, False, "4h", "1", b"1", [1], {}, 1j, object()]
 
 
 class _NoOffset(tzinfo):
-    """A zone that does not know its offset: as good as none."""
+    """A time zone without an offset, which is as bad as none."""
 
     def utcoffset(self, when: datetime | None) -> None:
         return None
@@ -55,7 +55,7 @@ def _client() -> Client:
 
 
 def _refusal_of(call: Any) -> Any:
-    """What a call raises before it speaks to a server."""
+    """The error that a call raises before it contacts a server."""
     try:
         call.send(None)
     except StopIteration as stop:
@@ -143,7 +143,7 @@ def test_valid_spans_and_times_are_accepted() -> None:
     there = datetime(2030, 1, 1, 20, tzinfo=timezone(timedelta(hours=8)))
     assert timestamp(there) == timestamp(AWARE)
     assert span(1.5, "x") == timedelta(seconds=1.5)
-    assert duration(LONGEST, "x").ToTimedelta() == LONGEST
+    assert duration(MAX_DURATION, "x").ToTimedelta() == MAX_DURATION
     assert question(deadline=there).deadline == timestamp(AWARE)
     assert not question(deadline=there).HasField("timeout")
     assert question(deadline=90).timeout.seconds == 90

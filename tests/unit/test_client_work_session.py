@@ -1,4 +1,4 @@
-"""The worker's session: what is late for one session cannot touch the next, and what heartbeats say."""
+"""The worker's session: late timers and frames do not affect the next session; content of heartbeats."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.support.statuses import with_reason
 from tests.support.worker_harness import WorkerHarness
 
 
-class Nobody:
-    """In place of the worker's stream."""
+class NoStream:
+    """Stands for the worker's stream."""
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().create_future()
@@ -43,7 +43,7 @@ class Rig:
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
         if leased.job.job_type != "t":
             return None
-        lease = Lease(leased, Nobody(), None)
+        lease = Lease(leased, NoStream(), None)
         self.taken.append(lease)
         return lease
 
@@ -68,7 +68,7 @@ def rig() -> Rig:
 
 @pytest.fixture
 def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every callback that a session arms a timer with, whatever becomes of the timer."""
+    """Every callback for which a session starts a timer, even if the timer is cancelled."""
     armed: list[Any] = []
     real = WorkSession.arm
 
@@ -92,7 +92,7 @@ async def test_a_timer_of_one_session_never_acts_on_the_next(rig: Rig, timers: l
     assert rig.taken[0].stopped is Stop.LOST
     second = rig.welcome("s2")
     rig.push("new")
-    # Even if every timer of the first session fired now.
+    # This holds even if every timer of the first session fires now.
     for fire in timers:
         fire()
     assert rig.wire.session is second
@@ -113,7 +113,7 @@ async def test_a_late_refusal_of_an_old_session_does_not_touch_the_new_one(rig: 
 async def test_a_session_that_ended_during_its_hello_continues_without_its_leases(
     rig: Rig,
 ) -> None:
-    """The server resumes it; the digest says that the worker runs nothing of it."""
+    """The server resumes it. The digest reports that the worker runs none of its jobs."""
     first = rig.welcome("s1")
     rig.push("j")
     rig.wire.hello()
@@ -130,7 +130,7 @@ async def test_a_loss_in_a_welcome_concerns_the_lease_named_in_the_hello(rig: Ri
     rig.welcome("s1")
     rig.push("j", 1)
     rig.wire.hello()
-    rig.push("j", 2, leaving=True)  # on the stream that is being left, after the hello
+    rig.push("j", 2, leaving=True)  # on the old stream, after the hello on the new one
     body = work_welcome("s1", resumed=True, lost_job_ids=["j"])
     rig.wire.on_welcome(pb.WorkServerFrame(**body))
     assert [lease.stopped for lease in rig.taken] == [Stop.LOST, None]
@@ -146,7 +146,7 @@ async def test_a_lost_lease_with_another_token_is_ignored(rig: Rig) -> None:
 
 
 async def test_leases_last_as_long_as_the_servers_clock_can_allow(rig: Rig) -> None:
-    """The server extends a session up to half an interval after the last frame that it read."""
+    """The server extends a session within half an interval after it read the last frame."""
     session = rig.welcome("s1")  # heartbeats every 2 s
     spoken = asyncio.get_running_loop().time()
     rig.wire.on_disconnect(spoken)
@@ -166,7 +166,7 @@ async def test_client_and_server_compute_the_same_lease_digest(rig: Rig) -> None
     beat = rig.wire.heartbeat(leaving=False).heartbeat
     wanted = lease_book.digest_leases([("j2", 3)])
     assert (beat.received, beat.leases.count, beat.leases.digest) == (3, wanted.count, wanted.digest)
-    # A lease whose end has no reply is listed, for the server may not have it yet.
+    # A lease whose completion has no reply yet is listed, because the server may not have received it.
     rig.wire.on_push(pb.WorkServerFrame(leases_wanted=pb.WorkLeasesWanted()), leaving=False)
     listed = rig.said[-1].held_leases
     assert [(job.job_id, job.token) for job in listed.leases] == [("j0", 1), ("j2", 3)]
@@ -213,7 +213,7 @@ async def test_an_outage_ends_only_the_stream(rig: Rig) -> None:
 
 
 async def test_frames_from_the_stream_of_an_old_session_are_dropped(harness: WorkerHarness) -> None:
-    """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
+    """After a go-away the old session is refused and a new one welcomed; the old stream is still open."""
     started: list[tuple[str, int]] = []
 
     async def fn(job: Job) -> Any:
@@ -245,7 +245,7 @@ async def test_frames_from_the_stream_of_an_old_session_are_dropped(harness: Wor
 
 
 async def test_a_blocked_event_loop_is_not_mistaken_for_a_silent_server(harness: WorkerHarness) -> None:
-    """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
+    """Frames that arrived meanwhile were not read. The stream stays open, and no log blames the server."""
 
     async def fn(job: Job) -> int:
         time.sleep(1)  # noqa: ASYNC251  # the interval of heartbeats is 0.2 s, and three may be missed

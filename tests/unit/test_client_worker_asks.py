@@ -1,4 +1,4 @@
-"""A worker's questions, against a scripted server: asked, answered, declined, expired."""
+"""A worker's questions against a scripted server: asked, answered, declined and expired."""
 
 import asyncio
 import json
@@ -165,7 +165,7 @@ async def test_a_question_without_an_answer_raises(
     assert await harness.result() is None
 
 
-async def test_a_no_to_a_question_raises_and_says_why(harness: WorkerHarness) -> None:
+async def test_a_declined_question_raises_with_the_reason(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         with pytest.raises(errors.PromptDeclined) as caught:
             await job.ask("How?", int, key="n")
@@ -178,7 +178,7 @@ async def test_a_no_to_a_question_raises_and_says_why(harness: WorkerHarness) ->
 
 
 async def test_a_declined_question_ends_all_that_were_asked_together(harness: WorkerHarness) -> None:
-    """No task is left behind that waits for an answer for ever."""
+    """No task is left that waits for an answer."""
     others: list[asyncio.Task[int]] = []
 
     async def fn(job: Job) -> Any:

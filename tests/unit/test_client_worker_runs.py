@@ -1,4 +1,4 @@
-"""A worker's runs of a job, against a scripted server: steps, parking, progress, failures."""
+"""A worker's runs of a job against a scripted server: steps, parking, progress and failures."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ async def test_a_second_run_gets_its_answers_and_steps_from_the_lease(harness: W
     assert not await harness.stream.frames_within()
 
     known = with_answer(prompt, "ACCEPT")
-    # The server fills in the kind's decisions; that makes it no other question.
+    # The server fills in the decisions of the kind. It is still the same question.
     known.content.decisions.add(decision=prompt_pb2.DECISION_ACCEPT, label="Confirm")
     harness.lease(2, prompts=[known], checkpoints=[pb.Checkpoint(key="load", value_json=point.value_json)])
     assert (await harness.stream.next()).WhichOneof("body") == "acknowledge_prompts"

@@ -1,4 +1,4 @@
-"""A worker's stream, against a scripted server: outages, resumed sessions, lost jobs, drain."""
+"""A worker's stream against a scripted server: outages, resumed sessions, lost jobs and drain."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ async def test_resuming_keeps_the_coroutine_and_repeats_its_question(harness: Wo
     assert [(held.job_id, held.token) for held in hello.held_jobs] == [("j1", 7)]
     frame = await harness.stream.next()
     assert frame.ask_prompt.key == "go"
-    # The answer came while the worker was away.
+    # The answer arrived while the worker was disconnected.
     reply = pb.AskPromptResponse(prompt=with_answer(prompt, "ACCEPT"), replayed=True)
     harness.stream.send(frame.ref, ask_prompt=reply)
     assert await harness.result() is True
@@ -101,7 +101,7 @@ async def test_go_away_moves_the_session_without_losing_the_job(harness: WorkerH
     old.send(go_away=pb.WorkGoAway(reason="drain", after=span(1)))
     new = await harness.server.work()
     frame = await new.next("hello")
-    # The old stream loses its leases to the new one and says so; the job is held all the same.
+    # The old stream reports that its leases moved to the new one. The worker keeps the job.
     old.send(lease_lost=pb.WorkLeaseLost(job_id="j1", token=7))
     await asyncio.sleep(0.1)
     new.send(frame.ref, **work_welcome(resumed=True))
@@ -127,7 +127,7 @@ async def test_a_cancel_request_is_confirmed_by_a_release(harness: WorkerHarness
 async def test_a_worker_without_a_server_logs_the_outage_once(
     harness: WorkerHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In each outage, at a level that is printed by default: whoever wonders why it does nothing sees it."""
+    """Once per outage, at a level that is printed by default, so that a user sees why the worker is idle."""
     caplog.set_level("WARNING")
 
     async def fn(job: Job) -> None: ...

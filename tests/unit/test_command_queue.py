@@ -1,4 +1,4 @@
-"""The queue of commands: bounded for all and for each principal, which take turns."""
+"""The command queue: it is bounded in total and per principal, and principals take turns."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ def fill(queue: CommandQueue, wanted: Command) -> int:
 
 
 def test_one_principal_leaves_room_for_the_others() -> None:
-    """Of any command, also when it fills all that it may with urgent ones."""
+    """This holds for all commands, also if a principal fills its share with urgent ones."""
     for kind, mine in ((CancelJob, 45), (Answer, 60)):
         queue = CommandQueue(100)
         assert fill(queue, command(EVE, kind=kind)) == mine
@@ -46,7 +46,7 @@ def test_one_principal_leaves_room_for_the_others() -> None:
 
 def test_the_bytes_of_one_principal_leave_room_for_the_others(monkeypatch: Any) -> None:
     size = command(EVE).size
-    monkeypatch.setattr(command_queue, "QUEUE_BYTES", 100 * size)
+    monkeypatch.setattr(command_queue, "MAX_BYTES", 100 * size)
     queue = CommandQueue(10**6)
     assert fill(queue, command(EVE)) == 45
     assert queue.has_room(command(ADA))

@@ -60,7 +60,7 @@ def test_a_failing_follower_does_not_keep_a_commit_from_the_others(
 
 
 def test_an_older_version_does_not_replace_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit_bus, "REMEMBERED", 2)
+    monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 2)
     bus = CommitBus()
     assert bus.version_of("a") == 0
     bus.note_version("a", 3)

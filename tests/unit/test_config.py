@@ -1,4 +1,4 @@
-"""Settings: flags over the environment over a file over defaults; a wrong one is refused with the reason."""
+"""Settings: flags override the environment, a file and defaults. Wrong ones are refused with a reason."""
 
 import logging
 import re
@@ -180,7 +180,7 @@ def test_the_printed_configuration_can_be_loaded_again(
     assert origins["batch"] == "default"
 
 
-def test_print_config_of_a_wrong_setting_is_refused_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_config_refuses_a_wrong_setting(capsys: pytest.CaptureFixture[str]) -> None:
     assert serve({"print_config": True, "batch": 0}) == 2
     assert capsys.readouterr().out == ""
 
@@ -339,7 +339,7 @@ def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
 
 
 def test_variables_of_clients_and_kubernetes_are_ignored() -> None:
-    """Those of clients and of Kubernetes, beside a service called askback."""
+    """Variables of clients, and those that Kubernetes sets for a service named askback."""
     from askback._wire.channel import ENVIRONMENT
 
     assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS

@@ -1,4 +1,4 @@
-"""Settings by name: flags, the environment and the file are read alike; wrong ones are refused."""
+"""Settings by name are read the same way from flags, the environment and the file. Wrong ones are refused."""
 
 import re
 from datetime import timedelta
@@ -76,7 +76,7 @@ def test_a_file_may_set_limits_in_a_table(tmp_path: Path) -> None:
     file.write_text('[concurrency]\nrefund = 10\n"team-a:refund" = 3\n')
     found = effective({"config": str(file)}, {})
     assert found.config.queue_limits == {"refund": 10, "team-a:refund": 3}
-    # What is printed is read again.
+    # The printed form can be loaded again.
     file.write_text(found.as_toml())
     assert load({"config": str(file)}, {}).queue_limits == found.config.queue_limits
     file.write_text("concurrency = { refund = true }\n")

@@ -1,4 +1,4 @@
-"""Requests become commands with all that they say; what is missing or impossible is refused."""
+"""Requests become commands that keep every field. Missing and impossible values are refused."""
 
 from datetime import timedelta
 from typing import Any
@@ -65,8 +65,8 @@ def test_create_job_keeps_every_field() -> None:
         run_timeout=timedelta(seconds=10),
         prompt=content(full_content(), "prompt"),
     )
-    least = convert.create_job(jobs.CreateJobRequest(job_type="x"), ME)
-    assert least == c.CreateJob(principal=ME, namespace="default", job_type="x")
+    minimum = convert.create_job(jobs.CreateJobRequest(job_type="x"), ME)
+    assert minimum == c.CreateJob(principal=ME, namespace="default", job_type="x")
     with pytest.raises(PermissionDenied):
         convert.create_job(jobs.CreateJobRequest(namespace="us"), ME)
     request.retention.seconds = -1

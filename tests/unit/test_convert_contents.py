@@ -1,4 +1,4 @@
-"""Prompt contents: message -> domain -> stored document -> domain -> message changes nothing."""
+"""Prompt contents survive the round trip message -> domain -> stored document -> domain -> message."""
 
 import json
 from datetime import timedelta

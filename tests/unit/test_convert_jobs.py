@@ -1,4 +1,4 @@
-"""Jobs, events and what else hangs on a job: no field gets lost on its way out."""
+"""Jobs, events and related values keep every field when they become messages."""
 
 import json
 from dataclasses import fields, replace
@@ -267,9 +267,9 @@ def test_page_sizes_and_waits_are_limited() -> None:
 
 
 def test_a_namespace_that_only_a_star_allows_must_still_be_a_name() -> None:
-    anybody = Principal("x", frozenset({Role.CLIENT}), ("default", "*"))
-    assert values.namespace("", anybody) == "default"
-    assert values.namespace("shop/eu", anybody) == "shop/eu"
+    client = Principal("x", frozenset({Role.CLIENT}), ("default", "*"))
+    assert values.namespace("", client) == "default"
+    assert values.namespace("shop/eu", client) == "shop/eu"
     for wrong in ("a b", "a\0", "x" * 200, "*"):
         with pytest.raises(InvalidField):
-            values.namespace(wrong, anybody)
+            values.namespace(wrong, client)

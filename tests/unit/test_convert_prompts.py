@@ -1,4 +1,4 @@
-"""Prompts and answers: what is stored of them, and what is sent of them, is all there."""
+"""Prompts and answers keep every field when they are stored and when they are sent."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -47,7 +47,7 @@ def test_an_open_prompt_keeps_every_field() -> None:
         revision=2,
         version=17,
         state=pb.PROMPT_STATE_PENDING,
-        claimed_by="ada",  # with its end, so that who reads can see that it has run out
+        claimed_by="ada",  # with its expiry time, so that a reader can see that it has expired
         claim_expire_time=timestamp(AT - timedelta(days=1)),
         create_time=timestamp(AT),
         update_time=timestamp(AT + timedelta(seconds=1)),
@@ -76,7 +76,7 @@ def test_the_source_of_an_answer_is_stored_and_sent() -> None:
         assert pb.AnswerSource.Name(message.resolution.answer.source) == f"ANSWER_SOURCE_{source}"
 
 
-def test_a_closed_prompt_has_its_resolution_as_it_was_stored() -> None:
+def test_a_closed_prompt_keeps_its_stored_resolution() -> None:
     stored = resolution_from_json(resolution_to_json(RESOLUTION))
     assert stored == RESOLUTION
     message = convert.prompt_message(replace(CLOSED, resolution=stored))

@@ -1,4 +1,4 @@
-"""The estimate of the database's clock, and alarms on it."""
+"""The estimate of the database's clock, and alarms that use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Turned:
-    """A clock that a test turns; its alarms ring in the order of their times."""
+    """A clock that a test moves. Its alarms go off in the order of their times."""
 
     def __init__(self) -> None:
         self.time = START
@@ -50,7 +50,7 @@ class Ringing:
 
 
 def test_a_reading_that_agrees_with_the_clock_changes_nothing() -> None:
-    """An answer that took five seconds says nothing about when in these it was made."""
+    """A reading that took five seconds may have been taken at any moment of these."""
     local = Turned()
     clock = DatabaseClock(local)
     asked = clock.now()
@@ -70,7 +70,7 @@ def test_a_wrong_clock_is_corrected(hours: int) -> None:
     local.time += SECOND
     clock.compare(asked, START + SECOND / 2)
     assert START <= clock.now() <= START + 2 * SECOND
-    # The next answer that comes at once leaves no doubt.
+    # The next immediate reading is exact.
     local.time += SECOND
     clock.compare(clock.now(), START + 2 * SECOND)
     assert clock.now() == START + 2 * SECOND
@@ -84,9 +84,9 @@ def test_many_times_share_one_alarm_and_are_each_looked_at() -> None:
         wakes.note(START + n * SECOND)
         assert len(local.alarms) == 1
     assert len(wakes) == 4
-    local.turn(SECOND - alarms.AFTER)
+    local.turn(SECOND - alarms.SAFETY_MARGIN)
     assert looks == []
-    local.turn(2 * alarms.AFTER)
+    local.turn(2 * alarms.SAFETY_MARGIN)
     assert len(looks) == 1
     local.turn(3 * SECOND)
     assert (len(looks), len(wakes), len(local.alarms)) == (2, 2, 1)
@@ -99,7 +99,7 @@ def test_many_times_share_one_alarm_and_are_each_looked_at() -> None:
 
 
 def test_the_number_of_pending_times_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alarms, "MOST", 3)
+    monkeypatch.setattr(alarms, "MAX_ALARMS", 3)
     wakes = Alarms(DatabaseClock(Turned()), lambda: None)
     for n in range(9):
         wakes.note(START + n * SECOND)

@@ -1,4 +1,4 @@
-"""Decisions: what each kind offers, and which answers can be accepted."""
+"""Decisions: which ones each kind offers, and which answers are accepted."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The demo's lines about its job: in order, and not in the middle of a question."""
+"""The demo prints lines about its job in order and not in the middle of a question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from askback.demo.events import JobEvents
 
 
 class Said:
-    """A narrator that keeps what it is told."""
+    """A narrator that records its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -22,7 +22,7 @@ class Said:
 
 
 class Watched:
-    """A run whose events the test gives."""
+    """A run whose events the test supplies."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Errors on the wire: the contract's own words decide which code and reason each one has."""
+"""Errors on the wire: each has the code and reason that the comments of the contract name."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ def contract() -> dict[str, str]:
 
 
 def details(status: status_pb2.Status) -> dict[str, Any]:
-    """The details by the name of their type; each type is there once."""
+    """The details by type name. Each type occurs once."""
     types = [
         error_details_pb2.ErrorInfo,
         error_details_pb2.BadRequest,

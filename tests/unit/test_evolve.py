@@ -1,4 +1,4 @@
-"""Fast constructors and copies do what those of `dataclasses` do, and refuse the same mistakes."""
+"""Fast constructors and copies behave like those of `dataclasses` and refuse the same mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers in JSON keep every digit: as plain values, as typed ones, and when they are written again."""
+"""Numbers in JSON keep every digit: as plain values, as typed values, and when they are serialised."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_typed_number_has_every_digit(text: str) -> None:
 
 
 def test_a_type_validates_the_written_number_and_not_a_rounded_one() -> None:
-    """The rounded one would pass; also a strict model takes a date, which is text in JSON."""
+    """A rounded number would pass. A strict model still accepts a date, which is text in JSON."""
     with pytest.raises(ValidationError, match="decimal places"):
         form_of(Money, "?").parse('{"amount": 1.000000000000000000000000000001}')
     text = f'{{"on":"2026-01-02","amount":{BIG},"ratio":0.5}}'
@@ -95,7 +95,7 @@ def test_decimals_are_written_as_numbers_and_non_numbers_refused() -> None:
     assert dumps({"a": Decimal("12.50"), 3: (Decimal(1),), "d": date(2026, 1, 2)}) == (
         '{"a":12.50,"3":[1],"d":"2026-01-02"}'
     )
-    # The server takes integers of 64 bits; a longer one goes as a number with a fraction.
+    # The server accepts integers of 64 bits. A longer one is sent as a number with a fraction.
     assert dumps([Decimal(2**64 - 1), Decimal(2**64)]) == "[18446744073709551615,18446744073709551616.0]"
     for wrong in ("NaN", "Infinity"):
         with pytest.raises(ValueError, match="JSON"):
@@ -112,7 +112,7 @@ class Counted(BaseModel):
 
 @pytest.mark.parametrize("big", [2**64, -(2**63) - 1, 2**70, 10**30, -(10**300) - 7])
 def test_an_integer_over_64_bits_survives_as_a_number_with_a_fraction(big: int) -> None:
-    text = f'"{big}", \\\\"[{big},'  # digits in a text stay what they are, whatever stands around them
+    text = f'"{big}", \\\\"[{big},'  # digits inside a string stay unchanged
     for value in (big, [big], {"a": {"b": [1, big]}, text: text}, Counted(n=big, text=text, rest=[big])):
         sent = dumps(value)
         assert f"{big}.0" in sent

@@ -1,4 +1,4 @@
-"""Every text, list and map of every request has a limit, and the door keeps it."""
+"""Every text, list and map of every request has a limit, which is checked before the request is handled."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from askback_server.transport.field_limits import check_fields, check_frame
 from tests.support.field_paths import TEXTS, FieldPath, entries, field_paths, is_map
 
 LIMITS = Limits()
-# A stream's message only counts its frames; what they hold is tested by the unary twins and the hellos.
+# A stream's message only limits the number of frames. Their content is tested by the unary calls and hellos.
 PATHS = [p for p in field_paths() if p.fields[0].name != "frames" or len(p.fields) == 1]
 
 
@@ -57,10 +57,12 @@ def test_the_table_names_only_existing_fields() -> None:
 def test_a_field_at_its_limit_passes_and_above_is_refused(path: FieldPath) -> None:
     limit, field = limit_of(path), path.field
     if field.is_repeated:
-        most = limit_value(LIMITS, limit.entries)
-        check_fields(path.message(entries(field, most)), LIMITS)
-        found = refusal(path.message(entries(field, most + 1)))
-        assert found == {path.at(): f"has {most + 1} entries; at most {most} are allowed ({limit.entries})"}
+        maximum = limit_value(LIMITS, limit.entries)
+        check_fields(path.message(entries(field, maximum)), LIMITS)
+        found = refusal(path.message(entries(field, maximum + 1)))
+        assert found == {
+            path.at(): f"has {maximum + 1} entries; at most {maximum} are allowed ({limit.entries})"
+        }
     for name, make, at in (
         (
             limit.text,
@@ -70,13 +72,13 @@ def test_a_field_at_its_limit_passes_and_above_is_refused(path: FieldPath) -> No
         (limit.key, lambda text: {text: "x"}, f"{path.at()}[{'x' * 40!r}]"),
     ):
         if name:
-            most = limit_value(LIMITS, name)
-            check_fields(path.message(make("x" * most)), LIMITS)
-            assert refusal(path.message(make("x" * (most + 1)))) == {
-                at: f"is {most + 1} bytes long; at most {most} are allowed ({name})"
+            maximum = limit_value(LIMITS, name)
+            check_fields(path.message(make("x" * maximum)), LIMITS)
+            assert refusal(path.message(make("x" * (maximum + 1)))) == {
+                at: f"is {maximum + 1} bytes long; at most {maximum} are allowed ({name})"
             }
             # Sizes are bytes: characters of two count twice.
-            assert refusal(path.message(make("ü" * (most // 2 + 1))))
+            assert refusal(path.message(make("ü" * (maximum // 2 + 1))))
 
 
 def test_frames_are_checked_one_by_one() -> None:

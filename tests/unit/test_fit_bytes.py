@@ -1,4 +1,4 @@
-"""The first items of a list that fit into a number of bytes."""
+"""Taking the first items of a list that fit into a number of bytes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The log alone: `fold` rebuilds a job's state from its events, and notices a log that is not whole.
+"""`fold` rebuilds a job's state from its event log and detects an incomplete log.
 
-That it equals the aggregate after every change is checked by `JobWorld.do` in all tests of the rules.
+In all tests of the rules, `JobWorld.do` checks after every change that the result equals the aggregate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.support.aggregates import HOUR, S1, S2, JobWorld, question, waiting
 
 
 def story() -> JobWorld:
-    """A retry, two prompts, a late answer, a result."""
+    """A job with a retry, two prompts, a late answer and a result."""
     world = waiting()
     world.fail()
     world.answer()

@@ -1,5 +1,6 @@
-"""Who follows keeps no page that has been told while it waits for room for the next one: a thousand streams
-that wait would keep a thousand pages."""
+"""A follower frees a page that it has delivered before it waits for room for the next one. Otherwise a
+thousand waiting streams would keep a thousand pages.
+"""
 
 import asyncio
 import gc
@@ -30,7 +31,7 @@ MARK = "a page of the test for followed pages"
 
 
 class Store:
-    """Pages without an end. After each the principal has no room for another one."""
+    """An endless log of pages. After each page the principal has no room for another one."""
 
     def __init__(self, unsent: MemoryBudget) -> None:
         self._unsent = unsent
@@ -61,7 +62,7 @@ class Store:
 
 
 class Nothing:
-    """A feed in which nothing happens, and its log."""
+    """A feed without commits, and its log."""
 
     position = Position()
 
@@ -80,7 +81,7 @@ def no_collector() -> Iterator[None]:
 
 
 def count_kept() -> int:
-    """How many jobs and prompts of the pages are in memory."""
+    """The number of jobs and prompts from the pages that are still in memory."""
     return sum(isinstance(o, Job | Prompt) and o.namespace == MARK for o in gc.get_objects())
 
 

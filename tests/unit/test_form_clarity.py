@@ -1,4 +1,4 @@
-"""Forms that mislead are refused when they are asked: choices alike, defaults that do not fit."""
+"""Misleading forms are refused when they are asked: choices that look alike, defaults that do not fit."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ from askback_server.domain.json_text import BadFields
 
 
 def refusals(properties: dict[str, Any], **root: Any) -> list[str]:
-    """What is said about a schema of these properties."""
+    """The violations reported for a schema with these properties."""
     try:
         check_schema(json.dumps({"type": "object", "properties": properties, **root}))
     except BadFields as bad:
@@ -44,7 +44,7 @@ def refusals(properties: dict[str, Any], **root: Any) -> list[str]:
     ],
 )
 def test_titles_that_equal_another_choice_are_refused(names: list[tuple[str, str]]) -> None:
-    """Whatever the case, the width, the spaces; of one, of several, in a schema, of decisions."""
+    """Regardless of case, width and spaces; in single and multiple choices, schemas and decisions."""
     assert list(find_confusable(names))
     options = tuple(Option(value, title) for value, title in names)
     for input in (SingleInput(options), MultiInput(options)):

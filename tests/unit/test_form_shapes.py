@@ -1,7 +1,7 @@
-"""Every shape of a form: its schema, what may be typed, the values, and the screen of the line console.
+"""Every shape of a form: its schema, what may be typed, the values, and its screen on the line console.
 
-The table is `tests/forms/shapes.json`, for all consoles. After a change that is meant,
-`python -m tests.forms` writes the screens anew; look at the diff.
+The table for all consoles is `tests/forms/shapes.json`. After an intended change, run `python -m tests.forms`
+to rewrite the screens, and review the diff.
 """
 
 import time
@@ -27,7 +27,7 @@ SCHEMAS = [shape for shape in SHAPES if "schema" in shape]
 
 @pytest.fixture(autouse=True)
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The clock of a person in Berlin."""
+    """Set the local time zone to Berlin."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", ZONE)
         time.tzset()
@@ -41,13 +41,13 @@ def test_each_shape_shows_its_screen_and_sends_its_values(shape: dict[str, Any])
     assert text == (HERE / "screens" / f"{shape['name']}.txt").read_text()
     assert dumps(values) == shape["values_json"]
     assert "$ref" not in text
-    assert '"properties"' not in text  # no schema is shown to people
+    assert '"properties"' not in text  # people are not shown a schema
 
 
 @pytest.mark.parametrize("shape", SCHEMAS, ids=lambda shape: shape["name"])
 def test_the_server_accepts_the_values_of_each_shape(shape: dict[str, Any]) -> None:
     schema = dumps(shape["schema"])
-    if shape["name"] == "recursive":  # no server takes it now; one may hold it from before
+    if shape["name"] == "recursive":  # servers refuse it now; an older one may have stored it
         return
     compile_schema(schema)
     assert not schema_violations(schema, loads(shape["values_json"]), "values_json")
@@ -85,7 +85,7 @@ def test_typed_text_becomes_a_value_or_a_refusal(shape: dict[str, Any], one: dic
 
 @pytest.mark.parametrize("part", [{"format": "password"}, {"writeOnly": True}])
 def test_the_server_refuses_a_form_that_asks_for_a_secret(part: dict[str, Any]) -> None:
-    """Wherever it stands, and whatever is named like it."""
+    """At any place in the form, and under any name that looks like a secret."""
     secret = {"type": "string", **part}
     for schema in (
         {"properties": {"a": secret}},

@@ -1,4 +1,4 @@
-"""The values of an answer: our own judgement, and that of the derived schema, agree."""
+"""The values of an answer: our own check of questions agrees with the derived schema."""
 
 import json
 from typing import Any
@@ -69,7 +69,7 @@ VALUES = st.one_of(
 
 
 def beyond_json_schema(input_: Input, value: Any) -> bool:
-    """The two rules that JSON Schema can only annotate: dates within bounds, and 64 bits."""
+    """Two rules that JSON Schema can only annotate: bounds of dates, and 64 bits."""
     if isinstance(input_, DateInput) and isinstance(value, str):
         return value < (input_.minimum or value) or value > (input_.maximum or value) or value[:4] == "0000"
     return (

@@ -1,4 +1,4 @@
-"""Forms of questions: their check and the schema derived from them."""
+"""Forms made of questions: how they are checked, and the schema derived from them."""
 
 import pytest
 

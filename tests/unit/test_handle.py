@@ -1,4 +1,4 @@
-"""Handles: unique, as short as they may be, and from the end of the id."""
+"""Handles: the shortest unique end of an id."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A worker's stream keeps of the jobs that it holds what it needs, and no large input."""
+"""A worker's stream does not retain the large inputs of the jobs that it holds."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The jobs that are kept in memory are bounded in bytes, whatever of them is large."""
+"""The cache of hot jobs is bounded in bytes, whichever field is large."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.storage import new_job, new_prompt
 
 LARGE = "x" * 100_000
 MOST = 1_000_000
-"""Room for four such texts: each counts twice."""
+"""Room for four of these texts, each of which counts twice."""
 
 
 def job(**fields: Any) -> Aggregate:
@@ -39,7 +39,7 @@ LARGE_ONES = {
 
 @pytest.mark.parametrize("what", LARGE_ONES)
 def test_large_jobs_evict_the_least_recently_used(what: str) -> None:
-    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    hot = HotJobs(lambda: 0.0, max_bytes=MOST)
     kept = [LARGE_ONES[what]() for _ in range(6)]
     for aggregate in kept:
         hot.put(aggregate)
@@ -50,7 +50,7 @@ def test_large_jobs_evict_the_least_recently_used(what: str) -> None:
 
 
 def test_replaced_and_dropped_jobs_no_longer_count() -> None:
-    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    hot = HotJobs(lambda: 0.0, max_bytes=MOST)
     first = job(input_json=LARGE)
     assert first.job is not None
     for version in range(1, 20):
@@ -62,6 +62,6 @@ def test_replaced_and_dropped_jobs_no_longer_count() -> None:
 
 
 def test_a_job_larger_than_the_cache_is_not_kept() -> None:
-    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    hot = HotJobs(lambda: 0.0, max_bytes=MOST)
     hot.put(job(input_json="x" * MOST))
     assert (len(hot), hot.bytes) == (0, 0)

@@ -1,4 +1,4 @@
-"""What `@worker.job` refuses, at decoration, and what it says to write instead."""
+"""What `@worker.job` refuses at decoration, and the fix that its error names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def by_position(job: Job, order: str, /) -> None: ...
 
 
 class Desk:
-    """Callables of every kind."""
+    """All kinds of callables."""
 
     async def method(self, job: Job, order: str) -> str:
         return order

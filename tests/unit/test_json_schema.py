@@ -1,4 +1,4 @@
-"""Forms that are schemas of strangers: judged, and never a danger."""
+"""Forms given as JSON schemas: values are judged by them, and hostile schemas do no harm."""
 
 import json
 import time
@@ -32,7 +32,7 @@ def doubling(length: int) -> SchemaForm:
 
 
 def nest_unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
-    """Schemas in one another, each of which looks a second time at what the inner one has left."""
+    """Nested schemas, each of which evaluates again what the inner one left unevaluated."""
     inner: dict[str, Any] = {"properties": {"a": {}}}
     for _ in range(levels):
         inner = {keyword: inner if keyword == "if" else [inner], closing: False}
@@ -213,7 +213,7 @@ LONG = "ab" * 60_000
             {"v": ["xx"] * 99},
         ),
         (ask(TextInput(pattern="[ab]*a[ab]{250}c")), {"q0": LONG}),
-        # What reads a text as a whole: its length counts, not how many values there are.
+        # Keywords that read a text as a whole: its length counts, not the number of values.
         (schema(properties={"v": {"allOf": [{"format": "json-pointer"}] * 900}}), {"v": "/a" * 99_999}),
         (schema(properties={"v": {"allOf": [{"format": "uri-reference"}] * 900}}), {"v": LONG}),
         (schema(properties={"v": {"allOf": [{"uniqueItems": True}] * 900}}), {"v": [LONG, LONG]}),
@@ -221,10 +221,10 @@ LONG = "ab" * 60_000
             schema(properties={"v": {"allOf": [{"contentMediaType": "application/json"}] * 99}}),
             {"v": "[" + "1," * 9_999 + "1]"},
         ),
-        # A fraction as a bound, and a number of many digits.
+        # A fractional bound and a number with many digits.
         (schema(properties={"v": {"items": {"allOf": [{"minimum": 1.5}] * 99}}}), {"v": [2.5] * 999}),
         (schema(properties={"v": {"items": {"multipleOf": 0.1}}}), {"v": [0.1, *[int("7" * 300)] * 30]}),
-        # What is referred to counts as often as it is referred to.
+        # A referenced schema counts once for each reference.
         (
             schema(
                 properties={"v": {"allOf": [{"$ref": "#/$defs/p"}] * 900}},
@@ -245,7 +245,7 @@ def test_expensive_judgements_are_left_to_a_child_process(form: Any, values: dic
     text = json.dumps(values)
     with pytest.raises(Unjudged) as caught:
         validate_values(form, text, max_bytes=LIMITS.max_values_bytes)
-    # Judged elsewhere it has its verdict, which counts for this form and these values only.
+    # A judgement from a child process is valid for this form and these values only.
     asked = caught.value
     found = judge_values(asked.form, asked.values_json, max_bytes=asked.max_bytes)
     judgement = Judgement(form, text, found)

@@ -1,4 +1,4 @@
-"""JSON at the door: everything RFC 8259 allows within the limits comes in, hostile text never hurts."""
+"""Parsing JSON from requests: RFC 8259 within the limits is accepted, hostile text is refused cheaply."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Who may let large answers wait to be checked, and whose turn it is. Nothing is checked here."""
+"""The queue of large answers that wait to be checked: who may wait, and whose turn is next."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ import pytest
 from askback_server.domain.errors import QueueFull
 from askback_server.domain.forms import SchemaForm, Unjudged
 from askback_server.domain.json_text import Violation
-from askback_server.engine.judges import WAITING, WAITING_OF_ONE, Judges
+from askback_server.engine.judges import MAX_WAITING, MAX_WAITING_OF_ONE, Judges
 
 Found = tuple[Violation, ...]
 
 
 class Stopped(Judges):
-    """Judges one answer whenever it is told to, and notes which."""
+    """Judges one answer when the test releases it, and records which."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Stopped(Judges):
 
 
 async def ask(judges: Judges, subject: str, namespace: str, name: str) -> asyncio.Task[Found]:
-    """An answer, by its name, that waits or has been refused."""
+    """Start judging an answer; returns its task, which waits or was refused."""
     task = asyncio.create_task(judges.judge(subject, namespace, Unjudged(SchemaForm("{}"), name, 1)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def ask(judges: Judges, subject: str, namespace: str, name: str) -> asynci
 
 
 async def fill(judges: Judges, subject: str, count: int, namespace: str = "") -> list[asyncio.Task[Found]]:
-    """So many answers of a principal, each in a namespace of its own if none is named."""
+    """The given number of answers of a principal, each in its own namespace if none is named."""
     return [await ask(judges, subject, namespace or f"n{n}", f"{subject}{n}") for n in range(count)]
 
 
@@ -45,18 +45,20 @@ def refusals(tasks: list[asyncio.Task[Found]]) -> list[bool]:
 
 async def test_one_principals_waiting_answers_are_limited_over_all_namespaces() -> None:
     judges = Stopped()
-    tasks = await fill(judges, "eve", WAITING)
-    # One of them is being judged and waits no more.
-    assert refusals(tasks) == [False] * (WAITING_OF_ONE + 1) + [True] * (WAITING - WAITING_OF_ONE - 1)
+    tasks = await fill(judges, "eve", MAX_WAITING)
+    # One of them is being judged and no longer waits.
+    assert refusals(tasks) == [False] * (MAX_WAITING_OF_ONE + 1) + [True] * (
+        MAX_WAITING - MAX_WAITING_OF_ONE - 1
+    )
     judges.close()
 
 
 async def test_a_full_queue_admits_another_principal() -> None:
-    """Eight principals with all that each may have; the last answer of one of them gives way."""
+    """Eight principals with the maximum of each. The last answer of one of them is displaced."""
     judges = Stopped()
     tasks = await fill(judges, "first", 1)
-    for n in range(WAITING // WAITING_OF_ONE):
-        tasks += await fill(judges, f"eve{n}-", WAITING_OF_ONE)
+    for n in range(MAX_WAITING // MAX_WAITING_OF_ONE):
+        tasks += await fill(judges, f"eve{n}-", MAX_WAITING_OF_ONE)
     assert not any(refusals(tasks))
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
@@ -66,16 +68,16 @@ async def test_a_full_queue_admits_another_principal() -> None:
 
 async def test_a_full_namespace_admits_another_principal() -> None:
     judges = Stopped()
-    tasks = await fill(judges, "eve", WAITING_OF_ONE + 1, "home")
+    tasks = await fill(judges, "eve", MAX_WAITING_OF_ONE + 1, "home")
     ana = await ask(judges, "ana", "home", "ana")
     assert not ana.done()
-    assert refusals(tasks) == [False] * WAITING_OF_ONE + [True]
+    assert refusals(tasks) == [False] * MAX_WAITING_OF_ONE + [True]
     judges.close()
 
 
 async def test_principals_with_equal_shares_do_not_displace_one_another() -> None:
     judges = Stopped()
-    tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(WAITING_OF_ONE + 1)]
+    tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(MAX_WAITING_OF_ONE + 1)]
     late = await ask(judges, "late", "home", "late")
     assert refusals([late]) == [True]
     assert not any(refusals(tasks))
@@ -90,5 +92,5 @@ async def test_principals_with_waiting_answers_take_turns(namespace: str) -> Non
     for _ in range(7):
         judges.go.release()
     await asyncio.gather(*eve, *ana)
-    # The second was next before the other principal came.
+    # The second answer was already next before the other principal arrived.
     assert judges.judged == ["eve0", "eve1", "ana0", "eve2", "ana1", "eve3", "eve4"]

@@ -14,13 +14,13 @@ from askback_server.engine.keeper import LiveSession, SessionKeeper
 
 
 class Store:
-    """Session rows: those that were extended, or the database is away."""
+    """Stands for the session rows: records extensions, or fails like an unreachable database."""
 
     def __init__(self) -> None:
         self.away = False
         self.beats: list[list[tuple[str, int]]] = []
         self.living: dict[str, int] | None = None
-        """If given, nothing can be extended, and these are the epochs of what lives."""
+        """If set, no session can be extended, and these are the epochs of the live ones."""
 
     async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
         if self.away:
@@ -35,7 +35,7 @@ class Store:
 
 
 async def test_a_heartbeat_survives_an_extension_that_could_not_be_written() -> None:
-    """The worker is heard again only in a third of its session's time: nobody may forget what it said."""
+    """The next heartbeat comes only after a third of the session's time: the last one must not be lost."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     lost: list[str] = []
@@ -54,7 +54,7 @@ async def test_a_heartbeat_survives_an_extension_that_could_not_be_written() -> 
 
 @pytest.mark.parametrize(("epoch", "told"), [(2, "moved"), (1, "lost"), (0, "lost")])
 async def test_a_session_taken_over_by_another_stream_is_not_lost(epoch: int, told: str) -> None:
-    """Its worker hears of what happens there: a lost lease told here would stop jobs that it holds."""
+    """The worker is served by the other stream. Reporting a lost lease here would stop jobs that it holds."""
     store = Store()
     store.living = {"s": epoch} if epoch else {}
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
@@ -71,7 +71,7 @@ async def test_a_session_taken_over_by_another_stream_is_not_lost(epoch: int, to
 
 
 async def test_the_last_heartbeat_counts_after_its_stream_has_ended() -> None:
-    """A worker reckons from its last frame: the session must not end earlier than that allows."""
+    """A worker computes its expiry from its last frame, so the session must not end before that."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     for name in ("heard", "silent"):
@@ -90,7 +90,7 @@ async def test_the_last_heartbeat_counts_after_its_stream_has_ended() -> None:
 
 
 async def test_a_worker_that_reconnects_between_two_beats_keeps_its_session() -> None:
-    """The stream that it left was heard too, at the older epoch; a session is extended once."""
+    """The old stream had heartbeats too, with the older epoch. A session is extended once."""
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     for epoch in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""The table of keys: what each console must mean by them."""
+"""The table of keys and their meaning, which all consoles share."""
 
 import json
 
@@ -27,7 +27,7 @@ MEANS = {
 
 
 def test_the_table_gives_every_decision_one_key() -> None:
-    """Every decision has one key, and every key one meaning; programs get the same table."""
+    """Every decision has one key and every key one meaning. The table for programs is the same."""
     assert {key.key: str(key.action) for key in KEYS} == MEANS
     assert {key.decision for key in KEYS} == {None, *DecisionKind} - {DecisionKind.UNSPECIFIED}
     assert [record["key"] for record in json.loads(json.dumps(as_records()))] == list(MEANS)

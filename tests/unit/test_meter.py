@@ -1,4 +1,4 @@
-"""What is counted of what the engine did, and how much a caller's names may cost."""
+"""Counting what the engine does, and bounding the number of series that callers can create."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ def test_a_histogram_counts_each_value_in_one_bucket() -> None:
     histogram = Histogram((1, 5, 10))
     for value in (0, 1, 1.5, 5, 7, 11, 100):
         histogram.observe(value)
-    assert histogram.counts == [2, 2, 1, 2]  # bounds belong to their bucket
+    assert histogram.counts == [2, 2, 1, 2]  # an upper bound belongs to its bucket
     assert histogram.total == 125.5
     [*samples] = _histogram(
         catalogue.Metric("x", catalogue.Kind.HISTOGRAM, "x", buckets=(1, 5, 10)), {(): histogram}

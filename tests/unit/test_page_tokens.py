@@ -1,4 +1,4 @@
-"""Page tokens come back only to the query that they were made for."""
+"""A page token is valid only for the query that it was issued for."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who may do what, and that what one may not see does not exist."""
+"""Permissions: the roles of each command, and that hidden jobs and prompts look like missing ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.aggregates import ADMIN, ANN, BOB, S2, STRANGER, JobWorld, qu
 ALL = frozenset(Role)
 PERSON = {"values": {"promoted": True}}
 
-# What each command of the API needs, as the proto files say. Admin may do all.
+# The roles that each command of the API needs, as documented in the protos. Admins may run all.
 ROLES: dict[type[c.Command], tuple[set[Role], Callable[[JobWorld, Principal], Any]]] = {
     c.CreateJob: ({Role.CLIENT}, lambda w, who: JobWorld().create(principal=who)),
     c.UpdateJob: ({Role.CLIENT}, lambda w, who: w.on_job(c.UpdateJob, principal=who, **PERSON)),
@@ -67,7 +67,7 @@ def lease_as(world: JobWorld, who: Principal) -> Any:
 
 
 def hold(world: JobWorld, who: Principal, kind: type[c.OnJob], **fields: Any) -> Any:
-    """As the holder: the job is made to be held by this very principal."""
+    """Run as the holder: the job is leased by this principal."""
     assert world.aggregate.job is not None
     job = replace(world.aggregate.job, holder=who.subject)
     world.aggregate = replace(world.aggregate, job=job)

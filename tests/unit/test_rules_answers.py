@@ -1,4 +1,4 @@
-"""Answers and claims: verdicts, repeats, races."""
+"""Answers and claims: results, replays and races."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_first_valid_answer_is_accepted_and_is_the_resolution() -> None:
     assert (prompt.resolution.actor, prompt.resolution.at) == ("ann", world.now)
 
 
-def test_the_prompt_is_found_by_its_id_too() -> None:
+def test_an_answer_may_name_its_prompt_by_id() -> None:
     world = waiting()
     ref = PromptRef(prompt_id=world.prompt().prompt_id)
     assert world.answer(ref=ref).status is AnswerStatus.ACCEPTED
@@ -71,7 +71,7 @@ def test_the_live_holder_continues_with_the_same_token() -> None:
     token = world.job.token
     world.answer()
     assert (world.state, world.job.token, world.job.session_id) == (JobState.RUNNING, token, S1.session_id)
-    # The database says whether the holder lives, whatever epoch its session has by now.
+    # The database decides whether the holder is alive, whichever epoch its session has now.
     assert world.guard.session is not None
     assert (world.guard.session.session_id, world.guard.session.epoch) == (S1.session_id, 0)
 

@@ -1,4 +1,4 @@
-"""Asking: keys, amendments, superseding, and what makes a job wait."""
+"""Asking: keys, amendments, superseding prompts, and when a job waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelling: at once, by a wish, or when the grace ends."""
+"""Cancelling a job: at once, on request to its holder, or when the grace ends."""
 
 from __future__ import annotations
 

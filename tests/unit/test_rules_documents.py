@@ -1,4 +1,4 @@
-"""Contents, answers and resolutions as documents: nothing is lost, and what was sent comes back as sent."""
+"""Contents, answers and resolutions survive being stored as documents."""
 
 from __future__ import annotations
 

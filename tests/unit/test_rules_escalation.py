@@ -1,4 +1,4 @@
-"""Escalation and reminders: each once, in its order, never early; what they change and what they leave."""
+"""Escalation and reminders: each runs once, in order and never early; what they change and what stays."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_step_ends_a_claim_and_its_holder_may_still_answer() -> None:
     assert world.answer().status is AnswerStatus.ACCEPTED
 
 
-def test_an_answer_when_a_step_is_due_takes_the_step_along() -> None:
+def test_an_answer_after_a_step_is_due_also_runs_the_step() -> None:
     world = waiting(escalating(ADDED, timeout=2 * HOUR)).tick(HOUR)
     assert world.answer().status is AnswerStatus.ACCEPTED
     assert world.events() == [ESCALATED, EventType.PROMPT_ANSWERED]
@@ -224,7 +224,7 @@ def test_an_amendment_restarts_the_escalation() -> None:
 
 
 def test_reminders_recur_and_change_nothing_else() -> None:
-    world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, most=3)))
+    world = waiting(escalating(reminders=Reminders(every=HOUR, after=10 * MINUTE, maximum=3)))
     start, shown = world.now, world.prompt()
     world.on_prompt(c.ClaimPrompt, duration=12 * HOUR)
     for count in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""A job's own times: its start, its deadline, and the run clock, which stands still for people."""
+"""The times of a job: its start, its deadline, and the run clock, which stops while people are asked."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_times_are_part_of_the_request(times: dict[str, Any]) -> None:
 
 
 def test_a_request_without_times_keeps_its_digest() -> None:
-    """Or a request that is repeated across an upgrade would be refused."""
+    """Otherwise a request that is retried across an upgrade would be refused."""
     world = JobWorld()
     world.create(request_id="r")
     assert world.job.request_digest == "c6fa6b490860569dc4c7031afffe881d"
@@ -140,7 +140,7 @@ def test_a_job_that_ended_before_its_deadline_is_not_changed_by_it() -> None:
     assert world.change is None
 
 
-def test_attempts_do_not_move_the_deadline() -> None:
+def test_attempts_do_not_change_the_deadline() -> None:
     world = running(timeout=HOUR)
     due = world.job.expires_at
     world.tick(30 * MINUTE).fail()

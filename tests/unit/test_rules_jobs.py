@@ -219,7 +219,7 @@ def test_only_an_ended_job_can_be_deleted() -> None:
     world.on_job(c.DeleteJob)
     assert world.guard.not_before is None
     ref = PromptRef(prompt_id=prompt_id)
-    # The next commands of the same batch meet the empty aggregate.
+    # The next commands of the same batch see an empty aggregate.
     with pytest.raises(JobNotFound):
         world.on_job(c.DeleteJob, job_id=job_id)
     with pytest.raises(PromptNotFound):

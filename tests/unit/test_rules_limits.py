@@ -1,4 +1,4 @@
-"""Limits: one step below passes, one step above is refused and says which limit it was."""
+"""Limits: the maximum passes, and one more is refused with the name of the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases whose worker does not run the job: what counts as an attempt, and what is not touched."""
+"""Leases whose worker does not run the job: which ones use an attempt, and which stay untouched."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_only_the_named_lease_is_dropped() -> None:
 
 
 def test_dropping_depends_on_the_epoch_of_the_reporting_stream() -> None:
-    """The worker may have resumed its session elsewhere, with the job."""
+    """The worker may have resumed its session on another stream and run the job there."""
     world = drop(running(), received=True)
     assert world.guard.session == S1
 
@@ -70,7 +70,7 @@ def test_an_expired_session_counts_no_attempt_for_what_was_not_received() -> Non
     world = running(max_attempts=1)
     world.on_job(c.LoseSession, session_id=S1.session_id, unreceived=world.job.version)
     assert (world.state, world.job.attempt) == (JobState.PENDING, 1)
-    # Something was written since the reply was sent: the worker has it.
+    # The holder has written since the reply was sent, so the worker has the job.
     world.lease()
     version = world.job.version
     world.on_job(c.SaveCheckpoint, token=world.job.token, session=S1, key="k", value_json="1")
@@ -93,7 +93,7 @@ def test_a_job_that_crashes_every_worker_before_its_receipt_fails() -> None:
 
 
 def test_released_leases_do_not_count_as_lost() -> None:
-    """A job that people were asked about often, or whose question had changed for hours, had many leases."""
+    """A job with many questions, or with a question that had changed for hours, has had many leases."""
     world = JobWorld()
     world.limits = replace(Limits(), uncounted_leases=3)
     world.create(max_attempts=1)

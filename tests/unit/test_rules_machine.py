@@ -1,4 +1,4 @@
-"""Random commands on one job: whatever comes, in whatever order, the invariants of `JobWorld.do` hold."""
+"""Random commands on one job in random order: the invariants of `JobWorld.do` always hold."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def contents(draw: st.DrawFn) -> PromptContent:
 
 
 class OneJob(RuleBasedStateMachine):
-    """JobWorld holds the rules to the invariants; this class remembers what people were told.
+    """JobWorld checks the invariants of the rules; this class records the results that people received.
 
-    One rule chooses among all that can happen, because Hypothesis leaves whole rules out of a run, and
-    a job that nobody leases is dull. Arguments mostly fit the state of things, for the same reason.
+    A single rule chooses among all actions, because Hypothesis leaves whole rules out of a run, and a job
+    that is never leased tests little. For the same reason, most arguments fit the current state.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class OneJob(RuleBasedStateMachine):
             if job.session_id is not None:
                 actions += [self.the_holder_asks, self.the_holder_asks, self.the_holder_writes]
             if job.rounds:
-                actions += [self.a_person_answers, self.a_person_claims, self.everybody_repeats]
+                actions += [self.a_person_answers, self.a_person_claims, self.people_repeat_answers]
         data.draw(st.sampled_from(actions))(data)
 
     def time_passes(self, data: Any) -> None:
@@ -264,8 +264,8 @@ class OneJob(RuleBasedStateMachine):
             assert reply.replayed, "equal answer_id with other content must be refused"
             assert (reply.status, reply.violations) == (before.status, before.violations)
 
-    def everybody_repeats(self, _: Any) -> None:
-        """Whoever repeats an answer is told the same as the first time."""
+    def people_repeat_answers(self, _: Any) -> None:
+        """A repeated answer gets the result of the first one."""
         for (key, answer_id), told in self.told.items():
             answer = self.world.aggregate.submissions[told.prompt.prompt_id, answer_id].answer
             person = {p.subject: p for p in (ANN, BOB, ADMIN)}[answer.user_id]
@@ -284,7 +284,7 @@ class OneJob(RuleBasedStateMachine):
                 assert (reply.status, reply.replayed) == (told.status, True)
                 assert self.world.change is None
             else:
-                # An amendment or a step may have taken the prompt out of their sight.
+                # An amendment or a step may have hidden the prompt from them.
                 assert not self.world.prompt(key).is_for(person)
 
     def a_person_claims(self, data: Any) -> None:
@@ -292,11 +292,11 @@ class OneJob(RuleBasedStateMachine):
         who = data.draw(st.sampled_from(PEOPLE))
         self.send(what(principal=who, ref=self.ref(self.pick(data).key)))
 
-    # --- what holds all the time, besides what JobWorld checks ---
+    # --- invariants besides those that JobWorld checks ---
 
     @invariant()
-    def whoever_was_told_accepted_has_the_resolution(self) -> None:
-        """Invariants 1 and 2: the answer that a person was told is the one that is kept."""
+    def an_accepted_answer_is_the_resolution(self) -> None:
+        """Invariants 1 and 2: an answer is the stored resolution exactly if its result was ACCEPTED."""
         for (key, answer_id), told in self.told.items() if self.exists else ():
             prompt = self.world.prompt(key)
             won = prompt.resolution.answer if prompt.resolution else None
@@ -305,7 +305,7 @@ class OneJob(RuleBasedStateMachine):
 
     @invariant()
     def a_job_that_can_run_is_offered(self) -> None:
-        """Invariant 5: one that nobody holds is claimable, waits for people, or has ended."""
+        """Invariant 5: a job without a holder can be leased, waits for people, or has ended."""
         if self.exists and self.world.job.session_id is None and not self.world.job.is_terminal:
             assert self.world.job.ready_at is not None or self.world.state is JobState.PENDING_HITL
 

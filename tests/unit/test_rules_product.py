@@ -1,6 +1,6 @@
 """Every command in every situation of a job, against a table written from docs/design.md and the contract.
 
-`JobWorld.do` checks all invariants on the way, so a cell only says where the job goes.
+`JobWorld.do` checks all invariants on the way, so a cell only names the outcome.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from askback_server.domain.jobs import JobState, Progress
 from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, JobWorld, deadline, question
 
 A = deadline(FinalAction.EXPIRE)
-"""The prompt `a` of all situations: it blocks unless the situation says otherwise, and ends after an hour."""
+"""The prompt `a` of all situations. It blocks unless a situation says otherwise, for at most an hour."""
 ASIDE = deadline(FinalAction.EXPIRE, blocking=False)
 HALF = HOUR / 2
 PRESSED = deadline(
@@ -36,7 +36,7 @@ PRESSED = deadline(
     escalation=(EscalationStep(HALF, raise_priority=1),),
     reminders=Reminders(every=HOUR, after=HOUR * 2 / 3),
 )
-"""The same as `a`, with a step and a reminder before its deadline."""
+"""Like `A`, with a step and a reminder before its deadline."""
 
 
 def none(world: JobWorld) -> None:
@@ -72,7 +72,7 @@ def run_aside(world: JobWorld) -> None:
 
 
 def wish(world: JobWorld) -> None:
-    """RUNNING, and somebody wants it cancelled."""
+    """RUNNING, with a requested cancel."""
     run(world)
     world.cancel()
 
@@ -96,7 +96,7 @@ def held_wish(world: JobWorld) -> None:
 
 
 def parked(world: JobWorld) -> None:
-    """Waits for people; nobody holds it."""
+    """Waits for people without a holder."""
     held(world)
     world.release()
 
@@ -139,13 +139,13 @@ def settled(world: JobWorld) -> None:
 
 
 def stepping(world: JobWorld) -> None:
-    """As held; after half an hour others are asked too, and after forty minutes people are reminded."""
+    """Like `held`; more people are asked after half an hour, and reminded after forty minutes."""
     run(world)
     world.ask("a", PRESSED)
 
 
 def timed(world: JobWorld) -> None:
-    """As run; an attempt may take three quarters of an hour, and the job two hours."""
+    """Like `run`; an attempt may take three quarters of an hour, and the job two hours."""
     world.create(request_id="r", timeout=2 * HOUR, run_timeout=HALF * 1.5)
     world.lease()
 
@@ -299,8 +299,8 @@ STATES = {
     "X": JobState.CANCELLED,
 }
 
-# A capital: the job changes and is then in this state (D: deleted). `=`: OK, and nothing changes.
-# Small letters: an error (ERRORS), and nothing changes.
+# A capital letter: the job changes to this state (D: deleted). `=`: OK, and nothing changes.
+# Lower-case letters: an error (see ERRORS), and nothing changes.
 TABLE = """
 command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled stepping timed
 create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        id

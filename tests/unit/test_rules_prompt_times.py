@@ -1,4 +1,4 @@
-"""The times of a prompt are judged when it would be opened or amended, and never when it exists already."""
+"""The times of a prompt are checked when it is opened or amended, and not when it exists already."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def default(decision: Decision, **times: Any) -> PromptContent:
-    """A prompt with a form that offers this decision, and has it as its default."""
+    """A prompt with a form whose default answer has this decision."""
     kind = "clarify" if decision in (Decision.RESPOND, Decision.DISMISS) else "preview"
     values = '{"n":1}' if decision in CARRIES_VALUES else ""
     answer = DefaultAnswer(decision, values, "why" if decision is Decision.REVISE else "")
@@ -109,7 +109,7 @@ def test_the_minimum_time_of_an_authorising_default_is_configurable() -> None:
     world.create(default(Decision.ACCEPT, timeout=HOUR))
 
 
-def test_a_short_authorising_default_with_escalation_is_refused_too() -> None:
+def test_a_short_authorising_default_is_refused_with_escalation() -> None:
     step = EscalationStep(timedelta(milliseconds=200), Audience(groups=frozenset({"law"})))
     with pytest.raises(InvalidField) as refused:
         ask(default(Decision.ACCEPT, timeout=SECOND / 2, escalation=(step,)))

@@ -1,4 +1,4 @@
-"""What a retry carries over, and what becomes of it when the new job asks."""
+"""What a retry carries over, and how the new job uses it when it asks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerSource, PromptState
 from askback_server.domain.retries import (
-    PAGE,
+    PAGE_SIZE,
     CarriedAnswer,
     Keep,
     KeptAnswer,
@@ -33,7 +33,7 @@ FORMER = START - timedelta(days=3)
 
 
 def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
-    """A job that WORKER holds, created with these answers of an earlier one."""
+    """A job held by WORKER and created with these answers of an earlier job."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
         for a in answers
@@ -45,7 +45,7 @@ def world_of_retry(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
 
 
 def answer_to_carry(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
-    """A yes of ANN's, as an earlier job has it."""
+    """An ACCEPT by ANN, as an earlier job stored it."""
     world = waiting(content)
     world.answer(**fields)
     prompt = world.prompt()
@@ -231,11 +231,11 @@ def test_the_log_lists_what_was_carried_over() -> None:
 
 
 def test_a_long_list_of_carried_entries_is_split_into_events() -> None:
-    points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
+    points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE_SIZE + 1))
     pages = list(carry_over_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
-        (1, 3, PAGE),
-        (2, 3, PAGE),
+        (1, 3, PAGE_SIZE),
+        (2, 3, PAGE_SIZE),
         (3, 3, 1),
     ]
     assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]

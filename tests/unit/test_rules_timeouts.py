@@ -1,4 +1,4 @@
-"""Deadlines: three final actions, never early, and the first commit wins."""
+"""Deadlines of prompts: three final actions, never early, and the first commit wins."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_deadline_wakes_a_job_whose_holder_has_expired() -> None:
 
 
 def test_deadlines_that_passed_together_count_in_their_order() -> None:
-    """A timer that comes late must not let a later deadline win over an earlier one."""
+    """With a late timer, a later deadline must not win over an earlier one."""
     world = waiting(deadline(FAIL_JOB, 3 * HOUR))
     world.ask("b", deadline(DEFAULT, 2 * HOUR))
     world.ask("c", deadline(EXPIRE, 4 * HOUR))

@@ -1,4 +1,4 @@
-"""The deep-understanding state: written under the token, kept in step by prompts."""
+"""The deep-understanding state: written under the fencing token and updated by prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that go on with the first of several answers; attempts that are not counted; reworded questions."""
+"""Jobs that continue with the first of several answers; uncounted attempts; reworded questions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AWAITED = ("a", "b")
 
 
 def several(*keys: str, **fields: Any) -> JobWorld:
-    """A held job that waits for these prompts, and goes on with the first."""
+    """A held job that waits for these prompts and continues with the first answer."""
     world = running(**fields)
     for key in keys or AWAITED:
         world.ask(key, wakes=True)
@@ -151,8 +151,8 @@ def test_a_lost_job_that_only_waits_needs_no_worker(how: str) -> None:
     assert (world.state, world.job.ready_at) == (JobState.PENDING_HITL, None)
 
 
-def test_a_rerun_that_is_lost_is_run_once_more() -> None:
-    """It began with an answer, and may have been at work on it."""
+def test_a_job_lost_in_its_rerun_is_run_again() -> None:
+    """It was started for an answer and may have been working on it."""
     world = release(several(), *AWAITED)
     world.answer(key="a")
     world.lease(S2).ask("b", wakes=True)
@@ -190,7 +190,7 @@ def test_a_waiting_job_cannot_be_leased() -> None:
 
 
 def fail_and_measure_delay(world: JobWorld) -> timedelta:
-    """Fail so, and the delay."""
+    """Fail without counting the attempt; returns the delay."""
     job = world.fail(keep_attempt=True)
     assert job.ready_at is not None
     return job.ready_at - world.now

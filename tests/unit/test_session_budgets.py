@@ -1,4 +1,4 @@
-"""What streams keep in memory is bounded, and principals wait for themselves only."""
+"""The memory of streams is bounded, and a principal waits only because of its own streams."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions.fair_semaphore import FairSemaphore
-from askback_server.sessions.memory_budget import SMALL, Account, MemoryBudget
+from askback_server.sessions.memory_budget import SMALL_BYTES, Account, MemoryBudget
 
 K = 1024
 
@@ -26,7 +26,7 @@ async def turns() -> None:
 
 
 def test_the_principal_with_the_most_bytes_loses_its_largest_stream() -> None:
-    """A larger stream of a principal with less stays."""
+    """A larger stream of a principal with fewer bytes in total stays."""
     unsent, dropped = MemoryBudget(1_000, 1_000), list[Account]()
     ada = account(unsent, "ada", dropped)
     eve = [account(unsent, "eve", dropped) for _ in range(3)]
@@ -37,7 +37,7 @@ def test_the_principal_with_the_most_bytes_loses_its_largest_stream() -> None:
     ada.set(401)
     assert dropped == [eve[1]]
     assert unsent.total == 791
-    eve[1].set(50)  # it has ended, and its session does not know yet
+    eve[1].set(50)  # it has ended, but its session does not know it yet
     assert unsent.total == 791
     for each in (ada, *eve):
         each.close()
@@ -55,7 +55,7 @@ async def test_a_principal_waits_for_room_and_others_do_not() -> None:
     assert not any(task.done() for task in waiting)
     async with account(unsent, "ada").room(90 * K):
         pass
-    async with full.room(SMALL):  # small things never wait
+    async with full.room(SMALL_BYTES):  # small items never wait
         pass
     give_back()
     give_back()

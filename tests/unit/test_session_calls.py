@@ -1,4 +1,4 @@
-"""Parts of sessions that need timing: coalesced progress, a caller that goes away, a stream's ends."""
+"""Parts of sessions that depend on timing: coalesced progress, callers that disconnect, ends of streams."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ JOB = Job("j", "default", "t", "ada", JobState.RUNNING, START, START, token=3)
 
 
 class Engine:
-    """Writes down what it is told."""
+    """Records the submitted commands."""
 
     def __init__(self) -> None:
         self.commands: list[Any] = []
@@ -40,7 +40,7 @@ class Engine:
 
 
 class Dispatcher:
-    """Holds one consumer."""
+    """A dispatcher with one consumer."""
 
     def __init__(self) -> None:
         self.consumers: list[UnaryConsumer] = []
@@ -137,8 +137,8 @@ async def test_progress_is_coalesced_per_job() -> None:
     assert [c.job_id for c in engine.commands] == ["a", "b", "c"]
 
 
-def consumer(most: int = 2) -> UnaryConsumer:
-    return UnaryConsumer(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
+def consumer(maximum: int = 2) -> UnaryConsumer:
+    return UnaryConsumer(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), maximum)
 
 
 async def lives() -> None:

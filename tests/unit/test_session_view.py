@@ -1,4 +1,4 @@
-"""A view of prompts under random histories: whatever the credit and the pace, nothing wrong is shown."""
+"""A view of prompts under random histories: with any credit and pace, it shows no wrong prompt."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def image(number: int, version: int, *, mine: bool = True, closed: bool = False,
 
 
 class Console:
-    """What a console makes of what it is told; refuses what it must never be told."""
+    """A console's state after the frames that it received. It fails on a frame that must not be sent."""
 
     def __init__(self, known: dict[str, Prompt] | None = None) -> None:
         self.has = dict(known or {})
@@ -90,7 +90,7 @@ steps = st.lists(
 
 
 class World:
-    """The truth about the prompts, and every image of them that there was."""
+    """The current prompts, and every earlier image of them."""
 
     def __init__(self) -> None:
         self.now: dict[int, Prompt] = {}
@@ -129,7 +129,7 @@ def play(view: PromptView, console: Console, world: World, script: list[tuple[ob
         else:
             prompt = world.change(int(str(what)), str(how))
             if prompt is None or (how == "old" and world.seen.get(prompt.prompt_id, 0) < prompt.version):
-                continue  # older images come late only of what this view has heard of
+                continue  # delayed older images exist only of prompts that this view has seen
             view.offer(prompt)
             world.seen[prompt.prompt_id] = max(prompt.version, world.seen.get(prompt.prompt_id, 0))
 
@@ -222,7 +222,7 @@ def test_nothing_is_sent_until_the_resume_token_has_been_checked() -> None:
 
 @pytest.mark.parametrize("ends", ["before", "after"])
 def test_a_resumed_console_learns_how_many_prompts_are_open(ends: str) -> None:
-    """Of three that it has one ends, before or after the others are counted."""
+    """One of the three prompts that it has closes, before or after the others are counted."""
     view = PromptView(FILTER)
     view.resume()
     if ends == "before":
@@ -286,7 +286,7 @@ behind = st.lists(
 @example([(0, "open"), (1, "open"), ("take", 1), (0, "away"), ("fall behind", 0), (0, "old")])
 @settings(max_examples=2 * settings.default.max_examples)
 def test_a_view_that_falls_behind_ends_up_with_the_open_prompts(script: list) -> None:
-    """It forgets all that waits to be told, and reads again what the console has and what matches."""
+    """It drops all waiting images and rereads the prompts that the console has and those that match."""
     view, console, world = PromptView(FILTER), Console(), World()
     unread = [False]
 

@@ -1,4 +1,4 @@
-"""What keeps a server from its start, in one line: addresses, files, database URLs."""
+"""Errors that prevent a start, in one line: addresses, files and database URLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from askback_server.transport.tokens import BadTokenFile, TokenFile
 
 @pytest.fixture
 def paths_without_access(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Paths that may not be used, also by root."""
+    """Paths without access, even for root."""
     paths: list[str] = []
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) not in paths and real(path, mode))

@@ -1,4 +1,4 @@
-"""Log lines: one a record, whole, with the ids of what they speak of."""
+"""Log lines: each record is one complete line with the ids of its objects."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""askback.sync has all that the asynchronous client has, under the same names and with the same arguments."""
+"""askback.sync has the same names and arguments as the asynchronous client."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TWINS = [
     (askback.ConsolePrompt, sync.ConsolePrompt),
 ]
 OPTIONS = {"start": StartOptions, "ask": AskOptions}
-"""What the synchronous method takes as a typed dict."""
+"""Arguments that the synchronous method takes as a typed dict."""
 RENAMED = {"aclose": "close"}
 APART = {"note_closed", "check_mode"}
-"""The console's own, called by its prompts."""
+"""Internal methods of the console that its prompts call."""
 ASYNC_ONLY = {"Worker", "Job"}
 
 
@@ -101,7 +101,7 @@ def test_a_synchronous_console_must_be_entered() -> None:
 
 
 def test_a_call_in_the_background_thread_is_refused() -> None:
-    """It would wait for itself."""
+    """Otherwise the call would wait for itself."""
 
     async def listener() -> None:
         loop_thread().call(asyncio.sleep(0))

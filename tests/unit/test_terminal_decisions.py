@@ -1,4 +1,4 @@
-"""A decision needs the key that was meant, and everything it approves was shown."""
+"""A decision requires a deliberate key, and everything that it approves was shown before."""
 
 import io
 from contextlib import suppress
@@ -9,7 +9,7 @@ from askback._model.enums import AnswerStatus
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import PromptClaimed
 from askback.terminal.draft import Draft, SavedInput
-from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
+from askback.terminal.prompt_text import MAX_CHARS, MAX_CHOICES, write_prompt
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.wizard import ask_for_answer
 from askback.terminal.words import now
@@ -53,15 +53,15 @@ async def test_approving_unseen_content_needs_a_confirmation(choice: str) -> Non
         assert await drafts_of(asked, said, unseen=unseen) == []
         assert unseen[0] in said.text
     assert len(await drafts_of(asked, ScriptedDialogue(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
-    assert len(await drafts_of(asked, ScriptedDialogue("r", "no"), unseen=unseen)) == 1  # a no needs none
+    assert len(await drafts_of(asked, ScriptedDialogue("r", "no"), unseen=unseen)) == 1  # not for a rejection
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
     return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
-LONG_TEXT = "x\n" * LONG
-OPTIONS = [pb.Option(value=f"v{n}") for n in range(MOST_CHOICES + 1)]
+LONG_TEXT = "x\n" * MAX_CHARS
+OPTIONS = [pb.Option(value=f"v{n}") for n in range(MAX_CHOICES + 1)]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
     said = ScriptedDialogue("", "", "y")
     (draft,) = await drafts_of(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
     assert draft.values == {"q": hidden}
-    assert said.text.count("and delete everything") == 2  # before it was taken, and before it was sent
+    assert said.text.count("and delete everything") == 2  # before it was accepted, and before it was sent
 
 
 TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", text=pb.TextInput()))
 
 
 async def test_typed_values_are_offered_again() -> None:
-    """After the dialogue was broken off anywhere: in a form, and with a comment."""
+    """After the dialogue was aborted at any place: in a form, or with a comment."""
     typed = SavedInput()
     with pytest.raises(EOFError):
         await drafts_of(TEXTS, ScriptedDialogue("c why", "", "first", "second"), saved=typed)
@@ -142,8 +142,8 @@ async def test_the_answer_to_a_claimed_prompt_is_offered_later() -> None:
 
 
 @pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
-async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
-    """What the asker calls a decision cannot make a key or a word of the table mean that decision."""
+async def test_a_label_does_not_replace_a_key(label: str) -> None:
+    """The label of a decision cannot give a key or a word of the table another meaning."""
     asked = prompt(decisions=((ACCEPT, label),))
     for word in (
         "r",
@@ -163,7 +163,7 @@ async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
         "ok",
     ):
         if word == label.casefold() and word in ("yes", "1"):
-            continue  # a word of no key: it is what the asker calls it, and still confirmed
+            continue  # a word that is no key is taken as the asker's label, and still confirmed
         with suppress(EOFError):
             assert await drafts_of(asked, ScriptedDialogue(word, "y", "y")) == []
     with pytest.raises(EOFError):

@@ -1,4 +1,4 @@
-"""Every question type and schema shape as fields, and what may be typed for each."""
+"""Every question type and schema shape as a field, and what may be typed for it."""
 
 import json
 import re
@@ -109,7 +109,7 @@ def test_invalid_typed_text_is_refused_with_the_reason(asked: pb.Question, typed
 
 
 def test_a_hostile_pattern_is_left_to_the_server() -> None:
-    """It would keep Python's own engine busy for longer than anybody lives."""
+    """Python's own engine would need longer than a lifetime for it."""
     long = question(text=pb.TextInput(pattern="^(a+)+$"))
     assert read(field_of(long), "a" * 5_000 + "b").endswith("b")
 

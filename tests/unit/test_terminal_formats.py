@@ -1,4 +1,4 @@
-"""What people type for times, spans, choices and values by name, and what is sent for it."""
+"""Typed times, spans, choices and named values, and what is sent for them."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from askback.terminal.value_text import text_for
 
 @pytest.fixture
 def clock_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Sets the clock of the person to that of a zone."""
+    """Sets the local time zone."""
 
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
@@ -34,7 +34,7 @@ def clock_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ("Asia/Kathmandu", "2026-12-01 15:00", "2026-12-01T15:00:00+05:45"),
         ("Australia/Lord_Howe", "2026-07-01 15:00 +11", "2026-07-01T15:00:00+11:00"),
         ("Europe/Berlin", "2026-12-01 15:00 +01", "2026-12-01T15:00:00+01:00"),
-        # The local mean time of those days has seconds in its offset, which RFC 3339 has not.
+        # The local mean time of those days has seconds in its offset, which RFC 3339 does not allow.
         ("Europe/Amsterdam", "1900-01-01 12:00", "1900-01-01T11:40:28Z"),
         ("Pacific/Apia", "1900-01-01 12:00 (your time)", "1900-01-01T23:26:56Z"),
     ],
@@ -120,7 +120,7 @@ def test_ip_addresses_are_checked_when_typed(name: str, right: str, wrong: str) 
 
 
 def test_the_default_of_a_decimal_is_offered() -> None:
-    """pydantic writes it as a text, which the schema takes beside a number."""
+    """pydantic writes it as text, which the schema accepts as well as a number."""
     decimal = {"anyOf": [{"type": "number", "minimum": 1}, {"type": "string", "format": "decimal"}]}
     assert fits(_field(decimal), "12.50")
     assert not fits(_field(decimal), "0.50")

@@ -61,7 +61,7 @@ def test_ordinary_text_stays_unchanged(text: str) -> None:
 
 
 def test_wide_letters_count_as_two_columns() -> None:
-    """Wide letters take two: nothing slides into the next column, and a cut is where it should be."""
+    """A wide letter takes two columns: cells do not move, and text is cut at the right place."""
     assert columns("日本e\u0301") == 5
     assert one_line("日本語日本語", 7) == "日本語…"
     table = [Column("NAME", ["日本", "a"], important=True), Column("T", ["x", "y"], important=True)]
@@ -69,8 +69,8 @@ def test_wide_letters_count_as_two_columns() -> None:
     assert columns(first[: first.index("T")]) == columns(second[: second.index("x")]) == third.index("y")
 
 
-def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Definitions, titles of links, what stands after a fence, cells that do not fit: all is there."""
+def test_markdown_that_would_hide_text_is_shown_as_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Definitions, titles of links, text after a fence and overlong cells are all shown."""
     monkeypatch.setenv("TERM", "xterm")
     for hidden in (
         "fine\n\n[//]: # (rm -rf /)", "[a](http://x 'rm -rf /')", "```sh rm -rf /\nls\n```",
@@ -82,4 +82,4 @@ def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.Monk
         assert "rm-rf" in shown, hidden
     out = io.StringIO()
     RichWriter(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
-    assert "**" not in out.getvalue()  # rendered, as nothing is lost
+    assert "**" not in out.getvalue()  # rendered, because nothing would be lost

@@ -1,4 +1,4 @@
-"""A key counts only after the question is on the screen, and a paste is not several answers."""
+"""A key counts only after its question is on the screen, and a paste does not count as several answers."""
 
 import asyncio
 import io
@@ -52,7 +52,7 @@ def test_ctrl_c_is_kept_when_typed_ahead_keys_are_dropped(monkeypatch: pytest.Mo
 
 
 def test_keys_typed_ahead_are_dropped() -> None:
-    """Of a real terminal: what the kernel holds is gone, and what comes after it is there."""
+    """On a real terminal: keys buffered in the kernel are dropped, and later ones are read."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, closefd=True) as stdin:
         typed = _Keys(stdin)
@@ -65,7 +65,7 @@ def test_keys_typed_ahead_are_dropped() -> None:
 
 
 async def test_keys_typed_while_a_question_is_drawn_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than a key: what comes before the question is on the screen is no answer to it."""
+    """Drawing takes longer than a key press. A key pressed before the question is visible is no answer."""
     ours, theirs = pty.openpty()
     monkeypatch.setenv("TERM", "xterm")
     with os.fdopen(theirs, closefd=True) as terminal, monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Lines read in the event loop, numbers of prompts, and dialogues that are aborted."""
+"""Reading lines in the event loop, numbers of prompts, and aborted dialogues."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
 from askback.terminal.line_reader import LineReader
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
-from askback.terminal.prompt_list import MOST_ENDED, PromptList
+from askback.terminal.prompt_list import MAX_ENDED, PromptList
 from askback.terminal.terminal import NoEditor, Terminal
 from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
@@ -62,7 +62,7 @@ async def test_a_cancelled_read_loses_no_line(pipe: tuple[int, int]) -> None:
 
 
 async def test_nothing_is_read_between_two_questions(pipe: tuple[int, int]) -> None:
-    """An editor has the terminal for itself."""
+    """While an editor runs, nothing else reads the terminal."""
     lines = LineReader(pipe[0])
     os.write(pipe[1], b"first\n")
     assert await lines.line() == "first"
@@ -130,18 +130,18 @@ def test_only_the_person_changes_the_current_prompt() -> None:
 def test_a_closing_is_reported_once_and_tombstones_are_bounded() -> None:
     prompts = PromptList()
     assert prompts.close(Closing("never-seen", "j", "closed")) is None
-    for n in range(MOST_ENDED + 10):
+    for n in range(MAX_ENDED + 10):
         prompts.put(prompt_on_screen(str(n) + "x"))
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is not None
         assert prompts.close(Closing(str(n) + "x", "j", "closed")) is None
     with pytest.raises(LookupError):
         prompts.find("1")
-    assert prompts.find(str(MOST_ENDED + 10)).closing is not None
-    assert prompts.put(prompt_on_screen("new"))[0].number == MOST_ENDED + 11
+    assert prompts.find(str(MAX_ENDED + 10)).closing is not None
+    assert prompts.put(prompt_on_screen("new"))[0].number == MAX_ENDED + 11
 
 
 class Guard:
-    """A list with one prompt, and a dialogue about it."""
+    """A list with one prompt and a dialogue about it."""
 
     def __init__(self, fd: int) -> None:
         self.out = io.StringIO()
@@ -172,7 +172,7 @@ async def test_a_dialogue_is_aborted_when_its_prompt_changes(pipe: tuple[int, in
 
 
 async def test_a_line_typed_as_its_prompt_closes_is_dropped(pipe: tuple[int, int]) -> None:
-    """Typed for a prompt that is closed by now: it goes nowhere."""
+    """The line was typed for a prompt that has closed, and is dropped."""
     guard = Guard(pipe[0])
     asking = asyncio.create_task(guard.dialogue.ask("? "))
     for _ in range(3):
@@ -197,7 +197,7 @@ async def test_notices_stand_above_the_open_question(pipe: tuple[int, int]) -> N
 async def test_the_editor_receives_the_text_and_its_result_is_read(
     pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a terminal $EDITOR gets the text as it is; what happens meanwhile is told afterwards."""
+    """On a terminal $EDITOR receives the text unchanged. Changes in the meantime are reported afterwards."""
     editor = tmp_path / "editor"
     editor.write_text(
         '#!/bin/sh\ncp "$1" "$(dirname "$0")/given"\nprintf "new\\n" > "$1"\necho "$1" | grep -q md\n'
@@ -232,9 +232,9 @@ async def test_the_editor_receives_the_text_and_its_result_is_read(
 async def test_an_editor_that_cannot_be_started_is_reported(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, editor: str, why: str
 ) -> None:
-    """The text is edited in place, as without an editor."""
+    """The text is then edited in place."""
     monkeypatch.setenv("EDITOR", editor)
-    monkeypatch.setenv("VISUAL", "  ")  # names none
+    monkeypatch.setenv("VISUAL", "  ")  # blank counts as unset
     monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
     with pytest.raises(NoEditor, match=re.escape(why)):

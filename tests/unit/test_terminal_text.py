@@ -1,4 +1,4 @@
-"""Prompts as text: complete, in words, and harmless whatever others wrote."""
+"""Prompts as text: complete, readable, and harmless even with hostile content."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from askback._model.prompts import PromptInfo, Resolution
 from askback._text.table import lines
 from askback.terminal import words
 from askback.terminal.prompt_table import prompt_columns
-from askback.terminal.prompt_text import LONG, write_prompt
+from askback.terminal.prompt_text import MAX_CHARS, write_prompt
 from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
@@ -71,7 +71,7 @@ def plain(asked: PromptInfo, **options: bool) -> str:
 
 
 class Terminal(io.StringIO):
-    """Claims to be one."""
+    """A stream that claims to be a terminal."""
 
     encoding = "utf-8"  # type: ignore[assignment]
 
@@ -96,12 +96,12 @@ def test_hostile_text_is_harmless_when_plain() -> None:
 
 
 def test_hostile_text_is_harmless_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but rich's own colours is left: no other escape, no override that an entity stood for."""
+    """Only rich's own colours are left: no other escape sequence, and no override from an entity."""
     text = rich(hostile(), monkeypatch)
     assert "\x1b[" in text
     left = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert not FORBIDDEN.search(left)
-    assert "owned" in left  # the letters stay, without their power
+    assert "owned" in left  # the letters stay, but have no effect
     assert "<!-- and drops it -->" in left
     assert "<script>alert(1)</script>" in left
     assert "javascript:alert(1)" in left  # an address is shown, not hidden behind a link
@@ -114,7 +114,7 @@ def test_a_title_stays_on_its_line() -> None:
 
 
 def test_text_of_others_cannot_look_like_our_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others wrote stands behind a gutter: a body cannot fake a deadline or a decision."""
+    """Text from others is printed after a gutter, so that a body cannot fake a deadline or a decision."""
     fake = "\n  deadline    none\n\n  Decisions: ACCEPT (Harmless)\n"
     parts = [
         pb.PromptPart(content_id=f"c{n}", media_type=media_type, text=fake)
@@ -128,19 +128,19 @@ def test_text_of_others_cannot_look_like_our_lines(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_megabyte_of_markdown_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is cut and says so; all of it is there when asked for."""
+    """It is cut with a note. The whole text is shown on request."""
     body = "# Heading\n\n" + "* item **bold** [link](http://x) `code`\n" * 26_000
     assert len(body) > 1_000_000
     asked = prompt(body=body)
     text = plain(asked)
     rich(asked, monkeypatch)
-    assert len(text) < LONG + 3_000
+    assert len(text) < MAX_CHARS + 3_000
     assert f"of {len(body)} characters; --full shows all)" in text
     assert plain(asked, full=True).count("* item") == 26_000
 
 
 def test_a_line_of_a_megabyte_is_cut() -> None:
-    assert len(plain(prompt(body="x" * 1_000_000))) < LONG + 2_000
+    assert len(plain(prompt(body="x" * 1_000_000))) < MAX_CHARS + 2_000
 
 
 def test_priority_audience_and_deadline_are_shown_in_words() -> None:
@@ -251,7 +251,7 @@ def test_letters_that_a_stream_cannot_encode_are_replaced() -> None:
 
 
 def test_a_form_is_listed_with_its_defaults() -> None:
-    """In full where it is read, by names where it is asked next; a group that may be left out says so."""
+    """Shown in full when read, and by name before a question. An optional group is marked as such."""
     address = {"type": "object", "title": "Address", "properties": {"x": {"type": "integer", "title": "X"}}}
     properties = {
         "currency": {"type": "string", "title": "Currency", "default": "EUR"},

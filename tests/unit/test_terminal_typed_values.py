@@ -1,4 +1,4 @@
-"""What a person types into a form's fields: choices with commas, JSON, forms without fields, defaults."""
+"""Text typed into the fields of a form: choices with commas, JSON, forms without fields, defaults."""
 
 import json
 from typing import Any
@@ -101,7 +101,7 @@ async def test_a_form_that_accepts_any_object_may_be_left_empty() -> None:
     ],
 )  # fmt: skip
 async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], default: Any) -> None:
-    """An older server may still have one."""
+    """An older server may still have stored one."""
     schema = {"type": "object", "properties": {"f": {**part, "default": default}}, "required": ["f"]}
     asked = prompt(schema_json=json.dumps(schema))
     (field,) = entries(asked)

@@ -1,4 +1,4 @@
-"""The wizard: what is asked, what is sent, and what is asked again."""
+"""The wizard for a form: what it asks, sends and asks again."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ WHY = question("why", text=pb.TextInput(default_value="as ever"))
 async def run(
     asked: PromptInfo, said: ScriptedDialogue, *refusals: dict[str, str], **options: Any
 ) -> list[Draft]:
-    """The drafts that are sent; each of the first ones is refused with these violations."""
+    """The drafts that are sent. The first ones are refused with these violations."""
     sent: list[Draft] = []
 
     async def send(draft: Draft) -> AnswerOutcome:
@@ -128,7 +128,7 @@ async def test_only_refused_fields_are_asked_again() -> None:
     assert second.comment == "hm"
     _, _, after = said.text.partition("! n: must be even")
     assert "Title of n (required)" in after
-    assert "Enter: 3" not in after  # offered once more, it would be refused once more
+    assert "Enter: 3" not in after  # offered again, it would be refused again
 
 
 async def test_a_required_comment_is_asked_until_given() -> None:
@@ -197,8 +197,8 @@ async def test_edits_replace_only_what_changed() -> None:
     assert again.edits == {"a": "x"}
 
 
-async def test_an_edit_that_is_changed_once_more_asks_no_decision_again() -> None:
-    """The only text is edited at once; `n` goes back into the editor, and what was typed is there."""
+async def test_changing_an_edit_again_does_not_ask_the_decision_again() -> None:
+    """A single text is edited at once. `n` returns to the editor with the typed text."""
     contents = [pb.PromptPart(content_id="a", title="notes", text="one\ntwo\n", editable=True)]
     asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"),))
     said = ScriptedDialogue("e", "n", "e", "y", texts=["one\n2\n", "one\n3\n4\n"])

@@ -1,4 +1,4 @@
-"""A token file is edited entry by entry: everything else stays, and a server takes the result."""
+"""A token file is edited entry by entry: all other lines stay, and a server accepts the result."""
 
 import os
 import threading
@@ -170,12 +170,12 @@ def test_two_edits_at_once_are_both_kept(path: Path) -> None:
 
 
 def run(*words: str, **environment: str) -> Result:
-    """`askback token` with these words."""
+    """Run `askback token` with these arguments."""
     return CliRunner().invoke(main, ["token", *words], env=environment, prog_name="askback")
 
 
 def test_token_commands_find_the_file_by_option_environment_or_settings(tmp_path: Path) -> None:
-    """add, ls and revoke, with the file named by an option, the environment or the server's settings."""
+    """add, ls and revoke find the file by an option, the environment or the server's settings."""
     path, config = tmp_path / "tokens.toml", tmp_path / "askback.toml"
     config.write_text(f"auth = {str(path)!r}\n")
     made = run("add", "ana", "--role", "console", "--group", "ops", "--expires", "1d12h", "--auth", str(path))

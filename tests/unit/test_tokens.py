@@ -1,4 +1,4 @@
-"""Who calls: tokens from a file that changes while it is used, and names on trust."""
+"""Authentication: tokens from a file that changes while it is used, and trusted names."""
 
 import os
 from datetime import UTC, datetime
@@ -104,7 +104,7 @@ def test_a_changed_file_is_read_again(path: Path, clock: Time) -> None:
     tokens = open_tokens(path, clock)
     path.write_text(GOOD.replace(hash_token(ADA), hash_token("newer")), "utf-8")
     os.utime(path, ns=(1, 1))
-    assert tokens.authenticate(bearer(ADA)).subject == "ada"  # looked at once a second
+    assert tokens.authenticate(bearer(ADA)).subject == "ada"  # checked once a second
     clock.seconds += 1
     assert tokens.authenticate(bearer("newer")).subject == "ada"
     with pytest.raises(Unauthenticated):
@@ -195,7 +195,7 @@ def test_a_certificate_authenticates_its_owner_without_a_token(path: Path, clock
     tokens = open_tokens(path, clock)
     shows = {
         ("spiffe://shop/worker",): "worker",
-        ("nobody", "spiffe://shop/worker", "shop.example"): "worker",  # the first that is listed
+        ("nobody", "spiffe://shop/worker", "shop.example"): "worker",  # the first entry
         ("shop.example", "spiffe://shop/worker"): "shop by certificate",
     }
     for names, subject in shows.items():

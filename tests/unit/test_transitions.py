@@ -1,4 +1,4 @@
-"""The two tables: the whole product of state and trigger, and what the tables promise as graphs."""
+"""The two transition tables: every pair of state and trigger, and properties of the graphs."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -19,7 +19,7 @@ from askback_server.domain.transitions import (
     next_prompt_state,
 )
 
-# The whole of docs/design.md 3, written down a second time: state -> trigger -> state.
+# Section 3 of docs/design.md written a second time: state -> trigger -> state.
 JOB_STEPS = {
     "PENDING": {"LEASE": "RUNNING", "CANCEL": "CANCELLED", "FAIL": "FAILED"},
     "RUNNING": {

@@ -1,4 +1,4 @@
-"""The health service's descriptor comes with grpcio-health-checking; newer ones have more methods."""
+"""The descriptor of the health service is grpcio-health-checking's, and newer versions add methods."""
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2
@@ -8,7 +8,7 @@ from askback_server.transport.server import _handlers
 
 
 def test_a_newer_health_service_is_served_without_its_new_methods() -> None:
-    """grpcio-health-checking 1.85 has `List`, which we do not serve: the server starts."""
+    """grpcio-health-checking 1.85 adds `List`, which we do not serve. The server must still start."""
     file = descriptor_pb2.FileDescriptorProto()
     health_pb2.DESCRIPTOR.CopyToProto(file)
     (service,) = file.service

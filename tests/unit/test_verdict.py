@@ -1,4 +1,4 @@
-"""A verdict is true for a yes and for nothing else, and nothing that was not awaited is a yes."""
+"""A verdict is true only for an acceptance, and a coroutine that was not awaited is never true."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def verdict(state: int, decision: int | None = None, **answer: Any) -> Verdict[A
 
 
 UNKNOWN = 99
-"""A decision, or a state, that a newer server may know."""
+"""A decision or state of a newer server."""
 
 
 @pytest.mark.parametrize("decision", [None, UNKNOWN, *pb.Decision.values()])
 @pytest.mark.parametrize("state", [UNKNOWN, *pb.PromptState.values()])
 def test_only_an_answer_that_accepts_is_true(state: int, decision: int | None) -> None:
-    """Every state with every decision, the zero values and unknown ones included."""
+    """Every state with every decision, including zero values and unknown ones."""
     yes = state == pb.PROMPT_STATE_ANSWERED and decision in (pb.DECISION_ACCEPT, pb.DECISION_EDIT)
     assert bool(verdict(state, decision)) is yes
 
@@ -139,7 +139,7 @@ def test_a_verdict_is_frozen_compares_by_value_and_can_be_read() -> None:
 
 
 def test_a_verdict_does_not_become_json() -> None:
-    """It would be an object there, and so a yes for the next program."""
+    """In JSON it would become an object, which the next program would take for a yes."""
     for value in (verdict(pb.PROMPT_STATE_EXPIRED), {"v": [verdict(pb.PROMPT_STATE_EXPIRED)]}):
         with pytest.raises(ValueError, match=r"return bool\(verdict\)"):
             dumps(value)
@@ -148,14 +148,14 @@ def test_a_verdict_does_not_become_json() -> None:
 
 
 class Talk:
-    """Something with a method that must be awaited."""
+    """A class with a method that must be awaited."""
 
     def __init__(self) -> None:
         self.called = 0
 
     @must_await("talk.ask")
     async def ask(self, answer: int = 1) -> int:
-        """Ask."""
+        """A call that must be awaited."""
         self.called += 1
         await asyncio.sleep(0)
         if answer < 0:
@@ -185,7 +185,7 @@ async def test_a_coroutine_that_was_not_awaited_is_no_bool(use: str) -> None:
                 USES[use](asked)
             del asked
         gc.collect()
-    # The refusal has said it: no second complaint, of a coroutine that was never awaited.
+    # The error says it already. Python must not warn of an un-awaited coroutine as well.
     assert not [one for one in warned if "never awaited" in str(one.message)]
     with pytest.raises(TypeError, match=r"await run\.result"):
         USES[use](client.run("j"))

@@ -1,4 +1,4 @@
-"""The changes that views keep until they can tell them are bounded, for all views together and for each."""
+"""Changes that wait in views until they can be sent are bounded, for all views together and for each."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ import pytest
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions import images as images_module
 from askback_server.sessions.images import Images, ViewImages
-from askback_server.sessions.memory_budget import FRAME, MemoryBudget
+from askback_server.sessions.memory_budget import FRAME_BYTES, MemoryBudget
 
 
 class Image:
-    """Something of a size."""
+    """An item with a size."""
 
     def __init__(self, size: int) -> None:
-        self.size = size - FRAME
+        self.size = size - FRAME_BYTES
 
     def ByteSize(self) -> int:
         return self.size
 
 
 class View:
-    """Keeps what it is told to, and forgets all that is not being written when it falls behind."""
+    """Keeps the images it is offered, and drops those that are not being written when it falls behind."""
 
     def __init__(self, images: Images, subject: str) -> None:
         self.behind = 0
@@ -51,7 +51,7 @@ def test_a_shared_image_is_counted_once() -> None:
     image = Image(5_000)
     for view in views:
         view.offer(image)
-    assert images.total == 5_000 + 10 * FRAME
+    assert images.total == 5_000 + 10 * FRAME_BYTES
     assert not any(view.behind for view in views)
     for view in views:
         view.kept.close()
@@ -61,7 +61,7 @@ def test_a_shared_image_is_counted_once() -> None:
 
 
 def test_the_views_of_the_principal_with_the_most_fall_behind() -> None:
-    """However large the view of another is, and however many views share what they keep."""
+    """This holds however large the view of another principal is, and however many views share images."""
     images = Images(20_000)
     ada = View(images, "ada")
     ada.offer(Image(4_000))
@@ -91,14 +91,14 @@ def test_streams_end_when_too_much_is_being_written() -> None:
     assert not any(view.dropped for view in eve)
     ada.offer(Image(2_000))
     assert [view.dropped for view in eve].count(1) == 1
-    assert images.total == 5 * (2_000 + FRAME)
+    assert images.total == 5 * (2_000 + FRAME_BYTES)
     assert not ada.dropped
     assert not ada.behind
 
 
-@pytest.mark.parametrize("limit", ["VIEW_BYTES", "VIEW_ENTRIES"])
+@pytest.mark.parametrize("limit", ["MAX_VIEW_BYTES", "MAX_VIEW_ENTRIES"])
 def test_a_view_over_its_own_limit_falls_behind_alone(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
-    monkeypatch.setattr(images_module, limit, 50 if limit == "VIEW_ENTRIES" else 50_000)
+    monkeypatch.setattr(images_module, limit, 50 if limit == "MAX_VIEW_ENTRIES" else 50_000)
     images: Any = Images(10**9)
     view = View(images, "eve")
     for _ in range(50):

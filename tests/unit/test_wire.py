@@ -1,4 +1,4 @@
-"""Messages put together from serialised parts are those that protobuf itself makes."""
+"""Messages assembled from serialised parts equal those that protobuf produces."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_no_reply_is_left_out() -> None:
         for field in frame.DESCRIPTOR.oneofs_by_name["body"].fields
         if field.message_type.name.endswith("Response")
     }
-    # Reads give the response itself, as get_prompt does.
+    # Reads return the response itself, as get_prompt does.
     assert of_calls - {r[1] for r in REPLIES} == {"list_prompts", "list_answers", "list_checkpoints"}
 
 
@@ -106,7 +106,7 @@ def test_the_encode_cache_is_bounded_and_encodes_once() -> None:
         made.append(value[0])
         return value[0].encode()
 
-    kept = EncodeCache(make, most=3, largest=4)
+    kept = EncodeCache(make, maximum=3, largest=4)
     values = [[name] for name in ("a", "b", "c", "d")]
     for value in values:
         assert kept(value) == kept(value) == value[0].encode()

@@ -102,7 +102,7 @@ class AskCalls(JobCalls):
         `form` is a type (the type of the verdict's values), a JSON Schema or a list of questions. `default`
         is the decision (or True for ACCEPT, False for REJECT; with a form, the value) when the deadline
         expires. `escalate` names whom to ask next without an answer, `remind` how often consoles remind
-        people. Raises as `start`, and ValueError for contradictory arguments.
+        people. Raises the errors of `start`, and ValueError for contradictory arguments.
         """
         shape = None if form is None else form_of(form, title)
         declared = None

@@ -11,9 +11,9 @@ from askback._client.ask_calls import AskCalls
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._client.prompt_calls import PromptCalls
 from askback._model.identity import Identity
-from askback._wire.calls import DEADLINE, Calls
+from askback._wire.calls import CALL_SECONDS, Calls
 from askback._wire.channel import Endpoint, Tls, default_namespace
-from askback._wire.contact import PATIENCE
+from askback._wire.contact import CONNECT_SECONDS
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 
@@ -78,11 +78,11 @@ class Client(AskCalls, PromptCalls):
         groups: Sequence[str] | None = None,
         namespace: str | None = None,
         tls: Tls | bool | None = None,
-        deadline: float = DEADLINE,
-        connect_timeout: float = PATIENCE,
+        deadline: float = CALL_SECONDS,
+        connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
-        calls = Calls(endpoint, deadline=deadline, patience=connect_timeout)
+        calls = Calls(endpoint, deadline=deadline, contact_timeout=connect_timeout)
         super().__init__(calls, default_namespace(namespace))
         self._around: Client | None = None
 
@@ -158,6 +158,6 @@ class Client(AskCalls, PromptCalls):
             credit=credit,
             console_id=console_id,
             connect_timeout=connect_timeout,
-            patience=self._calls.patience,
+            patience=self._calls.contact_timeout,
             test=test,
         )

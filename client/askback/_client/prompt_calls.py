@@ -189,7 +189,7 @@ class PromptCalls:
             yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
 
     async def answer_records(self, prompt_id: str) -> AsyncIterator[prompt_pb2.AnswerRecord]:
-        """As `answers`, but yield the contract's messages. Raises NotFound."""
+        """Like `answers`, but yields the contract's messages. Raises NotFound."""
         request = pb.ListAnswersRequest(prompt_id=prompt_id)
         while True:
             page = await self._calls.unary(self._calls.hitl.ListAnswers, request)

@@ -42,7 +42,7 @@ class Run(Generic[R]):
     """A handle of one job. It is stateless: create any number of them, in any process.
 
     The result is converted to the type `returns`; without it, it consists of plain JSON values. A Run has no
-    truth value: `bool(run)` raises TypeError, because a job is no answer.
+    truth value: `bool(run)` raises TypeError, because a job is not an answer.
     """
 
     def __init__(

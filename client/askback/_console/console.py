@@ -15,7 +15,7 @@ from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
-from askback._wire.contact import PATIENCE
+from askback._wire.contact import CONNECT_SECONDS
 from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.v1 import hitl_service_pb2 as pb
@@ -62,7 +62,7 @@ class ConverseProtocol:
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
     def goodbye(self) -> pb.ConverseClientFrame:
-        """Build the last frame of an orderly end."""
+        """Build the last frame of a graceful end."""
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
     def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
@@ -134,7 +134,7 @@ class Console:
         credit: int,
         console_id: str,
         connect_timeout: float | None,
-        patience: float = PATIENCE,
+        patience: float = CONNECT_SECONDS,
         test: bool = False,
     ) -> None:
         hello = pb.ConverseHello(
@@ -156,7 +156,8 @@ class Console:
 
     async def __aenter__(self) -> Console:
         timeout = self._connect_timeout
-        await self._session.start(timeout, patience=None if timeout is None else min(self._patience, timeout))
+        contact_timeout = None if timeout is None else min(self._patience, timeout)
+        await self._session.start(timeout, contact_timeout=contact_timeout)
         try:
             self.check_mode()
         except AskbackError:
@@ -208,11 +209,11 @@ class Console:
                 self._view.settle(delivery)
 
     def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
-        """As `prompts()`: `async for prompt in console`."""
+        """Iterate over `prompts()`: `async for prompt in console`."""
         return self.prompts()
 
     async def closings(self) -> AsyncIterator[Closing]:
-        """Yield each prompt that leaves the view from now on. Raises as `prompts`."""
+        """Yield each prompt that leaves the view from now on. Raises the errors of `prompts`."""
         waiting: deque[Closing] = deque()
         arrived = asyncio.Event()
 

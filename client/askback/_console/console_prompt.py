@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from askback._model.answers import answer_request, giving_values, saying_no
+from askback._model.answers import answer_request, negative_decision, values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback._model.times import duration
@@ -69,7 +69,7 @@ class ConsolePrompt(PromptInfo):
             named_values["comment"], text = comment, ""
         if named_values:
             values = {**(values or {}), **named_values}
-        return await self.decide(giving_values(self), values=values, comment=text)
+        return await self.decide(values_decision(self), values=values, comment=text)
 
     async def edit(
         self, edits: Mapping[str, str] | None = None, *, values: Any = None, comment: str = ""
@@ -79,7 +79,7 @@ class ConsolePrompt(PromptInfo):
 
     async def decline(self, reason: str = "") -> AnswerOutcome:
         """Decide REJECT, or DISMISS where REJECT is not offered."""
-        return await self.decide(saying_no(self), comment=reason)
+        return await self.decide(negative_decision(self), comment=reason)
 
     async def revise(self, comment: str) -> AnswerOutcome:
         """Decide REVISE: have it done again as the comment says."""

@@ -14,7 +14,7 @@ from askback.v1 import prompt_pb2
 
 _log = logging.getLogger("askback.console")
 
-_REMEMBERED = 10_000
+_MAX_CLOSED = 10_000
 """The number of closed prompts to remember, so that none is shown as open again."""
 
 
@@ -23,7 +23,7 @@ class Closing:
     """A prompt that left the view.
 
     `why` is `closed` (`resolution` and `answer_id` tell the winner), `removed` (still open, but not in this
-    view any more), or `gone` (it left the view while the console was disconnected).
+    view), or `gone` (it left the view while the console was disconnected).
     """
 
     prompt_id: str
@@ -147,7 +147,7 @@ class ConsoleView:
         if prompt_id in self._closed:
             return
         self._closed[prompt_id] = None
-        while len(self._closed) > _REMEMBERED:
+        while len(self._closed) > _MAX_CLOSED:
             self._closed.popitem(last=False)
         self._leave(prompt_id, "closed", Resolution.from_proto(resolution), answer_id, job_id)
 

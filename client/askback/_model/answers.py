@@ -57,7 +57,7 @@ def _as_object(prompt: PromptInfo, value: Any) -> Any:
     return {fields[0]: value}
 
 
-def giving_values(prompt: PromptInfo) -> DecisionKind:
+def values_decision(prompt: PromptInfo) -> DecisionKind:
     """The decision that carries values: RESPOND where it is offered, else ACCEPT or EDIT."""
     offered = [option.decision for option in prompt.decisions]
     for decision in (DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKind.EDIT):
@@ -66,7 +66,7 @@ def giving_values(prompt: PromptInfo) -> DecisionKind:
     return DecisionKind.RESPOND
 
 
-def saying_no(prompt: PromptInfo) -> DecisionKind:
+def negative_decision(prompt: PromptInfo) -> DecisionKind:
     """The negative decision: REJECT where it is offered, else DISMISS."""
     offered = [option.decision for option in prompt.decisions]
     if DecisionKind.REJECT not in offered and DecisionKind.DISMISS in offered:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from reprlib import Repr
 from typing import Any
 
-MOST = 48
-"""The most characters of one value."""
+MAX_CHARS = 48
+"""Maximum number of characters of one value."""
 
 _repr = Repr()
-_repr.maxstring = _repr.maxother = _repr.maxlong = MOST
+_repr.maxstring = _repr.maxother = _repr.maxlong = MAX_CHARS
 
 
 def short(value: Any) -> str:
-    """The value's repr, cut to MOST characters."""
+    """The value's repr, cut to `MAX_CHARS` characters."""
     text = _repr.repr(value)
-    return text if len(text) <= MOST else f"{text[: MOST - 1]}…"
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"
 
 
 def repr_of_content(content: Any) -> str:

@@ -48,7 +48,7 @@ class Shown(TypedDict, total=False):
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
     escalate: Iterable[After]
-    """Whom to ask too, or instead, if there is no answer in time: `[After(3600).to("group:leads")]`."""
+    """Whom to ask if there is no answer in time, also or instead: `[After(3600).to("group:leads")]`."""
     remind: Reminding
     """How often consoles remind people while it is open: a span, or Remind for more."""
     decisions: Decisions
@@ -136,13 +136,13 @@ def prompt_content(
     return content
 
 
-CORRECTION = timedelta(minutes=1)
-"""The least time that people get to correct an answer when the deadline is near or has passed."""
+MIN_CORRECTION_TIME = timedelta(minutes=1)
+"""Minimum time that people get to correct an answer when the deadline is near or has passed."""
 
 
 def time_to_correct(deadline: datetime) -> Duration:
     """The time that people get to correct an answer to a question with this deadline."""
-    return duration(max(deadline - datetime.now(UTC), CORRECTION), "deadline")
+    return duration(max(deadline - datetime.now(UTC), MIN_CORRECTION_TIME), "deadline")
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:

@@ -15,7 +15,7 @@ class After:
     """A step of an escalation, taken after this time without an answer (a timedelta, or seconds).
 
     `escalate=[After(timedelta(hours=1)).to("group:leads"), After(14_400).to("user:ana", instead=True)]`. The
-    time counts from the moment of asking. An answer that was begun before the step stays valid.
+    time counts from the moment of asking. An answer that a person began before the step stays valid.
     """
 
     after: timedelta | float
@@ -48,8 +48,8 @@ class After:
 class Remind:
     """Consoles remind people `every` interval (a timedelta, or seconds) while the question is open.
 
-    `after` is the time until the first reminder, if it differs from `every`. `times` is the most reminders
-    to send; 0: as many as the server allows.
+    `after` is the time until the first reminder, if it differs from `every`. `times` is the maximum number
+    of reminders; 0: as many as the server allows.
     """
 
     every: timedelta | float

@@ -99,12 +99,12 @@ class JobInfo:
 
     @property
     def retried_from_job_id(self) -> str:
-        """The job that this one retries; empty if it is no retry."""
+        """The job that this one retries; empty if it is not a retry."""
         return self.proto.retried_from_job_id
 
     @property
     def root_job_id(self) -> str:
-        """The first job of the chain of retries; the job's own id if it is no retry."""
+        """The first job of the chain of retries; the job's own id if it is not a retry."""
         return self.proto.root_job_id or self.proto.job_id
 
     @property

@@ -55,7 +55,7 @@ def loads(text: str) -> Any:
 
 
 def loads_spelled(text: str) -> Any:
-    """As `loads`, for values that will be written again or converted to a type: `12.50` keeps its zero."""
+    """Like `loads`, for values that will be written again or converted to a type: `12.50` keeps its zero."""
     return json.loads(text, parse_float=number, parse_constant=_refuse)
 
 
@@ -98,7 +98,7 @@ def validate(adapter: TypeAdapter[T], text: str) -> T:
 
 
 def fit(adapter: TypeAdapter[T], value: Any) -> T:
-    """Convert a value of `loads_spelled` to the adapter's type. Raises as `validate`."""
+    """Convert a value of `loads_spelled` to the adapter's type. Raises like `validate`."""
     return _fit_python(adapter, value) if _is_special(value) else adapter.validate_json(to_json(value))
 
 

@@ -57,7 +57,7 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, ...], *, must: bool) -> Any:
-    """Flatten a property. Without a title of its own it is titled by its name, not by its class.
+    """Flatten a property. Without its own title it is titled by its name, not by its class.
 
     `must`: the property is required, below the top level of the form. Then it keeps its null branch, because
     None cannot be expressed by leaving the property out.

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback._model.nonretryable import InvalidTime
 
-LONGEST = timedelta(seconds=315_576_000_000)
+MAX_DURATION = timedelta(seconds=315_576_000_000)
 """The longest google.protobuf.Duration: 10,000 years."""
 
 
@@ -58,25 +58,25 @@ def span(value: timedelta | float, name: str) -> timedelta:
             raise InvalidTime(f"{name}={value!r} is not a finite span of time") from None
     if result <= timedelta(0):
         raise InvalidTime(f"{name}={value!r} must be longer than 0 s")
-    if result > LONGEST:
+    if result > MAX_DURATION:
         raise InvalidTime(f"{name}={value!r} is longer than 10,000 years")
     return result
 
 
 def seconds(value: timedelta | float, name: str) -> float:
-    """As `span`, in seconds."""
+    """Like `span`, but returns seconds."""
     return span(value, name).total_seconds()
 
 
 def timestamp(when: datetime, name: str = "when") -> Timestamp:
-    """Convert the argument `name`, an aware datetime, to a timestamp. Raises as `aware`."""
+    """Convert the argument `name`, an aware datetime, to a timestamp. Raises the errors of `aware`."""
     stamp = Timestamp()
     stamp.FromDatetime(aware(when, name))
     return stamp
 
 
 def duration(value: timedelta | float, name: str) -> Duration:
-    """Convert the argument `name`, a timedelta or a number of seconds, to a duration. Raises as `span`."""
+    """Convert the argument `name`, a timedelta or a number of seconds, to a duration. Raises like `span`."""
     result = Duration()
     result.FromTimedelta(span(value, name))
     return result

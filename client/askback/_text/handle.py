@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-SHORTEST = 6
-"""The least number of characters in a handle."""
+MIN_HANDLE_CHARS = 6
+"""Minimum number of characters in a handle."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_HANDLE = re.compile(rf"[0-9a-f-]{{{SHORTEST},35}}")
+_HANDLE = re.compile(rf"[0-9a-f-]{{{MIN_HANDLE_CHARS},35}}")
 
 
 def is_id(text: str) -> bool:
@@ -30,7 +30,7 @@ def handles(ids: Iterable[str]) -> dict[str, str]:
     An id shorter than that is its own handle.
     """
     found: dict[str, str] = {}
-    left, length = list(dict.fromkeys(ids)), SHORTEST
+    left, length = list(dict.fromkeys(ids)), MIN_HANDLE_CHARS
     while left:
         by_end: dict[str, list[str]] = {}
         for one in left:

@@ -15,7 +15,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
-_MOST_SECONDS = 315_576_000_000
+_MAX_SECONDS = 315_576_000_000
 """10,000 years, the longest google.protobuf.Duration."""
 
 
@@ -30,7 +30,7 @@ def parse_span(text: str) -> timedelta:
     if not given or _PART.sub("", given).strip():
         raise ValueError(f"{text!r} is not a span of time; write 90s, 15m, 4h or 1d12h")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(given))
-    if not seconds <= _MOST_SECONDS:
+    if not seconds <= _MAX_SECONDS:
         raise ValueError(f"{text!r} is too long")
     span = timedelta(seconds=seconds)
     if span <= timedelta(0):

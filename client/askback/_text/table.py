@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from askback._text.text import columns as width_of
 from askback._text.text import cut, one_line
 
-GAP = 2
-COMFORT = 32
+GAP_WIDTH = 2
+COMFORTABLE_WIDTH = 32
 """Width that the column of long texts keeps, if its texts need it, before another column is added."""
-LEAST = 10
-"""Width that the column of long texts keeps in any case."""
+MIN_WIDTH = 10
+"""Minimum width of the column of long texts."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,16 @@ class Column:
 
     An `important` column gets its width first; one that does not fit is left out whole. Other columns are
     left out if all their cells are equal or empty, and from the last one on if they do not fit. At most one
-    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit. `most`
-    limits the width of any other column. An `informative` column is shown even if all its cells are equal.
+    column is `wide`: it gets the remaining width, and an ellipsis replaces the text that does not fit.
+    `maximum` limits the width of any other column. An `informative` column is shown even if all its cells are
+    equal.
     """
 
     name: str
     cells: Sequence[object]
     important: bool = False
     wide: bool = False
-    most: int = 0
+    maximum: int = 0
     informative: bool = False
 
     def is_informative(self) -> bool:
@@ -59,7 +60,7 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     rows = []
     for at in range(len(columns[0].cells) + 1 if columns else 0):
         texts = [cut(one.texts[at], size) for one, size in zip(found, sizes, strict=True)]
-        pads = [" " * (size - width_of(text) + GAP) for text, size in zip(texts, sizes, strict=True)]
+        pads = [" " * (size - width_of(text) + GAP_WIDTH) for text, size in zip(texts, sizes, strict=True)]
         rows.append([Cell(text, pad) for text, pad in zip(texts, [*pads[:-1], ""], strict=True)])
     return rows
 
@@ -83,28 +84,32 @@ class _Measured:
         self.size = max(map(width_of, self.texts))
 
     def limit_width(self) -> None:
-        """Apply the column's `most`."""
-        if self.column.most:
-            self.size = max(min(self.size, self.column.most), width_of(self.column.name))
+        """Apply the column's `maximum`."""
+        if self.column.maximum:
+            self.size = max(min(self.size, self.column.maximum), width_of(self.column.name))
 
 
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
     """The columns that fit; the wide one gets the width that the others leave."""
     wide = next((one for one in found if one.column.wide), None)
-    comfort = min(wide.size, COMFORT) if wide is not None else 0
-    least = min(wide.size, LEAST) if wide is not None else 0
+    comfort = min(wide.size, COMFORTABLE_WIDTH) if wide is not None else 0
+    minimum = min(wide.size, MIN_WIDTH) if wide is not None else 0
     chosen = [wide] if wide is not None else []
-    room = width + (0 if wide else GAP)
+    room = width + (0 if wide else GAP_WIDTH)
     for one in found:
-        if one.column.important and one is not wide and (not chosen or room - one.size - GAP >= least):
+        if (
+            one.column.important
+            and one is not wide
+            and (not chosen or room - one.size - GAP_WIDTH >= minimum)
+        ):
             chosen.append(one)
-            room -= one.size + GAP
+            room -= one.size + GAP_WIDTH
     for one in found:
         if not (one.column.important or one in chosen):
-            if room - one.size - GAP < comfort:
+            if room - one.size - GAP_WIDTH < comfort:
                 break
             chosen.append(one)
-            room -= one.size + GAP
+            room -= one.size + GAP_WIDTH
     if wide is not None:
-        wide.size = max(min(wide.size, room), least, width_of(wide.column.name))
+        wide.size = max(min(wide.size, room), minimum, width_of(wide.column.name))
     return [one for one in found if one in chosen]

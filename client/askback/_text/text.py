@@ -10,15 +10,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-MOST_SPACES = 16
+MAX_SPACES = 16
 """A longer run of spaces within a line is replaced by its length; a tab counts as four."""
-MOST_INDENT = 64
+MAX_INDENT = 64
 """The same limit for spaces at the beginning of a line."""
-MOST_MARKS = 4
-"""At most this many accents on one letter, and this many unusual spaces in a row, are shown as they are."""
-MOST_EMPTY = 3
-"""At most this many empty lines in a row are shown as they are."""
-_TAB = 4
+MAX_MARKS = 4
+"""Maximum number of accents on one letter, and of unusual spaces in a row, that are shown unchanged."""
+MAX_EMPTY_LINES = 3
+"""Maximum number of empty lines in a row that are shown unchanged."""
+_TAB_WIDTH = 4
 _IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -32,7 +32,7 @@ _SUSPECTS = re.compile(
 )
 """Characters that need a check one by one; most text has none."""
 _BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n \t]")
-_EMPTY = re.compile(rf"(?:^[^\S\n]*\n){{{MOST_EMPTY + 1},}}", re.MULTILINE)
+_EMPTY = re.compile(rf"(?:^[^\S\n]*\n){{{MAX_EMPTY_LINES + 1},}}", re.MULTILINE)
 _JOINERS = "\u200c\u200d"
 _VARIATIONS = "\ufe0e\ufe0f"
 _AS_EMOJI = "\ufe0f"
@@ -55,7 +55,7 @@ def clean(text: object) -> str:
 
 
 def visible(text: object) -> str:
-    """As `clean`, but keep padding: for text that has been laid out already."""
+    """Like `clean`, but keeps padding: for text that has been laid out already."""
     found = str(text).replace("\r\n", "\n")
     if not _SUSPECTS.search(found):
         return found
@@ -138,7 +138,7 @@ def _letters(text: str) -> Iterable[str]:
 
 
 def _accents(marks: str) -> str:
-    if len(marks) <= MOST_MARKS:
+    if len(marks) <= MAX_MARKS:
         return marks
     return f"<{len(marks)} marks, U+{ord(marks[0]):04X} the first>"
 
@@ -179,10 +179,10 @@ def _one_script(word: re.Match[str]) -> str:
 def _count_spaces(run: re.Match[str]) -> str:
     blanks = run[0]
     start = run.start() == 0 or run.string[run.start() - 1] == "\n"
-    most = MOST_INDENT if start else MOST_SPACES
+    maximum = MAX_INDENT if start else MAX_SPACES
     honest = all(letter in " \t" for letter in blanks)
-    if honest and len(blanks) + (_TAB - 1) * blanks.count("\t") <= most:
+    if honest and len(blanks) + (_TAB_WIDTH - 1) * blanks.count("\t") <= maximum:
         return blanks
-    if len(blanks) <= MOST_MARKS:
+    if len(blanks) <= MAX_MARKS:
         return " " * len(blanks)
     return f"<{len(blanks)} spaces>"

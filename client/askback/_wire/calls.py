@@ -12,7 +12,7 @@ import grpc
 
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
-from askback._wire.contact import PATIENCE, connect
+from askback._wire.contact import CONNECT_SECONDS, connect
 from askback._wire.diagnosis import diagnose
 from askback._wire.forking import check_process, forget_channel
 from askback._wire.retries import Retries
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from askback.v1.job_service_pb2_grpc import JobServiceAsyncStub
 
 R = TypeVar("R")
-DEADLINE = 30.0
+CALL_SECONDS = 30.0
 """Seconds that a call may take, retries included."""
-ATTEMPT = 10.0
+ATTEMPT_SECONDS = 10.0
 """Seconds that one attempt may take."""
 _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL", "ERROR_REASON_DRAINING"})
 """Reasons that promise that nothing was changed: even a call that is not idempotent may be retried."""
 
 
-SILENCE = 2.0
+NOTICE_SECONDS = 2.0
 """Seconds without a response after which to tell a person that a call is being retried."""
 OnSilence = Callable[[AskbackError | None, float], object]
 """Receives the newest error (None: there was none yet) and the seconds left (infinite: no limit)."""
@@ -64,12 +64,14 @@ class Calls:
     another thread. Only a fork is refused (see askback._wire.forking).
     """
 
-    def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, deadline: float = CALL_SECONDS, contact_timeout: float = CONNECT_SECONDS
+    ) -> None:
         self.endpoint = endpoint
         self.deadline = seconds(deadline, "deadline")
-        self.patience = patience
+        self.contact_timeout = contact_timeout
         self.on_silence: OnSilence | None = None
-        """Called once for a call that has had no response for SILENCE seconds and is still being tried."""
+        """Called once for a call that has had no response for `NOTICE_SECONDS` and is still being tried."""
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopConnections] = WeakKeyDictionary()
 
     @property
@@ -142,18 +144,20 @@ class Calls:
         )
         error: AskbackError | None = None
 
-        def tell() -> None:
+        def report_silence() -> None:
             if self.on_silence is not None:
                 self.on_silence(error, end - loop.time())
 
-        silence = loop.call_later(SILENCE, tell)
+        silence = loop.call_later(NOTICE_SECONDS, report_silence)
         try:
-            await self.connect(None if patient else min(self.patience, self.deadline))
+            await self.connect(None if patient else min(self.contact_timeout, self.deadline))
             while True:
                 left = end - loop.time()
                 try:
                     return await method(
-                        request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
+                        request,
+                        timeout=min(ATTEMPT_SECONDS, max(left, 0.001)),
+                        metadata=self.endpoint.metadata(),
                     )
                 except grpc.aio.AioRpcError as rpc:
                     error = from_rpc(rpc)
@@ -168,12 +172,12 @@ class Calls:
             silence.cancel()
 
     async def connect(
-        self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
+        self, contact_timeout: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
     ) -> None:
         """Make the first connection of this loop; does nothing later. See askback._wire.contact.connect."""
         connections = self._connections
         if not connections.connected:
-            await connect(connections.first.channel, self.endpoint, patience, waiting)
+            await connect(connections.first.channel, self.endpoint, contact_timeout, waiting)
             connections.connected = True
 
     async def _timeout_error(self, error: AskbackError) -> AskbackError:

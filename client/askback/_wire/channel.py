@@ -18,7 +18,7 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_RECEIVE_BYTES = 4 * 1024 * 1024
 MAX_SEND_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 512 * 1024
-"""The most bytes of frames that one stream message collects. A larger frame is sent alone."""
+"""Maximum bytes of frames that one stream message collects. A larger frame is sent alone."""
 
 
 @lru_cache(maxsize=1)
@@ -154,7 +154,7 @@ class Endpoint:
         """Build an endpoint from the arguments, else from the environment (see ENVIRONMENT), else loopback.
 
         `tls` True means TLS with the roots of public authorities, False no TLS. An Endpoint as `target` is
-        returned as it is. Raises ValueError, and as Tls.from_files.
+        returned as it is. Raises ValueError, and the errors of Tls.from_files.
         """
         if isinstance(target, Endpoint):
             return target

@@ -18,14 +18,14 @@ from askback.errors import AskbackError, Unavailable
 
 _log = logging.getLogger("askback.stream")
 
-OPEN_TIMEOUT = 20.0
+OPEN_SECONDS = 20.0
 """Seconds that a server may take from the start of the call to its welcome."""
-SILENCE = 15.0
+MAX_SILENCE_SECONDS = 15.0
 """The longest time, in seconds, without a frame in either direction."""
-_PUNCTUAL = 0.5
+_LATE_SECONDS = 0.5
 """A heartbeat that is late by more than this, in seconds, was delayed by this program's own event loop."""
-MISSED = 3
-"""Missed heartbeats after which the peer counts as dead."""
+MAX_MISSED_HEARTBEATS = 3
+"""Missed heartbeats after which the peer is considered dead."""
 
 
 class FrameProtocol(Protocol):
@@ -35,7 +35,7 @@ class FrameProtocol(Protocol):
     method: str
     """The method's name in errors: `HitlService.Converse`."""
     window: int
-    """The most frames that may wait for their replies."""
+    """Maximum number of frames that may wait for their replies."""
 
     @property
     def session(self) -> object:
@@ -54,7 +54,7 @@ class FrameProtocol(Protocol):
         """Build a heartbeat; `leaving`: for a stream that is about to be replaced."""
 
     def goodbye(self) -> Any:
-        """Build the last frame of an orderly end."""
+        """Build the last frame of a graceful end."""
 
     def on_welcome(self, frame: Any) -> float:
         """Handle the reply to the hello, and return the heartbeat interval in seconds."""
@@ -63,19 +63,19 @@ class FrameProtocol(Protocol):
         """The stream is in use from now on. Send by `put` the frames that must precede all waiting ones."""
 
     def on_push(self, frame: Any, *, leaving: bool) -> None:
-        """Handle a frame that is no reply; `leaving`: it comes from a stream that is about to be replaced."""
+        """Handle a frame that is not a reply; `leaving`: its stream is about to be replaced."""
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
         """A stream of this session ended with `error`. Return True to reconnect even if it is final."""
 
     def on_disconnect(self, last_sent: float) -> None:
-        """There is no stream any more; the last frame was sent at the loop time `last_sent`."""
+        """The stream has ended; the last frame was sent at the loop time `last_sent`."""
 
 
 class Connection:
     """One stream, from its call to its end.
 
-    `ended` resolves to None after an orderly end, else to the error. `leave` is set when the server asks
+    `ended` resolves to None after a graceful end, else to the error. `leave` is set when the server asks
     the client to move to another stream. `replies` is called with every reply to one of our frames.
     """
 
@@ -128,12 +128,12 @@ class Connection:
         try:
             await asyncio.wait(
                 (self._welcome, self.ended),
-                timeout=OPEN_TIMEOUT,
+                timeout=OPEN_SECONDS,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not self._welcome.done():
                 if not self.ended.done():
-                    raise Unavailable(f"no welcome from {self._endpoint.address} in {OPEN_TIMEOUT:g} s")
+                    raise Unavailable(f"no welcome from {self._endpoint.address} in {OPEN_SECONDS:g} s")
                 raise self.ended.result() or Unavailable("the server closed the stream before its welcome")
         except BaseException:
             await self.abandon()
@@ -245,17 +245,17 @@ class Connection:
         loop = asyncio.get_running_loop()
         if self._interval <= 0:
             return
-        if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
+        if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _LATE_SECONDS:
             # This loop was blocked and read nothing meanwhile: do not count that as the server's silence.
             self._last_received += late
-        if loop.time() - self._last_received > MISSED * self._interval:
-            self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
+        if loop.time() - self._last_received > MAX_MISSED_HEARTBEATS * self._interval:
+            self._give_up(Unavailable(f"nothing heard for {MAX_MISSED_HEARTBEATS} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:
             self.put(self._protocol.heartbeat(leaving=self.leave.is_set()))
         # Earlier than the interval, so that a heartbeat that is delayed in the network is still in time; and
         # often enough that no proxy considers the stream idle.
-        self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)
+        self._pulse = loop.call_later(min(self._interval * 0.6, MAX_SILENCE_SECONDS), self._beat)
 
     def _give_up(self, error: AskbackError) -> None:
         self._given_up = error

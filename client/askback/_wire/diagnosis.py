@@ -19,9 +19,9 @@ from askback._text.files import file_problem
 from askback._wire.channel import Endpoint, Tls
 from askback.errors import CannotConnect
 
-STEP = 1.0
+STEP_SECONDS = 1.0
 """Seconds that each step may take: name, connection, handshake, first byte."""
-_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """The HTTP/2 connection preface and an empty SETTINGS frame."""
 _SETTINGS = 4
@@ -40,7 +40,7 @@ async def diagnose(endpoint: Endpoint) -> CannotConnect | None:
     places = await _places(endpoint)
     if isinstance(places, CannotConnect):
         return places
-    found = [await _look(endpoint, place) for place in places[:_ADDRESSES]]
+    found = [await _look(endpoint, place) for place in places[:_MAX_ADDRESSES]]
     if not found or None in found:
         return None
     # Of several addresses prefer one that answers wrongly: it tells more than one that does not answer.
@@ -61,7 +61,7 @@ async def _places(endpoint: Endpoint) -> list[Any] | CannotConnect:
     host, port = _split(endpoint.address)
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(2 * STEP):
+        async with asyncio.timeout(2 * STEP_SECONDS):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return CannotConnect(
@@ -183,7 +183,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
 async def _first_bytes(place: Any, context: ssl.SSLContext | None, host: str | None = None) -> Any:
     """The server's first bytes to an HTTP/2 client, up to 64; empty if it closes or sends nothing. None if
     TLS was established without HTTP/2. Raises OSError, TimeoutError, ssl.SSLError."""
-    async with asyncio.timeout(2 * STEP):
+    async with asyncio.timeout(2 * STEP_SECONDS):
         reader, writer = await _connect(place, context, host)
     try:
         if context is not None and writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
@@ -191,7 +191,7 @@ async def _first_bytes(place: Any, context: ssl.SSLContext | None, host: str | N
         writer.write(_PREFACE)
         answer = b""
         try:
-            async with asyncio.timeout(STEP):
+            async with asyncio.timeout(STEP_SECONDS):
                 while len(answer) < 9 and (more := await reader.read(64)):
                     answer += more
         except ConnectionError:
@@ -205,7 +205,7 @@ async def _first_bytes(place: Any, context: ssl.SSLContext | None, host: str | N
 
 
 async def _connect(place: Any, context: ssl.SSLContext | None, host: str | None) -> Any:
-    limits: Any = {} if context is None else {"ssl_handshake_timeout": STEP}
+    limits: Any = {} if context is None else {"ssl_handshake_timeout": STEP_SECONDS}
     if isinstance(place, str):
         return await asyncio.open_unix_connection(place, ssl=context, server_hostname=host, **limits)
     return await asyncio.open_connection(*place, ssl=context, server_hostname=host, **limits)
@@ -217,7 +217,7 @@ async def _speaks_tls(place: Any) -> bool:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     try:
-        async with asyncio.timeout(2 * STEP):
+        async with asyncio.timeout(2 * STEP_SECONDS):
             _, writer = await _connect(place, context, "localhost")
     except (OSError, TimeoutError) as error:
         # A server that sends a TLS alert speaks TLS.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from askback._wire.channel import MAX_BATCH_BYTES, MAX_SEND_BYTES
 from askback.errors import MessageTooLarge
 
-_ROOM = 1024
+_ENVELOPE_BYTES = 1024
 """Bytes that a message needs in addition to its only frame."""
 
 
@@ -23,11 +23,11 @@ class Waiting(Protocol):
 def size_problem(frame: Any) -> MessageTooLarge | None:
     """The error for a frame that is too large to be sent; None if it fits."""
     size = frame.ByteSize()
-    if size <= MAX_SEND_BYTES - _ROOM:
+    if size <= MAX_SEND_BYTES - _ENVELOPE_BYTES:
         return None
     return MessageTooLarge(
-        f"the request has {size} bytes; at most {MAX_SEND_BYTES - _ROOM} fit into one message; send less, "
-        "or a reference to it"
+        f"the request has {size} bytes; at most {MAX_SEND_BYTES - _ENVELOPE_BYTES} fit into one message; "
+        "send less, or a reference to it"
     )
 
 

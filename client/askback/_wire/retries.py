@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from askback._wire.backoff import Backoff
 from askback.errors import AskbackError, Unimplemented
 
-UNKNOWN_TRIES = 3
+MAX_UNIMPLEMENTED = 3
 """UNIMPLEMENTED errors in a row that make it final: one of several replicas may be older than the others."""
 _UNKNOWN_PAUSES = (1.0, 4.0)
 """Seconds between those attempts if the method worked before: then the network is the likely cause."""
@@ -18,7 +18,7 @@ _UNKNOWN_PAUSES = (1.0, 4.0)
 class Retries:
     """The retries of one method at one server.
 
-    `is_final` decides which errors are final; UNIMPLEMENTED is final after UNKNOWN_TRIES.
+    `is_final` decides which errors are final; UNIMPLEMENTED is final after `MAX_UNIMPLEMENTED` in a row.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Retries:
         at_least = 0.0 if elsewhere else error.retry_after or 0.0
         if isinstance(error, Unimplemented):
             self._unknown += 1
-            if self._unknown >= UNKNOWN_TRIES:
+            if self._unknown >= MAX_UNIMPLEMENTED:
                 raise Unimplemented(
                     f"this server does not know {self.method}; is it older, or not an Askback?",
                     code=error.code,
@@ -49,7 +49,7 @@ class Retries:
         return self.backoff.next(at_least)
 
     def reset(self) -> None:
-        """Note a success: the next failure counts as the first."""
+        """Note a success: reset the backoff."""
         self.known = True
         self._unknown = 0
         self.backoff.reset()

@@ -24,9 +24,9 @@ from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, Mes
 
 _log = logging.getLogger("askback.stream")
 
-SETTLED = 1.0
-"""Seconds after which a connection counts as a success: the next failure is the first again."""
-MOVE_GRACE = 10.0
+SETTLED_SECONDS = 1.0
+"""Seconds after which a connection counts as a success, which resets the backoff."""
+MOVE_SECONDS = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +36,7 @@ class _Pending:
     frame: Any
     future: asyncio.Future[Any]
     backoff: Backoff
-    resting: asyncio.TimerHandle | None = None
+    resend_timer: asyncio.TimerHandle | None = None
 
 
 class ReconnectingStream:
@@ -59,7 +59,7 @@ class ReconnectingStream:
         self._started: asyncio.Future[None] | None = None
         self._retries = Retries(protocol.method, is_fatal, Backoff(cap=backoff_cap))
         self._outage = Outage(protocol.name, endpoint.address)
-        self._patience: float | None = None
+        self._contact_timeout: float | None = None
         self._problem: CannotConnect | None = None
         self._closing = False
         self.failure: AskbackError | None = None
@@ -74,17 +74,17 @@ class ReconnectingStream:
         """The supervising task; it ends when no further connection will be made (`failure` has the cause)."""
         return self._supervisor
 
-    async def start(self, timeout: float | None = None, *, patience: float | None = None) -> None:
+    async def start(self, timeout: float | None = None, *, contact_timeout: float | None = None) -> None:
         """Open the first connection within `timeout` seconds (None: without limit).
 
-        A server that cannot be reached at all has `patience` of these seconds to appear (None: all). Raises
-        CannotConnect with the cause, AskbackError for a final error of the server, Unavailable after the
-        timeout, RuntimeError after a fork and for a second start.
+        A server that cannot be reached at all has `contact_timeout` of these seconds to appear (None: all).
+        Raises CannotConnect with the cause, AskbackError for a final error of the server, Unavailable after
+        the timeout, RuntimeError after a fork and for a second start.
         """
         check_process()
         if self._supervisor is not None:
             raise RuntimeError("a console or worker session is started once; make another one")
-        self._patience = patience
+        self._contact_timeout = contact_timeout
         self._started = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._protocol.name} session")
         done, _ = await asyncio.wait(
@@ -127,7 +127,7 @@ class ReconnectingStream:
         return True
 
     async def aclose(self, *, goodbye: bool = True, grace: float = 3.0) -> None:
-        """Close in order and end every task; waiting requests get Unavailable. May be called repeatedly."""
+        """Close gracefully and end every task; waiting requests get Unavailable. May be called repeatedly."""
         self._closing = True
         try:
             if self._supervisor is not None:
@@ -168,7 +168,7 @@ class ReconnectingStream:
                 self._retire(leaving)
                 leaving = None
             await first_of(connection.leave.wait(), end_of(connection.ended))
-            if asyncio.get_running_loop().time() - opened > SETTLED:
+            if asyncio.get_running_loop().time() - opened > SETTLED_SECONDS:
                 self._retries.reset()
             if not connection.ended.done():
                 leaving = connection
@@ -191,7 +191,7 @@ class ReconnectingStream:
             self._outage.begin(problem)
 
         try:
-            await connect(channel, self._endpoint, self._patience, waiting)
+            await connect(channel, self._endpoint, self._contact_timeout, waiting)
         except CannotConnect as problem:
             self._fail(problem)
             raise
@@ -226,7 +226,7 @@ class ReconnectingStream:
     def _switch(self, connection: Connection) -> None:
         """Use this connection from now on; resend on it, in order, all requests without a reply."""
         self._current = connection
-        self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resting is None))
+        self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resend_timer is None))
         if self._started is not None and not self._started.done():
             self._started.set_result(None)
         self._protocol.on_open(connection.put)
@@ -239,7 +239,7 @@ class ReconnectingStream:
 
     def _retire(self, connection: Connection) -> None:
         """Let the old connection finish in the background; its late replies still count."""
-        grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
+        grace = min(connection.leave_within or MOVE_SECONDS, MOVE_SECONDS)
         task = asyncio.create_task(
             connection.close(goodbye=False, grace=grace), name=f"askback {self._protocol.name} leaving"
         )
@@ -262,37 +262,37 @@ class ReconnectingStream:
         if item is not None and not item.future.done():
             if frame.WhichOneof("body") == "error":
                 error = from_frame(frame.error)
-                if is_transient(error) or self._is_of_the_past(connection, error):
+                if is_transient(error) or self._is_stale(connection, error):
                     if connection is self._current:  # else it is resent with all others on the next one
-                        self._rest(frame.ref, item, error)
+                        self._resend_later(frame.ref, item, error)
                 else:
                     item.future.set_exception(error)
             else:
                 item.future.set_result(frame)
         self._pump()
 
-    def _is_of_the_past(self, connection: Connection, error: AskbackError) -> bool:
+    def _is_stale(self, connection: Connection, error: AskbackError) -> bool:
         """Whether the lease was lost only for this connection: the next one has taken over the session, and
         the same request is valid there."""
         left = connection is not self._current or connection.leave.is_set()
         return left and isinstance(error, LeaseLost)
 
-    def _rest(self, ref: int, item: _Pending, error: AskbackError) -> None:
+    def _resend_later(self, ref: int, item: _Pending, error: AskbackError) -> None:
         """Resend the request after a backoff, on the connection that is open then."""
-        if item.resting is None:
+        if item.resend_timer is None:
             pause = item.backoff.next(error.retry_after or 0.0)
-            item.resting = asyncio.get_running_loop().call_later(pause, self._resend, ref)
+            item.resend_timer = asyncio.get_running_loop().call_later(pause, self._resend, ref)
 
     def _resend(self, ref: int) -> None:
         if (item := self._pending.get(ref)) is not None:
-            item.resting = None
+            item.resend_timer = None
             self._unsent.append(ref)
             self._pump()
 
     def _forget(self, ref: int) -> None:
         item = self._pending.pop(ref, None)
-        if item is not None and item.resting is not None:
-            item.resting.cancel()
+        if item is not None and item.resend_timer is not None:
+            item.resend_timer.cancel()
 
     def _fail(self, error: AskbackError) -> None:
         self.failure = error

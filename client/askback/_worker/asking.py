@@ -27,10 +27,10 @@ from askback.v1 import prompt_pb2 as pb
 
 _log = logging.getLogger("askback.worker")
 
-ROUNDS = 3
-_REASONS = 20
-_REASON_CHARS = 500
-_FILLED_CHARS = 200_000
+MAX_ROUNDS = 3
+_MAX_REASONS = 20
+_MAX_REASON_CHARS = 500
+_MAX_FILLED_CHARS = 200_000
 """The largest schema with filled-in values: the server accepts 256 KiB."""
 
 
@@ -61,7 +61,7 @@ async def ask_until_it_fits(
     """
     asked, name, refused = content, key, ""
     edits: dict[str, str] = {}
-    for number in range(2, ROUNDS + 2):
+    for number in range(2, MAX_ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
         # If this answer was carried over, the next round's may be too, with a differently worded reason.
         same = same or _is_carried(prompt)
@@ -78,19 +78,21 @@ async def ask_until_it_fits(
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
-        if number <= ROUNDS and len(name.encode()) > MAX_BYTES:
+        if number <= MAX_ROUNDS and len(name.encode()) > MAX_BYTES:
             raise InvalidAnswer(
                 f"the answer to {content.title!r} (key {key!r}) was refused: {refused}. To be asked again a "
                 f"question needs a key of at most {MAX_BYTES - 2} bytes"
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
-        asked = lease.find_closed_content(name) or _again(content, reasons, answer.values_json, edits)
+        asked = lease.find_closed_content(name) or _correction_question(
+            content, reasons, answer.values_json, edits
+        )
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
     raise InvalidAnswer(
-        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}. "
-        "To have it asked again, retry the job without its answers (`askback job retry --fresh`)"
+        f"{MAX_ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of "
+        f"{refused}. To have it asked again, retry the job without its answers (`askback job retry --fresh`)"
     )
 
 
@@ -119,24 +121,24 @@ def _reasons(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         place = ".".join(map(str, fault["loc"]))
-        yield one_line(f"{place}: {text}" if place else text, _REASON_CHARS)
+        yield one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
 
 
-def _again(
+def _correction_question(
     content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
 ) -> pb.PromptContent:
     """The question with the reasons above it, and with the previous answer filled in."""
-    again = pb.PromptContent()
-    again.CopyFrom(content)
-    listed = "\n".join(f"> - {reason}" for reason in reasons[:_REASONS])
-    again.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    question = pb.PromptContent()
+    question.CopyFrom(content)
+    listed = "\n".join(f"> - {reason}" for reason in reasons[:_MAX_REASONS])
+    question.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
     filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)
-    again.schema_json = text if len(text) <= _FILLED_CHARS else content.schema_json
-    for part in again.contents:
+    question.schema_json = text if len(text) <= _MAX_FILLED_CHARS else content.schema_json
+    for part in question.contents:
         if part.content_id in edits:
             part.text = edits[part.content_id]
-    return again
+    return question
 
 
 def _fill_defaults(schema: Any, values: Any) -> Any:

@@ -67,7 +67,7 @@ class JobHandler(Generic[P, R]):
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a job of this type with these arguments as its input, on the entered client.
 
-        Raises RuntimeError outside `async with Client(...)`, and as Client.start.
+        Raises RuntimeError outside `async with Client(...)`, and the errors of Client.start.
         """
         return await self.using().start(*args, **kwargs)
 
@@ -150,7 +150,7 @@ class Starter(Generic[P, R]):
 
     @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
-        """Start the job. Raises as Client.start, TypeError for arguments that do not fit."""
+        """Start the job. Raises the errors of Client.start, and TypeError for arguments that do not fit."""
         handler = self.handler
         client = self.client or await handler.find_client()
         returns: type[R] = result_type(handler.function)

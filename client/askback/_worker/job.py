@@ -44,7 +44,7 @@ class Job(JobQuestions):
 
     @property
     def root_job_id(self) -> str:
-        """The id of the first job of the chain of retries; the job's own id if it is no retry.
+        """The id of the first job of the chain of retries; the job's own id if it is not a retry.
 
         It is the same in every attempt and in every retry (except a retry of a COMPLETED job that keeps
         nothing), so use it as the idempotency key for effects in other systems.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 _JOB_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-/]*\Z")
-_MAX_JOB_TYPE = 128
+_MAX_JOB_TYPE_CHARS = 128
 _FIRST = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -20,11 +20,11 @@ _FIRST = (
 def check_job_type(job_type: Any) -> None:
     """Raise TypeError unless it is a str, ValueError for one that the server refuses as a job type."""
     if isinstance(job_type, str):
-        if len(job_type) > _MAX_JOB_TYPE or not _JOB_TYPE.match(job_type):
+        if len(job_type) > _MAX_JOB_TYPE_CHARS or not _JOB_TYPE.match(job_type):
             shown = f"{job_type[:60]!r}{' …' if len(job_type) > 60 else ''}"
             raise ValueError(
-                f"{shown} is no job type: it must be 1 to {_MAX_JOB_TYPE} letters, digits, '_', '.', '-' or "
-                "'/', starting with a letter or digit"
+                f"{shown} is no job type: it must be 1 to {_MAX_JOB_TYPE_CHARS} letters, digits, '_', '.', "
+                "'-' or '/', starting with a letter or digit"
             )
         return
     if callable(job_type):

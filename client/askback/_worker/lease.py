@@ -24,8 +24,8 @@ from askback.errors import (
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 
-MOST_PATIENCE = 64
-"""The most multiples of `park_after` that a job which waits for several answers is kept in memory."""
+MAX_PARK_MULTIPLES = 64
+"""Maximum time, in multiples of `park_after`, that a job which waits for several answers stays in memory."""
 
 
 class Stop(Enum):
@@ -83,7 +83,7 @@ class Lease:
         self._answered = 0
         """The number of answered questions among those asked concurrently."""
         self._released = pb.ReleaseJobRequest(job_id=self.job_id, token=self.token)
-        self._touched = 0.0
+        self._last_activity = 0.0
         self.reports = ProgressReports(sender, lambda: self.stop(Stop.LOST))
 
     async def send(self, name: str, request: Any) -> Any:
@@ -229,10 +229,10 @@ class Lease:
 
     def touch(self) -> None:
         """Note an activity of the function."""
-        self._touched = asyncio.get_running_loop().time()
+        self._last_activity = asyncio.get_running_loop().time()
 
     @property
-    def _patience(self) -> float | None:
+    def _park_delay(self) -> float | None:
         """Seconds of only waiting until the job is parked; None: never.
 
         Each answer to a parked job runs it again from the top. So the time doubles with every answer to
@@ -241,22 +241,22 @@ class Lease:
         """
         if self._park_after is None or len(self._open_keys()) < 2:
             return self._park_after
-        return float(self._park_after * min(2**self._answered, MOST_PATIENCE))
+        return float(self._park_after * min(2**self._answered, MAX_PARK_MULTIPLES))
 
     def _watch_for_parking(self) -> None:
-        patience = self._patience
-        if patience is not None and self._park is None and self.stopped is None:
+        park_delay = self._park_delay
+        if park_delay is not None and self._park is None and self.stopped is None:
             loop = asyncio.get_running_loop()
-            left = max(0.0, self._touched + patience - loop.time())
+            left = max(0.0, self._last_activity + park_delay - loop.time())
             self._park = loop.call_later(left + 0.001, self._park_if_waiting)
 
     def _park_if_waiting(self) -> None:
         self._park = None
-        patience = self._patience
-        if patience is None or not self._waits:
+        park_delay = self._park_delay
+        if park_delay is None or not self._waits:
             return
-        quiet = asyncio.get_running_loop().time() - self._touched
-        if self.waits and quiet >= patience:
+        idle = asyncio.get_running_loop().time() - self._last_activity
+        if self.waits and idle >= park_delay:
             self.stop(Stop.PARK)
         else:
             self._watch_for_parking()
@@ -301,10 +301,10 @@ def _is_open(prompt: prompt_pb2.Prompt) -> bool:
 
 
 def _ignore_errors(future: asyncio.Future[Any]) -> None:
-    """Ignore errors of a reply that nothing waits for: they are no fault of the function."""
+    """Ignore errors of a reply that nothing waits for: the function did not cause them."""
 
-    def look(done: asyncio.Future[Any]) -> None:
+    def retrieve(done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):
             raise done.exception() or RuntimeError
 
-    future.add_done_callback(look)
+    future.add_done_callback(retrieve)

@@ -22,12 +22,12 @@ from typing import Any
 
 _log = logging.getLogger("askback.worker")
 
-BLOCKED = 1.0
+BLOCKED_SECONDS = 1.0
 """Seconds without an iteration of the loop that are worth a warning."""
-STILL = 10.0
+STILL_BLOCKED_SECONDS = 10.0
 """Seconds after which a warning is logged while the loop is still blocked."""
-_TICK = 0.5
-_LOOK = 0.25
+_TICK_SECONDS = 0.5
+_CHECK_SECONDS = 0.25
 _TURNS = frozenset({"_run", "run", "run_forever", "run_until_complete"})
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 _IDLE = (_ASYNCIO, selectors.__file__)
@@ -62,29 +62,29 @@ class LoopWatch:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = monotonic()
-        late, culprit = now - self._noted - _TICK, self._culprit
+        late, culprit = now - self._noted - _TICK_SECONDS, self._culprit
         self._noted, self._culprit, self._told = now, "", False
-        if late >= BLOCKED and culprit:
+        if late >= BLOCKED_SECONDS and culprit:
             _log.warning(
                 "the event loop was blocked for %.0f s in %s: use asyncio.to_thread for what blocks, or an "
                 "async library. No other job went on meanwhile, and no heartbeat was sent",
                 late,
                 culprit,
             )
-        self._timer = loop.call_later(_TICK, self._tick, loop)
+        self._timer = loop.call_later(_TICK_SECONDS, self._tick, loop)
 
     def _watch(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._over.wait(_LOOK) and not loop.is_closed():
+        while not self._over.wait(_CHECK_SECONDS) and not loop.is_closed():
             noted = self._noted
-            late = monotonic() - noted - _TICK
-            if late < BLOCKED / 2:
+            late = monotonic() - noted - _TICK_SECONDS
+            if late < BLOCKED_SECONDS / 2:
                 continue
             frame = sys._current_frames().get(thread)
             culprit = self._describe(frame) if frame is not None else ""
             if noted != self._noted or not culprit:
                 continue
             self._culprit = culprit
-            if late >= STILL and not self._told:
+            if late >= STILL_BLOCKED_SECONDS and not self._told:
                 self._told = True
                 text = (
                     "the event loop has been blocked for %.0f s in %s: use asyncio.to_thread for what blocks"

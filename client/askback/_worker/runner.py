@@ -30,8 +30,8 @@ _log = logging.getLogger("askback.worker")
 
 _FINAL = (NonRetryable, PromptEnded, InvalidArgument, MessageTooLarge, AlreadyExists)
 """Errors that every attempt would repeat with the same input and the same answers."""
-_MAX_MESSAGE = 10_000
-_MAX_CODE = 128
+_MAX_MESSAGE_CHARS = 10_000
+_MAX_CODE_CHARS = 128
 _NOT_IN_A_CODE = re.compile(r"[^A-Za-z0-9_.\-/]")
 
 
@@ -117,13 +117,13 @@ def text_of(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "(the message of this error cannot be shown)"
-    return text[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text[:_MAX_MESSAGE_CHARS].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def code_of(error: BaseException) -> str:
     """The failure code for an exception: letters, digits and `_.-/`, beginning with a letter or digit."""
     code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
-    return _NOT_IN_A_CODE.sub("_", code).lstrip("_.-/")[:_MAX_CODE] or "Failed"
+    return _NOT_IN_A_CODE.sub("_", code).lstrip("_.-/")[:_MAX_CODE_CHARS] or "Failed"
 
 
 async def _fail(lease: Lease, job: Job, raised: BaseException) -> None:

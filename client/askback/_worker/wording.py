@@ -5,8 +5,8 @@ from __future__ import annotations
 from askback.errors import AlreadyExists, QuestionChanged
 from askback.v1 import prompt_pb2 as pb
 
-_SHOWN = 300
-"""The most characters of a wording in an error."""
+_MAX_SHOWN_CHARS = 300
+"""Maximum number of characters of a wording in an error."""
 
 
 def question_changed(
@@ -75,4 +75,4 @@ def _options_text(content: pb.PromptContent) -> str:
 
 
 def _format(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return repr(text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}…")

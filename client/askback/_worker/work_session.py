@@ -7,13 +7,13 @@ import logging
 from functools import reduce
 from operator import xor
 
-from askback._wire.connection import MISSED
+from askback._wire.connection import MAX_MISSED_HEARTBEATS
 from askback._worker.lease import Lease, Stop
 from askback.v1 import worker_service_pb2 as pb
 
 _log = logging.getLogger("askback.worker")
 
-EXTENDED_LATE = 0.5
+EXTENSION_LAG = 0.5
 """In heartbeat intervals. The server extends sessions twice per interval, so a session may last half an
 interval longer than three intervals after the last frame that the server read."""
 
@@ -94,7 +94,7 @@ class WorkSession:
         if self.ended or self._expiry is not None or self.interval <= 0:
             return
         loop = asyncio.get_running_loop()
-        until = last_sent + (MISSED + EXTENDED_LATE) * self.interval
+        until = last_sent + (MAX_MISSED_HEARTBEATS + EXTENSION_LAG) * self.interval
         self._expiry = loop.call_at(max(until, loop.time()), self.end)
 
     def disarm(self) -> None:

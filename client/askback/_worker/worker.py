@@ -178,7 +178,7 @@ class Worker:
         self._watch = LoopWatch((handler.__name__, handler.function) for handler in self.jobs)
         self._watch.start()
         try:
-            await self._session.start(limit, patience=limit)
+            await self._session.start(limit, contact_timeout=limit)
         except BaseException:
             await self.aclose(drain_timeout=0)
             raise

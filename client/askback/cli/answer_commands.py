@@ -9,7 +9,7 @@ from askback._model.prompts import PromptInfo
 from askback._text.text import one_line
 from askback.cli.connection import Connection
 
-HANDLE = 8
+HANDLE_CHARS = 8
 """The number of characters of a handle for another person: quick to type, and rarely ambiguous."""
 
 
@@ -38,7 +38,7 @@ def commands_for_caller(prompt: PromptInfo, connection: Connection) -> list[str]
 def commands_for_others(prompt: PromptInfo, connection: Connection) -> list[str]:
     """The commands for another person: with the options for the server, without those for the identity."""
     flags = connection.reaching_flags + _identity_option(prompt, connection)
-    return [f"askback {words}{flags}" for words in answer_arguments(prompt, prompt.prompt_id[-HANDLE:])]
+    return [f"askback {words}{flags}" for words in answer_arguments(prompt, prompt.prompt_id[-HANDLE_CHARS:])]
 
 
 def _identity_option(prompt: PromptInfo, connection: Connection) -> str:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from askback.v1 import job_pb2, prompt_pb2
 
 T = TypeVar("T")
-WAIT = 1.0
+CALL_SECONDS = 1.0
 """The timeout of a call in seconds: a person waits for the shell."""
-MOST = 100
+MAX_CANDIDATES = 100
 """The maximum number of jobs or prompts that are read."""
 KINDS = {
     "confirm": "yes or no",
@@ -47,7 +47,7 @@ def ask_server(
     from askback.cli.connection import Connection
 
     async def run() -> T:
-        async with endpoint.open() as channel, asyncio.timeout(WAIT):
+        async with endpoint.open() as channel, asyncio.timeout(CALL_SECONDS):
             return await call(channel, connection, endpoint.metadata())
 
     try:
@@ -67,7 +67,7 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 def job_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Types of the newest jobs; for a console, which may not list jobs, of the jobs with open prompts."""
-    found = _count(f"of the newest {MOST} jobs", (job.job_type for job in newest_jobs(ctx)))
+    found = _count(f"of the newest {MAX_CANDIDATES} jobs", (job.job_type for job in newest_jobs(ctx)))
     return _completion_items(found or _prompt_types(ctx), incomplete)
 
 
@@ -79,14 +79,14 @@ def asking_types(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 def owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Owners of the newest jobs."""
     return _completion_items(
-        _count(f"of the newest {MOST} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete
+        _count(f"of the newest {MAX_CANDIDATES} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete
     )
 
 
 def job_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels of the newest jobs, as NAME=VALUE."""
     pairs = (f"{n}={v}" for job in newest_jobs(ctx) for n, v in job.labels.items())
-    return _completion_items(_count(f"of the newest {MOST} jobs", pairs), incomplete)
+    return _completion_items(_count(f"of the newest {MAX_CANDIDATES} jobs", pairs), incomplete)
 
 
 def prompt_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -142,7 +142,7 @@ def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.
     from askback.v1.job_service_pb2_grpc import JobServiceStub
 
     async def call(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> list[job_pb2.Job]:
-        request = pb.ListJobsRequest(namespace=connection.namespace, page_size=MOST)
+        request = pb.ListJobsRequest(namespace=connection.namespace, page_size=MAX_CANDIDATES)
         request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
         return list((await JobServiceStub(channel).ListJobs(request, metadata=metadata)).jobs)
 
@@ -157,7 +157,7 @@ def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
     async def call(
         channel: grpc.aio.Channel, connection: Connection, metadata: Any
     ) -> list[prompt_pb2.Prompt]:
-        request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=MOST)
+        request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=MAX_CANDIDATES)
         return list((await HitlServiceStub(channel).ListPrompts(request, metadata=metadata)).prompts)
 
     return ask_server(ctx, call) or []

@@ -89,10 +89,13 @@ class Connection:
         `on_silence` is called while a call is retried without an answer, see `askback._wire.calls`.
         """
         from askback._client.client import Client
-        from askback._wire.contact import HASTE
+        from askback._wire.contact import COMMAND_CONNECT_SECONDS
 
         client = Client(
-            self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE
+            self.endpoint(),
+            namespace=self.namespace,
+            deadline=self.timeout,
+            connect_timeout=COMMAND_CONNECT_SECONDS,
         )
         client._calls.on_silence = on_silence  # not public: a program learns the same from its errors
         return client

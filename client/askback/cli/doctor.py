@@ -28,7 +28,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(db: str | None, out: Output, **options: Any) -> None:
     """Look for what is wrong with an installation, and say what to do.
 
-    Exit code 1 if anything fails. With --quiet only what is not well is printed.
+    Exit code 1 if anything fails. With --quiet it prints only warnings and failures.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
@@ -55,11 +55,11 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
     else:
         from askback.cli.checkup.server import check_server
 
-        async def look(found: AsyncIterator[Finding]) -> None:
+        async def collect(found: AsyncIterator[Finding]) -> None:
             async for finding in found:
                 show([finding])
 
-        asyncio.run(look(check_server(connection)))
+        asyncio.run(collect(check_server(connection)))
     sys.exit(Exit.ERROR if failed else Exit.DONE)
 
 

@@ -18,8 +18,8 @@ async def explain(context: CommandContext, job_id: str) -> None:
 
     JOB_ID is its id or the end of it; the end of a prompt's id and JOB/KEY name the job that asks.
     For each open question: who can answer, who has claimed it, what happened so far, and what its
-    deadline does. If you may see one of the job's questions, you may ask, too: then only the questions that
-    you may see are told, and nothing of the job's input, result or failure.
+    deadline does. If you may see only some questions of the job, it shows these, and nothing of the job's
+    input, result or failure.
     """
     from datetime import UTC, datetime
 

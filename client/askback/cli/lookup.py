@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from askback._text.handle import SHORTEST, handles, is_handle, is_id
+from askback._text.handle import MIN_HANDLE_CHARS, handles, is_handle, is_id
 from askback._text.text import cut, one_line
 from askback.errors import InvalidArgument, NotFound, PermissionDenied
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from askback._model.prompts import PromptInfo
 
 T = TypeVar("T")
-MOST = 10
+MAX_LISTED = 10
 """The maximum number of candidates that are listed for an ambiguous handle."""
 
 
@@ -34,7 +34,7 @@ async def job_id_of(client: Client, name: str) -> str:
     try:
         found = {
             job.job_id: job.job_type
-            async for job in _first_items(client.list(id_suffix=typed, page_size=MOST + 1))
+            async for job in _first_items(client.list(id_suffix=typed, page_size=MAX_LISTED + 1))
         }
     except PermissionDenied:
         found = await _jobs_that_ask(client, typed)
@@ -52,7 +52,7 @@ async def prompt_of(client: Client, name: str) -> PromptInfo:
     typed = name.strip().lower()
     if is_id(typed) or not _may_be_handle("prompt", typed):
         return await client.prompt(typed if is_id(typed) else name)
-    matching = client.prompts(id_suffix=typed, states=_all_states(), page_size=MOST + 1)
+    matching = client.prompts(id_suffix=typed, states=_all_states(), page_size=MAX_LISTED + 1)
     found = {prompt.prompt_id: prompt async for prompt in _first_items(matching)}
     words = {prompt_id: f"[{prompt.kind}] {prompt.title}" for prompt_id, prompt in found.items()}
     return found[_single_id("prompt", typed, words)]
@@ -84,9 +84,9 @@ async def asking_job_of(client: Client, name: str) -> str:
 async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
     """Types by job id of the jobs that asked the caller: for a console, which may not list jobs."""
     found: dict[str, str] = {}
-    async for prompt in client.prompts(job_id_suffix=suffix, states=_all_states(), page_size=MOST + 1):
+    async for prompt in client.prompts(job_id_suffix=suffix, states=_all_states(), page_size=MAX_LISTED + 1):
         found[prompt.job_id] = prompt.job_type
-        if len(found) > MOST:
+        if len(found) > MAX_LISTED:
             break
     return found
 
@@ -97,16 +97,17 @@ async def _first_items(matching: AsyncIterator[T]) -> AsyncIterator[T]:
     async for one in matching:
         yield one
         count += 1
-        if count > MOST:
+        if count > MAX_LISTED:
             return
 
 
 def _may_be_handle(what: str, typed: str) -> bool:
     if is_handle(typed):
         return True
-    if typed and len(typed) < SHORTEST and all(letter in "0123456789abcdef" for letter in typed):
+    if typed and len(typed) < MIN_HANDLE_CHARS and all(letter in "0123456789abcdef" for letter in typed):
         raise InvalidArgument(
-            f"{typed!r} is too short to name a {what}: type at least the last {SHORTEST} characters of its id"
+            f"{typed!r} is too short to name a {what}: type at least the last {MIN_HANDLE_CHARS} "
+            "characters of its id"
         )
     return False
 
@@ -122,13 +123,14 @@ def _single_id(what: str, suffix: str, found: Mapping[str, str]) -> str:
     named = handles(found)
     width = max(map(len, named.values()))
     lines = [
-        f"  {named[i].rjust(width)}  {cut(one_line(words), 60)}" for i, words in list(found.items())[:MOST]
+        f"  {named[i].rjust(width)}  {cut(one_line(words), 60)}"
+        for i, words in list(found.items())[:MAX_LISTED]
     ]
-    more = ["  ..."] if len(found) > MOST else []
+    more = ["  ..."] if len(found) > MAX_LISTED else []
     text = "\n".join(
         [f"{suffix!r} fits more than one {what}; type more of the end of its id:", *lines, *more]
     )
-    raise Ambiguous(text, metadata={"candidates": ",".join(list(found)[:MOST])})
+    raise Ambiguous(text, metadata={"candidates": ",".join(list(found)[:MAX_LISTED])})
 
 
 def _all_states() -> list[str]:

@@ -112,11 +112,11 @@ def health(server: str, timeout: float, wait: float | None, tls: bool, **files: 
     while (problem := _health_problem(server, address.target, secure, timeout)) is not None:
         if time.monotonic() >= ends:
             raise problem
-        time.sleep(_AGAIN)
+        time.sleep(_RETRY_SECONDS)
     click.echo(f"{server} is ready")
 
 
-_AGAIN = 0.1
+_RETRY_SECONDS = 0.1
 """Seconds between two checks of `health --wait`."""
 
 

@@ -10,7 +10,7 @@ from askback._text.text import columns, cut, one_line
 
 _LISTING = "63"
 """bash's COMP_TYPE for the second Tab, which lists the candidates and inserts nothing."""
-_DESCRIPTION = 60
+_MAX_DESCRIPTION_CHARS = 60
 _QUOTED = (
     ("COMP_CWORD=$COMP_CWORD", "COMP_CWORD=$COMP_CWORD COMP_TYPE=$COMP_TYPE"),
     ("for completion in $response; do", "while IFS= read -r completion; do"),
@@ -39,7 +39,7 @@ class DescribingBash(BashComplete):
         lines = []
         for item in found:
             padding = " " * (width - columns(item.value))
-            about = cut(one_line(item.help), _DESCRIPTION) if item.help else ""
+            about = cut(one_line(item.help), _MAX_DESCRIPTION_CHARS) if item.help else ""
             lines.append(f"{item.type},{item.value}{padding}  {about}".rstrip())
         return "\n".join(lines)
 

@@ -27,7 +27,7 @@ from askback.demo.people import AtTerminal, Person, Scripted
 from askback.demo.story import Story, load
 from askback.terminal.terminal import NoKeyboard
 
-PATIENCE = 60.0
+STEP_SECONDS = 60.0
 """Seconds that the scripted demo may take for one step."""
 
 
@@ -64,10 +64,10 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
         narrator.say("worker", f"starts {story.worker.parent.name}/{story.worker.name}")
         async with (
             Client(
-                f"127.0.0.1:{port}", user=story.user, groups=story.groups, connect_timeout=PATIENCE
+                f"127.0.0.1:{port}", user=story.user, groups=story.groups, connect_timeout=STEP_SECONDS
             ) as client,
             client.console() as console,
-            asyncio.timeout(None if human else 4 * PATIENCE),
+            asyncio.timeout(None if human else 4 * STEP_SECONDS),
         ):
             group = f", of the group {', '.join(story.groups)}" if story.groups else ""
             narrator.say("console", f"opens for {story.user}{group}")
@@ -152,7 +152,7 @@ async def _kill_and_restart(
     console.caught_up.clear()
     started = perf_counter()
     pid = await server.start()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(STEP_SECONDS):
         await console.caught_up.wait()
     took = (perf_counter() - started) * 1000
     narrator.say("server", f"is back after {took:.0f} ms, pid {pid}; nothing is lost")

@@ -13,9 +13,9 @@ from askback._client.job_filter import LabelConditions
 from askback._client.verdict import Verdict
 from askback._model.enums import DecisionKind, Keep
 from askback._model.understanding import Understanding
-from askback._wire.calls import DEADLINE
+from askback._wire.calls import CALL_SECONDS
 from askback._wire.channel import Endpoint, Tls
-from askback._wire.contact import PATIENCE
+from askback._wire.contact import CONNECT_SECONDS
 from askback.sync.console import Console
 from askback.sync.run import Run
 from askback.sync.twin import Twin, blocking, iterating
@@ -55,8 +55,8 @@ class Client(Twin):
         groups: Sequence[str] | None = None,
         namespace: str | None = None,
         tls: Tls | bool | None = None,
-        deadline: float = DEADLINE,
-        connect_timeout: float = PATIENCE,
+        deadline: float = CALL_SECONDS,
+        connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         super().__init__(
             aio.Client(

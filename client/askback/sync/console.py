@@ -91,7 +91,7 @@ class Console(Twin):
             yield ConsolePrompt(prompt, self)
 
     def __iter__(self) -> Iterator[ConsolePrompt]:
-        """As `prompts()`: `for prompt in console`."""
+        """Iterate over `prompts()`: `for prompt in console`."""
         return self.prompts()
 
     closings = iterating(aio.Console.closings)

@@ -17,9 +17,9 @@ from askback.errors import Unavailable
 
 T = TypeVar("T")
 
-_LOOK = 1.0
+_SIGNAL_CHECK_SECONDS = 1.0
 """Seconds between two checks for signals: a signal at the beginning of a wait does not interrupt it."""
-_GRACE = 5.0
+_CLEANUP_SECONDS = 5.0
 """Seconds that a cancelled call, and the end of the process, wait for cleanup."""
 
 
@@ -112,7 +112,7 @@ class LoopThread:
         reply = _Reply(work)
         try:
             self._soon(reply.start, contextvars.copy_context())
-            while not reply.wait(_LOOK):
+            while not reply.wait(_SIGNAL_CHECK_SECONDS):
                 pass
             return reply.result()
         except BaseException:
@@ -122,7 +122,7 @@ class LoopThread:
             if not reply.ended:
                 # The exception was raised in this thread, by Ctrl-C or by a signal handler.
                 self._soon(reply.cancel)
-                reply.wait(_GRACE)
+                reply.wait(_CLEANUP_SECONDS)
             raise
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -141,9 +141,9 @@ class LoopThread:
         if not self._thread.is_alive():
             return
         ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-        concurrent.futures.wait([ending], _GRACE)
+        concurrent.futures.wait([ending], _CLEANUP_SECONDS)
         self._soon(self._loop.stop)
-        self._thread.join(_GRACE)
+        self._thread.join(_CLEANUP_SECONDS)
         if not self._thread.is_alive():
             self._loop.close()
 

@@ -23,7 +23,7 @@ else:
 class Run(Twin, Generic[R]):
     """A handle of one job, as askback.Run, with blocking methods. It may be used in any thread.
 
-    A Run has no truth value: `bool(run)` raises TypeError, because a job is no answer.
+    A Run has no truth value: `bool(run)` raises TypeError, because a job is not an answer.
     """
 
     _twin: aio.Run[R]

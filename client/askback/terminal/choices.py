@@ -13,7 +13,7 @@ from askback._model.json_text import dumps
 from askback.terminal.fields import Choice, Field
 
 _AROUND_COMMA = re.compile(r"\s*,\s*")
-_MOST_NAMED = 12
+_MAX_NAMED = 12
 """The maximum number of choices that an error message lists."""
 
 
@@ -51,7 +51,7 @@ def equal_json(one: Any, other: Any) -> bool:
 
 def one_of(choices: Sequence[Choice]) -> str:
     """The choices in words: `one of: staging, production`."""
-    named = [choice.label for choice in choices[:_MOST_NAMED]]
+    named = [choice.label for choice in choices[:_MAX_NAMED]]
     if more := len(choices) - len(named):
         named.append(f"{more} more")
     return f"one of: {', '.join(named)}" if len(named) != 1 else named[0]

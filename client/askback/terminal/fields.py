@@ -51,7 +51,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The interval from `low` to `high`; an open bound is excluded from it, None is no bound."""
+    """The interval from `low` to `high`; an open bound is excluded from it, None stands for no bound."""
 
     low: Any = None
     high: Any = None

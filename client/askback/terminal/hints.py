@@ -21,7 +21,7 @@ _SEVERAL = {
     Kind.TEXT: "texts",
 }
 _BETWEEN = "with commas between, or one on each line"
-_BRIEF = 60
+_MAX_BRIEF_CHARS = 60
 
 
 def hint_of(entry: Entry) -> str:
@@ -57,7 +57,7 @@ def default_of(entry: Entry) -> str:
 def shorten(text: str) -> str:
     """The text on one line, cut if it is long."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= _BRIEF else flat[: _BRIEF - 1] + "…"
+    return flat if len(flat) <= _MAX_BRIEF_CHARS else flat[: _MAX_BRIEF_CHARS - 1] + "…"
 
 
 def _field_parts(field: Field) -> list[str]:

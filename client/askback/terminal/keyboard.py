@@ -22,10 +22,10 @@ from prompt_toolkit.layout import Layout
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-BURST = 0.01
+BURST_SECONDS = 0.01
 """In seconds: keys in shorter intervals were not pressed one by one by a person."""
 _ENTER = (Keys.ControlM, Keys.ControlJ)
-_MOST_BURSTS = 500
+_MAX_BURSTS = 500
 """The maximum number of bursts that are discarded; in a flood of keys the question is asked after them."""
 
 
@@ -141,10 +141,10 @@ class _Keys(Vt100Input):
     def discard(self) -> None:
         """Discard all keys typed so far, in the terminal and in prompt_toolkit; Ctrl-C still counts."""
         cancelled = False
-        for _ in range(_MOST_BURSTS):
+        for _ in range(_MAX_BURSTS):
             cancelled = self._has_ctrl_c() or cancelled
             termios.tcflush(self.fileno(), termios.TCIFLUSH)
-            if not self._is_ready(BURST):
+            if not self._is_ready(BURST_SECONDS):
                 break
         clear_typeahead(self)
         # The end of a paste that began before this question may still arrive.
@@ -161,7 +161,7 @@ class _Keys(Vt100Input):
     def read_keys(self) -> list[KeyPress]:
         """Read all keys of one burst."""
         data = self.stdin_reader.read()
-        while len(data) > 1 and self._is_ready(BURST) and not self.closed:
+        while len(data) > 1 and self._is_ready(BURST_SECONDS) and not self.closed:
             data += self.stdin_reader.read()
         self.vt100_parser.feed(data)
         keys, self._buffer = self._buffer, []

@@ -72,7 +72,7 @@ _USUAL: Final = {
     DecisionKind.REJECT: ("reject", "no"),
     DecisionKind.DISMISS: ("dismiss",),
 }
-"""Usual labels of each decision, the server's own among them: they say by themselves what it does."""
+"""Usual labels of each decision, the server's own among them: they need no explanation."""
 _OF_ONE: Final = (Action.COMMENT, Action.SKIP, Action.HELP, Action.QUIT)
 """The actions that every prompt has, independent of the decisions it offers."""
 _OF_MANY: Final = (Action.NEXT, Action.PREVIOUS, Action.SEARCH)

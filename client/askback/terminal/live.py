@@ -9,7 +9,7 @@ from functools import partial
 
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
-from askback._model.answers import giving_values, saying_no
+from askback._model.answers import negative_decision, values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
@@ -43,7 +43,7 @@ help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 Keys, each with Enter, about the prompt that you look at:"""
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
-_MOST_FOUND = 20
+_MAX_FOUND = 20
 """The maximum number of results that a search lists."""
 
 
@@ -89,7 +89,7 @@ class LiveConsole:
         does: Callable[[str], Awaitable[None]]
         for key in KEYS:
             if key.decision is not None and key.action is not Action.FILL:
-                which = saying_no if key.action is Action.REJECT else partial(_always, key.decision)
+                which = negative_decision if key.action is Action.REJECT else partial(_always, key.decision)
                 does = partial(self._decide, which=which)
             elif key.action in other:
                 does = other[key.action]
@@ -208,7 +208,7 @@ class LiveConsole:
         ):
             return
         await self._follow_up(
-            row, await self._answerer.decide(row, giving_values(row.prompt), "", named=False)
+            row, await self._answerer.decide(row, values_decision(row.prompt), "", named=False)
         )
 
     async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:
@@ -250,10 +250,10 @@ class LiveConsole:
         rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
-        for row in rows[:_MOST_FOUND]:
+        for row in rows[:_MAX_FOUND]:
             self._writer.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
-        if len(rows) > _MOST_FOUND:
-            self._writer.line(f"      and {len(rows) - _MOST_FOUND} more", "quiet")
+        if len(rows) > _MAX_FOUND:
+            self._writer.line(f"      and {len(rows) - _MAX_FOUND} more", "quiet")
         if len(rows) == 1:
             await self._show(str(rows[0].number))
 

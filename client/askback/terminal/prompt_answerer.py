@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._model.answers import giving_values
+from askback._model.answers import values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AskbackError
@@ -44,7 +44,7 @@ class PromptAnswerer:
         if not given:
             return await self._ask_for_answer(row)
         values = parse_assignments(row.prompt, shlex.split(given))
-        decision = giving_values(row.prompt)
+        decision = values_decision(row.prompt)
 
         async def send(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             if row.seen != row.prompt.revision:

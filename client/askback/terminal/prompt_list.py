@@ -15,7 +15,7 @@ from askback._text.handle import is_handle
 from askback.terminal.words import closing_words
 
 P = TypeVar("P", bound=PromptInfo)
-MOST_ENDED = 1_000
+MAX_ENDED = 1_000
 """The number of ended prompts that are kept; older ones are forgotten."""
 
 
@@ -119,7 +119,7 @@ class PromptList:
 
     def _forget_ended(self) -> None:
         ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]
-        for row in ended[: max(len(ended) - MOST_ENDED, 0)]:
+        for row in ended[: max(len(ended) - MAX_ENDED, 0)]:
             del self._rows[row.prompt.prompt_id], self._numbers[row.number]
 
 

@@ -20,12 +20,12 @@ STATE_WORDS = {
     PromptState.SUPERSEDED: "superseded",
 }
 """The names of a prompt's states for people."""
-_KIND = 12
-_NAME = 16
+_KIND_WIDTH = 12
+_NAME_WIDTH = 16
 """The maximum width of a kind, and of a name."""
-_AROUND = 5
+_OTHER_LINES = 5
 """Lines of a screen without prompts: the count, the header, how many more, a note, the input."""
-_LEAST = 5
+_MIN_PROMPTS = 5
 """The minimum number of prompts, on however small a screen."""
 
 
@@ -49,12 +49,12 @@ def prompt_columns(
         Column(
             "DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], important=True
         ),
-        Column("KIND", [p.kind for p in prompts], important=True, most=_KIND),
+        Column("KIND", [p.kind for p in prompts], important=True, maximum=_KIND_WIDTH),
         Column("TITLE", [p.title for p in prompts], important=True, wide=True),
         Column("N" if numbers else "ID", names, important=True),
-        Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, informative=True),
+        Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
-        Column("FROM", [p.job_type for p in prompts], most=_NAME),
+        Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
     ]
 
@@ -67,7 +67,7 @@ def fit_screen(
     A size of (0, 0) shows all of them.
     """
     width, height = size
-    fits = max(height - _AROUND, _LEAST) if height else len(prompts)
+    fits = max(height - _OTHER_LINES, _MIN_PROMPTS) if height else len(prompts)
     if fits >= len(prompts):
         return lines(prompt_columns(prompts, at, numbers=numbers), width)
     more = f"and {len(prompts) - fits} more; `list --all` shows them"

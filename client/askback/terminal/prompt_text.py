@@ -19,9 +19,9 @@ from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
 
-LONG = 20_000
+MAX_CHARS = 20_000
 """The maximum number of characters of a text, unless `full` is requested."""
-MOST_CHOICES = 20
+MAX_CHOICES = 20
 """The maximum number of choices that are listed for a field; the dialogue shows all of them."""
 GUTTER = "  | "
 """Begins every line of foreign text, so that it cannot be mistaken for a line of the program."""
@@ -37,7 +37,7 @@ _NOT_TEXT = (
     "application/gzip",
 )
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
-_NARROW = 60
+_MAX_TITLE_WIDTH = 60
 """In columns: a hint that would make its line longer than this goes below the title."""
 
 
@@ -111,8 +111,8 @@ def _write_entry_line(
         writer.wrap(f"{below}one of: {titles}", "quiet", below)
     elif isinstance(entry, Field) and entry.choices and entry.kind is not Kind.PAIRS:
         writer.wrap(f"{below}{_choices_line(entry, full)}", "quiet", below)
-        if not full and len(entry.choices) > MOST_CHOICES:
-            unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
+        if not full and len(entry.choices) > MAX_CHOICES:
+            unseen.append(f"the choices of {entry.name} from the {MAX_CHOICES + 1}th on")
 
 
 def _title_with_default(entry: Entry) -> str:
@@ -186,10 +186,10 @@ def _diff_style(line: str) -> str:
 
 
 def _shorten(writer: Writer, text: str, full: bool, name: str, unseen: list[str]) -> str:
-    if full or len(text) <= LONG:
+    if full or len(text) <= MAX_CHARS:
         return text
-    head = text[:LONG]
-    shown_to = head.rfind("\n") + 1 or LONG
+    head = text[:MAX_CHARS]
+    shown_to = head.rfind("\n") + 1 or MAX_CHARS
     writer.line(f"  (the first {shown_to} of {len(text)} characters; --full shows all)", "warning")
     unseen.append(f"{name}: {len(text) - shown_to} of {len(text)} characters (--full shows all)")
     return text[:shown_to]
@@ -201,12 +201,12 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
     need = " (required)" if entry.required and not entry.nullable else ""
     hint = _in_brackets(hint_of(entry))
     head = f"{place}{entry.title}{need}"
-    beside = bool(entry.title) and len(head) + len(hint) <= _NARROW
+    beside = bool(entry.title) and len(head) + len(hint) <= _MAX_TITLE_WIDTH
     if entry.title:
         writer.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
         details = hint[2:-1]
-        for part in [details] if len(indent) + len(details) <= _NARROW else details.split("; "):
+        for part in [details] if len(indent) + len(details) <= _MAX_TITLE_WIDTH else details.split("; "):
             writer.line(f"{indent}{part}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     writer.block(help, "quiet", f"{indent}| ")
@@ -226,7 +226,7 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
 
 def _choices_line(item: Field, full: bool) -> str:
     """The choices on one line, as they can be typed."""
-    shown = [choice.label for choice in item.choices[: None if full else MOST_CHOICES]]
+    shown = [choice.label for choice in item.choices[: None if full else MAX_CHOICES]]
     if more := len(item.choices) - len(shown):
         shown.append(f"{more} more")
     elif item.allow_other:

@@ -4,7 +4,7 @@ A text (with formats such as date-time), a number, a boolean, an `enum`, titled 
 and an object of these by name become a Field; an object and a list of fixed length a Group; a list of
 groups becomes Items; a union becomes Variants. `null` beside a type makes the entry nullable. A schema
 without such a form, for example a recursive one, is asked as JSON: only that value, or the whole form.
-The server validates the values in any case.
+The server validates the values anyway.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from askback.terminal.schema_shapes import (
     type_of,
 )
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 """The maximum depth of nested entries; deeper values are asked as JSON."""
-_MOST = 2_000
+_MAX_ENTRIES = 2_000
 """The maximum number of entries of one schema; further values are asked as JSON."""
 _WANT_MORE = ("required", "minProperties", "not", "enum", "const")
 """Keywords that may refuse an empty object."""
@@ -77,7 +77,7 @@ class _Form:
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
-        self._left = _MOST
+        self._left = _MAX_ENTRIES
 
     def properties(self, path: tuple[str, ...], part: dict[str, Any], depth: int) -> tuple[Entry, ...]:
         """An entry for each property of an object."""
@@ -99,7 +99,7 @@ class _Form:
             "nullable": nullable,
             "default": part.get("default", NOTHING),
         }
-        if depth <= _DEEPEST and self._left > 0:
+        if depth <= _MAX_DEPTH and self._left > 0:
             if (plain := _plain(part)) is not None:
                 kind, given = plain
                 return Field(kind=kind, **common, **given)

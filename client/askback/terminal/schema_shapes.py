@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-_MOST_STEPS = 20
+_MAX_STEPS = 20
 """The maximum number of steps of a simplification: ends a cycle of references."""
 
 
@@ -13,7 +13,7 @@ def simplify(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The schema with its references resolved and without null, and whether it allowed null."""
     nullable = False
     found: dict[str, Any] = part if isinstance(part, dict) else {}
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         if isinstance(reference := found.get("$ref"), str):
             beside = {key: value for key, value in found.items() if key != "$ref"}
             found = {**_resolve(reference, root), **beside}

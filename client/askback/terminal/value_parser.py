@@ -203,8 +203,8 @@ def _read_choices(field: Field, text: str) -> Any:
         items = split_choices(field, text)
     if any(equal_json(one, other) for i, one in enumerate(items) for other in items[:i]):
         raise ValueError("must not have the same choice twice")
-    least = 1 if field.required and field.bounds.low is None and field.choices else None
-    if least and not items:
+    minimum = 1 if field.required and field.bounds.low is None and field.choices else None
+    if minimum and not items:
         raise ValueError("must have at least one choice")
     return _check_count(field, items)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._model.answers import giving_values
+from askback._model.answers import values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import AnswerOutcome, Option, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
@@ -159,7 +159,7 @@ class Wizard:
                 for text in help_lines(key for key in KEYS if key.action in shown):
                     writer.line(f"  {text}")
             elif action is Action.FILL:
-                return giving_values(self._prompt)
+                return values_decision(self._prompt)
             elif action is not None:
                 return decision_of(action) or NotAnswered(action)
             else:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from askback.testing.server import Server
 
-PATIENCE = 5.0
+SETTLE_SECONDS = 5.0
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
         hours: float = 0,
         minutes: float = 0,
         seconds: float = 0,
-        patience: float = PATIENCE,
+        patience: float = SETTLE_SECONDS,
     ) -> None:
         """Advance the clock. Starts, escalation steps, reminders, deadlines, retries and grace periods that
         become due are carried out in their order, each at its own time, before this returns. Leases of

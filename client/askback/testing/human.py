@@ -16,7 +16,7 @@ from askback.testing.rules import Reply, Rule
 NAME = "human"
 """The user who answers. A server in test mode shows every prompt to this user, whatever its audience."""
 
-_REASON_CHARS = 200
+_MAX_REASON_CHARS = 200
 
 
 class Human:
@@ -149,7 +149,7 @@ class Human:
             reason = f"{rule!r} was refused: {str(error) or repr(error)}\n\n{_indent(render(prompt))}"
         self.fail(AssertionError(reason))
         with contextlib.suppress(PromptClosed):
-            await client.cancel_prompt(prompt.prompt_id, reason.splitlines()[0][:_REASON_CHARS])
+            await client.cancel_prompt(prompt.prompt_id, reason.splitlines()[0][:_MAX_REASON_CHARS])
 
     async def _do(self, reply: Reply, prompt: ConsolePrompt) -> None:
         if reply.decision is None:

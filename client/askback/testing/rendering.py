@@ -9,7 +9,7 @@ from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 
 _SHOWN = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
-_BODY_LINES = 12
+_MAX_BODY_LINES = 12
 
 
 def render(prompt: PromptInfo) -> str:
@@ -36,9 +36,9 @@ def _lines(prompt: PromptInfo) -> Iterator[str]:
         facts.append(f"until {prompt.expires_at:%Y-%m-%d %H:%M:%S} UTC")
     yield ", ".join(facts)
     body = prompt.body.splitlines()
-    yield from body[:_BODY_LINES]
-    if len(body) > _BODY_LINES:
-        yield f"… {len(body) - _BODY_LINES} more lines"
+    yield from body[:_MAX_BODY_LINES]
+    if len(body) > _MAX_BODY_LINES:
+        yield f"… {len(body) - _MAX_BODY_LINES} more lines"
     for content in prompt.contents:
         editable = ", editable" if content.editable else ""
         yield f"content {content.content_id!r}: {content.title or content.media_type}{editable}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from askback._model.answers import giving_values, saying_no
+from askback._model.answers import negative_decision, values_decision
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
 
@@ -61,7 +61,7 @@ class Rule:
             raise TypeError("give the values as one argument, or each by its name")
         values = named or values
         spelling = f".answers({values!r}{_also(comment)})"
-        return self._then(Reply(spelling, giving_values, values, comment=comment))
+        return self._then(Reply(spelling, values_decision, values, comment=comment))
 
     def approves(self, comment: str = "", *, values: Given = None) -> Rule:
         """Decide ACCEPT."""
@@ -78,7 +78,7 @@ class Rule:
 
     def declines(self, reason: str = "") -> Rule:
         """Decide REJECT, or DISMISS where REJECT is not offered."""
-        return self._then(Reply(f".declines({reason!r})", saying_no, comment=reason))
+        return self._then(Reply(f".declines({reason!r})", negative_decision, comment=reason))
 
     def revises(self, comment: str) -> Rule:
         """Decide REVISE: have it done again as the comment says."""

@@ -20,7 +20,7 @@ from askback.errors import AskbackError
 from askback.testing.human import NAME, Human
 
 T = TypeVar("T")
-_SOON = 30.0
+_START_SECONDS = 30.0
 """Seconds that starting and stopping may take at most."""
 
 
@@ -91,7 +91,7 @@ class Server:
         """Start serving."""
         self._thread.start()
         try:
-            self.target = self.submit(self.replica.start()).result(_SOON)
+            self.target = self.submit(self.replica.start()).result(_START_SECONDS)
         except BaseException:
             self._end_loop()
             raise
@@ -102,13 +102,13 @@ class Server:
             if not task.get_loop().is_closed():
                 task.get_loop().call_soon_threadsafe(task.cancel)
         try:
-            self.submit(self._end()).result(_SOON)
+            self.submit(self._end()).result(_START_SECONDS)
         finally:
             self._end_loop()
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_SOON)
+        self._thread.join(_START_SECONDS)
         self._loop.close()
 
     async def _end(self) -> None:
@@ -124,7 +124,7 @@ class Server:
     def connect_human(self, human: Human) -> None:
         """Let a scripted human answer in every namespace. Returns when it is connected."""
         self.human = human
-        self.submit(self._connect_human(human)).result(_SOON)
+        self.submit(self._connect_human(human)).result(_START_SECONDS)
 
     async def _connect_human(self, human: Human) -> None:
         await asyncio.gather(*(self._open_console(human, namespace) for namespace in self._namespaces))
@@ -169,7 +169,7 @@ class Server:
         if running is not None and not running.done() and running.get_loop() is asyncio.get_running_loop():
             return
         here = worker.at(self.target, user="worker")
-        await here.start(_SOON)
+        await here.start(_START_SECONDS)
         self._workers[worker] = self._call_at_end(lambda: here.aclose(drain_timeout=0))
 
     async def client_for(self, worker: Worker) -> Client:

@@ -86,7 +86,7 @@ class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.Val
     DECISION_REVISE: _Decision.ValueType  # 4
     """Not yet: do it again as the comment says. The prompt ends; the job may ask again."""
     DECISION_REJECT: _Decision.ValueType  # 5
-    """No."""
+    """No. The comment may give the reason."""
     DECISION_DISMISS: _Decision.ValueType  # 6
     """The person will not answer this. Neither yes nor no."""
 
@@ -110,7 +110,7 @@ authorises nothing.
 DECISION_REVISE: Decision.ValueType  # 4
 """Not yet: do it again as the comment says. The prompt ends; the job may ask again."""
 DECISION_REJECT: Decision.ValueType  # 5
-"""No."""
+"""No. The comment may give the reason."""
 DECISION_DISMISS: Decision.ValueType  # 6
 """The person will not answer this. Neither yes nor no."""
 Global___Decision: _TypeAlias = Decision  # noqa: Y015

@@ -31,7 +31,7 @@ def pairs(text: str) -> dict[str, str]:
 
 
 def join_pairs(table: Mapping[str, object]) -> str:
-    """A table of the file as the text of a flag. Raises ValueError for a value that is no number or text."""
+    """A table of the file as the text of a flag. Raises ValueError unless all values are numbers or texts."""
     for name, value in table.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(f"{name} must be a number or a text")

@@ -20,7 +20,7 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
-_OBJECT = 1_000
+_OBJECT_BYTES = 1_000
 """Estimated bytes of a job, a prompt or an answer in memory, without its texts."""
 ANY_EPOCH = 0
 """In a SessionRef: any epoch of the session."""
@@ -100,7 +100,7 @@ class Aggregate:
             *(carried.answer for carried in self.carried.values()),
         ]
         texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
-        return _OBJECT * (1 + len(answers)) + texts + sum(map(_prompt_size, self.prompts.values()))
+        return _OBJECT_BYTES * (1 + len(answers)) + texts + sum(map(_prompt_size, self.prompts.values()))
 
     @property
     def open(self) -> list[Prompt]:
@@ -203,7 +203,7 @@ class Change:
         self.deleted = False
 
     def set(self, **values: Unpack[JobFields]) -> None:
-        """Give fields of the job new values. Raises TypeError for a name that is no field of `Job`."""
+        """Give fields of the job new values. Raises TypeError for a name that is not a field of `Job`."""
         self.job = evolve(self.job, **values)
 
     def prompt(self, prompt_id: str) -> Prompt:
@@ -284,7 +284,7 @@ class Change:
             growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
         for submission in self.submissions:
             if (submission.prompt_id, submission.answer.answer_id) not in base.submissions:
-                growth += _OBJECT + _texts(submission.answer)
+                growth += _OBJECT_BYTES + _texts(submission.answer)
         return growth
 
 
@@ -300,7 +300,7 @@ def _texts(sized: _Sized | None) -> int:
 
 def _prompt_size(prompt: Prompt) -> int:
     answer = None if prompt.resolution is None else prompt.resolution.answer
-    return _OBJECT + _texts(prompt.content) + _texts(answer)
+    return _OBJECT_BYTES + _texts(prompt.content) + _texts(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def normalise(
     """Validate a content and fill in the decisions of its kind. `prefix` starts the paths of violations.
 
     `now` is when people are asked. None leaves the times unchecked, for a prompt that exists: a job that
-    asks again after a restart gets that prompt, also when its `deadline` has passed meanwhile. Raises
+    asks again after a restart gets that prompt, even if its `deadline` has passed since. Raises
     InvalidField.
     """
     check = Checker(limits, prefix)
@@ -126,7 +126,7 @@ def normalise(
     if content.escalation:
         _check_escalation(check, content)
     if content.reminders is not None:
-        check.number("reminders.max_count", content.reminders.most, 0, limits.reminders)
+        check.number("reminders.max_count", content.reminders.maximum, 0, limits.reminders)
     if content.timeout is not None and content.deadline is not None:
         check.bad("deadline", "must be unset with a timeout: they say the same in two ways")
     elif now is not None:
@@ -224,8 +224,8 @@ def _check_times(check: Checker, content: PromptContent, now: datetime) -> None:
         and default.decision in AUTHORISING
         and limits.deadline_min <= timeout < limits.authorising_default_min
     ):
-        least = limits.authorising_default_min.total_seconds()
-        check.bad(field, f"must be at least {least:g} s where the default is {default.decision}")
+        minimum = limits.authorising_default_min.total_seconds()
+        check.bad(field, f"must be at least {minimum:g} s where the default is {default.decision}")
     before = timedelta(0)
     for i, step in enumerate(content.escalation[: limits.escalation_steps]):
         at = f"escalation[{i}].after"

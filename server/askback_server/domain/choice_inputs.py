@@ -73,7 +73,7 @@ class MultiInput:
 
     def schema(self, required: bool) -> JsonObject:
         items = {"type": "string", "anyOf": _choices(self.options, self.allow_other)}
-        bounds = without_none(minItems=self._least(required), maxItems=self.max_items)
+        bounds = without_none(minItems=self._minimum(required), maxItems=self.max_items)
         default = without_none(default=list(self.default) or None)
         return {"type": "array", "items": items, "uniqueItems": True} | bounds | default
 
@@ -87,12 +87,12 @@ class MultiInput:
             return "has a choice that is not offered; offered are: " + _values(self.options, self.allow_other)
         if len(set(value)) != len(value):
             return "must not have the same choice twice"
-        least = self._least(required)
-        if is_outside(len(value), least, self.max_items):
-            return "must have " + count_phrase(least, self.max_items, "choice")
+        minimum = self._minimum(required)
+        if is_outside(len(value), minimum, self.max_items):
+            return "must have " + count_phrase(minimum, self.max_items, "choice")
         return None
 
-    def _least(self, required: bool) -> int | None:
+    def _minimum(self, required: bool) -> int | None:
         return 1 if self.min_items is None and required else self.min_items
 
 

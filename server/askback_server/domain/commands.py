@@ -41,7 +41,7 @@ class PromptRef:
 
 R = TypeVar("R", covariant=True)
 
-_ROW = 500
+_ROW_BYTES = 500
 """Estimated bytes of a command's write, without its texts."""
 
 
@@ -56,7 +56,7 @@ class Command(Generic[R]):
     @property
     def size(self) -> int:
         """About how many bytes it writes; bounds a batch."""
-        return _ROW
+        return _ROW_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,8 @@ class CreateJob(Command[JobCreated]):
     def size(self) -> int:
         """See Command."""
         asked = self.prompt.size if self.prompt is not None else 0
-        kept = _ROW * (len(self.retry.answers) + len(self.retry.checkpoints)) if self.retry else 0
-        return _ROW + len(self.input_json) + asked + kept
+        kept = _ROW_BYTES * (len(self.retry.answers) + len(self.retry.checkpoints)) if self.retry else 0
+        return _ROW_BYTES + len(self.input_json) + asked + kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ class AskPrompt(HolderCommand[PromptAsked]):
     @property
     def size(self) -> int:
         """See Command."""
-        return _ROW + self.content.size
+        return _ROW_BYTES + self.content.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,7 @@ class SaveCheckpoint(HolderCommand[JobVersion]):
     @property
     def size(self) -> int:
         """See Command."""
-        return _ROW + len(self.value_json)
+        return _ROW_BYTES + len(self.value_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +199,7 @@ class CompleteJob(HolderCommand[Job]):
     @property
     def size(self) -> int:
         """See Command."""
-        return _ROW + len(self.result_json)
+        return _ROW_BYTES + len(self.result_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +249,7 @@ class AnswerPrompt(OnPrompt[AnswerResult]):
     def size(self) -> int:
         """See Command."""
         edited = sum(len(e.text) for e in self.edits) if self.edits else 0
-        return _ROW + len(self.values_json) + len(self.comment) + edited
+        return _ROW_BYTES + len(self.values_json) + len(self.comment) + edited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ class Reminders:
     every: timedelta
     after: timedelta
     """The time of the first reminder, counted from when the prompt was asked."""
-    most: int = 0
+    maximum: int = 0
     """How many; 0: as many as the limits allow."""
 
 

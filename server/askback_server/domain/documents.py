@@ -138,7 +138,7 @@ def _reminders_to_doc(reminders: Reminders) -> JsonObject:
     return {
         "every_s": reminders.every.total_seconds(),
         "after_s": reminders.after.total_seconds(),
-        "most": reminders.most,
+        "most": reminders.maximum,
     }
 
 

@@ -28,7 +28,7 @@ def run_overdue(change: Change) -> None:
     now = change.facts.now
     due = [(at, p.round, p.prompt_id) for p in change.open if (at := p.due_at) is not None and at <= now]
     if (at := change.job.due_at) is not None and at <= now:
-        due.append((at, _LAST, ""))
+        due.append((at, _AFTER_PROMPTS, ""))
     if not due:
         return
     heapq.heapify(due)
@@ -44,7 +44,7 @@ def run_overdue(change: Change) -> None:
     change.actor = actor
 
 
-_LAST = 1 << 31
+_AFTER_PROMPTS = 1 << 31
 """In place of a prompt's round: sorts the job after its prompts if their times are equal."""
 
 

@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 else:
 
     def evolve(value: T, /, **changes: Any) -> T:
-        """A copy with some fields changed. Raises TypeError for a name that is no field."""
+        """A copy with some fields changed. Raises TypeError for a name that is not a field."""
         cls = value.__class__
         names = _names.get(cls) or _field_names(cls)
         values = value.__dict__ | changes

@@ -11,10 +11,10 @@ from askback_server.domain.json_schema import compile_schema
 from askback_server.domain.json_text import BadFields, Json, JsonObject, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
-_FORMS_DEPTH = 8
+_MAX_DEPTH = 8
 """How many levels of nested objects are searched for defaults; consoles show no deeper ones."""
-_MOST_ERRORS = 100
-_MOST_COST = 100_000
+_MAX_ERRORS = 100
+_MAX_COST = 100_000
 """Cost of the schema times the number of its defaults: above it they are not checked."""
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 
@@ -118,7 +118,7 @@ def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]
     """Defaults that do not match the schema of their field."""
     found: dict[tuple[str, ...], Json] = {}
     _collect(schema, (), found)
-    if not found or compile_schema(schema_json).cost * len(found) > _MOST_COST:
+    if not found or compile_schema(schema_json).cost * len(found) > _MAX_COST:
         return
     # Only the keywords that locate the schema of a field: a form of defaults alone need not be complete.
     only = ("$schema", "$defs", "definitions", "properties", "$id")
@@ -126,7 +126,7 @@ def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]
     validator = jsonschema_rs.validator_for(
         bare, pattern_options=_REGEX, validate_formats=True, offline=True, mask="the default"
     )
-    for depth in range(1, _FORMS_DEPTH + 1):
+    for depth in range(1, _MAX_DEPTH + 1):
         paths = {path for path in found if len(path) == depth}
         instance: JsonObject = {}
         for path in paths:
@@ -134,7 +134,7 @@ def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]
             for name in path[:-1]:
                 node = node.setdefault(name, {})
             node[path[-1]] = found[path]
-        for error in islice(validator.iter_errors(instance), _MOST_ERRORS):
+        for error in islice(validator.iter_errors(instance), _MAX_ERRORS):
             path = tuple(str(step) for step in error.instance_path)
             if path[:depth] in paths:
                 yield pointer(*path[:depth]), f"the default does not fit: {error.message}"
@@ -143,7 +143,7 @@ def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]
 
 def _collect(node: Json, path: tuple[str, ...], found: dict[tuple[str, ...], Json]) -> None:
     properties = node.get("properties") if isinstance(node, dict) else None
-    if not isinstance(properties, dict) or len(path) == _FORMS_DEPTH:
+    if not isinstance(properties, dict) or len(path) == _MAX_DEPTH:
         return
     for name, part in properties.items():
         if isinstance(part, dict) and "default" in part:

@@ -1,8 +1,8 @@
 """Forms: the values that a prompt asks for, and the validation of an answer's values.
 
-A form is a list of questions or a JSON Schema; None is no form. Questions have their own validation, which
-is fast and says what is allowed; `json_schema.py` validates by a schema. A default is only a suggestion on
-the console: the server never fills in a missing value.
+A form is a list of questions or a JSON Schema; None stands for no form. Questions have their own validation,
+which is fast and says what is allowed; `json_schema.py` validates by a schema. A default is only a suggestion
+on the console: the server never fills in a missing value.
 """
 
 import re
@@ -15,8 +15,8 @@ from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
+    MAX_QUICK_WORK,
     MAX_WORK,
-    QUICK_WORK,
     compile_schema,
     schema_violations,
 )
@@ -194,7 +194,7 @@ def _judge(
             found = schema_violations(schema_json, values, field, quick=quick)
             return None if found is None else cap_violations(found)
         case Questions(questions):
-            if quick and _pattern_work(questions, values) > QUICK_WORK:
+            if quick and _pattern_work(questions, values) > MAX_QUICK_WORK:
                 return None
             return cap_violations(_problems(questions, values, field))
 

@@ -43,7 +43,7 @@ def without_none(**keywords: Json) -> JsonObject:
 
 
 def is_outside(value: Ordered, low: Ordered | None, high: Ordered | None) -> bool:
-    """Whether a value is below `low` or above `high`; None is no bound."""
+    """Whether a value is below `low` or above `high`; None stands for no bound."""
     return (low is not None and value < low) or (high is not None and value > high)
 
 

@@ -36,7 +36,7 @@ from askback_server.domain.json_text import (
     parse_json,
     pointer,
 )
-from askback_server.domain.schema_cost import DIVISION, Survey, bad_schema, weight
+from askback_server.domain.schema_cost import DIVISION_COST, Survey, bad_schema, weight
 
 DIALECTS = (
     "https://json-schema.org/draft/2020-12/schema",
@@ -45,12 +45,12 @@ DIALECTS = (
     "http://json-schema.org/draft-06/schema",
 )
 MAX_WORK = 200_000_000
-"""The most expensive validation that is tried: parts of the schema times values, about 0.6 s."""
-QUICK_WORK = 2_000_000
-"""The most expensive validation in the event loop: some milliseconds."""
+"""Maximum cost of a validation: parts of the schema times values, about 0.6 s."""
+MAX_QUICK_WORK = 2_000_000
+"""Maximum cost of a validation in the event loop: some milliseconds."""
 _MAX_LISTING = 100_000
 """The schema's cost times the value's weight: at most about a second of listing errors."""
-_QUICK_LISTING = 5_000
+_MAX_QUICK_LISTING = 5_000
 """In the same unit, in the event loop."""
 _UNLIMITED = 1 << 30
 _LONG_NUMBER = re.compile(r"\d{30}|\d[eE][+-]?\d{2}")
@@ -108,8 +108,8 @@ class CompiledSchema:
         divided = work // self.cost
         if self.divisions and _LONG_NUMBER.search(values_json):
             divided += len(values_json)
-        extra = self.divisions * DIVISION * divided + self.per_character * len(values_json)
-        return work + extra <= QUICK_WORK
+        extra = self.divisions * DIVISION_COST * divided + self.per_character * len(values_json)
+        return work + extra <= MAX_QUICK_WORK
 
 
 @lru_cache(maxsize=128)
@@ -148,7 +148,7 @@ def schema_violations(
     work = schema.cost * weight(value)
     if work > _MAX_LISTING:
         return (Violation(field, "does not match the form's schema; it is too large to say where"),)
-    if quick and work > _QUICK_LISTING:
+    if quick and work > _MAX_QUICK_LISTING:
         return None
     errors = islice(schema.validator.iter_errors(value), MAX_VIOLATIONS)
     return tuple(violation for error in errors for violation in _describe(error, field))

@@ -49,7 +49,7 @@ class Nudges:
         assert at is not None
         count = self.reminded + 1
         following = at + asked.every * ((now - at) // asked.every + 1)
-        more = count < (asked.most or limits.reminders)
+        more = count < (asked.maximum or limits.reminders)
         return replace(self, reminded=count, reminded_at=now, remind_at=following if more else None)
 
     def after_end(self) -> Nudges:

@@ -10,7 +10,10 @@ from askback_server.domain.prompts import Prompt
 
 
 def mark_presence(change: Change, prompt: Prompt) -> Prompt:
-    """Set or clear the mark of an open prompt, with its event. The caller puts the returned prompt."""
+    """Set or clear the mark of an open prompt and record the event.
+
+    The caller adds the returned prompt to the change.
+    """
     missed = not change.facts.attended(prompt)
     if missed is (prompt.unattended_since is not None):
         return prompt

@@ -71,23 +71,23 @@ class TextInput:
             )
 
     def schema(self, required: bool) -> JsonObject:
-        bounds = without_none(minLength=self._least(required), maxLength=self.max_length)
+        bounds = without_none(minLength=self._minimum(required), maxLength=self.max_length)
         rest = without_none(pattern=self.pattern or None, default=self.default)
         return {"type": "string"} | bounds | rest
 
     def problem(self, value: object, required: bool) -> str | None:
         if not isinstance(value, str):
             return "must be text"
-        least = self._least(required)
-        if is_outside(len(value), least, self.max_length):
-            return "must have " + count_phrase(least, self.max_length, "character")
+        minimum = self._minimum(required)
+        if is_outside(len(value), minimum, self.max_length):
+            return "must have " + count_phrase(minimum, self.max_length, "character")
         if self.pattern:
             matcher = text_pattern(self.pattern)
             if matcher is None or not matcher.is_valid(value):
                 return f"must match the pattern {self.pattern}"
         return None
 
-    def _least(self, required: bool) -> int | None:
+    def _minimum(self, required: bool) -> int | None:
         return 1 if self.min_length is None and required else self.min_length
 
 

@@ -11,7 +11,7 @@ from askback_server.domain.decisions import CARRIES_VALUES, Decision
 from askback_server.domain.json_text import Json
 from askback_server.domain.prompts import Answer, AnswerSource, Resolution
 
-PAGE = 100
+PAGE_SIZE = 100
 """Answers and checkpoints per event, so that each event fits into a message."""
 
 
@@ -83,9 +83,9 @@ def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Json]]:
     ]
     checkpoints = [("checkpoints", {"key": c.key, "at": _text(c.at)}) for c in retry.checkpoints]
     items: list[tuple[str, Mapping[str, Json]]] = [*answers, *checkpoints]
-    pages = max(1, -(-len(items) // PAGE))
+    pages = max(1, -(-len(items) // PAGE_SIZE))
     for page in range(pages):
-        on_page = items[page * PAGE : (page + 1) * PAGE]
+        on_page = items[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
         yield {
             "retried_from": retry.job_id,
             "page": page + 1,

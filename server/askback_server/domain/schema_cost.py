@@ -13,9 +13,9 @@ MAX_COST = 3_000
 MAX_PATTERNS = 32
 _MAX_REFERENCE_DEPTH = 200
 # The unit of cost is visiting one part of a schema for one value, about 3 ns.
-DIVISION = 1_000
+DIVISION_COST = 1_000
 """Cost of a `multipleOf`, or of a comparison with a fraction."""
-_CHARACTER = 5
+_CHARACTER_COST = 5
 """Cost of one character at one state of a regular expression."""
 # Cost per character of a text or list that a keyword reads as a whole. Measured: the slowest format takes
 # 10 ns, JSON within a text 100 ns.
@@ -36,7 +36,7 @@ def pattern_work(pattern: str, length: int) -> int:
     states = len(pattern)
     for low, high in _REPEATS.findall(pattern):
         states = min(states * max(1, int((high or low)[:6])), _MAX_STATES)
-    return _CHARACTER * states * length
+    return _CHARACTER_COST * states * length
 
 
 _REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")

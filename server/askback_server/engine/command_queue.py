@@ -10,19 +10,19 @@ from askback_server.domain import commands as c
 from askback_server.domain.principals import SYSTEM
 from askback_server.engine.grouping import Item
 
-QUEUE = 8192
-QUEUE_BYTES = 128 * 1024 * 1024
+MAX_COMMANDS = 8192
+MAX_BYTES = 128 * 1024 * 1024
 """Capacity in bytes of the queued commands."""
-OPEN_TO_ALL = 0.75
+SHARE_OF_ALL = 0.75
 """Share of the queue open to every command. The rest is reserved for answers and system work (`URGENT`)."""
-OPEN_TO_ONE = 0.6
+SHARE_OF_ONE = 0.6
 """Share of that which a single principal may fill, even with answers."""
 
 
 class CommandQueue:
     """First in, first out per principal; principals take turns."""
 
-    def __init__(self, capacity: int = QUEUE) -> None:
+    def __init__(self, capacity: int = MAX_COMMANDS) -> None:
         self._capacity = capacity
         self._first: deque[Item] = deque()
         """Items put back by `put_back`; they come before all others."""
@@ -43,14 +43,16 @@ class CommandQueue:
 
     def has_room(self, command: c.Command[object]) -> bool:
         """Whether the command fits: within the queue's share, and within its principal's."""
-        share = 1.0 if command.URGENT else OPEN_TO_ALL
-        most, most_bytes = self._capacity * share, QUEUE_BYTES * share
-        if len(self) >= most or self.bytes >= most_bytes:
+        share = 1.0 if command.URGENT else SHARE_OF_ALL
+        maximum, max_bytes = self._capacity * share, MAX_BYTES * share
+        if len(self) >= maximum or self.bytes >= max_bytes:
             return False
         if command.principal is SYSTEM:
             return True
         subject = command.principal.subject
-        return self._counts[subject] < most * OPEN_TO_ONE and self._sizes[subject] < most_bytes * OPEN_TO_ONE
+        return (
+            self._counts[subject] < maximum * SHARE_OF_ONE and self._sizes[subject] < max_bytes * SHARE_OF_ONE
+        )
 
     def append(self, item: Item) -> None:
         """Append a command to its principal's queue."""
@@ -63,11 +65,11 @@ class CommandQueue:
         for item in items:
             self._count(item, 1)
 
-    def take(self, most: int, most_bytes: int) -> list[Item]:
-        """Take up to `most` commands, stopping once they reach `most_bytes`."""
+    def take(self, maximum: int, max_bytes: int) -> list[Item]:
+        """Take up to `maximum` commands, stopping once they reach `max_bytes`."""
         items: list[Item] = []
         size = 0
-        while len(items) < most and size < most_bytes and (self._first or self._waiting):
+        while len(items) < maximum and size < max_bytes and (self._first or self._waiting):
             item = self._first.popleft() if self._first else self._next()
             size += item.command.size
             self._count(item, -1)

@@ -18,7 +18,7 @@ from askback_server.engine.committed import Committed
 
 _log = logging.getLogger("askback.server.engine")
 
-REMEMBERED = 100_000
+MAX_VERSIONS = 100_000
 """Jobs whose last delivered version is remembered; the least recently delivered is forgotten first."""
 
 
@@ -72,7 +72,7 @@ class CommitBus:
         return stop
 
     def has_followers(self, job_id: str) -> bool:
-        """Whether a job is followed, by itself or among all jobs; batch followers do not count."""
+        """Whether a follower follows this job or all jobs; batch followers do not count."""
         return bool(self._followers) or job_id in self._by_job
 
     def version_of(self, job_id: str) -> int:
@@ -83,7 +83,7 @@ class CommitBus:
         """Remember that a version is delivered; an older one changes nothing."""
         self._versions[job_id] = max(version, self._versions.get(job_id, 0))
         self._versions.move_to_end(job_id)
-        if len(self._versions) > REMEMBERED:
+        if len(self._versions) > MAX_VERSIONS:
             self._versions.popitem(last=False)
 
     def deliver(self, batch: Sequence[Committed]) -> None:

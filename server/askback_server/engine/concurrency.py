@@ -25,9 +25,9 @@ QueueKey = tuple[str, str]
 
 LOCK_SECONDS = 5.0
 """Maximum seconds that a lock is held; normally it is released as soon as its leases are decided."""
-RETRY_LOCK = timedelta(seconds=0.05)
+LOCK_RETRY_DELAY = timedelta(seconds=0.05)
 """Wait before retrying a lock that another replica holds."""
-RECOUNT = timedelta(seconds=1)
+RECOUNT_DELAY = timedelta(seconds=1)
 """Wait before counting a full queue again, unless a commit reports room earlier."""
 
 
@@ -81,8 +81,8 @@ class Concurrency:
         return self._closed.get(queue)
 
     @asynccontextmanager
-    async def lock_queue(self, queue: QueueKey, most: int) -> AsyncIterator[Allowance | None]:
-        """Hold the queue's lock while leasing up to `most` jobs. Yields None if the queue is full, or if
+    async def lock_queue(self, queue: QueueKey, maximum: int) -> AsyncIterator[Allowance | None]:
+        """Hold the queue's lock while leasing up to `maximum` jobs. Yields None if the queue is full, or if
         another replica holds the lock. Raises StorageUnavailable."""
         limit = self.limit(queue)
         assert limit is not None
@@ -90,13 +90,13 @@ class Concurrency:
         try:
             lock = await self._locks.acquire(*queue, limit, LOCK_SECONDS)
             if lock is None:
-                self._closed[queue] = self._clock.now() + RETRY_LOCK
+                self._closed[queue] = self._clock.now() + LOCK_RETRY_DELAY
                 yield None
                 return
             try:
-                free = min(most, limit - lock.running)
-                if free < most:
-                    self._closed[queue] = self._clock.now() + RECOUNT
+                free = min(maximum, limit - lock.running)
+                if free < maximum:
+                    self._closed[queue] = self._clock.now() + RECOUNT_DELAY
                 yield Allowance(free, lock.until) if free > 0 else None
             finally:
                 await self._locks.release(lock)

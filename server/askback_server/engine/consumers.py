@@ -71,26 +71,26 @@ class Consumers:
         return self._by_namespace.get(namespace, ())
 
     def still_connected(self, consumers: Sequence[Consumer]) -> list[Consumer]:
-        """Those of these consumers of one namespace that have not been removed."""
+        """The given consumers of one namespace, without those that have been removed."""
         return [c for c in consumers if c in self._by_namespace.get(c.namespace, ())]
 
     def with_room(self, namespace: str) -> list[Consumer]:
         """The consumers of a namespace that can take a job now."""
         return [consumer for consumer in self.of(namespace) if consumer.room() > 0]
 
-    def next_types(self, consumers: Sequence[Consumer], most: int) -> tuple[set[str], bool]:
+    def next_types(self, consumers: Sequence[Consumer], maximum: int) -> tuple[set[str], bool]:
         """The next job types to scan for these consumers of one namespace, and whether they complete a round.
 
-        Returns at most `most` types; the next call continues after them.
+        Returns at most `maximum` types; the next call continues after them.
         """
         namespace = consumers[0].namespace
         left = self._rounds.pop(namespace, None)
         if left is None:
             types = {job_type for consumer in consumers for job_type in consumer.job_types}
-            if len(types) <= most:
+            if len(types) <= maximum:
                 return types, True
             left = deque(sorted(types))
-        some = {left.popleft() for _ in range(min(most, len(left)))}
+        some = {left.popleft() for _ in range(min(maximum, len(left)))}
         if left:
             self._rounds[namespace] = left
         return some, not left

@@ -6,8 +6,8 @@ urgent jobs starves another queue. Namespaces are scanned concurrently, in scans
 delays another.
 
 The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
-decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every POLL seconds,
-because other replicas may have made jobs runnable without a hint.
+decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every
+`POLL_SECONDS`, because other replicas may have made jobs runnable without a hint.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-POLL = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two scans if nothing else triggers one."""
-SCAN = 200
+MAX_CANDIDATES = 200
 """Candidates read per scan, divided among the job types; each gets at least one."""
-TYPES = 64
+MAX_JOB_TYPES = 64
 """Job types per scan of a namespace."""
-SIDE_BY_SIDE = 4
+MAX_CONCURRENT_SCANS = 4
 """Namespaces scanned concurrently."""
-REMEMBERED = 10_000
+MAX_SERVED_QUEUES = 10_000
 """Queues whose last lease is remembered, to choose the one served longest ago."""
 
 
@@ -81,11 +81,11 @@ class Dispatcher:
         """Namespaces being scanned."""
         self._rescan: set[str] = set()
         """Namespaces to scan again after the current scan."""
-        self._scan_slots = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._scan_slots = asyncio.Semaphore(MAX_CONCURRENT_SCANS)
         self._lease_numbers = count(1)
         self._last_served: dict[QueueKey, int] = {}
         """The number of each queue's last lease; a lower one was longer ago."""
-        self._spread = Spread(SCAN)
+        self._spread = Spread(MAX_CANDIDATES)
         self._paused = False
 
     def add(self, consumer: Consumer) -> None:
@@ -142,7 +142,7 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(POLL):  # not wait_for, see Feed.run
+                    async with asyncio.timeout(POLL_SECONDS):  # not wait_for, see Feed.run
                         await self._wake.wait()
                 except TimeoutError:
                     self._request_scan()  # poll: other replicas may have made jobs runnable
@@ -171,7 +171,7 @@ class Dispatcher:
                     await self._scan_queues(namespace, consumers)
         except AskbackError as error:
             _log.warning("cannot scan for runnable jobs: %s", error)
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
             self._rescan.add(namespace)
         finally:
             self._scanning.discard(namespace)
@@ -181,12 +181,12 @@ class Dispatcher:
 
     async def _scan_queues(self, namespace: str, consumers: Sequence[Consumer]) -> None:
         """Read the first jobs of the queues that these consumers take, and distribute them."""
-        types, is_last = self._consumers.next_types(consumers, TYPES)
+        types, is_last = self._consumers.next_types(consumers, MAX_JOB_TYPES)
         if not is_last:
             self._rescan.add(namespace)
         queues = {(namespace, t) for t in types if self._concurrency.is_open((namespace, t))}
         room = sum(consumer.room() for consumer in consumers)
-        share = min(room, max(1, SCAN // max(1, len(queues))))
+        share = min(room, max(1, MAX_CANDIDATES // max(1, len(queues))))
         limits = {queue[1]: share + self._spread.more(queue) for queue in queues}
         # Jobs with a lease in progress are still claimable in the database: read as many more.
         for queue in self._leasing.values():
@@ -242,7 +242,7 @@ class Dispatcher:
         self._leasing[job_id] = queue
         self._last_served.pop(queue, None)
         self._last_served[queue] = next(self._lease_numbers)
-        if len(self._last_served) > REMEMBERED:
+        if len(self._last_served) > MAX_SERVED_QUEUES:
             del self._last_served[next(iter(self._last_served))]
         consumer.reserve(+1)
 
@@ -288,7 +288,7 @@ class Dispatcher:
         try:
             job = await self._lease_until_known(command)
         except (SessionMoved, SessionNotFound):
-            # A frozen worker's stream may stay open for long; without this it would be tried again and again.
+            # A frozen worker's stream may stay open for long; without this it would be tried repeatedly.
             _log.info(
                 "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,
@@ -317,4 +317,4 @@ class Dispatcher:
                     command = replace(command, again=True)
                 elif not command.again:
                     raise
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)

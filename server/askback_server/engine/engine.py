@@ -33,7 +33,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.forms import Judgement
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
-from askback_server.engine.command_queue import QUEUE, CommandQueue
+from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
 from askback_server.engine.committed import Committed
 from askback_server.engine.grouping import Group, Item, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
@@ -51,7 +51,7 @@ BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """Bytes of decided commands after which the engine yields to the event loop."""
-TRIES = 3
+MAX_RETRIES = 3
 """How often a command is decided again after a failed guard."""
 
 
@@ -67,7 +67,7 @@ class Engine:
         publish: Callable[[Sequence[Committed]], None],
         *,
         batch_commands: int = BATCH_COMMANDS,
-        queue: int = QUEUE,
+        queue: int = MAX_COMMANDS,
         observer: Observer | None = None,
         judges: Judges | None = None,
         attended: Callable[[Prompt], bool] = assume_attended,
@@ -156,7 +156,7 @@ class Engine:
             await self._fill(groups)
             for group in groups:
                 for item in group.decide(self._clock.now(), self.limits, self._attended):
-                    await self._give_way(item)
+                    await self._yield_if_due(item)
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:
@@ -216,7 +216,7 @@ class Engine:
             subject = item.command.principal.subject
             self._judges.start(subject, namespace, unjudged, partial(self._resubmit, item))
 
-    async def _give_way(self, item: Item) -> None:
+    async def _yield_if_due(self, item: Item) -> None:
         """Yield after YIELD_BYTES of decided commands: a batch of large ones must not block the event loop.
 
         Counted in bytes, not seconds, so that simulated runs (tests/simulate) depend on their seed only.
@@ -253,7 +253,7 @@ class Engine:
             if why is Lost.MOVED and getattr(item.command, "session", None) == session:
                 # The worker still holds the job, over a newer stream, and sends the command again there.
                 item.fail(SessionMoved())
-            elif item.tries > TRIES:
+            elif item.tries > MAX_RETRIES:
                 item.fail(Contention("others changed the job at the same time; send it again"))
             else:
                 items.append(item)

@@ -77,7 +77,7 @@ class Group:
     ) -> Iterator[Item]:
         """Decide the commands in order. A refused command changes nothing.
 
-        Yields each item before it is decided, so that the caller can give way to other tasks.
+        Yields each item before it is decided, so that the caller can yield to other tasks.
         """
         self.replies, self.deferred, self.unjudged, self.write = [], [], [], None
         self.after = self.aggregate

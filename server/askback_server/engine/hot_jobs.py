@@ -15,8 +15,8 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
-MOST_BYTES = 256 * 1024 * 1024
-KEEP_CLOSED = 32
+MAX_BYTES = 256 * 1024 * 1024
+MAX_CLOSED_PROMPTS = 32
 """Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
 
 
@@ -33,7 +33,7 @@ class HotJobs:
         monotonic: Callable[[], float],
         *,
         capacity: int = 50_000,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
@@ -42,7 +42,7 @@ class HotJobs:
         self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[Aggregate, float, int]] = OrderedDict()
         """Aggregate, monotonic time until which it is valid, and size."""
@@ -116,7 +116,7 @@ class HotJobs:
             self._by_prompt.pop(prompt_id, None)
         for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
-        while len(self._entries) > self._capacity or self.bytes > self._most_bytes:
+        while len(self._entries) > self._capacity or self.bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate
 
@@ -154,10 +154,10 @@ class HotJobs:
         return replace(new, prompts=prompts, submissions=submissions)
 
     def _trim(self, aggregate: Aggregate) -> Aggregate:
-        if len(aggregate.prompts) <= KEEP_CLOSED * 2:
+        if len(aggregate.prompts) <= MAX_CLOSED_PROMPTS * 2:
             return aggregate
         closed = sorted((p for p in aggregate.prompts.values() if not p.is_open), key=lambda p: p.round)
-        drop = {p.prompt_id for p in closed[:-KEEP_CLOSED]}
+        drop = {p.prompt_id for p in closed[:-MAX_CLOSED_PROMPTS]}
         return replace(
             aggregate,
             prompts={k: p for k, p in aggregate.prompts.items() if k not in drop},

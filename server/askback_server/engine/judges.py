@@ -25,13 +25,13 @@ from askback_server.engine.judge_process import LENGTH, pack
 
 _log = logging.getLogger("askback.server.engine")
 
-DEADLINE = 5.0
+DEADLINE_SECONDS = 5.0
 """Seconds per validation."""
-START = 60.0
+START_SECONDS = 60.0
 """Seconds for the process to start."""
-WAITING = 64
+MAX_WAITING = 64
 """Maximum number of waiting validations."""
-WAITING_OF_ONE = 8
+MAX_WAITING_OF_ONE = 8
 """Maximum per principal, and per namespace."""
 
 
@@ -46,7 +46,7 @@ class _Waiting:
 class Judges:
     """Validates the answers that `validate_values` leaves to it (`Unjudged`)."""
 
-    def __init__(self, deadline: float = DEADLINE) -> None:
+    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
         self._deadline = deadline
         self._waiting: list[_Waiting] = []
         """In the order in which they are served."""
@@ -79,20 +79,20 @@ class Judges:
 
     async def judge(self, subject: str, namespace: str, asked: Unjudged) -> tuple[Violation, ...]:
         """Validate an answer. Returns its violations. Raises QueueFull, and LimitExceeded at the deadline."""
-        if sum(w.subject == subject for w in self._waiting) >= WAITING_OF_ONE:
+        if sum(w.subject == subject for w in self._waiting) >= MAX_WAITING_OF_ONE:
             raise _full()
-        self._make_room(subject, [w for w in self._waiting if w.namespace == namespace], WAITING_OF_ONE)
-        self._make_room(subject, self._waiting, WAITING)
+        self._make_room(subject, [w for w in self._waiting if w.namespace == namespace], MAX_WAITING_OF_ONE)
+        self._make_room(subject, self._waiting, MAX_WAITING)
         reply: asyncio.Future[tuple[Violation, ...]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(subject, namespace, asked, reply))
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._judge_all())
         return await reply
 
-    def _make_room(self, subject: str, among: list[_Waiting], most: int) -> None:
+    def _make_room(self, subject: str, among: list[_Waiting], maximum: int) -> None:
         """If the queue is full, refuse the newest entry of the principal with the most entries in `among`.
         Raises QueueFull if that principal would then have fewer than this one."""
-        if len(among) < most:
+        if len(among) < maximum:
             return
         counts = Counter(w.subject for w in among)
         largest, count = counts.most_common(1)[0]
@@ -104,7 +104,7 @@ class Judges:
             loser.reply.set_exception(_full())
 
     def close(self) -> None:
-        """End the process. Waiting answers are not validated any more."""
+        """End the process. Waiting answers are not validated."""
         for task in (*self._tasks, *([self._work] if self._work is not None else [])):
             task.cancel()
         self._kill()
@@ -160,7 +160,7 @@ class Judges:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
-            async with asyncio.timeout(START):
+            async with asyncio.timeout(START_SECONDS):
                 await _message(self._process)
         return self._process
 

@@ -30,11 +30,11 @@ from askback_server.ports.worker_sessions import Doubts, SessionStore
 
 _log = logging.getLogger("askback.server.engine")
 
-SILENT_BEATS = 3
+MAX_SILENT_BEATS = 3
 """Beats without a sign of life after which a worker gets no more jobs: it has missed a heartbeat."""
 BEATS_PER_TTL = 6
 """Beats of the keeper per time to live."""
-ORPHANS = 500
+MAX_ORPHANS = 500
 """Jobs taken back per query."""
 
 
@@ -55,7 +55,7 @@ class LiveSession:
     @property
     def is_silent(self) -> bool:
         """Whether the worker has missed a heartbeat: it may not receive pushed jobs."""
-        return self.silent >= SILENT_BEATS
+        return self.silent >= MAX_SILENT_BEATS
 
 
 class SessionKeeper:
@@ -173,15 +173,15 @@ class SessionKeeper:
         Jobs are found by their missing session row, so a crash between the two steps loses none. Leases that
         the worker never received come first, while the row still lists them: they do not count as attempts.
         """
-        for session_id, doubts in await self._store.list_expired_doubts(ORPHANS):
+        for session_id, doubts in await self._store.list_expired_doubts(MAX_ORPHANS):
             unreceived = [(job_id, d.version) for job_id, d in doubts.items() if d.version]
             if all(await asyncio.gather(*(self._return_job(j, session_id, v) for j, v in unreceived))):
                 await self._store.settle(session_id)
         await self._store.reap()
         while True:
-            orphans = await self._queue.orphans(ORPHANS)
+            orphans = await self._queue.orphans(MAX_ORPHANS)
             results = await asyncio.gather(*(self._return_job(*o) for o in orphans))
-            if len(orphans) < ORPHANS or not any(results):
+            if len(orphans) < MAX_ORPHANS or not any(results):
                 return
 
     async def _return_job(self, job_id: str, session_id: str, unreceived: int = 0) -> bool:

@@ -2,12 +2,12 @@
 
 The protocol. A prompt counts as attended while some console shows it to one of its reviewers. Each replica
 publishes the views of its consoles in one row with a time to live, and reads the rows of the others every
-INTERVAL seconds. The rules ask for every prompt whether it is attended, so the answer comes from an index in
-memory, and is written with the very command that asks the prompt. When consoles come or leave, the affected
-prompts are reviewed by commands (`ReviewPresence`).
+`INTERVAL_SECONDS`. The rules ask for every prompt whether it is attended, so the answer comes from an index
+in memory, and is written with the very command that asks the prompt. When consoles come or leave, the
+affected prompts are reviewed by commands (`ReviewPresence`).
 
 Presence is a hint: the mark of a prompt may be some seconds late in either direction. A console that leaves
-counts for LINGER seconds more, so that a reconnect marks nothing.
+counts for `LINGER_SECONDS` more, so that a reconnect marks nothing.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from askback_server.ports.queries import PromptFilter
 
 _log = logging.getLogger("askback.server.engine")
 
-LINGER = 10.0
+LINGER_SECONDS = 10.0
 """Seconds for which a console that left still counts as present: it may reconnect. For as long after its own
 start a replica marks nothing, because consoles must find it first."""
-INTERVAL = 2.0
+INTERVAL_SECONDS = 2.0
 """Seconds between two exchanges with the other replicas."""
-TTL = 15.0
-"""Seconds after which the consoles of a silent replica do not count any more."""
-PAGE = 100
+TTL_SECONDS = 15.0
+"""Seconds after which the consoles of a silent replica are ignored."""
+PAGE_SIZE = 100
 """Prompts reviewed at once, with a pause after each page."""
-PAUSE = 0.05
-REVIEW_LIMIT = 1_000
+PAUSE_SECONDS = 0.05
+MAX_REVIEWED = 1_000
 """Maximum number of prompts reviewed when a console has left: the most urgent of the namespace."""
 
 
@@ -64,7 +64,7 @@ def encode_view(view: PromptFilter) -> str:
 
 
 def decode_view(text: str) -> PromptFilter:
-    """Parse the text of a view. Its viewer has the role CONSOLE only: other roles make no one a reviewer."""
+    """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
     viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
     each = {name: value for name, value in labels if isinstance(value, str)}
@@ -199,7 +199,7 @@ class PresenceTracker:
             nonlocal left
             if not left:
                 left = True
-                asyncio.get_running_loop().call_later(LINGER, self._remove_view, text)
+                asyncio.get_running_loop().call_later(LINGER_SECONDS, self._remove_view, text)
 
         return leave
 
@@ -218,7 +218,7 @@ class PresenceTracker:
 
     async def run(self) -> None:
         """Exchange views and review prompts until cancelled."""
-        ready = asyncio.get_running_loop().call_later(LINGER, self._settle)
+        ready = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._settle)
         try:
             await every(0.0, self._tick, "presence")
         finally:
@@ -232,7 +232,7 @@ class PresenceTracker:
 
     async def _tick(self) -> None:
         try:
-            async with asyncio.timeout(INTERVAL):
+            async with asyncio.timeout(INTERVAL_SECONDS):
                 await self._changed.wait()
         except TimeoutError:
             pass
@@ -240,15 +240,15 @@ class PresenceTracker:
         try:
             await self.exchange()
         except BaseException:
-            await asyncio.sleep(INTERVAL)  # the database may be unavailable: do not spin
+            await asyncio.sleep(INTERVAL_SECONDS)  # the database may be unavailable: do not spin
             raise
         await self.review()
 
     async def exchange(self) -> None:
         """Publish the views of this replica and read those of the others. Raises StorageUnavailable."""
         version = self._version
-        if version != self._published or not await self._store.extend(self._id, TTL):
-            await self._store.publish(self._id, version, tuple(self._own_views), TTL)
+        if version != self._published or not await self._store.extend(self._id, TTL_SECONDS):
+            await self._store.publish(self._id, version, tuple(self._own_views), TTL_SECONDS)
             self._published = version
         versions = {i: v for i, v in (await self._store.versions()).items() if i != self._id}
         news = [i for i, v in versions.items() if self._others.get(i, (-1, ()))[0] != v]
@@ -270,15 +270,15 @@ class PresenceTracker:
         while self._arrived:
             namespace = self._arrived.pop()
             after = ""
-            while marked := await self._store.list_unattended(namespace, after, PAGE):
+            while marked := await self._store.list_unattended(namespace, after, PAGE_SIZE):
                 await self._review_prompts(p for p in marked if self._index.is_attended(p))
                 after = marked[-1].prompt_id
         while self._left and self._index.is_settled:
             namespace = self._left.pop()
-            open_prompts = await self._store.list_attended(namespace, REVIEW_LIMIT)
+            open_prompts = await self._store.list_attended(namespace, MAX_REVIEWED)
             unattended = [p for p in open_prompts if not self._index.is_attended(p)]
-            for at in range(0, len(unattended), PAGE):
-                await self._review_prompts(unattended[at : at + PAGE])
+            for at in range(0, len(unattended), PAGE_SIZE):
+                await self._review_prompts(unattended[at : at + PAGE_SIZE])
 
     async def _review_prompts(self, prompts: Iterable[Prompt]) -> None:
         jobs = sorted({p.job_id for p in prompts})
@@ -291,4 +291,4 @@ class PresenceTracker:
                 _log.warning("presence of prompts of job %s was not reviewed: %s", job_id, error)
             elif isinstance(error, BaseException):
                 raise error
-        await asyncio.sleep(PAUSE if jobs else 0)
+        await asyncio.sleep(PAUSE_SECONDS if jobs else 0)

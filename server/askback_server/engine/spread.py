@@ -7,18 +7,18 @@ from collections import deque
 
 from askback_server.engine.concurrency import QueueKey
 
-LEAST = 8
+MIN_EXTRA_CANDIDATES = 8
 """Minimum number of extra candidates to choose among after losing a lease race."""
 
 
 class Spread:
-    """For each queue, how many extra candidates the next scan reads; at most `most`.
+    """For each queue, how many extra candidates the next scan reads; at most `maximum`.
 
     The number doubles with every lease race lost to another replica, and halves with every scan.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._more: dict[QueueKey, int] = {}
 
     def more(self, queue: QueueKey) -> int:
@@ -27,7 +27,7 @@ class Spread:
 
     def widen(self, queue: QueueKey) -> None:
         """Another replica got a job of the queue first."""
-        self._more[queue] = min(max(LEAST, 2 * self.more(queue)), self._most)
+        self._more[queue] = min(max(MIN_EXTRA_CANDIDATES, 2 * self.more(queue)), self._maximum)
 
     def step_aside(self, queue: QueueKey, ids: deque[str], wanted: int) -> None:
         """Rotate the candidates by a random offset, so that the `wanted` first ones are not the head of the

@@ -21,9 +21,9 @@ from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-PURGE = 20
+PURGE_BATCH_SIZE = 20
 """Jobs deleted per batch: small enough not to delay other commands."""
-REST = 2.0
+REST_RATIO = 2.0
 """After each batch the sweep sleeps this many times as long as the batch took, to leave the database to
 others."""
 LOCK_SECONDS = 60.0
@@ -31,7 +31,7 @@ LOCK_SECONDS = 60.0
 for as long."""
 QUEUE = ("", "purge")
 """The name of that lock: no queue has it, because a namespace is never empty."""
-KEEP_TOKENS = timedelta(days=7)
+MIN_TOKEN_AGE = timedelta(days=7)
 """Minimum time for which a resume token is honoured."""
 
 
@@ -63,7 +63,7 @@ class Sweep:
         self._hot.sweep()
         await self._queue.make_room()
         purged = await self._purge()
-        dropped = await self._queue.drop_events(self._clock.now() - KEEP_TOKENS)
+        dropped = await self._queue.drop_events(self._clock.now() - MIN_TOKEN_AGE)
         if purged or dropped:
             _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
@@ -89,11 +89,11 @@ class Sweep:
     async def _purge_batch(self) -> tuple[int, bool]:
         """Delete one batch, then pause. Returns how many jobs were deleted, and whether there may be more."""
         started = monotonic()
-        ids = await self._queue.list_expired(PURGE)
+        ids = await self._queue.list_expired(PURGE_BATCH_SIZE)
         done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
-        more = len(ids) == PURGE and done > 0
+        more = len(ids) == PURGE_BATCH_SIZE and done > 0
         if more:
-            await asyncio.sleep(REST * (monotonic() - started))
+            await asyncio.sleep(REST_RATIO * (monotonic() - started))
         return done, more
 
     async def _purge_one(self, job_id: str) -> bool:

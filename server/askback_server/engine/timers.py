@@ -5,7 +5,7 @@ which the rules judge by the state of the job and which is guarded by the databa
 fires early, late, twice or at two replicas does no harm.
 
 Every replica knows every near deadline, whichever replica set it. Commits and the feed report new ones at
-once. A query every POLL seconds finds the rest: deadlines from before a restart, those that were beyond the
+once. A query every `POLL_SECONDS` finds the rest: deadlines from before a restart, those that were beyond the
 horizon, and those set by a replica that died before the feed could report them.
 """
 
@@ -27,11 +27,11 @@ from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-POLL = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two queries for deadlines."""
-AHEAD = timedelta(seconds=1.5)
+LOOKAHEAD = timedelta(seconds=1.5)
 """How far ahead a query looks: beyond the next query, so that each timer fires on time."""
-MOST = 5_000
+MAX_DEADLINES = 5_000
 """Maximum number of deadlines read per query."""
 RETRY_DELAY = timedelta(seconds=0.5)
 """Wait before retrying a deadline whose command failed, for example while the database was unavailable."""
@@ -78,11 +78,11 @@ class Timers:
         """Read the timers that are due soon by the database's clock, and adjust our estimate of that
         clock."""
         asked = self._clock.now()
-        now, found = await self._queue.list_due(AHEAD, MOST)
+        now, found = await self._queue.list_due(LOOKAHEAD, MAX_DEADLINES)
         self._clock.compare(asked, now)
         for when, kind, job_id in found:
             self._add(when, kind, job_id)
-        if len(found) == MOST:
+        if len(found) == MAX_DEADLINES:
             # There are more: read on when these have fired.
             self._add(found[-1][0], "load", "")
 
@@ -132,7 +132,7 @@ class Timers:
                 pass  # the feed logs it
             except Exception:
                 _log.exception("reading deadlines failed")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _fire_due(self) -> None:
         now = self._clock.now()

@@ -8,7 +8,7 @@ Changes arrive in three ways:
 - The event log is polled, in an order in which nothing can appear later before a position that was read. It
   contains every commit, hinted or not, and it alone advances the position in resume tokens.
 
-Hints only make delivery faster. If one is lost, the next poll brings the change at most POLL seconds later.
+Hints only make delivery faster. If one is lost, the next poll brings the change at most `POLL_SECONDS` later.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
 _log = logging.getLogger("askback.server.feed")
 
-POLL = 0.5
+POLL_SECONDS = 0.5
 """Seconds between two polls of the log."""
-READ = 5_000
+MAX_EVENTS_PER_READ = 5_000
 """Events read per query."""
 MAX_HINTS = 10_000
 """Maximum number of hinted jobs that wait to be read; beyond it the log is read instead."""
@@ -58,7 +58,7 @@ class Feed:
         wakeups: Wakeups | None = None,
         *,
         workers: Sized = (),
-        poll: float = POLL,
+        poll: float = POLL_SECONDS,
     ) -> None:
         """`workers` are those connected to this replica. While there are any, every hinted job is read at
         once, because one of them may be able to run it."""
@@ -91,6 +91,10 @@ class Feed:
         """Follow one job. Returns a function that stops it."""
         return self._bus.follow_job(job_id, follower)
 
+    def version_of(self, job_id: str) -> int:
+        """The last version of a job that was delivered to followers; 0 if there is none, or forgotten."""
+        return self._bus.version_of(job_id)
+
     def follow_position(self, advanced: Callable[[Position], None]) -> Callable[[], None]:
         """Follow the position. Returns a function that stops it."""
         self._positions.add(advanced)
@@ -121,8 +125,7 @@ class Feed:
             before = self._hints.get(job_id, (hint.after, 0))
             self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
             return
-        # No one here follows the job: the log is soon enough, and reads more at once. Drop a stale cache
-        # entry.
+        # No session here follows the job: the next poll of the log is soon enough. Drop a stale cache entry.
         known = self._hot.peek(job_id)
         if known is not None and known.job is not None and known.job.version < hint.seq:
             self._hot.drop(job_id)
@@ -212,7 +215,7 @@ class Feed:
 
     async def read(self) -> bool:
         """Deliver the changes after the position. Returns whether there may be more."""
-        changed, position = await self._log.after(self.position, READ)
+        changed, position = await self._log.after(self.position, MAX_EVENTS_PER_READ)
         unseen = [c for c in changed if self._bus.version_of(c.job_id) < c.seq or c.job_id in self._gaps]
         if unseen:
             await self._deliver(unseen, await self._jobs_of(unseen))
@@ -224,7 +227,7 @@ class Feed:
             self.position = position
             for follower in tuple(self._positions):
                 follower(position)
-        return advanced and len(changed) > READ // 10
+        return advanced and len(changed) > MAX_EVENTS_PER_READ // 10
 
     async def _jobs_of(self, unseen: Sequence[Changed]) -> dict[str, Job]:
         return {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}

@@ -15,11 +15,11 @@ from askback_server.ports.storage import FeedStore, Holder
 
 _log = logging.getLogger("askback.server.feed")
 
-POLL = 2.0
+POLL_SECONDS = 2.0
 """Seconds between two checks."""
-ALARM = 5.0
+WARN_SECONDS = 5.0
 """Seconds of lag after which to warn."""
-REMIND = 300.0
+REPEAT_SECONDS = 300.0
 """Seconds after which to repeat the warning."""
 
 
@@ -41,13 +41,13 @@ class HorizonWatch:
                 self.lag = 0.0  # unknown; the feed logs that the database is down
             except Exception:
                 _log.exception("reading the lag of the feed failed")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def check(self) -> None:
         """Check once, and log a warning or its end. Raises StorageUnavailable."""
         self.lag = await self._store.settle_lag()
-        if self.lag > ALARM:
-            if not self._warned_at or self.lag > self._warned_at + REMIND:
+        if self.lag > WARN_SECONDS:
+            if not self._warned_at or self.lag > self._warned_at + REPEAT_SECONDS:
                 self._warned_at = self.lag
                 self._warn(await self._store.holder())
         elif self._warned_at:

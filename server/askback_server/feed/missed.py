@@ -5,9 +5,9 @@ from __future__ import annotations
 from askback_server.feed.tokens import Refusal
 from askback_server.ports.storage import Changed, FeedStore, Position
 
-PAGE = 2_000
+PAGE_SIZE = 2_000
 """Events read per query."""
-CATCH_UP = 20_000
+MAX_MISSED_EVENTS = 20_000
 """Maximum number of events read for a resume; beyond it a snapshot is cheaper."""
 TOO_MUCH = "too much changed since the resume token"
 
@@ -23,8 +23,8 @@ async def read_missed(log: FeedStore, position: Position) -> list[Changed] | Ref
     if refusal is not None:
         return refusal
     found: list[Changed] = []
-    for _ in range(CATCH_UP // PAGE):
-        changed, reached = await log.after(position, PAGE, settled=False)
+    for _ in range(MAX_MISSED_EVENTS // PAGE_SIZE):
+        changed, reached = await log.after(position, PAGE_SIZE, settled=False)
         if reached == position:
             return found
         found += changed

@@ -221,4 +221,4 @@ AGE_CLASSES = ("1m", "5m", "1h", "1d", "7d", "older")
 """Values of the label `age` of OPEN_PROMPTS; their bounds are in ports/census.py."""
 
 MOST_KINDS, MOST_TYPES = 20, 50
-"""Most prompt kinds, and most job types, with their own label value. All others share `other`."""
+"""Maximum number of prompt kinds, and of job types, with their own label value. All others share `other`."""

@@ -32,13 +32,13 @@ from askback_server.transport.server import Server
 
 _log = logging.getLogger("askback.server.metrics")
 
-FRESH = 5.0
+CACHE_SECONDS = 5.0
 """Seconds for which database counts are reused, however many scrapers there are."""
-MOST_ROWS = 100_000
-"""Most rows counted per table."""
-WITHIN = 5.0
+MAX_ROWS = 100_000
+"""Maximum number of rows counted per table."""
+COUNT_TIMEOUT = 5.0
 """Timeout of the database counts in seconds."""
-READ_WITHIN = 10.0
+COLLECT_TIMEOUT = 10.0
 """Timeout in seconds for the event loop to start and finish a collection."""
 
 
@@ -68,10 +68,10 @@ class ReplicaCollector(Collector):
         """All metric families; none if the event loop is too busy. Called from another thread."""
         reading = asyncio.run_coroutine_threadsafe(self._read(monotonic()), self._loop)
         try:
-            return reading.result(READ_WITHIN)
+            return reading.result(COLLECT_TIMEOUT)
         except TimeoutError:
             reading.cancel()
-            _log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
+            _log.warning("the event loop is too busy: metrics were not read within %g s", COLLECT_TIMEOUT)
             return ()
 
     async def _read(self, asked: float) -> list[Family]:
@@ -81,10 +81,10 @@ class ReplicaCollector(Collector):
 
     async def _read_database(self) -> DatabaseCounts:
         async with self._counting:
-            if monotonic() - self._counts.at >= FRESH:
+            if monotonic() - self._counts.at >= CACHE_SECONDS:
                 try:
-                    async with asyncio.timeout(WITHIN):
-                        census = await self._census.take(MOST_ROWS)
+                    async with asyncio.timeout(COUNT_TIMEOUT):
+                        census = await self._census.take(MAX_ROWS)
                         behind = await self._census.behind(self._replica.feed.position)
                     self._counts = DatabaseCounts(monotonic(), census, behind)
                 except (StorageUnavailable, TimeoutError) as error:

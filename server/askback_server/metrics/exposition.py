@@ -15,7 +15,7 @@ from askback_server.addresses import address
 from askback_server.listening import cannot_listen
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-PAUSE = 1.0
+PAUSE_SECONDS = 1.0
 """Pause in seconds before accepting connections again after descriptors or memory ran out."""
 
 
@@ -27,7 +27,7 @@ def _pausing(accept: Callable[[], Any]) -> Callable[[], Any]:
             return accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                time.sleep(PAUSE)
+                time.sleep(PAUSE_SECONDS)
             raise
 
     return get_request

@@ -47,14 +47,14 @@ class Names:
     So callers cannot create an unbounded number of time series.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._known: set[str] = set()
 
     def label(self, name: str) -> str:
         """The label value of a name: itself, or `other`."""
         if name not in self._known:
-            if len(self._known) >= self._most:
+            if len(self._known) >= self._maximum:
                 return OTHER
             self._known.add(name)
         return name

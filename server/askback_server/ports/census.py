@@ -51,8 +51,8 @@ class Census:
 class CensusStore(Protocol):
     """Counts the contents of a database, for metrics."""
 
-    async def take(self, most: int) -> Census:
-        """Count, at most `most` rows per table. Raises StorageUnavailable."""
+    async def take(self, maximum: int) -> Census:
+        """Count up to `maximum` rows per table. Raises StorageUnavailable."""
 
     async def behind(self, position: Position) -> float:
         """The age in seconds of the first event after a feed position; 0 if there is none."""

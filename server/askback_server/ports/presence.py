@@ -15,7 +15,7 @@ class PresenceStore(Protocol):
         """Store the replica's views for `ttl` seconds, and delete expired rows."""
 
     async def extend(self, replica_id: str, ttl: float) -> bool:
-        """Extend the replica's row. False if it does not exist any more: publish the views again."""
+        """Extend the replica's row. False if it no longer exists: publish the views again."""
 
     async def versions(self) -> Mapping[str, int]:
         """The version of each replica's views; expired rows are left out."""

@@ -3,7 +3,7 @@
 The protocol. Only the replica that holds the lock of a queue (a namespace and a job type) leases its jobs.
 With the lock it gets the number of running jobs; it leases no more than the limit leaves, and releases the
 lock. Every such lease is guarded by the end of the lock, so a write that arrives late changes nothing. A lock
-that was not released can be acquired again SETTLES seconds after its end.
+that was not released can be acquired again `SETTLE_SECONDS` after its end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-SETTLES = 25.0
+SETTLE_SECONDS = 25.0
 """Seconds between the end of a lock that was not released and the next one. By then a write that passed its
 guard just before the end has been committed, or given up by the database."""
 
@@ -30,9 +30,9 @@ class QueueLock:
 class QueueLocks(Protocol):
     """One lock at a time per queue, over all replicas."""
 
-    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
+    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> QueueLock | None:
         """Acquire the lock for `lasts` seconds; None while another replica holds it. Running jobs are counted
-        up to `most`."""
+        up to `maximum`."""
 
     async def release(self, lock: QueueLock) -> None:
         """Release the lock. Every lease tried under it must have been decided."""

@@ -110,7 +110,7 @@ class JobStore(Protocol):
         """
 
     async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
-        """As `first_jobs`, for prompts."""
+        """Like `first_jobs`, but for prompts."""
 
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """Find a prompt by id, or by job and key."""
@@ -167,13 +167,13 @@ class WorkQueue(Protocol):
         """
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
-        """(job id, session id) of jobs whose session row does not exist any more."""
+        """(job id, session id) of jobs whose session row no longer exists."""
 
     async def list_expired(self, limit: int) -> list[str]:
         """Ids of ended jobs whose retention is over."""
 
     async def drop_events(self, keep: datetime) -> int:
-        """Drop whole days of events that are not needed any more.
+        """Drop whole days of events that are no longer needed.
 
         An event is needed by a stored job, and by resume tokens issued after `keep`. Returns how many days
         (SQLite: rows) were dropped.

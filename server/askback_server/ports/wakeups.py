@@ -40,7 +40,7 @@ class Wakeups(Protocol):
         """Send hints soon, batched. Never blocks and never fails."""
 
     async def run(self, receive: HintReceiver) -> None:
-        """Send and receive until cancelled; reconnects by itself."""
+        """Send and receive until cancelled. Reconnects automatically."""
 
 
 class NoWakeups:

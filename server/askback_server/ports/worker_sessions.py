@@ -65,7 +65,9 @@ class SessionStore(Protocol):
         """Expired sessions that have doubts. `reap` leaves them until `settle` is called."""
 
     async def settle(self, session_id: str) -> None:
-        """Clear the doubts of an expired session: its unreceived leases have been returned."""
+        """Clear the doubts of an expired session, so that `reap` may delete it.
+
+        Call it after its unreceived leases have been returned."""
 
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
         """The epochs of live sessions."""

@@ -1,7 +1,7 @@
 """Limits concurrent work for streams, so that a rush of connections does not delay everything else.
 
 Workers come before views: their leases expire, while a console only waits longer for its list. Within each
-limit principals take turns, so that a crowd of one principal delays only itself.
+limit principals take turns, so that many streams of one principal delay only each other.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from contextlib import asynccontextmanager
 
 from askback_server.sessions.fair_semaphore import FairSemaphore
 
-PATIENCE = 2.0
+MAX_LOAD_WAIT = 2.0
 """Maximum seconds that loading a view waits for workers."""
-READS = 4
+MAX_READS = 4
 """Concurrent reads for streams. They share one core, and unary calls must run in between."""
-OPENINGS = 8
+MAX_OPENINGS = 8
 """Worker sessions opened concurrently. Each is a write, and other writes must run in between."""
-MESSAGES = 8
+MAX_MESSAGES = 8
 """Messages of console streams, and as many of worker streams, started per iteration of the event loop."""
 
 
-LARGE_MESSAGES = 2
+MAX_LARGE_MESSAGES = 2
 """Large messages serialised per iteration of the event loop. Each takes milliseconds and blocks all other
 calls."""
 
@@ -32,15 +32,15 @@ class Admission:
 
     def __init__(self, views: int) -> None:
         self._views = FairSemaphore(views)
-        self._openings = FairSemaphore(OPENINGS)
+        self._openings = FairSemaphore(MAX_OPENINGS)
         self._workers = 0
         self._no_worker = asyncio.Event()
         self._no_worker.set()
-        self.reads = FairSemaphore(READS)
+        self.reads = FairSemaphore(MAX_READS)
         """Limits reads for calls on streams."""
-        self.console_messages = FairSemaphore(MESSAGES)
-        self.worker_messages = FairSemaphore(MESSAGES)
-        self.large_messages = FairSemaphore(LARGE_MESSAGES)
+        self.console_messages = FairSemaphore(MAX_MESSAGES)
+        self.worker_messages = FairSemaphore(MAX_MESSAGES)
+        self.large_messages = FairSemaphore(MAX_LARGE_MESSAGES)
         self.reading = 0
         """Views being loaded."""
 
@@ -63,7 +63,7 @@ class Admission:
         async with self._views.slot(subject):
             if self._workers:
                 try:
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(MAX_LOAD_WAIT):
                         await self._no_worker.wait()
                 except TimeoutError:
                     pass

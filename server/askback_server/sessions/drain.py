@@ -9,12 +9,12 @@ from collections.abc import Collection
 from typing import Protocol
 
 REASON = "this replica is shutting down"
-PACE = 50
+STREAMS_PER_SECOND = 50
 """Streams that may reconnect per second without being spread further."""
-MOVE = 2.0
+MOVE_SECONDS = 2.0
 """Seconds for a client to open its next stream before its idle one is ended. Without another replica it could
-not open one, and would never leave by itself."""
-POLL = 0.02
+not open one, and would never leave on its own."""
+POLL_SECONDS = 0.02
 """Seconds between two checks of the remaining streams."""
 
 
@@ -29,7 +29,7 @@ class OpenStream(Protocol):
         """Ask its client to reconnect within `after` seconds."""
 
     def dismiss(self) -> None:
-        """End it in order; its client continues elsewhere."""
+        """End it gracefully; its client continues elsewhere."""
 
 
 async def drain_streams(streams: Collection[OpenStream], spread: float, grace: float) -> None:
@@ -40,9 +40,9 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
     clock = asyncio.get_running_loop().time
     waiting = list(streams)
     random.shuffle(waiting)
-    spread = min(spread, len(waiting) / PACE)
+    spread = min(spread, len(waiting) / STREAMS_PER_SECOND)
     started, asked = clock(), 0
-    told: dict[OpenStream, float] = {}
+    asked_at: dict[OpenStream, float] = {}
     end = started + spread + grace
     while streams and clock() < end:
         passed = clock() - started
@@ -50,11 +50,11 @@ async def drain_streams(streams: Collection[OpenStream], spread: float, grace: f
         # The last round also asks streams that were opened meanwhile.
         asking = waiting[asked:due] if due < len(waiting) else [*streams]
         for stream in asking:
-            if stream in streams and stream not in told:
+            if stream in streams and stream not in asked_at:
                 stream.go_away(REASON, max(0.0, end - clock()))
-                told[stream] = clock()
+                asked_at[stream] = clock()
         asked = due
         for stream in tuple(streams):
-            if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE, grace / 2):
+            if not stream.busy and clock() - asked_at.get(stream, clock()) >= min(MOVE_SECONDS, grace / 2):
                 stream.dismiss()
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_SECONDS)

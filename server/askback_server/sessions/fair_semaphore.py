@@ -1,4 +1,4 @@
-"""A semaphore that is fair between principals: one that wants much waits for itself."""
+"""A semaphore that is fair between principals: one with many waiters delays only its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 
 class FairSemaphore:
-    """A semaphore with `most` slots. Waiters are served by principal in turn, and in order within a
+    """A semaphore with `maximum` slots. Waiters are served by principal in turn, and in order within a
     principal."""
 
-    def __init__(self, most: int) -> None:
-        self._free = most
+    def __init__(self, maximum: int) -> None:
+        self._free = maximum
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager

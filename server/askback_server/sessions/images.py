@@ -9,12 +9,12 @@ from typing import TypeAlias
 from askback_server.domain.errors import LimitExceeded
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.sessions.memory_budget import FRAME, Account, body_size
+from askback_server.sessions.memory_budget import FRAME_BYTES, Account, body_size
 
 Image: TypeAlias = Job | Prompt
 
-VIEW_ENTRIES = 2_000
-VIEW_BYTES = 2 * 1024 * 1024
+MAX_VIEW_ENTRIES = 2_000
+MAX_VIEW_BYTES = 2 * 1024 * 1024
 """Maximum number and bytes of changes kept by one view. Beyond that it falls behind."""
 
 
@@ -26,8 +26,8 @@ class Images:
     written, streams of that principal are ended.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._views: set[ViewImages] = set()
         self._keepers: Counter[int] = Counter()
         """The number of views that keep an image, by its `id`."""
@@ -45,26 +45,26 @@ class Images:
     def add(self, image: Image, size: int) -> None:
         """Count an image kept by a view."""
         self._keepers[id(image)] += 1
-        self.total += FRAME + (size if self._keepers[id(image)] == 1 else 0)
+        self.total += FRAME_BYTES + (size if self._keepers[id(image)] == 1 else 0)
 
     def remove(self, image: Image, size: int) -> None:
         """Uncount an image that a view has released."""
         self._keepers[id(image)] -= 1
-        self.total -= FRAME
+        self.total -= FRAME_BYTES
         if not self._keepers[id(image)]:
             del self._keepers[id(image)]
             self.total -= size
 
     def shrink(self) -> None:
         """Free memory until the total is within the limit."""
-        while self.total > self._most and self._views:
+        while self.total > self._maximum and self._views:
             mine = self._of_the_largest_principal()
             for view in mine:
-                if self.total > self._most:
+                if self.total > self._maximum:
                     view.fall_behind()
             for view in mine:
-                if self.total > self._most:
-                    view.drop(self._most)
+                if self.total > self._maximum:
+                    view.drop(self._maximum)
 
     def _of_the_largest_principal(self) -> list[ViewImages]:
         views: dict[str, list[ViewImages]] = {}
@@ -108,7 +108,7 @@ class ViewImages:
         self.images[id(image)] = image, size
         self.size += size
         self._all.add(image, size)
-        if self.size > VIEW_BYTES or len(self.images) > VIEW_ENTRIES:
+        if self.size > MAX_VIEW_BYTES or len(self.images) > MAX_VIEW_ENTRIES:
             self.fall_behind()
         self._all.shrink()
 
@@ -128,11 +128,11 @@ class ViewImages:
         """Make the view discard the images that are not being written."""
         self._fall_behind()
 
-    def drop(self, most: int) -> None:
+    def drop(self, maximum: int) -> None:
         """End the stream of the view."""
         self.close()
         text = "too many changes wait for clients that do not read, and you have the most; read them faster"
-        self._account.drop(LimitExceeded(text, limit="view_bytes_in_all", value=most, retry_after=1.0))
+        self._account.drop(LimitExceeded(text, limit="view_bytes_in_all", value=maximum, retry_after=1.0))
 
     def close(self) -> None:
         """Release everything; the view has ended."""

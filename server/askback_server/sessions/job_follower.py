@@ -16,12 +16,12 @@ from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.watch import Watch
 
-LIVE = 20
+MAX_LIVE_EVENTS = 20
 """Events kept in memory per call; a slower reader reads them from the database."""
-EVENTS = 100
-EVENTS_BYTES = 256 * 1024
+MAX_PAGE_EVENTS = 100
+MAX_PAGE_BYTES = 256 * 1024
 """Maximum number and approximate bytes of events per page."""
-IDLE = 15.0
+IDLE_SECONDS = 15.0
 """Seconds after which an idle stream sends a frame, because proxies cut silent streams."""
 
 _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
@@ -32,15 +32,15 @@ async def job_events(
 ) -> AsyncIterator[list[Event]]:
     """Yield batches of a job's events after a seq, in order and without a gap, until the job has ended.
 
-    An empty batch is yielded after IDLE seconds without an event. `viewer.check` runs before each batch, and
-    whenever `watch.changed` is set; its errors end the generator.
+    An empty batch is yielded after `IDLE_SECONDS` without an event. `viewer.check` runs before each batch
+    and whenever `watch.changed` is set; its errors end the generator.
     """
     changed = watch.changed
     live: list[Event] = []
 
     def on_commit(item: Committed) -> None:
         live.extend(item.events)
-        if len(live) > LIVE:
+        if len(live) > MAX_LIVE_EVENTS:
             live.clear()  # too slow: read them from the database
         changed.set()
 
@@ -52,8 +52,8 @@ async def job_events(
             batch = [e for e in live if e.seq > last]
             live.clear()
             if not batch or batch[0].seq != last + 1 or batch[-1].seq != last + len(batch):
-                page = await account.reserve(EVENTS_BYTES)
-                batch = await jobs.list_events(job.job_id, last, EVENTS)
+                page = await account.reserve(MAX_PAGE_BYTES)
+                batch = await jobs.list_events(job.job_id, last, MAX_PAGE_EVENTS)
             else:
                 page = None
             await viewer.check(batch)
@@ -72,7 +72,7 @@ async def job_events(
                 return
             watch.check()
             try:
-                async with asyncio.timeout(IDLE):
+                async with asyncio.timeout(IDLE_SECONDS):
                     await changed.wait()
             except TimeoutError:
                 yield []

@@ -12,19 +12,19 @@ from askback_server.domain.events import EventType
 from askback_server.domain.jobs import TERMINAL, Job, JobState
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.missed import CATCH_UP, TOO_MUCH, refusal_of
+from askback_server.feed.missed import MAX_MISSED_EVENTS, TOO_MUCH, refusal_of
 from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions import job_follower
 from askback_server.sessions.admission import Admission
-from askback_server.sessions.images import VIEW_ENTRIES, Images
+from askback_server.sessions.images import MAX_VIEW_ENTRIES, Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.watch import Watch
 
-PAGE = 500
+PAGE_SIZE = 500
 PAGE_BYTES = 512 * 1024
-ENDED = 4_096
+MAX_ENDED_VERSIONS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class JobsFollower:
         self._behind, self._is_current = True, False
         for job in self._pending.values():
             self._images.release(job)
-            # the same version will be news again, older ones never
+            # the same version may be offered again, an older one never
             self._versions[job.job_id] = job.version - 1
         self._pending.clear()
         self._removed.clear()
@@ -150,7 +150,7 @@ class JobsFollower:
     def _remove(self, job_id: str) -> None:
         self._removed[job_id] = None
         self._changed.set()
-        if len(self._removed) > VIEW_ENTRIES:
+        if len(self._removed) > MAX_VIEW_ENTRIES:
             self._fall_behind()
 
     def _advance(self, position: Position) -> None:
@@ -201,7 +201,7 @@ class JobsFollower:
                 self._is_current = True
                 if clock() >= due:
                     yield JobsUpdate(caught_up=not due, token=self._token)
-                    due = clock() + job_follower.IDLE
+                    due = clock() + job_follower.IDLE_SECONDS
                     continue
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
@@ -222,17 +222,17 @@ class JobsFollower:
             refusal = await refusal_of(self._log, self._resume_position)
             if refusal is not None:
                 return refusal
-            unread = replace(unread, log=self._resume_position, ids=(), events=CATCH_UP)
+            unread = replace(unread, log=self._resume_position, ids=(), events=MAX_MISSED_EVENTS)
         if unread.ids:
             return replace(unread, ids=unread.ids[await self._read_jobs(unread.ids) :])
         if unread.log is not None:
             if unread.events <= 0:
                 return Refusal(TOO_MUCH)
-            changed, reached = await self._log.after(unread.log, PAGE, settled=False)
+            changed, reached = await self._log.after(unread.log, PAGE_SIZE, settled=False)
             if reached == unread.log:
                 return replace(unread, log=None)
             ids = {c.job_id for c in changed if c.namespace == self._filter.namespace}
-            return replace(unread, log=reached, ids=tuple(sorted(ids)), events=unread.events - PAGE)
+            return replace(unread, log=reached, ids=tuple(sorted(ids)), events=unread.events - PAGE_SIZE)
         after = await self._read_page(unread.after)
         return replace(unread, snapshot=after is not None, after=after)
 
@@ -267,7 +267,7 @@ class JobsFollower:
             return None
         jobs: list[Job] = []
         size = 0
-        while self._pending and len(jobs) < PAGE and size < PAGE_BYTES:
+        while self._pending and len(jobs) < PAGE_SIZE and size < PAGE_BYTES:
             job = self._pending.pop(next(iter(self._pending)))
             size += len(job.input_json) + len(job.result_json)
             jobs.append(job)
@@ -276,7 +276,7 @@ class JobsFollower:
             if job.is_terminal:
                 self._versions.pop(job.job_id, None)
                 self._ended[job.job_id] = job.version
-                if len(self._ended) > ENDED:
+                if len(self._ended) > MAX_ENDED_VERSIONS:
                     self._ended.popitem(last=False)
         removed = tuple(self._removed)
         self._removed.clear()
@@ -286,7 +286,9 @@ class JobsFollower:
         """Read and offer a page of the snapshot. Returns the id to continue after, None at the end."""
         states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
         async with self._admission.view(self._account.subject):
-            page = await self._jobs.list_jobs(replace(self._filter, states=states), PAGE, after, PAGE_BYTES)
+            page = await self._jobs.list_jobs(
+                replace(self._filter, states=states), PAGE_SIZE, after, PAGE_BYTES
+            )
         for job in page.jobs:
             self._offer(job, counted=False)
         return page.next

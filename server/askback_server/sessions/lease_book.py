@@ -37,14 +37,14 @@ def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     return LeaseDigest(len(leases), digest)
 
 
-TEXTS = 1024
+MAX_TEXT_BYTES = 1024
 """Maximum size of input and result kept with a held job."""
 
 
 def lease_of(job: Job) -> Job:
     """A held job without a large input or result: a worker may have 1,000 jobs, and was sent what it
     needs."""
-    if len(job.input_json) + len(job.result_json) <= TEXTS:
+    if len(job.input_json) + len(job.result_json) <= MAX_TEXT_BYTES:
         return job
     return replace(job, input_json="", result_json="")
 

@@ -23,7 +23,7 @@ from askback_server.ports.clock import is_id
 from askback_server.ports.storage import JobStore
 from askback_server.ports.worker_sessions import SessionStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.lease_data import read_lease_data
 from askback_server.sessions.unary_consumer import UnaryConsumer
 from askback_server.sessions.unary_leases import Lease, UnaryLeases
 from askback_server.sessions.work_frames import JobLeased, LeaseDigest
@@ -105,14 +105,14 @@ async def lease_jobs(
     every = deps.keeper.ttl / 3
     jobs = await consumer.collect(deps.dispatcher, deps.engine, request.wait, extend, every)
     try:
-        parcels = [await lease_parcel(deps.jobs, job, deps.limits) for job in jobs]
+        leased = [await read_lease_data(deps.jobs, job, deps.limits) for job in jobs]
         if jobs:
             await _leases(deps, session.session_id).note_sent(jobs)
     except BaseException:
         # The caller went away, or the database did: the jobs will not reach a worker.
         consumer.give_back(deps.engine)
         raise
-    return session, parcels
+    return session, leased
 
 
 async def extend_lease(

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.prompts import Prompt
 
-FRAME = 200
+FRAME_BYTES = 200
 """Bytes counted for any frame in addition to its content."""
-SMALL = 16 * 1024
+SMALL_BYTES = 16 * 1024
 """Sizes up to this never wait for room: heartbeats, verdicts, most prompts."""
 
 
@@ -20,7 +20,7 @@ def body_size(body: object) -> int:
     """The approximate size of a frame's body."""
     size = getattr(body, "ByteSize", None)
     if size is not None:
-        return FRAME + int(size())
+        return FRAME_BYTES + int(size())
     for name in ("response", "prompt", "job"):
         inner = getattr(body, name, None)
         if inner is not None and not isinstance(inner, str):
@@ -31,8 +31,8 @@ def body_size(body: object) -> int:
     if isinstance(body, Prompt):
         resolution = body.resolution
         answer = getattr(resolution, "answer", None)
-        return FRAME + body.content.size + (len(answer.values_json) if answer is not None else 0)
-    return FRAME + len(getattr(body, "input_json", "")) + len(getattr(body, "result_json", ""))
+        return FRAME_BYTES + body.content.size + (len(answer.values_json) if answer is not None else 0)
+    return FRAME_BYTES + len(getattr(body, "input_json", "")) + len(getattr(body, "result_json", ""))
 
 
 Drop = Callable[[AskbackError], None]
@@ -50,8 +50,8 @@ class MemoryBudget:
     together use too much, the one with the most loses its largest stream.
     """
 
-    def __init__(self, most: int, share: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int, share: int) -> None:
+        self._maximum = maximum
         self._share = share
         self._used: Counter[str] = Counter()
         self._holding: dict[str, set[Account]] = {}
@@ -80,7 +80,7 @@ class MemoryBudget:
                 self._holding.pop(subject, None)
                 del self._used[subject]
         if change > 0:
-            while self.total > self._most:
+            while self.total > self._maximum:
                 self._drop_largest()
         else:
             self._wake_waiters(subject)
@@ -89,12 +89,12 @@ class MemoryBudget:
         subject = max(self._holding, key=self._used.__getitem__)
         worst = max(self._holding[subject], key=lambda a: a.used)
         text = "too much waits for clients that do not read, and this stream has the most; read it faster"
-        worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._most, retry_after=1.0))
+        worst.drop(LimitExceeded(text, limit="unsent_bytes_in_all", value=self._maximum, retry_after=1.0))
 
     async def wait(self, account: Account, size: int) -> None:
         """Add to the use of an account, as soon as there is room."""
         subject = account.subject
-        if size <= SMALL or (subject not in self._waiting and self.fits(subject, size)):
+        if size <= SMALL_BYTES or (subject not in self._waiting and self.fits(subject, size)):
             account.add(size)
             return
         room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -151,7 +151,7 @@ class Account:
     @property
     def is_over(self) -> bool:
         """Whether the principal exceeds its share, and this stream contributes to it."""
-        return self.used > SMALL and not self._of.fits(self.subject, 0)
+        return self.used > SMALL_BYTES and not self._of.fits(self.subject, 0)
 
     async def reserve(self, size: int) -> Callable[[], None]:
         """Reserve bytes, waiting for room. Returns a function that releases them; it may be called more than

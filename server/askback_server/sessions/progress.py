@@ -12,7 +12,7 @@ from askback_server.domain.errors import AskbackError
 from askback_server.domain.replies import JobVersion
 from askback_server.engine.engine import Engine
 
-INTERVAL = 0.2
+INTERVAL_SECONDS = 0.2
 """Minimum seconds between two writes for one job."""
 
 _Key = tuple[str, int]
@@ -36,7 +36,9 @@ class ProgressWriter:
     reports.
     """
 
-    def __init__(self, engine: Engine, monotonic: Callable[[], float], interval: float = INTERVAL) -> None:
+    def __init__(
+        self, engine: Engine, monotonic: Callable[[], float], interval: float = INTERVAL_SECONDS
+    ) -> None:
         self._engine = engine
         self._monotonic = monotonic
         self._interval = interval

@@ -22,7 +22,7 @@ from askback_server.sessions.images import Images
 from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_view import PromptView
 
-PAGE = 500
+PAGE_SIZE = 500
 PAGE_BYTES = 512 * 1024
 
 
@@ -113,7 +113,7 @@ class PromptFollower:
 
     def _has_room(self) -> bool:
         prompts, size = self._view.waiting
-        return prompts < PAGE and size < PAGE_BYTES // 4
+        return prompts < PAGE_SIZE and size < PAGE_BYTES // 4
 
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter, because the console's access has changed."""
@@ -177,7 +177,7 @@ class PromptFollower:
         ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
         at = 0
         while at < len(ids):
-            prompts, count = await self._jobs.first_prompts(ids[at : at + PAGE], PAGE_BYTES)
+            prompts, count = await self._jobs.first_prompts(ids[at : at + PAGE_SIZE], PAGE_BYTES)
             if len(prompts) < count:
                 return Refusal(
                     "jobs were deleted since the resume token, with prompts that it may have shown"
@@ -205,7 +205,7 @@ class PromptFollower:
         at = 0
         while at < len(known or ()) and not self._reload.is_set():
             async with self._page():
-                at += await self._recheck_page((known or [])[at : at + PAGE])
+                at += await self._recheck_page((known or [])[at : at + PAGE_SIZE])
             self._changed.set()
         after: PromptPosition | None = None
         more = True
@@ -244,7 +244,7 @@ class PromptFollower:
         This and `_recheck_page` are functions so that no local variable keeps a page while the next one waits
         for room.
         """
-        page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
+        page = await self._jobs.list_prompts(self._view.filter, PAGE_SIZE, after, PAGE_BYTES)
         for prompt in page.prompts:
             self._view.offer(prompt, counted=False)
         return page.next

@@ -15,10 +15,10 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
 from askback_server.sessions.images import ViewImages
 
-TOMBSTONES = 4_096
+MAX_TOMBSTONES = 4_096
 """Maximum number of tombstones: versions of closed or hidden prompts, so that an older image that arrives
 late does not show them again."""
-TAKE_BYTES = 512 * 1024
+MAX_TAKE_BYTES = 512 * 1024
 """Maximum bytes of prompts per `take`, unless a single prompt is larger."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -157,12 +157,12 @@ class PromptView:
     def fall_behind(self) -> None:
         """Discard all pending events.
 
-        Then the follower must `recheck` each of `sent_ids`, `remove` those that do not exist any more,
+        Then the follower must `recheck` each of `sent_ids`, `remove` those that no longer exist,
         `offer` what matches, and call `finish_load`.
         """
         self._loaded = self.caught_up = False
         for prompt_id in self._removals.keys() & self._tombstones.keys():
-            self._tombstones[prompt_id] -= 1  # the same version will be news again, older ones never
+            self._tombstones[prompt_id] -= 1  # the same version may be offered again, an older one never
         for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
 
@@ -192,7 +192,7 @@ class PromptView:
         self._tombstones[prompt_id] = version
         self._tombstones.move_to_end(prompt_id)
         (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
-        if len(self._tombstones) > TOMBSTONES:
+        if len(self._tombstones) > MAX_TOMBSTONES:
             oldest, _ = self._tombstones.popitem(last=False)
             self._hidden.discard(oldest)
 
@@ -243,10 +243,10 @@ class PromptView:
         known = (self._sent.keys() - self._removals.keys()) | self._pending.keys()
         self._known_before = max(0, open_prompts - len(known))
 
-    def give_credit(self, prompts: int, most: int) -> None:
-        """Add credit, up to `most`."""
+    def give_credit(self, prompts: int, maximum: int) -> None:
+        """Add credit, up to `maximum`."""
         if self.credit is not None:
-            self.credit = min(self.credit + prompts, most)
+            self.credit = min(self.credit + prompts, maximum)
 
     def take(self, limit: int, token: str) -> list[PromptEvent]:
         """Take the next events. `token` names the position up to which the view is complete."""
@@ -258,7 +258,7 @@ class PromptView:
             events.append(self._reset)
             self._reset = None
         size = 0
-        while self._removals and len(events) < limit and size < TAKE_BYTES:
+        while self._removals and len(events) < limit and size < MAX_TAKE_BYTES:
             prompt_id, event = self._removals.popitem(last=False)
             del self._sent[prompt_id]
             events.append(event)
@@ -270,7 +270,7 @@ class PromptView:
             room = min(room, self.credit)
         if room > 0 and self._pending:
             for prompt in heapq.nsmallest(room, self._pending.values(), key=urgency):
-                if size >= TAKE_BYTES:
+                if size >= MAX_TAKE_BYTES:
                     break
                 del self._pending[prompt.prompt_id]
                 self._writing.append(prompt)

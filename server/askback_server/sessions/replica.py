@@ -70,9 +70,9 @@ class Replica:
     """The open streams and watching calls, for the drain."""
 
     def __post_init__(self) -> None:
-        most, share = self.limits.unsent_bytes_in_all, self.limits.unsent_bytes_per_principal
-        self.unsent = MemoryBudget(most, share)
-        self.writing = MemoryBudget(most, share)
+        maximum, share = self.limits.unsent_bytes_in_all, self.limits.unsent_bytes_per_principal
+        self.unsent = MemoryBudget(maximum, share)
+        self.writing = MemoryBudget(maximum, share)
         self.received = MemoryBudget(self.limits.received_bytes_in_all, share)
         self.images = Images(self.limits.view_bytes_in_all)
         self.admission = Admission(self.limits.view_loads)

@@ -27,7 +27,7 @@ from askback_server.sessions.work_frames import WorkHello
 
 Hello: TypeAlias = ConverseHello | WorkHello
 
-WRITE_BYTES = 512 * 1024
+MAX_WRITE_BYTES = 512 * 1024
 """Maximum bytes handed to the transport at once, unless a single frame is larger."""
 
 
@@ -128,7 +128,7 @@ class StreamCore:
         """Take the next replies and control frames. The previous ones must have been written."""
         self.note_written()
         taken: list[ServerFrame] = []
-        while self._out and len(taken) < limit and self._taken_bytes < WRITE_BYTES:
+        while self._out and len(taken) < limit and self._taken_bytes < MAX_WRITE_BYTES:
             frame, size = self._out.popleft()
             taken.append(frame)
             self._out_bytes -= size

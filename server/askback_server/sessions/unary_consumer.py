@@ -14,11 +14,11 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 
 READ_TIMEOUT = 5.0
-"""Maximum seconds for reading the queues. A call with a shorter wait still gets the jobs that are there."""
+"""Maximum seconds for reading the queues. A call with a shorter wait still gets the ready jobs."""
 
 
 class UnaryConsumer:
-    """Collects up to `most` jobs for one call."""
+    """Collects up to `maximum` jobs for one call."""
 
     def __init__(
         self,
@@ -27,25 +27,25 @@ class UnaryConsumer:
         worker_id: str,
         namespace: str,
         job_types: frozenset[str],
-        most: int,
+        maximum: int,
     ) -> None:
         self.principal = principal
         self.session = session
         self.worker_id = worker_id
         self.namespace = namespace
         self.job_types = job_types
-        self._most = most
+        self._maximum = maximum
         self._reserved = 0
         self.jobs: list[Job] = []
         self._unread = set(job_types)
         """Job types whose queues have not been read for it yet."""
         self._changed = asyncio.Event()
         self._give_back: Callable[[Job], None] | None = None
-        """Set when the caller is gone: leases that are still committed for it are released at once."""
+        """Set when the call has ended: leases that are committed for it later are released at once."""
 
     def room(self) -> int:
         """The number of further jobs that it can take now."""
-        return self._most - len(self.jobs) - self._reserved
+        return self._maximum - len(self.jobs) - self._reserved
 
     def reserve(self, change: int) -> None:
         """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""

@@ -7,7 +7,7 @@ from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 
-PAGE = 500
+PAGE_SIZE = 500
 PAGE_BYTES = 8 * 1024 * 1024
 _CLOSED = tuple(state for state in PromptState if state is not PromptState.PENDING)
 
@@ -18,7 +18,7 @@ async def list_unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
     found: list[Prompt] = []
     after = None
     while True:
-        page = await jobs.list_prompts(view, PAGE, after, PAGE_BYTES)
+        page = await jobs.list_prompts(view, PAGE_SIZE, after, PAGE_BYTES)
         found += (p for p in page.prompts if p.consumed_at is None)
         after = page.next
         if after is None:

@@ -24,9 +24,9 @@ from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.job_follower import IDLE
+from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.lease_data import read_lease_data
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
@@ -54,7 +54,7 @@ class WorkSession(StreamSession):
     ) -> None:
         self._deps = deps
         # A long lease needs few heartbeats, but proxies cut silent streams.
-        self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE))
+        self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE_SECONDS))
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         self.principal = access.principal
         access.follow(self._change_access, self.principal)
@@ -76,7 +76,7 @@ class WorkSession(StreamSession):
         self.job_types: frozenset[str] = frozenset()
 
     def _change_access(self, principal: Principal) -> None:
-        """Apply a changed access. Raises PermissionDenied if the worker may not work here any more."""
+        """Apply a changed access. Raises PermissionDenied if the worker has lost its permission."""
         principal.require(Role.WORKER)
         if self.namespace:
             principal.namespace(self.namespace)
@@ -125,8 +125,8 @@ class WorkSession(StreamSession):
 
     async def _push(self, job: Job) -> None:
         with self._account.charge(len(job.input_json)):  # until it is counted as a frame of the stream
-            parcel = await lease_parcel(self._deps.jobs, job, self._deps.limits)
-        self._core.hand_over(parcel, self._deps.clock.monotonic())
+            data = await read_lease_data(self._deps.jobs, job, self._deps.limits)
+        self._core.hand_over(data, self._deps.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
@@ -227,15 +227,16 @@ class WorkSession(StreamSession):
         return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
-        """Hold the first of these jobs that still belong to the session. Returns how many ids that covers.
-
-        A job is followed before its prompts are read, so no resolution in between is missed.
-        """
+        """Hold and follow the first jobs that are still the session's. Returns how many ids that covers."""
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
                 self._follow(job.job_id)
+        # A commit may have been delivered between the read and the follow.
+        overtaken = [j.job_id for j in found if self._deps.feed.version_of(j.job_id) > j.version]
+        for job in await self._deps.jobs.get_jobs(overtaken):
+            self._on_commit(Committed(job))
         return count
 
     def _perform(self, ref: int, call: Call) -> None:
@@ -255,8 +256,7 @@ class WorkSession(StreamSession):
             self._deps.dispatcher.wake()
 
     def _on_session_moved(self) -> None:
-        """End this stream: another one, here or at another replica, has resumed the session. Nothing is lost,
-        and running calls are still replied to."""
+        """End this stream: another one has resumed the session. Running calls still get their replies."""
         self._core.detach()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)

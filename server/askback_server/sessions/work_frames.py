@@ -71,7 +71,7 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLostFrame:
-    """The worker does not hold the job any more."""
+    """The worker no longer holds the job."""
 
     job_id: str
     token: int

@@ -15,7 +15,7 @@ from askback_server.storage.carried_rows import to_carried
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import carried_answers, checkpoints, prompts
 
-_PAGE = 200
+_PAGE_SIZE = 200
 """Rows per read: answers may be large, and each is dropped as soon as it is checked."""
 
 
@@ -49,12 +49,12 @@ class Carrying(Reader):
 
     async def _by_key(self, statement: sa.Select[Any], key: sa.Column[str]) -> AsyncIterator[Any]:
         """All rows in key order, read page by page."""
-        page, after = statement.order_by(key).limit(_PAGE), None
+        page, after = statement.order_by(key).limit(_PAGE_SIZE), None
         while True:
             found = await self._all(page if after is None else page.where(key > after))
             for row in found:
                 yield row
-            if len(found) < _PAGE:
+            if len(found) < _PAGE_SIZE:
                 return
             after = found[-1]["key"]
 

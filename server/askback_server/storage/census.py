@@ -18,12 +18,12 @@ from askback_server.storage.tables import events, jobs, prompts, sessions
 class Counts(Reader):
     """The CensusStore port."""
 
-    async def take(self, most: int) -> Census:
-        """Count at most `most` rows per table. Raises StorageUnavailable."""
+    async def take(self, maximum: int) -> Census:
+        """Count up to `maximum` rows per table. Raises StorageUnavailable."""
         now = await self.now()
-        asked = await self._all(_open_prompts(now, most))
-        waiting = await self._all(_runnable(now, most))
-        held = await self._all(_held_jobs(most))
+        asked = await self._all(_open_prompts(now, maximum))
+        waiting = await self._all(_runnable(now, maximum))
+        held = await self._all(_held_jobs(maximum))
         living = sa.select(sa.func.count().label("n")).where(sessions.c.expires_at > now)
         counts = [sum(row["n"] for row in rows) for rows in (asked, waiting, held)]
         return Census(
@@ -31,7 +31,7 @@ class Counts(Reader):
             tuple(Runnable(row["name"], row["n"], _age(row["first"], now)) for row in waiting),
             {row["name"]: row["n"] for row in held},
             (await self._all(living))[0]["n"],
-            max(counts) >= most,
+            max(counts) >= maximum,
         )
 
     async def behind(self, position: Position) -> float:
@@ -54,11 +54,11 @@ class Counts(Reader):
         return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
 
 
-def _open_prompts(now: datetime, most: int) -> sa.Select[Any]:
+def _open_prompts(now: datetime, maximum: int) -> sa.Select[Any]:
     few = (
         sa.select(prompts.c.interaction_type.label("name"), prompts.c.created_at, prompts.c.unattended_since)
         .where(prompts.c.responded_at.is_(None))
-        .limit(most)
+        .limit(maximum)
         .subquery()
     )
     younger = [
@@ -70,20 +70,23 @@ def _open_prompts(now: datetime, most: int) -> sa.Select[Any]:
     return sa.select(few.c.name, sa.func.count().label("n"), missed, first, *younger).group_by(few.c.name)
 
 
-def _runnable(now: datetime, most: int) -> sa.Select[Any]:
+def _runnable(now: datetime, maximum: int) -> sa.Select[Any]:
     few = (
         sa.select(jobs.c.job_type.label("name"), jobs.c.ready_at)
         .where(jobs.c.ready_at.is_not(None), jobs.c.ready_at <= now)
-        .limit(most)
+        .limit(maximum)
         .subquery()
     )
     first = sa.func.min(few.c.ready_at, type_=few.c.ready_at.type).label("first")
     return sa.select(few.c.name, sa.func.count().label("n"), first).group_by(few.c.name)
 
 
-def _held_jobs(most: int) -> sa.Select[Any]:
+def _held_jobs(maximum: int) -> sa.Select[Any]:
     few = (
-        sa.select(jobs.c.job_type.label("name")).where(jobs.c.session_id.is_not(None)).limit(most).subquery()
+        sa.select(jobs.c.job_type.label("name"))
+        .where(jobs.c.session_id.is_not(None))
+        .limit(maximum)
+        .subquery()
     )
     return sa.select(few.c.name, sa.func.count().label("n")).group_by(few.c.name)
 

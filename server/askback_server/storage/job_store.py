@@ -17,7 +17,7 @@ from askback_server.storage.tables import events
 _log = logging.getLogger("askback.server.storage")
 
 SETTLE_ATTEMPTS = 8
-SETTLE_PAUSE = 0.25
+SETTLE_PAUSE_SECONDS = 0.25
 """Seconds between two attempts to settle an unknown outcome; doubles."""
 
 
@@ -46,7 +46,7 @@ class Jobs(JobReads):
         return Written(lost, outcome.now)
 
     async def _settle(self, batch: Batch) -> BatchOutcome:
-        pause = SETTLE_PAUSE
+        pause = SETTLE_PAUSE_SECONDS
         batch.settles = True
         for attempt in range(SETTLE_ATTEMPTS):
             await asyncio.sleep(pause)

@@ -30,11 +30,11 @@ _log = logging.getLogger("askback.server.storage")
 
 T = TypeVar("T")
 
-WAIT = 60.0
+WAIT_SECONDS = 60.0
 """Seconds that a migration waits for another one, or for a table that is in use."""
 
 
-def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> tuple[str, str]:
+def upgrade(url: str, revision: str = "head", *, wait: float = WAIT_SECONDS) -> tuple[str, str]:
     """Bring a database to a revision, and return the one before (empty: a new database) and the one after.
 
     Blocking; call it from a thread if there is a loop.
@@ -89,7 +89,7 @@ def _keep_private(path: str) -> None:
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
-    """Run a function on a connection of its own to the primary."""
+    """Run a function on a separate connection to the primary."""
     pools = Pools(url)
     await refuse_shared_connections(pools.own)
     async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:

@@ -20,7 +20,7 @@ _LOCK = 0x61736B6D
 """Key of the advisory lock. Alembic takes no lock, and replicas may start together."""
 _TABLE_LOCK = "5s"
 """Writers hold table locks for milliseconds; while a migration waits longer, all writers queue behind it."""
-_PAUSE = 0.25
+_PAUSE_SECONDS = 0.25
 """Seconds between two attempts."""
 
 _HOLDERS = """
@@ -73,7 +73,7 @@ def upgrade_under_lock(connection: sa.Connection, work: Callable[[], T], wait: f
         if not said:
             said = True
             _log.warning("waiting for %s%s", what, holder)
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _holder(connection: sa.Connection, advisory: bool) -> str:

@@ -29,8 +29,10 @@ BROKEN = (
     sa.exc.DBAPIError,
     sa.exc.TimeoutError,
 )
-"""What a driver or its pool may raise when a connection is missing, broken or in an invalid state: after a
-backend was killed between the messages of one call, asyncpg raises "cannot switch to state …"."""
+"""Errors that a driver or its pool may raise when a connection is missing, broken or in an invalid state.
+
+For example, asyncpg raises "cannot switch to state …" if a backend is killed between the messages of a call.
+"""
 
 _AWAY = (
     "08",  # connection exceptions

@@ -20,7 +20,7 @@ REFUSED = (
     "connection for each of its own: set pool_mode = session for this database there, or let --db lead to "
     "PostgreSQL itself"
 )
-ROUNDS = 3
+PROBE_ROUNDS = 3
 _WHO = "SELECT pg_backend_pid()"
 _SHARED = ("26000", "42P05")
 """SQLSTATEs: a prepared statement does not exist, or was prepared by another client."""
@@ -39,7 +39,7 @@ async def refuse_shared_connections(own: Own) -> None:
     others: set[int] = set()
     try:
         async with own("askback probe") as one, own("askback probe") as other:
-            for _ in range(ROUNDS):
+            for _ in range(PROBE_ROUNDS):
                 # Twice: a pooler that uses its connections in turn gives two of them.
                 mine.add(await one.fetchval(_WHO))
                 mine.add(await one.fetchval(_WHO))

@@ -42,7 +42,7 @@ from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 _log = logging.getLogger("askback.server.storage")
 
-PLAN_LASTS = 3600.0
+PLAN_SECONDS = 3600.0
 """Seconds after which a statement is planned again."""
 
 CALL_TIMEOUT = 30.0
@@ -201,8 +201,8 @@ class Postgres(Dialect):
         """Raise the error that a server error means for the batch."""
         state = error.sqlstate or ""
         if state == _CHECK and not error.constraint_name:
-            # Not one of our constraints: the partition of the day is missing, which is no fault of the
-            # caller.
+            # Not one of our constraints: the partition of the day is missing, which the caller
+            # cannot fix.
             raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
             raise BadData(without_content(error)) from error
@@ -221,7 +221,7 @@ class Postgres(Dialect):
         self, connection: asyncpg.Connection[asyncpg.Record], shape: tuple[str, ...]
     ) -> _Prepared:
         known = self._prepared.get(shape)
-        if known is not None and time.monotonic() - known.made < PLAN_LASTS:
+        if known is not None and time.monotonic() - known.made < PLAN_SECONDS:
             return known
         sql, parts = _compile(shape)
         call = await connection.prepare(sql)
@@ -248,7 +248,7 @@ class Postgres(Dialect):
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
     def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-        """Below the oldest running transaction: no event can appear there any more."""
+        """Below the oldest running transaction: no further event can appear there."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:

@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
 
-CONNECT = 10.0
+CONNECT_TIMEOUT = 10.0
 """Seconds for a new connection, and for waiting for one of the pool."""
-POOL = 8
+POOL_SIZE = 8
 """Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16 (measured)."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -53,11 +53,15 @@ class Pools:
         self.primary = Primary()
         self._url = url
         self.reads = self.engine(
-            "askback", pool_size=POOL, max_overflow=POOL, pool_timeout=CONNECT, isolation_level="AUTOCOMMIT"
+            "askback",
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_timeout=CONNECT_TIMEOUT,
+            isolation_level="AUTOCOMMIT",
         )
         """For reads; a read on a broken connection is retried (reader.py)."""
         self.sessions = self.engine(
-            "askback sessions", pool_size=1, max_overflow=1, pool_timeout=CONNECT, pool_pre_ping=True
+            "askback sessions", pool_size=1, max_overflow=1, pool_timeout=CONNECT_TIMEOUT, pool_pre_ping=True
         )
         """For small transactions. They are not retried, so each connection is tested before use."""
         self.writer = self.engine("askback writer", WRITER_SETTINGS, pool_size=1, max_overflow=0)
@@ -69,7 +73,7 @@ class Pools:
         return f" at {self._url.host}:{self._url.port or 5432}" if self._url.host else ""
 
     def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
-        """An engine whose connections have a name in pg_stat_activity and settings of their own."""
+        """An engine whose connections have their own name in pg_stat_activity and their own settings."""
         engine = create_async_engine(
             self._url,
             json_serializer=keep_text,
@@ -121,7 +125,7 @@ class Pools:
 
 
 def _arguments(url: sa.URL, name: str) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"server_settings": {"application_name": name}, "timeout": CONNECT}
+    arguments: dict[str, Any] = {"server_settings": {"application_name": name}, "timeout": CONNECT_TIMEOUT}
     hosts = url.query.get("host", ())
     if isinstance(hosts, tuple) and len(hosts) > 1 and "target_session_attrs" not in url.query:
         arguments["target_session_attrs"] = "read-write"

@@ -25,13 +25,13 @@ from askback_server.storage.outages import BROKEN, first_line
 _log = logging.getLogger("askback.server.storage")
 
 CHANNEL = "askback"
-PAYLOAD = 7_900
+MAX_PAYLOAD_BYTES = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
-MANY = 1_000
-"""Most jobs to announce: more do not fit into one notification anyway."""
-TEST = 5.0
+MAX_JOBS = 1_000
+"""Maximum number of jobs to announce: more do not fit into one notification anyway."""
+TEST_SECONDS = 5.0
 """Seconds between two tests of the listener."""
-ECHO = 3.0
+ECHO_SECONDS = 3.0
 """Seconds within which the listener must receive this replica's own test."""
 PAUSE, MAX_PAUSE, SILENT_PAUSE = 0.25, 2.0, 30.0
 """Seconds before a broken connection is replaced, their maximum, and the seconds after a connection that
@@ -59,7 +59,7 @@ class PostgresWakeups:
         """The last test that was sent."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
-        self._heard: HintReceiver = lambda hints: None
+        self._receive: HintReceiver = lambda hints: None
         self._warned_silent = False
         self.live = False
 
@@ -69,31 +69,33 @@ class PostgresWakeups:
         for hint in hints:
             known = pending.get(hint.job_id)
             if known is None:
-                if len(pending) < MANY:
+                if len(pending) < MAX_JOBS:
                     pending[hint.job_id] = (hint.after, hint.seq)
             else:
                 pending[hint.job_id] = (min(known[0], hint.after), max(known[1], hint.seq))
         if pending:
             self._wake.set()
 
-    async def run(self, heard: HintReceiver) -> None:
+    async def run(self, receive: HintReceiver) -> None:
         """Send and listen until cancelled."""
-        self._heard = heard
+        self._receive = receive
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again("sending wake-ups", self._send_all))
-            tasks.create_task(self._again("listening for wake-ups", self._listen))
+            tasks.create_task(self._run_with_retries("sending wake-ups", self._send_all))
+            tasks.create_task(self._run_with_retries("listening for wake-ups", self._listen))
 
-    async def _again(self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+    async def _run_with_retries(
+        self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]
+    ) -> None:
         """Run `work`, again after each error, with backoff. It calls its argument once it is connected."""
         pause = PAUSE
 
-        def works() -> None:
+        def on_connected() -> None:
             nonlocal pause
             pause = PAUSE
 
         while True:
             try:
-                await work(works)
+                await work(on_connected)
             except _ListenerSilent:
                 self._warn_silent()
                 pause = SILENT_PAUSE if pause >= MAX_PAUSE else pause
@@ -104,7 +106,7 @@ class PostgresWakeups:
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, MAX_PAUSE)
 
-    async def _send_all(self, works: Callable[[], None] = lambda: None) -> None:
+    async def _send_all(self, on_connected: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
             self._wake.set()  # for hints that are already queued
             while True:
@@ -113,22 +115,24 @@ class PostgresWakeups:
                 echo, pending, self._pending = self._echo, self._pending, {}
                 try:
                     for payload in self._payloads(echo, pending):
-                        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO)
+                        await connection.execute(
+                            "SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO_SECONDS
+                        )
                 except BaseException:
                     self.send(Hint(job_id, after, seq) for job_id, (after, seq) in pending.items())
                     raise
                 self._called = echo
-                works()
+                on_connected()
 
     def _payloads(self, echo: str, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
         if echo:
             yield f"{self._self} test {echo}"
         if pending:
-            told = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
+            listed = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
             # Too many to list: send the notification without job ids.
-            yield f"{self._self} jobs {told if len(told) < PAYLOAD - 20 else ''}"
+            yield f"{self._self} jobs {listed if len(listed) < MAX_PAYLOAD_BYTES - 20 else ''}"
 
-    async def _listen(self, works: Callable[[], None]) -> None:
+    async def _listen(self, on_connected: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
             gone = asyncio.Event()
             connection.add_termination_listener(lambda _: gone.set())
@@ -136,12 +140,12 @@ class PostgresWakeups:
             try:
                 while not gone.is_set():
                     await self._test()
-                    works()
+                    on_connected()
                     if not self.live:
                         _log.info("wake-ups of other replicas are heard")
                         self.live = True
-                        self._heard(())  # read the log for commits before the listener worked
-                    async with _at_most(TEST):
+                        self._receive(())  # read the log for commits before the listener worked
+                    async with _at_most(TEST_SECONDS):
                         await gone.wait()
                 raise StorageUnavailable("the listener's connection was closed")
             finally:
@@ -152,7 +156,7 @@ class PostgresWakeups:
         self._echo = echo = secrets.token_hex(4)
         self._echoed.clear()
         self._wake.set()
-        async with _at_most(ECHO):
+        async with _at_most(ECHO_SECONDS):
             await self._echoed.wait()
         self._echo = ""
         if not self._echoed.is_set():
@@ -174,7 +178,7 @@ class PostgresWakeups:
             if kind == "test" and rest == self._echo:
                 self._echoed.set()
         elif kind == "jobs":
-            self._heard([hint for word in rest.split() if (hint := _hint(word)) is not None])
+            self._receive([hint for word in rest.split() if (hint := _hint(word)) is not None])
 
 
 def _hint(word: str) -> Hint | None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from askback_server.domain.jobs import JobState
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queue_locks import SETTLES, QueueLock
+from askback_server.ports.queue_locks import SETTLE_SECONDS, QueueLock
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.tables import jobs, queue_locks
 
@@ -23,7 +23,7 @@ class QueueLockStore:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
+    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> QueueLock | None:
         """Acquire the lock if it is free or has expired, then count the running jobs. None if it is held."""
         lock_id = uuid7()
         row: Any = _INSERT[self._dialect.name](queue_locks).values(
@@ -32,7 +32,7 @@ class QueueLockStore:
         taken = row.on_conflict_do_update(
             index_elements=[queue_locks.c.namespace, queue_locks.c.job_type],
             set_={"lock_id": row.excluded.lock_id, "until": row.excluded.until},
-            where=queue_locks.c.until <= self._dialect.later(-SETTLES),
+            where=queue_locks.c.until <= self._dialect.later(-SETTLE_SECONDS),
         ).returning(queue_locks.c.until)
         # A second statement, once the lock is ours: leases of earlier holders are committed by now.
         few = (
@@ -43,7 +43,7 @@ class QueueLockStore:
                 jobs.c.job_type == job_type,
                 jobs.c.status == JobState.RUNNING,
             )
-            .limit(most)
+            .limit(maximum)
             .subquery()
         )
         count = sa.select(sa.func.count()).select_from(few)

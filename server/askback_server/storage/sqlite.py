@@ -39,11 +39,11 @@ PRAGMAS = (
 )
 
 
-WRITER_CACHE = 32_000
+WRITER_CACHE_KIB = 32_000
 """KiB of page cache of the connection that writes."""
-READER_CACHE = 2_000
+READER_CACHE_KIB = 2_000
 """KiB of page cache of each connection that reads. The operating system caches the file as well."""
-READERS = 16
+MAX_READERS = 16
 """Connections that read. No more are opened in a burst: opening one takes longer than most reads, and each
 fills its cache."""
 
@@ -64,11 +64,11 @@ class SQLite(Dialect):
             json_serializer=keep_text,
             json_deserializer=keep_text,
             hide_parameters=True,
-            pool_size=READERS,
+            pool_size=MAX_READERS,
             max_overflow=0,
             pool_use_lifo=True,
         )
-        sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE))
+        sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE_KIB))
         self._writer = sa.create_engine(
             url.set(drivername="sqlite"),
             json_serializer=keep_text,
@@ -77,7 +77,7 @@ class SQLite(Dialect):
             poolclass=sa.pool.StaticPool,
             connect_args={"check_same_thread": False},
         )
-        sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE))
+        sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE_KIB))
         # The driver's own BEGIN is deferred: a transaction that reads and then writes would fail as busy.
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")

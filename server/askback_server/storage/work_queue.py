@@ -12,8 +12,8 @@ from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
-TYPES = 64
-"""Most job types per statement, so that none takes long."""
+MAX_JOB_TYPES = 64
+"""Maximum number of job types per statement, so that none takes long."""
 
 
 class WorkQueueStore(Reader):
@@ -33,8 +33,8 @@ class WorkQueueStore(Reader):
                 # Rounded up to a power of two, so that few distinct statements are compiled.
                 by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(job_type)
         for limit, job_types in by_limit.items():
-            for at in range(0, len(job_types), TYPES):
-                for row in await self._all(self._first(namespace, job_types[at : at + TYPES], limit)):
+            for at in range(0, len(job_types), MAX_JOB_TYPES):
+                for row in await self._all(self._first(namespace, job_types[at : at + MAX_JOB_TYPES], limit)):
                     found.setdefault(row["job_type"], []).append(row["job_id"])
         return {job_type: ids[: limits[job_type]] for job_type, ids in found.items()}
 
@@ -63,7 +63,7 @@ class WorkQueueStore(Reader):
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
-        """The database's time, and what is due within `ahead` of it, soonest first, in one round trip."""
+        """The database's time, and all timers due within `ahead` of it, earliest first, in one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [
             self._due("due", prompts.c.timeout_at, ahead, limit, still_open),

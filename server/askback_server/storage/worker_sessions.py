@@ -163,7 +163,7 @@ class Sessions(Reader):
         return [(r["session_id"], _to_doubts(r["doubts"])) for r in await self._all(statement)]
 
     async def settle(self, session_id: str) -> None:
-        """Delete the doubts of a session, and the session."""
+        """Clear the doubts of an expired session, so that `reap` may delete it."""
         statement = sa.update(sessions).where(sessions.c.session_id == session_id).values(doubts=None)
         await self._dialect.run(lambda c: c.execute(statement).rowcount)
 

@@ -26,7 +26,7 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
 
 _HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
-FAREWELL = 5.0
+STATUS_READ_SECONDS = 5.0
 """Seconds that a client has to read the status of a failed call. Then the call is reset."""
 
 _log = logging.getLogger("askback.server.calls")
@@ -91,7 +91,7 @@ async def end_call(
         note_call(level, arrival, code, request_id, call, request, shown.reason)
     try:
         # A client that does not read would not read its status either, and its messages would stay in memory.
-        async with asyncio.timeout(0.0 if urgent else FAREWELL):
+        async with asyncio.timeout(0.0 if urgent else STATUS_READ_SECONDS):
             await abort(context, shown, (REQUEST_ID, request_id))
     except TimeoutError:
         RESET.get(_cannot_reset)()

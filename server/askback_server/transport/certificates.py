@@ -17,7 +17,7 @@ from askback_server.transport.call_context import Context
 CertificateNames = Callable[[], Sequence[str]]
 """Returns the names in the caller's verified certificate, none without one. Called only if needed."""
 
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 _SUBJECT_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
 _log = logging.getLogger("askback.server.tls")
@@ -93,7 +93,7 @@ class Certificates:
         return tuple(_stamp(path) for path in self._files)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             self._stamp = self._current_stamp()
             try:
                 chain, key = read_file(self._certificate), read_file(self._key)

@@ -1,7 +1,7 @@
 """Maps errors to gRPC: to the status of a call, or to an error frame on a stream.
 
-A status is sent in the trailers of its call, which clients limit to 8 KiB, so long texts are cut. Its
-message is there twice: percent-encoded as text, and in base64 within the details.
+A status is sent in the trailers of its call, which clients limit to 8 KiB, so long texts are cut. The
+trailers have the message twice: percent-encoded as text, and in base64 within the details.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _CODES: dict[type[AskbackError], StatusCode] = {
     errors.Unavailable: StatusCode.UNAVAILABLE,
     errors.UnknownMethod: StatusCode.UNIMPLEMENTED,
 }
-_MESSAGE_BYTES = 400
-_VALUE_BYTES = 200
-_FIELD_BYTES = 200
-_DESCRIPTION_BYTES = 400
-_VIOLATIONS_BYTES = 2_000
-_STATUS_BYTES = 4_000
+_MAX_MESSAGE_BYTES = 400
+_MAX_VALUE_BYTES = 200
+_MAX_FIELD_BYTES = 200
+_MAX_DESCRIPTION_BYTES = 400
+_MAX_VIOLATIONS_BYTES = 2_000
+_MAX_STATUS_BYTES = 4_000
 
 _log = logging.getLogger("askback.server.errors")
 
@@ -129,7 +129,9 @@ def to_caller_error(error: BaseException) -> AskbackError:
 def to_status(error: BaseException) -> status_pb2.Status:
     """The status of a call: one ErrorInfo, and BadRequest, RetryInfo or AnswerResult where they apply."""
     shown = to_caller_error(error)
-    status = status_pb2.Status(code=code_number(code_of(shown)), message=_cut(shown.message, _MESSAGE_BYTES))
+    status = status_pb2.Status(
+        code=code_number(code_of(shown)), message=_cut(shown.message, _MAX_MESSAGE_BYTES)
+    )
     _add(
         status,
         error_details_pb2.ErrorInfo(
@@ -146,7 +148,7 @@ def to_status(error: BaseException) -> status_pb2.Status:
         put_span(retry.retry_delay, timedelta(seconds=shown.retry_after))
         _add(status, retry)
     if isinstance(shown, AnswerRefused):
-        _add(status, _fit_result(shown.result, _STATUS_BYTES - status.ByteSize()))
+        _add(status, _fit_result(shown.result, _MAX_STATUS_BYTES - status.ByteSize()))
     return status
 
 
@@ -165,7 +167,7 @@ def to_frame_error(error: BaseException) -> stream_pb2.FrameError:
     frame = stream_pb2.FrameError(
         code=code_number(code_of(shown)),
         reason=f"ERROR_REASON_{shown.reason}",
-        message=_cut(shown.message, _MESSAGE_BYTES),
+        message=_cut(shown.message, _MAX_MESSAGE_BYTES),
         metadata=_metadata(shown),
         violations=violation_messages(_violations(shown)),
     )
@@ -181,7 +183,7 @@ def _add(status: status_pb2.Status, detail: object) -> None:
 
 
 def _metadata(error: AskbackError) -> dict[str, str]:
-    return {key: _cut(value, _VALUE_BYTES) for key, value in error.metadata.items()}
+    return {key: _cut(value, _MAX_VALUE_BYTES) for key, value in error.metadata.items()}
 
 
 def _violations(error: AskbackError) -> tuple[Violation, ...]:
@@ -194,10 +196,10 @@ def _violations(error: AskbackError) -> tuple[Violation, ...]:
 
 def _fit_violations(violations: Iterable[Violation]) -> Iterable[Violation]:
     """The first violations, cut, that fit into a status."""
-    room = _VIOLATIONS_BYTES
+    room = _MAX_VIOLATIONS_BYTES
     for violation in cap_violations(violations):
         short = Violation(
-            _cut(violation.field, _FIELD_BYTES), _cut(violation.description, _DESCRIPTION_BYTES)
+            _cut(violation.field, _MAX_FIELD_BYTES), _cut(violation.description, _MAX_DESCRIPTION_BYTES)
         )
         room -= len(short.field.encode()) + len(short.description.encode()) + 8
         if room < 0:
@@ -234,11 +236,11 @@ def _drop_prompt(message: hitl_service_pb2.AnswerResult) -> None:
     message.ClearField("prompt")
 
 
-def _cut(text: str, most: int) -> str:
-    """The text, valid as UTF-8, cut to `most` bytes."""
-    if len(text) <= most and text.isascii():
+def _cut(text: str, maximum: int) -> str:
+    """The text, valid as UTF-8, cut to `maximum` bytes."""
+    if len(text) <= maximum and text.isascii():
         return text
     raw = text.encode("utf-8", "backslashreplace")
-    if len(raw) <= most:
+    if len(raw) <= maximum:
         return raw.decode()
-    return raw[: most - 3].decode("utf-8", "ignore") + "…"
+    return raw[: maximum - 3].decode("utf-8", "ignore") + "…"

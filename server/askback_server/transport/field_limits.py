@@ -83,27 +83,27 @@ def _join(at: _Path) -> str:
 
 
 def _text_check(name: str) -> _Check:
-    most_of = attrgetter(name)
+    limit_of = attrgetter(name)
 
     def check_text(value: str | bytes, at: _Path, check: Checker) -> None:
-        most = most_of(check.limits)
+        maximum = limit_of(check.limits)
         # A character takes at most 4 bytes, so a short text need not be encoded.
-        if len(value) * 4 > most:
+        if len(value) * 4 > maximum:
             size = len(value) if isinstance(value, bytes) or value.isascii() else len(value.encode())
-            if size > most:
-                text = f"is {size} bytes long; at most {most} are allowed ({name})"
+            if size > maximum:
+                text = f"is {size} bytes long; at most {maximum} are allowed ({name})"
                 check.bad(_join(at), text)
 
     return check_text
 
 
 def _list_check(field: FieldDescriptor, limit: FieldLimit) -> _Check:
-    each, most_of = _entries_check(field, limit), attrgetter(limit.entries)
+    each, limit_of = _entries_check(field, limit), attrgetter(limit.entries)
 
     def check_list(value: Any, at: _Path, check: Checker) -> None:
-        count, most = len(value), most_of(check.limits)
-        if count > most:
-            text = f"has {count} entries; at most {most} are allowed ({limit.entries})"
+        count, maximum = len(value), limit_of(check.limits)
+        if count > maximum:
+            text = f"has {count} entries; at most {maximum} are allowed ({limit.entries})"
             check.bad(_join(at), text)
         elif each is not None:
             each(value, at, check)

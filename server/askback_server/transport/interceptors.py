@@ -50,7 +50,7 @@ from askback_server.transport.tokens import Authenticator, Credentials, Metadata
 _PUBLIC = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
 _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.WorkerService/AwaitPrompt"})
 """Unary calls that may wait. While they wait they count as streams."""
-REFUSED_LINES = 20
+MAX_REFUSAL_LINES = 20
 """Log lines per second for calls that are rejected before a message is received. All of them are counted."""
 
 # Requests, responses and handlers are Any below: the interceptor wraps the methods of all services.
@@ -88,7 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._served = ServedCalls(limits)
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(6)
-        self._refused_lines = LogQuota(REFUSED_LINES)
+        self._refused_lines = LogQuota(MAX_REFUSAL_LINES)
         self._refusal = grpc.stream_stream_rpc_method_handler(self._refuse)
 
     async def intercept_service(

@@ -19,13 +19,13 @@ from askback_server.transport.open_calls import StreamContext
 from askback_server.transport.streams import open_accounts, write_all
 
 READERS = (Role.CLIENT, Role.WORKER)
-EVENT = 200
+EVENT_BYTES = 200
 """Estimated bytes of an event without its data."""
 
 
 def _event_size(event: Event) -> int:
     data = event.data or {}
-    return EVENT + sum(len(value) for value in data.values() if isinstance(value, str))
+    return EVENT_BYTES + sum(len(value) for value in data.values() if isinstance(value, str))
 
 
 async def serve_job(

@@ -20,7 +20,7 @@ from askback_server.domain.principals import Principal
 from askback_server.sessions.access import Access
 from askback_server.transport.call_context import Context
 
-INTERVAL = 1.0
+INTERVAL_SECONDS = 1.0
 """Seconds between two checks of the open calls."""
 
 _log = logging.getLogger("askback.server.transport")
@@ -172,7 +172,7 @@ class OpenCalls:
     async def run(self) -> None:
         """Check the open calls until cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(INTERVAL_SECONDS)
             try:
                 self.check()
             except Exception:

@@ -21,7 +21,7 @@ from askback_server.domain.errors import BadPageToken
 
 _SEAL_BYTES = 16
 _PURPOSE = b"askback page token\0"
-_LONGEST = 4096
+_MAX_TOKEN_CHARS = 4096
 
 
 # A cursor is Any: only the caller of both functions knows the types of its values.
@@ -33,7 +33,7 @@ def seal(secret: bytes, query_digest: str, cursor: list[Any]) -> str:
 
 def unseal(secret: bytes, query_digest: str, token: str) -> list[Any]:
     """The cursor of a token that `seal` returned for the same query. Raises BadPageToken."""
-    if len(token) > _LONGEST:
+    if len(token) > _MAX_TOKEN_CHARS:
         raise _bad_token()
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))

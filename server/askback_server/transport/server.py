@@ -37,7 +37,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     # With the probe a stream without a reader buffers 6 MB before a write blocks; without it 90 KB.
     ("grpc.http2.bdp_probe", 0),
-    # Close connections without a handshake, so that a flood of them ends by itself.
+    # Close connections without a handshake, so that a flood of them does not exhaust the server.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A second server on the port must fail instead of sharing it.
     ("grpc.so_reuseport", 0),
@@ -103,9 +103,9 @@ def _add_reflection(names: list[str], server: Any) -> None:
 
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
-HEALTH_MESSAGE = 4 * 1024
+MAX_HEALTH_BYTES = 4 * 1024
 """Maximum bytes of a message on the port for health checks."""
-CONNECTION_AGE = 0.7
+CONNECTION_AGE_SHARE = 0.7
 """Maximum age of a connection as a share of the age of streams. grpc varies it by 10 %, so that a client that
 replaces its stream does so on a new connection."""
 LIVENESS = "liveness"
@@ -131,14 +131,14 @@ class Server:
         stream_age: float,
     ) -> None:
         """`stream_age` in seconds. Connections are asked to close earlier than that."""
-        most = replica.max_message_bytes
+        maximum = replica.max_message_bytes
         self._options = (
             *OPTIONS,
             ("grpc.max_concurrent_streams", streams_per_connection),
             # Open streams continue: the grace of a connection is unlimited.
-            ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE)),
+            ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE_SHARE)),
         )
-        sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
+        sizes = (("grpc.max_receive_message_length", maximum), ("grpc.max_send_message_length", 4 * maximum))
         self.calls = CallInterceptor(authenticator, replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
         access = AccessServicer(self.calls.credentials)
@@ -169,7 +169,7 @@ class Server:
 
         Returns the port. Raises RuntimeError.
         """
-        small = (("grpc.max_receive_message_length", HEALTH_MESSAGE),)
+        small = (("grpc.max_receive_message_length", MAX_HEALTH_BYTES),)
         self._health_server = aio_server((*self._options, *small), (self.calls,))
         _add_health(self.health, self._health_server)
         return int(self._health_server.add_insecure_port(address))

@@ -20,7 +20,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
 from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.frames import ClientFrame, Message, PromptEvent, Response, ServerFrame
-from askback_server.sessions.memory_budget import SMALL, Account, body_size
+from askback_server.sessions.memory_budget import SMALL_BYTES, Account, body_size
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import StreamSession
 from askback_server.sessions.watch_prompts import watch_prompts
@@ -35,12 +35,12 @@ from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
 
 T = TypeVar("T")
-MESSAGE_BYTES = 256 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024
 """Maximum size of a message, unless a single frame is larger. A client on a slow line must be able to read it
 within `Limits.unread`, and clients in other languages reject 4 MiB."""
-PARSED_FRAME = 600
+PARSED_FRAME_BYTES = 600
 """Bytes of memory that a parsed frame takes in addition to its texts."""
-FAIR = 64
+FRAMES_PER_TURN = 64
 """Frames of one message that are processed before other streams get a turn."""
 
 
@@ -61,22 +61,22 @@ async def write_all(
     large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
-    weigh: Callable[[T], int],
+    size_of: Callable[[T], int],
 ) -> None:
     """Write the items, and remove them from the list.
 
-    Items are combined into messages of about MESSAGE_BYTES. A message is serialised when `writing` has room
-    for it twice, because gRPC copies it. Large messages wait for the principal's turn in `large`.
+    Items are combined into messages of about `MAX_MESSAGE_BYTES`. A message is serialised when `writing` has
+    room for it twice, because gRPC copies it. Large messages wait for the principal's turn in `large`.
     """
     items.reverse()
     while items:
         several: list[T] = []
         size = 0
-        while items and (not several or size < MESSAGE_BYTES):
+        while items and (not several or size < MAX_MESSAGE_BYTES):
             several.append(items.pop())
-            size += weigh(several[-1])
+            size += size_of(several[-1])
         async with writing.room(2 * size):
-            if size > SMALL:
+            if size > SMALL_BYTES:
                 await large.acquire_for_iteration(writing.subject)
             for batch in join_messages(map(message, _take(several))):
                 await context.write(batch)
@@ -98,13 +98,13 @@ def join_messages(messages: Iterable[bytes]) -> Iterator[bytes]:
     batch: list[bytes] = []
     size = 0
     for message in messages:
-        if batch and size + len(message) > MESSAGE_BYTES:
+        if batch and size + len(message) > MAX_MESSAGE_BYTES:
             yield b"".join(batch)
             batch, size = [], 0
         batch.append(message)
         size += len(message)
         del message
-        if size >= MESSAGE_BYTES:  # yield now, so that the next one is not serialised before
+        if size >= MAX_MESSAGE_BYTES:  # yield now, so that the next one is not serialised before
             yield b"".join(batch)
             batch, size = [], 0
     if batch:
@@ -166,13 +166,13 @@ async def _serve(
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             frames, at = message.frames, 0
-            session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
+            session.received.set(message.ByteSize() + PARSED_FRAME_BYTES * len(frames))
             await turns.acquire_for_iteration(subject)
             check_fields(message, limits)
             while at < len(frames):
                 await session.wait_for_room()
                 await turns.acquire_for_iteration(subject)
-                end = min(at + FAIR, len(frames))
+                end = min(at + FRAMES_PER_TURN, len(frames))
                 while at < end and not session.is_full:
                     receive(frames[at])
                     at += 1

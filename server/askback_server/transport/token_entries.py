@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from askback_server.domain.principals import Principal, Role
 
-NAME_CHARS = 200
+MAX_NAME_CHARS = 200
 """Maximum length of a subject."""
 _FIELDS = frozenset({"sha256", "certificate", "subject", "roles", "namespaces", "groups", "expires"})
 
@@ -39,8 +39,8 @@ def token_entry(fields: object) -> TokenEntry:
         raise ValueError("must have either sha256, a token's hash, or certificate, a name in one")
     key = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
     subject = fields.get("subject")
-    if not isinstance(subject, str) or not subject.strip() or len(subject) > NAME_CHARS:
-        raise ValueError(f"subject must be 1 to {NAME_CHARS} characters")
+    if not isinstance(subject, str) or not subject.strip() or len(subject) > MAX_NAME_CHARS:
+        raise ValueError(f"subject must be 1 to {MAX_NAME_CHARS} characters")
     roles = _names(fields, "roles")
     for role in roles:
         if role not in set(Role):

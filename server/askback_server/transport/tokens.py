@@ -19,7 +19,7 @@ from askback._text.files import read_file
 from askback_server.domain.errors import Unauthenticated
 from askback_server.domain.principals import Principal, Role
 from askback_server.transport.certificates import CertificateNames, no_certificate
-from askback_server.transport.token_entries import NAME_CHARS, TokenEntry, token_entry
+from askback_server.transport.token_entries import MAX_NAME_CHARS, TokenEntry, token_entry
 
 Metadata = Iterable[tuple[str, str | bytes]]
 """The metadata of a call; keys are in lower case."""
@@ -199,8 +199,8 @@ class NoAuthentication:
 @lru_cache(maxsize=1024)
 def _trusted_principal(user: str, groups: str, admin: bool) -> Principal:
     user = user.strip()
-    if not user or len(user) > NAME_CHARS or not user.isprintable():
-        raise Unauthenticated(f"askback-user must be 1 to {NAME_CHARS} printable characters")
+    if not user or len(user) > MAX_NAME_CHARS or not user.isprintable():
+        raise Unauthenticated(f"askback-user must be 1 to {MAX_NAME_CHARS} printable characters")
     names = frozenset(name.strip() for name in groups.split(",") if name.strip())
     roles = _TRUSTED_ROLES | {Role.ADMIN} if admin else _TRUSTED_ROLES
     return Principal(user, roles, ("default", "*"), names)

@@ -18,7 +18,7 @@ _LENGTH_DELIMITED = 2
 
 
 def varint(number: int) -> bytes:
-    """The encoding of a number that is not negative."""
+    """The encoding of a non-negative number."""
     if number < 0x80:
         return _SHORT[number]
     parts = bytearray()
@@ -60,12 +60,12 @@ class EncodeCache(Generic[T]):
     """Caches the serialised messages of immutable objects.
 
     The key is the identity of the object. The object is stored with its bytes, so that its id cannot be
-    reused. Has the newest `most` objects; messages of more than `largest` bytes are not stored.
+    reused. Has the newest `maximum` objects; messages of more than `largest` bytes are not stored.
     """
 
-    def __init__(self, make: Callable[[T], bytes], *, most: int, largest: int = 64 * 1024) -> None:
+    def __init__(self, make: Callable[[T], bytes], *, maximum: int, largest: int = 64 * 1024) -> None:
         self._make = make
-        self._most = most
+        self._maximum = maximum
         self._largest = largest
         self._cached: OrderedDict[int, tuple[T, bytes]] = OrderedDict()
 
@@ -79,7 +79,7 @@ class EncodeCache(Generic[T]):
             return cached[1]
         message = self._make(value)
         if len(message) <= self._largest:
-            if len(self._cached) >= self._most:
+            if len(self._cached) >= self._maximum:
                 self._cached.popitem(last=False)
             self._cached[id(value)] = (value, message)
         return message

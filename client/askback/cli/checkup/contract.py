@@ -49,7 +49,7 @@ def _reflection_messages() -> tuple[type[Any], type[Any]]:
 async def server_contract(channel: grpc.aio.Channel, timeout: float) -> dict[str, set[str]]:
     """The names of the server's methods and fields, by file of the contract.
 
-    Raises grpc.RpcError, also if the server has no reflection.
+    Raises grpc.RpcError, for example if the server has no reflection.
     """
     request, response = _reflection_messages()
     start: Any = channel.stream_stream(_METHOD, request.SerializeToString, response.FromString)

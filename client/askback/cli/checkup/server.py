@@ -14,7 +14,7 @@ from askback._text.spans import Times, span_words
 from askback._text.text import one_line
 from askback._wire.address import parse_address
 from askback._wire.channel import Endpoint
-from askback._wire.contact import HASTE, connect
+from askback._wire.contact import COMMAND_CONNECT_SECONDS, connect
 from askback._wire.status import from_rpc
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.contract import SERVICES, client_contract, server_contract
@@ -28,9 +28,9 @@ from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
 _NO_JOB = "00000000-0000-7000-8000-000000000000"
 """A valid job id that no job has: a view of its prompts is empty."""
-_EXPIRES_SOON = timedelta(days=7)
+_WARN_BEFORE = timedelta(days=7)
 _SERVING = b"\x08\x01"
-SKEW = 2.0
+MAX_SKEW_SECONDS = 2.0
 """The difference between two clocks, in seconds, that is harmless."""
 
 
@@ -55,7 +55,7 @@ async def check_server(connection: Connection) -> AsyncIterator[Finding]:
 async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
     """The problem with the connection to the server; None if there is none."""
     try:
-        await connect(channel, endpoint, patience=min(HASTE, timeout))
+        await connect(channel, endpoint, contact_timeout=min(COMMAND_CONNECT_SECONDS, timeout))
     except CannotConnect as problem:
         message, _, todo = problem.message.rpartition(": ")
         return fail("server", message, todo)
@@ -124,7 +124,7 @@ async def _check_identity(
     if not identity.may_use(namespace):
         yield fail("identity", f"{summary}; not {one_line(namespace)}", "name one of yours with --namespace")
         return
-    if left is not None and left < _EXPIRES_SOON:
+    if left is not None and left < _WARN_BEFORE:
         yield warn("identity", summary, "ask for a new token: `askback token add` makes one")
     else:
         yield ok("identity", summary)
@@ -165,14 +165,14 @@ async def _check_clock(stub: Any, namespace: str, metadata: Any, timeout: float)
 def _clock_finding(replica: str, theirs: datetime, before: datetime, after: datetime) -> Finding:
     """Compare a server's time with the local times `before` and `after` the call."""
     skew = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
-    if skew > SKEW:
+    if skew > MAX_SKEW_SECONDS:
         where = "ahead" if theirs > after else "behind"
         return warn(
             "clock",
             f"{replica} is {span_words(abs(theirs - after))} {where} of us",
             "let NTP set both clocks",
         )
-    return ok("clock", f"{replica} agrees with ours within {SKEW:g} s")
+    return ok("clock", f"{replica} agrees with ours within {MAX_SKEW_SECONDS:g} s")
 
 
 def _code(error: grpc.RpcError) -> str:

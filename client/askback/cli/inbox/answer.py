@@ -111,7 +111,7 @@ async def _answer_from_options(
     answer_id: str,
 ) -> AnswerOutcome:
     """Send the answer that the options describe. Raises click.UsageError."""
-    from askback._model.answers import giving_values
+    from askback._model.answers import values_decision
     from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
@@ -130,8 +130,8 @@ async def _answer_from_options(
     if decision is None:
         if texts:
             decision = DecisionKind.EDIT
-        elif found is not None or (comment and giving_values(prompt) is DecisionKind.RESPOND):
-            decision = giving_values(prompt)
+        elif found is not None or (comment and values_decision(prompt) is DecisionKind.RESPOND):
+            decision = values_decision(prompt)
         else:
             offered = ", ".join(option.decision.lower() for option in prompt.decisions)
             fields = ", ".join(field.name for field in flat(entries(prompt)) if field.name)

@@ -46,7 +46,7 @@ async def approve(context: CommandContext, **arguments: Any) -> int:
 
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY. On a terminal each is
     shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name what
-    was read by --revision. Exit code: that of the first one that was not taken, else 0.
+    was read by --revision. Exit code: that of the first answer that was refused, else 0.
     """
     from askback._model.enums import DecisionKind
 
@@ -62,11 +62,11 @@ async def reject(context: CommandContext, **arguments: Any) -> int:
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY; where no `no` is
     offered, it is dismissed. On a terminal each is shown and asked about. Without one, --yes answers
     unread, and shows on stderr what; scripts name what was read by --revision. Exit code: that of the first
-    one that was not taken, else 0.
+    answer that was refused, else 0.
     """
-    from askback._model.answers import saying_no
+    from askback._model.answers import negative_decision
 
-    return await _decide(context, saying_no, **arguments)
+    return await _decide(context, negative_decision, **arguments)
 
 
 async def _decide(
@@ -151,7 +151,7 @@ def _misfit_error(
 
     At a terminal the caller ignores it for a decision that is offered: the dialogue asks for the values.
     """
-    from askback._model.answers import giving_values
+    from askback._model.answers import values_decision
     from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
     from askback.terminal.fields import flat
@@ -162,14 +162,14 @@ def _misfit_error(
     fields = [field for field in flat(entries(prompt)) if field.name]
     if decision in offered:
         needed = [field.name for field in fields if field.required]
-        if not needed or decision is not giving_values(prompt):
+        if not needed or decision is not values_decision(prompt):
             return None
         names = needed
     else:
         names = [field.name for field in fields]
     name = f"{prompt.job_id}/{prompt.key}" if prompt.key else prompt.prompt_id
     command = context.connection.command(f"inbox answer {name}")
-    if names and giving_values(prompt) in offered:
+    if names and values_decision(prompt) in offered:
         why = f"this asks for values: {command} {' '.join(f'{name}=…' for name in names[:3])}"
     elif decision is DecisionKind.ACCEPT and DecisionKind.RESPOND in offered:
         why = f"this asks for an answer in words: {command} --comment …"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
-from askback._text.handle import SHORTEST
+from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
@@ -17,10 +17,10 @@ from askback.terminal.words import closing_words, now
 if TYPE_CHECKING:
     from askback.cli.context import CommandContext
 
-_LEFT = 11
+_SPAN_WIDTH = 11
 """The width of a span with two units, such as `23 h 59 min`."""
-_TITLE = 40
-_LEAST = 20
+_TITLE_WIDTH = 40
+_MIN_TITLE_WIDTH = 20
 
 
 async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
@@ -91,10 +91,10 @@ def _state(closing: Closing) -> str:
 
 def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
     """The line for one change, with the time left and the title first; the title is cut to fit."""
-    rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
-    remaining = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
-    title = one_line(prompt.title, min(remaining, _TITLE) if remaining else 0)
-    return cut(f"{left.ljust(_LEFT)}  {title}  {rest}", width)
+    rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-MIN_HANDLE_CHARS:]}  {one_line(what)}"
+    remaining = max(width - _SPAN_WIDTH - columns(rest) - 4, _MIN_TITLE_WIDTH) if width else 0
+    title = one_line(prompt.title, min(remaining, _TITLE_WIDTH) if remaining else 0)
+    return cut(f"{left.ljust(_SPAN_WIDTH)}  {title}  {rest}", width)
 
 
 def _closing_record(closing: Closing) -> dict[str, Any]:

@@ -25,8 +25,8 @@ STATES = {
     "superseded": "SUPERSEDED",
 }
 ORDERS = ("urgency", "deadline", "oldest", "newest", "kind", "title")
-_LIMIT = 50
-_PAGE = 500
+_DEFAULT_LIMIT = 50
+_PAGE_SIZE = 500
 
 
 @click.command(cls=Command)
@@ -45,7 +45,9 @@ _PAGE = 500
     show_default=True,
     help="urgency: by priority, then deadline, then age.",
 )
-@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option(
+    "--limit", default=_DEFAULT_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them."
+)
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command
 async def ls(
@@ -65,7 +67,7 @@ async def ls(
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended")}
     if watch:
         other = next((name for name, given in {"state": states, **chosen}.items() if given), None)
-        other = other or ("sort" if order != "urgency" else "limit" if limit != _LIMIT else None)
+        other = other or ("sort" if order != "urgency" else "limit" if limit != _DEFAULT_LIMIT else None)
         if other:
             raise click.UsageError(f"--watch follows open prompts; --{other} does not go with it")
         await watch_prompts(context, await view(context.client, options))
@@ -95,13 +97,13 @@ async def _read_prompts(
     """
     found: list[PromptInfo] = []
     token = ""
-    most = limit if order == "urgency" else 0
+    maximum = limit if order == "urgency" else 0
     while True:
-        size = min(most - len(found), _PAGE) if most else _PAGE
+        size = min(maximum - len(found), _PAGE_SIZE) if maximum else _PAGE_SIZE
         page = await context.client.prompt_page(**narrowed, page_size=size, page_token=token)
         found += page.prompts
         token = page.next_page_token
-        if not token or (most and len(found) >= most):
+        if not token or (maximum and len(found) >= maximum):
             break
     if order != "urgency":
         found = _sort(found, order)

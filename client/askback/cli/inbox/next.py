@@ -27,7 +27,7 @@ async def next_prompt(context: CommandContext, **options: Any) -> None:
     """Take the most urgent one, answer it, and go on.
 
     What others have claimed is skipped. A prompt is claimed while you read it: others cannot answer it
-    meanwhile. Skipped or left, it is given back. Keys: a approve, r reject, e edit, Enter fill in the
+    meanwhile. It is released when you skip or leave it. Keys: a approve, r reject, e edit, Enter fill in the
     form, c comment, s skip, j and k next and previous, / search, ? help, q quit; each with Enter.
     """
     if context.out.as_json:
@@ -89,7 +89,7 @@ class _InboxWalk:
         return None
 
     async def _claim_again(self, prompt_id: str) -> PromptInfo | None:
-        """Claim a prompt that the person has seen before; None if it cannot be claimed any more."""
+        """Claim a prompt that the person has seen before; None if it can no longer be claimed."""
         from askback.errors import NotFound, PromptClaimed, PromptClosed
 
         try:

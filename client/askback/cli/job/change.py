@@ -13,7 +13,7 @@ from askback.cli.context import CommandContext, client_command
 from askback.cli.lookup import job_id_of
 from askback.cli.time_types import Span
 
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
 @click.command(cls=Command)
@@ -57,7 +57,7 @@ async def update(
         )
     client = context.client
     job_id = await job_id_of(client, job_id)
-    for tries in range(_TRIES, 0, -1):
+    for tries in range(_MAX_ATTEMPTS, 0, -1):
         version, wanted = 0, None
         if named or removed:
             # The server replaces all labels, so detect a concurrent change by the version.

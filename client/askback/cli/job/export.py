@@ -24,7 +24,7 @@ async def export(
     """Write a finished job as a test, or as a conformance vector.
 
     pytest: a test of your worker for `askback.testing`, in which a scripted human gives the answers that
-    people gave. vector: what the job's console said and was told, frame by frame.
+    people gave. vector: the frames that the job's console sent and received.
     """
     import json
 

@@ -19,8 +19,8 @@ STATES = {
     "failed": "FAILED",
     "cancelled": "CANCELLED",
 }
-_NAME = 16
-_LABELS = 30
+_NAME_WIDTH = 16
+_LABELS_WIDTH = 30
 
 
 def write_jobs(context: CommandContext, found: Sequence[JobInfo]) -> None:
@@ -51,13 +51,13 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
 
     return [
         Column("STATE", [JOB_STATES.get(job.state, str(job.state)) for job in found], important=True),
-        Column("TYPE", [job.job_type for job in found], important=True, most=_NAME),
+        Column("TYPE", [job.job_type for job in found], important=True, maximum=_NAME_WIDTH),
         Column("DOING", [doing(job) for job in found], wide=True, informative=True),
         Column("ID", [job.job_id if exact else short[job.job_id] for job in found], important=True),
         Column("CREATED" if exact else "AGE", [age(job) for job in found], important=True),
-        Column("OWNER", [job.proto.user_id for job in found], most=_NAME),
+        Column("OWNER", [job.proto.user_id for job in found], maximum=_NAME_WIDTH),
         Column("PRIO", [job.proto.priority or "" for job in found]),
-        Column("LABELS", [_labels(job) for job in found], most=_LABELS),
+        Column("LABELS", [_labels(job) for job in found], maximum=_LABELS_WIDTH),
     ]
 
 

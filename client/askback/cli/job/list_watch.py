@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from askback._model.jobs import JobInfo
-from askback._text.handle import SHORTEST
+from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.text import cut, one_line
 from askback.cli.job.job_table import doing, row, write_jobs
 from askback.cli.record import record
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from askback.cli.context import CommandContext
 
 _STATE = max(map(len, JOB_STATES.values()))
-_TYPE = 16
+_TYPE_WIDTH = 16
 
 
 async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
@@ -69,5 +69,5 @@ def _line_key(job: JobInfo) -> tuple[str, str]:
 def _line(job: JobInfo, width: int) -> str:
     state = JOB_STATES.get(job.state, str(job.state)).ljust(_STATE)
     what = doing(job)
-    named = f"{one_line(job.job_type, _TYPE)}  {job.job_id[-SHORTEST:]}"
+    named = f"{one_line(job.job_type, _TYPE_WIDTH)}  {job.job_id[-MIN_HANDLE_CHARS:]}"
     return cut(f"{state}  {named}{f'  {what}' if what else ''}", width)

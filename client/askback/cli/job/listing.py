@@ -16,7 +16,7 @@ from askback.cli.time_types import Moment
 if TYPE_CHECKING:
     from askback._model.jobs import JobInfo
 
-_LIMIT = 50
+_DEFAULT_LIMIT = 50
 
 
 @click.command(cls=Command)
@@ -35,7 +35,9 @@ _LIMIT = 50
 )
 @click.option("--since", type=Moment(), help="Created since a time, or within a span: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
-@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option(
+    "--limit", default=_DEFAULT_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them."
+)
 @click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")
 @client_command
 async def ls(
@@ -68,7 +70,7 @@ async def ls(
         "labels": label_conditions(label_pairs),
     }
     if watch:
-        other = "since" if since else "before" if before else "limit" if limit != _LIMIT else None
+        other = "since" if since else "before" if before else "limit" if limit != _DEFAULT_LIMIT else None
         if other:
             raise click.UsageError(f"--watch follows jobs as they change; --{other} does not go with it")
         await watch_jobs(context, narrowed)

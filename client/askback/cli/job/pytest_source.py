@@ -140,8 +140,10 @@ def _name_comment(history: History) -> list[str]:
 def _seen_assertion(history: History) -> str:
     """The assertion that these prompts were asked; in this order if they were never open at the same time."""
     keys = [prompt.key for prompt in history.prompts.values()]
-    open_now = most = 0
+    open_now = maximum = 0
     for event in history.events:
         open_now += (event.type == "PROMPT_ASKED") - (event.type in _CLOSINGS)
-        most = max(most, open_now)
-    return f"assert sorted(human.seen) == {sorted(keys)!r}" if most > 1 else f"assert human.seen == {keys!r}"
+        maximum = max(maximum, open_now)
+    return (
+        f"assert sorted(human.seen) == {sorted(keys)!r}" if maximum > 1 else f"assert human.seen == {keys!r}"
+    )

@@ -11,7 +11,7 @@ from askback.cli.command import Command
 from askback.cli.context import CommandContext, client_command
 from askback.cli.time_types import Span
 
-QUIET = 5.0
+QUIET_SECONDS = 5.0
 """Seconds after which `--wait` says what a job waits for, if it does not run."""
 
 
@@ -119,7 +119,7 @@ async def _explain_later(context: CommandContext, job_id: str) -> None:
     from askback.cli.explanation import job_summary
     from askback.errors import AskbackError
 
-    await asyncio.sleep(QUIET)
+    await asyncio.sleep(QUIET_SECONDS)
     with suppress(AskbackError):  # the call that waits for the result reports it
         job = await context.client.get(job_id)
         if job.state in (JobState.PENDING, JobState.PENDING_HITL):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askback.cli.event_words import JobStatus
     from askback.cli.output import Output
 
-_STAMP = 22
+_TIME_WIDTH = 22
 """The width of the time of an event of today, such as `12 min ago (18:05 CET)`."""
 
 
@@ -35,8 +35,8 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     between its time in UTC, its number, its type and what happened.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
-    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. Broken connections and restarts
-    of the server are waited out.
+    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. It continues after broken connections
+    and restarts of the server.
     """
 
     from askback.cli.event_words import JobStatus, event_record, is_bookkeeping
@@ -76,7 +76,7 @@ def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]
     def line(event: Event) -> str:
         at = when(event.at, datetime.now(UTC), exact=out.verbose)
         number = f"#{event.seq} " if out.verbose else ""
-        return f"{at.ljust(_STAMP)}  {number}{event_words(event)}"
+        return f"{at.ljust(_TIME_WIDTH)}  {number}{event_words(event)}"
 
     def plain(event: Event) -> None:
         if out.as_tsv and not out.quiet:

@@ -110,7 +110,7 @@ const (
 	Decision_DECISION_RESPOND Decision = 3
 	// Not yet: do it again as the comment says. The prompt ends; the job may ask again.
 	Decision_DECISION_REVISE Decision = 4
-	// No.
+	// No. The comment may give the reason.
 	Decision_DECISION_REJECT Decision = 5
 	// The person will not answer this. Neither yes nor no.
 	Decision_DECISION_DISMISS Decision = 6

@@ -157,7 +157,7 @@ def _serialise(content: PromptContent) -> bytes:
     if content.reminders is not None:
         put_span(target.reminders.every, content.reminders.every)
         put_span(target.reminders.after, content.reminders.after)
-        target.reminders.max_count = content.reminders.most
+        target.reminders.max_count = content.reminders.maximum
     return target.SerializeToString()
 
 
@@ -177,6 +177,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-content_bytes = EncodeCache(_serialise, most=512)
+content_bytes = EncodeCache(_serialise, maximum=512)
 """Serialises a content, with the JSON Schema that is derived from its questions. A content is sent with every
 version of its prompt and with every read, so the messages are cached."""

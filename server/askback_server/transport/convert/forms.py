@@ -77,14 +77,14 @@ def _single(question: prompt_pb2.Question) -> Input:
 
 def _multi(question: prompt_pb2.Question) -> Input:
     m = question.multi
-    least, most = _optional(m, "min_items"), _optional(m, "max_items")
-    return MultiInput(_choices(m.options), tuple(m.default_values), least, most, m.allow_other)
+    minimum, maximum = _optional(m, "min_items"), _optional(m, "max_items")
+    return MultiInput(_choices(m.options), tuple(m.default_values), minimum, maximum, m.allow_other)
 
 
 def _text(question: prompt_pb2.Question) -> Input:
     m = question.text
-    least, most = _optional(m, "min_length"), _optional(m, "max_length")
-    return TextInput(_optional(m, "default_value"), least, most, m.pattern, m.multiline)
+    minimum, maximum = _optional(m, "min_length"), _optional(m, "max_length")
+    return TextInput(_optional(m, "default_value"), minimum, maximum, m.pattern, m.multiline)
 
 
 def _integer(question: prompt_pb2.Question) -> Input:
@@ -140,15 +140,15 @@ def _put_question(target: prompt_pb2.Question, question: Question) -> None:
             target.single.allow_other = allow_other
             _put_options(target.single.options, options)
             _put(target.single, default_value=default)
-        case MultiInput(options, defaults, least, most, allow_other):
+        case MultiInput(options, defaults, minimum, maximum, allow_other):
             target.multi.allow_other = allow_other
             _put_options(target.multi.options, options)
             target.multi.default_values.extend(defaults)
-            _put(target.multi, min_items=least, max_items=most)
-        case TextInput(default, least, most, pattern, multiline):
+            _put(target.multi, min_items=minimum, max_items=maximum)
+        case TextInput(default, minimum, maximum, pattern, multiline):
             target.text.pattern = pattern
             target.text.multiline = multiline
-            _put(target.text, default_value=default, min_length=least, max_length=most)
+            _put(target.text, default_value=default, min_length=minimum, max_length=maximum)
         case IntegerInput(default, low, high):
             target.integer.SetInParent()
             _put(target.integer, default_value=default, minimum=low, maximum=high)

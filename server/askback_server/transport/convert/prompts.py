@@ -182,7 +182,7 @@ def _put_nudges(target: prompt_pb2.Prompt, nudges: Nudges) -> None:
 
 _CONTENT = within(prompt_pb2.Prompt, "content")
 
-prompt_bytes = EncodeCache(_serialise_prompt, most=512)
+prompt_bytes = EncodeCache(_serialise_prompt, maximum=512)
 """Serialises a prompt. Each version is sent to the caller that caused it and, right after, to the other side,
 so the messages are cached. A claim is sent with its end, also if that has passed."""
 
@@ -268,7 +268,7 @@ def _serialise_upserted(prompt: Prompt) -> bytes:
     return _UPSERTED(prompt_bytes(prompt))
 
 
-upserted_bytes = EncodeCache(_serialise_upserted, most=512)
+upserted_bytes = EncodeCache(_serialise_upserted, maximum=512)
 """Serialises the PromptEvent of an open prompt, once for all consoles that may see it."""
-closed_bytes = EncodeCache(_serialise_closed, most=512)
+closed_bytes = EncodeCache(_serialise_closed, maximum=512)
 """Serialises the PromptEvent of a closed prompt, once for all consoles that may see it."""

@@ -20,18 +20,18 @@ from askback_server.domain.violations import Violations
 from askback_server.ports.clock import is_id, is_suffix
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = 86_400
+_DAY_SECONDS = 86_400
 # The bounds that google.protobuf defines for Timestamp and Duration.
 _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
-_LONGEST = 315_576_000_000
-_BILLION = 1_000_000_000
+_MAX_DURATION_SECONDS = 315_576_000_000
+_NANOS_PER_SECOND = 1_000_000_000
 
 
 def put_time(target: Timestamp, moment: datetime) -> None:
     """Set a time field, exact to the microsecond."""
     since = moment - _EPOCH
-    target.seconds = since.days * _DAY + since.seconds
+    target.seconds = since.days * _DAY_SECONDS + since.seconds
     target.nanos = since.microseconds * 1000
 
 
@@ -46,10 +46,10 @@ def put_span(target: Duration, span: timedelta) -> None:
     """Set a duration field, exact to the microsecond."""
     if span.days < 0:  # seconds and nanos of a Duration have the same sign
         span = -span
-        target.seconds = -(span.days * _DAY + span.seconds)
+        target.seconds = -(span.days * _DAY_SECONDS + span.seconds)
         target.nanos = -span.microseconds * 1000
     else:
-        target.seconds = span.days * _DAY + span.seconds
+        target.seconds = span.days * _DAY_SECONDS + span.seconds
         target.nanos = span.microseconds * 1000
 
 
@@ -72,7 +72,7 @@ def span(message: Duration, field: str) -> timedelta:
 def any_span(message: Duration, field: str) -> timedelta:
     """A duration of either sign, cut to microseconds. Raises InvalidField for an invalid message."""
     seconds, nanos = message.seconds, message.nanos
-    if abs(seconds) > _LONGEST or abs(nanos) >= _BILLION:
+    if abs(seconds) > _MAX_DURATION_SECONDS or abs(nanos) >= _NANOS_PER_SECOND:
         raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds or nanos are out of range")
     if (seconds < 0 < nanos) or (nanos < 0 < seconds):
         raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds and nanos differ in sign")
@@ -82,7 +82,7 @@ def any_span(message: Duration, field: str) -> timedelta:
 def moment(message: Timestamp, field: str) -> datetime:
     """A time, cut to microseconds. Raises InvalidField for an invalid message."""
     seconds, nanos = message.seconds, message.nanos
-    if not _FIRST_SECOND <= seconds <= _LAST_SECOND or not 0 <= nanos < _BILLION:
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND or not 0 <= nanos < _NANOS_PER_SECOND:
         raise InvalidField.of(field, "is not a google.protobuf.Timestamp: seconds or nanos are out of range")
     return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
 

@@ -10,11 +10,11 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.work_frames import JobLeased
 
-COUNT = 200
+MAX_ITEMS = 200
 """Maximum number of prompts, and of checkpoints; the worker reads the rest by pages."""
 
 
-async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
+async def read_lease_data(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
     """Read the data of a lease, less than 1 MiB in all; `more` tells that some is left out."""
     room = limits.page_bytes - len(job.input_json) - 10_000
     prompts: tuple[Prompt, ...] = ()
@@ -22,12 +22,12 @@ async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
     more = False
     if job.rounds:
         every = PromptFilter(job.namespace, job_id=job.job_id, states=tuple(PromptState))
-        page = await jobs.list_prompts(every, COUNT, None, max(room // 2, 1))
+        page = await jobs.list_prompts(every, MAX_ITEMS, None, max(room // 2, 1))
         prompts = tuple(sorted(page.prompts, key=lambda p: -p.round))
         more = page.next is not None
         room //= 2
     if job.checkpoints:
-        found = await jobs.list_checkpoints(job.job_id, COUNT + 1, "")
-        checkpoints = fit_bytes(found[:COUNT], lambda c: c.size, room)
+        found = await jobs.list_checkpoints(job.job_id, MAX_ITEMS + 1, "")
+        checkpoints = fit_bytes(found[:MAX_ITEMS], lambda c: c.size, room)
         more = more or len(checkpoints) < len(found)
     return JobLeased(job, prompts, tuple(checkpoints), more)

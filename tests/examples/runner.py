@@ -22,10 +22,10 @@ Act = Callable[[ConsolePrompt], Awaitable[None]]
 
 
 async def do_nothing(prompt: ConsolePrompt) -> None:
-    """The default for `before` and `after` of `Cast.play`."""
+    """The default for `before` and `after` of `ExampleRunner.play`."""
 
 
-class Cast:
+class ExampleRunner:
     """Starts workers of an example and plays its person; effects go to files in the folder of `processes`."""
 
     def __init__(self, processes: Processes, server: Server, story: Story) -> None:
@@ -36,7 +36,7 @@ class Cast:
         self._customers = processes.folder / "customers.db"
         self._workers = 0
 
-    def worker(self, *, dies: tuple[str, str] | None = None) -> Process:
+    def start_worker(self, *, dies: tuple[str, str] | None = None) -> Process:
         """Start a worker. `dies` is a moment and a step: it is killed `before` or `after` that checkpoint."""
         self._workers += 1
         program = [str(self.story.worker)]
