@@ -150,6 +150,17 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def forked_commands() -> Iterator[Path]:
+    """A folder for `PATH`, whose `askback`, `python` and `pytest` start without importing."""
+    # Imported late, as in `_upgrade`.
+    from tests.support.forked_commands import ForkedCommands
+
+    commands = ForkedCommands()
+    yield commands.folder
+    commands.end()
+
+
 def _upgrade(url: str) -> None:
     # Imported late: the tests of pure parts need neither SQLAlchemy nor Alembic.
     from askback_server.storage.migrate import upgrade

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,11 @@ from askback_server.config.sources import load
 from askback_server.lifecycle import Service
 from askback_server.transport.tokens import TokenFile
 from tests.docs.playing import Playing
-from tests.support.forked_commands import ForkedCommands
-
-
-@pytest.fixture
-def commands() -> Iterator[ForkedCommands]:
-    """`askback`, `python` and `pytest` for the shell of a page."""
-    commands = ForkedCommands()
-    yield commands
-    commands.end()
 
 
 @pytest.fixture
 async def playing(
-    tmp_path: Path, migrated_file: Path, commands: ForkedCommands, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, migrated_file: Path, forked_commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Playing]:
     """A page that can be played; its server runs in this process on a fresh SQLite file."""
     with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(tmp_path / "db")) as copy:
@@ -48,7 +39,7 @@ async def playing(
             "HOME": str(tmp_path),
             "NO_COLOR": "1",
             "PATH": os.pathsep.join(
-                [str(commands.folder), str(Path(sys.executable).parent), os.environ["PATH"]]
+                [str(forked_commands), str(Path(sys.executable).parent), os.environ["PATH"]]
             ),
             "XDG_CONFIG_HOME": str(tmp_path / "config"),
         }.items():

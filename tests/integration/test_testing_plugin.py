@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
+
+Run = Callable[..., pytest.RunResult]
 
 SETTINGS = """[pytest]
 asyncio_mode = auto
@@ -85,6 +91,12 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+@pytest.fixture
+def run_forked(project: pytest.Pytester, forked_commands: Path) -> Run:
+    """Runs the project's tests in a process that has imported pytest and the service already."""
+    return partial(project.run, forked_commands / "pytest")
+
+
 def test_the_examples_of_the_docs_run(project: pytest.Pytester) -> None:
     project.makepyfile(EXAMPLES)
     result = project.runpytest_subprocess()
@@ -93,12 +105,12 @@ def test_the_examples_of_the_docs_run(project: pytest.Pytester) -> None:
 
 
 def test_the_plugin_ignores_credentials_of_a_real_server(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    project: pytest.Pytester, run_forked: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("SERVER", "prod:1"), ("TOKEN", "real"), ("NAMESPACE", "prod"), ("TLS", "1")):
         monkeypatch.setenv(f"ASKBACK_{name}", value)
     project.makepyfile(EXAMPLES)
-    project.runpytest_subprocess("--timeout=30").assert_outcomes(passed=3)
+    run_forked("--timeout=30").assert_outcomes(passed=3)
 
 
 def test_pytest_finds_the_plugin_and_lists_its_fixtures(project: pytest.Pytester) -> None:
@@ -121,7 +133,7 @@ def test_the_plugin_loads_nothing_when_no_test_uses_it(project: pytest.Pytester)
     project.runpytest_subprocess("-p", "no:hypothesispytest").assert_outcomes(passed=1)
 
 
-def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytester) -> None:
+def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytester, run_forked: Run) -> None:
     project.makepyfile(
         """
         from refunds import refund
@@ -132,7 +144,7 @@ def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytest
             assert await run.result() == 12.5
         """
     )
-    result = project.runpytest_subprocess()
+    result = run_forked()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -151,7 +163,9 @@ def test_an_unexpected_prompt_fails_the_test_with_details(project: pytest.Pytest
     result.stdout.no_fnmatch_line("*askback/testing/*.py:*: AssertionError")
 
 
-def test_an_unexpected_prompt_fails_the_test_even_if_the_error_is_swallowed(project: pytest.Pytester) -> None:
+def test_an_unexpected_prompt_fails_the_test_even_if_the_error_is_swallowed(
+    project: pytest.Pytester, run_forked: Run
+) -> None:
     project.makepyfile(
         """
         import asyncio
@@ -172,7 +186,7 @@ def test_an_unexpected_prompt_fails_the_test_even_if_the_error_is_swallowed(proj
                 await (await client.start("refund", {"order": "x", "days": 1})).result()
         """
     )
-    result = project.runpytest_subprocess()
+    result = run_forked()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
@@ -186,7 +200,7 @@ def test_an_unexpected_prompt_fails_the_test_even_if_the_error_is_swallowed(proj
     )
 
 
-def test_the_plugin_works_with_sync_tests_and_own_loops(project: pytest.Pytester) -> None:
+def test_the_plugin_works_with_sync_tests_and_own_loops(project: pytest.Pytester, run_forked: Run) -> None:
     project.makepyfile(
         """
         import asyncio
@@ -202,13 +216,13 @@ def test_the_plugin_works_with_sync_tests_and_own_loops(project: pytest.Pytester
             assert asyncio.run(pays()) == 12.5
         """
     )
-    project.runpytest_subprocess().assert_outcomes(passed=1)
+    run_forked().assert_outcomes(passed=1)
 
 
-def test_the_plugin_works_with_one_loop_for_all_tests(project: pytest.Pytester) -> None:
+def test_the_plugin_works_with_one_loop_for_all_tests(project: pytest.Pytester, run_forked: Run) -> None:
     project.makeini(SETTINGS.replace("function", "session") + "asyncio_default_test_loop_scope = session\n")
     project.makepyfile(EXAMPLES)
-    result = project.runpytest_subprocess()
+    result = run_forked()
     result.assert_outcomes(passed=3)
     result.stderr.no_fnmatch_line("*Traceback*")
 
@@ -223,7 +237,7 @@ def test_without_the_server_package_the_plugin_says_what_to_install(project: pyt
     )
 
 
-def test_a_test_that_hangs_on_a_job_ends_with_the_loop(project: pytest.Pytester) -> None:
+def test_a_test_that_hangs_on_a_job_ends_with_the_loop(project: pytest.Pytester, run_forked: Run) -> None:
     project.makepyfile(
         """
         import asyncio
@@ -241,12 +255,12 @@ def test_a_test_that_hangs_on_a_job_ends_with_the_loop(project: pytest.Pytester)
                     await run.result()
         """
     )
-    result = project.runpytest_subprocess("--timeout=20")
+    result = run_forked("--timeout=20")
     result.assert_outcomes(passed=1)
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) -> None:
+def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester, run_forked: Run) -> None:
     project.makepyfile(
         """
         def test_unused(human):
@@ -264,7 +278,7 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) ->
             assert False, "the reason"
         """
     )
-    result = project.runpytest_subprocess()
+    result = run_forked()
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
         [
@@ -281,7 +295,9 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) ->
     result.stdout.no_fnmatch_line("*key='maybe'*matched*")
 
 
-def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(project: pytest.Pytester) -> None:
+def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(
+    project: pytest.Pytester, run_forked: Run
+) -> None:
     """No output of gRPC, and no warning of the server about test mode."""
     project.makepyfile(
         """
@@ -293,7 +309,7 @@ def test_the_output_of_a_failing_test_has_no_lines_of_the_plugin(project: pytest
             assert await (await refund.start(order="A", days=1)).result() == 13
         """
     )
-    result = project.runpytest_subprocess()
+    result = run_forked()
     result.assert_outcomes(failed=1)
     for noise in ("*goaway*", "*test mode*", "*Captured log*", "*Captured stderr*"):
         result.stdout.no_fnmatch_line(noise)
