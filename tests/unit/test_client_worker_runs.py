@@ -159,6 +159,21 @@ async def test_a_task_group_fails_the_attempt_with_the_decisive_error(
     assert (failed.failure.code, failed.retryable) == (code, retryable)
 
 
+async def test_no_report_from_before_a_milestone_arrives_after_it(harness: WorkerHarness) -> None:
+    async def fn(job: Job) -> Any:
+        await job.progress(1, 3)
+        await job.progress(2, 3)  # waits, because the first one is in flight
+        await job.progress(3, 3, "all done", milestone=True)
+
+    await harness.start(fn)
+    harness.lease()
+    first, second = await harness.stream.next(), await harness.stream.next()
+    assert [f.report_progress.progress.done for f in (first, second)] == [1, 3]
+    for frame in (first, second):
+        harness.stream.send(frame.ref, report_progress=pb.ReportProgressResponse(version=2))
+    assert await harness.result() is None
+
+
 async def test_progress_is_coalesced_and_the_newest_is_reported(harness: WorkerHarness) -> None:
     async def fn(job: Job) -> Any:
         for i in range(1, 100):

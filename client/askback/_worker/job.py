@@ -100,6 +100,7 @@ class Job(JobQuestions):
             milestone=milestone,
         )
         if milestone:
+            self._lease.reports.drop_waiting()  # it would arrive after the milestone, and is older
             await self._lease.send("report_progress", request)
         else:
             self._lease.progress(request)

@@ -55,6 +55,10 @@ class ProgressReports:
         if request is not None:
             self.send(request)
 
+    def drop_waiting(self) -> None:
+        """Forget the waiting report, because a newer one is sent otherwise."""
+        self._next = None
+
     def flush(self) -> None:
         """Send the waiting report, before the job's end is reported."""
         request, self._next = self._next, None
