@@ -157,16 +157,16 @@ async def test_a_committed_batch_is_recognised_even_after_later_writes_of_others
     mixed, other = MixedBatch(), await Database.open(pg_url)
     try:
         await mixed.prepare(pg)
-        batch = mixed.batch()
+        writes = mixed.batch()
 
         async def first(own: Write, batch: Any) -> None:
             await own(batch)
-            newer = [step(batch[0].job), step(mixed.named)]
+            newer = [step(writes[0].job), step(mixed.named)]
             assert not (await other.jobs.write(newer)).lost
             raise UnknownOutcome("cut after the commit")
 
         replace_first_write(pg, monkeypatch, first)
-        written = await pg.jobs.write(batch)
+        written = await pg.jobs.write(writes)
         assert written.lost == {mixed.stale.job_id: Lost.VERSION, mixed.again.job_id: Lost.VERSION}
         assert (await get_job(pg, mixed.changed.job_id)).version == 3
         assert await counts(pg, mixed.changed.job_id) == (1, 1, 1, 1, 3)

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import re
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -264,6 +266,19 @@ async def test_doctor_checks_the_database_and_does_not_create_it(shell: Shell, t
     assert (done.code, _results(done)["database"][0]) == (1, "fail")
     assert "secret" not in done.out + done.err
     assert "mysql" in _results(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]
+
+
+async def test_doctor_advises_to_recreate_a_database_from_before_the_first_release(
+    shell: Shell, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        old.execute("INSERT INTO alembic_version VALUES ('0020_requested_by')")
+        old.commit()
+    done = await shell.run("doctor", "--db", f"sqlite+aiosqlite:///{path}")
+    line = next(line for line in done.out.splitlines() if "0020_requested_by" in line)
+    assert "drop it or remove the file, then askback migrate --db URL" in done.out, line
 
 
 async def test_doctor_reports_the_schema_of_each_database(migrated_db_url: str, tmp_path: Path) -> None:

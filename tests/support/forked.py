@@ -46,7 +46,7 @@ IMPORTED = [
 
 _lock = threading.Lock()
 """Held while the exit code of a process is read: it can be read once only, and starting a process reads those
-of all others (`multiprocessing.process._cleanup`)."""
+of all others (_cleanup in multiprocessing.process)."""
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)
 

@@ -102,5 +102,8 @@ def check_database(url: str) -> Finding:
     problem, message = service.look_at_database(url)
     if not problem:
         return ok("database", message)
-    todo = "askback migrate" if "askback migrate" in problem else "see that it runs and that the URL is right"
-    return fail("database", problem, f"{todo} --db URL" if todo == "askback migrate" else todo)
+    if "recreate the database" in problem:
+        return fail("database", problem, "drop it or remove the file, then askback migrate --db URL")
+    if "askback migrate" in problem:
+        return fail("database", problem, "askback migrate --db URL")
+    return fail("database", problem, "see that it runs and that the URL is right")
