@@ -1,16 +1,14 @@
 """Exported tests run: the worker, a scripted human who repeats the answers, and the same end."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from askback import Client, JobFailed
 from askback.errors import AnswerInvalid
-from tests.support.processes import ROOT, Processes, eventually
+from tests.support.processes import Processes, eventually
 from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
@@ -70,16 +68,12 @@ def processes(tmp_path: Path):  # type: ignore[no-untyped-def]
     processes.end()
 
 
-def _pytest(folder: Path) -> str:
+def _pytest(forked_commands: Path, folder: Path) -> str:
     """Run the tests of a folder in a separate pytest; returns its output."""
-    paths = [str(folder), *(str(ROOT / part) for part in ("client", "server"))]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    command = [forked_commands / "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
     if "askback" not in {point.name for point in _plugins()}:
         command += ["-p", "askback.testing.plugin"]
-    done = subprocess.run(
-        [*command, str(folder)], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, str(folder)], cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
@@ -90,7 +84,7 @@ def _plugins():  # type: ignore[no-untyped-def]
 
 
 async def test_the_exported_test_passes_and_can_fail(
-    lite: ServiceWorld, shell: Shell, processes: Processes
+    lite: ServiceWorld, shell: Shell, processes: Processes, forked_commands: Path
 ) -> None:
     """It passes with the worker of the exported job and fails with one that behaves differently."""
     folder = shell.home
@@ -108,18 +102,18 @@ async def test_the_exported_test_passes_and_can_fail(
     for job, name in ((run, "test_refund.py"), (doomed, "test_doomed.py")):
         words = ["job", "export", job.job_id, "--format", "pytest", "--worker", "shop:worker"]
         await shell.ok(*words, "--file", name)
-    passed = await asyncio.to_thread(_pytest, folder)
+    passed = await asyncio.to_thread(_pytest, forked_commands, folder)
     assert "2 passed" in passed, passed
     (folder / "shop.py").write_text(WORKER.replace("ruling.amount,", "ruling.amount + 1,"))
-    failed = await asyncio.to_thread(_pytest, folder)
+    failed = await asyncio.to_thread(_pytest, forked_commands, folder)
     assert "1 failed, 1 passed" in failed, failed
     (folder / "shop.py").write_text(WORKER.replace('key="pay"', 'key="another"'))
-    failed = await asyncio.to_thread(_pytest, folder)
+    failed = await asyncio.to_thread(_pytest, forked_commands, folder)
     assert "no fake-human rule" in failed, failed
 
 
 async def test_an_exported_test_leaps_over_expired_deadlines(
-    lite: ServiceWorld, shell: Shell, processes: Processes
+    lite: ServiceWorld, shell: Shell, processes: Processes, forked_commands: Path
 ) -> None:
     """Unanswered prompts stay unanswered, and the clock leaps over their deadlines."""
     folder = shell.home
@@ -140,7 +134,7 @@ async def test_an_exported_test_leaps_over_expired_deadlines(
             "advance(seconds=0.3)", "advance(hours=2)"
         )
     )
-    passed = await asyncio.to_thread(_pytest, folder)
+    passed = await asyncio.to_thread(_pytest, forked_commands, folder)
     assert "1 passed" in passed, passed
 
 

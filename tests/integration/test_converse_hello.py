@@ -96,9 +96,9 @@ async def test_an_unknown_frame_is_refused_and_the_stream_continues(lite: Servic
     await console.nothing_more()
 
 
-async def test_a_frame_with_ref_0_is_executed_without_a_reply(world: ServiceWorld) -> None:
-    prompt, other = await world.create_prompt(), await world.create_prompt()
-    console = world.console()
+async def test_a_frame_with_ref_0_is_executed_without_a_reply(lite: ServiceWorld) -> None:
+    prompt, other = await lite.create_prompt(), await lite.create_prompt()
+    console = lite.console()
     await console.hello()
     await console.snapshot()
     wrong = pb.AnswerPromptRequest(prompt_id=ABSENT_ID, answer_id="a", revision=1, decision=1)
@@ -106,7 +106,7 @@ async def test_a_frame_with_ref_0_is_executed_without_a_reply(world: ServiceWorl
     closed = await console.event("closed")
     assert closed.prompt_id == prompt.prompt_id
     await console.nothing_more()
-    assert (await world.prompt(other.prompt_id)).submissions == 0
+    assert (await lite.prompt(other.prompt_id)).submissions == 0
 
 
 async def test_many_frames_in_one_message_are_all_replied_to(lite: ServiceWorld) -> None:
@@ -220,9 +220,9 @@ async def test_a_bug_fails_a_frame_and_not_the_stream(
     await console.ask(list_prompts=pb.ListPromptsRequest())
 
 
-async def test_a_goodbye_ends_the_stream_after_its_replies(world: ServiceWorld) -> None:
-    prompt = await world.create_prompt()
-    console = world.console()
+async def test_a_goodbye_ends_the_stream_after_its_replies(lite: ServiceWorld) -> None:
+    prompt = await lite.create_prompt()
+    console = lite.console()
     await console.hello()
     await console.snapshot()
     await console.send(frame(9, answer_prompt=answer(prompt)), frame(0, goodbye=pb.ConverseGoodbye()))
@@ -233,7 +233,7 @@ async def test_a_goodbye_ends_the_stream_after_its_replies(world: ServiceWorld) 
     except EOFError:
         pass
     assert "answer_prompt" in names
-    assert not world.service.replica.streams
+    assert not lite.service.replica.streams
 
 
 async def test_a_half_close_ends_the_stream_after_its_replies(lite: ServiceWorld) -> None:

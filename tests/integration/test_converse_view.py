@@ -97,9 +97,9 @@ async def test_a_console_sees_its_audience_only(lite: ServiceWorld) -> None:
         assert (await console.event("closed")).prompt_id == for_all.prompt_id
 
 
-async def test_credit_limits_prompts_but_not_replies(world: ServiceWorld) -> None:
-    made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
-    console = world.console()
+async def test_credit_limits_prompts_but_not_replies(lite: ServiceWorld) -> None:
+    made = [await lite.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
+    console = lite.console()
     await console.hello(credit=2)
     for prompt in made[:2]:
         assert (await console.event("upserted")).prompt == prompt
@@ -108,7 +108,7 @@ async def test_credit_limits_prompts_but_not_replies(world: ServiceWorld) -> Non
     assert (await console.event("upserted")).prompt == made[2]
     await console.nothing_more()
     # Closings need no credit either.
-    await world.hitl.AnswerPrompt(answer(made[0]))
+    await lite.hitl.AnswerPrompt(answer(made[0]))
     assert (await console.event("closed")).prompt_id == made[0].prompt_id
     await console.nothing_more()
     await console.credit(10)

@@ -52,20 +52,20 @@ async def test_a_job_asks_gets_its_answer_and_continues(world: ServiceWorld) -> 
     assert repeated.prompt.resolution == told.prompt.resolution
 
 
-async def test_a_job_may_ask_several_questions_at_once(world: ServiceWorld) -> None:
-    worker, leased = await working(world)
+async def test_a_job_may_ask_several_questions_at_once(lite: ServiceWorld) -> None:
+    worker, leased = await working(lite)
     await worker.send(*(pb.WorkClientFrame(ref=i, ask_prompt=ask(leased, f"k{i}")) for i in (1, 2, 3)))
     asked = {}
     for _ in range(3):
         frame = await worker.frame()
         asked[frame.ref] = frame.ask_prompt.prompt
     assert [asked[i].round for i in (1, 2, 3)] == [1, 2, 3]
-    job = await world.job(leased.job.job_id)
+    job = await lite.job(leased.job.job_id)
     assert (job.state, job.open_prompts, job.open_blocking_prompts, job.rounds) == (PENDING_HITL, 3, 3, 3)
     for i, state in ((2, PENDING_HITL), (3, PENDING_HITL), (1, RUNNING)):
-        await world.hitl.AnswerPrompt(answer(asked[i]))
+        await lite.hitl.AnswerPrompt(answer(asked[i]))
         assert (await worker.expect("prompt_resolved")).prompt.prompt_id == asked[i].prompt_id
-        assert (await world.job(leased.job.job_id)).state == state
+        assert (await lite.job(leased.job.job_id)).state == state
 
 
 async def test_other_content_amends_an_open_prompt_and_is_refused_on_a_closed_one(
@@ -107,13 +107,13 @@ async def test_the_worker_learns_of_a_withdrawn_prompt(lite: ServiceWorld) -> No
     assert (told.state, told.reason) == (prompts.PROMPT_STATE_CANCELLED, "never mind")
 
 
-async def test_a_late_answer_is_sent_to_the_job(world: ServiceWorld) -> None:
-    worker, leased = await working(world)
+async def test_a_late_answer_is_sent_to_the_job(lite: ServiceWorld) -> None:
+    worker, leased = await working(lite)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
-    await world.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
+    await lite.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
     await worker.expect("prompt_resolved")
     await expect_refusal(
-        world.hitl.AnswerPrompt(answer(prompt, "late")), "FAILED_PRECONDITION", "PROMPT_CLOSED"
+        lite.hitl.AnswerPrompt(answer(prompt, "late")), "FAILED_PRECONDITION", "PROMPT_CLOSED"
     )
     told = await worker.expect("prompt_resolved")
     assert told.late_answer

@@ -155,10 +155,10 @@ async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceW
     await worker.nothing_more()
 
 
-async def test_jobs_that_wait_for_people_use_no_capacity(world: ServiceWorld) -> None:
+async def test_jobs_that_wait_for_people_use_no_capacity(lite: ServiceWorld) -> None:
     for _ in range(3):
-        await world.create()
-    worker = world.worker()
+        await lite.create()
+    worker = lite.worker()
     await worker.hello(capacity=1)
     first = await worker.next_job()
     asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(first, key="k", content=confirm())))
@@ -167,7 +167,7 @@ async def test_jobs_that_wait_for_people_use_no_capacity(world: ServiceWorld) ->
     # A question that does not block leaves the job running, so there is no room for the third.
     await worker.nothing_more()
     # An answer resumes the first job although the worker is full, because it never released it.
-    await world.hitl.AnswerPrompt(answer(asked.prompt))
+    await lite.hitl.AnswerPrompt(answer(asked.prompt))
     resolved = await worker.expect("prompt_resolved")
     assert resolved.prompt.prompt_id == asked.prompt.prompt_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(second)))
