@@ -171,7 +171,9 @@ async def test_no_report_from_before_a_milestone_arrives_after_it(harness: Worke
     assert [f.report_progress.progress.done for f in (first, second)] == [1, 3]
     for frame in (first, second):
         harness.stream.send(frame.ref, report_progress=pb.ReportProgressResponse(version=2))
-    assert await harness.result() is None
+    end = await harness.stream.next()
+    assert end.WhichOneof("body") == "complete_job", "the second report is not sent"
+    harness.stream.send(end.ref, complete_job=pb.CompleteJobResponse())
 
 
 async def test_progress_is_coalesced_and_the_newest_is_reported(harness: WorkerHarness) -> None:
