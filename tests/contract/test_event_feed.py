@@ -185,7 +185,6 @@ async def test_a_resume_while_an_older_transaction_holds_the_feed_back_misses_no
                 await here.answer(prompt)
                 view = PromptView(prompts)
                 follower = PromptFollower(view, *followed, admission, Images(10**9), account, asyncio.Event())
-                follower.attach()
                 await follower.load(place)
                 events_sent = view.take(10, "")
                 news = await anext(watched.news(jobs_place))

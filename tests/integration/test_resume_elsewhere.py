@@ -75,6 +75,50 @@ async def test_a_console_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
 
+def hold_feed(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Keep a replica's feed from reading the log until the returned event is set."""
+    feed, released = world.service.replica.feed, asyncio.Event()
+    own = feed.read
+
+    async def read() -> bool:
+        await released.wait()
+        return await own()
+
+    monkeypatch.setattr(feed, "read", read)
+    return released
+
+
+async def test_a_replica_that_lags_behind_a_token_shows_nothing_twice(
+    pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other replica's feed delivers what the token's holder has only after the holder has connected."""
+    monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
+    a, b = pair
+    released = hold_feed(b, monkeypatch)
+    stays = await a.create_prompt(confirm("stays"))
+    console = a.console()
+    await console.hello()
+    await console.snapshot()
+    await a.catch_up()
+    token = await console.token()
+    async with watching(a) as watch:
+        await watch.catch_up()
+        jobs_token = watch.token
+    assert b.service.replica.feed.position < a.service.replica.feed.position
+    again = b.console()
+    await again.hello(resume_token=token)
+    async with watching(b, token=jobs_token) as watch:
+        released.set()
+        assert (await again.snapshot())[0] == []
+        await watch.catch_up()
+        await b.catch_up()
+        fresh = await a.create_prompt(confirm("fresh"))
+        assert (await again.event("upserted")).prompt.prompt_id == fresh.prompt_id
+        await watch.until(lambda w: fresh.job_id in w.told)
+        assert stays.job_id not in watch.told
+        assert not watch.reset
+
+
 async def test_a_token_is_bound_to_caller_and_query_at_any_replica(
     pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:

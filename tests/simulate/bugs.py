@@ -83,6 +83,19 @@ def _resume_below_the_horizon_only(patch: Patch) -> None:
 
 
 def _show_live_before_reset(patch: Patch) -> None:
+    # The feed is followed only once the token was accepted, so both guards must be missing.
+    attach, reach = PromptFollower._attach, PromptFollower._reach
+
+    def attach_once(self: PromptFollower) -> None:
+        if not self._stops:
+            attach(self)
+
+    async def follow_first(self: PromptFollower, token: str) -> Any:
+        attach_once(self)
+        return await reach(self, token)
+
+    patch.setattr(PromptFollower, "_attach", attach_once)
+    patch.setattr(PromptFollower, "_reach", follow_first)
     patch.setattr(PromptView, "_is_resuming", property(lambda _: False))
 
 
@@ -112,13 +125,13 @@ def _ignore_audience(patch: Patch) -> None:
 
 
 def _snapshot_before_attach(patch: Patch) -> None:
-    attach, load = PromptFollower.attach, PromptFollower.load
+    attach, load = PromptFollower._attach, PromptFollower.load
 
     async def first(self: PromptFollower, token: str) -> None:
         await load(self, token)
         attach(self)
 
-    patch.setattr(PromptFollower, "attach", lambda _: None)
+    patch.setattr(PromptFollower, "_attach", lambda _: None)
     patch.setattr(PromptFollower, "load", first)
 
 

@@ -100,6 +100,23 @@ class Feed:
         self._positions.add(advanced)
         return lambda: self._positions.discard(advanced)
 
+    async def reach(self, position: Position) -> None:
+        """Wait until everything up to a position of the log has been delivered.
+
+        Who resumes from a position follows the feed after this, not before: another replica may have issued
+        the token, and until this feed is as far, it delivers changes that the token's holder already has.
+        """
+        if self.position >= position:
+            return
+        reached = asyncio.Event()
+        stop = self.follow_position(lambda at: reached.set() if at >= position else None)
+        self._due = True
+        self._wake.set()
+        try:
+            await reached.wait()
+        finally:
+            stop()
+
     def publish(self, batch: Sequence[Committed]) -> None:
         """Deliver commits of this replica, except versions that are not new, and send hints to the others."""
         self._bus.deliver([item for item in batch if self._note_news(item)])

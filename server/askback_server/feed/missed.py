@@ -13,15 +13,12 @@ TOO_MUCH = "too much changed since the resume token"
 
 
 async def read_missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
-    """Read everything committed after a position, or return why that is impossible.
+    """Read everything committed after a position, or return that it is too much.
 
     Call it after following the feed: what commits while this reads is then delivered. Unsettled events are
     included. They may have been delivered before the follower came, as this replica's own commit or by a
     hint, and the log does not deliver them a second time.
     """
-    refusal = await refusal_of(log, position)
-    if refusal is not None:
-        return refusal
     found: list[Changed] = []
     for _ in range(MAX_MISSED_EVENTS // PAGE_SIZE):
         changed, reached = await log.after(position, PAGE_SIZE, settled=False)

@@ -218,8 +218,10 @@ class JobsFollower:
     async def _read(self, unread: ReadPlan) -> ReadPlan | Refusal:
         """Read and offer the next page. Returns the rest of the plan, or why the watcher must be reset."""
         if self._behind:
-            self._behind = False  # from here on commits are offered again
             refusal = await refusal_of(self._log, self._resume_position)
+            if refusal is None:
+                await self._feed.reach(self._resume_position)
+            self._behind = False  # from here on commits are offered again
             if refusal is not None:
                 return refusal
             unread = replace(unread, log=self._resume_position, ids=(), events=MAX_MISSED_EVENTS)

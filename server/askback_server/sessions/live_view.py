@@ -50,7 +50,6 @@ class LiveView:
             account,
             changed,
         )
-        self._follower.attach()
         self._leave = deps.presence.enter(view.filter)
 
     async def follow(self, resume_token: str) -> None:

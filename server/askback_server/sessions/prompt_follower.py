@@ -1,7 +1,7 @@
 """Keeps a `PromptView` up to date: first from a snapshot or a resume token, then live from the feed.
 
 Following the feed starts before the first read, so no change is missed in between; the view ignores versions
-that it already has.
+that it already has. With a resume token it starts once the feed has reached the token's position.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.missed import read_missed
+from askback_server.feed.missed import read_missed, refusal_of
 from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.ports.storage import FeedStore, JobStore, Position
@@ -63,7 +63,7 @@ class PromptFollower:
         """Everything up to this position is in the view and has been sent."""
         self._stops: list[Callable[[], None]] = []
 
-    def attach(self) -> None:
+    def _attach(self) -> None:
         """Start to follow the feed."""
         self._resume_position = self._feed.position
         images = self._images.of_view(self._account, self._fall_behind)
@@ -148,16 +148,17 @@ class PromptFollower:
 
     async def load(self, resume_token: str) -> None:
         """Load the view, from a token if it can be honoured."""
+        position: Position | Refusal | None = None
         if resume_token:
             self._view.resume()
+            position = await self._reach(resume_token)
+        self._attach()
+        if isinstance(position, Position):
             async with self._reading():
-                refusal = await self._resume(resume_token)
-                if refusal is None:
-                    counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
-                    self._finish_load(counted.total)
-            if refusal is not None:
-                self._view.reset(refusal.reason, refusal.history_lost)
-        if not resume_token or refusal is not None:
+                position = await self._resume(position) or position
+        if isinstance(position, Refusal):
+            self._view.reset(position.reason, position.history_lost)
+        if not isinstance(position, Position):
             self._reload.set()
         self._changed.set()
         while self._reload.is_set():
@@ -167,10 +168,18 @@ class PromptFollower:
         if not self._reload.is_set():  # otherwise it is read again first
             self._view.finish_load(open_prompts)
 
-    async def _resume(self, resume_token: str) -> Refusal | None:
+    async def _reach(self, resume_token: str) -> Position | Refusal:
+        """Wait until the feed has reached the token's position. Returns the position."""
         position = self._tokens.read(resume_token, self._digest)
         if isinstance(position, Refusal):
             return position
+        async with self._reading():
+            refusal = await refusal_of(self._log, position)
+        if refusal is None:
+            await self._feed.reach(position)
+        return refusal or position
+
+    async def _resume(self, position: Position) -> Refusal | None:
         changed = await read_missed(self._log, position)
         if isinstance(changed, Refusal):
             return changed
@@ -188,6 +197,8 @@ class PromptFollower:
                 return Refusal("too much changed since the resume token")
             self._changed.set()
             at += count
+        counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
+        self._finish_load(counted.total)
         return None
 
     async def _reload_view(self) -> None:
