@@ -15,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from alembic import command
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
@@ -160,7 +161,8 @@ def _upgrade(connection: sa.Connection, revision: str) -> tuple[str, str]:
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
         return before, before
-    command.upgrade(config, revision)
+    if before != ScriptDirectory.from_config(config).as_revision_number(revision):
+        command.upgrade(config, revision)
     return before, _version(connection)
 
 
