@@ -21,17 +21,14 @@ from tests.faults.proxy import Link
 from tests.support.processes import Processes
 from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import FAILED, PENDING, RUNNING
-from tests.support.service import ServiceWorld, serving
+from tests.support.service import SHORT_TTL, ServiceWorld, serving
 from tests.support.streams import ABSENT_ID, Worker
-
-TTL = 3.0
-"""Seconds. A worker must confirm a job within a third of it, also while other tests use the processor."""
 
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """A service whose sessions expire soon, with a heartbeat every second."""
-    async with serving(migrated_db_url, lease_ttl=TTL) as running:
+    async with serving(migrated_db_url, lease_ttl=SHORT_TTL) as running:
         yield running
 
 
@@ -69,7 +66,7 @@ class Beating:
     async def _beat(self, worker: Worker) -> None:
         while True:
             await worker.send(self.frame)
-            await asyncio.sleep(TTL / 6)
+            await asyncio.sleep(SHORT_TTL / 6)
 
     async def __aenter__(self) -> Beating:
         return self
@@ -263,7 +260,7 @@ async def test_extend_lease_reports_lost_leases_and_takes_back_jobs_that_do_not_
     async def wait_until_taken_back() -> None:
         while (await hasty.job(missing.job_id)).state == RUNNING:
             await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
-            await asyncio.sleep(TTL / 6)
+            await asyncio.sleep(SHORT_TTL / 6)
 
     await asyncio.wait_for(wait_until_taken_back(), SOON)
     back = await hasty.job(missing.job_id)
@@ -278,7 +275,7 @@ async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: Ser
     await hasty.create()
     leased = await hasty.lease()
     session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
-    every = TTL / 6
+    every = SHORT_TTL / 6
     for lists in (list_leases(), list_leases(*leased.jobs)) * 4:
         await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=lists))
         await asyncio.sleep(every)
@@ -291,7 +288,7 @@ async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: Ser
 @pytest.fixture
 async def hasty_lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """`hasty` on SQLite."""
-    async with serving(lite_url, lease_ttl=TTL) as running:
+    async with serving(lite_url, lease_ttl=SHORT_TTL) as running:
         yield running
 
 
@@ -303,7 +300,7 @@ async def wait_past_old_timers(world: ServiceWorld) -> None:
     live = world.service.replica.keeper._live
     await until(lambda: live)
     latest = max(session.expires_at for session in live.values())
-    wanted = latest + timedelta(seconds=1.3 * TTL)
+    wanted = latest + timedelta(seconds=1.3 * SHORT_TTL)
     await until(lambda: any(session.expires_at > wanted for session in live.values()))
 
 
@@ -396,7 +393,7 @@ async def test_a_short_outage_ends_no_function(hasty_lite: ServiceWorld, link: L
         loop = asyncio.get_running_loop()
         # After half of the remaining time, a worker that assumed an earlier expiry would have stopped.
         half = (session._expiry.when() - loop.time()) / 2 if session._expiry else 0.0
-        assert half > TTL / 3
+        assert half > SHORT_TTL / 3
         link.heal()
         await until(lambda: worker.connected)
         assert worker._protocol is not None
