@@ -111,10 +111,10 @@ class TreeReader {
   #tokens = 0;
 
   block(token: Token, depth: number): Block[] {
+    if (token.type === "space") return [];
     this.#count(depth, MAX_BLOCK_DEPTH);
     const known = token as MarkedToken;
     switch (known.type) {
-      case "space":
       case "checkbox":
         return [];
       case "hr":
