@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from askback.web.connect_errors import HTTP_STATUS, ConnectError
 from askback.web.converse_socket import converse
+from askback.web.event_streams import EventStreams
 from askback.web.gateway import Gateway
 from askback.web.unary import Unary
 
@@ -27,7 +28,7 @@ _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 def create_app(gateway: Gateway, sign_in: Sequence[BaseRoute] = ()) -> ASGIApp:
     """The application of a gateway. `sign_in` are the routes under /session."""
-    unary, assets = Unary(gateway), gateway.assets
+    unary, events, assets = Unary(gateway), EventStreams(gateway), gateway.assets
 
     async def healthy(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
@@ -45,6 +46,9 @@ def create_app(gateway: Gateway, sign_in: Sequence[BaseRoute] = ()) -> ASGIApp:
             Route("/assets/{name}", assets.file, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            Route("/events/prompts", events.prompts, methods=["GET"]),
+            Route("/events/jobs", events.jobs, methods=["GET"]),
+            Route("/events/jobs/{id}", events.job, methods=["GET"]),
             WebSocketRoute("/converse", partial(converse, gateway)),
             Route("/askback.v1.{service}/{method}", unary.handle, methods=_ANY),
         ],
