@@ -80,7 +80,10 @@ class SignIn:
         methods: Sequence[SignInMethod] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`page_version` and `server` (a name for drafts) go to the page; `methods`: further ways to sign in."""
+        """Serve the session routes.
+
+        `page_version` and `server` (a name for drafts) go to the page; `methods` are further ways to sign in.
+        """
         self._access = access
         self._callers = callers
         self._cookies = cookies
