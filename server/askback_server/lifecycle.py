@@ -110,6 +110,7 @@ class Service:
             self._run("dispatch", replica.dispatcher.run())
             self._run("keeper", replica.keeper.run())
             self._run("presence", replica.presence.run())
+            self._run("sign-outs", replica.sign_outs.run())
             self._run("sweep", replica.sweep.run())
             ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)
             self._run("ageing", ageing.run())
