@@ -40,6 +40,32 @@ class Answer:
         return str(found[0])
 
 
+async def fetch(port: int, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Answer:
+    """One request on its own connection. Underscores in names of headers stand for hyphens."""
+
+    def exchange() -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+            reply = connection.getresponse()
+            found = {key.lower(): value for key, value in reply.getheaders()}
+            return Answer(reply.status, found, reply.read())
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(exchange)
+
+
+def socket_of(port: int, user: str = "ana", **options: Any) -> connect:
+    """A WebSocket of the page; enter it with `async with`."""
+    options.setdefault("origin", f"http://127.0.0.1:{port}")
+    options.setdefault("subprotocols", ["askback.v1"])
+    options.setdefault("max_size", None)
+    headers = {USER: user} if user else {}
+    address = f"ws://127.0.0.1:{port}/converse"
+    return connect(address, additional_headers=headers, compression=None, **options)
+
+
 class EventReader:
     """Reads server-sent events."""
 
@@ -77,35 +103,16 @@ class WebWorld:
     def port(self) -> int:
         return self.server.port
 
-    @property
-    def socket_address(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/converse"
-
     def open(self, user: str = "ana", **options: Any) -> connect:
         """A WebSocket of the page; enter it with `async with`."""
-        options.setdefault("origin", f"http://127.0.0.1:{self.port}")
-        options.setdefault("subprotocols", ["askback.v1"])
-        options.setdefault("max_size", None)
-        return connect(
-            self.socket_address, additional_headers={USER: user} if user else {}, compression=None, **options
-        )
+        return socket_of(self.port, user, **options)
 
     async def request(
         self, method: str, path: str, body: bytes | str | None = None, **headers: str
     ) -> Answer:
         """One request on its own connection. Underscores in names of headers stand for hyphens."""
 
-        def exchange() -> Answer:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-            try:
-                connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-                reply = connection.getresponse()
-                found = {key.lower(): value for key, value in reply.getheaders()}
-                return Answer(reply.status, found, reply.read())
-            finally:
-                connection.close()
-
-        return await asyncio.to_thread(exchange)
+        return await fetch(self.port, method, path, body, **headers)
 
     @asynccontextmanager
     async def events(self, path: str, *, user: str = "ana", **headers: str) -> AsyncIterator[EventReader]:

@@ -51,7 +51,7 @@ class HttpProtocol(H11Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """WebSockets."""
+    """The connections of WebSockets."""
 
     async def run_asgi(self) -> None:
         """Run the application, and then give the other side `CLOSE_SECONDS` to read."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
+import signal
 import socket
 from collections.abc import Iterator
 
@@ -14,6 +16,7 @@ from askback._wire.channel import Endpoint
 from askback.web.app import create_app
 from askback.web.gateway import Gateway
 from askback.web.http_server import HttpProtocol, SocketProtocol
+from askback.web.origins import is_loopback
 from askback.web.settings import WebSettings
 
 _log = logging.getLogger("askback.web")
@@ -50,7 +53,11 @@ class WebServer:
         limits = settings.limits
         self._listener = _listen(*settings.address)
         self.port: int = self._listener.getsockname()[1]
-        self.gateway = Gateway(settings, endpoint, self.port, only_healthy=only_healthy)
+        try:
+            self.gateway = Gateway(settings, endpoint, self.port, only_healthy=only_healthy)
+        except BaseException:
+            self._listener.close()
+            raise
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         self._server = _Server(
             uvicorn.Config(
@@ -102,6 +109,44 @@ class WebServer:
             await asyncio.wait((self._running,))
         self._listener.close()
         await self.gateway.upstream.close()
+
+
+def run(settings: WebSettings, endpoint: Endpoint) -> int:
+    """Serve until SIGTERM or SIGINT, then drain. Returns the exit code.
+
+    Raises OSError if the address cannot be bound, AssetsMissing, BadKeyFile.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    _raise_descriptor_limit()
+    return asyncio.run(_run_until_signal(settings, endpoint))
+
+
+async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
+    server = WebServer(settings, endpoint)
+    loop = asyncio.get_running_loop()
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    serving = await server.start()
+    if not settings.session_keys and not is_loopback(settings.address[0]):
+        _log.warning("no session keys are set: sessions end with this process, at this gateway only")
+    print(f"askback serves the page at {server.address}, for the service at {endpoint.address}", flush=True)
+    waiting = asyncio.ensure_future(signalled.wait())
+    await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
+    failed = serving.done()
+    waiting.cancel()
+    await server.stop()
+    if failed:
+        serving.result()
+    return 1 if failed else 0
+
+
+def _raise_descriptor_limit() -> None:
+    """Raise the soft limit of file descriptors, often 1,024, to the hard limit: each page needs two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

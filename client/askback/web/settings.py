@@ -91,7 +91,7 @@ class WebSettings:
             raise WebSettingsError("the certificate and its key go together: give both, or neither")
         for path in (self.tls_cert, self.tls_key, self.session_keys):
             if path and (problem := unreadable(path)):
-                raise WebSettingsError(problem)
+                raise WebSettingsError(f"{path}: {problem}")
 
     @property
     def address(self) -> tuple[str, int]:

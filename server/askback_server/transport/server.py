@@ -165,6 +165,10 @@ class Server:
             return int(self._server.add_insecure_port(address))
         return int(self._server.add_secure_port(address, certificates.credentials()))
 
+    def listen_inside(self, target: str) -> None:
+        """Bind a second address, without TLS, that only this process can reach. Raises RuntimeError."""
+        self._server.add_insecure_port(target)
+
     def listen_health(self, address: str) -> int:
         """Bind a second HOST:PORT for health checks only, without TLS and tokens, which kubelet cannot use.
 
