@@ -23,6 +23,8 @@ _log = logging.getLogger("askback.server.engine")
 
 PURGE_BATCH_SIZE = 20
 """Jobs deleted per batch: small enough not to delay other commands."""
+FIRST_SECONDS = 10.0
+"""Seconds from the start to the first sweep: when clients connect to a new replica, nothing waits for it."""
 REST_RATIO = 2.0
 """After each batch the sweep sleeps this many times as long as the batch took, to leave the database to
 others."""
@@ -56,6 +58,7 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep until cancelled. Errors are logged."""
+        await asyncio.sleep(min(FIRST_SECONDS, self._interval))
         await every(self._interval, self.sweep, "sweep")
 
     async def sweep(self) -> None:
