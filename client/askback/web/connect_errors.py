@@ -8,6 +8,7 @@ body too: clients judge any other body by the HTTP status alone.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -139,11 +140,15 @@ def _shown(detail: Any) -> dict[str, Any]:
 def from_refusal(refused: Refused) -> ConnectError:
     """The error for a request that may not be made."""
     details = []
+    headers = {}
     if refused.retry_after:
+        headers["retry-after"] = str(math.ceil(refused.retry_after))
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(int(refused.retry_after * 1000))
         details.append(retry)
-    return ConnectError(refused.code, refused.message, reason=refused.reason, details=details)
+    return ConnectError(
+        refused.code, refused.message, reason=refused.reason, details=details, headers=headers
+    )
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> ConnectError:

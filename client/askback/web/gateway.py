@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from askback._wire.channel import Endpoint
+from askback.web.access_calls import AccessCalls
 from askback.web.assets import Assets
 from askback.web.callers import Callers
 from askback.web.open_streams import OpenStreams
@@ -11,6 +14,7 @@ from askback.web.rate_limits import REQUESTS, RateLimit, SocketCounts
 from askback.web.session_cookie import SessionCookies
 from askback.web.session_keys import GeneratedKey, KeyFile
 from askback.web.settings import WebSettings
+from askback.web.sign_in import SignIn, SignInMethod
 from askback.web.upstream import Upstream
 
 
@@ -35,3 +39,14 @@ class Gateway:
         self.assets = Assets()
         self.upstream = Upstream(endpoint, only_healthy=only_healthy)
         self.streams = OpenStreams(settings.limits.sockets)
+
+    def sign_in(self, methods: Sequence[SignInMethod] = ()) -> SignIn:
+        """Signing in and out. `methods` are further ways to sign in."""
+        return SignIn(
+            AccessCalls(self.upstream),
+            self.callers,
+            self.cookies,
+            page_version=self.assets.version,
+            server=self.origins.all[0],
+            methods=methods,
+        )
