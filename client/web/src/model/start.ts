@@ -33,7 +33,7 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
   const drafts = new DraftStore({
     clock,
     database: new IndexedDrafts(indexedDB),
-    server: session.server ?? "",
+    server: location.origin,
     subject: session.subject ?? "",
     changed: (promptId) => hints.send({ kind: "draft", promptId }),
   });
