@@ -11,12 +11,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from askback.web.connect_errors import HTTP_STATUS, ConnectError
+from askback.web.connect_errors import HTTP_STATUS, ConnectError, from_refusal, from_rpc
 from askback.web.converse_socket import converse
+from askback.web.event_streams import EventStreams
 from askback.web.gateway import Gateway
+from askback.web.protection import protect
+from askback.web.refused import Refused
+from askback.web.sign_in import SignInMethod
 from askback.web.unary import Unary
 
 _log = logging.getLogger("askback.web")
@@ -25,9 +29,9 @@ PAGES = ("/", "/prompts/{id}", "/jobs", "/jobs/{id}", "/overview", "/settings", 
 _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-def create_app(gateway: Gateway, sign_in: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """The application of a gateway. `sign_in` are the routes under /session."""
-    unary, assets = Unary(gateway), gateway.assets
+def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIApp:
+    """The application of a gateway. `methods` are further ways to sign in."""
+    unary, events, assets = Unary(gateway), EventStreams(gateway), gateway.assets
 
     async def healthy(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
@@ -38,22 +42,28 @@ def create_app(gateway: Gateway, sign_in: Sequence[BaseRoute] = ()) -> ASGIApp:
         status = {"status": "draining" if draining else "ready"}
         return JSONResponse(status, 503 if draining else 200, headers={"cache-control": "no-store"})
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            *sign_in,
+            *gateway.sign_in(methods).routes(),
             *(Route(path, assets.page, methods=["GET"]) for path in PAGES),
             Route("/assets/{name}", assets.file, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            Route("/events/prompts", events.prompts, methods=["GET"]),
+            Route("/events/jobs", events.jobs, methods=["GET"]),
+            Route("/events/jobs/{id}", events.job, methods=["GET"]),
             WebSocketRoute("/converse", partial(converse, gateway)),
             Route("/askback.v1.{service}/{method}", unary.handle, methods=_ANY),
         ],
         exception_handlers={
             HTTPException: _refuse,
             ClientDisconnect: _leave,
+            Refused: _refuse_caller,
+            grpc.aio.AioRpcError: _relay,
             Exception: _fail,
         },
     )
+    return protect(app, gateway.origins, gateway.cookies)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -68,6 +78,18 @@ async def _refuse(_: Request, error: Exception) -> Response:
         error.status_code, error.detail
     )
     return ConnectError(code, text, reason="HTTP", status=error.status_code, headers=error.headers).response()
+
+
+async def _refuse_caller(_: Request, error: Exception) -> Response:
+    """The reply to a request that may not be made."""
+    assert isinstance(error, Refused)
+    return from_refusal(error).response()
+
+
+async def _relay(_: Request, error: Exception) -> Response:
+    """The reply to a request whose call the service has refused."""
+    assert isinstance(error, grpc.aio.AioRpcError)
+    return from_rpc(error).response()
 
 
 async def _leave(_: Request, __: Exception) -> Response:

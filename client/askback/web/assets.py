@@ -76,7 +76,7 @@ class Assets:
         return _respond(request, self.index, "no-store")
 
     async def file(self, request: Request) -> Response:
-        """A file of the page. With its hash as `v` it may be kept for ever, else it must be checked."""
+        """A file of the page. With its hash as `v` caches may store it for a year, else they must ask."""
         asset = self._files.get(request.path_params["name"])
         if asset is None:
             # A page of another version asks for it. The reply must not be kept: the next one may have it.

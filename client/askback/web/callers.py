@@ -50,7 +50,7 @@ class Callers:
         can reach, in front of a service without authentication."""
         self._cookies = cookies
         self._origins = origins
-        self._names = names
+        self.names = names
 
     def of_request(self, connection: HTTPConnection) -> Caller:
         """The caller of a request. A POST with a cookie must pass the locks against forged requests.
@@ -61,9 +61,13 @@ class Callers:
         if caller is not None:
             return caller
         session = self._session(connection)
-        require_locks(connection, self._origins)
+        self.require_locks(connection)
         connection.scope[SCOPE_KEY] = session
         return caller_of(session)
+
+    def require_locks(self, connection: HTTPConnection) -> None:
+        """Refuse a request that another page may have caused. Raises Refused."""
+        require_locks(connection, self._origins)
 
     def of_handshake(self, socket: WebSocket) -> Caller:
         """The caller of a WebSocket handshake, which must name the subprotocol, and with a cookie the page's
@@ -84,7 +88,7 @@ class Callers:
         Both are headers that a browser does not send by itself, so no other page can use them.
         """
         headers = connection.headers
-        bearer, user = headers.get("authorization"), headers.get("askback-user") if self._names else None
+        bearer, user = headers.get("authorization"), headers.get("askback-user") if self.names else None
         if bearer is None and user is None:
             return None
         if self._cookies.name in connection.cookies:
@@ -98,7 +102,7 @@ class Callers:
     def _session(self, connection: HTTPConnection) -> Session:
         """The session of the request's cookie. Raises Refused."""
         session = self._cookies.open(connection.cookies.get(self._cookies.name, ""))
-        if session is None or (not self._names and session.credential[0][0] != "authorization"):
+        if session is None or (not self.names and session.credential[0][0] != "authorization"):
             raise Refused(grpc.StatusCode.UNAUTHENTICATED, "sign in first", "SIGN_IN_REQUIRED")
         return session
 

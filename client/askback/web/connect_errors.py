@@ -8,6 +8,7 @@ body too: clients judge any other body by the HTTP status alone.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -17,8 +18,8 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from starlette.responses import Response
 
 from askback.v1 import hitl_service_pb2
-from askback.web.callers import Refused
 from askback.web.proto_json import compact, to_json
+from askback.web.refused import Refused
 
 DOMAIN = "web.askback.dev"
 """The domain of the ErrorInfo of the gateway's own errors."""
@@ -138,7 +139,16 @@ def _shown(detail: Any) -> dict[str, Any]:
 
 def from_refusal(refused: Refused) -> ConnectError:
     """The error for a request that may not be made."""
-    return ConnectError(refused.code, refused.message, reason=refused.reason)
+    details = []
+    headers = {}
+    if refused.retry_after:
+        headers["retry-after"] = str(math.ceil(refused.retry_after))
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(refused.retry_after * 1000))
+        details.append(retry)
+    return ConnectError(
+        refused.code, refused.message, reason=refused.reason, details=details, headers=headers
+    )
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> ConnectError:

@@ -18,17 +18,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from askback._wire.channel import MAX_SEND_BYTES
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.web.callers import Caller, Refused
+from askback.web.callers import SUBPROTOCOL, Caller
 from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError, from_refusal, from_rpc
 from askback.web.contract import METHODS
 from askback.web.gateway import Gateway
 from askback.web.proto_json import BadJson, compact, format_message, parse
-from askback.web.token_bucket import TokenBucket
+from askback.web.rate_limits import Bucket, Rate
+from askback.web.refused import Refused
 from askback.web.upstream import new_request_id
 
 _log = logging.getLogger("askback.web")
-SUBPROTOCOL = "askback.v1"
 CONVERSE = METHODS["/askback.v1.HitlService/Converse"]
 CLOSE_SECONDS = 2.0
 """Seconds that the close of a socket may take here; the server ends its connection later."""
@@ -42,7 +42,7 @@ async def converse(gateway: Gateway, socket: WebSocket) -> None:
     try:
         caller = gateway.callers.of_handshake(socket)
         stream = ConverseSocket(gateway, socket, caller)
-        with gateway.streams.hold(stream):
+        with gateway.pages.opened(caller), gateway.streams.hold(stream):
             await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
             close = await stream.run()
             await _close(socket, close)
@@ -83,7 +83,7 @@ class ConverseSocket:
         self._socket = socket
         self._caller = caller
         self._metadata = gateway.upstream.metadata(caller, new_request_id())
-        self._bucket = TokenBucket(limits.messages_per_second, limits.message_burst, time.monotonic)
+        self._bucket = Bucket(Rate(limits.messages_per_second, limits.message_burst), time.monotonic())
         self._unanswered: set[int] = set()
         self._said_goodbye = False
         self._ended: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
@@ -151,7 +151,9 @@ class ConverseSocket:
             if self._said_goodbye:
                 continue
             # More messages than allowed wait, and the page with them.
-            await asyncio.sleep(self._bucket.take())
+            if wait := self._bucket.take(time.monotonic()):
+                await asyncio.sleep(wait)
+                self._bucket.take(time.monotonic())
             try:
                 request = self._parse(message.get("text"))
             except BadJson as error:

@@ -15,13 +15,30 @@ CLOSE_SECONDS = 5.0
 it open as long as the other side does not read."""
 
 
+UNREAD_SECONDS = 20.0
+"""Seconds that a client may take nothing of a response. Then its connection is reset."""
+
+
 class HttpProtocol(H11Protocol):
     """HTTP/1.1 connections."""
+
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request within `HEAD_SECONDS`."""
         super().connection_made(transport)
         self.loop.call_later(HEAD_SECONDS, self._check_head)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     @property
     def _has_request(self) -> bool:
@@ -34,7 +51,7 @@ class HttpProtocol(H11Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """WebSockets."""
+    """The connections of WebSockets."""
 
     async def run_asgi(self) -> None:
         """Run the application, and then give the other side `CLOSE_SECONDS` to read."""

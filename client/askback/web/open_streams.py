@@ -10,7 +10,7 @@ from typing import Protocol
 
 import grpc
 
-from askback.web.callers import Refused
+from askback.web.refused import Refused
 
 REASON = "this gateway is shutting down"
 STREAMS_PER_SECOND = 50

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
+import signal
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 
+from askback._wire.channel import Endpoint
+from askback.web.app import create_app
 from askback.web.gateway import Gateway
 from askback.web.http_server import HttpProtocol, SocketProtocol
+from askback.web.origins import is_loopback
+from askback.web.settings import WebSettings
 
 _log = logging.getLogger("askback.web")
 STOP_SECONDS = 5
 """Seconds that uvicorn waits for requests when all streams have ended."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep idle connections: otherwise they may send a request on one that is closing."""
 
 
 class _Server(uvicorn.Server):
@@ -37,15 +43,25 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    """The HTTP server of a gateway, from `start` to `stop`."""
+    """A gateway with its HTTP server, from construction to `stop`."""
 
-    def __init__(self, gateway: Gateway, app: ASGIApp) -> None:
-        self._gateway = gateway
-        settings, limits = gateway.settings, gateway.limits
+    def __init__(self, settings: WebSettings, endpoint: Endpoint, *, only_healthy: bool = True) -> None:
+        """Listen. `endpoint` is the service, `only_healthy` as in `Endpoint.open`.
+
+        Raises OSError if the address cannot be bound, AssetsMissing, BadKeyFile.
+        """
+        limits = settings.limits
+        self._listener = _listen(*settings.address)
+        self.port: int = self._listener.getsockname()[1]
+        try:
+            self.gateway = Gateway(settings, endpoint, self.port, only_healthy=only_healthy)
+        except BaseException:
+            self._listener.close()
+            raise
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         self._server = _Server(
             uvicorn.Config(
-                app,
+                create_app(self.gateway),
                 http=HttpProtocol,
                 ws=SocketProtocol,
                 ws_max_size=limits.body_bytes,
@@ -55,7 +71,7 @@ class WebServer:
                 # can be guessed by their length.
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=STOP_SECONDS,
-                timeout_keep_alive=75,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 ssl_certfile=settings.tls_cert or None,
                 ssl_keyfile=settings.tls_key or None,
                 lifespan="off",
@@ -66,37 +82,76 @@ class WebServer:
             )
         )
         self._running: asyncio.Task[None] | None = None
-        self.port = 0
 
-    async def start(self) -> None:
-        """Listen and serve. Raises OSError."""
-        host, port = self._gateway.settings.address
-        family = socket.AF_INET6 if ":" in host else socket.AF_UNSPEC
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=2048)
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self._running = asyncio.create_task(self._server.serve([listener]), name="askback-web")
+    @property
+    def address(self) -> str:
+        """Where browsers find the page."""
+        return self.gateway.origins.all[0]
+
+    async def start(self) -> asyncio.Task[None]:
+        """Serve. Returns the task, which ends by `stop` or by a failure."""
+        self._running = asyncio.create_task(self._server.serve([self._listener]), name="askback-web")
         listening = asyncio.ensure_future(self._server.listening.wait())
         await asyncio.wait((listening, self._running), return_when=asyncio.FIRST_COMPLETED)
         if listening.cancel():
             self._running.result()
+        return self._running
 
     async def stop(self) -> None:
         """Drain: become not ready, ask pages to leave, end the rest, and stop listening."""
-        settings = self._gateway.settings
-        _log.info("draining %d pages", len(self._gateway.streams))
-        self._gateway.streams.draining = True
+        settings, streams = self.gateway.settings, self.gateway.streams
+        _log.info("draining %d pages", len(streams))
+        streams.draining = True
         await asyncio.sleep(settings.drain_wait)
-        await self._gateway.streams.drain(settings.drain_spread, settings.drain_grace)
+        await streams.drain(settings.drain_spread, settings.drain_grace)
         self._server.should_exit = True
         if self._running is not None:
             await asyncio.wait((self._running,))
-        await self._gateway.upstream.close()
+        self._listener.close()
+        await self.gateway.upstream.close()
 
-    @property
-    def failed(self) -> asyncio.Task[Any] | None:
-        """The task that serves; it ends only by `stop` or by a failure."""
-        return self._running
+
+def run(settings: WebSettings, endpoint: Endpoint) -> int:
+    """Serve until SIGTERM or SIGINT, then drain. Returns the exit code.
+
+    Raises OSError if the address cannot be bound, AssetsMissing, BadKeyFile.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    _raise_descriptor_limit()
+    return asyncio.run(_run_until_signal(settings, endpoint))
+
+
+async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
+    server = WebServer(settings, endpoint)
+    loop = asyncio.get_running_loop()
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    serving = await server.start()
+    if not settings.session_keys and not is_loopback(settings.address[0]):
+        _log.warning("no session keys are set: sessions end with this process, at this gateway only")
+    print(f"askback serves the page at {server.address}, for the service at {endpoint.address}", flush=True)
+    waiting = asyncio.ensure_future(signalled.wait())
+    await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
+    failed = serving.done()
+    waiting.cancel()
+    await server.stop()
+    if failed:
+        serving.result()
+    return 1 if failed else 0
+
+
+def _raise_descriptor_limit() -> None:
+    """Raise the soft limit of file descriptors, often 1,024, to the hard limit: each page needs two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 binds a free one. Raises OSError."""
+    family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.create_server(place[:2], family=family, backlog=2048)
+    listener.setblocking(False)
+    return listener

@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from joserfc import jwe
@@ -51,6 +51,10 @@ class Session:
     """When the cookie was sealed."""
     kid: str = ""
     """The name of the key that sealed it."""
+
+    def ending_by(self, time: float) -> Session:
+        """The session, with an absolute end at this time at the latest."""
+        return replace(self, ends_at=min(self.ends_at, time))
 
 
 class SessionCookies:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from askback._text.files import unreadable
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from askback.web.origins import is_loopback, normal_origin
 
 
 class WebSettingsError(ValueError):
@@ -56,6 +53,10 @@ class WebSettings:
     public_origins: tuple[str, ...] = ()
     """Where browsers see the page, such as https://askback.example. Without one the page is for this machine
     only, at the address to listen on."""
+    names: bool = False
+    """People sign in with a name and no credential: for a service without authentication, on this machine."""
+    session_keys: str = ""
+    """File of the keys that seal session cookies. Without one, sessions end with this process."""
     tls_cert: str = ""
     tls_key: str = ""
     drain_wait: float = 0.0
@@ -68,19 +69,29 @@ class WebSettings:
 
     def __post_init__(self) -> None:
         host, port = self.address
-        object.__setattr__(self, "public_origins", tuple(map(normal_origin, self.public_origins)))
-        if bool(self.tls_cert) != bool(self.tls_key):
-            raise WebSettingsError("the certificate and its key go together: give both, or neither")
-        for path in (self.tls_cert, self.tls_key):
-            if path and (problem := unreadable(path)):
-                raise WebSettingsError(problem)
-        if not self.public_origins and not is_loopback(host):
+        try:
+            origins = tuple(map(normal_origin, self.public_origins))
+        except ValueError as error:
+            raise WebSettingsError(f"public origin: {error}") from None
+        object.__setattr__(self, "public_origins", origins)
+        if not 0 <= port <= 65_535:
+            raise WebSettingsError(f"the port of {self.listen!r} must be a number from 0 to 65535")
+        if not origins and not is_loopback(host):
             raise WebSettingsError(
                 f"{self.listen} can be reached from outside: say with a public origin where browsers see the "
                 "page, for example https://askback.example, or listen on 127.0.0.1"
             )
-        if not 0 <= port <= 65_535:
-            raise WebSettingsError(f"the port of {self.listen!r} must be a number from 0 to 65535")
+        here = all(origin.startswith("http://") for origin in origins)
+        if self.names and not (is_loopback(host) and here):
+            raise WebSettingsError(
+                f"{self.listen} can be reached from outside, and names without a credential are for this "
+                "machine only: listen on 127.0.0.1, without a public origin"
+            )
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise WebSettingsError("the certificate and its key go together: give both, or neither")
+        for path in (self.tls_cert, self.tls_key, self.session_keys):
+            if path and (problem := unreadable(path)):
+                raise WebSettingsError(f"{path}: {problem}")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -107,39 +118,3 @@ class WebSettings:
         host = self.address[0]
         hosts = dict.fromkeys([f"[{host}]" if ":" in host else host, "127.0.0.1", "localhost", "[::1]"])
         return tuple(normal_origin(f"{self.scheme}://{name}:{port}") for name in hosts)
-
-
-def normal_origin(text: str) -> str:
-    """An origin as browsers send it: in lower case, without a default port. Raises WebSettingsError."""
-    parts = urlsplit(text.strip())
-    try:
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        port, host = None, None
-    if (
-        parts.scheme not in _DEFAULT_PORTS
-        or not host
-        or parts.path.strip("/")
-        or parts.query
-        or parts.fragment
-    ):
-        raise WebSettingsError(
-            f"{text!r} is not an origin: write https://HOST, and the port if it is not 443"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise WebSettingsError("an origin has no user and no password in it")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise WebSettingsError(f"{text!r} must begin with https://: browsers keep no session without TLS")
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{shown}{suffix}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

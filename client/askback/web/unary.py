@@ -10,10 +10,10 @@ import grpc
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from askback.web.callers import Refused
 from askback.web.connect_errors import ConnectError, from_refusal, from_rpc
 from askback.web.gateway import Gateway
 from askback.web.proto_json import BadJson, format_message, parse
+from askback.web.refused import Refused
 from askback.web.requests import JSON, method_of, read_body, timeout_of, wait_for_disconnect
 from askback.web.upstream import REQUEST_ID, Reply, new_request_id
 
@@ -45,6 +45,7 @@ class Unary:
         method, limits = method_of(request), self._gateway.limits
         try:
             caller = self._gateway.callers.of_request(request)
+            self._gateway.requests.count(caller.key)
             seconds = timeout_of(request, limits)
             message = parse(await read_body(request, limits), method.request(), limits)
             with self._gateway.upstream.shared() as channel:

@@ -14,8 +14,9 @@ from google.protobuf.message import Message
 
 from askback._wire.channel import Endpoint
 from askback._wire.forking import forget_channel
-from askback.web.callers import Caller, Refused
+from askback.web.callers import Caller
 from askback.web.contract import Method
+from askback.web.refused import Refused
 
 REQUEST_ID = "askback-request-id"
 Metadata = tuple[tuple[str, str], ...]
@@ -82,6 +83,15 @@ class Upstream:
             response_deserializer=method.response.FromString,
         )
         return call(request, metadata=self.metadata(caller, request_id), timeout=seconds)
+
+    def watch(self, channel: grpc.aio.Channel, method: Method, request: Message, metadata: Metadata) -> Any:
+        """Start a call with a stream of responses."""
+        call: Any = channel.unary_stream(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+        return call(request, metadata=metadata)
 
     def dial(self, channel: grpc.aio.Channel, method: Method, metadata: Metadata) -> Any:
         """Start a call with streams in both directions."""

@@ -15,15 +15,14 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from askback.web.callers import Caller
+from askback.web.callers import Caller, Callers
 from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError
 from askback.web.settings import WebLimits
-from askback.web.token_bucket import TokenBucket
 from tests.support.refusals import SOON, until
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
-from tests.support.web import NamedCallers, WebWorld, gateway_for
+from tests.support.web import WebWorld, gateway_for
 
 HELLO: dict[str, Any] = {"ref": "1", "hello": {}}
 
@@ -151,7 +150,7 @@ async def test_a_first_message_without_hello_is_the_pages_defect(web: WebWorld) 
 
 async def test_another_site_is_refused_before_the_socket_opens(web: WebWorld) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with web.open(origin="http://evil.example"):
+        async with web.open("", origin="http://evil.example"):
             pass
     assert refused.value.response.status_code == 403
     assert json.loads(refused.value.response.body or b"")["code"] == "permission_denied"
@@ -175,10 +174,10 @@ async def test_a_socket_over_the_limit_is_told_to_come_back_later(lite: ServiceW
 async def test_the_socket_ends_with_the_session(
     web: WebWorld, lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def soon(self: NamedCallers, socket: WebSocket) -> Caller:
+    def soon(self: Callers, socket: WebSocket) -> Caller:
         return Caller((("askback-user", "ana"),), "s", time.time() + 0.5)
 
-    monkeypatch.setattr(NamedCallers, "of_handshake", soon)
+    monkeypatch.setattr(Callers, "of_handshake", soon)
     async with page_of(web) as page:
         assert (await page.closed())[0] == CloseCode.SIGN_IN
 
@@ -222,19 +221,6 @@ async def test_a_flood_of_messages_waits(lite: ServiceWorld) -> None:
         assert (await page.event("upserted"))["prompt"]["promptId"] == made.prompt_id
         [session] = lite.service.replica.streams
         assert not session.busy, "the fourth message was not forwarded"
-
-
-def test_a_token_bucket_fills_at_its_rate() -> None:
-    now = 0.0
-    bucket = TokenBucket(10.0, 2, lambda: now)
-    assert [bucket.take(), bucket.take()] == [0.0, 0.0]
-    assert bucket.take() == pytest.approx(0.1)
-    assert bucket.take() == pytest.approx(0.2)
-    now = 0.2
-    assert bucket.take() == pytest.approx(0.1)
-    now = 60.0
-    assert [bucket.take(), bucket.take()] == [0.0, 0.0]
-    assert bucket.take() == pytest.approx(0.1)
 
 
 async def test_the_end_of_the_service_tells_the_page_to_come_back(web: WebWorld, lite: ServiceWorld) -> None:

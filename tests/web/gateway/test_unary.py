@@ -113,7 +113,7 @@ async def test_violations_are_in_the_details(web: WebWorld) -> None:
         ({"content_encoding": "gzip"}, 501, "ENCODING"),
         ({"connect_timeout_ms": "12345678901"}, 400, "TIMEOUT"),
         ({"connect_timeout_ms": "-1"}, 400, "TIMEOUT"),
-        ({"x_test_user": ""}, 401, "SIGN_IN_REQUIRED"),
+        ({"user": ""}, 401, "SIGN_IN_REQUIRED"),
     ],
 )
 async def test_a_head_that_is_wrong_is_refused_in_connects_form(
@@ -129,7 +129,7 @@ async def test_a_head_that_is_wrong_is_refused_in_connects_form(
 
 async def test_curl_needs_no_version_and_no_body(web: WebWorld) -> None:
     reply = await web.request(
-        "POST", "/askback.v1.AccessService/WhoAmI", b"", content_type="application/json", x_test_user="ana"
+        "POST", "/askback.v1.AccessService/WhoAmI", b"", content_type="application/json", askback_user="ana"
     )
     assert reply.json["subject"] == "ana"
 
@@ -144,7 +144,7 @@ async def test_only_post_calls_a_method(web: WebWorld, method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/askback.v1.JobService/Nothing", "/askback.v1.Nothing/GetJob", "/nothing"])
 async def test_an_unknown_path_has_the_body_that_connect_clients_read(web: WebWorld, path: str) -> None:
-    reply = await web.request("POST", path, b"{}", content_type="application/json", x_test_user="ana")
+    reply = await web.request("POST", path, b"{}", content_type="application/json", askback_user="ana")
     assert (reply.status, reply.json["code"]) == (404, "unimplemented")
 
 
@@ -167,7 +167,7 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
     head = (
         "POST /askback.v1.WorkerService/LeaseJobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     )
-    writer.write(f"{head}x-test-user: ana\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+    writer.write(f"{head}askback-user: ana\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
     server = lite.service._server
     assert server is not None
     from tests.support.refusals import until
@@ -214,7 +214,7 @@ async def test_a_body_over_the_limit_is_not_read(web: WebWorld, declared: bool) 
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     how = f"content-length: {size}" if declared else "transfer-encoding: chunked"
     head = "POST /askback.v1.JobService/GetJob HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    writer.write(f"{head}{how}\r\nx-test-user: ana\r\n\r\n".encode())
+    writer.write(f"{head}{how}\r\naskback-user: ana\r\n\r\n".encode())
     if not declared:
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         for _ in range(size // 0x10000 + 1):

@@ -4,10 +4,10 @@
  * slow are left to the service, which judges every answer.
  */
 
-import { compare, isMultiple, isWhole } from "../json/decimal.ts";
-import { format, isArray, isObject, type Json, type JsonObject, Num } from "../json/exact.ts";
-import { itemsOf, numberOf, resolve, type Schema, schemaOf } from "./schema_shapes.ts";
-import type { FormWords, Unit } from "./words.ts";
+import { compare, isMultiple, isWhole } from "../json/decimal";
+import { format, isArray, isObject, type Json, type JsonObject, Num } from "../json/exact";
+import { itemsOf, numberOf, resolve, type Schema, schemaOf } from "./schema_shapes";
+import type { FormWords, Unit } from "./words";
 
 export interface Violation {
   readonly path: readonly string[];
@@ -103,7 +103,8 @@ export class Checker {
 
   private checkCombined(schema: Schema, value: Json, say: Say, inner: Inner, depth: number): void {
     for (const part of itemsOf(schema, "allOf")) inner(part, value);
-    const fitting = (key: string) => itemsOf(schema, key).filter((part) => this.holds(part, value, depth + 1));
+    const fitting = (key: string) =>
+      itemsOf(schema, key).filter((part) => this.holds(part, value, depth + 1));
     if (schema.has("anyOf") && !fitting("anyOf").length) say(this.words.fitsNoVariant);
     if (schema.has("oneOf")) {
       const count = fitting("oneOf").length;
@@ -117,7 +118,8 @@ export class Checker {
       say(this.words.notAllowed);
     }
     const condition = schema.get("if");
-    if (condition !== undefined) inner(schema.get(this.holds(condition, value, depth + 1) ? "then" : "else"), value);
+    if (condition !== undefined)
+      inner(schema.get(this.holds(condition, value, depth + 1) ? "then" : "else"), value);
   }
 
   /** Whether the value fits, patterns included where they are quick. */
@@ -226,7 +228,9 @@ export function within(
 export function equal(one: Json, other: Json): boolean {
   if (one instanceof Num) return other instanceof Num && compare(one.text, other.text) === 0;
   if (isArray(one)) {
-    return isArray(other) && one.length === other.length && one.every((item, n) => equal(item, other[n] as Json));
+    return (
+      isArray(other) && one.length === other.length && one.every((item, n) => equal(item, other[n] as Json))
+    );
   }
   if (isObject(one)) {
     if (!isObject(other) || one.size !== other.size) return false;

@@ -1,6 +1,6 @@
 /** A form as a tree of entries: what is asked. What a person typed is in the tree of nodes beside it. */
 
-import type { Json, JsonObject } from "../json/exact.ts";
+import type { Json, JsonObject } from "../json/exact";
 
 export type Kind = "boolean" | "single" | "multi" | "text" | "integer" | "number" | "date" | "json";
 

@@ -1,6 +1,6 @@
 /** Simplifies a JSON Schema: resolves references, separates null, merges `allOf`, collects conditions. */
 
-import { isArray, isObject, type Json, type JsonObject, Num } from "../json/exact.ts";
+import { isArray, isObject, type Json, type JsonObject, Num } from "../json/exact";
 
 export type Schema = JsonObject;
 
@@ -90,7 +90,9 @@ export function simplify(part: Json | undefined, root: Schema): [Schema, boolean
 function separateNull(part: Schema): [Schema, boolean] | undefined {
   for (const key of ["anyOf", "oneOf"]) {
     const branches = itemsOf(part, key);
-    const rest = branches.filter((branch) => !(isObject(branch) && branch.size === 1 && branch.get("type") === "null"));
+    const rest = branches.filter(
+      (branch) => !(isObject(branch) && branch.size === 1 && branch.get("type") === "null"),
+    );
     const only = rest.length === 1 && isObject(rest[0]) ? rest[0] : undefined;
     if (rest.length === branches.length && !(only && !only.has("const"))) continue;
     const own = without(part, key);
@@ -101,17 +103,17 @@ function separateNull(part: Schema): [Schema, boolean] | undefined {
   return undefined;
 }
 
-/** One condition of a schema: `then` or `otherwise` applies, depending on the values. */
+/** One condition of a schema: `ifSo` or `ifNot` applies, depending on the values. */
 export interface Condition {
   readonly test: Json;
-  readonly then: Schema;
-  readonly otherwise: Schema;
+  readonly ifSo: Schema;
+  readonly ifNot: Schema;
 }
 
 export function conditionsOf(part: Schema): readonly Condition[] {
   return itemsOf(part, CONDITIONS).map((one) => {
-    const [test = true, then, otherwise] = isArray(one) ? one : [];
-    return { test, then: schemaOf(then), otherwise: schemaOf(otherwise) };
+    const [test = true, ifSo, ifNot] = isArray(one) ? one : [];
+    return { test, ifSo: schemaOf(ifSo), ifNot: schemaOf(ifNot) };
   });
 }
 
@@ -121,7 +123,8 @@ export function withoutConditions(part: Schema): Schema {
 
 function collectConditions(part: Schema): Schema {
   const found: Json[] = [...itemsOf(part, CONDITIONS)];
-  if (part.has("if")) found.push([part.get("if") ?? true, schemaOf(part.get("then")), schemaOf(part.get("else"))]);
+  if (part.has("if"))
+    found.push([part.get("if") ?? true, schemaOf(part.get("then")), schemaOf(part.get("else"))]);
   const given = (name: string): Json => new Map<string, Json>([["required", [name]]]);
   for (const [name, schema] of schemaOf(part.get("dependentSchemas"))) found.push([given(name), schema]);
   for (const [name, names] of schemaOf(part.get("dependentRequired"))) {
@@ -140,7 +143,9 @@ export function branchesOf(part: Schema): readonly Schema[] {
   for (const key of ["anyOf", "oneOf"]) {
     const branches = itemsOf(part, key);
     if (!branches.length || !branches.every(isObject)) continue;
-    const beside = new Map(BESIDE.flatMap((name) => (part.has(name) ? [[name, part.get(name) as Json]] : [])));
+    const beside = new Map(
+      BESIDE.flatMap((name) => (part.has(name) ? [[name, part.get(name) as Json]] : [])),
+    );
     const rulesOnly = branches.every((branch) => [...branch.keys()].every((name) => ONLY_RULES.has(name)));
     if (rulesOnly && beside.has("properties")) continue;
     return branches.map((branch) => (beside.size ? mergeSchemas([beside, branch]) : branch));

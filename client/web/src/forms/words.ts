@@ -1,7 +1,7 @@
 /** The words of forms, one object for each language: a language that lacks a key does not compile. */
 
-import type { JsonFault } from "../json/exact.ts";
-import type { Bounds } from "./entries.ts";
+import type { JsonFault } from "../json/exact";
+import type { Bounds } from "./entries";
 
 /** What a bound counts; empty for the value itself. */
 export type Unit = "" | "characters" | "choices" | "values";

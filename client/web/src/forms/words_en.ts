@@ -1,5 +1,5 @@
-import type { Bounds } from "./entries.ts";
-import { type FormWords, shortList, type Unit } from "./words.ts";
+import type { Bounds } from "./entries";
+import { type FormWords, shortList, type Unit } from "./words";
 
 const DATE = "a date written YYYY-MM-DD";
 const MOMENT = "a date and time, such as 2026-12-01 15:00 (your time)";
