@@ -67,9 +67,12 @@ export interface AnswerBody {
  * locked to the body that was sent, which is sent again unchanged until the service's word is known.
  */
 export type Submission =
-  | { readonly state: "sending" | "unconfirmed"; readonly since: number; readonly body: AnswerBody }
-  | { readonly state: "accepted" | "recorded"; readonly replayed: boolean; readonly prompt: Prompt }
-  | { readonly state: "closed" | "stale"; readonly prompt: Prompt; readonly body: AnswerBody }
+  | { readonly state: "sending"; readonly since: number; readonly body: AnswerBody }
+  | { readonly state: "unconfirmed"; readonly since: number; readonly body: AnswerBody }
+  | { readonly state: "accepted"; readonly replayed: boolean; readonly prompt: Prompt }
+  | { readonly state: "recorded"; readonly replayed: boolean; readonly prompt: Prompt }
+  | { readonly state: "closed"; readonly prompt: Prompt; readonly body: AnswerBody }
+  | { readonly state: "stale"; readonly prompt: Prompt; readonly body: AnswerBody }
   | {
       readonly state: "invalid";
       readonly violations: readonly FieldViolation[];

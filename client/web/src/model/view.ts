@@ -60,9 +60,10 @@ export class View {
     this.#before ??= this.#openIds();
   }
 
-  /** A snapshot follows. What it does not have has left the view. */
+  /** A snapshot follows that was taken without a resume token, so it is the truth whatever versions are known. */
   snapshotBegins(): void {
     this.#snapshot = new Set();
+    this.#versions = new Map();
   }
 
   /** Another filter: what the next snapshot does not have is no news, so it leaves no tombstone. */
@@ -71,9 +72,9 @@ export class View {
     this.#before = null;
   }
 
-  /** The server starts the view again. */
+  /** The server starts the view again: a snapshot follows. What it does not have has left the view. */
   reset(historyLost: boolean): void {
-    this.snapshotBegins();
+    this.#snapshot = new Set();
     if (historyLost) {
       // Versions count from another history now, and what is closed here may be open there.
       this.#versions = new Map();

@@ -6,6 +6,7 @@ import { milliseconds } from "./durations";
 import type { Clock, OpenSocket, Random } from "./environment";
 import { CREDIT, Feed, type Sink } from "./feed";
 import type { ConverseClientFrame, ConverseHello, ConverseServerFrame, ConverseWelcome } from "./messages";
+import { Leaving } from "./leaving";
 import { Presence } from "./presence";
 import { lost, Stream } from "./stream";
 import { WallWatch } from "./wall_watch";
@@ -34,8 +35,6 @@ const WELCOME_MS = 10_000;
 const WATCH_MS = 5000;
 /** Ends because of bugs of ours after which the page gives up. */
 const MAX_BUGS = 3;
-/** For the replies that a stream owes after our goodbye. */
-const LEAVE_MS = 30_000;
 /** Pages that are asked to move spread over at most this time. */
 const MOVE_MS = 5000;
 
@@ -54,6 +53,7 @@ export class Connection {
   #current: Stream | null = null;
   /** The attempt that is on its way. */
   #opening: Stream | null = null;
+  readonly #leaving: Leaving;
   /** True: the current stream ends soon, so another one is wanted. */
   #goingAway = false;
   #stopped: Link | null = "offline";
@@ -75,6 +75,7 @@ export class Connection {
       stale: () => this.#update(),
       mismatch: () => this.restart(),
     });
+    this.#leaving = new Leaving(clock);
     this.#presence = new Presence(clock);
     this.#wall = new WallWatch(clock);
   }
@@ -102,8 +103,7 @@ export class Connection {
 
   /** Leaves in order. */
   close(): void {
-    this.#current?.leave();
-    this.#current = null;
+    this.#leaveCurrent();
     this.stop("offline", "");
   }
 
@@ -175,12 +175,7 @@ export class Connection {
 
   #welcomed(stream: Stream, welcome: ConverseWelcome, resumes: boolean): void {
     this.#cancelWelcome();
-    const old = this.#current;
-    if (old) {
-      // From here on only its replies count.
-      old.leave();
-      this.#clock.after(LEAVE_MS, () => old.discard());
-    }
+    this.#leaveCurrent();
     this.#current = stream;
     this.#opening = null;
     this.#goingAway = false;
@@ -189,6 +184,13 @@ export class Connection {
     this.#feed.follow(stream, resumes);
     this.#update();
     this.#options.sink.opened();
+  }
+
+  #leaveCurrent(): void {
+    if (this.#current) {
+      this.#leaving.add(this.#current);
+      this.#current = null;
+    }
   }
 
   #becameLive(): void {
@@ -216,6 +218,7 @@ export class Connection {
       this.#failed = true;
       this.#cancelWelcome();
     } else {
+      this.#leaving.ended(stream);
       return;
     }
     const verdict = verdictOn(code);

@@ -5,7 +5,10 @@ import type { Stream } from "./stream";
 
 /** What the connection tells the model. Each method runs before the next frame is read. */
 export interface Sink {
-  /** The next events are a snapshot: `upserted` for each open prompt, then `agrees`. */
+  /**
+   * The next events are a snapshot that was taken without a resume token: `upserted` for each open prompt, then
+   * `agrees`. What was known of versions does not count, since the server cannot say whether its history is the same.
+   */
   snapshotBegins(): void;
   /** Changes of prompts, as many as came in one message. */
   events(events: readonly PromptEvent[]): void;
@@ -116,7 +119,7 @@ export class Feed {
 
   #control(event: PromptEvent): void {
     if (event.resetView) {
-      this.token = "";
+      // The token stays until the next one: should this stream break off, the server says again what to forget.
       this.#progressAt = this.#clock.now();
       this.#becomeStale();
       this.#sink.reset(event.resetView.historyLost ?? false);
