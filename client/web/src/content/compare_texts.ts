@@ -26,10 +26,10 @@ export function* readDiff(source: DiffSource): Generator<void, readonly DiffRow[
 }
 
 /** The rows of both texts by lines, or null where they are too different. */
-export function compareLines(before: string, after: string): readonly DiffRow[] | null {
+export function compareLines(before: string, after: string, timeout: number): readonly DiffRow[] | null {
   const isWindows = !/(?<!\r)\n/.test(before) && !/(?<!\r)\n/.test(after);
   const lines = (text: string) => (isWindows ? unixLines(text) : text).split("\n");
-  const options = { maxEditLength: MAX_CHANGED_LINES, timeout: TIMEOUT };
+  const options = { maxEditLength: MAX_CHANGED_LINES, timeout };
   const parts = diffArrays(lines(before), lines(after), options);
   if (parts === undefined) return null;
   const rows: DiffRow[] = [];
