@@ -15,7 +15,7 @@ from askback_server.engine.commit_bus import CommitBus
 from askback_server.feed.feed import Feed
 from askback_server.ports.wakeups import Hint
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
-from tests.support.storage import Node, check_job, whole
+from tests.support.storage import Node, check_job, get_job, whole
 
 
 async def deliver_hint(here: Node, job: Job, after: int, seq: int) -> None:
@@ -75,8 +75,7 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
     hinted, remembered = 0, 0
     for turn in range(40):
         node = rng.choice((here, there))
-        before = (await whole(here.database, job.job_id))[0].job
-        assert before is not None
+        before = await get_job(here.database, job.job_id)
         prompt = rng.choice(prompts) if prompts else None
         try:
             match rng.randrange(6):
@@ -95,8 +94,7 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
                     await node.do(node.progress_command(job, turn))
         except AskbackError:
             pass
-        after = (await whole(here.database, job.job_id))[0].job
-        assert after is not None
+        after = await get_job(here.database, job.job_id)
         if rng.random() < 0.7:
             # A hint may cover several commits: after a lost one, the next covers its span.
             await deliver_hint(here, job, rng.choice((before.version, hinted)), after.version)

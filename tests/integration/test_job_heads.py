@@ -62,7 +62,7 @@ async def serve(url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
         calls = world.service._server.calls  # type: ignore[union-attr]
 
         def now() -> None:
-            calls._authenticator._refresh()  # type: ignore[attr-defined]
+            calls._authenticator._authenticator._refresh()  # type: ignore[attr-defined]
             calls.streams.check()
 
         tokens.now = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from typing import Any
@@ -297,11 +298,15 @@ async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
 
 
 async def wait_past_old_timers(world: ServiceWorld) -> None:
-    """Wait until the one worker's session has lived for longer than any timer of an earlier one."""
+    """Wait until a session has been extended for longer than any timer of an earlier one runs.
+
+    Between two streams of the worker the server knows no session, or still the one before.
+    """
     live = world.service.replica.keeper._live
-    [first] = [k.expires_at for k in live.values()]
-    wanted = 1.3 * SLOWER
-    await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in live.values()))
+    await until(lambda: live)
+    latest = max(session.expires_at for session in live.values())
+    wanted = latest + timedelta(seconds=1.3 * SLOWER)
+    await until(lambda: any(session.expires_at > wanted for session in live.values()))
 
 
 @pytest.fixture

@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compare, isMultiple, isTooLarge, isWhole, spell } from "../src/json/decimal.ts";
-import { random } from "./random.ts";
+import { compare, isMultiple, isTooLarge, isWhole, spell } from "../src/json/decimal";
+import { random } from "./random";
 
 test("numbers are compared by value, without rounding", () => {
-  const rising = ["-1e999999999999", "-2", "-1.5", "-0.1e-5", "0", "1e-400", "0.5", "9007199254740992", "9007199254740993", "9007199254740993.0000000001", "1e400"];
+  const rising = [
+    "-1e999999999999",
+    "-2",
+    "-1.5",
+    "-0.1e-5",
+    "0",
+    "1e-400",
+    "0.5",
+    "9007199254740992",
+    "9007199254740993",
+    "9007199254740993.0000000001",
+    "1e400",
+  ];
   for (const [i, one] of rising.entries()) {
     for (const [j, other] of rising.entries()) {
       assert.equal(Math.sign(compare(one, other)), Math.sign(i - j), `${one} ${other}`);
@@ -18,7 +30,9 @@ test("numbers are compared by value, without rounding", () => {
 test("comparison agrees with integers of any length", () => {
   const below = random(7);
   for (let n = 0; n < 2000; n += 1) {
-    const [a, b] = [0, 0].map(() => `${below(2) ? "-" : ""}${1 + below(9)}${"0".repeat(below(3))}${below(1000)}`) as [string, string];
+    const [a, b] = [0, 0].map(
+      () => `${below(2) ? "-" : ""}${1 + below(9)}${"0".repeat(below(3))}${below(1000)}`,
+    ) as [string, string];
     const expected = BigInt(a) < BigInt(b) ? -1 : BigInt(a) > BigInt(b) ? 1 : 0;
     assert.equal(Math.sign(compare(a, b)), expected, `${a} ${b}`);
   }
@@ -31,7 +45,8 @@ test("a whole number may be written with a fraction or an exponent", () => {
 
 test("numbers that no double holds are too large", () => {
   for (const text of ["1e309", "-1e309", "1.8e308", `1${"0".repeat(309)}`]) assert.ok(isTooLarge(text), text);
-  for (const text of ["1.7e308", "-1.7976931348623157e308", "0e999", "1e-999", "5"]) assert.ok(!isTooLarge(text), text);
+  for (const text of ["1.7e308", "-1.7976931348623157e308", "0e999", "1e-999", "5"])
+    assert.ok(!isTooLarge(text), text);
 });
 
 test("multiples are exact", () => {

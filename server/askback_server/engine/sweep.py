@@ -1,4 +1,4 @@
-"""The periodic cleanup: retention of ended jobs, expired cache entries, old partitions of the event log.
+"""The periodic cleanup: retention of ended jobs, expired rows and cache entries, old partitions of the log.
 
 Deadlines are handled by timers and expired sessions by the keeper; the sweep does the rest.
 """
@@ -17,12 +17,15 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.periodic import every
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
+from askback_server.ports.sign_outs import SignOutStore
 from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
 PURGE_BATCH_SIZE = 20
 """Jobs deleted per batch: small enough not to delay other commands."""
+FIRST_SECONDS = 10.0
+"""Seconds from the start to the first sweep: when clients connect to a new replica, nothing waits for it."""
 REST_RATIO = 2.0
 """After each batch the sweep sleeps this many times as long as the batch took, to leave the database to
 others."""
@@ -46,6 +49,7 @@ class Sweep:
         clock: DatabaseClock,
         interval: float,
         locks: QueueLocks,
+        sign_outs: SignOutStore,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -53,9 +57,11 @@ class Sweep:
         self._clock = clock
         self._interval = interval
         self._locks = locks
+        self._sign_outs = sign_outs
 
     async def run(self) -> None:
         """Sweep until cancelled. Errors are logged."""
+        await asyncio.sleep(min(FIRST_SECONDS, self._interval))
         await every(self._interval, self.sweep, "sweep")
 
     async def sweep(self) -> None:
@@ -63,6 +69,7 @@ class Sweep:
         self._hot.sweep()
         await self._queue.make_room()
         purged = await self._purge()
+        await self._sign_outs.delete_expired()
         dropped = await self._queue.drop_events(self._clock.now() - MIN_TOKEN_AGE)
         if purged or dropped:
             _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})

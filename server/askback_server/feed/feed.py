@@ -175,7 +175,7 @@ class Feed:
         in the log's past, else commits were lost. Raises LostHistory.
         """
         clock = asyncio.get_running_loop().time
-        polled = clock() - self._poll
+        polled = clock()  # `start` has read the position
         while True:
             try:
                 await self._read_hinted()

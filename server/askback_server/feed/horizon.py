@@ -35,13 +35,13 @@ class HorizonWatch:
     async def run(self) -> None:
         """Check until cancelled."""
         while True:
+            await asyncio.sleep(POLL_SECONDS)
             try:
                 await self.check()
             except StorageUnavailable:
                 self.lag = 0.0  # unknown; the feed logs that the database is down
             except Exception:
                 _log.exception("reading the lag of the feed failed")
-            await asyncio.sleep(POLL_SECONDS)
 
     async def check(self) -> None:
         """Check once, and log a warning or its end. Raises StorageUnavailable."""

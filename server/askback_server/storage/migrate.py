@@ -15,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from alembic import command
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
@@ -91,7 +92,7 @@ def _keep_private(path: str) -> None:
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
     """Run a function on a separate connection to the primary."""
     pools = Pools(url)
-    await refuse_shared_connections(pools.own)
+    await refuse_shared_connections(pools.own("askback probe"), pools.own("askback probe"))
     async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:
         return await connection.run_sync(work)
 
@@ -160,7 +161,8 @@ def _upgrade(connection: sa.Connection, revision: str) -> tuple[str, str]:
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
         return before, before
-    command.upgrade(config, revision)
+    if before != ScriptDirectory.from_config(config).as_revision_number(revision):
+        command.upgrade(config, revision)
     return before, _version(connection)
 
 

@@ -8,7 +8,6 @@ is fine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from askback_server.domain.errors import StorageUnavailable
@@ -27,18 +26,18 @@ _SHARED = ("26000", "42P05")
 _EACH_ALONE = "statement pooling mode"
 """The error of PgBouncer for a transaction under `pool_mode = statement`."""
 
-Own = Callable[[str], AbstractAsyncContextManager[Driver]]
+Opening = AbstractAsyncContextManager[Driver]
 
 
-async def refuse_shared_connections(own: Own) -> None:
+async def refuse_shared_connections(first: Opening, second: Opening) -> None:
     """Raise StorageUnavailable if one server process serves two clients, or two processes serve one client.
 
-    `own` opens a connection under a name. Errors of asyncpg for an unavailable server pass through.
+    Opens both connections. Errors of asyncpg for an unavailable server pass through.
     """
     mine: set[int] = set()
     others: set[int] = set()
     try:
-        async with own("askback probe") as one, own("askback probe") as other:
+        async with first as one, second as other:
             for _ in range(PROBE_ROUNDS):
                 # Twice: a pooler that uses its connections in turn gives two of them.
                 mine.add(await one.fetchval(_WHO))

@@ -37,7 +37,7 @@ from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, rows_document, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
-from askback_server.storage.postgres_pools import Pools
+from askback_server.storage.postgres_pools import Pools, driver_of
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 _log = logging.getLogger("askback.server.storage")
@@ -104,7 +104,8 @@ class Postgres(Dialect):
     async def open(self) -> None:
         """Connect the writer. Raises StorageUnavailable."""
         try:
-            await refuse_shared_connections(self._pools.own)
+            # Before the writer changes settings of its connection, which a pooler would lend to others.
+            await refuse_shared_connections(driver_of(self.reads), driver_of(self._pools.sessions))
             await self._connection()
         except BROKEN as error:
             where = self._pools.place

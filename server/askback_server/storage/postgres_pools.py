@@ -124,6 +124,20 @@ class Pools:
                 await connection.invalidate()
 
 
+@asynccontextmanager
+async def driver_of(engine: AsyncEngine) -> AsyncIterator[Driver]:
+    """A connection of an engine's pool without SQLAlchemy's transactions. After an error it is closed."""
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Driver = raw.driver_connection  # type: ignore[assignment]
+        try:
+            yield driver
+        except BaseException:
+            driver.terminate()  # a goodbye could hang
+            await connection.invalidate()
+            raise
+
+
 def _arguments(url: sa.URL, name: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {"server_settings": {"application_name": name}, "timeout": CONNECT_TIMEOUT}
     hosts = url.query.get("host", ())

@@ -47,7 +47,9 @@ const MAX_MAGNITUDE = 308n;
 /** Whether a double would be infinite: the service refuses such a number. */
 export function isTooLarge(text: string): boolean {
   const { negative, magnitude } = decimal(text);
-  return magnitude > MAX_MAGNITUDE || compare(negative ? text.slice(1) : text, "1.797693134862315808e308") >= 0;
+  return (
+    magnitude > MAX_MAGNITUDE || compare(negative ? text.slice(1) : text, "1.797693134862315808e308") >= 0
+  );
 }
 
 /** The most digits for which `isMultiple` divides. */
@@ -58,9 +60,9 @@ export function isMultiple(text: string, step: string): boolean | undefined {
   const [a, b] = [decimal(text), decimal(step)];
   if (!b.digits) return undefined;
   const [low, high] = [a, b].map((one) => one.magnitude - BigInt(one.digits.length) + 1n) as [bigint, bigint];
+  // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint.
   const scale = low < high ? low : high;
-  const spread = (a.magnitude > b.magnitude ? a.magnitude : b.magnitude) - scale;
-  if (spread > MAX_DIGITS) return undefined;
+  if ([a, b].some((one) => one.magnitude - scale > MAX_DIGITS)) return undefined;
   const scaled = (one: Decimal, at: bigint) => BigInt(one.digits || "0") * 10n ** (at - scale);
   return scaled(a, low) % scaled(b, high) === 0n;
 }

@@ -45,6 +45,7 @@ const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const NUMBER_LIKE = /[-+.0-9A-Za-z]+/y;
 // Without a nested repetition: a long string cannot exhaust the stack of the regular expression.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON excludes exactly these from its strings.
 const PLAIN_CHARACTERS = /[^"\\\u0000-\u001f]*/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 

@@ -1,4 +1,5 @@
-import type { FieldViolation } from "../wire/messages";
+import { milliseconds } from "../wire/durations";
+import type { FieldViolation, FrameError } from "../wire/messages";
 
 /** The canonical gRPC codes as Connect writes them. */
 export type Code =
@@ -51,4 +52,36 @@ export class CallError extends Error {
     this.requestId = fields.requestId ?? "";
     this.retryAfterMs = fields.retryAfterMs;
   }
+}
+
+const CODES: readonly Code[] = [
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "resource_exhausted",
+  "failed_precondition",
+  "aborted",
+  "out_of_range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+  "unauthenticated",
+];
+
+/** The error that a frame on the socket tells. */
+export function frameError(error: FrameError): CallError {
+  return new CallError({
+    code: CODES[(error.code ?? 0) - 1] ?? "unknown",
+    reason: error.reason ?? "",
+    message: error.message ?? "",
+    metadata: error.metadata ?? {},
+    violations: error.violations ?? [],
+    requestId: error.metadata?.error_id ?? "",
+    ...(error.retryDelay ? { retryAfterMs: milliseconds(error.retryDelay, 0) } : {}),
+  });
 }

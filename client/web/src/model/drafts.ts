@@ -11,8 +11,8 @@ export interface Draft {
   /** Of the prompt, when the draft was written. A draft of another revision is offered, not filled in. */
   readonly revision: number;
   readonly version: string;
-  /** Unix time in ms, by this machine's clock. */
-  readonly savedAt: number;
+  /** Unix time in ms, by this machine's clock. Filled in by `save`. */
+  readonly savedAt?: number;
 }
 
 /** The drafts of one person at one server. */
@@ -25,6 +25,11 @@ export interface Drafts {
   list(): Promise<readonly string[]>;
   /** Deletes all drafts of this person: at sign-out. */
   clear(): Promise<void>;
-  /** "full": the last write failed. Say so once; the next write is tried all the same. */
-  readonly status: ReadonlySignal<"ok" | "full">;
+  /** Writes at once what waits: when the page is hidden or left. */
+  flush(): void;
+  /**
+   * "full": the last write failed. "too_large": the last draft has more than 200 kB and was not saved. Say so once;
+   * the next write is tried all the same.
+   */
+  readonly status: ReadonlySignal<"ok" | "full" | "too_large">;
 }

@@ -9,6 +9,7 @@ import type {
   Resolution,
 } from "../wire/messages";
 import type { CallError } from "./call_error";
+import type { Session } from "./session";
 
 /** The state of the connection. Only in "live" may a person decide. */
 export type Link =
@@ -20,7 +21,10 @@ export type Link =
   | "forbidden"
   | "page_too_old";
 
-/** A prompt of the view. One that closed while the page was open stays, as a tombstone. */
+/**
+ * A prompt of the view. One that closed while the page was open stays, as a tombstone; the newest 300 of them. A page
+ * that shows an older one reads it with `load`.
+ */
 export interface Row {
   /** The newest content that the page has. Of a tombstone: as it was when it closed. */
   readonly prompt: Prompt;
@@ -63,9 +67,12 @@ export interface AnswerBody {
  * locked to the body that was sent, which is sent again unchanged until the service's word is known.
  */
 export type Submission =
-  | { readonly state: "sending" | "unconfirmed"; readonly since: number; readonly body: AnswerBody }
-  | { readonly state: "accepted" | "recorded"; readonly replayed: boolean; readonly prompt: Prompt }
-  | { readonly state: "closed" | "stale"; readonly prompt: Prompt; readonly body: AnswerBody }
+  | { readonly state: "sending"; readonly since: number; readonly body: AnswerBody }
+  | { readonly state: "unconfirmed"; readonly since: number; readonly body: AnswerBody }
+  | { readonly state: "accepted"; readonly replayed: boolean; readonly prompt: Prompt }
+  | { readonly state: "recorded"; readonly replayed: boolean; readonly prompt: Prompt }
+  | { readonly state: "closed"; readonly prompt: Prompt; readonly body: AnswerBody }
+  | { readonly state: "stale"; readonly prompt: Prompt; readonly body: AnswerBody }
   | {
       readonly state: "invalid";
       readonly violations: readonly FieldViolation[];
@@ -86,6 +93,8 @@ export interface Inbox {
   readonly canDecide: ReadonlySignal<boolean>;
   /** `performance.now()` of the last wake-up or catch-up: keys that were pressed within 300 ms do nothing. */
   readonly steadySince: ReadonlySignal<number>;
+  /** Who is signed in, as the gateway said last. */
+  readonly session: ReadonlySignal<Session>;
   /** True: the gateway serves a newer page. Offer "reload (drafts are kept)"; never reload by itself. */
   readonly newerPage: ReadonlySignal<boolean>;
   /** The filter of the view; a change takes a new snapshot. */
@@ -96,8 +105,11 @@ export interface Inbox {
   claim(id: string, seconds?: number): Promise<Prompt>;
   /** Rejects with CallError. */
   release(id: string): Promise<Prompt>;
-  /** Makes the answer id, stores the body, sends it. Does nothing while an answer to this prompt is on its way. */
-  submit(answer: AnswerBody): void;
+  /**
+   * Makes the answer id, stores the body, sends it. Returns false, and does nothing, without a live view (an answer
+   * never waits for a connection) and while an answer to this prompt is on its way.
+   */
+  submit(answer: AnswerBody): boolean;
   submission(id: string): ReadonlySignal<Submission | null>;
   /** Forgets a result, so that the form can be used again. Does nothing while the answer is on its way. */
   forgetSubmission(id: string): void;
@@ -105,6 +117,11 @@ export interface Inbox {
   load(id: string): Promise<Row>;
   /** A unary call by POST. Rejects with CallError. */
   call<M extends keyof Methods>(method: M, body: Methods[M]["request"]): Promise<Methods[M]["response"]>;
+  /**
+   * The person signed in again, in this page: connects, and sends again what had no verdict. Returns false, and does
+   * nothing, if it is another person: then the page opens another inbox.
+   */
+  signedIn(session: Session): boolean;
   /** Says goodbye and ends the connection. */
   close(): void;
 }
