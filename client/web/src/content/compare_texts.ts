@@ -18,9 +18,14 @@ const LEAST_COMMON = 0.3;
 export type DiffSource = { readonly diff: string } | { readonly before: string; readonly after: string };
 
 /** The rows of a diff or of two texts, in steps; null where the texts are too different. */
-export function* readDiff(source: DiffSource): Generator<void, readonly DiffRow[] | null> {
+export function* readDiff(
+  source: DiffSource,
+  timeout: number = TIMEOUT,
+): Generator<void, readonly DiffRow[] | null> {
   const rows =
-    "diff" in source ? unifiedRows(unixLines(source.diff)) : compareLines(source.before, source.after);
+    "diff" in source
+      ? unifiedRows(unixLines(source.diff))
+      : compareLines(source.before, source.after, timeout);
   yield;
   return rows === null ? null : yield* withWords(rows);
 }
