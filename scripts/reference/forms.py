@@ -32,7 +32,7 @@ def lines() -> Iterator[str]:
         "`askback console`, `askback inbox next` and `askback inbox answer` show the same screens. "
         "`askback inbox answer JOB/KEY FIELD=VALUE …` takes the same texts without asking; a type that is "
         "not a model has the one field `value`. A console of your own, and those in Go and TypeScript, send "
-        "the values as JSON. The web inbox is planned and will use the same table."
+        "the values as JSON. The web inbox has controls for them instead, and is tested by the same table."
     )
     yield ""
     yield (

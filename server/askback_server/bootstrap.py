@@ -16,6 +16,7 @@ from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
@@ -66,6 +67,8 @@ async def build(
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
         bus.follow_batches(part.on_commit)
+    sign_outs = SignOuts(storage.sign_outs, time)
+    await sign_outs.load()
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -84,8 +87,17 @@ async def build(
         keeper=SessionKeeper(storage.sessions, storage.queue, engine, config.lease_ttl),
         dispatcher=dispatcher,
         presence=presence,
+        sign_outs=sign_outs,
         timers=timers,
-        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.queue_locks),
+        sweep=Sweep(
+            engine,
+            storage.queue,
+            hot,
+            time,
+            config.sweep_interval,
+            storage.queue_locks,
+            storage.sign_outs,
+        ),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MAX_MESSAGE_BYTES,

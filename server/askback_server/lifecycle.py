@@ -30,6 +30,7 @@ from askback_server.transport.tokens import Authenticator, NoAuthentication, Tok
 
 if TYPE_CHECKING:
     from askback_server.metrics.exposition import Exposition
+    from askback_server.web_page import WebPage
 
 _log = logging.getLogger("askback.server")
 
@@ -49,7 +50,10 @@ class Service:
         self._replica: Replica | None = None
         self._exposition: Exposition | None = None
         self._file_lock: FileLock | None = None
-        self.port = self.health_port = self.metrics_port = 0
+        self._page: WebPage | None = None
+        self.port = self.health_port = self.metrics_port = self.web_port = 0
+        self.web_address = ""
+        """Where browsers find the page; empty without one."""
         self.failed = asyncio.Event()
         """Set when a task that must run has ended."""
 
@@ -94,6 +98,8 @@ class Service:
                 stream_age=config.stream_age,
             )
             self._listen(self._server, certificates)
+            if config.web:
+                self._page = _page(config, self._server)
             if meter is not None:
                 self._expose(meter, replica, self._server, self._database)
             self._run("engine", replica.engine.run())
@@ -104,11 +110,16 @@ class Service:
             self._run("dispatch", replica.dispatcher.run())
             self._run("keeper", replica.keeper.run())
             self._run("presence", replica.presence.run())
+            self._run("sign-outs", replica.sign_outs.run())
             self._run("sweep", replica.sweep.run())
             ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)
             self._run("ageing", ageing.run())
             self._run("descriptors", descriptors.watch())
             await self._server.start()
+            if self._page is not None:
+                task = await self._page.start()
+                task.add_done_callback(self._part_ended)
+                self.web_port, self.web_address = self._page.port, self._page.address
             await self._server.set_ready(True)
         except BaseException:
             await self._end()
@@ -124,6 +135,7 @@ class Service:
             ("--listen", config.listen),
             ("--health-listen", config.health_listen),
             ("--metrics-listen", config.metrics_listen),
+            ("--web", config.web),
         ]
         return [(flag, listen) for flag, listen in found if listen]
 
@@ -148,7 +160,8 @@ class Service:
             "db": mask_password(config.db),
             "tls": ("mutual" if config.tls_client_ca else "server") if config.tls_cert else "off",
         }
-        ports = {"health_port": self.health_port, "metrics_port": self.metrics_port}
+        ports: dict[str, object] = {"health_port": self.health_port, "metrics_port": self.metrics_port}
+        ports["web"] = self.web_address
         return {**fields, **{name: port for name, port in ports.items() if port}}
 
     def _expose(self, meter: Meter, replica: Replica, server: Server, database: Database) -> None:
@@ -185,6 +198,9 @@ class Service:
             await asyncio.wait_for(server.set_ready(False), 2)
         replica.dispatcher.pause()
         await asyncio.sleep(config.drain_wait)
+        if self._page is not None:
+            # Before the streams that it has open here: its pages get the replies that they wait for.
+            await self._page.stop()
         # New calls go to other replicas from now on. Running calls have the grace to finish.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
         await drain_streams(replica.streams, config.drain_spread, config.drain_grace)
@@ -210,6 +226,10 @@ class Service:
             await asyncio.wait(left, timeout=1)
             left = [task for task in left if not task.done()]
         self._tasks.clear()
+        if self._page is not None:
+            await self._page.stop()
+            self._page.close()
+            self._page = None
         if self._replica is not None:
             self._replica.engine.close()
         if self._exposition is not None:
@@ -235,6 +255,15 @@ class Service:
         await self.stop()
 
 
+def _page(config: Config, server: Server) -> WebPage:
+    # Imported here, because without a page the web libraries need not be installed.
+    from askback_server.web_page import WebPage
+
+    page = WebPage(config)
+    page.connect(server)
+    return page
+
+
 def _authenticator(config: Config) -> Authenticator:
     if not config.auth:
         return NoAuthentication(frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset())
@@ -258,7 +287,7 @@ async def run_until_signal(config: Config) -> int:
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled.set)
-    announce(config.log_format, f"{config.host}:{service.port}")
+    announce(config.log_format, f"{config.host}:{service.port}", service.web_address)
     waits = [asyncio.ensure_future(signalled.wait()), asyncio.ensure_future(service.failed.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:

@@ -68,14 +68,16 @@ def add_request_id(record: logging.LogRecord) -> bool:
     return True
 
 
-def announce(format: str, address: str) -> None:
+def announce(format: str, address: str, page: str = "") -> None:
     """Print on standard output that the service accepts calls at HOST:PORT, whatever the log level.
 
-    As JSON it is a line like those of the log, with the field `address`.
+    `page` is the address of the web page, if there is one. As JSON it is a line like those of the log, with
+    the fields `address` and `page`.
     """
-    text = f"askback serves on {address}"
+    text = f"askback serves on {address}" + (f", and the page at {page}" if page else "")
     if format == "json":
-        record = _log.makeRecord(_log.name, logging.INFO, "", 0, text, (), None, extra={"address": address})
+        fields = {"address": address, "page": page} if page else {"address": address}
+        record = _log.makeRecord(_log.name, logging.INFO, "", 0, text, (), None, extra=fields)
         text = JsonLines().format(record)
     print(text, flush=True)
 

@@ -11,7 +11,7 @@ import askback
 from tests.architecture.sources import ROOT
 
 CLIENT = ROOT / "client" / "askback"
-PUBLIC_MODULES = {"cli", "demo", "errors", "sync", "terminal", "testing", "v1"}
+PUBLIC_MODULES = {"cli", "demo", "errors", "sync", "terminal", "testing", "v1", "web"}
 REFERENCE = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
 PRIVATE_IMPORT = re.compile(r"(?:from|import) askback(?:\.\w+)*\._\w+")
 

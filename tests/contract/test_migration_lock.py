@@ -13,7 +13,7 @@ import pytest
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import migration_lock
 from askback_server.storage.migrate import upgrade
-from tests.support.migrations import use_second_migration
+from tests.support.migrations import use_next_migration
 from tests.support.postgres import PostgresServer
 
 LOCK = migration_lock._LOCK
@@ -54,7 +54,7 @@ async def test_a_migration_waits_for_a_reader_of_a_table_and_names_it(
 ) -> None:
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
     await asyncio.to_thread(upgrade, empty)
-    use_second_migration(monkeypatch, tmp_path)
+    use_next_migration(monkeypatch, tmp_path)
     async with session(empty, "a report") as other:
         await other.execute("BEGIN")
         await other.execute("SELECT count(*) FROM jobs")
@@ -73,7 +73,7 @@ async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
     """A prepared transaction holds its locks without a session, even after a restart of the server."""
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
     await asyncio.to_thread(upgrade, empty)
-    use_second_migration(monkeypatch, tmp_path)
+    use_next_migration(monkeypatch, tmp_path)
     async with session(empty, "two phases") as other:
         await other.execute("BEGIN")
         await other.execute("LOCK TABLE jobs")

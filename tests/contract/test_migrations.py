@@ -28,7 +28,7 @@ from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import metadata, settings
 from tests.baseline import SCHEMA_REVISION, schema_file
 from tests.baseline.schema import describe_schema
-from tests.support.migrations import SECOND, use_second_migration
+from tests.support.migrations import NEXT, use_next_migration
 from tests.support.postgres import PostgresServer
 from tests.support.storage import creation, event, execute, fetch, new_job
 
@@ -158,9 +158,9 @@ async def test_opening_a_database_without_a_schema_says_to_migrate(db_url: str) 
 async def test_opening_an_older_schema_says_to_migrate(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    use_second_migration(monkeypatch, tmp_path)
+    use_next_migration(monkeypatch, tmp_path)
     with pytest.raises(
-        StorageUnavailable, match=f"schema is {HEAD}, this version needs {SECOND}; run `askback migrate`"
+        StorageUnavailable, match=f"schema is {HEAD}, this version needs {NEXT}; run `askback migrate`"
     ):
         await Database.open(migrated_db_url)
     await migrate(migrated_db_url)
@@ -185,7 +185,7 @@ async def test_an_older_replica_runs_on_the_schema_of_a_newer_one(
     """In a rolling upgrade the newer version migrates while the older one serves and restarts."""
     older = await Database.open(migrated_db_url)
     with pytest.MonkeyPatch.context() as newer:
-        use_second_migration(newer, tmp_path)
+        use_next_migration(newer, tmp_path)
         await migrate(migrated_db_url)
         upgraded = await Database.open(migrated_db_url)
         await upgraded.close()

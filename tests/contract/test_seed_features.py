@@ -52,7 +52,15 @@ class ManualTime:
 
 def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 300.0) -> Sweep:
     queue = queue or replica.database.queue
-    return Sweep(replica.engine, queue, replica.hot, replica.clock, interval, replica.database.queue_locks)
+    return Sweep(
+        replica.engine,
+        queue,
+        replica.hot,
+        replica.clock,
+        interval,
+        replica.database.queue_locks,
+        replica.database.sign_outs,
+    )
 
 
 async def test_memory_first_database_fallback(migrated_db_url: str) -> None:

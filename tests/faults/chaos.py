@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from tests.faults.injector import Injector
 from tests.faults.stored import dump
 
 PROGRESS_SECONDS = 10.0
-IDLE_METRICS = ("askback_streams_open", "askback_engine_queue_commands")
+STREAMS, QUEUE = "askback_streams_open", "askback_engine_queue_commands"
 """The metrics that are 0 when no client is connected."""
 QUIET_SECONDS = 330.0
 """Time for the remaining jobs to end: after many lost leases a job backs off for up to five minutes."""
@@ -157,20 +158,20 @@ async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
         found: dict[str, float] = {}
         for _ in range(20):
             found = await replica.metrics()
-            if (
-                found
-                and not found.get("askback_streams_open")
-                and not found.get("askback_engine_queue_commands")
-            ):
+            if found and not found.get(STREAMS) and not found.get(QUEUE):
                 break
             await asyncio.sleep(0.25)
+        else:
+            replica.signal(signal.SIGUSR1)  # it prints its tasks
         before, after = memory[replica.name], replica.memory()
         cluster.record.write(
             "at_rest",
             party=replica.name,
             answers=bool(found),
-            streams=found.get("askback_streams_open", 0),
-            queue=found.get("askback_engine_queue_commands", 0),
+            streams=found.get(STREAMS, 0),
+            methods=[key for key, value in found.items() if key.startswith(STREAMS + "{") and value],
+            links=[n for n, link in cluster.links.items() if n.endswith(replica.name) and link.connections],
+            queue=found.get(QUEUE, 0),
             connections=found.get("askback_database_connections", 0),
             memory_before=before,
             memory_after=after,

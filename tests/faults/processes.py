@@ -218,7 +218,7 @@ class Replica(ManagedProcess):
         return False
 
     async def metrics(self) -> dict[str, float]:
-        """Its metrics, summed over labels; empty if it does not respond."""
+        """Its metrics, each with its labels and summed over them; empty if it does not respond."""
 
         def read() -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as reply:
@@ -232,9 +232,9 @@ class Replica(ManagedProcess):
         found: dict[str, float] = {}
         for line in text.splitlines():
             if line and not line.startswith("#"):
-                key, _, value = line.rpartition(" ")
-                name = key.partition("{")[0]
-                found[name] = found.get(name, 0.0) + float(value)
+                series, _, value = line.rpartition(" ")
+                for key in {series, series.partition("{")[0]}:
+                    found[key] = found.get(key, 0.0) + float(value)
         return found
 
     def memory(self) -> int:

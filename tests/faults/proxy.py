@@ -49,6 +49,7 @@ class _ProxySide(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.link.connections.add(self)  # here, so that no fault begins or ends without this side
         if self.from_client:
             self.link.accept(self)
         elif self.peer is not None:
@@ -177,7 +178,6 @@ class Link:
         if self.is_cut:
             _abort(half.transport)
             return
-        self.connections.add(half)
         if self.is_stalled and half.transport is not None:
             half.transport.pause_reading()
         task = asyncio.create_task(self._dial(half))
@@ -193,7 +193,6 @@ class Link:
         except OSError:
             _abort(half.transport)
         else:
-            self.connections.add(other)
             if half.transport is None or half.transport.is_closing():
                 _abort(other.transport)
 

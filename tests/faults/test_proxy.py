@@ -103,6 +103,17 @@ async def test_stall_holds_data_back_and_loses_nothing() -> None:
         assert await others == b"three"
 
 
+async def test_a_stall_that_heals_while_the_link_connects_holds_nothing_back() -> None:
+    async with echo_link() as link:
+        link.stall()
+        peer = await Peer.of(link)
+        # Each iteration of the loop, so that `heal` comes directly after the connection to the server.
+        while not any(side.peer and side.peer.transport for side in link.connections):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        link.heal()
+        assert await peer.echo(b"one") == b"one"
+
+
 @pytest.mark.parametrize("side", ["client", "server"])
 async def test_half_open_loses_one_direction_and_then_resets(side: str) -> None:
     async with echo_link() as link:

@@ -2,7 +2,8 @@
 
 A shape has the schema (or the questions) of a form, the lines that a user types into the line console, the
 resulting values, and `inputs`: single lines with the value of each, or the reason why it is refused. Times
-are those of a user in Berlin. `python -m tests.forms` rewrites the schemas and the screens.
+are those of a user in Berlin. An input with `"web": false` has other controls in the page: several,
+or into none. `python -m tests.forms` rewrites the schemas and the screens.
 """
 
 import asyncio

@@ -16,6 +16,7 @@ ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,
     "tui": {"prompt_toolkit", "rich"},
+    "web": {"joserfc", "starlette", "uvicorn", "websockets"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }
 """The packages that each extra must install."""
@@ -23,6 +24,7 @@ PACKAGES = {
     "embedded": ("askback_server",),
     "server": ("askback_server",),
     "tui": ("askback",),
+    "web": ("askback",),
     "testing": ("askback", "askback_server"),
 }
 """The packages whose modules must be importable with each extra."""

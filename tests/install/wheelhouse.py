@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.processes import ROOT
 
-EXTRAS = ("embedded", "server", "tui", "testing")
+EXTRAS = ("embedded", "server", "tui", "web", "testing")
 """The extras for users (all but those for development)."""
 
 

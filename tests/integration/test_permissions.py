@@ -100,6 +100,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "FailJob": ((WO,), "workers", wpb.FailJobRequest(**NAMED)),
     "ReleaseJob": ((WO,), "workers", wpb.ReleaseJobRequest(**NAMED)),
     "WhoAmI": ((CL, WO, CO), "access", apb.WhoAmIRequest()),
+    "EndSession": ((CL, WO, CO), "access", apb.EndSessionRequest(session_id="s")),
 }
 
 

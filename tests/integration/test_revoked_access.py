@@ -60,7 +60,7 @@ async def tokens(tmp_path: Path) -> Tokens:
 async def world(lite_url: str, tokens: Tokens) -> AsyncIterator[ServiceWorld]:
     async with serving(lite_url, auth=str(tokens.file), heartbeat=0.3) as running:
         open_calls = running.service._server.calls.streams  # type: ignore[union-attr]
-        file = running.service._server.calls._authenticator  # type: ignore[union-attr]
+        file = running.service._server.calls._authenticator._authenticator  # type: ignore[union-attr]
 
         def look() -> None:
             file._refresh()

@@ -86,12 +86,12 @@ async def test_a_changed_token_file_changes_the_answer(lite_url: str, tmp_path: 
     async with serving(lite_url, auth=auth) as world:
         assert (await whoami(world, "t")).roles == ("console",)
         write('roles = ["client"]\nnamespaces = ["default"]\ngroups = ["desk"]')
-        world.service._server.calls._authenticator._refresh()  # type: ignore[union-attr]
+        world.service._server.calls._authenticator._authenticator._refresh()  # type: ignore[union-attr]
         assert (await whoami(world, "t")).roles == ("client",)
         token_file(
             tmp_path, [entry(hash_line("other"), "bob", 'roles = ["console"]\nnamespaces = ["default"]')]
         )
-        world.service._server.calls._authenticator._refresh()  # type: ignore[union-attr]
+        world.service._server.calls._authenticator._authenticator._refresh()  # type: ignore[union-attr]
         with pytest.raises(Unauthenticated):
             await whoami(world, "t")
 

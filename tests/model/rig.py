@@ -179,7 +179,7 @@ class Rig:
                     shown[prompt.prompt_id] = prompt
 
         feed.follow(show)
-        sweep = Sweep(engine, database.queue, hot, clock, 300.0, database.queue_locks)
+        sweep = Sweep(engine, database.queue, hot, clock, 300.0, database.queue_locks, database.sign_outs)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

@@ -19,6 +19,7 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
+from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
@@ -59,6 +60,7 @@ class SimulatedDatabase:
         self._running: set[int] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self.jobs = self.queue = self.feed = self.census = self.presence = self.queue_locks = self
+        self.sign_outs = self
         self.wakeups = NoWakeups()
         self.sessions = SessionsOf(self)
 
@@ -303,6 +305,14 @@ class SimulatedDatabase:
 
     async def release(self, lock: Any) -> None:
         await self._pause()
+
+    # --- sign-outs: not used here ---
+
+    async def list_since(self, time: datetime | None) -> Sequence[StoredSignOut]:
+        return []
+
+    async def delete_expired(self) -> int:
+        return 0
 
     # --- presence: not used here ---
 

@@ -1,4 +1,4 @@
-"""A second, made-up migration, which simulates a later version in tests of upgrades."""
+"""A made-up migration after the newest one, which simulates a later version in tests of upgrades."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from askback_server.storage import migrate, schema
 
-SECOND = "0002_made_up"
+NEXT = "next_made_up"
 
 _TEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_made_up"
-down_revision = "0001_initial"
+revision = "next_made_up"
+down_revision = "{newest}"
 
 
 def upgrade() -> None:
@@ -26,10 +27,11 @@ def upgrade() -> None:
 """
 
 
-def use_second_migration(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def use_next_migration(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make this process migrate like a later version with one more migration, written to `folder`."""
-    (folder / "v0002_made_up.py").write_text(_TEXT)
     released = schema.scripts
+    newest = ScriptDirectory.from_config(released()).get_current_head()
+    (folder / "next_made_up.py").write_text(_TEXT.format(newest=newest))
     versions = Path(released().get_main_option("script_location") or "") / "versions"
 
     def scripts() -> Config:

@@ -14,7 +14,7 @@ from askback_server.__main__ import migrate, serve
 from askback_server.addresses import address
 from askback_server.config.options import serve_options
 from askback_server.config.settings import SETTINGS, Config, ConfigError, mask_password
-from askback_server.config.sources import OF_CLIENTS, database_url, effective, load
+from askback_server.config.sources import OF_CLIENTS, OF_GATEWAYS, database_url, effective, load
 
 
 def test_defaults_serve_sqlite_on_loopback() -> None:
@@ -341,8 +341,11 @@ def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
 def test_variables_of_clients_and_kubernetes_are_ignored() -> None:
     """Variables of clients, and those that Kubernetes sets for a service named askback."""
     from askback._wire.channel import ENVIRONMENT
+    from askback.cli.web import web
 
     assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS
+    variables = {str(parameter.envvar) for parameter in web.params if parameter.envvar}
+    assert {name for name in variables if name.startswith("ASKBACK_WEB_")} == OF_GATEWAYS
     kubernetes = (
         "ASKBACK_SERVICE_HOST",
         "ASKBACK_SERVICE_PORT",
@@ -354,4 +357,4 @@ def test_variables_of_clients_and_kubernetes_are_ignored() -> None:
         "ASKBACK_METRICS_PORT_9090_TCP_PROTO",
         "ASKBACK_METRICS_SERVICE_PORT",
     )
-    load({}, dict.fromkeys((*OF_CLIENTS, *kubernetes, "ASKBACK_REQUIRE", "OTHER"), "x"))
+    load({}, dict.fromkeys((*OF_CLIENTS, *OF_GATEWAYS, *kubernetes, "ASKBACK_REQUIRE", "OTHER"), "x"))

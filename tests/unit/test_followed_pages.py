@@ -111,7 +111,6 @@ async def test_a_page_of_prompts_is_freed_while_the_follower_waits(no_collector:
     _, account, followed = around()
     view = PromptView(PromptFilter(MARK))
     follower = PromptFollower(view, *followed, Admission(8), Images(10**9), account, asyncio.Event())
-    follower.attach()
     if what == "what the console has":
         for n in range(600):
             view._sent[f"p{n}"] = 2

@@ -31,6 +31,7 @@ COMMANDS = {
         "askback.cli.whoami:whoami",
         "Say who the server takes you for: name, namespaces, roles, groups, expiry.",
     ),
+    "web": ("askback.cli.web:web", "Serve the web page for a service, to people with browsers."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/access_service.proto\x12\naskback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rWhoAmIRequest\"\x91\x02\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x12\n\nnamespaces\x18\x02 \x03(\t\x12\x16\n\x0e\x61ll_namespaces\x18\x03 \x01(\x08\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\r\n\x05\x61\x64min\x18\x06 \x01(\x08\x12\x32\n\x0e\x61uthentication\x18\x07 \x01(\x0e\x32\x1a.askback.v1.Authentication\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bserver_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x83\x01\n\x0e\x41uthentication\x12\x1e\n\x1a\x41UTHENTICATION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UTHENTICATION_TOKEN\x10\x01\x12\x1e\n\x1a\x41UTHENTICATION_CERTIFICATE\x10\x02\x12\x17\n\x13\x41UTHENTICATION_NONE\x10\x03\x32P\n\rAccessService\x12?\n\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponseB^\n\x0e\x64\x65v.askback.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61skback/v1/access_service.proto\x12\naskback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rWhoAmIRequest\"\x91\x02\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x12\n\nnamespaces\x18\x02 \x03(\t\x12\x16\n\x0e\x61ll_namespaces\x18\x03 \x01(\x08\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\r\n\x05\x61\x64min\x18\x06 \x01(\x08\x12\x32\n\x0e\x61uthentication\x18\x07 \x01(\x0e\x32\x1a.askback.v1.Authentication\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bserver_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x45ndSessionResponse*\x83\x01\n\x0e\x41uthentication\x12\x1e\n\x1a\x41UTHENTICATION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41UTHENTICATION_TOKEN\x10\x01\x12\x1e\n\x1a\x41UTHENTICATION_CERTIFICATE\x10\x02\x12\x17\n\x13\x41UTHENTICATION_NONE\x10\x03\x32\x9d\x01\n\rAccessService\x12?\n\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponse\x12K\n\nEndSession\x12\x1d.askback.v1.EndSessionRequest\x1a\x1e.askback.v1.EndSessionResponseB^\n\x0e\x64\x65v.askback.v1B\x12\x41\x63\x63\x65ssServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'askback.v1.access_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.askback.v1B\022AccessServiceProtoP\001Z6github.com/askback/askback/gen/go/askback/v1;askbackv1'
-  _globals['_AUTHENTICATION']._serialized_start=374
-  _globals['_AUTHENTICATION']._serialized_end=505
+  _globals['_AUTHENTICATION']._serialized_start=486
+  _globals['_AUTHENTICATION']._serialized_end=617
   _globals['_WHOAMIREQUEST']._serialized_start=80
   _globals['_WHOAMIREQUEST']._serialized_end=95
   _globals['_WHOAMIRESPONSE']._serialized_start=98
   _globals['_WHOAMIRESPONSE']._serialized_end=371
-  _globals['_ACCESSSERVICE']._serialized_start=507
-  _globals['_ACCESSSERVICE']._serialized_end=587
+  _globals['_ENDSESSIONREQUEST']._serialized_start=373
+  _globals['_ENDSESSIONREQUEST']._serialized_end=461
+  _globals['_ENDSESSIONRESPONSE']._serialized_start=463
+  _globals['_ENDSESSIONRESPONSE']._serialized_end=483
+  _globals['_ACCESSSERVICE']._serialized_start=620
+  _globals['_ACCESSSERVICE']._serialized_end=777
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,13 @@ if _version_not_supported:
 
 
 class AccessServiceStub(object):
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -42,10 +48,21 @@ class AccessServiceStub(object):
                 request_serializer=askback_dot_v1_dot_access__service__pb2.WhoAmIRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_access__service__pb2.WhoAmIResponse.FromString,
                 _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/askback.v1.AccessService/EndSession',
+                request_serializer=askback_dot_v1_dot_access__service__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_access__service__pb2.EndSessionResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServiceServicer(object):
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -63,6 +80,22 @@ class AccessServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndSession(self, request, context):
+        """Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+        worth nothing any more. Calls with the session's id and the caller's subject then fail with
+        UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+        within two seconds, at the others within five. The credentials themselves stay valid, without a session
+        and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+        the id of an ended session itself fails like every other: that session needs no further end.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+        more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+        are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -70,6 +103,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.WhoAmI,
                     request_deserializer=askback_dot_v1_dot_access__service__pb2.WhoAmIRequest.FromString,
                     response_serializer=askback_dot_v1_dot_access__service__pb2.WhoAmIResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=askback_dot_v1_dot_access__service__pb2.EndSessionRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_access__service__pb2.EndSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -80,7 +118,13 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService(object):
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -102,6 +146,33 @@ class AccessService(object):
             '/askback.v1.AccessService/WhoAmI',
             askback_dot_v1_dot_access__service__pb2.WhoAmIRequest.SerializeToString,
             askback_dot_v1_dot_access__service__pb2.WhoAmIResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.AccessService/EndSession',
+            askback_dot_v1_dot_access__service__pb2.EndSessionRequest.SerializeToString,
+            askback_dot_v1_dot_access__service__pb2.EndSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessServiceStub:
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -45,10 +51,28 @@ class AccessServiceStub:
     ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
     as it can.
     """
+    EndSession: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.EndSessionRequest, _access_service_pb2.EndSessionResponse]
+    """Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+    worth nothing any more. Calls with the session's id and the caller's subject then fail with
+    UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+    within two seconds, at the others within five. The credentials themselves stay valid, without a session
+    and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+    the id of an ended session itself fails like every other: that session needs no further end.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+    more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+    are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
+    """
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -63,9 +87,27 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
     as it can.
     """
+    EndSession: _aio.UnaryUnaryMultiCallable[_access_service_pb2.EndSessionRequest, _access_service_pb2.EndSessionResponse]  # type: ignore[assignment]
+    """Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+    worth nothing any more. Calls with the session's id and the caller's subject then fail with
+    UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+    within two seconds, at the others within five. The credentials themselves stay valid, without a session
+    and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+    the id of an ended session itself fails like every other: that session needs no further end.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+    more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+    are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
+    """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+    and limits: see JobService.
+
+    A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+    such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+    metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+    session is ended.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -83,6 +125,24 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: UNAUTHENTICATED (UNAUTHENTICATED) without credentials, with unknown ones and with expired
         ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
         as it can.
+        """
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _access_service_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.EndSessionResponse, _abc.Awaitable[_access_service_pb2.EndSessionResponse]]:
+        """Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+        worth nothing any more. Calls with the session's id and the caller's subject then fail with
+        UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+        within two seconds, at the others within five. The credentials themselves stay valid, without a session
+        and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+        the id of an ended session itself fails like every other: that session needs no further end.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+        more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+        are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -114,6 +114,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
     was changed or stored. Point the test at a test server. Metadata: `answer_id`.
     """
+    ERROR_REASON_SESSION_ENDED: _ErrorReason.ValueType  # 24
+    """UNAUTHENTICATED: the sign-in session of the metadata `askback-session` was ended (AccessService's
+    EndSession). Sign in again.
+    """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
     """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
@@ -218,6 +222,10 @@ traceback.
 ERROR_REASON_NOT_TEST_MODE: ErrorReason.ValueType  # 23
 """FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
 was changed or stored. Point the test at a test server. Metadata: `answer_id`.
+"""
+ERROR_REASON_SESSION_ENDED: ErrorReason.ValueType  # 24
+"""UNAUTHENTICATED: the sign-in session of the metadata `askback-session` was ended (AccessService's
+EndSession). Sign in again.
 """
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
 """UNIMPLEMENTED: this server does not know the method; it is older than the client."""

@@ -110,6 +110,16 @@ class Config:
         "An address for Prometheus, over plain HTTP. Metrics are disabled unless set.",
         metavar="HOST:PORT",
     )
+    web: str = _setting(
+        "",
+        "An address for the web page, on plain HTTP. Only on loopback without --auth.",
+        metavar="HOST:PORT",
+    )
+    web_origin: str = _setting(
+        "",
+        "Where browsers see the page, such as https://askback.example. By default the address of --web.",
+        metavar="ORIGIN",
+    )
     replica: str = _setting("", "This replica's name. By default host and process id.", metavar="NAME")
     migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite is always migrated at start.")
     test_mode: bool = _setting(False, "Accept the answers of a test's scripted human. On loopback only.")
@@ -185,7 +195,7 @@ class Config:
             return (places or {}).get(name) or f"{SETTINGS[name].flag} {shown}"
 
         given = {"listen": with_port(self.listen)}
-        given |= {name: getattr(self, name) for name in ("health_listen", "metrics_listen")}
+        given |= {name: getattr(self, name) for name in ("health_listen", "metrics_listen", "web")}
         listened = {name: text for name, text in given.items() if text or name == "listen"}
         for name, text in listened.items():
             if not is_address(text):
@@ -200,6 +210,19 @@ class Config:
                 f"{at('listen')} can be reached from outside, and no authentication is set: "
                 "give --auth TOKENFILE, or listen on 127.0.0.1"
             )
+        if self.web and not is_loopback(address(self.web)[0]):
+            if not self.auth:
+                raise ConfigError(
+                    f"{at('web')} can be reached from outside, and no authentication is set: "
+                    "give --auth TOKENFILE, or an address on 127.0.0.1"
+                )
+            if not self.web_origin:
+                raise ConfigError(
+                    f"{at('web')} can be reached from outside: say with --web-origin where browsers see the "
+                    "page, for example https://askback.example"
+                )
+        if self.web_origin and not self.auth:
+            raise ConfigError(f"{at('web_origin')} makes the page public: give --auth TOKENFILE too")
         if self.test_mode and not is_loopback(self.host):
             raise ConfigError(
                 f"{at('listen')} can be reached from outside, and --test-mode lets programs answer "

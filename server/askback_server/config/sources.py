@@ -33,6 +33,22 @@ OF_CLIENTS = frozenset(
     )
 )
 """Variables of clients and of the command line, which the server does not read."""
+OF_GATEWAYS = frozenset(
+    f"ASKBACK_WEB_{name}"
+    for name in (
+        "CONFIG",
+        "DRAIN_GRACE",
+        "DRAIN_SPREAD",
+        "DRAIN_WAIT",
+        "LISTEN",
+        "NAMES",
+        "PUBLIC_ORIGIN",
+        "SESSION_KEYS",
+        "TLS_CERT",
+        "TLS_KEY",
+    )
+)
+"""Variables of `askback web`, which the server does not read either."""
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
@@ -126,7 +142,7 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
     known[FILE_VARIABLE] = FILE_VARIABLE.replace("_", "")
     bare = {squeezed: variable for variable, squeezed in known.items()}
     for name in sorted(environment):
-        if not name.startswith("ASKBACK_") or name in known or name in OF_CLIENTS:
+        if not name.startswith("ASKBACK_") or name in known or name in OF_CLIENTS | OF_GATEWAYS:
             continue
         near = difflib.get_close_matches(name.replace("_", ""), bare, 1, 0.87)
         if near:

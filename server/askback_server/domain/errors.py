@@ -13,7 +13,7 @@
     │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
     ├── Aborted                another call changed it first: read again, then retry
     │   ├── VersionMismatch, Contention
-    ├── Unauthenticated, PermissionDenied
+    ├── Unauthenticated (SessionEnded, in `sign_outs`), PermissionDenied
     ├── ResourceExhausted
     │   ├── LimitExceeded (TooManyInFlight), QueueFull
     ├── Unavailable

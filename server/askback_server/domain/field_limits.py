@@ -157,5 +157,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "GetPromptRequest": {"prompt_id": _ID, "job_id": _ID, "key": _ID},
     "ListAnswersRequest": {"prompt_id": _ID, "page_token": _TOKEN},
     "WatchPromptsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
+    # Access.
+    "EndSessionRequest": {"session_id": _NAME},
 }  # fmt: skip
 """By message and field."""

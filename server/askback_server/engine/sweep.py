@@ -1,4 +1,4 @@
-"""The periodic cleanup: retention of ended jobs, expired cache entries, old partitions of the event log.
+"""The periodic cleanup: retention of ended jobs, expired rows and cache entries, old partitions of the log.
 
 Deadlines are handled by timers and expired sessions by the keeper; the sweep does the rest.
 """
@@ -17,6 +17,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.periodic import every
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
+from askback_server.ports.sign_outs import SignOutStore
 from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
@@ -48,6 +49,7 @@ class Sweep:
         clock: DatabaseClock,
         interval: float,
         locks: QueueLocks,
+        sign_outs: SignOutStore,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -55,6 +57,7 @@ class Sweep:
         self._clock = clock
         self._interval = interval
         self._locks = locks
+        self._sign_outs = sign_outs
 
     async def run(self) -> None:
         """Sweep until cancelled. Errors are logged."""
@@ -66,6 +69,7 @@ class Sweep:
         self._hot.sweep()
         await self._queue.make_room()
         purged = await self._purge()
+        await self._sign_outs.delete_expired()
         dropped = await self._queue.drop_events(self._clock.now() - MIN_TOKEN_AGE)
         if purged or dropped:
             _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})

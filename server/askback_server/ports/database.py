@@ -8,6 +8,7 @@ from typing import Protocol
 from askback_server.ports.census import CensusStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
+from askback_server.ports.sign_outs import SignOutStore
 from askback_server.ports.storage import FeedStore, JobStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
 from askback_server.ports.worker_sessions import SessionStore
@@ -35,6 +36,10 @@ class Storage(Protocol):
     @property
     def presence(self) -> PresenceStore:
         """The views of the consoles at each replica."""
+
+    @property
+    def sign_outs(self) -> SignOutStore:
+        """Ended sign-in sessions."""
 
     @property
     def feed(self) -> FeedStore:

@@ -13,6 +13,7 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
+from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
@@ -50,6 +51,7 @@ class Replica:
     keeper: SessionKeeper
     dispatcher: Dispatcher
     presence: PresenceTracker
+    sign_outs: SignOuts
     timers: Timers
     sweep: Sweep
     progress: ProgressWriter

@@ -19,6 +19,7 @@ from askback_server.storage.queue_locks import QueueLockStore
 from askback_server.storage.reader import Reader
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
+from askback_server.storage.sign_outs import SignOutRows
 from askback_server.storage.sqlite_files import database_problem
 from askback_server.storage.work_queue import WorkQueueStore
 from askback_server.storage.worker_sessions import Sessions
@@ -35,6 +36,7 @@ class Database:
         self.sessions = Sessions(self._dialect)
         self.queue_locks = QueueLockStore(self._dialect)
         self.presence = Presences(self._dialect)
+        self.sign_outs = SignOutRows(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()

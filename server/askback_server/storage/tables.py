@@ -301,3 +301,13 @@ presence = sa.Table(
     sa.Column("views", JsonText, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
 )
+
+# Ended sign-in sessions (engine/sign_outs.py). Rows of sessions that are over are deleted.
+sign_outs = sa.Table(
+    "sign_outs",
+    metadata,
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("stored_at", Instant, nullable=False, index=True),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)

@@ -21,6 +21,7 @@ from askback_server.transport.health import Health
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
+from askback_server.transport.sign_in_sessions import SessionCheck
 from askback_server.transport.tokens import Authenticator
 from askback_server.transport.worker_servicer import WorkerServicer
 
@@ -139,9 +140,9 @@ class Server:
             ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE_SHARE)),
         )
         sizes = (("grpc.max_receive_message_length", maximum), ("grpc.max_send_message_length", 4 * maximum))
-        self.calls = CallInterceptor(authenticator, replica.limits)
+        self.calls = CallInterceptor(SessionCheck(authenticator, replica.sign_outs), replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
-        access = AccessServicer(self.calls.credentials)
+        access = AccessServicer(self.calls.credentials, replica.sign_outs)
         servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica), access)
         for service, servicer in zip(SERVICES, servicers, strict=True):
             self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))
@@ -163,6 +164,10 @@ class Server:
         if certificates is None:
             return int(self._server.add_insecure_port(address))
         return int(self._server.add_secure_port(address, certificates.credentials()))
+
+    def listen_inside(self, target: str) -> None:
+        """Bind a second address, without TLS, that only this process can reach. Raises RuntimeError."""
+        self._server.add_insecure_port(target)
 
     def listen_health(self, address: str) -> int:
         """Bind a second HOST:PORT for health checks only, without TLS and tokens, which kubelet cannot use.

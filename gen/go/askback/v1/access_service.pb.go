@@ -242,6 +242,100 @@ func (x *WhoAmIResponse) GetServerTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Names the session to end.
+type EndSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id that the calls of the session carry as the metadata `askback-session`: 1 to 128 characters.
+	// Required.
+	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// When the session is over in any case, because its program no longer uses it. The server forgets the
+	// session then. At most 31 days ahead. Unset: in 31 days.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionRequest) Reset() {
+	*x = EndSessionRequest{}
+	mi := &file_askback_v1_access_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionRequest) ProtoMessage() {}
+
+func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_access_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_access_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EndSessionRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *EndSessionRequest) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// The session is ended.
+type EndSessionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionResponse) Reset() {
+	*x = EndSessionResponse{}
+	mi := &file_askback_v1_access_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionResponse) ProtoMessage() {}
+
+func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_access_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
+func (*EndSessionResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_access_service_proto_rawDescGZIP(), []int{3}
+}
+
 var File_askback_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_askback_v1_access_service_proto_rawDesc = "" +
@@ -262,14 +356,22 @@ const file_askback_v1_access_service_proto_rawDesc = "" +
 	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12;\n" +
 	"\vserver_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"serverTime*\x83\x01\n" +
+	"serverTime\"o\n" +
+	"\x11EndSessionRequest\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x14\n" +
+	"\x12EndSessionResponse*\x83\x01\n" +
 	"\x0eAuthentication\x12\x1e\n" +
 	"\x1aAUTHENTICATION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14AUTHENTICATION_TOKEN\x10\x01\x12\x1e\n" +
 	"\x1aAUTHENTICATION_CERTIFICATE\x10\x02\x12\x17\n" +
-	"\x13AUTHENTICATION_NONE\x10\x032P\n" +
+	"\x13AUTHENTICATION_NONE\x10\x032\x9d\x01\n" +
 	"\rAccessService\x12?\n" +
-	"\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponseB^\n" +
+	"\x06WhoAmI\x12\x19.askback.v1.WhoAmIRequest\x1a\x1a.askback.v1.WhoAmIResponse\x12K\n" +
+	"\n" +
+	"EndSession\x12\x1d.askback.v1.EndSessionRequest\x1a\x1e.askback.v1.EndSessionResponseB^\n" +
 	"\x0edev.askback.v1B\x12AccessServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 
 var (
@@ -285,24 +387,29 @@ func file_askback_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_askback_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_askback_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_askback_v1_access_service_proto_goTypes = []any{
 	(Authentication)(0),           // 0: askback.v1.Authentication
 	(*WhoAmIRequest)(nil),         // 1: askback.v1.WhoAmIRequest
 	(*WhoAmIResponse)(nil),        // 2: askback.v1.WhoAmIResponse
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*EndSessionRequest)(nil),     // 3: askback.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),    // 4: askback.v1.EndSessionResponse
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_askback_v1_access_service_proto_depIdxs = []int32{
 	0, // 0: askback.v1.WhoAmIResponse.authentication:type_name -> askback.v1.Authentication
-	3, // 1: askback.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
-	3, // 2: askback.v1.WhoAmIResponse.server_time:type_name -> google.protobuf.Timestamp
-	1, // 3: askback.v1.AccessService.WhoAmI:input_type -> askback.v1.WhoAmIRequest
-	2, // 4: askback.v1.AccessService.WhoAmI:output_type -> askback.v1.WhoAmIResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 1: askback.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
+	5, // 2: askback.v1.WhoAmIResponse.server_time:type_name -> google.protobuf.Timestamp
+	5, // 3: askback.v1.EndSessionRequest.expire_time:type_name -> google.protobuf.Timestamp
+	1, // 4: askback.v1.AccessService.WhoAmI:input_type -> askback.v1.WhoAmIRequest
+	3, // 5: askback.v1.AccessService.EndSession:input_type -> askback.v1.EndSessionRequest
+	2, // 6: askback.v1.AccessService.WhoAmI:output_type -> askback.v1.WhoAmIResponse
+	4, // 7: askback.v1.AccessService.EndSession:output_type -> askback.v1.EndSessionResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_access_service_proto_init() }
@@ -316,7 +423,7 @@ func file_askback_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_access_service_proto_rawDesc), len(file_askback_v1_access_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

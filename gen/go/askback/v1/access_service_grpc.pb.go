@@ -21,14 +21,21 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_WhoAmI_FullMethodName = "/askback.v1.AccessService/WhoAmI"
+	AccessService_WhoAmI_FullMethodName     = "/askback.v1.AccessService/WhoAmI"
+	AccessService_EndSession_FullMethodName = "/askback.v1.AccessService/EndSession"
 )
 
 // AccessServiceClient is the client API for AccessService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+// Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+// and limits: see JobService.
+//
+// A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+// such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+// metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+// session is ended.
 //
 // Role needed by every RPC: any (`client`, `worker` or `console`).
 type AccessServiceClient interface {
@@ -40,6 +47,17 @@ type AccessServiceClient interface {
 	// ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
 	// as it can.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
+	// Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+	// worth nothing any more. Calls with the session's id and the caller's subject then fail with
+	// UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+	// within two seconds, at the others within five. The credentials themselves stay valid, without a session
+	// and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+	// the id of an ended session itself fails like every other: that session needs no further end.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+	// more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+	// are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
+	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
 }
 
 type accessServiceClient struct {
@@ -60,11 +78,27 @@ func (c *accessServiceClient) WhoAmI(ctx context.Context, in *WhoAmIRequest, opt
 	return out, nil
 }
 
+func (c *accessServiceClient) EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndSessionResponse)
+	err := c.cc.Invoke(ctx, AccessService_EndSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccessServiceServer is the server API for AccessService service.
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
 //
-// Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
+// Returns how the server identifies a caller, and ends sign-in sessions. Metadata of calls, transient errors
+// and limits: see JobService.
+//
+// A **sign-in session** belongs to a program that keeps the credentials of people and calls in their name,
+// such as a web page. The program begins one by itself: it chooses an id and sends it with each call as
+// metadata, `askback-session: ID`, beside the person's credentials. The server stores nothing until the
+// session is ended.
 //
 // Role needed by every RPC: any (`client`, `worker` or `console`).
 type AccessServiceServer interface {
@@ -76,6 +110,17 @@ type AccessServiceServer interface {
 	// ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
 	// as it can.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
+	// Ends a sign-in session of the caller: a copy of its credentials that is used with the session's id is
+	// worth nothing any more. Calls with the session's id and the caller's subject then fail with
+	// UNAUTHENTICATED (SESSION_ENDED), and open streams and waiting calls with it end so: at this replica
+	// within two seconds, at the others within five. The credentials themselves stay valid, without a session
+	// and in others. Ending a session again, or one that the server has not seen, is OK. A call that carries
+	// the id of an ended session itself fails like every other: that session needs no further end.
+	//
+	// Errors: INVALID_ARGUMENT (INVALID_FIELD) for an id that is empty or too long, and for a time that is
+	// more than 31 days ahead; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) if the caller has ended 1,000 sessions that
+	// are not over yet; UNAVAILABLE (STORAGE_UNAVAILABLE): repeat it, because the session may still be in use.
+	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
 
@@ -88,6 +133,9 @@ type UnimplementedAccessServiceServer struct{}
 
 func (UnimplementedAccessServiceServer) WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhoAmI not implemented")
+}
+func (UnimplementedAccessServiceServer) EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndSession not implemented")
 }
 func (UnimplementedAccessServiceServer) mustEmbedUnimplementedAccessServiceServer() {}
 func (UnimplementedAccessServiceServer) testEmbeddedByValue()                       {}
@@ -128,6 +176,24 @@ func _AccessService_WhoAmI_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_EndSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).EndSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_EndSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).EndSession(ctx, req.(*EndSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccessService_ServiceDesc is the grpc.ServiceDesc for AccessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -138,6 +204,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WhoAmI",
 			Handler:    _AccessService_WhoAmI_Handler,
+		},
+		{
+			MethodName: "EndSession",
+			Handler:    _AccessService_EndSession_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,0 +1,100 @@
+"""The page's files: read from the package at start, and served from memory."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_NAMED = re.compile(r"[\"'(]/?assets/([\w.-]+)")
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "ico": "image/x-icon",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "webmanifest": "application/manifest+json",
+}
+_INDEX = "index.html"
+_VERSION = re.compile(r'<meta name="askback-page" content="([0-9a-f]+)">')
+"""Where the build of the page (client/web/build.mjs) wrote the hash of all its files."""
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+class AssetsMissing(RuntimeError):
+    """The package lacks files of the page. The message names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the page."""
+
+    content: bytes
+    compressed: bytes
+    content_type: str
+    digest: str
+
+
+def _load(content: bytes, name: str) -> Asset:
+    kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    return Asset(content, gzip.compress(content, 9, mtime=0), kind, hashlib.sha256(content).hexdigest())
+
+
+class Assets:
+    """The files of the page by name."""
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        """Read them from the package, or from `folder`. Raises AssetsMissing."""
+        folder = folder or files("askback.web").joinpath("static")
+        if not folder.joinpath(_INDEX).is_file():
+            raise AssetsMissing(
+                f"this installation lacks the page ({_INDEX}): install askback[web] from a wheel"
+            )
+        self._files: Mapping[str, Asset] = {
+            item.name: _load(item.read_bytes(), item.name) for item in folder.iterdir() if item.is_file()
+        }
+        self.index = self._files[_INDEX]
+        named = set(_NAMED.findall(self.index.content.decode()))
+        if missing := sorted(named - self._files.keys()):
+            raise AssetsMissing(f"this installation lacks files of the page: {', '.join(missing)}")
+        found = _VERSION.search(self.index.content.decode())
+        self.version = found[1] if found else ""
+        """Names the build of the page: each reference to one of its files has it as `v`."""
+
+    async def page(self, request: Request) -> Response:
+        """The page's shell, which is the same for every person and path."""
+        return _respond(request, self.index, "no-store")
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page. With the page's version as `v` caches may store it for a year."""
+        asset = self._files.get(request.path_params["name"])
+        if asset is None:
+            # A page of another version asks for it. The reply must not be kept: the next one may have it.
+            return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
+        fixed = self.version != "" and request.query_params.get("v") == self.version
+        return _respond(request, asset, _FOREVER if fixed else "no-cache")
+
+
+def _respond(request: Request, asset: Asset, cache: str) -> Response:
+    headers = {"cache-control": cache, "vary": "accept-encoding"}
+    if cache != "no-store":
+        headers["etag"] = f'"{asset.digest[:32]}"'
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(None, 304, headers)
+    accepted = [
+        item.partition(";")[0].strip() for item in request.headers.get("accept-encoding", "").split(",")
+    ]
+    content = asset.content
+    if "gzip" in accepted and len(asset.compressed) < len(asset.content):
+        content, headers["content-encoding"] = asset.compressed, "gzip"
+    return Response(content, 200, headers, asset.content_type)

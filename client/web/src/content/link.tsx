@@ -1,0 +1,23 @@
+import type { ComponentChildren, JSX } from "preact";
+import type { SafeLink } from "./links";
+import { Plain } from "./plain";
+import { t } from "./say";
+import { visibleText } from "./visible";
+
+/** A link that says where it leads. It tells the other site nothing about this page. */
+export function OutLink(props: {
+  readonly link: SafeLink;
+  readonly title?: string;
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  const { href, host } = props.link;
+  const title = [props.title ?? "", t("content.opens", { host })].filter((each) => each !== "").join(" – ");
+  return (
+    <a class="out-link" href={href} target="_blank" rel="noopener noreferrer" title={visibleText(title)}>
+      <bdi>{props.children}</bdi>{" "}
+      <span class="host">
+        (<Plain text={host} />)
+      </span>
+    </a>
+  );
+}

@@ -1,0 +1,35 @@
+// Long text in chunks: the browser lays out each by itself, and skips those that are not on the screen.
+
+/** About how many characters a chunk has. */
+export const CHUNK = 8_000;
+/** How many characters are shown before a person asks for the rest. */
+export const FIRST_PART = 20_000;
+
+/** Splits a text at line ends into chunks of about CHUNK characters; a longer line is split within. */
+export function chunksOf(text: string, size: number = CHUNK): readonly string[] {
+  const chunks: string[] = [];
+  for (let begin = 0; begin < text.length; ) {
+    const end = text.length - begin <= size ? text.length : cutAt(text, begin, begin + size);
+    chunks.push(text.slice(begin, end));
+    begin = end;
+  }
+  return chunks;
+}
+
+/** The part of a text that is shown first, and how many lines it leaves out. */
+export function firstPart(
+  text: string,
+  maximum: number = FIRST_PART,
+): { readonly text: string; readonly lines: number } {
+  if (text.length <= maximum) return { text, lines: 0 };
+  const end = cutAt(text, 0, maximum);
+  return { text: text.slice(0, end), lines: text.slice(end).split("\n").length };
+}
+
+/** A place to cut: behind the last line end before `limit`, or at `limit`, but never within a character. */
+function cutAt(text: string, begin: number, limit: number): number {
+  const line = text.lastIndexOf("\n", limit - 1);
+  if (line > begin) return line + 1;
+  const code = text.charCodeAt(limit);
+  return code >= 0xdc00 && code <= 0xdfff ? limit - 1 : limit;
+}

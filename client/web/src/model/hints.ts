@@ -1,0 +1,30 @@
+/**
+ * What tabs tell each other. Nothing depends on a hint: it may be lost, or come late, or come twice.
+ */
+export type Hint =
+  | { readonly kind: "draft" | "answered"; readonly promptId: string }
+  | { readonly kind: "signed_in" | "signed_out" }
+  | { readonly kind: "new_page"; readonly version: string };
+
+export interface Hints {
+  send(hint: Hint): void;
+  /** Calls the function with each hint of another tab. Returns a function that ends it. */
+  listen(take: (hint: Hint) => void): () => void;
+  close(): void;
+}
+
+const NAME = "askback";
+
+/** Hints over a BroadcastChannel. */
+export function openHints(): Hints {
+  const channel = new BroadcastChannel(NAME);
+  return {
+    send: (hint) => channel.postMessage(hint),
+    listen: (take) => {
+      const listener = (event: MessageEvent<Hint>) => take(event.data);
+      channel.addEventListener("message", listener);
+      return () => channel.removeEventListener("message", listener);
+    },
+    close: () => channel.close(),
+  };
+}

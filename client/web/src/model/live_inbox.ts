@@ -1,0 +1,316 @@
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { ClockOffset } from "../wire/clock_offset";
+import { Connection } from "../wire/connection";
+import type { Clock, OpenSocket, Random, TextStore } from "../wire/environment";
+import type { AnswerResult, Methods, Prompt, PromptEvent, PromptFilter } from "../wire/messages";
+import { answerByPost, call, type Fetch } from "../wire/unary";
+import { CallError } from "./call_error";
+import type { Drafts } from "./drafts";
+import type { Hint, Hints } from "./hints";
+import type { AnswerBody, Away, Inbox, Link, Row, Submission } from "./inbox";
+import type { Session } from "./session";
+import { SessionWatch } from "./session_watch";
+import { Submissions } from "./submissions";
+import { closedOf, View } from "./view";
+
+export interface InboxOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly openSocket: OpenSocket;
+  readonly fetch: Fetch;
+  /** Of this tab only. */
+  readonly store: TextStore;
+  readonly hints: Hints;
+  readonly drafts: Pick<Drafts, "remove">;
+  readonly session: Session;
+  readonly pageVersion: string;
+  /** The name of this tab. */
+  readonly tab: string;
+  readonly namespace: string;
+  readonly filter: PromptFilter;
+  newId(): string;
+  visible(): boolean;
+  online(): boolean;
+}
+
+/** A shorter gap is not worth "you were away". */
+const AWAY_MS = 2000;
+
+/** The inbox over one connection. */
+export class LiveInbox implements Inbox {
+  readonly link: ReadonlySignal<Link>;
+  readonly linkReason: ReadonlySignal<string>;
+  readonly canDecide: ReadonlySignal<boolean>;
+  readonly #rows = signal<ReadonlyMap<string, Row>>(new Map());
+  readonly #away = signal<Away | null>(null);
+  readonly #steadySince: Signal<number>;
+  readonly #options: InboxOptions;
+  readonly #offset: ClockOffset;
+  readonly #view: View;
+  readonly #connection: Connection;
+  readonly #submissions: Submissions;
+  readonly #watch: SessionWatch;
+  readonly #stopListening: () => void;
+  #namespace: string;
+  #filter: PromptFilter;
+  /** Service time at which the view was last live; null while it is. */
+  #lostAt: number | null = null;
+
+  constructor(options: InboxOptions) {
+    const { clock, random, store, fetch } = options;
+    this.#options = options;
+    this.#namespace = options.namespace;
+    this.#filter = options.filter;
+    this.#steadySince = signal(clock.now());
+    this.#offset = new ClockOffset(clock);
+    this.#view = new View(
+      () => clock.now(),
+      (answerId) => this.#submissions.isMine(answerId),
+    );
+    this.#watch = new SessionWatch({
+      clock,
+      fetch,
+      hints: options.hints,
+      session: options.session,
+      pageVersion: options.pageVersion,
+      serverTime: (time) => this.#offset.sample(time),
+      signedOut: () => this.#connection.stop("signed_out", ""),
+    });
+    this.#connection = new Connection({
+      clock,
+      random,
+      openSocket: options.openSocket,
+      visible: options.visible,
+      online: options.online,
+      hello: () => ({ namespace: this.#namespace, filter: this.#filter, instanceId: options.tab }),
+      askSession: () => this.#watch.ask(),
+      sink: {
+        snapshotBegins: () => this.#view.snapshotBegins(),
+        events: (events) => this.#take(events),
+        reset: (historyLost) => this.#reset(historyLost),
+        agrees: (openPrompts) => this.#agrees(openPrompts),
+        live: () => this.#becameLive(),
+        lost: (lastFrameAt) => this.#lost(lastFrameAt),
+        serverTime: (time) => this.#offset.sample(time),
+        jumped: (ms) => this.#jumped(ms),
+        opened: () => this.#opened(),
+      },
+    });
+    this.#submissions = new Submissions({
+      clock,
+      random,
+      store,
+      subject: options.session.subject ?? "",
+      newId: options.newId,
+      routes: {
+        socketOpen: () => this.#connection.open,
+        bySocket: async (request) => {
+          const reply = await this.#connection.request({ answerPrompt: request });
+          return reply.answerPrompt?.result ?? {};
+        },
+        byPost: (request) => answerByPost(fetch, request),
+      },
+      learned: (result) => this.#learned(result),
+      signedOut: () => this.#connection.stop("signed_out", ""),
+    });
+    this.link = this.#connection.link;
+    this.linkReason = this.#connection.reason;
+    this.canDecide = computed(() => this.link.value === "live");
+    this.#stopListening = options.hints.listen((hint) => this.#hinted(hint));
+    this.#watch.start();
+    this.#submissions.resume();
+    this.#connection.start();
+  }
+
+  get rows(): ReadonlySignal<ReadonlyMap<string, Row>> {
+    return this.#rows;
+  }
+
+  get away(): ReadonlySignal<Away | null> {
+    return this.#away;
+  }
+
+  get steadySince(): ReadonlySignal<number> {
+    return this.#steadySince;
+  }
+
+  get newerPage(): ReadonlySignal<boolean> {
+    return this.#watch.newerPage;
+  }
+
+  get session(): ReadonlySignal<Session> {
+    return this.#watch.session;
+  }
+
+  dismissAway(): void {
+    this.#away.value = null;
+  }
+
+  setFilter(namespace: string, filter: PromptFilter): void {
+    if (JSON.stringify([namespace, filter]) === JSON.stringify([this.#namespace, this.#filter])) {
+      return;
+    }
+    this.#namespace = namespace;
+    this.#filter = filter;
+    this.#connection.restart();
+    this.#view.filterChanged();
+    this.#lostAt = null;
+  }
+
+  now(): number {
+    return this.#offset.now();
+  }
+
+  async claim(id: string, seconds?: number): Promise<Prompt> {
+    const duration = seconds === undefined ? {} : { duration: `${seconds}s` };
+    const reply = await this.#connection.request({ claimPrompt: { promptId: id, ...duration } });
+    return this.#learn(reply.claimPrompt?.prompt);
+  }
+
+  async release(id: string): Promise<Prompt> {
+    const reply = await this.#connection.request({ releasePrompt: { promptId: id } });
+    return this.#learn(reply.releasePrompt?.prompt);
+  }
+
+  submit(answer: AnswerBody): boolean {
+    return this.canDecide.value && this.#submissions.submit(answer);
+  }
+
+  submission(id: string): ReadonlySignal<Submission | null> {
+    return this.#submissions.state(id);
+  }
+
+  forgetSubmission(id: string): void {
+    this.#submissions.forget(id);
+  }
+
+  async load(id: string): Promise<Row> {
+    const { prompt } = await this.call("HitlService/GetPrompt", { promptId: id });
+    const loaded = this.#learn(prompt);
+    const row = this.#rows.value.get(id);
+    if (row && BigInt(row.prompt.version ?? "0") >= BigInt(loaded.version ?? "0")) {
+      return row;
+    }
+    const answerId = loaded.resolution?.answer?.answerId ?? "";
+    const closed = closedOf(loaded, answerId, this.#submissions.isMine(answerId));
+    return { prompt: loaded, arrivedAt: this.#options.clock.now(), ...(closed ? { closed } : {}) };
+  }
+
+  async call<M extends keyof Methods>(
+    method: M,
+    body: Methods[M]["request"],
+  ): Promise<Methods[M]["response"]> {
+    try {
+      return await call(this.#options.fetch, method, body);
+    } catch (error) {
+      if (error instanceof CallError && error.code === "unauthenticated") {
+        this.#connection.stop("signed_out", error.message);
+      }
+      throw error;
+    }
+  }
+
+  signedIn(session: Session): boolean {
+    if (!this.#watch.isSamePerson(session)) {
+      return false;
+    }
+    this.#watch.note(session);
+    if (this.link.value === "signed_out") {
+      this.#connection.start();
+      this.#submissions.resend();
+    }
+    this.#options.hints.send({ kind: "signed_in" });
+    return true;
+  }
+
+  /** The page became visible, or came out of the back cache. */
+  wake(): void {
+    this.#steadySince.value = this.#options.clock.now();
+    this.#connection.wake();
+  }
+
+  networkChanged(): void {
+    this.#connection.networkChanged();
+  }
+
+  close(): void {
+    this.#stopListening();
+    this.#watch.close();
+    this.#submissions.close();
+    this.#connection.close();
+  }
+
+  #take(events: readonly PromptEvent[]): void {
+    this.#view.apply(events);
+    this.#rows.value = this.#view.rows;
+  }
+
+  #reset(historyLost: boolean): void {
+    this.#view.reset(historyLost);
+    this.#rows.value = this.#view.rows;
+  }
+
+  #lost(lastFrameAt: number): void {
+    this.#lostAt = this.now() - (this.#options.clock.now() - lastFrameAt);
+    this.#view.lost();
+  }
+
+  #agrees(openPrompts: number): boolean {
+    this.#view.finishSnapshot();
+    this.#rows.value = this.#view.rows;
+    return this.#view.openCount === openPrompts;
+  }
+
+  #becameLive(): void {
+    const { closed, added } = this.#view.becameLive();
+    const since = this.#lostAt;
+    const before = this.#away.value;
+    if (since !== null && this.now() - since >= AWAY_MS && closed + added > 0) {
+      this.#away.value = {
+        closed: closed + (before?.closed ?? 0),
+        added: added + (before?.added ?? 0),
+        since: before?.since ?? since,
+      };
+    }
+    this.#lostAt = null;
+    this.#steadySince.value = this.#options.clock.now();
+  }
+
+  #jumped(ms: number): void {
+    this.#offset.jumped(ms);
+    this.#steadySince.value = this.#options.clock.now();
+  }
+
+  #opened(): void {
+    this.#submissions.resend();
+    void this.#watch.ask();
+  }
+
+  #learned(result: AnswerResult): void {
+    const prompt = this.#learn(result.prompt);
+    const promptId = prompt.promptId ?? "";
+    if (result.status === "ANSWER_STATUS_ACCEPTED" || result.status === "ANSWER_STATUS_RECORDED") {
+      void this.#options.drafts.remove(promptId);
+      this.#options.hints.send({ kind: "answered", promptId });
+    }
+  }
+
+  #learn(prompt: Prompt | undefined): Prompt {
+    if (!prompt) {
+      throw new CallError({ code: "internal", message: "The reply has no prompt." });
+    }
+    this.#view.learn(prompt);
+    this.#rows.value = this.#view.rows;
+    return prompt;
+  }
+
+  async #hinted(hint: Hint): Promise<void> {
+    const signedOut = this.link.value === "signed_out";
+    if (hint.kind === "signed_out" || hint.kind === "new_page") {
+      await this.#watch.ask();
+    } else if (hint.kind === "signed_in" && signedOut && (await this.#watch.ask()) === "signed_in") {
+      this.#connection.start();
+      this.#submissions.resend();
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import type { TextStore } from "../wire/environment";
+import { STORE_PREFIX } from "./submissions";
+
+/** The part of `navigator.locks` that is used. */
+export interface TabLocks {
+  /** Takes the lock until the page ends. False: another page still has it after `waitMs`. */
+  hold(name: string, waitMs: number): Promise<boolean>;
+}
+
+const TAB_KEY = "askback.tab";
+/** A page that reloads gives its lock back within this time. */
+const RELOAD_MS = 1000;
+
+/**
+ * Finds out whether this tab is the one that its `sessionStorage` belongs to. "Duplicate tab" copies the storage:
+ * then the copy takes another id and drops the copied answers, which the original tab sends. Without Web Locks
+ * (plain http on another host than loopback) both send them, and the service counts equal ids once.
+ */
+export async function claimTab(
+  store: TextStore,
+  locks: TabLocks | null,
+  newId: () => string,
+): Promise<string> {
+  let id = read(store);
+  if (id && locks && !(await locks.hold(lockName(id), RELOAD_MS))) {
+    id = null;
+    dropAnswers(store);
+  }
+  if (id) {
+    return id;
+  }
+  const fresh = newId();
+  try {
+    store.set(TAB_KEY, fresh);
+  } catch {
+    // Without storage there is nothing that a duplicate could copy.
+  }
+  await locks?.hold(lockName(fresh), 0);
+  return fresh;
+}
+
+function lockName(id: string): string {
+  return `askback-tab-${id}`;
+}
+
+function read(store: TextStore): string | null {
+  try {
+    return store.get(TAB_KEY);
+  } catch {
+    return null;
+  }
+}
+
+function dropAnswers(store: TextStore): void {
+  try {
+    for (const key of store.keys()) {
+      if (key.startsWith(STORE_PREFIX)) {
+        store.remove(key);
+      }
+    }
+  } catch {
+    // What cannot be removed is sent twice, which changes nothing.
+  }
+}

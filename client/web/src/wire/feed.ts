@@ -1,0 +1,171 @@
+import { milliseconds } from "./durations";
+import type { Clock } from "./environment";
+import type { ConverseServerFrame, PromptEvent } from "./messages";
+import type { Stream } from "./stream";
+
+/** What the connection tells the model. Each method runs before the next frame is read. */
+export interface Sink {
+  /**
+   * The next events are a snapshot that was taken without a resume token: `upserted` for each open prompt, then
+   * `agrees`. What was known of versions does not count, since the server cannot say whether its history is the same.
+   */
+  snapshotBegins(): void;
+  /** Changes of prompts, as many as came in one message. */
+  events(events: readonly PromptEvent[]): void;
+  /** The server started the view again. `historyLost`: versions and ends that are known do not count any more. */
+  reset(historyLost: boolean): void;
+  /** The view is complete. True: it has as many open prompts as the server says. False: a new snapshot is taken. */
+  agrees(openPrompts: number): boolean;
+  /** The view is complete, and decisions may be made. */
+  live(): void;
+  /** The view is not live any more; its last frame came at `lastFrameAt`. Comes once until the next `live`. */
+  lost(lastFrameAt: number): void;
+  /** A frame told the service's time. */
+  serverTime(time: string): void;
+  /** The machine's clock jumped, most likely because it slept. */
+  jumped(ms: number): void;
+  /** Requests can be sent on a new stream. */
+  opened(): void;
+}
+
+/** What the feed tells the connection. */
+export interface FeedEvents {
+  goAway(afterMs: number): void;
+  heartbeat(): void;
+  caughtUp(): void;
+  /** The view is not live any more. */
+  stale(): void;
+  /** The view does not agree with the server: connect again without a resume token. */
+  mismatch(): void;
+}
+
+/** Prompts that the server may send before the page has read them. */
+export const CREDIT = 1000;
+/** Without a change of the view while catching up: then the view is stuck. */
+const CATCH_UP_MS = 30_000;
+
+/** Passes the view's changes on, and knows from where a next stream may resume. */
+export class Feed {
+  caughtUp = false;
+  /** In memory only: a stored one would outlive its filter and its person. Empty: take a snapshot. */
+  token = "";
+  readonly #clock: Clock;
+  readonly #sink: Sink;
+  readonly #events: FeedEvents;
+  #stream: Stream | null = null;
+  #batch: PromptEvent[] = [];
+  #unusedCredit = 0;
+  #progressAt = 0;
+  #distrusted = false;
+
+  constructor(clock: Clock, sink: Sink, events: FeedEvents) {
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#events = events;
+  }
+
+  /** Follows another stream; null: none. */
+  follow(stream: Stream | null, resumes = false): void {
+    this.#becomeStale();
+    this.#stream = stream;
+    this.#unusedCredit = 0;
+    this.#progressAt = this.#clock.now();
+    if (stream && !resumes) {
+      this.#sink.snapshotBegins();
+    }
+  }
+
+  /** True: it catches up, and no change has come for 30 s. */
+  get stuck(): boolean {
+    return this.#stream !== null && !this.caughtUp && this.#clock.now() - this.#progressAt > CATCH_UP_MS;
+  }
+
+  /** Takes the frames of one message of a stream. */
+  received(stream: Stream, frames: readonly ConverseServerFrame[]): void {
+    for (const frame of frames) {
+      if (stream !== this.#stream) {
+        return;
+      }
+      const event = frame.promptEvent;
+      if (event?.upserted || event?.closed || event?.removed) {
+        this.#batch.push(event);
+        this.#unusedCredit += event.upserted ? 1 : 0;
+        this.#progressAt = this.#clock.now();
+        continue;
+      }
+      this.#publish();
+      if (event) {
+        this.#control(event);
+      } else if (frame.heartbeat) {
+        this.#heartbeat(frame.heartbeat.time, frame.heartbeat.resumeToken);
+      } else if (frame.goAway) {
+        this.#events.goAway(milliseconds(frame.goAway.after, 0));
+      }
+    }
+    this.#publish();
+    if (stream === this.#stream && this.#unusedCredit >= CREDIT / 2) {
+      stream.tell({ credit: { prompts: this.#unusedCredit } });
+      this.#unusedCredit = 0;
+    }
+  }
+
+  #publish(): void {
+    const events = this.#batch;
+    this.#batch = [];
+    if (events.length > 0) {
+      this.#sink.events(events);
+    }
+  }
+
+  #control(event: PromptEvent): void {
+    if (event.resetView) {
+      // The token stays until the next one: should this stream break off, the server says again what to forget.
+      this.#progressAt = this.#clock.now();
+      this.#becomeStale();
+      this.#sink.reset(event.resetView.historyLost ?? false);
+    } else if (event.caughtUp) {
+      this.token = event.caughtUp.resumeToken ?? "";
+      this.#caughtUp(event.caughtUp.openPrompts ?? 0);
+    } else if (event.bookmark) {
+      this.#resumeFrom(event.bookmark.resumeToken);
+    }
+  }
+
+  #caughtUp(openPrompts: number): void {
+    const agrees = this.#sink.agrees(openPrompts);
+    if (!agrees && !this.#distrusted) {
+      // A second view that does not agree either is taken as it is, or the page would reconnect again and again.
+      this.#distrusted = true;
+      this.token = "";
+      this.#events.mismatch();
+      return;
+    }
+    this.#distrusted = !agrees;
+    this.caughtUp = true;
+    this.#sink.live();
+    this.#events.caughtUp();
+  }
+
+  #heartbeat(time: string | undefined, token: string | undefined): void {
+    if (time) {
+      this.#sink.serverTime(time);
+    }
+    this.#resumeFrom(token);
+    this.#events.heartbeat();
+  }
+
+  /** A token that comes during a snapshot would skip the rest of it. */
+  #resumeFrom(token: string | undefined): void {
+    if (token && this.caughtUp) {
+      this.token = token;
+    }
+  }
+
+  #becomeStale(): void {
+    if (this.caughtUp) {
+      this.caughtUp = false;
+      this.#sink.lost(this.#stream?.lastFrameAt ?? this.#clock.now());
+      this.#events.stale();
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { IDBFactory } from "fake-indexeddb";
+import { IndexedDrafts } from "../src/model/draft_database";
+import { type DraftDatabase, type DraftRecord, DraftStore } from "../src/model/draft_store";
+import type { Draft } from "../src/model/drafts";
+import { FakeClock, settle } from "./support/clock";
+
+const DAY_MS = 24 * 3600 * 1000;
+
+function draft(comment: string): Draft {
+  return { values: '{"amount":9007199254740993}', comment, edits: {}, revision: 1, version: "4" };
+}
+
+/** A database with room for some records. */
+class Small implements DraftDatabase {
+  readonly records = new Map<string, DraftRecord>();
+  room = 1000;
+  writes = 0;
+
+  async get(key: string) {
+    return this.records.get(key);
+  }
+
+  async put(record: DraftRecord) {
+    this.writes += 1;
+    if (!this.records.has(record.key) && this.records.size >= this.room) {
+      throw new Error("QuotaExceededError");
+    }
+    this.records.set(record.key, record);
+  }
+
+  async remove(keys: readonly string[]) {
+    for (const key of keys) {
+      this.records.delete(key);
+    }
+  }
+
+  async ofOwner(owner: string) {
+    return [...this.records.values()]
+      .filter((each) => each.owner === owner)
+      .sort((a, b) => a.savedAt - b.savedAt);
+  }
+}
+
+function setup(database: DraftDatabase = new Small(), subject = "ana", clock = new FakeClock()) {
+  const changed: string[] = [];
+  const drafts = new DraftStore({ clock, database, server: "s", subject, changed: (id) => changed.push(id) });
+  return { clock, drafts, changed };
+}
+
+test("saved 300 ms after the last key, exactly, and read back by another page", async () => {
+  const database = new Small();
+  const { clock, drafts, changed } = setup(database);
+  drafts.save("p", draft("h"));
+  await clock.advance(200);
+  drafts.save("p", draft("hello"));
+  await clock.advance(200);
+  assert.equal(database.writes, 0);
+  assert.equal((await drafts.load("p"))?.comment, "hello", "what waits is read too");
+  await clock.advance(200);
+  assert.deepEqual([database.writes, changed], [1, ["p"]]);
+  const loaded = await setup(database).drafts.load("p");
+  assert.deepEqual(loaded, { ...draft("hello"), savedAt: loaded?.savedAt });
+});
+
+test("pagehide writes at once", async () => {
+  const database = new Small();
+  const { drafts } = setup(database);
+  drafts.save("p", draft("a"));
+  drafts.save("q", draft("b"));
+  drafts.flush();
+  await settle();
+  assert.equal(database.writes, 2);
+});
+
+test("drafts belong to a person and a prompt", async () => {
+  const database = new Small();
+  const ana = setup(database);
+  ana.drafts.save("p", draft("secret plan"));
+  ana.drafts.flush();
+  await settle();
+  assert.equal(await setup(database, "ben").drafts.load("p"), null);
+  assert.equal(await ana.drafts.load("q"), null);
+});
+
+test("an accepted answer removes the draft, also one that still waits to be written", async () => {
+  const database = new Small();
+  const { clock, drafts } = setup(database);
+  drafts.save("p", draft("a"));
+  drafts.flush();
+  drafts.save("p", draft("b"));
+  await drafts.remove("p");
+  await clock.advance(1000);
+  assert.deepEqual([database.records.size, await drafts.load("p")], [0, null]);
+});
+
+test("sign-out deletes the drafts of this person only", async () => {
+  const database = new Small();
+  const [ana, ben] = [setup(database), setup(database, "ben")];
+  ana.drafts.save("p", draft("a"));
+  ana.drafts.save("q", draft("a"));
+  ben.drafts.save("p", draft("b"));
+  ben.drafts.flush();
+  assert.deepEqual([...(await ana.drafts.list())].sort(), ["p", "q"]);
+  await ana.drafts.clear();
+  assert.deepEqual(
+    [...database.records.values()].map(({ promptId, draft: { comment } }) => [promptId, comment]),
+    [["p", "b"]],
+  );
+});
+
+test("full storage: own oldest drafts make room; if that does not help it is said, and the next write is tried", async () => {
+  const database = new Small();
+  const { clock, drafts } = setup(database);
+  for (let number = 0; number < 8; number += 1) {
+    drafts.save(`p${number}`, draft("x"));
+    await clock.advance(400);
+  }
+  database.room = 8;
+  drafts.save("new", draft("y"));
+  await clock.advance(400);
+  assert.deepEqual(await drafts.list(), ["p5", "p6", "p7", "new"]);
+  assert.equal(drafts.status.value, "ok");
+
+  database.room = 0;
+  drafts.save("more", draft("z"));
+  await clock.advance(400);
+  assert.equal(drafts.status.value, "full");
+  database.room = 1000;
+  drafts.save("more", draft("zz"));
+  await clock.advance(400);
+  assert.equal(drafts.status.value, "ok");
+  assert.equal((await drafts.load("more"))?.comment, "zz");
+});
+
+test("a draft over 200 kB is not saved, and that is said", async () => {
+  const { clock, drafts } = setup();
+  drafts.save("p", draft("x".repeat(200_000)));
+  await clock.advance(400);
+  assert.equal(drafts.status.value, "too_large");
+  drafts.save("p", draft("x"));
+  await clock.advance(400);
+  assert.equal(drafts.status.value, "ok");
+});
+
+test("drafts older than 14 days go", async () => {
+  const database = new Small();
+  const { clock, drafts } = setup(database);
+  drafts.save("old", draft("x"));
+  await clock.advance(13 * DAY_MS);
+  drafts.save("newer", draft("y"));
+  await clock.advance(2 * DAY_MS);
+  const later = setup(database, "ana", clock);
+  assert.deepEqual(await later.drafts.list(), ["newer"]);
+});
+
+test("a database that is forbidden loses nothing but the drafts", async () => {
+  const forbidden = async () => {
+    throw new Error("SecurityError");
+  };
+  const { clock, drafts } = setup({ get: forbidden, put: forbidden, remove: forbidden, ofOwner: forbidden });
+  await settle();
+  assert.equal(drafts.status.value, "full");
+  drafts.save("p", draft("x"));
+  await clock.advance(400);
+  assert.equal(await drafts.load("p"), null);
+  await drafts.remove("p");
+  await drafts.clear();
+  assert.deepEqual(await drafts.list(), []);
+});
+
+test("IndexedDB: the same store, and a connection that the browser ends is opened again", async () => {
+  const factory = new IDBFactory();
+  const database = new IndexedDrafts(factory);
+  const { drafts } = setup(database);
+  drafts.save("p", draft("ü"));
+  drafts.save("q", draft("y"));
+  assert.deepEqual([...(await drafts.list())].sort(), ["p", "q"]);
+  await drafts.remove("q");
+  const other = setup(new IndexedDrafts(factory));
+  assert.equal((await other.drafts.load("p"))?.comment, "ü");
+  // Another page deletes the database: the connections get `versionchange` and must give way.
+  await new Promise((resolve, reject) => {
+    const request = factory.deleteDatabase("askback-drafts");
+    request.onsuccess = resolve;
+    request.onerror = reject;
+  });
+  drafts.save("p", draft("again"));
+  assert.deepEqual(await drafts.list(), ["p"]);
+});

@@ -1,0 +1,154 @@
+"""Sign-outs over two replicas: a session that was ended at one is ended at the other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain.errors import InvalidField, LimitExceeded
+from askback_server.domain.sign_outs import MAX_AHEAD, SignOut
+from askback_server.engine import sign_outs as engine
+from askback_server.engine.sign_outs import SignOuts
+from askback_server.ports.clock import DatabaseClock, SystemClock
+from askback_server.storage.database import Database
+from askback_server.storage.tables import sign_outs
+from tests.support.storage import execute, fetch
+
+HOUR = timedelta(hours=1)
+
+
+async def cache_of(database: Database) -> SignOuts:
+    """What a replica that starts now knows."""
+    clock = DatabaseClock(SystemClock())
+    clock.observe(await database.ping())
+    made = SignOuts(database.sign_outs, clock)
+    await made.load()
+    return made
+
+
+async def test_a_session_that_ends_at_one_replica_ends_at_the_others(database: Database) -> None:
+    here, there = await cache_of(database), await cache_of(database)
+    before = there.generation
+    await here.end("ana", "s1", await database.ping() + HOUR)
+    assert here.is_ended("ana", "s1")
+    assert not there.is_ended("ana", "s1")
+    await there.load()
+    assert there.is_ended("ana", "s1")
+    assert there.generation is not before
+    same = there.generation
+    await there.load()
+    assert there.generation is same
+    assert (await cache_of(database)).is_ended("ana", "s1")
+
+
+async def test_a_session_id_counts_for_its_subject_only(database: Database) -> None:
+    here = await cache_of(database)
+    await here.end("bob", "s1", None)
+    assert not here.is_ended("ana", "s1")
+    assert not here.is_ended("bob", "s2")
+
+
+async def test_a_row_that_was_committed_late_is_still_found(database: Database) -> None:
+    """Its time is older than that of rows that were read already."""
+    here, there = await cache_of(database), await cache_of(database)
+    at = await database.ping()
+    await here.end("ana", "first", at + HOUR)
+    await there.load()
+    late = sa.insert(sign_outs).values(
+        subject="ana", session_id="late", stored_at=at - timedelta(seconds=20), expires_at=at + HOUR
+    )
+    await execute(database, late)
+    await there.load()
+    assert there.is_ended("ana", "late")
+
+
+async def test_later_reads_are_limited_to_recent_rows(database: Database) -> None:
+    here = await cache_of(database)
+    at = await database.ping()
+    old = sa.insert(sign_outs).values(
+        subject="ana", session_id="old", stored_at=at - 2 * engine.OVERLAP, expires_at=at + HOUR
+    )
+    await execute(database, old)
+    await here.end("ana", "new", at + HOUR)
+    await here.load()
+    await here.load()
+    stored = await database.sign_outs.list_since(here._newest - engine.OVERLAP)  # type: ignore[operator]
+    assert [each.sign_out.session_id for each in stored] == ["new"]
+
+
+async def test_an_expired_sign_out_is_forgotten_and_deleted(database: Database) -> None:
+    here = await cache_of(database)
+    at = await database.ping()
+    await here.end("ana", "over", at + timedelta(milliseconds=1))
+    await here.end("ana", "long", at + HOUR)
+    past = sa.update(sign_outs).where(sign_outs.c.session_id == "over").values(expires_at=at)
+    await execute(database, past)
+    here._expiry["ana", "over"] = at
+    await here.load()
+    assert not here.is_ended("ana", "over")
+    assert here._by_subject == {"ana": 1}
+    assert await database.sign_outs.delete_expired() == 1
+    assert [r["session_id"] for r in await fetch(database, sa.select(sign_outs))] == ["long"]
+
+
+async def test_a_session_that_is_over_is_not_stored(database: Database) -> None:
+    here = await cache_of(database)
+    await here.end("ana", "s1", await database.ping() - HOUR)
+    assert await fetch(database, sa.select(sign_outs)) == []
+
+
+async def test_ending_again_lets_a_sign_out_last_longer_never_shorter(database: Database) -> None:
+    at = await database.ping()
+    for hours in (2, 5, 3):
+        await database.sign_outs.add(SignOut("ana", "s1", at + hours * HOUR))
+    [row] = await fetch(database, sa.select(sign_outs))
+    assert row["expires_at"] == at + 5 * HOUR
+
+
+async def test_one_subject_cannot_fill_the_table(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MAX_PER_SUBJECT", 3)
+    here = await cache_of(database)
+    for number in range(3):
+        await here.end("mallory", f"s{number}", None)
+    with pytest.raises(LimitExceeded):
+        await here.end("mallory", "s3", None)
+    await here.end("ana", "s3", None)
+
+
+@pytest.mark.parametrize("session_id", ["", "x" * 129, "sch\u00f6n", "a\nb"])
+async def test_an_id_that_metadata_cannot_carry_is_refused(database: Database, session_id: str) -> None:
+    with pytest.raises(InvalidField, match="session_id"):
+        await (await cache_of(database)).end("ana", session_id, None)
+
+
+async def test_a_sign_out_lasts_31_days_at_most(database: Database) -> None:
+    here = await cache_of(database)
+    at = await database.ping()
+    with pytest.raises(InvalidField, match="31 days"):
+        await here.end("ana", "s1", at + MAX_AHEAD + HOUR)
+    await here.end("ana", "s1", None)
+    [row] = await fetch(database, sa.select(sign_outs))
+    assert at + MAX_AHEAD - HOUR < row["expires_at"] < at + MAX_AHEAD + HOUR
+
+
+async def test_reads_and_deletes_use_indexes(database: Database) -> None:
+    at = await database.ping()
+    for statement, index in (
+        (sa.select(sign_outs).where(sign_outs.c.stored_at >= at), "ix_sign_outs_stored_at"),
+        (sa.delete(sign_outs).where(sign_outs.c.expires_at <= at), "ix_sign_outs_expires_at"),
+    ):
+        assert index in await plan_of(database, statement)
+
+
+async def plan_of(database: Database, statement: Any) -> str:
+    own = database.sign_outs._dialect.reads
+    explain = "EXPLAIN QUERY PLAN" if own.dialect.name == "sqlite" else "EXPLAIN"
+    async with own.connect() as connection:
+        if own.dialect.name == "postgresql":
+            await connection.execute(sa.text("SET enable_seqscan = off"))
+        sql = statement.compile(dialect=own.dialect, compile_kwargs={"literal_binds": True})
+        rows = await connection.exec_driver_sql(f"{explain} {sql}")
+        return "\n".join(str(row[-1]) for row in rows)
