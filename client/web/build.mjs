@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  cpSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -147,6 +147,11 @@ async function buildPage(folder) {
   for (const path of [...texts.keys()].sort()) {
     hash.update(`${path}\n${texts.get(path)}`);
   }
+  const extra = join(HERE, "public");
+  const copied = existsSync(extra) ? readdirSync(extra).sort() : [];
+  for (const name of copied) {
+    hash.update(`${name}\n`).update(readFileSync(join(extra, name)));
+  }
   const version = hash.digest("hex").slice(0, 16);
 
   const files = new Map();
@@ -176,8 +181,8 @@ async function buildPage(folder) {
   }
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  if (existsSync(join(HERE, "public"))) {
-    cpSync(join(HERE, "public"), folder, { recursive: true });
+  for (const name of copied) {
+    copyFileSync(join(extra, name), join(folder, name));
   }
   for (const [name, text] of files) {
     writeFileSync(join(folder, name), text);
