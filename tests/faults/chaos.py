@@ -170,6 +170,7 @@ async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
             answers=bool(found),
             streams=found.get(STREAMS, 0),
             methods=[key for key, value in found.items() if key.startswith(STREAMS + "{") and value],
+            links=[n for n, link in cluster.links.items() if n.endswith(replica.name) and link.connections],
             queue=found.get(QUEUE, 0),
             connections=found.get("askback_database_connections", 0),
             memory_before=before,

@@ -271,7 +271,7 @@ test("a text beyond a limit is refused with its reason", () => {
     [repeated("[a](b", 97_000), "run"],
     [repeated("- a\n", 4 * (MAX_MARKERS + 1)), "tokens"],
     [repeated("- a\n\n", 5 * (MAX_MARKERS + 1)), "tokens"],
-    [repeated("a\n\n", 3 * MAX_TOKENS), "tokens"],
+    [repeated("a\n\n", 3 * (MAX_TOKENS + 1)), "tokens"],
     [`${">".repeat(13)} a`, "depth"],
     [`${"    ".repeat(13)}- a`, "depth"],
     [repeated("*a **b ", 3_000), "run"],
@@ -282,6 +282,6 @@ test("a text beyond a limit is refused with its reason", () => {
   assert.ok("blocks" in read(`\`\`\`\n${repeated("code\n", 200_000)}\n\`\`\``));
   assert.ok(
     "blocks" in
-      read(repeated("An ordinary paragraph with a [link](https://a.example) and *marks*.\n\n", 35_000)),
+      read(repeated("An ordinary paragraph with a [link](https://a.example) and *marks*.\n\n", 60_000)),
   );
 });

@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { highlight, textOf } from "../src/content/highlight";
 import {
-  firstState,
+  FIRST_ROWS,
   keyEffect,
+  MOST_ROWS,
+  openState,
   PAGE,
+  reuseRows,
   rowsOf,
   sizesOf,
   type TreeState,
-  toggled,
-  wholeState,
+  toggleRow,
 } from "../src/content/json_rows";
 import { webLink } from "../src/content/links";
 import { viewOf } from "../src/content/media_types";
@@ -70,7 +72,7 @@ test("work stops at the end of a slice and goes on later", () => {
 test("a JSON tree keeps numbers and order, and says how much it hides", () => {
   const root = parse('{"z": 12345678901234567890, "10": 1.50, "a/b~": {"x": [1, 2]}, "n": null, "e": {}}');
   const sizes = sizesOf(root);
-  const rows = rowsOf(root, wholeState(root), sizes);
+  const rows = rowsOf(root, openState(root, MOST_ROWS), sizes);
   assert.deepEqual(
     rows.map((row) => [row.id, row.level, row.name, row.shape, row.text]),
     [
@@ -94,7 +96,7 @@ test("a large JSON tree begins with few rows and counts the others", () => {
     format(parse(`[${Array.from({ length: 30_000 }, (_, n) => `{"id": ${n}}`).join(",")}]`)),
   );
   const sizes = sizesOf(root);
-  let state = firstState(root);
+  let state = openState(root, FIRST_ROWS);
   let rows = rowsOf(root, state, sizes);
   const total = () =>
     rows.reduce((sum, row) => sum + row.withheld, 0) + rows.filter((row) => row.shape !== "more").length;
@@ -102,12 +104,25 @@ test("a large JSON tree begins with few rows and counts the others", () => {
   assert.equal(total(), 60_001);
   const more = rows.at(-1);
   assert.ok(more?.shape === "more");
-  state = toggled(state, more);
+  state = toggleRow(state, more);
   rows = rowsOf(root, state, sizes);
   assert.equal(rows.length, 1 + 6 * PAGE + 1);
   assert.equal(total(), 60_001);
-  rows = rowsOf(root, wholeState(root), sizes);
+  rows = rowsOf(root, openState(root, MOST_ROWS), sizes);
+  assert.deepEqual([rows.length, total()], [MOST_ROWS + 1, 60_001]);
+  rows = rowsOf(root, openState(root, 99_999), sizes);
   assert.deepEqual([rows.length, total()], [60_001, 60_001]);
+});
+
+test("only rows that changed are drawn again", () => {
+  const root = parse('{"a": {"b": 1}, "c": [3], "d": 2}');
+  const sizes = sizesOf(root);
+  const closed = rowsOf(root, openState(root, 4), sizes);
+  const opened = reuseRows(rowsOf(root, openState(root, 99), sizes), closed);
+  assert.deepEqual(
+    opened.filter((row) => !closed.includes(row)).map((row) => row.id),
+    ["/a", "/a/b", "/c", "/c/0"],
+  );
 });
 
 test("the keys of a tree", () => {
@@ -119,7 +134,7 @@ test("the keys of a tree", () => {
   assert.deepEqual(keyEffect(rows(), 1, "ArrowRight"), { toggle: 1 });
   const [, a] = rows();
   assert.ok(a);
-  state = toggled(state, a);
+  state = toggleRow(state, a);
   assert.deepEqual(keyEffect(rows(), 2, "ArrowLeft"), { focus: 1 });
   assert.deepEqual(keyEffect(rows(), 1, "ArrowLeft"), { toggle: 1 });
   assert.deepEqual(keyEffect(rows(), 3, "ArrowRight"), null);

@@ -18,18 +18,23 @@ const LEAST_COMMON = 0.3;
 export type DiffSource = { readonly diff: string } | { readonly before: string; readonly after: string };
 
 /** The rows of a diff or of two texts, in steps; null where the texts are too different. */
-export function* readDiff(source: DiffSource): Generator<void, readonly DiffRow[] | null> {
+export function* readDiff(
+  source: DiffSource,
+  timeout: number = TIMEOUT,
+): Generator<void, readonly DiffRow[] | null> {
   const rows =
-    "diff" in source ? unifiedRows(unixLines(source.diff)) : compareLines(source.before, source.after);
+    "diff" in source
+      ? unifiedRows(unixLines(source.diff))
+      : compareLines(source.before, source.after, timeout);
   yield;
   return rows === null ? null : yield* withWords(rows);
 }
 
 /** The rows of both texts by lines, or null where they are too different. */
-export function compareLines(before: string, after: string): readonly DiffRow[] | null {
+export function compareLines(before: string, after: string, timeout: number): readonly DiffRow[] | null {
   const isWindows = !/(?<!\r)\n/.test(before) && !/(?<!\r)\n/.test(after);
   const lines = (text: string) => (isWindows ? unixLines(text) : text).split("\n");
-  const options = { maxEditLength: MAX_CHANGED_LINES, timeout: TIMEOUT };
+  const options = { maxEditLength: MAX_CHANGED_LINES, timeout };
   const parts = diffArrays(lines(before), lines(after), options);
   if (parts === undefined) return null;
   const rows: DiffRow[] = [];

@@ -13,10 +13,9 @@ import { firstPart } from "./text_chunks";
 
 export type DiffLayout = "unified" | "split";
 
-const ROWS_PER_GROUP = 100;
+const ROWS_PER_GROUP = 50;
 /** A line is shown up to here; a button shows the rest. */
 const MAX_LINE = 4_000;
-const SIGNS = { added: "+", removed: "-", same: " ", hunk: "", file: "", note: "" } as const;
 
 export function DiffBody(props: {
   readonly source: DiffSource;
@@ -70,72 +69,66 @@ function Rows(props: {
   readonly layout: DiffLayout;
   readonly folds: boolean;
 }): JSX.Element {
-  const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
+  const { rows, layout, folds } = props;
   const groups = useMemo(() => {
-    const sections = props.folds ? sectionsOf(props.rows) : [{ isFold: false, rows: props.rows }];
-    return sections.flatMap((section, place) => groupsOf(section, place, opened.has(place)));
-  }, [props.rows, props.folds, opened]);
+    const sections = folds ? sectionsOf(rows) : [{ isFold: false, rows }];
+    return sections
+      .flatMap(groupsOf)
+      .map((group, place) => <Group key={place} group={group} layout={layout} />);
+  }, [rows, layout, folds]);
   const shown = useGrowing(groups.length, 1);
   return (
-    <div class={`diff-rows diff-${props.layout}`}>
-      {groups.slice(0, shown).map(({ section, isFold, rows }, place) => (
-        <div key={place} class="diff-group" data-seen>
-          {isFold ? (
-            <Fold lines={rows.length} onOpen={() => setOpened(new Set(opened).add(section))} />
-          ) : props.layout === "split" ? (
-            pairsOf(rows).map((pair, line) => <PairView key={line} pair={pair} />)
-          ) : (
-            rows.map((row, line) => <RowView key={line} row={row} />)
-          )}
-        </div>
-      ))}
+    <div class={`diff-rows diff-${layout}`}>
+      {groups.slice(0, shown)}
       {shown < groups.length && (
-        <div data-withheld={(groups.length - shown) * ROWS_PER_GROUP}>
-          <span>{t("content.working")}</span>
-        </div>
+        <p data-withheld={(groups.length - shown) * ROWS_PER_GROUP}>{t("content.working")}</p>
       )}
     </div>
   );
 }
 
-interface Group extends Section {
-  /** The place of its section. */
-  readonly section: number;
-}
-
-/** A section in groups of about ROWS_PER_GROUP rows. No group ends within a change, so that pairs stay together. */
-function groupsOf(section: Section, place: number, isOpened: boolean): readonly Group[] {
-  if (section.isFold && !isOpened) return [{ ...section, section: place }];
-  const groups: Group[] = [];
+/** A section in groups of about ROWS_PER_GROUP rows. No group ends within a short change: its pairs stay together. */
+function groupsOf(section: Section): readonly Section[] {
+  if (section.isFold) return [section];
+  const groups: Section[] = [];
   for (let begin = 0; begin < section.rows.length; ) {
     let end = begin + ROWS_PER_GROUP;
     const most = end + ROWS_PER_GROUP;
     while (end < most && /added|removed/.test(section.rows[end]?.kind ?? "")) end += 1;
-    groups.push({ section: place, isFold: false, rows: section.rows.slice(begin, end) });
+    groups.push({ isFold: false, rows: section.rows.slice(begin, end) });
     begin = end;
   }
   return groups;
 }
 
+function Group({ group, layout }: { readonly group: Section; readonly layout: DiffLayout }): JSX.Element {
+  const [isFolded, setFolded] = useState(group.isFold);
+  if (isFolded) return <Fold lines={group.rows.length} onOpen={() => setFolded(false)} />;
+  if (group.isFold) return <Rows rows={group.rows} layout={layout} folds={false} />;
+  return (
+    <div class="diff-group" data-seen>
+      {layout === "split"
+        ? pairsOf(group.rows).map((pair, line) => <PairView key={line} pair={pair} />)
+        : group.rows.map((row, line) => <RowView key={line} row={row} />)}
+    </div>
+  );
+}
+
 function Fold({ lines, onOpen }: { readonly lines: number; readonly onOpen: () => void }): JSX.Element {
   return (
-    <div>
-      <span>
-        <button type="button" class="fold" onClick={onOpen}>
-          {t("content.diff.fold", { n: lines })}
-        </button>
-      </span>
-    </div>
+    <button type="button" class="fold" onClick={onOpen} data-seen>
+      {t("content.diff.fold", { n: lines })}
+    </button>
   );
 }
 
 function RowView({ row }: { readonly row: DiffRow }): JSX.Element {
   return (
     <div class={`diff-row diff-${row.kind}`}>
-      <LineNumber value={row.before} />
-      <LineNumber value={row.after} />
+      <span class="diff-number">{row.before}</span>
+      <span class="diff-number">{row.after}</span>
       <Sign kind={row.kind} />
-      <Line row={row} />
+      <LineText row={row} />
     </div>
   );
 }
@@ -145,7 +138,7 @@ function PairView({ pair }: { readonly pair: Pair }): JSX.Element {
     return (
       <div class={`diff-row diff-across diff-${pair.across.kind}`}>
         <Sign kind={pair.across.kind} />
-        <Line row={pair.across} />
+        <LineText row={pair.across} />
       </div>
     );
   }
@@ -164,46 +157,21 @@ function Side({
   readonly row: DiffRow | null;
   readonly number: number | null;
 }): JSX.Element {
+  if (row === null) return <div class="diff-side diff-none" />;
   return (
-    <div class={`diff-side diff-${row?.kind ?? "none"}`}>
-      {row !== null && (
-        <>
-          <span class="diff-number">{number}</span>
-          <SignText kind={row.kind} />
-          <LineText row={row} />
-        </>
-      )}
+    <div class={`diff-side diff-${row.kind}`}>
+      <span class="diff-number">{number}</span>
+      <Sign kind={row.kind} />
+      <LineText row={row} />
     </div>
   );
 }
 
-function LineNumber({ value }: { readonly value: number | null }): JSX.Element {
-  return <span class="diff-number">{value}</span>;
-}
-
 function Sign({ kind }: { readonly kind: DiffRow["kind"] }): JSX.Element {
+  if (kind !== "added" && kind !== "removed") return <span class="diff-sign" />;
   return (
-    <span>
-      <SignText kind={kind} />
-    </span>
-  );
-}
-
-function SignText({ kind }: { readonly kind: DiffRow["kind"] }): JSX.Element {
-  return (
-    <span class="diff-sign">
-      <span aria-hidden="true">{SIGNS[kind]}</span>
-      {(kind === "added" || kind === "removed") && (
-        <span class="visually-hidden">{t(`content.diff.${kind}`)}</span>
-      )}
-    </span>
-  );
-}
-
-function Line({ row }: { readonly row: DiffRow }): JSX.Element {
-  return (
-    <span class="diff-cell">
-      <LineText row={row} />
+    <span class="diff-sign" role="img" aria-label={t(`content.diff.${kind}`)}>
+      {kind === "added" ? "+" : "−"}
     </span>
   );
 }

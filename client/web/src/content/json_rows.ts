@@ -28,9 +28,12 @@ export interface TreeState {
   readonly shown: ReadonlyMap<string, number>;
 }
 
+/** How many children a container shows at first. */
 export const PAGE = 200;
-const FIRST_ROWS = 200;
-export const MORE = " more";
+/** How many rows are open at first. */
+export const FIRST_ROWS = 200;
+/** How many rows "expand all" opens: the rest is one key away, and the whole is there as text. */
+export const MOST_ROWS = 3_000;
 
 /** The children of a container by name; undefined for other values. */
 function childrenOf(value: Json): readonly (readonly [string, Json])[] | undefined {
@@ -59,38 +62,25 @@ export function sizesOf(root: Json): Sizes {
   return sizes;
 }
 
-/** The state at first: containers are open, level by level, while all rows together are few. */
-export function firstState(root: Json): TreeState {
+/** A state with the containers open, level by level, while all rows together are at most `maximum`. */
+export function openState(root: Json, maximum: number): TreeState {
   const open = new Set<string>();
+  const shown = new Map<string, number>();
   let rows = 1;
   let level: (readonly [string, Json])[] = [["", root]];
   while (level.length > 0) {
     const next: (readonly [string, Json])[] = [];
     for (const [id, value] of level) {
       const children = childrenOf(value) ?? [];
-      if (children.length === 0 || (rows > 1 && rows + Math.min(children.length, PAGE) > FIRST_ROWS))
-        continue;
-      rows += Math.min(children.length, PAGE);
+      const count = Math.min(children.length, Math.max(PAGE, maximum - rows));
+      if (count === 0 || (rows > 1 && rows + count > maximum)) continue;
+      rows += count;
       open.add(id);
-      for (const [name, child] of children.slice(0, PAGE)) next.push([pointer(id, name), child]);
+      if (count > PAGE) shown.set(id, count);
+      for (const [name, child] of children.slice(0, count)) next.push([pointer(id, name), child]);
     }
     level = next;
   }
-  return { open, shown: new Map() };
-}
-
-/** The state with every container open and every child shown. */
-export function wholeState(root: Json): TreeState {
-  const open = new Set<string>();
-  const shown = new Map<string, number>();
-  const visit = (id: string, value: Json) => {
-    const children = childrenOf(value);
-    if (children === undefined || children.length === 0) return;
-    open.add(id);
-    if (children.length > PAGE) shown.set(id, children.length);
-    for (const [name, child] of children) visit(pointer(id, name), child);
-  };
-  visit("", root);
   return { open, shown };
 }
 
@@ -120,7 +110,7 @@ export function rowsOf(root: Json, state: TreeState, sizes: Sizes): readonly Jso
     const rest = children.slice(shown);
     if (rest.length === 0) return;
     const hidden = rest.reduce((sum, [, child]) => sum + 1 + (sizes.get(child) ?? 0), 0);
-    const more = { id: base.id + MORE, parent, level, name: null, place: shown + 1, siblings };
+    const more = { id: `${base.id} more`, parent, level, name: null, place: shown + 1, siblings };
     rows.push({ ...more, shape: "more", text: "", count: rest.length, isOpen: false, withheld: hidden });
   };
   visit(root, { id: "", parent: "", level: 1, name: null, place: 1, siblings: 1 });
@@ -128,7 +118,7 @@ export function rowsOf(root: Json, state: TreeState, sizes: Sizes): readonly Jso
 }
 
 /** The state after a row was opened, closed, or asked for more. */
-export function toggled(state: TreeState, row: JsonRow): TreeState {
+export function toggleRow(state: TreeState, row: JsonRow): TreeState {
   if (row.shape === "more") {
     const shown = (state.shown.get(row.parent) ?? PAGE) + 5 * PAGE;
     return { ...state, shown: new Map(state.shown).set(row.parent, shown) };
@@ -170,4 +160,17 @@ export function keyEffect(
     default:
       return null;
   }
+}
+
+/** The rows with those of before in place of equal ones, so that only the others are drawn again. */
+export function reuseRows(rows: readonly JsonRow[], before: readonly JsonRow[]): readonly JsonRow[] {
+  const known = new Map(before.map((row) => [row.id, row]));
+  return rows.map((row) => {
+    const same = known.get(row.id);
+    return same !== undefined && isEqual(row, same) ? same : row;
+  });
+}
+
+function isEqual(row: JsonRow, other: JsonRow): boolean {
+  return (Object.keys(row) as (keyof JsonRow)[]).every((name) => row[name] === other[name]);
 }

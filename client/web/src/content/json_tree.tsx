@@ -1,15 +1,17 @@
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { JsonError, type Json, parse } from "../json/exact";
+import { type Json, JsonError, parse } from "../json/exact";
 import {
-  firstState,
+  FIRST_ROWS,
   type JsonRow,
   keyEffect,
+  MOST_ROWS,
+  openState,
+  reuseRows,
   rowsOf,
   sizesOf,
   type TreeState,
-  toggled,
-  wholeState,
+  toggleRow,
 } from "./json_rows";
 import { LongText, ShowAll } from "./long_text";
 import { Pieces } from "./plain";
@@ -20,6 +22,8 @@ import { firstPart } from "./text_chunks";
 const ROWS_PER_TASK = 150;
 /** A longer value is shown in part, with a button. */
 const MAX_VALUE = 2_000;
+/** Deeper rows are indented no further; their level is told to screen readers. */
+const MAX_INDENT = 20;
 
 /** JSON as a tree that opens and closes; the text as it is where it is not JSON. */
 export function JsonTree({ text }: { readonly text: string }): JSX.Element {
@@ -46,72 +50,71 @@ function readJson(text: string): { readonly root: Json } | JsonError {
 
 function Tree({ root, text }: { readonly root: Json; readonly text: string }): JSX.Element {
   const sizes = useMemo(() => sizesOf(root), [root]);
-  const [state, setState] = useState<TreeState>(() => firstState(root));
+  const [state, setState] = useState<TreeState>(() => openState(root, FIRST_ROWS));
   const [isText, setText] = useState(false);
   const [current, setCurrent] = useState("");
   const element = useRef<HTMLDivElement>(null);
-  const rows = useMemo(() => rowsOf(root, state, sizes), [root, state, sizes]);
+  const before = useRef<readonly JsonRow[]>([]);
+  const rows = useMemo(() => reuseRows(rowsOf(root, state, sizes), before.current), [root, state, sizes]);
+  before.current = rows;
   const shown = useGrowing(rows.length, ROWS_PER_TASK);
-  const at = Math.max(
-    rows.findIndex((row) => row.id === current),
-    0,
-  );
+  const isKnown = rows.some((row) => row.id === current);
 
-  function focus(place: number): void {
-    setCurrent(rows[place]?.id ?? "");
-    element.current?.querySelectorAll<HTMLElement>("[role=treeitem]")[place]?.focus();
+  function focus(id: string): void {
+    setCurrent(id);
+    const all = element.current?.querySelectorAll<HTMLElement>("[role=treeitem]") ?? [];
+    all[rows.findIndex((row) => row.id === id)]?.focus();
   }
 
-  function onKeyDown(event: KeyboardEvent): void {
+  function toggle(row: JsonRow): void {
+    setState(toggleRow(state, row));
+    setCurrent(row.id);
+  }
+
+  function press(row: JsonRow, event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target instanceof HTMLButtonElement) return;
-    const effect = keyEffect(rows.slice(0, shown), at, event.key);
+    const visible = rows.slice(0, shown);
+    const effect = keyEffect(visible, visible.indexOf(row), event.key);
     if (effect === null) return;
     event.preventDefault();
     event.stopPropagation();
-    if ("focus" in effect) focus(effect.focus);
-    else toggle(effect.toggle);
+    if ("focus" in effect) focus(visible[effect.focus]?.id ?? "");
+    else toggle(row);
   }
 
-  function toggle(place: number): void {
-    const row = rows[place];
-    if (row === undefined) return;
-    setState(toggled(state, row));
-    setCurrent(row.id);
+  const actions = useRef<RowActions>({ toggle, press });
+  actions.current = { toggle, press };
+  const drawn = useRef(new WeakMap<JsonRow, JSX.Element>());
+
+  /** A row that did not change is not drawn again. */
+  function draw(row: JsonRow, place: number): JSX.Element {
+    const isCurrent = isKnown ? row.id === current : place === 0;
+    const known = isCurrent ? undefined : drawn.current.get(row);
+    if (known !== undefined) return known;
+    const made = <Row key={row.id} row={row} isCurrent={isCurrent} actions={actions} />;
+    if (!isCurrent) drawn.current.set(row, made);
+    return made;
   }
 
   return (
     <div class="json">
       <p class="json-tools">
-        <button type="button" onClick={() => setState(wholeState(root))}>
+        <button type="button" onClick={() => setState(openState(root, MOST_ROWS))}>
           {t("content.json.expand_all")}
         </button>
         <button type="button" onClick={() => setState({ open: new Set([""]), shown: new Map() })}>
           {t("content.json.collapse_all")}
         </button>
         <button type="button" onClick={() => setText(!isText)}>
-          {t(isText ? "content.json.as_tree" : "content.json.copy")}
+          {t(isText ? "content.json.as_tree" : "content.json.as_text")}
         </button>
       </p>
       {isText ? (
         <LongText text={text} code />
       ) : (
-        <div
-          class="json-tree"
-          role="tree"
-          aria-label={t("content.json.tree")}
-          ref={element}
-          onKeyDown={onKeyDown}
-        >
-          {rows.slice(0, shown).map((row, place) => (
-            <Row
-              key={row.id}
-              row={row}
-              isCurrent={place === at}
-              onToggle={() => toggle(place)}
-              onKeyDown={onKeyDown}
-            />
-          ))}
+        <div class="json-tree" role="tree" aria-label={t("content.json.tree")} ref={element}>
+          {rows.slice(0, shown).map(draw)}
         </div>
       )}
       {!isText && shown < rows.length && <p data-withheld={rows.length - shown}>{t("content.working")}</p>}
@@ -119,19 +122,23 @@ function Tree({ root, text }: { readonly root: Json; readonly text: string }): J
   );
 }
 
+interface RowActions {
+  toggle(row: JsonRow): void;
+  press(row: JsonRow, event: KeyboardEvent): void;
+}
+
 function Row(props: {
   readonly row: JsonRow;
   readonly isCurrent: boolean;
-  readonly onToggle: () => void;
-  readonly onKeyDown: (event: KeyboardEvent) => void;
+  readonly actions: RefObject<RowActions>;
 }): JSX.Element {
-  const { row } = props;
+  const { row, actions } = props;
   const isContainer = row.count > 0 && row.shape !== "more";
   return (
     <div
       role="treeitem"
       class={`json-row json-${row.shape}`}
-      style={{ paddingInlineStart: `${Math.min(row.level - 1, 20) * 1.25}em` }}
+      style={{ paddingInlineStart: `${Math.min(row.level - 1, MAX_INDENT) * 1.25}em` }}
       tabIndex={props.isCurrent ? 0 : -1}
       aria-level={row.level}
       aria-posinset={row.place}
@@ -139,8 +146,8 @@ function Row(props: {
       aria-expanded={isContainer ? row.isOpen : undefined}
       data-seen
       data-withheld={row.withheld > 0 ? row.withheld : undefined}
-      onKeyDown={props.onKeyDown}
-      onClick={isContainer || row.shape === "more" ? props.onToggle : undefined}
+      onKeyDown={(event) => actions.current?.press(row, event)}
+      onClick={isContainer || row.shape === "more" ? () => actions.current?.toggle(row) : undefined}
     >
       <span class="json-arrow" aria-hidden="true">
         {isContainer ? (row.isOpen ? "▾ " : "▸ ") : "  "}

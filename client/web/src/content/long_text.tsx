@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Pieces } from "./plain";
 import { t } from "./say";
 import { useGrowing } from "./slices";
 import { chunksOf, firstPart } from "./text_chunks";
 
 /** How many chunks one task adds. */
-const CHUNKS_PER_TASK = 3;
+const CHUNKS_PER_TASK = 1;
 
 /** A button instead of a silent cut. `lines` is how many lines it stands for, which `useSeen` counts. */
 export function ShowAll(props: {
@@ -32,17 +32,27 @@ export function LongText({
   const [shownText, showWhole] = useState("");
   const first = firstPart(text);
   const isWhole = first.lines === 0 || shownText === text;
-  const chunks = chunksOf(isWhole ? text : first.text);
+  const chunks = useMemo(
+    () =>
+      chunksOf(isWhole ? text : first.text).map((chunk, place) => (
+        <Chunk key={place} text={chunk} code={code} />
+      )),
+    [text, isWhole, code],
+  );
   const shown = useGrowing(chunks.length, CHUNKS_PER_TASK);
   return (
     <div class={code ? "long-text code-text" : "long-text"}>
-      {chunks.slice(0, shown).map((chunk, place) => (
-        <div key={place} class="chunk" dir={code ? "ltr" : "auto"} data-seen>
-          <Pieces text={chunk} />
-        </div>
-      ))}
+      {chunks.slice(0, shown)}
       {shown < chunks.length && <p data-withheld={chunks.length - shown}>{t("content.working")}</p>}
       {!isWhole && <ShowAll characters={text.length} lines={first.lines} onShow={() => showWhole(text)} />}
+    </div>
+  );
+}
+
+function Chunk({ text, code }: { readonly text: string; readonly code: boolean }): JSX.Element {
+  return (
+    <div class="chunk" dir={code ? "ltr" : "auto"} data-seen>
+      <Pieces text={text} />
     </div>
   );
 }

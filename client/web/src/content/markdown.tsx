@@ -30,16 +30,17 @@ export function Markdown({ text }: { readonly text: string }): JSX.Element {
 function Blocks({ blocks }: { readonly blocks: readonly Block[] }): JSX.Element {
   const shown = useGrowing(blocks.length, BLOCKS_PER_TASK);
   const elements = useMemo(
-    () => blocks.map((block, place) => <BlockView key={place} block={block} />),
+    () =>
+      blocks.map((block, place) => (
+        <div key={place} class="block" data-seen>
+          <BlockView block={block} />
+        </div>
+      )),
     [blocks],
   );
   return (
     <div class="markdown">
-      {elements.slice(0, shown).map((element, place) => (
-        <div key={place} class="block" data-seen>
-          {element}
-        </div>
-      ))}
+      {elements.slice(0, shown)}
       {shown < blocks.length && <p data-withheld={blocks.length - shown}>{t("content.working")}</p>}
     </div>
   );

@@ -43,6 +43,7 @@ export type MarkdownTree = { readonly blocks: readonly Block[] } | { readonly re
 
 /** The largest text, in UTF-16 units, that is read as Markdown. */
 export const MAX_TEXT = 256 * 1_024;
+/** The number of elements that a text may become; the texts in them do not count. */
 export const MAX_TOKENS = 5_000;
 /** Maximum depth of lists and quotes in one another, counted with their items. */
 const MAX_BLOCK_DEPTH = 24;
@@ -165,11 +166,10 @@ class TreeReader {
   }
 
   #inline(token: Token, depth: number, inLink: boolean): Inline[] {
-    this.#count(depth, MAX_INLINE_DEPTH);
     const known = token as MarkedToken;
+    if (known.type === "text") return [leaf(known.text)];
+    this.#count(depth, MAX_INLINE_DEPTH);
     switch (known.type) {
-      case "text":
-        return [leaf(known.text)];
       case "escape":
         return [{ kind: "text", text: known.text }];
       case "codespan":

@@ -9,46 +9,59 @@ export interface Seen {
   readonly hiddenLines: number;
 }
 
+const NOT_MEASURED: Seen = { complete: false, hiddenLines: 0 };
 const NOTHING_HIDDEN: Seen = { complete: true, hiddenLines: 0 };
 const USUAL_LINE = 20;
 
 /**
  * Whether a person had all of an element on the screen. `key` names what it shows: with another key, such as another
- * prompt or revision, it begins again. Blocks have the attribute `data-seen`; `data-withheld` counts lines that are
- * behind a button.
+ * prompt or revision, it begins again. Blocks have the attribute `data-seen` (without any, the element is the block);
+ * `data-withheld` counts lines that are behind a button.
  */
 export function useSeen(ref: RefObject<HTMLElement>, key = ""): Seen {
-  const [seen, setSeen] = useState<Seen>(NOTHING_HIDDEN);
+  const [seen, setSeen] = useState<Seen>(NOT_MEASURED);
   useEffect(() => {
     const root = ref.current;
+    setSeen(NOT_MEASURED);
     if (root === null) return undefined;
     const watch = new SeenWatch(root, (found) =>
-      setSeen((before) => (before.hiddenLines === found.hiddenLines ? before : found)),
+      setSeen((before) => (isSame(before, found) ? before : found)),
     );
     return () => watch.stop();
   }, [ref, key]);
   return seen;
 }
 
+function isSame(seen: Seen, other: Seen): boolean {
+  return seen.complete === other.complete && seen.hiddenLines === other.hiddenLines;
+}
+
 class SeenWatch {
-  readonly #parts = new WeakMap<Element, SeenPart>();
-  readonly #mutations: MutationObserver;
-  readonly #sizes: ResizeObserver;
+  /** The outermost blocks, with what was seen of them and their height at the last look. */
+  readonly #blocks = new Map<Element, { readonly part: SeenPart; height: number }>();
+  readonly #near = new Set<Element>();
+  readonly #mutations = new MutationObserver(() => this.#plan());
+  // Its first call for a block comes when the block has its real height; `content-visibility` guesses one before.
+  readonly #sizes = new ResizeObserver(() => this.#plan());
+  readonly #positions = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) this.#near.add(target);
+      else this.#near.delete(target);
+    }
+    this.#plan();
+  });
   #frame = 0;
 
   constructor(
     private readonly root: HTMLElement,
     private readonly tell: (seen: Seen) => void,
   ) {
-    this.#mutations = new MutationObserver(this.#plan);
     this.#mutations.observe(root, {
       childList: true,
       subtree: true,
       attributes: true,
       attributeFilter: ["data-withheld"],
     });
-    this.#sizes = new ResizeObserver(this.#plan);
-    this.#sizes.observe(root);
     // Scroll events do not bubble, but are captured on their way down, whichever element scrolls.
     document.addEventListener("scroll", this.#plan, { capture: true, passive: true });
     document.addEventListener("visibilitychange", this.#plan);
@@ -58,29 +71,30 @@ class SeenWatch {
 
   stop(): void {
     cancelAnimationFrame(this.#frame);
-    this.#mutations.disconnect();
-    this.#sizes.disconnect();
+    for (const observer of [this.#mutations, this.#sizes, this.#positions]) observer.disconnect();
     document.removeEventListener("scroll", this.#plan, { capture: true });
     document.removeEventListener("visibilitychange", this.#plan);
     window.removeEventListener("resize", this.#plan);
   }
 
   readonly #plan = (): void => {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = requestAnimationFrame(this.#measure);
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(this.#measure);
   };
 
   readonly #measure = (): void => {
+    this.#frame = 0;
     if (document.visibilityState !== "visible") return;
+    this.#find();
     const clips = clipsOf(this.root);
-    let pixels = 0;
-    for (const block of this.root.querySelectorAll("[data-seen]")) {
-      const box = block.getBoundingClientRect();
-      const part = this.#parts.get(block) ?? new SeenPart();
-      this.#parts.set(block, part);
-      part.add(box.height, ...visibleRange(box, clips));
-      pixels += part.unseen(box.height);
+    for (const element of this.#near) {
+      const block = this.#blocks.get(element);
+      if (block === undefined) continue;
+      const box = element.getBoundingClientRect();
+      block.part.add(box.height, ...visibleRange(box, clips));
+      block.height = box.height;
     }
+    let pixels = 0;
+    for (const { part, height } of this.#blocks.values()) pixels += part.unseen(height);
     let lines = 0;
     for (const each of this.root.querySelectorAll<HTMLElement>("[data-withheld]")) {
       lines += Number(each.dataset.withheld) || 0;
@@ -88,6 +102,31 @@ class SeenWatch {
     const hiddenLines = Math.ceil(pixels / lineHeight(this.root)) + lines;
     this.tell(hiddenLines === 0 ? NOTHING_HIDDEN : { complete: false, hiddenLines });
   };
+
+  /** Watches the blocks that came, and forgets those that went. */
+  #find(): void {
+    const found = [...this.root.querySelectorAll("[data-seen]")];
+    const isBlock = (element: Element) =>
+      element === this.root ? found.length === 0 : this.root.contains(element);
+    for (const element of this.#blocks.keys()) {
+      if (isBlock(element)) continue;
+      this.#blocks.delete(element);
+      this.#near.delete(element);
+      this.#sizes.unobserve(element);
+      this.#positions.unobserve(element);
+    }
+    for (const element of found.length > 0 ? found : [this.root]) {
+      if (this.#blocks.has(element) || isInBlock(element, this.root)) continue;
+      this.#blocks.set(element, { part: new SeenPart(), height: element.getBoundingClientRect().height });
+      this.#sizes.observe(element);
+      this.#positions.observe(element);
+    }
+  }
+}
+
+function isInBlock(element: Element, root: Element): boolean {
+  const outer = element.parentElement?.closest("[data-seen]");
+  return outer !== null && outer !== undefined && root.contains(outer);
 }
 
 /** The boxes that cut an element off: the window, and what scrolls around it. */
