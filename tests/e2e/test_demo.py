@@ -5,7 +5,9 @@ Its processes are forked. `tests/examples/test_wheel.py` plays it with processes
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from askback.demo.story import NAMES
 from tests.support.interactive import InteractiveProcess
 from tests.support.processes import Process, Processes
 from tests.support.shell import ASKBACK
+from tests.support.web import fetch
 
 ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " leased")
 """Words of the contract: a newcomer does not know them, so the demo must not print them."""
@@ -106,6 +109,35 @@ async def terminal(
     process = InteractiveProcess([askback, "demo"], {**os.environ, "TERM": "xterm"}, terminal=True)
     yield process
     process.end()
+
+
+async def test_a_question_is_answered_in_the_page_or_at_the_terminal(terminal: InteractiveProcess) -> None:
+    """In the page: the terminal says who answered, and the person can answer the next question there."""
+    await terminal.wait_for("Decide: ")
+    address = re.search(r"is at (http://127\.0\.0\.1:(\d+)): answer there or here", terminal.shown)
+    assert address, terminal.shown
+    port = int(address[2])
+    person = {"askback_user": "ana", "askback_groups": "release-desk", "content_type": "application/json"}
+    [prompt] = (await fetch(port, "POST", "/askback.v1.HitlService/ListPrompts", "{}", **person)).json[
+        "prompts"
+    ]
+    values = {"target": "production", "canary_percent": 10, "reason": "urgent"}
+    answer = {"promptId": prompt["promptId"], "answerId": "1", "revision": 1, "decision": "DECISION_RESPOND"}
+    text = json.dumps({**answer, "valuesJson": json.dumps(values)})
+    reply = await fetch(port, "POST", "/askback.v1.HitlService/AnswerPrompt", text, **person)
+    assert reply.status == 200, reply.body
+    await terminal.wait_for("answered by ana")
+    await terminal.wait_for("shows [preview]")
+    await terminal.wait_for("still shows [preview]")
+    await terminal.wait_for("Decide: ")
+    terminal.type("a\n")
+    await terminal.wait_for("[y/N] ")
+    terminal.type("y\n")
+    await terminal.wait_for("shows [confirm]")
+    assert (await fetch(port, "GET", "/readyz")).status == 200, "the page is back after the kill"
+    await terminal.wait_for("Decide: ")
+    terminal.type("\x03")
+    assert await terminal.wait_for_end() == 130
 
 
 @pytest.mark.parametrize("terminal", ["installed"], indirect=True)
