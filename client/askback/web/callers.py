@@ -84,7 +84,7 @@ class Callers:
         caller = self._without_cookie(socket)
         if caller is None:
             # Before the cookie: a foreign page must not learn whether its visitor is signed in.
-            self._origins.require_origin(socket.headers)
+            self._origins.require_exact_origin(socket.headers)
             caller = caller_of(self._session(socket))
         self._count(caller.key)
         return caller

@@ -10,11 +10,13 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askback.v1 import job_service_pb2 as jobs
+from tests.support.authority import Authority
 from tests.support.browsers import Browser
 from tests.support.requirements import absent
 from tests.support.service import ServiceWorld
@@ -36,7 +38,7 @@ async def context() -> AsyncIterator[Any]:
         absent("chromium", "the package playwright is not installed")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable)
-        yield await browser.new_context()
+        yield await browser.new_context(ignore_https_errors=True)
         await browser.close()
 
 
@@ -62,10 +64,10 @@ async def other_page(html: str = "", *, location: str = "") -> AsyncIterator[int
         yield port
 
 
-async def sign_in(context: Any, web: WebWorld, token: str) -> Any:
+async def sign_in(context: Any, web: WebWorld, token: str, scheme: str = "http") -> Any:
     """A page of the gateway in the browser, signed in by its own request."""
     page = await context.new_page()
-    await page.goto(f"http://127.0.0.1:{web.port}/")
+    await page.goto(f"{scheme}://127.0.0.1:{web.port}/")
     script = """async token => (await fetch('/session', {method: 'POST', body: JSON.stringify({token}),
         headers: {'content-type': 'application/json', 'x-askback': '1'}})).status"""
     assert await page.evaluate(script, token) == 200
@@ -78,6 +80,25 @@ async def test_the_browser_keeps_the_cookie_from_scripts_and_other_sites(context
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("askback-dev", True, "Strict")
     assert await page.evaluate("document.cookie") == ""
     assert await page.evaluate(SIGNED_IN) is True
+
+
+async def test_on_https_the_cookie_has_its_prefix_and_the_socket_opens(
+    context: Any, guarded: ServiceWorld, tmp_path: Path
+) -> None:
+    Authority().server().put(tmp_path)
+    files = {"tls_cert": str(tmp_path / "tls.crt"), "tls_key": str(tmp_path / "tls.key")}
+    async with gateway_for(guarded, names=False, **files) as web:
+        page = await sign_in(context, web, "ana-token", "https")
+        [cookie] = await context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["path"]) == ("__Host-askback", True, "/")
+        assert await page.evaluate(SIGNED_IN) is True
+        opened = """async () => await new Promise(done => {
+            const socket = new WebSocket(`wss://${location.host}/converse`, 'askback.v1')
+            socket.onopen = () => { socket.close(); done(true) }; socket.onerror = () => done(false)
+        })"""
+        assert await page.evaluate(opened) is True
+        headers = (await page.reload()).headers
+        assert "strict-transport-security" not in headers, "it would hold for all ports of this machine"
 
 
 async def test_a_link_on_another_site_opens_a_page_that_is_signed_in(context: Any, web: WebWorld) -> None:
