@@ -45,7 +45,7 @@ def test_each_shape_is_accessible_in_both_themes(form: FormPage, shape: dict[str
     if shape["name"] != "optional":
         form.call("reveal")
     for theme in ("light", "dark"):
-        form.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        form.page.emulate_media(color_scheme=theme)
         assert form.violations_of_axe() == []
     form.page.emulate_media(forced_colors="active")
     assert form.violations_of_axe() == []
@@ -277,6 +277,7 @@ def test_what_the_service_refuses_stands_at_its_field(form: FormPage) -> None:
         {"required": ["lines"]},
     )
     form.field("Name (required)").fill("x")
+    form.field("A").focus()
     form.call(
         "refuse",
         [
