@@ -25,7 +25,7 @@ POLICY = (
 )
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Form</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/forms_page.css"></head>
-<body><main><h1>Form</h1><h2>Values</h2><h3>All</h3><div id="app"></div></main>
+<body><main class="content"><h1>Form</h1><h2>Values</h2><h3>All</h3><div id="app"></div></main>
 <script type="module" src="/forms_page.js"></script></body></html>"""
 
 

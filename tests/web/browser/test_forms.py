@@ -395,6 +395,23 @@ def test_a_draft_of_an_older_form_is_offered_as_text(form: FormPage) -> None:
     assert form.violations_of_axe() == []
 
 
+def test_a_form_that_closed_shows_what_was_typed(form: FormPage) -> None:
+    """Another person was first: the half-finished input is there to copy."""
+    geo = {"title": "Geo", "type": "object", "properties": {"lat": {"title": "Lat", "type": "number"}}}
+    form.show_schema(
+        {"n": {"title": "N", "type": "integer"}, "any": {"title": "Any"}, "geo": geo},
+        {"required": ["n", "geo"]},
+    )
+    form.field("N (required)").fill("12 apples")
+    form.field("Any").fill('{"half": ')
+    form.field("Lat").fill("50,7")
+    form.call("read_only")
+    form.page.get_by_text("12 apples").wait_for()
+    text = form.page.locator("#app").inner_text()
+    assert '{"half":' in text
+    assert "50,7" in text
+
+
 def test_a_secret_is_masked_and_enters_no_draft(form: FormPage) -> None:
     form.show_shape(next(shape for shape in SHAPES if shape["name"] == "secret"))
     field = form.field("Token (required)")

@@ -17,7 +17,12 @@ export function JsonSwitch({ node }: { readonly node: CompositeNode }): JSX.Elem
     else if (!node.editAsForm()) node.json.visited.value = true;
   };
   return (
-    <button type="button" class="form-switch" aria-label={`${label}: ${node.entry.title}`} onClick={change}>
+    <button
+      type="button"
+      class="form-button form-switch"
+      aria-label={`${label}: ${node.entry.title}`}
+      onClick={change}
+    >
       {label}
     </button>
   );
