@@ -544,6 +544,16 @@ test("a secret is sent and enters no draft", () => {
   assert.ok(text(form, "nested").entry.secret);
 });
 
+test("references that multiply end in JSON and not in a frozen page", () => {
+  const form = schemaForm({
+    type: "object",
+    $defs: { N: object({ l: { $ref: "#/$defs/N" }, r: { $ref: "#/$defs/N" }, m: { $ref: "#/$defs/N" } }) },
+    properties: { n: { $ref: "#/$defs/N" } },
+    required: ["n"],
+  });
+  assert.equal(json(form), '{"n":{}}');
+});
+
 test("a browser's date control that is half filled in is not an empty field", () => {
   const form = schemaForm(object({ day: { type: "string", format: "date" } }));
   text(form, "day").type("", true);

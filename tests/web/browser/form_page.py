@@ -95,12 +95,12 @@ class FormPage:
         schema = {"type": "object", "properties": properties, **(more or {})}
         self.show({"schemaJson": json.dumps(schema)}, **settings)
 
-    def show_shape(self, shape: dict[str, Any]) -> None:
+    def show_shape(self, shape: dict[str, Any], **settings: Any) -> None:
         """Show the form of a shape of `tests/forms/shapes.json`."""
         if "questions" in shape:
-            self.show({"questions": {"questions": shape["questions"]}})
+            self.show({"questions": {"questions": shape["questions"]}}, **settings)
         else:
-            self.show({"schemaJson": json.dumps(shape["schema"])})
+            self.show({"schemaJson": json.dumps(shape["schema"])}, **settings)
 
     def call(self, name: str, *given: Any) -> Any:
         """Call a function of the page's `forms`."""

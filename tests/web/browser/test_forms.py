@@ -63,6 +63,10 @@ def test_each_shape_shows_its_values_and_fits_a_phone(form: FormPage, shape: dic
             .map((one) => one.outerHTML)"""
     )
     assert small == []
+    form.show_shape(shape, german=True)
+    form.call("reveal")
+    assert form.page.evaluate("document.documentElement.scrollWidth") <= 320
+    form.show_shape(shape)
     assert form.call("answered", shape["values_json"])
     assert form.page.locator("input, textarea, button").count() == 0
     assert form.page.evaluate("document.documentElement.scrollWidth") <= 320
