@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import grpc
+from textual.events import Paste
+
+from askback.errors import PermissionDenied
 from askback.v1 import prompt_pb2
+from tests.support.statuses import with_reason
 from tests.tui.world import World, at, caught_up, closed, prompt, up
 
 
@@ -167,3 +173,33 @@ async def test_search_claim_skip_and_help(world: World) -> None:
         await world.until(lambda: world.selected == "p2")
         await world.press("?")
         await world.until(lambda: "leave a question" in world.text)
+
+
+async def test_leaving_gives_a_claim_back(world: World) -> None:
+    async with world.open(up("p1")):
+        await world.press("t")
+        frame = await world.stream.next("claim_prompt")
+        world.stream.send(frame.ref, claim_prompt={"prompt": prompt("p1", 2, claimed_by="ana")})
+        await world.until(lambda: "it is yours" in world.text)
+        leaving = asyncio.create_task(world.app.action_leave_console())
+        frame = await world.stream.next("release_prompt")
+        assert frame.release_prompt.prompt_id == "p1"
+        world.stream.send(frame.ref, release_prompt={"prompt": prompt("p1", 3)})
+        await leaving
+
+
+async def test_the_screen_ends_with_the_error_of_a_final_refusal(world: World) -> None:
+    async with world.open(up("p1")):
+        code, reason = grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_PERMISSION_DENIED"
+        world.stream.end(*with_reason(code, reason, world.stream.context))
+        await world.until(lambda: world.app.return_value is not None)
+        assert isinstance(world.app.return_value, PermissionDenied)
+
+
+async def test_a_paste_of_several_lines_is_refused_and_answers_nothing(world: World) -> None:
+    async with world.open(up("p1")):
+        await world.press("r")
+        await world.until(lambda: world.question.startswith("Reason"))
+        world.pane.line.post_message(Paste("no\nyes\n"))
+        await world.until(lambda: "this paste has several lines" in world.text)
+        assert (world.question.startswith("Reason"), world.pane.line.value) == (True, "")
