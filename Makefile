@@ -5,7 +5,7 @@ VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
 .PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
-	install-figures model simulate chaos flood fuzz soak clean
+	web install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,9 +19,14 @@ $(VENV): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[server,dev]'
 	@touch $@
 
-proto: $(VENV) ## generate client/askback/v1 from protos/, and gen/go where Go is installed
+proto: $(VENV) ## generate client/askback/v1 and the page's types from protos/, and gen/go where Go is installed
 	$(BIN)/python scripts/gen_protos.py
 	$(BIN)/python scripts/gen_go.py
+	$(BIN)/python scripts/gen_web_types.py
+
+web: $(VENV) ## build the page of client/web into client/askback/web/static; needs node and npm
+	$(BIN)/python scripts/gen_web_types.py
+	$(BIN)/python scripts/web_build.py
 
 reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
 	$(BIN)/python -m scripts.reference
@@ -62,6 +67,8 @@ check: $(VENV) ## lint, format, types, import contracts, protos, generated files
 	$(BIN)/python scripts/gen_states.py --check
 	$(BIN)/python -m scripts.reference --check
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/gen_web_types.py --check
+	$(BIN)/python scripts/web_build.py --check
 
 model: $(VENV) ## compare engine and storage with the reference model, at length; EXAMPLES=n
 	ASKBACK_MODEL_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/model -k reference $(ARGS)

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  cpSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -147,6 +147,11 @@ async function buildPage(folder) {
   for (const path of [...texts.keys()].sort()) {
     hash.update(`${path}\n${texts.get(path)}`);
   }
+  const extra = join(HERE, "public");
+  const copied = existsSync(extra) ? readdirSync(extra).sort() : [];
+  for (const name of copied) {
+    hash.update(`${name}\n`).update(readFileSync(join(extra, name)));
+  }
   const version = hash.digest("hex").slice(0, 16);
 
   const files = new Map();
@@ -168,7 +173,10 @@ async function buildPage(folder) {
     ...preloads.sort().map((name) => `<link rel="modulepreload" href="/assets/${name}?v=${version}">`),
     `<script type="module" src="/assets/app.js?v=${version}"></script>`,
   ];
-  files.set("index.html", shell.replace("{{version}}", version).replace("{{assets}}", assets.join("\n    ")));
+  files.set(
+    "index.html",
+    shell.replaceAll("{{version}}", version).replace("{{assets}}", assets.join("\n    ")),
+  );
   files.set("licences.txt", licences(outputs));
 
   if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, "licences.txt"))) {
@@ -176,8 +184,8 @@ async function buildPage(folder) {
   }
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  if (existsSync(join(HERE, "public"))) {
-    cpSync(join(HERE, "public"), folder, { recursive: true });
+  for (const name of copied) {
+    copyFileSync(join(extra, name), join(folder, name));
   }
   for (const [name, text] of files) {
     writeFileSync(join(folder, name), text);

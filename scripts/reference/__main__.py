@@ -1,6 +1,6 @@
 """Write docs/reference, or check that it is up to date: `python -m scripts.reference [--check]`.
 
-In: the sources that `PAGES` names. Out: docs/reference/*.md; with --check nothing is written, and exit
+In: the sources that `PAGES` names. Out: docs/reference/*; with --check nothing is written, and exit
 status 1 with a list names the stale pages.
 """
 
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, contract, forms, keys, limits, measures, sdk, settings
+from scripts.reference import command_line, contract, forms, keys, limits, measures, openapi, sdk, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is stale")
     check = parser.parse_args().check
     fresh = {name: page(source, lines()) for name, (source, lines) in PAGES.items()}
-    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    fresh["openapi.json"] = openapi.text()
+    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.*")}
     stale = sorted(name for name in fresh.keys() | present.keys() if fresh.get(name) != present.get(name))
     if check and stale:
         names = "\n".join(f"  docs/reference/{name}" for name in stale)

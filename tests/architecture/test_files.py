@@ -25,9 +25,16 @@ def test_no_file_exceeds_the_line_limit() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
+def test_no_file_of_the_page_exceeds_the_line_limit() -> None:
+    found = [path for path in (ROOT / "client/web/src").rglob("*.ts*") if path.name != "messages.ts"]
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in found}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
 def test_no_file_has_a_catch_all_name() -> None:
-    for name in python_files("client", "server", "tests", "scripts", "examples"):
-        assert not NAMES_NOTHING & {part.removesuffix(".py") for part in PurePosixPath(name).parts}, name
+    page = [path.relative_to(ROOT).as_posix() for path in (ROOT / "client/web/src").rglob("*.ts*")]
+    for name in [*page, *python_files("client", "server", "tests", "scripts", "examples")]:
+        assert not NAMES_NOTHING & {part.partition(".")[0] for part in PurePosixPath(name).parts}, name
 
 
 def test_every_module_has_a_docstring() -> None:
@@ -36,7 +43,7 @@ def test_every_module_has_a_docstring() -> None:
         assert not text.strip() or text.startswith(('"""', 'r"""')), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py", "lock.py"])
+@pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py", "gen_web_types.py", "lock.py"])
 def test_generated_files_are_up_to_date(script: str) -> None:
     command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

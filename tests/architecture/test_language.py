@@ -54,7 +54,7 @@ def dialect_in_python() -> Iterator[str]:
 
 
 def dialect_in_texts() -> Iterator[str]:
-    for name in files(".md", ".proto"):
+    for name in files(".md", ".proto", ".ts", ".tsx", ".mjs"):
         if name != EXAMPLES:
             for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1):
                 if found := DIALECT.search(line):

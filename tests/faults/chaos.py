@@ -128,11 +128,11 @@ async def _settle(plan: Plan, cluster: Cluster) -> None:
     client.order(f"close {plan.patience}")
     if not await client.wait_for("finished", plan.patience + 20):
         write("stuck", party=client.name, what="its jobs")
+    # Other replicas and their consoles receive the last commits when the feed polls, which may be late.
+    await asyncio.sleep(2)
     client.order("look")
     if not await client.wait_for("looked", 60):
         write("stuck", party=client.name, what="reading")
-    # Consoles receive the last closed prompts when the feed polls.
-    await asyncio.sleep(2)
     for participant in cluster.participants:
         participant.order("leave")
     for participant in cluster.participants:
@@ -170,6 +170,7 @@ async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
             answers=bool(found),
             streams=found.get(STREAMS, 0),
             methods=[key for key, value in found.items() if key.startswith(STREAMS + "{") and value],
+            links=[n for n, link in cluster.links.items() if n.endswith(replica.name) and link.connections],
             queue=found.get(QUEUE, 0),
             connections=found.get("askback_database_connections", 0),
             memory_before=before,

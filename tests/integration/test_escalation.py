@@ -30,7 +30,8 @@ async def test_an_adding_step_shows_the_prompt_to_more_people(world: ServiceWorl
     for console in (desk, leads):
         await console.hello()
         await console.snapshot()
-    asked = await world.create_prompt(escalating_prompt(step(0.3, groups=["leads"], raise_priority=5)))
+    # The claim must come before the step.
+    asked = await world.create_prompt(escalating_prompt(step(3, groups=["leads"], raise_priority=5)))
     shown = (await desk.event("upserted")).prompt
     assert shown.escalation_step == 0
     assert shown.next_escalation_time.ToDatetime() > shown.create_time.ToDatetime()
@@ -70,7 +71,7 @@ async def test_a_replacing_step_hides_the_prompt_from_the_former_audience(world:
     desk = world.console(sam)
     await desk.hello()
     await desk.snapshot()
-    asked = await world.create_prompt(escalating_prompt(step(0.2, "lea", replace=True)))
+    asked = await world.create_prompt(escalating_prompt(step(1, "lea", replace=True)))
     shown = (await desk.event("upserted")).prompt
     assert (await desk.event("removed")).prompt_id == asked.prompt_id
     await expect_refusal(sam.hitl.AnswerPrompt(answer(shown)), "NOT_FOUND", "PROMPT_NOT_FOUND")
@@ -84,7 +85,7 @@ async def test_a_reminder_sends_the_prompt_again(world: ServiceWorld) -> None:
     await console.hello()
     await console.snapshot()
     every = seconds(1)
-    reminders = prompts.Reminders(after=seconds(0.2), every=every, max_count=2)
+    reminders = prompts.Reminders(after=seconds(1), every=every, max_count=2)
     await world.create_prompt(confirm(reminders=reminders))
     versions = []
     for count in (0, 1, 2):

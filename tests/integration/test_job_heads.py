@@ -295,7 +295,8 @@ async def watching(world: ServiceWorld, who: str, job_id: str, events: int) -> A
 async def test_a_watch_ends_when_an_escalation_replaces_the_audience(world: ServiceWorld) -> None:
     """`replace` hides the prompt and its job from lara. Otto sees it from then on."""
     leased = await world.lease_new_job()
-    step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
+    # The watch must have sent its events before the step.
+    step = prompts.EscalationStep(after=seconds(3), to=audience(groups=["ops"]), replace=True)
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
     await world.ask(leased, "pay", content)
     watch = await watching(world, "lara", leased.job.job_id, 3)

@@ -21,16 +21,14 @@ from tests.faults.proxy import Link
 from tests.support.processes import Processes
 from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import FAILED, PENDING, RUNNING
-from tests.support.service import ServiceWorld, serving
+from tests.support.service import SHORT_TTL, ServiceWorld, serving
 from tests.support.streams import ABSENT_ID, Worker
-
-TTL = 1.5
 
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
-    """A service whose sessions expire soon, with a heartbeat every half second."""
-    async with serving(migrated_db_url, lease_ttl=TTL) as running:
+    """A service whose sessions expire soon, with a heartbeat every second."""
+    async with serving(migrated_db_url, lease_ttl=SHORT_TTL) as running:
         yield running
 
 
@@ -68,7 +66,7 @@ class Beating:
     async def _beat(self, worker: Worker) -> None:
         while True:
             await worker.send(self.frame)
-            await asyncio.sleep(TTL / 6)
+            await asyncio.sleep(SHORT_TTL / 6)
 
     async def __aenter__(self) -> Beating:
         return self
@@ -262,7 +260,7 @@ async def test_extend_lease_reports_lost_leases_and_takes_back_jobs_that_do_not_
     async def wait_until_taken_back() -> None:
         while (await hasty.job(missing.job_id)).state == RUNNING:
             await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
-            await asyncio.sleep(TTL / 6)
+            await asyncio.sleep(SHORT_TTL / 6)
 
     await asyncio.wait_for(wait_until_taken_back(), SOON)
     back = await hasty.job(missing.job_id)
@@ -277,7 +275,7 @@ async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: Ser
     await hasty.create()
     leased = await hasty.lease()
     session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
-    every = TTL / 6
+    every = SHORT_TTL / 6
     for lists in (list_leases(), list_leases(*leased.jobs)) * 4:
         await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=lists))
         await asyncio.sleep(every)
@@ -286,14 +284,11 @@ async def test_a_lease_missing_from_some_lists_only_is_not_taken_back(hasty: Ser
 
 # The SDK.
 
-SLOWER = 3.0
-"""Seconds, long enough for a worker process on a busy machine."""
-
 
 @pytest.fixture
-async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
-    """A service with a heartbeat every second."""
-    async with serving(lite_url, lease_ttl=SLOWER) as running:
+async def hasty_lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
+    """`hasty` on SQLite."""
+    async with serving(lite_url, lease_ttl=SHORT_TTL) as running:
         yield running
 
 
@@ -305,14 +300,14 @@ async def wait_past_old_timers(world: ServiceWorld) -> None:
     live = world.service.replica.keeper._live
     await until(lambda: live)
     latest = max(session.expires_at for session in live.values())
-    wanted = latest + timedelta(seconds=1.3 * SLOWER)
+    wanted = latest + timedelta(seconds=1.3 * SHORT_TTL)
     await until(lambda: any(session.expires_at > wanted for session in live.values()))
 
 
 @pytest.fixture
-async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
+async def link(hasty_lite: ServiceWorld) -> AsyncIterator[Link]:
     """A connection from a worker to the server that tests can break."""
-    link = Link("worker", lambda: slower.service.port)
+    link = Link("worker", lambda: hasty_lite.service.port)
     await link.open()
     yield link
     await link.close()
@@ -320,7 +315,7 @@ async def link(slower: ServiceWorld) -> AsyncIterator[Link]:
 
 @pytest.mark.parametrize("side", ["server", "client"])
 async def test_a_half_open_connection_costs_no_job_and_no_attempt(
-    slower: ServiceWorld, link: Link, side: str
+    hasty_lite: ServiceWorld, link: Link, side: str
 ) -> None:
     """One direction loses its data: a job in flight is run once, and jobs of the next session stay."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
@@ -333,27 +328,27 @@ async def test_a_half_open_connection_costs_no_job_and_no_attempt(
         await gate.wait()
         return "done"
 
-    async with worker, Client(f"127.0.0.1:{slower.service.port}", user="ada") as client:
+    async with worker, Client(f"127.0.0.1:{hasty_lite.service.port}", user="ada") as client:
         link.half_open(side)
         run = await client.start("t")
         if side == "server":
-            await events(slower, run.job_id, LOST)
+            await events(hasty_lite, run.job_id, LOST)
         else:
-            await until(lambda: slower.service.replica.keeper.present == [])
+            await until(lambda: hasty_lite.service.replica.keeper.present == [])
         link.heal()
         await until(lambda: worker.connected and runs)
         late = await client.start("t")
         await until(lambda: any(job_id == late.job_id for job_id, _ in runs))
-        await wait_past_old_timers(slower)
+        await wait_past_old_timers(hasty_lite)
         gate.set()
         assert [await run.result(), await late.result()] == ["done", "done"]
     if side == "server":
         assert set(runs) == {(run.job_id, 1), (late.job_id, 1)}
 
 
-async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWorld) -> None:
+async def test_a_job_that_a_worker_drops_silently_is_run_again(hasty_lite: ServiceWorld) -> None:
     """For any cause: the next heartbeats leave the job out."""
-    worker = SdkWorker(f"127.0.0.1:{slower.service.port}", user="ada", worker_id="w")
+    worker = SdkWorker(f"127.0.0.1:{hasty_lite.service.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
     runs: list[int] = []
 
@@ -363,7 +358,7 @@ async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWo
         await gate.wait()
         return job.attempt
 
-    async with worker, Client(f"127.0.0.1:{slower.service.port}", user="ada") as client:
+    async with worker, Client(f"127.0.0.1:{hasty_lite.service.port}", user="ada") as client:
         dropped, kept = await client.start("t"), await client.start("t")
         await until(lambda: len(runs) == 2)
         for lease, task in list(worker._runs.items()):
@@ -374,7 +369,7 @@ async def test_a_job_that_a_worker_drops_silently_is_run_again(slower: ServiceWo
         assert [await dropped.result(), await kept.result()] == [2, 1]
 
 
-async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link) -> None:
+async def test_a_short_outage_ends_no_function(hasty_lite: ServiceWorld, link: Link) -> None:
     """After an outage of most of the session's time to live, the worker resumes with its job."""
     worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
     gate = asyncio.Event()
@@ -388,7 +383,7 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
             ended.append("cancelled" if not gate.is_set() else "done")
         return f"attempt {job.attempt}"
 
-    async with worker, Client(f"127.0.0.1:{slower.service.port}", user="ada") as client:
+    async with worker, Client(f"127.0.0.1:{hasty_lite.service.port}", user="ada") as client:
         run = await client.start("t")
         await until(lambda: worker.holding)
         session = worker._protocol.session if worker._protocol else None
@@ -398,7 +393,7 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
         loop = asyncio.get_running_loop()
         # After half of the remaining time, a worker that assumed an earlier expiry would have stopped.
         half = (session._expiry.when() - loop.time()) / 2 if session._expiry else 0.0
-        assert half > SLOWER / 3
+        assert half > SHORT_TTL / 3
         link.heal()
         await until(lambda: worker.connected)
         assert worker._protocol is not None
@@ -409,27 +404,27 @@ async def test_a_short_outage_ends_no_function(slower: ServiceWorld, link: Link)
 
 
 async def test_a_frozen_worker_loses_nothing_of_its_next_session(
-    slower: ServiceWorld, tmp_path: Path
+    hasty_lite: ServiceWorld, tmp_path: Path
 ) -> None:
     """SIGSTOP for longer than its lease: the job that was pushed meanwhile runs elsewhere without using an
     attempt, and the resumed worker keeps the jobs that it then receives.
     """
     processes, gate = Processes(tmp_path), tmp_path / "gate"
-    target = f"127.0.0.1:{slower.service.port}"
+    target = f"127.0.0.1:{hasty_lite.service.port}"
     frozen = processes.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
-    keeper = slower.service.replica.keeper
+    keeper = hasty_lite.service.replica.keeper
     try:
         await frozen.wait_for_event("connected")
         async with Client(target, user="ana") as client:
             frozen.signal(SIGSTOP)
             run = await client.start("story", {"keys": [], "gate": str(gate), "gate_at": "first"})
-            await events(slower, run.job_id, LOST)
+            await events(hasty_lite, run.job_id, LOST)
             assert (await run.job()).attempt == 1
             await until(lambda: not keeper.present)
             frozen.signal(SIGCONT)
             runs = await frozen.wait_for_event("at gate")
             assert (await run.job()).attempt == 1
-            await wait_past_old_timers(slower)
+            await wait_past_old_timers(hasty_lite)
             gate.touch()
             assert await run.result() == {}
             assert (await run.job()).proto.token == runs["token"]

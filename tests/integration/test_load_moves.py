@@ -27,7 +27,7 @@ async def test_streams_reach_a_new_replica_without_loss(migrated_db_url: str) ->
     """A worker with jobs, a console and watchers start at the only replica. Then another one starts, and the
     first accepts no new connections.
     """
-    settings: dict[str, Any] = {"stream_age": 1.0, "heartbeat": 0.5}
+    settings: dict[str, Any] = {"stream_age": 3.0, "heartbeat": 0.5}
     ports: list[int] = []
     async with serving(migrated_db_url, replica="old", **settings) as old, balance(ports) as target:
         ports.append(old.service.port)

@@ -10,14 +10,14 @@ from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
 from tests.support.refusals import check, expect_refusal, until
 from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
-from tests.support.service import ServiceWorld, serving
+from tests.support.service import SHORT_TTL, ServiceWorld, serving
 from tests.support.streams import ABSENT_ID, Worker
 
 
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """A service whose sessions expire soon and are reaped often."""
-    async with serving(migrated_db_url, lease_ttl=1.5) as running:
+    async with serving(migrated_db_url, lease_ttl=SHORT_TTL) as running:
         yield running
 
 
@@ -88,7 +88,7 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
 async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     welcome = await worker.hello()
-    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.5)
+    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(SHORT_TTL / 3)
     await hasty.create()
     leased = await worker.next_job()
     until_ = []
@@ -103,7 +103,7 @@ async def test_heartbeats_extend_a_session_and_return_its_expiry(hasty: ServiceW
 
 
 async def test_a_lost_lease_in_the_last_attempt_fails_the_job(lite_url: str) -> None:
-    async with serving(lite_url, lease_ttl=2) as world:
+    async with serving(lite_url, lease_ttl=SHORT_TTL) as world:
         worker = world.worker()
         await worker.hello()
         job = await world.create(max_attempts=1)
@@ -271,7 +271,7 @@ async def test_an_older_stream_of_a_resumed_session_is_fenced_off(world: Service
 
 
 async def test_an_expired_session_never_revives(lite_url: str) -> None:
-    async with serving(lite_url, lease_ttl=2) as world:
+    async with serving(lite_url, lease_ttl=SHORT_TTL) as world:
         worker = world.worker()
         await worker.hello()
         await world.create()

@@ -30,6 +30,9 @@ from tests.support.requests import confirm, seconds
 from tests.support.streams import Console, Stream, Worker
 
 Metadata = tuple[tuple[str, str], ...]
+SHORT_TTL = 3.0
+"""The lifetime of worker sessions in seconds, for tests of their expiry: long enough for the calls that come
+before it, and for a receipt within a third of it, while other tests use the processor."""
 
 
 class _Stub:

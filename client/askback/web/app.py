@@ -18,6 +18,7 @@ from askback.web.connect_errors import HTTP_STATUS, ConnectError, from_refusal, 
 from askback.web.converse_socket import converse
 from askback.web.event_streams import EventStreams
 from askback.web.gateway import Gateway
+from askback.web.openapi import OpenApi
 from askback.web.protection import protect
 from askback.web.refused import Refused
 from askback.web.sign_in import SignInMethod
@@ -49,6 +50,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
             Route("/assets/{name}", assets.file, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            Route("/openapi.json", OpenApi().handle, methods=["GET"]),
             Route("/events/prompts", events.prompts, methods=["GET"]),
             Route("/events/jobs", events.jobs, methods=["GET"]),
             Route("/events/jobs/{id}", events.job, methods=["GET"]),

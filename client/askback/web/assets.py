@@ -26,8 +26,8 @@ _TYPES = {
     "webmanifest": "application/manifest+json",
 }
 _INDEX = "index.html"
-_MIN_VERSION_CHARS = 8
-"""Characters of a hash that make a version: fewer would match by accident."""
+_VERSION = re.compile(r'<meta name="askback-page" content="([0-9a-f]+)">')
+"""Where the build of the page (client/web/build.mjs) wrote the hash of all its files."""
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -67,22 +67,21 @@ class Assets:
         named = set(_NAMED.findall(self.index.content.decode()))
         if missing := sorted(named - self._files.keys()):
             raise AssetsMissing(f"this installation lacks files of the page: {', '.join(missing)}")
-        together = "".join(f"{name} {asset.digest}\n" for name, asset in sorted(self._files.items()))
-        self.version = hashlib.sha256(together.encode()).hexdigest()[:16]
-        """Names the page: it changes with each of its files."""
+        found = _VERSION.search(self.index.content.decode())
+        self.version = found[1] if found else ""
+        """Names the build of the page: each reference to one of its files has it as `v`."""
 
     async def page(self, request: Request) -> Response:
         """The page's shell, which is the same for every person and path."""
         return _respond(request, self.index, "no-store")
 
     async def file(self, request: Request) -> Response:
-        """A file of the page. With its hash as `v` caches may store it for a year, else they must ask."""
+        """A file of the page. With the page's version as `v` caches may store it for a year."""
         asset = self._files.get(request.path_params["name"])
         if asset is None:
             # A page of another version asks for it. The reply must not be kept: the next one may have it.
             return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
-        version = request.query_params.get("v", "")
-        fixed = len(version) >= _MIN_VERSION_CHARS and asset.digest.startswith(version)
+        fixed = self.version != "" and request.query_params.get("v") == self.version
         return _respond(request, asset, _FOREVER if fixed else "no-cache")
 
 

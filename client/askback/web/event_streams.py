@@ -41,9 +41,9 @@ FIRST_SECONDS = 1.0
 RETRY_MILLISECONDS = 2000
 """Pause of a browser before it reconnects."""
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-_PROMPTS = METHODS["/askback.v1.HitlService/WatchPrompts"]
-_JOBS = METHODS["/askback.v1.JobService/WatchJobs"]
-_JOB = METHODS["/askback.v1.JobService/WatchJob"]
+PROMPTS = METHODS["/askback.v1.HitlService/WatchPrompts"]
+JOBS = METHODS["/askback.v1.JobService/WatchJobs"]
+JOB = METHODS["/askback.v1.JobService/WatchJob"]
 _SIMPLE = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM)
 
 
@@ -55,15 +55,15 @@ class EventStreams:
 
     async def prompts(self, request: Request) -> Response:
         """The twin of WatchPrompts."""
-        return await self._respond(request, _PROMPTS)
+        return await self._respond(request, PROMPTS)
 
     async def jobs(self, request: Request) -> Response:
         """The twin of WatchJobs."""
-        return await self._respond(request, _JOBS)
+        return await self._respond(request, JOBS)
 
     async def job(self, request: Request) -> Response:
         """The twin of WatchJob."""
-        return await self._respond(request, _JOB)
+        return await self._respond(request, JOB)
 
     async def _respond(self, request: Request, method: Method) -> Response:
         request_id = new_request_id()
@@ -190,17 +190,22 @@ def _position(message: Any) -> str:
     return ""
 
 
+def filter_fields(method: Method) -> dict[str, Any]:
+    """The field descriptors of the watch's filter that a query can have, by their names in JSON."""
+    filter = method.request.DESCRIPTOR.fields_by_name["filter"].message_type
+    assert filter is not None
+    return {field.json_name: field for field in filter.fields if field.type in _SIMPLE}
+
+
 def _request(method: Method, request: Request) -> Message:
     """The request message from path, query and `Last-Event-ID`. Raises ConnectError."""
     position = request.headers.get("last-event-id", "")
     values: dict[str, Any] = {}
-    if method is _JOB:
+    if method is JOB:
         values = {"jobId": request.path_params["id"], **({"afterSeq": position} if position else {})}
         known: set[str] = set()
     else:
-        filter = method.request.DESCRIPTOR.fields_by_name["filter"].message_type
-        assert filter is not None
-        simple = {field.json_name: field for field in filter.fields if field.type in _SIMPLE}
+        simple = filter_fields(method)
         known = {"namespace", *simple}
         values = {"resumeToken": position, "namespace": request.query_params.get("namespace", "")}
         values["filter"] = {

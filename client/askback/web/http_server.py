@@ -70,3 +70,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self.writable.set()
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # uvicorn 0.54 logs each handshake that is refused with a response as an error.
+            self.handshake_complete = True

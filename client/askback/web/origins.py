@@ -46,8 +46,11 @@ class Origins:
 
     @property
     def socket_sources(self) -> tuple[str, ...]:
-        """The origins of the page's WebSockets."""
-        return tuple(origin.replace("http", "ws", 1) for origin in self.all)
+        """The origins of the page's WebSockets, as a content security policy can name them.
+
+        It has no words for IPv6 addresses; browsers count those to 'self'.
+        """
+        return tuple(origin.replace("http", "ws", 1) for origin in self.all if "[" not in origin)
 
     def require_host(self, headers: Headers) -> None:
         """Refuse a request to a host that is not the page's. Raises Refused."""

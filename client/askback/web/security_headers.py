@@ -10,7 +10,7 @@ from askback.web.origins import Origins
 ASSETS = "/assets/"
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _PERMISSIONS = (
-    "accelerometer=(), bluetooth=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), "
     "magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), serial=(), usb=()"
 )
 """Features of browsers that the page does not use. Names that a browser does not know fill its console."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import logging
 import os
@@ -119,7 +118,7 @@ def _read(path: Path) -> tuple[SessionKey, ...]:
             continue
         try:
             raw = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-        except binascii.Error:
+        except ValueError:
             raw = b""
         if len(raw) != KEY_BYTES:
             what = f"line {number} is not 32 random bytes in base64; make one with `openssl rand -base64 32`"

@@ -80,10 +80,7 @@ class SignIn:
         methods: Sequence[SignInMethod] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Serve the session routes.
-
-        `page_version` and `server` (a name for drafts) go to the page; `methods` are further ways to sign in.
-        """
+        """`page_version` and `server` are for the page; `methods` are further ways to sign in."""
         self._access = access
         self._callers = callers
         self._cookies = cookies

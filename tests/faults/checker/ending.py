@@ -44,7 +44,7 @@ def check(e: Evidence) -> Iterator[Violation]:
                     yield violation(13, f"{line['party']} does not report its metrics", line)
                 elif line["streams"] or line["queue"]:
                     left = f"{line['streams']:.0f} streams and {line['queue']:.0f} commands"
-                    where = f"{' '.join(line['methods'])}; its log has its tasks"
+                    where = f"{' '.join(line['methods'])}, open links {line['links']}; its log has its tasks"
                     yield violation(13, f"{line['party']} has {left} left: {where}", line)
                 elif not line["memory_ok"]:
                     grown = f"{line['memory_before'] >> 20} to {line['memory_after'] >> 20} MiB"

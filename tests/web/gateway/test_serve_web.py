@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from askback.web.assets import Assets, AssetsMissing
 from askback.web.settings import WebSettings, WebSettingsError
@@ -102,11 +103,25 @@ def test_settings_that_are_wrong_are_explained(settings: dict[str, Any], words: 
 def test_a_package_without_its_page_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(AssetsMissing, match=r"index\.html"):
         Assets(tmp_path)
-    (tmp_path / "index.html").write_text('<script src="/assets/app.js?v=12345678"></script>')
+    (tmp_path / "index.html").write_text(
+        '<meta name="askback-page" content="12345678"><script src="/assets/app.js?v=12345678"></script>'
+    )
     with pytest.raises(AssetsMissing, match=r"app\.js"):
         Assets(tmp_path)
     (tmp_path / "app.js").write_text("1")
-    assert Assets(tmp_path).version != Assets().version
+    assert Assets(tmp_path).version == "12345678"
+
+
+async def test_a_file_may_be_stored_under_the_version_of_its_page_only(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<meta name="askback-page" content="12345678">')
+    (tmp_path / "app.js").write_text("1")
+    assets, replies = Assets(tmp_path), {}
+    for query in ("v=12345678", "v=87654321", "v=", ""):
+        scope = {"type": "http", "method": "GET", "path_params": {"name": "app.js"}, "headers": []}
+        reply = await assets.file(Request({**scope, "query_string": query.encode()}))
+        replies[query] = reply.headers["cache-control"]
+    assert replies.pop("v=12345678") == "public, max-age=31536000, immutable"
+    assert set(replies.values()) == {"no-cache"}
 
 
 async def test_the_gateway_is_a_process_of_its_own(lite: ServiceWorld, tmp_path: Path) -> None:

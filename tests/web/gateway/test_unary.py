@@ -160,14 +160,23 @@ async def test_a_timeout_becomes_the_deadline_of_the_call(web: WebWorld) -> None
     assert (reply.status, reply.json["code"]) == (504, "deadline_exceeded")
 
 
+def head(web: WebWorld, method: str, size: str) -> bytes:
+    """The head of a call, for a body that is sent by hand. `size` is a header."""
+    lines = [
+        f"POST /askback.v1.{method} HTTP/1.1",
+        f"host: 127.0.0.1:{web.port}",
+        "content-type: application/json",
+        "askback-user: ana",
+        size,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
 async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: ServiceWorld) -> None:
     """Otherwise a job could be leased to a worker that is gone."""
     body = json.dumps({"workerId": "w", "jobTypes": ["t"], "wait": "20s"})
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
-    head = (
-        "POST /askback.v1.WorkerService/LeaseJobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    )
-    writer.write(f"{head}askback-user: ana\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+    writer.write(head(web, "WorkerService/LeaseJobs", f"content-length: {len(body)}") + body.encode())
     server = lite.service._server
     assert server is not None
     from tests.support.refusals import until
@@ -213,8 +222,7 @@ async def test_a_body_over_the_limit_is_not_read(web: WebWorld, declared: bool) 
     size = web.gateway.limits.body_bytes + 1
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     how = f"content-length: {size}" if declared else "transfer-encoding: chunked"
-    head = "POST /askback.v1.JobService/GetJob HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-    writer.write(f"{head}{how}\r\naskback-user: ana\r\n\r\n".encode())
+    writer.write(head(web, "JobService/GetJob", how))
     if not declared:
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         for _ in range(size // 0x10000 + 1):

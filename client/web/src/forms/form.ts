@@ -1,6 +1,6 @@
 /** A form: made from the content of a prompt, filled in by a person, read as the values of an answer. */
 
-import { type Signal, signal } from "@preact/signals-core";
+import { batch, type Signal, signal } from "@preact/signals-core";
 import { format, isObject, type Json, parse, tryParse } from "../json/exact";
 import type { FieldViolation, PromptContent } from "../wire/messages";
 import { Checker } from "./check";
@@ -91,7 +91,13 @@ export class Form {
   reveal(): Node | undefined {
     this.revealed.value = true;
     const values = this.values();
-    return "problems" in values ? values.problems[0]?.node : undefined;
+    const problems = "problems" in values ? values.problems : [];
+    for (const { node, message } of problems) {
+      // Of rules over several fields no node knows by itself.
+      const own = node.read().problems.some((problem) => problem.node === node);
+      if (!own) node.refusals.value = [message];
+    }
+    return problems[0]?.node;
   }
 
   /** Shows what the service refused at the fields. Returns the first node, in the order of the form. */
@@ -109,7 +115,9 @@ export class Form {
       found.set(node, [...(found.get(node) ?? []), message]);
     }
     this.refusals.value = elsewhere;
-    for (const node of this.nodes()) node.refusals.value = found.get(node) ?? [];
+    batch(() => {
+      for (const node of this.nodes()) node.refusals.value = found.get(node) ?? [];
+    });
     return this.nodes().find((node) => found.has(node));
   }
 

@@ -43,6 +43,8 @@ export abstract class Node {
   readonly refusals = signal<readonly string[]>([]);
   /** Whether the person has been here: before, nothing is called wrong. */
   readonly visited = signal(false);
+  /** Rises when something else than typing changed the node: its controls are made again. */
+  epoch = 0;
   /** Set by a node without fields: the state in which the form opened. */
   protected pristine = "";
 
@@ -87,6 +89,7 @@ export abstract class Node {
 
   /** Renders again after a change that the person did not make. */
   refresh(): void {
+    this.epoch += 1;
     this.tick.value += 1;
   }
 

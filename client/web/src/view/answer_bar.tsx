@@ -1,0 +1,272 @@
+// Where a prompt is answered: what stands in the way, the comment, the decisions. It is part of the layout, always
+// at the same place, and never moves while a pointer is over it.
+
+import type { Row } from "../model/inbox";
+import { rich, t } from "../words";
+import { hindrance, send, unseenLines } from "./deciding";
+import { DecisionButton } from "./decision_button";
+import type { Hindrance } from "./decision_rules";
+import { ErrorNote } from "./errors";
+import { decisionWords, verbOf } from "./labels";
+import { nextOpen } from "./list_state";
+import { type Page, usePage } from "./page";
+import { isSend } from "./press";
+import { claimant, decisionsOf, idOf, instant, isOpen } from "./prompt_facts";
+import { go } from "./route";
+import { settings } from "./settings_store";
+import { disturb, isSteady, unsteady } from "./steady";
+import { Tombstone } from "./tombstone";
+import { Icon, Key, Name, Time } from "./ui";
+import type { Pending, Work } from "./work";
+
+interface BarProps {
+  readonly row: Row;
+  readonly work: Work;
+}
+
+export function AnswerBar({ row, work }: BarProps) {
+  const page = usePage();
+  if (!isOpen(row)) return <Tombstone row={row} work={work} />;
+  const why = hindrance(page, row, work);
+  return (
+    <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
+      <div class="answer-top">
+        <Status row={row} work={work} why={why} />
+        <Skip id={idOf(row.prompt)} />
+      </div>
+      <CommentField row={row} work={work} isLocked={why === "sending"} />
+      <div class="decisions">
+        {why === "changed" ? (
+          <p class="decisions-changed">{t("amended.bar")}</p>
+        ) : (
+          decisionsOf(work.shown.value).map((option) => (
+            <DecisionButton key={option.decision} row={row} work={work} option={option} why={why} />
+          ))
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** One line above the comment: what stands in the way, what is asked before the answer goes, what became of it. */
+function Status({ row, work, why }: BarProps & { readonly why: Hindrance | null }) {
+  const page = usePage();
+  const sent = page.inbox.submission(work.promptId).value;
+  const pending = work.pending.value;
+  return (
+    <div class="answer-status" id="answer-why">
+      {why !== null ? (
+        <Why page={page} row={row} work={work} why={why} />
+      ) : pending !== null ? (
+        <PendingText work={work} pending={pending} />
+      ) : sent?.state === "refused" ? (
+        <ErrorNote error={sent.error} />
+      ) : sent?.state === "invalid" ? (
+        <Violations work={work} />
+      ) : sent?.state === "stale" ? (
+        <p class="status-text is-alert">{t("verdict.stale")}</p>
+      ) : sent?.state === "recorded" ? (
+        <p class="status-text">{t("verdict.recorded")}</p>
+      ) : (
+        <Unseen />
+      )}
+    </div>
+  );
+}
+
+function Why({ page, row, work, why }: BarProps & { readonly page: Page; readonly why: Hindrance }) {
+  const { inbox } = page;
+  if (why === "sending") {
+    const sent = inbox.submission(work.promptId).value;
+    return (
+      <p class="status-text">
+        {sent?.state === "unconfirmed" ? t("verdict.unconfirmed") : t("verdict.sending")}
+      </p>
+    );
+  }
+  if (why === "changed") {
+    return (
+      <p class="status-text is-alert">
+        <Icon name="alert" />
+        <span>
+          <strong>{t("amended.title")}</strong> {t("amended.text")}
+        </span>
+        <button
+          type="button"
+          class="button is-main"
+          data-command="review"
+          aria-disabled={unsteady.value}
+          onClick={(event) => {
+            if (!isSteady(event.timeStamp, inbox.steadySince.peek())) return;
+            work.review(row.prompt);
+            disturb();
+            document.getElementById("prompt-title")?.focus();
+          }}
+        >
+          {t("amended.review")}
+        </button>
+      </p>
+    );
+  }
+  if (why === "claimed") {
+    const now = inbox.now();
+    const until = instant(row.prompt.claimExpireTime);
+    return (
+      <p class="status-text is-alert">
+        <Icon name="person" />
+        <span>
+          {rich("why.claimed", {
+            name: (
+              <strong>
+                <Name text={claimant(row.prompt, now)} />
+              </strong>
+            ),
+            time: until === undefined ? "" : <Time at={until} now={now} />,
+          })}
+        </span>
+      </p>
+    );
+  }
+  return (
+    <p class="status-text is-alert">
+      <Icon name="alert" />
+      <span>{why === "signed_out" ? t("why.signed_out") : t("why.offline")}</span>
+    </p>
+  );
+}
+
+function PendingText({ work, pending }: { readonly work: Work; readonly pending: Pending }) {
+  const option = decisionsOf(work.shown.peek()).find((one) => one.decision === pending.decision);
+  const words = option === undefined ? null : decisionWords(option);
+  const verb = words === null ? verbOf(pending.decision) : words.label || words.verb;
+  const n = unseenLines.value;
+  const text =
+    pending.question === "no_reason"
+      ? t("confirm.no_reason", { verb })
+      : pending.question === "unseen"
+        ? t("confirm.unseen", { n, verb })
+        : pending.question === "edits_dropped"
+          ? t("confirm.edits_dropped", { verb })
+          : option?.commentRequired === true && work.comment.value.trim() === ""
+            ? t("need.comment", { verb })
+            : pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues
+              ? t("need.edit", { verb })
+              : t("need.values", { verb });
+  return (
+    <p class="status-text is-alert" role="status">
+      <Icon name="alert" />
+      <span>
+        {text}{" "}
+        <button
+          type="button"
+          class="link-button"
+          onClick={() => {
+            work.pending.value = null;
+          }}
+        >
+          {t("confirm.back")}
+        </button>
+      </span>
+    </p>
+  );
+}
+
+/** What the service found wrong. What belongs to a field of the form stands there too. */
+function Violations({ work }: { readonly work: Work }) {
+  const violations = work.violations.value;
+  return (
+    <div class="status-text is-alert">
+      <Icon name="alert" />
+      <div>
+        <p>{t("verdict.invalid")}</p>
+        <ul>
+          {violations.map((one) => (
+            <li key={`${one.field} ${one.description}`}>
+              <Name text={(one.field ?? "").replace("values_json/", "")} />: {one.description}
+            </li>
+          ))}
+        </ul>
+      </div>
+    </div>
+  );
+}
+
+/** What was not scrolled into view yet. */
+function Unseen() {
+  const n = unseenLines.value;
+  if (n === 0) return <p class="status-text is-fine">{t("seen.all")}</p>;
+  return (
+    <p class="status-text">
+      <Icon name="eye" />
+      <span>
+        {t("seen.not", { n })}{" "}
+        <button type="button" class="link-button" data-command="scroll" onClick={scrollOn}>
+          {t("seen.show")}
+        </button>
+      </span>
+    </p>
+  );
+}
+
+function scrollOn(): void {
+  const box = document.getElementById("detail-scroll");
+  box?.scrollBy({ top: box.clientHeight * 0.85 });
+}
+
+function CommentField({ row, work, isLocked }: BarProps & { readonly isLocked: boolean }) {
+  const page = usePage();
+  const needed = decisionsOf(work.shown.value).filter((option) => option.commentRequired === true);
+  const pending = work.pending.value;
+  const isMissing =
+    pending !== null &&
+    needed.some((option) => option.decision === pending.decision) &&
+    work.comment.value.trim() === "";
+  const names = needed.map((option) => {
+    const words = decisionWords(option);
+    return words.label || words.verb;
+  });
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!isSend(event)) return;
+    event.preventDefault();
+    send(page, row, work, event.timeStamp);
+  };
+  return (
+    <label class="comment">
+      <span>
+        {t("comment.label")}
+        <small>
+          {names.length === 0 ? t("comment.optional") : t("comment.needed", { names: names.join(", ") })}
+        </small>
+      </span>
+      <textarea
+        id="comment"
+        rows={1}
+        value={work.comment.value}
+        readOnly={isLocked}
+        aria-invalid={isMissing}
+        aria-describedby="answer-why"
+        autocomplete="off"
+        dir="auto"
+        onInput={(event) => work.setComment(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
+    </label>
+  );
+}
+
+/** Leave it to others, and go on. */
+function Skip({ id }: { readonly id: string }) {
+  const next = nextOpen(id);
+  if (next === null) return null;
+  return (
+    <button
+      type="button"
+      class="button is-skip"
+      data-command="skip"
+      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+    >
+      {t("answer.skip")}
+      {settings.singleKeys.value ? <Key name="s" /> : null}
+    </button>
+  );
+}

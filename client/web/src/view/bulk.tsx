@@ -1,0 +1,266 @@
+// One decision for several chosen prompts: first a table of what would be sent, then one result for each.
+
+import { effect, useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { Plain } from "../content";
+import type { Inbox, Submission } from "../model/inbox";
+import { isKey, rich, t } from "../words";
+import type { Decision, Prompt } from "../wire/messages";
+import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
+import { errorText } from "./errors";
+import { decisionWords, doneWords, kindWords, looksOf, verbOf } from "./labels";
+import { chosen, rowById } from "./list_state";
+import { type Page, dialog, subjectOf, usePage } from "./page";
+import { claimant, idOf, revisionOf } from "./prompt_facts";
+import { isSteady, unsteady } from "./steady";
+import { Dialog, Icon, Name } from "./ui";
+
+/** How many answers may wait for the service at once. */
+const AT_ONCE = 8;
+
+export function Bulk() {
+  const page = usePage();
+  const { inbox } = page;
+  // What the table shows is what is decided on: a prompt that changes meanwhile is left out.
+  const prompts = useRef<readonly Prompt[] | null>(null);
+  prompts.current ??= [...chosen.peek()].flatMap((id) => {
+    const row = rowById(id);
+    return row === undefined ? [] : [row.prompt];
+  });
+  const decision = useSignal<Decision | null>(null);
+  const comment = useSignal("");
+  const sentIds = useSignal<ReadonlySet<string> | null>(null);
+  const rows = inbox.rows.value;
+  const table = prompts.current.map((prompt) =>
+    bulkRow(prompt, rows.get(idOf(prompt)), decision.value, comment.value, subjectOf(page), inbox.now()),
+  );
+  const toSend = table.filter((row) => row.option !== undefined);
+  const isSent = sentIds.value !== null;
+  const canSend = toSend.length > 0 && inbox.canDecide.value && !isSent;
+  const close = () => {
+    dialog.value = null;
+  };
+  const confirm = (event: MouseEvent) => {
+    if (!canSend || !isSteady(event.timeStamp, inbox.steadySince.peek())) return;
+    sentIds.value = new Set(toSend.map((row) => idOf(row.shown)));
+    chosen.value = new Set();
+    void sendAll(page, toSend, comment.peek().trim());
+  };
+  return (
+    <Dialog title={t("bulk.title", { n: prompts.current.length })} onClose={close} wide>
+      <div class="dialog-body bulk">
+        {isSent ? (
+          <p>{t("bulk.sent")}</p>
+        ) : (
+          <Choices
+            prompts={prompts.current}
+            decision={decision.value}
+            comment={comment.value}
+            onDecision={(value) => {
+              decision.value = value;
+            }}
+            onComment={(value) => {
+              comment.value = value;
+            }}
+          />
+        )}
+        <div class="table-scroll">
+          <table>
+            <caption class="visually-hidden">{t("bulk.table")}</caption>
+            <thead>
+              <tr>
+                <th scope="col">{t("bulk.question")}</th>
+                <th scope="col">{t("bulk.asks")}</th>
+                <th scope="col">{isSent ? t("bulk.result") : t("bulk.will")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {table.map((row) => (
+                <tr key={idOf(row.shown)} data-bulk={idOf(row.shown)}>
+                  <th scope="row">
+                    <Plain text={row.shown.content?.title ?? ""} />
+                  </th>
+                  <td>
+                    {kindWords(row.shown.content?.kind)} · <Name text={row.shown.jobType ?? ""} />
+                    {(row.shown.requestedBy ?? "") === "" ? null : (
+                      <> · {rich("row.for", { name: <Name text={row.shown.requestedBy ?? ""} /> })}</>
+                    )}
+                  </td>
+                  <td>
+                    {sentIds.value?.has(idOf(row.shown)) === true ? (
+                      <Result inbox={inbox} id={idOf(row.shown)} />
+                    ) : (
+                      <Plan row={row} now={inbox.now()} isChosen={decision.value !== null} />
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </div>
+      <footer class="dialog-foot">
+        {isSent ? (
+          <button type="button" class="button is-main" onClick={close}>
+            {t("close")}
+          </button>
+        ) : (
+          <>
+            <button
+              type="button"
+              class="button is-main"
+              data-command="bulk-confirm"
+              aria-disabled={!canSend || unsteady.value}
+              aria-describedby="bulk-why"
+              onClick={confirm}
+            >
+              {decision.value === null
+                ? t("bulk.choose")
+                : t("bulk.confirm", { verb: verbOf(decision.value), n: toSend.length })}
+            </button>
+            <button type="button" class="button" onClick={close}>
+              {t("cancel")}
+            </button>
+            <span id="bulk-why" class="hint">
+              {inbox.canDecide.value ? t("bulk.one_by_one") : t("why.offline")}
+            </span>
+          </>
+        )}
+      </footer>
+    </Dialog>
+  );
+}
+
+interface ChoicesProps {
+  readonly prompts: readonly Prompt[];
+  readonly decision: Decision | null;
+  readonly comment: string;
+  readonly onDecision: (decision: Decision) => void;
+  readonly onComment: (text: string) => void;
+}
+
+function Choices({ prompts, decision, comment, onDecision, onComment }: ChoicesProps) {
+  const options = [...bulkDecisions(prompts)];
+  if (options.length === 0) return <p class="notice">{t("bulk.nothing")}</p>;
+  return (
+    <>
+      <fieldset class="bulk-choices">
+        <legend>{t("bulk.decision")}</legend>
+        {options.map(([one, n]) => (
+          <label key={one} class="choice">
+            <input type="radio" name="bulk" checked={decision === one} onChange={() => onDecision(one)} />
+            <Icon name={looksOf(one).icon} />
+            {t("bulk.option", { verb: verbOf(one), n, all: prompts.length })}
+          </label>
+        ))}
+      </fieldset>
+      <label class="comment">
+        <span>{t("bulk.comment")}</span>
+        <textarea
+          rows={2}
+          value={comment}
+          autocomplete="off"
+          dir="auto"
+          onInput={(event) => onComment(event.currentTarget.value)}
+        />
+      </label>
+    </>
+  );
+}
+
+/** What would be sent for a prompt, or why it is left out. */
+function Plan({
+  row,
+  now,
+  isChosen,
+}: {
+  readonly row: BulkRow;
+  readonly now: number;
+  readonly isChosen: boolean;
+}) {
+  if (row.leftOut !== undefined) {
+    const key = `bulk.left_out.${row.leftOut}`;
+    return (
+      <span class="left-out">
+        {t("bulk.left_out")} {isKey(key) ? t(key, { name: claimant(row.shown, now) }) : ""}
+      </span>
+    );
+  }
+  if (!isChosen || row.option === undefined) return <span class="hint">{t("bulk.undecided")}</span>;
+  const words = decisionWords(row.option);
+  return (
+    <strong>
+      {words.verb}
+      {words.label === "" ? null : (
+        <>
+          {" ("}
+          <Name text={words.label} />
+          {")"}
+        </>
+      )}
+    </strong>
+  );
+}
+
+/** What became of the answer to one prompt. */
+function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
+  const sent = inbox.submission(id).value;
+  return <span data-result={sent?.state ?? "waiting"}>{resultText(sent)}</span>;
+}
+
+function resultText(sent: Submission | null): string {
+  if (sent === null) return t("bulk.waiting");
+  switch (sent.state) {
+    case "sending":
+      return t("verdict.sending");
+    case "unconfirmed":
+      return t("verdict.unconfirmed");
+    case "accepted":
+      return t("bulk.accepted", { done: doneWords(sent.prompt.resolution?.answer?.decision) });
+    case "recorded":
+      return t("verdict.recorded");
+    case "closed":
+      return t("bulk.closed", { name: sent.prompt.resolution?.actor ?? t("someone") });
+    case "stale":
+      return t("verdict.stale");
+    case "invalid":
+      return t("verdict.invalid");
+    case "refused":
+      return errorText(sent.error);
+  }
+}
+
+/** Send the answers, a few at a time. Each has a result of its own. */
+async function sendAll(page: Page, rows: readonly BulkRow[], comment: string): Promise<void> {
+  const { inbox } = page;
+  const waiting = [...rows];
+  const work = async () => {
+    for (let row = waiting.shift(); row !== undefined; row = waiting.shift()) {
+      const id = idOf(row.shown);
+      inbox.forgetSubmission(id);
+      inbox.submit({
+        promptId: id,
+        revision: revisionOf(row.shown),
+        decision: row.option?.decision ?? "DECISION_UNSPECIFIED",
+        ...(comment === "" ? {} : { comment }),
+      });
+      await settled(inbox, id);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** Resolves when the service's word on an answer is known. */
+function settled(inbox: Inbox, id: string): Promise<void> {
+  return new Promise((resolve) => {
+    let stop: (() => void) | undefined;
+    let isDone = false;
+    stop = effect(() => {
+      const state = inbox.submission(id).value?.state;
+      if (state === "sending" || state === "unconfirmed" || isDone) return;
+      isDone = true;
+      resolve();
+      queueMicrotask(() => stop?.());
+    });
+  });
+}

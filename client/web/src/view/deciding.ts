@@ -1,0 +1,139 @@
+// Carries a pressed decision out: checks that it may act, asks what must be asked first, and sends it.
+
+import { signal } from "@preact/signals";
+import type { AnswerBody, Row } from "../model/inbox";
+import { t } from "../words";
+import type { DecisionOption } from "../wire/messages";
+import { type Hindrance, type Question, type Situation, hindranceOf, stepOf } from "./decision_rules";
+import { interrupt } from "./live";
+import { type Page, dialog, subjectOf } from "./page";
+import { type Target, Presses } from "./press";
+import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
+import { isSteady } from "./steady";
+import type { Work } from "./work";
+
+/** What is painted in the detail pane: the prompt and the revision that an answer would be about. */
+export const painted = signal<Target | null>(null);
+/** How many lines of the painted prompt were not scrolled into view. */
+export const unseenLines = signal(0);
+/** Where keys and pointers went down. */
+export const presses = new Presses();
+
+/** Things of the detail pane that a decision needs: where to put the focus. */
+export interface Focus {
+  comment(): void;
+  problems(): void;
+  edit(): void;
+}
+
+let focus: Focus | null = null;
+
+export function setFocusTargets(targets: Focus | null): void {
+  focus = targets;
+}
+
+/** Why nothing can be decided now; null: a decision can be made. */
+export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
+  const sent = page.inbox.submission(work.promptId).value;
+  const link = page.inbox.link.value;
+  const holder = claimant(row.prompt, page.inbox.now());
+  return hindranceOf({
+    isSending: sent?.state === "sending" || sent?.state === "unconfirmed",
+    isOpen: isOpen(row),
+    isChanged: revisionOf(row.prompt) !== revisionOf(work.shown.value),
+    isSignedOut: link === "signed_out",
+    canDecide: page.inbox.canDecide.value && link === "live",
+    isClaimedByOther: holder !== "" && holder !== subjectOf(page),
+  });
+}
+
+function situation(work: Work, option: DecisionOption, confirmed: ReadonlySet<Question>): Situation {
+  const prompt = work.shown.peek();
+  return {
+    comment: work.comment.peek(),
+    commentRequired: option.commentRequired === true,
+    hasProblems: hasForm(prompt) && "problems" in work.form.peek().values(),
+    isChanged: work.isEdited || (hasForm(prompt) && work.hasChangedValues),
+    isEdited: work.isEdited,
+    hasUnseen: unseenLines.peek() > 0,
+    confirmed,
+  };
+}
+
+/** How a decision was pressed: a key leads into the comment where a reason is asked for. */
+export type How = "key" | "pointer";
+
+/** A decision was pressed at `stamp`, the event's own time. Does nothing where it may not act. */
+export function decide(
+  page: Page,
+  row: Row,
+  work: Work,
+  option: DecisionOption,
+  stamp: number,
+  how: How = "pointer",
+): void {
+  const decision = option.decision ?? "DECISION_UNSPECIFIED";
+  const at = painted.peek();
+  if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return;
+  if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return;
+  if (!isSteady(stamp, page.inbox.steadySince.peek())) return;
+  const before = work.pending.peek();
+  const again = before?.decision === decision ? before : null;
+  const confirmed = new Set(again?.confirmed);
+  if (again?.question !== undefined) confirmed.add(again.question);
+  const step = stepOf(decision, situation(work, option, confirmed));
+  page.inbox.forgetSubmission(work.promptId);
+  if (step.kind === "send") {
+    work.pending.value = null;
+    page.inbox.submit(bodyOf(work, option, at));
+    return;
+  }
+  work.pending.value = {
+    decision,
+    confirmed,
+    at: stamp,
+    ...(step.kind === "confirm" ? { question: step.question } : {}),
+  };
+  const asksReason =
+    step.kind === "confirm" && step.question === "no_reason" && decision === "DECISION_REJECT";
+  if (step.kind === "comment" || (asksReason && how === "key")) focus?.comment();
+  if (step.kind === "problems") focus?.problems();
+  if (step.kind === "edit") {
+    work.isEditing.value = true;
+    focus?.edit();
+  }
+}
+
+function bodyOf(work: Work, option: DecisionOption, at: Target): AnswerBody {
+  const prompt = work.shown.peek();
+  const decision = option.decision ?? "DECISION_UNSPECIFIED";
+  const values = takesValues(decision) && hasForm(prompt) ? work.form.peek().values() : null;
+  const originals = new Map(
+    (prompt.content?.contents ?? []).map((part) => [part.contentId ?? "", part.text ?? ""]),
+  );
+  const edits = Object.entries(work.edits.peek())
+    .filter(([contentId, text]) => originals.get(contentId) !== text)
+    .map(([contentId, text]) => ({ contentId, text }));
+  const comment = work.comment.peek().trim();
+  return {
+    promptId: work.promptId,
+    revision: at.revision,
+    decision,
+    ...(values !== null && "json" in values ? { valuesJson: values.json } : {}),
+    ...(decision === "DECISION_EDIT" && edits.length > 0 ? { edits } : {}),
+    ...(comment === "" ? {} : { comment }),
+  };
+}
+
+/** Ctrl+Enter in a text: the decision that waits for it, or the one that texts are for. */
+export function send(page: Page, row: Row, work: Work, stamp: number): void {
+  const options = decisionsOf(work.shown.peek());
+  const wanted = work.pending.peek()?.decision ?? (work.isEdited ? "DECISION_EDIT" : "DECISION_RESPOND");
+  const option = options.find((one) => one.decision === wanted);
+  if (option === undefined) {
+    interrupt(t("answer.choose"));
+    document.querySelector<HTMLElement>("[data-decision]")?.focus();
+    return;
+  }
+  decide(page, row, work, option, stamp, "key");
+}

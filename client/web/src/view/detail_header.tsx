@@ -1,0 +1,292 @@
+// The head of a prompt: kind, who asks, until when and what happens then, who has it claimed.
+
+import type { ComponentChildren } from "preact";
+import { useSignal } from "@preact/signals";
+import type { Row } from "../model/inbox";
+import { type Key, rich, t } from "../words";
+import type { PromptContent } from "../wire/messages";
+import { ErrorNote } from "./errors";
+import { decisionWords, kindWords, verbOf } from "./labels";
+import { siblings } from "./list_state";
+import { subjectOf, usePage } from "./page";
+import {
+  claimant,
+  idOf,
+  instant,
+  isDecision,
+  isOpen,
+  milliseconds,
+  priorityOf,
+  urgency,
+} from "./prompt_facts";
+import { formatRoute, go, isPlainClick, route } from "./route";
+import { halfMinute, second, span } from "./times";
+import { Ago, Icon, type IconName, Name, Time } from "./ui";
+
+/** A narrow screen starts with the deadline and the claim only, so that the question is in view. */
+const NARROW = typeof matchMedia === "function" && matchMedia("(max-width: 799px)").matches;
+
+export function DetailHeader({ row }: { readonly row: Row }) {
+  const { inbox } = usePage();
+  const { prompt } = row;
+  const content = prompt.content ?? {};
+  const created = instant(prompt.createTime);
+  const priority = priorityOf(prompt);
+  const open = isOpen(row);
+  return (
+    <div class="facts">
+      <p class="facts-line">
+        <span class="kind">{kindWords(content.kind)}</span>
+        {priority === 0 ? null : (
+          <span class={priority > 0 ? "priority is-high" : "priority"}>
+            <Icon name={priority > 0 ? "up" : "down"} />
+            {priority > 0 ? t("row.priority.high", { n: priority }) : t("row.priority.low", { n: priority })}
+          </span>
+        )}
+        <span>
+          {rich("detail.asks", {
+            type: <Name text={prompt.jobType ?? ""} />,
+            who:
+              (prompt.requestedBy ?? "") === "" ? (
+                t("someone")
+              ) : (
+                <strong>
+                  <Name text={prompt.requestedBy ?? ""} />
+                </strong>
+              ),
+          })}
+        </span>
+        {created === undefined ? null : <Ago at={created} now={() => inbox.now()} />}
+      </p>
+      {open ? <Deadline row={row} /> : null}
+      {open ? <ClaimLine row={row} /> : null}
+      <details class="more-facts" open={!NARROW}>
+        <summary>{t("detail.more")}</summary>
+        {open ? <Nudges row={row} /> : null}
+        <Audience content={content} />
+        <Labels labels={content.labels ?? {}} />
+      </details>
+      <Siblings row={row} />
+    </div>
+  );
+}
+
+function Fact({
+  icon,
+  children,
+  tone,
+}: {
+  readonly icon: IconName;
+  readonly children: ComponentChildren;
+  readonly tone?: string;
+}) {
+  return (
+    <p class={tone === undefined ? "fact" : `fact is-${tone}`}>
+      <Icon name={icon} />
+      <span>{children}</span>
+    </p>
+  );
+}
+
+/** Until when, and what happens then. The clock stands still while there is no connection. */
+function Deadline({ row }: { readonly row: Row }) {
+  const { inbox } = usePage();
+  const { prompt } = row;
+  const content = prompt.content ?? {};
+  const deadline = instant(prompt.expireTime);
+  if (deadline === undefined) return <Fact icon="clock">{t("deadline.none")}</Fact>;
+  const isLive = inbox.link.value === "live";
+  if (isLive) second.value;
+  const now = inbox.now();
+  const how = urgency(deadline, now);
+  const then = finalWords(content);
+  const time = <Time at={deadline} now={now} />;
+  if (how === "over")
+    return (
+      <Fact icon="alert" tone="now">
+        {t("deadline.over")}
+      </Fact>
+    );
+  return (
+    <Fact icon={how === "now" ? "alert" : "clock"} tone={isLive ? how : "stopped"}>
+      {isLive
+        ? rich("deadline.left", { span: <strong>{span(deadline - now)}</strong>, time })
+        : rich("deadline.stopped", { time })}{" "}
+      {then}
+    </Fact>
+  );
+}
+
+function finalWords(content: PromptContent): string {
+  if (content.finalAction === "FINAL_ACTION_FAIL_JOB") return t("deadline.then.fail");
+  if (content.finalAction === "FINAL_ACTION_DEFAULT") {
+    const decision = content.defaultAnswer?.decision ?? "";
+    const option = (content.decisions ?? []).find((one) => one.decision === decision);
+    const words = option === undefined ? null : decisionWords(option);
+    const name = words !== null ? words.label || words.verb : isDecision(decision) ? verbOf(decision) : "";
+    return t("deadline.then.default", { name });
+  }
+  return content.blocking === true ? t("deadline.then.expire_blocking") : t("deadline.then.expire");
+}
+
+/** Escalation and reminders, in words. */
+function Nudges({ row }: { readonly row: Row }) {
+  const { inbox } = usePage();
+  const { prompt } = row;
+  const content = prompt.content ?? {};
+  halfMinute.value;
+  const now = inbox.now();
+  const next = instant(prompt.nextEscalationTime);
+  const step = content.escalation?.[prompt.escalationStep ?? 0];
+  const remind = instant(prompt.nextRemindTime);
+  const every = milliseconds(content.reminders?.every);
+  const to = [
+    ...(step?.to?.groups ?? []).map((name) => t("audience.group", { name })),
+    ...(step?.to?.users ?? []),
+  ];
+  const key: Key =
+    to.length === 0
+      ? "escalation.priority"
+      : step?.replace === true
+        ? "escalation.replace"
+        : "escalation.add";
+  return (
+    <>
+      {next === undefined || step === undefined ? null : (
+        <Fact icon="up">
+          {rich(key, { time: <Time at={next} now={now} />, names: <Name text={to.join(", ")} /> })}
+        </Fact>
+      )}
+      {(prompt.escalationStep ?? 0) > 0 ? (
+        <Fact icon="up">{t("escalation.taken", { n: prompt.escalationStep ?? 0 })}</Fact>
+      ) : null}
+      {remind === undefined ? null : (
+        <Fact icon="clock">
+          {rich("reminder.next", {
+            time: <Time at={remind} now={now} />,
+            span: every === undefined ? "" : span(every),
+          })}
+        </Fact>
+      )}
+    </>
+  );
+}
+
+function Audience({ content }: { readonly content: PromptContent }) {
+  const groups = content.audience?.groups ?? [];
+  const users = content.audience?.users ?? [];
+  if (groups.length + users.length === 0) return <Fact icon="eye">{t("audience.all")}</Fact>;
+  const names = [...groups.map((name) => t("audience.group", { name })), ...users];
+  return <Fact icon="eye">{rich("audience.some", { names: <Name text={names.join(", ")} /> })}</Fact>;
+}
+
+function ClaimLine({ row }: { readonly row: Row }) {
+  const page = usePage();
+  const { inbox } = page;
+  const busy = useSignal(false);
+  const error = useSignal<unknown>(null);
+  halfMinute.value;
+  const now = inbox.now();
+  const id = idOf(row.prompt);
+  const holder = claimant(row.prompt, now);
+  const until = instant(row.prompt.claimExpireTime);
+  const mine = holder !== "" && holder === subjectOf(page);
+  const canAct = inbox.canDecide.value;
+  const isAdmin = page.session.admin === true;
+  const act = async (call: () => Promise<unknown>) => {
+    if (busy.peek() || !canAct) return;
+    busy.value = true;
+    error.value = null;
+    try {
+      await call();
+    } catch (problem) {
+      error.value = problem;
+    }
+    busy.value = false;
+  };
+  const untilTime = until === undefined ? "" : <Time at={until} now={now} />;
+  return (
+    <div class="claim-line">
+      <Fact icon="person">
+        {holder === ""
+          ? t("claim.none")
+          : mine
+            ? rich("claim.mine", { time: untilTime })
+            : rich("claim.other", {
+                name: (
+                  <strong>
+                    <Name text={holder} />
+                  </strong>
+                ),
+                time: untilTime,
+              })}
+      </Fact>
+      {holder === "" || mine ? (
+        <button
+          type="button"
+          class="button is-small"
+          data-command="claim"
+          aria-disabled={!canAct || busy.value}
+          onClick={() => void act(() => inbox.claim(id))}
+        >
+          {mine ? t("claim.extend") : t("claim.take")}
+        </button>
+      ) : null}
+      {mine || (holder !== "" && isAdmin) ? (
+        <button
+          type="button"
+          class="button is-small"
+          data-command="release"
+          aria-disabled={!canAct || busy.value}
+          onClick={() => void act(() => inbox.release(id))}
+        >
+          {mine ? t("claim.release") : t("claim.end")}
+        </button>
+      ) : null}
+      {error.value === null ? null : <ErrorNote error={error.value} />}
+    </div>
+  );
+}
+
+function Labels({ labels }: { readonly labels: Readonly<Record<string, string>> }) {
+  const entries = Object.entries(labels);
+  if (entries.length === 0) return null;
+  return (
+    <ul class="labels" aria-label={t("labels.title")}>
+      {entries.map(([name, value]) => (
+        <li key={name}>
+          <Name text={`${name}: ${value}`} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Other open questions of the same job, so that nobody answers one without knowing of the others. */
+function Siblings({ row }: { readonly row: Row }) {
+  const { inbox } = usePage();
+  inbox.rows.value;
+  const others = siblings(row.prompt);
+  if (others.length === 0) return null;
+  return (
+    <div class="siblings">
+      <p>{t("siblings.title", { n: others.length })}</p>
+      <ul>
+        {others.map((prompt) => (
+          <li key={idOf(prompt)}>
+            <a
+              href={formatRoute({ view: "prompt", promptId: idOf(prompt) }, route.peek().query)}
+              onClick={(event) => {
+                if (!isPlainClick(event)) return;
+                event.preventDefault();
+                go({ view: "prompt", promptId: idOf(prompt) });
+              }}
+            >
+              <Name text={prompt.content?.title ?? ""} />
+            </a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,169 @@
+// The job that asks: how far it is, and what happened to it. It is read while the section is open.
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { Plain } from "../content";
+import { type Key, isKey, rich, t } from "../words";
+import type { Job, JobEvent, Prompt, WatchJobResponse } from "../wire/messages";
+import { errorText } from "./errors";
+import { jobStateWords } from "./labels";
+import { usePage } from "./page";
+import { instant } from "./prompt_facts";
+import { Name, Time } from "./ui";
+
+export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
+  const isOpen = useSignal(false);
+  return (
+    <details
+      class="section"
+      onToggle={(event) => {
+        isOpen.value = event.currentTarget.open;
+      }}
+    >
+      <summary>{rich("job.title", { type: <Name text={prompt.jobType ?? ""} /> })}</summary>
+      {isOpen.value ? <OpenJob jobId={prompt.jobId ?? ""} /> : null}
+    </details>
+  );
+}
+
+function OpenJob({ jobId }: { readonly jobId: string }) {
+  const { inbox } = usePage();
+  const job = useSignal<Job | null>(null);
+  const events = useSignal<readonly JobEvent[]>([]);
+  const error = useSignal("");
+
+  useEffect(() => {
+    let isHere = true;
+    let asked = false;
+    const load = async () => {
+      asked = false;
+      try {
+        const reply = await inbox.call("JobService/GetJob", { jobId });
+        if (isHere) job.value = reply.job ?? null;
+      } catch (problem) {
+        if (isHere) error.value = errorText(problem);
+      }
+    };
+    void load();
+    const source = new EventSource(`/events/jobs/${encodeURIComponent(jobId)}`);
+    source.onmessage = (message: MessageEvent<string>) => {
+      const reply = JSON.parse(message.data) as WatchJobResponse;
+      const known = new Set(events.peek().map((event) => event.seq));
+      const added = (reply.events ?? []).filter((event) => !known.has(event.seq));
+      if (added.length === 0) return;
+      events.value = [...events.peek(), ...added];
+      // One read for all events of a frame.
+      if (asked) return;
+      asked = true;
+      setTimeout(() => {
+        if (isHere) void load();
+      }, 200);
+    };
+    return () => {
+      isHere = false;
+      source.close();
+    };
+  }, [jobId, inbox]);
+
+  return (
+    <div class="job">
+      {error.value === "" ? null : <p class="error-note">{error.value}</p>}
+      {job.value === null ? null : <JobHead job={job.value} />}
+      <Timeline events={events.value} />
+    </div>
+  );
+}
+
+function JobHead({ job }: { readonly job: Job }) {
+  const done = job.progress?.done ?? "0";
+  const total = job.progress?.total ?? "0";
+  const percent = Math.max(0, Math.min(100, Number(job.progress?.percent ?? 0)));
+  const message = job.progress?.message ?? "";
+  return (
+    <div class="job-head">
+      <p>
+        <strong>{jobStateWords(job.state)}</strong>
+        {message === "" ? null : (
+          <>
+            {" · "}
+            <Plain text={message} />
+          </>
+        )}
+      </p>
+      {percent > 0 || total !== "0" ? (
+        <div class="progress">
+          <div
+            class="progress-bar"
+            role="progressbar"
+            aria-label={t("job.progress")}
+            aria-valuemin={0}
+            aria-valuemax={100}
+            aria-valuenow={Math.round(percent)}
+          >
+            <div class="progress-fill" style={{ width: `${percent}%` }} />
+          </div>
+          <span>{total === "0" ? `${Math.round(percent)} %` : t("job.steps", { done, total })}</span>
+        </div>
+      ) : null}
+    </div>
+  );
+}
+
+/** Events that only the service itself needs: leases, receipts, presence. */
+const BOOKKEEPING = new Set([
+  "JOB_LEASED",
+  "CHECKPOINT_SAVED",
+  "PROMPT_CONSUMED",
+  "PROMPT_UNATTENDED",
+  "PROMPT_ATTENDED",
+  "UNDERSTANDING_UPDATED",
+  "WITHHELD",
+]);
+
+function nameOf(event: JobEvent): string {
+  return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
+}
+
+function Timeline({ events }: { readonly events: readonly JobEvent[] }) {
+  const { inbox } = usePage();
+  const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
+  if (shown.length === 0) return null;
+  const now = inbox.now();
+  return (
+    <ol class="timeline" aria-label={t("job.timeline")}>
+      {shown.map((event) => {
+        const at = instant(event.time);
+        const key: string = `event.${nameOf(event).toLowerCase()}`;
+        const words: Key = isKey(key) ? key : "event.other";
+        return (
+          <li key={event.seq}>
+            {at === undefined ? null : <Time at={at} now={now} />}
+            <span>
+              {rich(words, {
+                actor: <Name text={event.actor || t("someone")} />,
+                name: nameOf(event).toLowerCase().replaceAll("_", " "),
+              })}
+              {messageOf(event) === "" ? null : (
+                <>
+                  {": "}
+                  <Plain text={messageOf(event)} />
+                </>
+              )}
+            </span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+/** The message in an event's data, if it has one. */
+function messageOf(event: JobEvent): string {
+  try {
+    const data: unknown = JSON.parse(event.dataJson || "{}");
+    if (typeof data !== "object" || data === null || !("message" in data)) return "";
+    return typeof data.message === "string" ? data.message : "";
+  } catch {
+    return "";
+  }
+}

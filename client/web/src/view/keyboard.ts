@@ -1,0 +1,254 @@
+// The page's keys. Plain letters act only where no text is written; those that decide act only on the prompt itself.
+
+import { t } from "../words";
+import { decide, painted, presses, send } from "./deciding";
+import { decisionWords } from "./labels";
+import {
+  active,
+  neighbour,
+  nextOpen,
+  rowById,
+  showWaiting,
+  toggleChosen,
+  arrangement,
+  drawn,
+  PAGE_ROWS,
+} from "./list_state";
+import { announce } from "./live";
+import { PROMPT_KEYS } from "./keys";
+import { type Page, dialog } from "./page";
+import { isPlain, isSend, takesText } from "./press";
+import { decisionsOf, isOpen } from "./prompt_facts";
+import { go, route } from "./route";
+import { settings } from "./settings_store";
+
+/** Where the focus is. */
+type Scope = "text" | "prompt" | "list" | "control" | "elsewhere";
+
+function scopeOf(element: Element | null): Scope {
+  if (element instanceof HTMLElement && takesText(element)) return "text";
+  const place = route.peek().place;
+  const selected = place.view === "prompt" ? place.promptId : "";
+  if (element?.closest("[data-prompt]")) {
+    return element.closest("button, a, summary, input, [role]:not(article)") === null ? "prompt" : "control";
+  }
+  const row = element?.closest("[data-row]")?.getAttribute("data-row");
+  if (row !== undefined && row !== null)
+    return row === selected && element?.matches("[data-open]") ? "prompt" : "list";
+  return "elsewhere";
+}
+
+/** Whether letters that decide act here: on the prompt, or on a button of its pane that does not use them. */
+function isOnPrompt(scope: Scope): boolean {
+  return scope === "prompt" || scope === "control";
+}
+
+/** Start to listen. Returns a function that stops it. */
+export function startKeyboard(page: Page): () => void {
+  const down = (event: KeyboardEvent) => onKeyDown(page, event);
+  const up = (event: KeyboardEvent) => onKeyUp(page, event);
+  const blur = () => presses.clear();
+  addEventListener("keydown", down);
+  addEventListener("keyup", up);
+  addEventListener("blur", blur);
+  return () => {
+    removeEventListener("keydown", down);
+    removeEventListener("keyup", up);
+    removeEventListener("blur", blur);
+  };
+}
+
+function workHere(page: Page) {
+  const at = painted.peek();
+  if (at === null) return null;
+  const row = page.inbox.rows.peek().get(at.promptId);
+  const work = page.works.get(at.promptId);
+  return row === undefined || work === undefined ? null : { row, work };
+}
+
+function onKeyDown(page: Page, event: KeyboardEvent): void {
+  if (event.defaultPrevented) return;
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    if (dialog.peek() === null) dialog.value = "palette";
+    return;
+  }
+  if (dialog.peek() !== null) return;
+  const element = document.activeElement;
+  const scope = scopeOf(element);
+  if (isSend(event) && element?.closest("[data-prompt]")) {
+    const here = workHere(page);
+    if (here === null) return;
+    event.preventDefault();
+    send(page, here.row, here.work, event.timeStamp);
+    return;
+  }
+  if (event.key === "Escape") {
+    leave(page, scope);
+    return;
+  }
+  if (scope === "list" || (scope === "prompt" && element?.closest("[data-row]"))) {
+    if (moveInList(event)) return;
+  }
+  if (scope === "text" || !settings.singleKeys.peek()) return;
+  if (event.key === "j" || event.key === "k") {
+    // Moving may repeat while the key is held: it decides nothing.
+    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    move(event.key === "j" ? 1 : -1);
+    return;
+  }
+  if (!isPlain(event)) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    focusSearch();
+  } else if (event.key === "?") {
+    event.preventDefault();
+    dialog.value = "help";
+  } else if (isOnPrompt(scope) && isPromptKey(event.key, scope)) {
+    presses.down(`key ${event.key}`, painted.peek(), event.timeStamp);
+  } else if (event.key === "s") {
+    skip();
+  }
+}
+
+function isPromptKey(key: string, scope: Scope): boolean {
+  // Enter belongs to a button or a link that has the focus.
+  if (key === "Enter") return scope === "prompt" && document.activeElement?.closest("[data-row]") === null;
+  return PROMPT_KEYS.some((one) => one.key === key);
+}
+
+function onKeyUp(page: Page, event: KeyboardEvent): void {
+  const stamp = presses.up(`key ${event.key}`, painted.peek());
+  if (stamp === null || dialog.peek() !== null || !isOnPrompt(scopeOf(document.activeElement))) return;
+  const here = workHere(page);
+  if (here === null || !isOpen(here.row)) return;
+  if (event.key === "c") {
+    document.getElementById("comment")?.focus();
+    return;
+  }
+  const wanted = PROMPT_KEYS.find((one) => one.key === event.key)?.decision;
+  const option = decisionsOf(here.work.shown.peek()).find((one) => one.decision === wanted);
+  if (event.key === "Enter") {
+    const field = document.querySelector<HTMLElement>(
+      "[data-prompt] .form-box :is(input, textarea, select), #comment",
+    );
+    field?.focus();
+    return;
+  }
+  if (option === undefined) {
+    const names = decisionsOf(here.work.shown.peek()).map((one) => {
+      const words = decisionWords(one);
+      return words.label || words.verb;
+    });
+    announce(t("key.not_offered", { key: event.key, names: names.join(", ") }));
+    return;
+  }
+  if (option.decision === "DECISION_REVISE" || option.decision === "DECISION_EDIT") {
+    // Both need a text, which Ctrl+Enter sends.
+    here.work.pending.value = { decision: option.decision, confirmed: new Set(), at: stamp };
+    if (option.decision === "DECISION_REVISE") document.getElementById("comment")?.focus();
+    else startEditing(here.work);
+    return;
+  }
+  decide(page, here.row, here.work, option, stamp, "key");
+}
+
+function startEditing(work: { isEditing: { value: boolean } }): void {
+  work.isEditing.value = true;
+  requestAnimationFrame(() => {
+    const field = document.querySelector<HTMLElement>(
+      "[data-prompt] .part-edit textarea, [data-prompt] .form-box :is(input, textarea, select)",
+    );
+    field?.focus();
+  });
+}
+
+/** Escape leads out of a text to the prompt, and from the prompt to its row. */
+function leave(page: Page, scope: Scope): void {
+  const here = workHere(page);
+  if (here !== null && here.work.pending.peek() !== null) here.work.pending.value = null;
+  if (scope === "text") {
+    const pane = document.activeElement?.closest("[data-prompt]");
+    const home = pane?.querySelector<HTMLElement>("#prompt-title") ?? rowLink(active.peek());
+    home?.focus();
+  } else if (isOnPrompt(scope) && route.peek().place.view === "prompt") {
+    const place = route.peek().place;
+    const link = place.view === "prompt" ? rowLink(place.promptId) : null;
+    if (link !== null && link.offsetParent !== null) link.focus();
+    else go({ view: "queue" });
+  }
+}
+
+function rowLink(id: string): HTMLElement | null {
+  return document.querySelector<HTMLElement>(`[data-open="${CSS.escape(id)}"]`);
+}
+
+/** Arrow keys move the list's tab stop; Space chooses the row for a bulk decision. */
+function moveInList(event: KeyboardEvent): boolean {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return false;
+  const ids = arrangement.peek().ids;
+  const from = document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+  const targets: Record<string, string | null | undefined> = {
+    ArrowDown: neighbour(from, 1),
+    ArrowUp: neighbour(from, -1),
+    Home: ids[0],
+    End: ids.slice(0, drawn.peek()).at(-1),
+  };
+  if (event.key === " " && document.activeElement?.matches("[data-open]")) {
+    event.preventDefault();
+    if (!event.repeat) toggleChosen(from);
+    return true;
+  }
+  if (!(event.key in targets)) return false;
+  event.preventDefault();
+  const to = targets[event.key];
+  if (to !== null && to !== undefined) focusRow(to);
+  return true;
+}
+
+function focusRow(id: string): void {
+  const place = arrangement.peek().ids.indexOf(id);
+  if (place >= drawn.peek()) drawn.value += PAGE_ROWS;
+  active.value = id;
+  const focus = () => rowLink(id)?.focus();
+  if (rowLink(id) === null) requestAnimationFrame(focus);
+  else focus();
+}
+
+/** Open the next or the previous row. The focus stays in the pane where it is. */
+export function move(step: 1 | -1): void {
+  const place = route.peek().place;
+  const from = place.view === "prompt" ? place.promptId : active.peek();
+  const to = place.view === "prompt" ? neighbour(from, step) : from === "" ? null : from;
+  if (to === null) {
+    if (step === 1 && arrangement.peek().added > 0) showWaiting();
+    return;
+  }
+  open(to);
+}
+
+/** Leave this prompt to others, and open the next one that is open. */
+export function skip(): void {
+  const place = route.peek().place;
+  const to = nextOpen(place.view === "prompt" ? place.promptId : "");
+  if (to === null) announce(t("next.none"));
+  else open(to);
+}
+
+/** Open a prompt by a key: the focus goes to its row where the list has it, else to its title. */
+export function open(id: string): void {
+  const inList = document.activeElement?.closest(".queue") !== null;
+  go({ view: "prompt", promptId: id }, route.peek().place.view === "prompt" ? "replace" : "push");
+  if (rowById(id) === undefined) return;
+  if (inList) focusRow(id);
+  else {
+    active.value = id;
+    requestAnimationFrame(() => document.getElementById("prompt-title")?.focus());
+  }
+}
+
+export function focusSearch(): void {
+  if (route.peek().place.view !== "queue" && matchMedia("(max-width: 799px)").matches) go({ view: "queue" });
+  requestAnimationFrame(() => document.getElementById("search")?.focus());
+}

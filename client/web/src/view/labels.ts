@@ -1,0 +1,77 @@
+// Words for the contract's names: kinds, decisions, states.
+
+import { type Key, isKey, t } from "../words";
+import type { Decision, DecisionOption } from "../wire/messages";
+import { isUsualLabel } from "./decision_rules";
+import type { IconName } from "./ui";
+
+/** What kind of question it is, for people. A kind of the asker's own stays as it is. */
+export function kindWords(kind: string | undefined): string {
+  const key = `kind.${kind ?? ""}`;
+  return isKey(key) ? t(key) : (kind ?? "");
+}
+
+const VERBS: Record<Decision, Key> = {
+  DECISION_UNSPECIFIED: "decision.unknown",
+  DECISION_ACCEPT: "decision.accept",
+  DECISION_EDIT: "decision.edit",
+  DECISION_RESPOND: "decision.respond",
+  DECISION_REVISE: "decision.revise",
+  DECISION_REJECT: "decision.reject",
+  DECISION_DISMISS: "decision.dismiss",
+};
+
+/** The verb of a decision: `Approve`. */
+export function verbOf(decision: Decision): string {
+  return t(VERBS[decision]);
+}
+
+/** The name of a decision on its button: the asker's label, behind the verb where the label is not a usual one. */
+export function decisionWords(option: DecisionOption): { readonly verb: string; readonly label: string } {
+  const decision = option.decision ?? "DECISION_UNSPECIFIED";
+  const label = (option.label ?? "").trim();
+  if (label === "") return { verb: verbOf(decision), label: "" };
+  return isUsualLabel(decision, label) ? { verb: label, label: "" } : { verb: verbOf(decision), label };
+}
+
+const DONE: Record<Decision, Key> = {
+  DECISION_UNSPECIFIED: "done.unknown",
+  DECISION_ACCEPT: "done.accept",
+  DECISION_EDIT: "done.edit",
+  DECISION_RESPOND: "done.respond",
+  DECISION_REVISE: "done.revise",
+  DECISION_REJECT: "done.reject",
+  DECISION_DISMISS: "done.dismiss",
+};
+
+/** What became of it: `Approved`. */
+export function doneWords(decision: Decision | undefined): string {
+  return t(DONE[decision ?? "DECISION_UNSPECIFIED"] ?? "done.unknown");
+}
+
+export type Tone = "yes" | "no" | "plain";
+
+const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone; readonly key: string }> = {
+  DECISION_UNSPECIFIED: { icon: "minus", tone: "plain", key: "" },
+  DECISION_ACCEPT: { icon: "check", tone: "yes", key: "a" },
+  DECISION_EDIT: { icon: "pencil", tone: "plain", key: "e" },
+  DECISION_RESPOND: { icon: "reply", tone: "yes", key: "Enter" },
+  DECISION_REVISE: { icon: "redo", tone: "plain", key: "v" },
+  DECISION_REJECT: { icon: "cross", tone: "no", key: "r" },
+  DECISION_DISMISS: { icon: "minus", tone: "plain", key: "d" },
+};
+
+/** The picture, the tone and the key of a decision. */
+export function looksOf(decision: Decision): {
+  readonly icon: IconName;
+  readonly tone: Tone;
+  readonly key: string;
+} {
+  return LOOKS[decision];
+}
+
+/** A job's state, for people. */
+export function jobStateWords(state: string | undefined): string {
+  const key = `job.${(state ?? "").replace("JOB_STATE_", "").toLowerCase()}`;
+  return isKey(key) ? t(key) : t("job.unknown");
+}

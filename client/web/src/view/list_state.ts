@@ -1,0 +1,142 @@
+// The list on the screen: which rows in which order, and what waits while a person is in the list.
+
+import { computed, effect, signal } from "@preact/signals";
+import type { Inbox, Row } from "../model/inbox";
+import type { Prompt } from "../wire/messages";
+import { idOf, isOpen } from "./prompt_facts";
+import type { Query } from "./query";
+import { type Arrangement, type Selection, arrange, comparison, passes, select } from "./queue_model";
+import { route } from "./route";
+import { halfMinute } from "./times";
+
+/** How many rows a page of the list has; more come on demand. */
+export const PAGE_ROWS = 200;
+
+const EMPTY: Arrangement = { ids: [], added: 0, urgent: 0, moved: false };
+
+export const arrangement = signal<Arrangement>(EMPTY);
+/** How many rows are drawn. */
+export const drawn = signal(PAGE_ROWS);
+/** The row that has the list's tab stop. */
+export const active = signal("");
+/** The rows that were chosen for a bulk decision, by id. */
+export const chosen = signal<ReadonlySet<string>>(new Set());
+/** What the person decided, newest first: the view `decided` reads it from the service. */
+export const decided = signal<readonly Row[]>([]);
+const decidedById = computed(() => new Map(decided.value.map((row) => [idOf(row.prompt), row])));
+
+/** Pointer or focus is in the list. */
+const pointerInside = signal(false);
+const focusInside = signal(false);
+/** A finger does not hover: a list under it never moves by itself. */
+const touchOnly = typeof matchMedia === "function" && matchMedia("(hover: none)").matches;
+
+export const held = computed(() => touchOnly || pointerInside.value || focusInside.value);
+
+export function setPointerInside(inside: boolean): void {
+  pointerInside.value = inside;
+}
+
+export function setFocusInside(inside: boolean): void {
+  focusInside.value = inside;
+}
+
+let selection = computed<Selection | null>(() => null);
+let rowsNow: () => ReadonlyMap<string, Row> = () => new Map();
+let takeFresh = false;
+
+/** The open prompts of the view that pass the filters, whether they are on the screen or wait. */
+export function selectionNow(): Selection | null {
+  return selection.value;
+}
+
+/** Rows by id: those of the inbox, and those that the person decided. */
+export function rowById(id: string): Row | undefined {
+  return rowsNow().get(id) ?? decidedById.value.get(id);
+}
+
+/** Follow the inbox. Returns a function that stops it. */
+export function startList(inbox: Inbox, subject: string): () => void {
+  rowsNow = () => inbox.rows.value;
+  selection = computed(() => {
+    halfMinute.value;
+    return select(inbox.rows.value.values(), route.value.query, { subject, now: inbox.now() });
+  });
+  let query: Query | undefined;
+  let wasLive = false;
+  return effect(() => {
+    const now = route.value.query;
+    const found = selection.value;
+    const isHeld = held.value && wasLive && !takeFresh && query === now;
+    wasLive = wasLive || inbox.link.value === "live";
+    if (found === null) return;
+    if (query !== now) drawn.value = PAGE_ROWS;
+    query = now;
+    takeFresh = false;
+    const fresh = now.view === "decided" ? decidedRows(now) : found.rows;
+    const before = arrangement.peek().ids;
+    const place = route.value.place;
+    const pinned = new Set(place.view === "prompt" ? [place.promptId] : []);
+    arrangement.value = arrange(before, fresh, isHeld && before.length > 0, pinned, inbox.now());
+    const ids = arrangement.peek().ids;
+    if (!ids.includes(active.peek())) active.value = ids[0] ?? "";
+  });
+}
+
+function decidedRows(query: Query): readonly Row[] {
+  return decided.value.filter((row) => passes(row.prompt, query));
+}
+
+/** Show the new and moved rows that wait. */
+export function showWaiting(): void {
+  takeFresh = true;
+  // A new route object makes the effect run; the address stays.
+  route.value = { ...route.peek() };
+}
+
+/** How many open prompts the list shows. The number beside the view's name is this one. */
+export function listedCount(): number {
+  if (route.value.query.view === "decided") return arrangement.value.ids.length;
+  const rows = rowsNow();
+  return arrangement.value.ids.filter((id) => {
+    const row = rows.get(id);
+    return row !== undefined && isOpen(row);
+  }).length;
+}
+
+/** The open prompt after `id` in the list, or the first one; null: none is left. */
+export function nextOpen(id: string): string | null {
+  const ids = arrangement.value.ids;
+  const rows = rowsNow();
+  const place = ids.indexOf(id);
+  const order = [...ids.slice(place + 1), ...ids.slice(0, Math.max(place, 0))];
+  for (const other of order) {
+    const row = rows.get(other);
+    if (other !== id && row !== undefined && isOpen(row)) return other;
+  }
+  return null;
+}
+
+/** The row `step` places after `id` in the list; the first one where `id` is not listed. */
+export function neighbour(id: string, step: 1 | -1): string | null {
+  const ids = arrangement.value.ids;
+  const place = ids.indexOf(id);
+  if (place < 0) return ids[0] ?? null;
+  return ids[place + step] ?? null;
+}
+
+/** Choose a row for a bulk decision, or leave it out again. */
+export function toggleChosen(id: string): void {
+  const next = new Set(chosen.peek());
+  if (!next.delete(id)) next.add(id);
+  chosen.value = next;
+}
+
+/** Other open prompts of the same job, in the usual order. */
+export function siblings(prompt: Prompt): readonly Prompt[] {
+  const compare = comparison("urgent");
+  return [...rowsNow().values()]
+    .filter((row) => isOpen(row) && row.prompt.jobId === prompt.jobId && idOf(row.prompt) !== idOf(prompt))
+    .map((row) => row.prompt)
+    .sort(compare);
+}

@@ -1,0 +1,35 @@
+// What every part of the page can reach: the prompts, the drafts, the person, and the work on each prompt.
+
+import { signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Drafts } from "../model/drafts";
+import type { Inbox } from "../model/inbox";
+import type { Session } from "../model/session";
+import type { Works } from "./works";
+
+export interface Page {
+  readonly inbox: Inbox;
+  readonly drafts: Drafts;
+  readonly session: Session;
+  readonly works: Works;
+}
+
+const PageContext = createContext<Page | null>(null);
+
+export const PageProvider = PageContext.Provider;
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === null) throw new Error("no page around this component");
+  return page;
+}
+
+/** The dialog that is open, if any. */
+export type DialogName = "help" | "palette" | "bulk" | "sign-in" | "sign-out";
+export const dialog = signal<DialogName | null>(null);
+
+/** The subject of the person who is signed in. */
+export function subjectOf(page: Page): string {
+  return page.session.subject ?? "";
+}

@@ -1,0 +1,160 @@
+// The command palette: every command and every open prompt by its words. It never decides anything.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../words";
+import { focusSearch, open } from "./keyboard";
+import { selectionNow, showWaiting } from "./list_state";
+import { dialog } from "./page";
+import { idOf } from "./prompt_facts";
+import { VIEWS } from "./query";
+import { clearFilters, go, refine, route } from "./route";
+import { settings, THEMES } from "./settings_store";
+import { Dialog } from "./ui";
+
+interface Command {
+  readonly id: string;
+  readonly text: string;
+  readonly group: string;
+  run(): void;
+}
+
+/** How many matches are listed. */
+const MOST = 12;
+
+function press(command: string): () => void {
+  return () => document.querySelector<HTMLElement>(`[data-prompt] [data-command="${command}"]`)?.click();
+}
+
+function commands(): readonly Command[] {
+  const place = route.peek().place;
+  const pages = t("palette.page");
+  const found: Command[] = [
+    ...VIEWS.map((view) => ({
+      id: `view ${view}`,
+      group: pages,
+      text: t("palette.view", { name: t(`view.${view}`) }),
+      run: () => {
+        refine({ view });
+        go({ view: "queue" });
+      },
+    })),
+    { id: "search", group: pages, text: t("key.search"), run: focusSearch },
+    { id: "filters", group: pages, text: t("filters.clear"), run: clearFilters },
+    { id: "new", group: pages, text: t("palette.new"), run: showWaiting },
+    { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
+    {
+      id: "help",
+      group: pages,
+      text: t("help.title"),
+      run: () =>
+        setTimeout(() => {
+          dialog.value = "help";
+        }),
+    },
+    ...THEMES.map((theme) => ({
+      id: `theme ${theme}`,
+      group: pages,
+      text: t("palette.theme", { name: t(`theme.${theme}`) }),
+      run: () => {
+        settings.theme.value = theme;
+      },
+    })),
+  ];
+  if (place.view === "prompt") {
+    const group = t("palette.prompt");
+    for (const [command, text] of [
+      ["claim", t("claim.take")],
+      ["release", t("claim.release")],
+      ["skip", t("answer.skip")],
+      ["review", t("amended.review")],
+      ["copy", t("closed.copy")],
+    ] as const) {
+      if (document.querySelector(`[data-prompt] [data-command="${command}"]`) === null) continue;
+      found.push({ id: command, group, text, run: press(command) });
+    }
+  }
+  for (const row of selectionNow()?.rows ?? []) {
+    const id = idOf(row.prompt);
+    found.push({ id, group: t("palette.open"), text: row.prompt.content?.title ?? "", run: () => open(id) });
+  }
+  return found;
+}
+
+export function Palette() {
+  const text = useSignal("");
+  const at = useSignal(0);
+  const all = useRef<readonly Command[] | null>(null);
+  all.current ??= commands();
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
+  const words = text.value
+    .toLocaleLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
+  const matches = all.current
+    .filter((command) => words.every((word) => command.text.toLocaleLowerCase().includes(word)))
+    .slice(0, MOST);
+  const close = () => {
+    dialog.value = null;
+  };
+  const run = (command: Command | undefined) => {
+    if (command === undefined) return;
+    close();
+    // The window must be gone before a command moves the focus.
+    requestAnimationFrame(() => command.run());
+  };
+  const chosen = matches[Math.min(at.value, matches.length - 1)];
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      at.value = (at.value + step + matches.length) % Math.max(1, matches.length);
+    } else if (event.key === "Enter" && !event.repeat) {
+      event.preventDefault();
+      run(chosen);
+    }
+  };
+  return (
+    <Dialog title={t("palette.title")} onClose={close}>
+      <div class="dialog-body palette">
+        <input
+          ref={input}
+          type="text"
+          role="combobox"
+          aria-expanded="true"
+          aria-controls="palette-list"
+          aria-activedescendant={
+            chosen === undefined ? undefined : `palette-${chosen.id.replaceAll(" ", "-")}`
+          }
+          aria-label={t("palette.label")}
+          placeholder={t("palette.label")}
+          autocomplete="off"
+          onInput={(event) => {
+            text.value = event.currentTarget.value;
+            at.value = 0;
+          }}
+          onKeyDown={onKeyDown}
+        />
+        <div id="palette-list" class="options" role="listbox" aria-label={t("palette.title")}>
+          {matches.map((command) => (
+            // biome-ignore lint/a11y/useKeyWithClickEvents: the keys of the options are handled in the text field
+            <div
+              key={command.id}
+              id={`palette-${command.id.replaceAll(" ", "-")}`}
+              role="option"
+              tabIndex={-1}
+              aria-selected={command === chosen}
+              onClick={() => run(command)}
+            >
+              <bdi>{command.text}</bdi>
+              <small>{command.group}</small>
+            </div>
+          ))}
+        </div>
+        {matches.length === 0 ? <p class="empty">{t("palette.none")}</p> : null}
+      </div>
+    </Dialog>
+  );
+}

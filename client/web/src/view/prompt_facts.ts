@@ -1,0 +1,97 @@
+// Facts about a prompt that several parts of the page need. Times are milliseconds of the server's clock.
+
+import type { Row } from "../model/inbox";
+import type { Decision, DecisionOption, Prompt } from "../wire/messages";
+
+/** The time of a timestamp in milliseconds; undefined where it is not set. */
+export function instant(stamp: string | undefined): number | undefined {
+  if (stamp === undefined) return undefined;
+  const found = Date.parse(stamp);
+  return Number.isNaN(found) ? undefined : found;
+}
+
+/** A duration such as `3.5s` in milliseconds; undefined where it is not set. */
+export function milliseconds(duration: string | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  const found = Number.parseFloat(duration);
+  return Number.isNaN(found) ? undefined : found * 1000;
+}
+
+export function idOf(prompt: Prompt): string {
+  return prompt.promptId ?? "";
+}
+
+export function revisionOf(prompt: Prompt): number {
+  return prompt.revision ?? 0;
+}
+
+export function priorityOf(prompt: Prompt): number {
+  return prompt.content?.priority ?? 0;
+}
+
+/** Whether people may still answer. A state that this page does not know counts as closed. */
+export function isOpen(row: Row): boolean {
+  return row.closed === undefined && row.removed !== true && row.prompt.state === "PROMPT_STATE_PENDING";
+}
+
+/** The person who has the prompt claimed at a time; empty without a claim. */
+export function claimant(prompt: Prompt, at: number): string {
+  const until = instant(prompt.claimExpireTime);
+  return until === undefined || until > at ? (prompt.claimedBy ?? "") : "";
+}
+
+/** Whether a prompt is a person's own: claimed by them, or asked of them by name. */
+export function isMine(prompt: Prompt, subject: string, at: number): boolean {
+  if (subject === "") return false;
+  return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
+}
+
+/** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
+export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
+  return (prompt.content?.decisions ?? []).filter(
+    (option) => option.decision !== undefined && isDecision(option.decision),
+  );
+}
+
+const DECISIONS: ReadonlySet<string> = new Set<Decision>([
+  "DECISION_ACCEPT",
+  "DECISION_EDIT",
+  "DECISION_RESPOND",
+  "DECISION_REVISE",
+  "DECISION_REJECT",
+  "DECISION_DISMISS",
+]);
+
+export function isDecision(decision: string): decision is Decision {
+  return DECISIONS.has(decision);
+}
+
+/** Whether a decision takes the values of the form. */
+export function takesValues(decision: Decision): boolean {
+  return decision === "DECISION_ACCEPT" || decision === "DECISION_EDIT" || decision === "DECISION_RESPOND";
+}
+
+export function hasForm(prompt: Prompt): boolean {
+  const content = prompt.content;
+  return content?.questions !== undefined || (content?.schemaJson ?? "") !== "";
+}
+
+/** How soon a deadline is, for colours and words. */
+export type Urgency = "none" | "later" | "soon" | "now" | "over";
+
+const SOON_MS = 60 * 60_000;
+const NOW_MS = 5 * 60_000;
+
+export function urgency(deadline: number | undefined, at: number): Urgency {
+  if (deadline === undefined) return "none";
+  const left = deadline - at;
+  if (left <= 0) return "over";
+  if (left <= NOW_MS) return "now";
+  return left <= SOON_MS ? "soon" : "later";
+}
+
+/** Whether a new prompt is announced as urgent: it is due within the hour, or its asker raised its priority. */
+export function isUrgent(prompt: Prompt, at: number): boolean {
+  const how = urgency(instant(prompt.expireTime), at);
+  return priorityOf(prompt) > 0 || how === "soon" || how === "now";
+}

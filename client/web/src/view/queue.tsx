@@ -1,0 +1,124 @@
+// The queue: views, filters, the list, what was chosen.
+
+import { t } from "../words";
+import { Filters } from "./filters";
+import { arrangement, chosen, listedCount, selectionNow, showWaiting } from "./list_state";
+import { dialog } from "./page";
+import { VIEWS, type View } from "./query";
+import { List } from "./queue_list";
+import { formatRoute, isPlainClick, refine, route } from "./route";
+import { Icon } from "./ui";
+
+export function Queue() {
+  return (
+    <section class="queue" aria-labelledby="queue-title" data-focus-home>
+      <h1 id="queue-title" class="visually-hidden" tabIndex={-1}>
+        {t("queue.title")}
+      </h1>
+      <Views />
+      <Filters />
+      <Waiting />
+      <List />
+      <Chosen />
+    </section>
+  );
+}
+
+function Views() {
+  const { query } = route.value;
+  const counts = selectionNow()?.counts;
+  const listed = listedCount();
+  const countOf = (view: View): number | undefined => {
+    if (view === query.view) return listed;
+    return view === "decided" ? undefined : counts?.[view];
+  };
+  return (
+    <nav class="views" aria-label={t("queue.views")}>
+      {VIEWS.map((view) => (
+        <a
+          key={view}
+          href={formatRoute({ view: "queue" }, { ...query, view })}
+          aria-current={view === query.view ? "page" : undefined}
+          data-view={view}
+          onClick={(event) => {
+            if (!isPlainClick(event)) return;
+            event.preventDefault();
+            refine({ view });
+          }}
+        >
+          {t(`view.${view}`)}
+          {countOf(view) === undefined ? null : <span class="count">{countOf(view)?.toLocaleString()}</span>}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+/** What waits while a person is in the list. Its place is kept free, so that nothing moves when it comes. */
+function Waiting() {
+  const { added, urgent, moved } = arrangement.value;
+  const text =
+    added > 0
+      ? urgent > 0
+        ? t("queue.new.urgent", { n: added, urgent })
+        : t("queue.new", { n: added })
+      : moved
+        ? t("queue.moved")
+        : "";
+  return (
+    <div class="waiting">
+      {text === "" ? (
+        <Summary />
+      ) : (
+        <button type="button" class="waiting-button" onClick={showWaiting}>
+          <Icon name="up" />
+          {text}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** How many rows are listed, and how many are not and why. */
+function Summary() {
+  const { query } = route.value;
+  const found = selectionNow();
+  const n = listedCount();
+  const parts = [query.view === "decided" ? t("queue.decided", { n }) : t("queue.count", { n })];
+  if (query.view !== "decided" && found !== null) {
+    if (found.filtered > 0) parts.push(t("queue.filtered", { n: found.filtered }));
+    if (query.view === "unclaimed" && found.claimedByOthers > 0) {
+      parts.push(t("queue.claimed", { n: found.claimedByOthers }));
+    }
+  }
+  return <p class="summary">{parts.join(" · ")}</p>;
+}
+
+/** The rows that were chosen, and what can be done with all of them. */
+function Chosen() {
+  const n = chosen.value.size;
+  if (n === 0) return null;
+  return (
+    <section class="chosen" aria-label={t("chosen.title")}>
+      <span>{t("chosen.count", { n })}</span>
+      <button
+        type="button"
+        class="button is-main"
+        onClick={() => {
+          dialog.value = "bulk";
+        }}
+      >
+        {t("chosen.decide")}
+      </button>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          chosen.value = new Set();
+        }}
+      >
+        {t("chosen.clear")}
+      </button>
+    </section>
+  );
+}

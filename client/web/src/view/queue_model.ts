@@ -1,0 +1,271 @@
+// Which rows the queue shows, in which order and groups. Pure functions; the screen calls them.
+
+import type { Row } from "../model/inbox";
+import type { Prompt } from "../wire/messages";
+import { claimant, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from "./prompt_facts";
+import type { Order, Query, View } from "./query";
+
+/** Who looks, and when (milliseconds of the server's clock). */
+export interface Viewer {
+  readonly subject: string;
+  readonly now: number;
+}
+
+/** Whether an open prompt belongs to a view. `decided` has a list of its own. */
+export function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
+  if (view === "mine") return isMine(prompt, viewer.subject, viewer.now);
+  if (view === "unclaimed") return claimant(prompt, viewer.now) === "";
+  return true;
+}
+
+interface Sorting {
+  readonly created: number;
+  readonly expires: number;
+  text: string | undefined;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** What the order and the search need of each prompt: read once, because 10,000 rows are sorted at each change. */
+const known = new WeakMap<Prompt, Sorting>();
+
+function sortingOf(prompt: Prompt): Sorting {
+  const found = known.get(prompt);
+  if (found !== undefined) return found;
+  const made: Sorting = {
+    created: instant(prompt.createTime) ?? 0,
+    expires: instant(prompt.expireTime) ?? NEVER,
+    text: undefined,
+  };
+  known.set(prompt, made);
+  return made;
+}
+
+function searchText(prompt: Prompt): string {
+  const sorting = sortingOf(prompt);
+  sorting.text ??= makeSearchText(prompt);
+  return sorting.text;
+}
+
+function makeSearchText(prompt: Prompt): string {
+  const content = prompt.content;
+  const labels = Object.entries(content?.labels ?? {}).map(([name, value]) => `${name}=${value}`);
+  const parts = [
+    content?.title,
+    content?.kind,
+    prompt.jobType,
+    prompt.requestedBy,
+    prompt.key,
+    prompt.claimedBy,
+  ];
+  return [...parts, ...labels, prompt.promptId, prompt.jobId, content?.body].join("\n").toLocaleLowerCase();
+}
+
+/** Whether a prompt passes the search and the filters. Every word of the search must be found. */
+export function passes(prompt: Prompt, query: Query): boolean {
+  const { kinds, types, labels } = query;
+  if (kinds.length > 0 && !kinds.includes(prompt.content?.kind ?? "")) return false;
+  if (types.length > 0 && !types.includes(prompt.jobType ?? "")) return false;
+  const own = prompt.content?.labels ?? {};
+  for (const label of labels) {
+    const cut = label.indexOf("=");
+    if (own[label.slice(0, cut)] !== label.slice(cut + 1)) return false;
+  }
+  const words = query.search
+    .toLocaleLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
+  if (words.length === 0) return true;
+  const text = searchText(prompt);
+  return words.every((word) => text.includes(word));
+}
+
+type Compare = (one: Prompt, other: Prompt) => number;
+
+const byAge: Compare = (one, other) => sortingOf(one).created - sortingOf(other).created;
+const byDeadline: Compare = (one, other) => {
+  const [near, far] = [sortingOf(one).expires, sortingOf(other).expires];
+  return near === far ? 0 : near - far;
+};
+const byPriority: Compare = (one, other) => priorityOf(other) - priorityOf(one);
+/** The last word, so that the order is the same on every screen. */
+const byId: Compare = (one, other) => (idOf(one) < idOf(other) ? -1 : idOf(one) > idOf(other) ? 1 : 0);
+
+const ORDERS: Record<Order, readonly Compare[]> = {
+  urgent: [byPriority, byDeadline, byAge],
+  deadline: [byDeadline, byPriority, byAge],
+  oldest: [byAge],
+  newest: [(one, other) => byAge(other, one)],
+  priority: [byPriority, byAge],
+};
+
+/** The order of two prompts: negative where `one` comes first. */
+export function comparison(order: Order): Compare {
+  const rules = [...ORDERS[order], byId];
+  return (one, other) => {
+    for (const rule of rules) {
+      const found = rule(one, other);
+      if (found !== 0) return found;
+    }
+    return 0;
+  };
+}
+
+export interface Selection {
+  /** The rows to list, in order. */
+  readonly rows: readonly Row[];
+  /** How many open prompts each view has, after the filters. */
+  readonly counts: Readonly<Record<Exclude<View, "decided">, number>>;
+  /** How many open prompts of this view the filters leave out. */
+  readonly filtered: number;
+  /** How many open prompts pass the filters and are in no list because others have claimed them. */
+  readonly claimedByOthers: number;
+}
+
+/** The open prompts of a view that pass the filters, in order, with the counts that the page shows. */
+export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Selection {
+  const rows: Row[] = [];
+  const counts = { all: 0, mine: 0, unclaimed: 0 };
+  let filtered = 0;
+  let claimedByOthers = 0;
+  for (const row of all) {
+    if (!isOpen(row)) continue;
+    const here = inView(row.prompt, query.view, viewer);
+    if (!passes(row.prompt, query)) {
+      if (here) filtered += 1;
+      continue;
+    }
+    counts.all += 1;
+    if (inView(row.prompt, "mine", viewer)) counts.mine += 1;
+    if (inView(row.prompt, "unclaimed", viewer)) counts.unclaimed += 1;
+    if (here) rows.push(row);
+    else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
+  }
+  const compare = comparison(query.order);
+  rows.sort((one, other) => compare(one.prompt, other.prompt));
+  return { rows, counts, filtered, claimedByOthers };
+}
+
+export interface Arrangement {
+  /** The ids on the screen, in their order. */
+  readonly ids: readonly string[];
+  /** How many new prompts wait behind the button. */
+  readonly added: number;
+  /** How many of them are urgent. */
+  readonly urgent: number;
+  /** Whether rows would move. */
+  readonly moved: boolean;
+}
+
+/**
+ * The ids on the screen after a change of the rows.
+ *
+ * `held`: a person is in the list, so no row may move; new rows wait. Otherwise the fresh order is taken, and only
+ * the rows in `pinned` (the selected one, the focused one) stay although they have left the view.
+ */
+export function arrange(
+  before: readonly string[],
+  fresh: readonly Row[],
+  held: boolean,
+  pinned: ReadonlySet<string>,
+  at: number,
+): Arrangement {
+  const wanted = fresh.map((row) => idOf(row.prompt));
+  if (!held) return { ids: keepPinned(before, wanted, pinned), added: 0, urgent: 0, moved: false };
+  const present = new Set(before);
+  const added = fresh.filter((row) => !present.has(idOf(row.prompt)));
+  const wantedSet = new Set(wanted);
+  const stay = before.filter((id) => wantedSet.has(id));
+  const order = wanted.filter((id) => present.has(id));
+  return {
+    ids: before,
+    added: added.length,
+    urgent: added.filter((row) => isUrgent(row.prompt, at)).length,
+    moved: stay.some((id, index) => id !== order[index]),
+  };
+}
+
+/** The wanted ids, with each pinned one that is missing behind the row that it stood behind. */
+function keepPinned(
+  before: readonly string[],
+  wanted: readonly string[],
+  pinned: ReadonlySet<string>,
+): readonly string[] {
+  const missing = before.filter((id) => pinned.has(id) && !wanted.includes(id));
+  if (missing.length === 0) return wanted;
+  const ids = [...wanted];
+  for (const id of missing) {
+    let place = 0;
+    for (let index = before.indexOf(id) - 1; index >= 0; index -= 1) {
+      const found = ids.indexOf(before[index] ?? "");
+      if (found >= 0) {
+        place = found + 1;
+        break;
+      }
+    }
+    ids.splice(place, 0, id);
+  }
+  return ids;
+}
+
+export interface Group {
+  /** Empty: a row without the label, or a queue without groups. */
+  readonly name: string;
+  readonly ids: readonly string[];
+}
+
+function groupName(prompt: Prompt | undefined, by: string): string {
+  if (prompt === undefined) return "";
+  if (by === "type") return prompt.jobType ?? "";
+  if (by === "kind") return prompt.content?.kind ?? "";
+  if (by === "requester") return prompt.requestedBy ?? "";
+  if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
+  return "";
+}
+
+/** The ids in groups, each group where its first row stood; one group without a name where `by` is empty. */
+export function grouped(
+  ids: readonly string[],
+  rows: ReadonlyMap<string, Row>,
+  by: string,
+): readonly Group[] {
+  if (by === "") return [{ name: "", ids }];
+  const groups = new Map<string, string[]>();
+  for (const id of ids) {
+    const name = groupName(rows.get(id)?.prompt, by);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [id]);
+    else group.push(id);
+  }
+  return [...groups].map(([name, members]) => ({ name, ids: members }));
+}
+
+export interface Facets {
+  readonly kinds: readonly string[];
+  readonly types: readonly string[];
+  readonly labels: readonly string[];
+  readonly labelNames: readonly string[];
+}
+
+/** What the filters offer: the kinds, job types and labels of the open prompts. */
+export function facets(all: Iterable<Row>): Facets {
+  const kinds = new Set<string>();
+  const types = new Set<string>();
+  const labels = new Set<string>();
+  const names = new Set<string>();
+  for (const row of all) {
+    if (!isOpen(row)) continue;
+    kinds.add(row.prompt.content?.kind ?? "");
+    types.add(row.prompt.jobType ?? "");
+    for (const [name, value] of Object.entries(row.prompt.content?.labels ?? {})) {
+      names.add(name);
+      labels.add(`${name}=${value}`);
+    }
+  }
+  const sorted = (values: Set<string>) => [...values].filter((text) => text !== "").sort();
+  return {
+    kinds: sorted(kinds),
+    types: sorted(types),
+    labels: sorted(labels).slice(0, 200),
+    labelNames: sorted(names),
+  };
+}

@@ -1,0 +1,113 @@
+// Earlier and other questions of the same job, with their answers.
+
+import { useSignal } from "@preact/signals";
+import { Plain } from "../content";
+import { rich, t } from "../words";
+import type { Prompt } from "../wire/messages";
+import { errorText } from "./errors";
+import { doneWords, kindWords } from "./labels";
+import { usePage } from "./page";
+import { idOf, instant } from "./prompt_facts";
+import { formatRoute, go, isPlainClick, route } from "./route";
+import { Name, Time } from "./ui";
+
+type State =
+  | { readonly kind: "idle" | "loading" }
+  | { readonly kind: "ready"; readonly prompts: readonly Prompt[] }
+  | { readonly kind: "failed"; readonly text: string };
+
+const CLOSED = [
+  "PROMPT_STATE_ANSWERED",
+  "PROMPT_STATE_EXPIRED",
+  "PROMPT_STATE_CANCELLED",
+  "PROMPT_STATE_SUPERSEDED",
+] as const;
+
+/** The rounds before this one. They are read when the person opens the section. */
+export function Rounds({ prompt }: { readonly prompt: Prompt }) {
+  const { inbox } = usePage();
+  const state = useSignal<State>({ kind: "idle" });
+  if ((prompt.round ?? 1) <= 1) return null;
+  const load = async () => {
+    if (state.peek().kind === "ready" || state.peek().kind === "loading") return;
+    state.value = { kind: "loading" };
+    try {
+      const reply = await inbox.call("HitlService/ListPrompts", {
+        namespace: prompt.namespace ?? "",
+        filter: { jobId: prompt.jobId ?? "", states: [...CLOSED] },
+        pageSize: 100,
+      });
+      const earlier = (reply.prompts ?? []).filter((one) => idOf(one) !== idOf(prompt));
+      earlier.sort((one, other) => (one.round ?? 0) - (other.round ?? 0));
+      state.value = { kind: "ready", prompts: earlier };
+    } catch (error) {
+      state.value = { kind: "failed", text: errorText(error) };
+    }
+  };
+  const now = state.value;
+  return (
+    <details
+      class="section"
+      onToggle={(event) => {
+        if (event.currentTarget.open) void load();
+      }}
+    >
+      <summary>{t("rounds.title")}</summary>
+      {now.kind === "loading" ? <p>{t("loading")}</p> : null}
+      {now.kind === "failed" ? <p class="error-note">{now.text}</p> : null}
+      {now.kind === "ready" ? (
+        now.prompts.length === 0 ? (
+          <p>{t("rounds.none")}</p>
+        ) : (
+          <ol class="rounds">
+            {now.prompts.map((one) => (
+              <RoundItem key={idOf(one)} prompt={one} now={inbox.now()} />
+            ))}
+          </ol>
+        )
+      ) : null}
+    </details>
+  );
+}
+
+function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
+  const answer = prompt.resolution?.answer;
+  const at = instant(prompt.resolution?.time);
+  const id = idOf(prompt);
+  return (
+    <li>
+      <p class="round-title">
+        <span class="kind">{kindWords(prompt.content?.kind)}</span>
+        <a
+          href={formatRoute({ view: "prompt", promptId: id }, route.peek().query)}
+          onClick={(event) => {
+            if (!isPlainClick(event)) return;
+            event.preventDefault();
+            go({ view: "prompt", promptId: id });
+          }}
+        >
+          <Plain text={prompt.content?.title ?? ""} />
+        </a>
+      </p>
+      <p class="round-answer">
+        {answer === undefined
+          ? t("rounds.unanswered")
+          : rich("rounds.answer", {
+              done: <strong>{doneWords(answer.decision)}</strong>,
+              name: <Name text={answer.userId || t("default_answer")} />,
+              time: at === undefined ? "" : <Time at={at} now={now} />,
+            })}
+      </p>
+      {(answer?.comment ?? "") === "" ? null : (
+        <blockquote>
+          <Plain text={answer?.comment ?? ""} />
+        </blockquote>
+      )}
+      {(answer?.valuesJson ?? "") === "" ? null : (
+        <pre class="values">
+          <Plain text={answer?.valuesJson ?? ""} />
+        </pre>
+      )}
+    </li>
+  );
+}

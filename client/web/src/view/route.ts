@@ -1,0 +1,86 @@
+// Addresses of the page: which view, which prompt, and the queue's filters in the query.
+
+import { signal } from "@preact/signals";
+import { DEFAULT_QUERY, type Query, readQuery, writeQuery } from "./query";
+
+export type Place =
+  | { readonly view: "queue" }
+  | { readonly view: "prompt"; readonly promptId: string }
+  | { readonly view: "settings" }
+  | { readonly view: "sign-in" }
+  | { readonly view: "unknown"; readonly path: string };
+
+export interface Route {
+  readonly place: Place;
+  readonly query: Query;
+}
+
+const PROMPT = /^\/prompts\/([0-9a-zA-Z-]{1,64})\/?$/;
+
+/** The route of an address. A deep link carries a prompt's id; every other value of its query is a filter. */
+export function parseRoute(path: string, search: string): Route {
+  const query = readQuery(new URLSearchParams(search));
+  const prompt = PROMPT.exec(path)?.[1];
+  if (prompt !== undefined) return { place: { view: "prompt", promptId: prompt }, query };
+  if (path === "/" || path === "") return { place: { view: "queue" }, query };
+  if (path === "/settings") return { place: { view: "settings" }, query };
+  if (path === "/sign-in") return { place: { view: "sign-in" }, query };
+  return { place: { view: "unknown", path }, query };
+}
+
+/** The address of a route. */
+export function formatRoute(place: Place, query: Query): string {
+  const path =
+    place.view === "prompt"
+      ? `/prompts/${place.promptId}`
+      : place.view === "queue"
+        ? "/"
+        : place.view === "unknown"
+          ? place.path
+          : `/${place.view}`;
+  const text = writeQuery(query).toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** The route on the screen. */
+export const route = signal<Route>({ place: { view: "queue" }, query: DEFAULT_QUERY });
+
+/** Follow the address bar. Call it once; returns a function that stops it. */
+export function startRouter(): () => void {
+  const read = () => {
+    route.value = parseRoute(location.pathname, location.search);
+  };
+  read();
+  addEventListener("popstate", read);
+  return () => removeEventListener("popstate", read);
+}
+
+/** Go to a place, and keep the queue's filters. */
+export function go(place: Place, how: "push" | "replace" = "push"): void {
+  show({ place, query: route.peek().query }, how);
+}
+
+/** Change the queue's filters, and stay at the place. */
+export function refine(change: Partial<Query>): void {
+  const { place, query } = route.peek();
+  show({ place, query: { ...query, ...change } }, "replace");
+}
+
+/** Take every filter off; the view, the order and the groups stay. */
+export function clearFilters(): void {
+  refine({ search: "", kinds: [], types: [], labels: [] });
+}
+
+function show(next: Route, how: "push" | "replace"): void {
+  const address = formatRoute(next.place, next.query);
+  if (address !== location.pathname + location.search) {
+    if (how === "push") history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+  }
+  route.value = next;
+}
+
+/** A link's click that the page handles itself: the plain button, without a modifier. */
+export function isPlainClick(event: MouseEvent): boolean {
+  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+}

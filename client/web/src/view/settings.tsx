@@ -1,0 +1,115 @@
+// The settings view: how the page looks and behaves in this browser, and who is signed in.
+
+import { t } from "../words";
+import { LANGUAGES } from "../words";
+import { dialog, usePage } from "./page";
+import { instant } from "./prompt_facts";
+import { settings, THEMES } from "./settings_store";
+import { Name, Time } from "./ui";
+
+export function SettingsView() {
+  const { session, inbox } = usePage();
+  const { theme, language, singleKeys, quiet } = settings;
+  const expires = instant(session.expireTime);
+  return (
+    <section class="settings" aria-labelledby="settings-title" data-focus-home>
+      <h1 id="settings-title" tabIndex={-1}>
+        {t("settings.title")}
+      </h1>
+      <p class="hint">{t("settings.where")}</p>
+      <fieldset>
+        <legend>{t("settings.theme")}</legend>
+        {THEMES.map((name) => (
+          <label key={name} class="choice">
+            <input
+              type="radio"
+              name="theme"
+              checked={theme.value === name}
+              onChange={() => {
+                theme.value = name;
+              }}
+            />
+            {t(`theme.${name}`)}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset>
+        <legend>{t("settings.language")}</legend>
+        {LANGUAGES.map((name) => (
+          <label key={name} class="choice" lang={name}>
+            <input
+              type="radio"
+              name="language"
+              checked={language.value === name}
+              onChange={() => {
+                language.value = name;
+              }}
+            />
+            {t(`language.${name}`)}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset>
+        <legend>{t("settings.access")}</legend>
+        <label class="choice">
+          <input
+            type="checkbox"
+            checked={singleKeys.value}
+            onChange={(event) => {
+              singleKeys.value = event.currentTarget.checked;
+            }}
+          />
+          <span>
+            {t("settings.keys")}
+            <small>{t("settings.keys.more")}</small>
+          </span>
+        </label>
+        <label class="choice">
+          <input
+            type="checkbox"
+            checked={quiet.value}
+            onChange={(event) => {
+              quiet.value = event.currentTarget.checked;
+            }}
+          />
+          <span>
+            {t("settings.quiet")}
+            <small>{t("settings.quiet.more")}</small>
+          </span>
+        </label>
+      </fieldset>
+      <h2>{t("settings.person")}</h2>
+      <dl class="person">
+        <dt>{t("person.name")}</dt>
+        <dd>
+          <Name text={session.subject ?? ""} />
+        </dd>
+        <dt>{t("person.groups")}</dt>
+        <dd>
+          <Name text={(session.groups ?? []).join(", ") || t("person.no_groups")} />
+        </dd>
+        <dt>{t("person.roles")}</dt>
+        <dd>{(session.roles ?? []).join(", ")}</dd>
+        {expires === undefined ? null : (
+          <>
+            <dt>{t("person.expires")}</dt>
+            <dd>
+              <Time at={expires} now={inbox.now()} />
+            </dd>
+          </>
+        )}
+        <dt>{t("person.server")}</dt>
+        <dd>{session.server ?? ""}</dd>
+      </dl>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          dialog.value = "sign-out";
+        }}
+      >
+        {t("sign_out")}
+      </button>
+    </section>
+  );
+}

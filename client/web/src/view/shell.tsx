@@ -1,0 +1,157 @@
+// The page around the views: header, connection strip, panes, windows, live regions.
+
+import { useEffect } from "preact/hooks";
+import { t } from "../words";
+import { ConnectionStrip } from "./connection";
+import { startKeyboard } from "./keyboard";
+import { lazy } from "./lazy";
+import { startList } from "./list_state";
+import { startNotices } from "./notices";
+import { dialog, type Page, PageProvider, subjectOf } from "./page";
+import { Queue } from "./queue";
+import { formatRoute, go, isPlainClick, type Place, route } from "./route";
+import { SignInForm } from "./sign_in";
+import type { Session } from "../model/session";
+import { Dialog, Icon, type IconName, Key, Name } from "./ui";
+
+const Detail = lazy(async () => (await import("./detail")).Detail);
+const windows = () => import("./windows");
+const OpenWindow = lazy(async () => (await windows()).OpenWindow);
+const SettingsView = lazy(async () => (await windows()).SettingsView);
+
+interface ShellProps {
+  readonly page: Page;
+  /** The person signed in again, perhaps as someone else. */
+  readonly onSession: (session: Session) => void;
+}
+
+export function Shell({ page, onSession }: ShellProps) {
+  useEffect(() => {
+    Detail.load();
+    OpenWindow.load();
+    const stops = [startList(page.inbox, subjectOf(page)), startNotices(page.inbox), startKeyboard(page)];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [page]);
+  const { place } = route.value;
+  return (
+    <PageProvider value={page}>
+      <div class={`shell at-${place.view}`} inert={dialog.value !== null}>
+        <Header page={page} />
+        <ConnectionStrip />
+        <main class="panes" id="main">
+          <View place={place} />
+        </main>
+      </div>
+      <Windows page={page} onSession={onSession} />
+    </PageProvider>
+  );
+}
+
+function View({ place }: { readonly place: Place }) {
+  if (place.view === "settings") return <SettingsView.Component />;
+  if (place.view === "unknown") {
+    return (
+      <section class="settings" data-focus-home>
+        <h1 tabIndex={-1}>{t("unknown.title")}</h1>
+        <p>{t("unknown.text")}</p>
+        <Link place={{ view: "queue" }} icon="inbox" text={t("queue.title")} />
+      </section>
+    );
+  }
+  return (
+    <>
+      <Queue />
+      <Detail.Component />
+    </>
+  );
+}
+
+function Link({
+  place,
+  icon,
+  text,
+}: {
+  readonly place: Place;
+  readonly icon: IconName;
+  readonly text: string;
+}) {
+  const { place: here, query } = route.value;
+  const isHere = here.view === place.view || (place.view === "queue" && here.view === "prompt");
+  return (
+    <a
+      href={formatRoute(place, query)}
+      aria-current={isHere ? "page" : undefined}
+      aria-label={text}
+      onClick={(event) => {
+        if (!isPlainClick(event)) return;
+        event.preventDefault();
+        go(place);
+      }}
+    >
+      <Icon name={icon} />
+      <span>{text}</span>
+    </a>
+  );
+}
+
+function Header({ page }: { readonly page: Page }) {
+  return (
+    <header class="top">
+      <p class="brand">{t("app.name")}</p>
+      <nav aria-label={t("nav.title")}>
+        <Link place={{ view: "queue" }} icon="inbox" text={t("queue.title")} />
+        <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
+      </nav>
+      <button
+        type="button"
+        class="button top-search"
+        onClick={() => {
+          dialog.value = "palette";
+        }}
+      >
+        <Icon name="search" />
+        <span>{t("palette.title")}</span>
+        <Key name="Ctrl K" />
+      </button>
+      <button
+        type="button"
+        class="button"
+        aria-label={t("help.title")}
+        onClick={() => {
+          dialog.value = "help";
+        }}
+      >
+        <span aria-hidden="true">?</span>
+      </button>
+      <p class="who" title={t("person.signed_in")}>
+        <Icon name="person" />
+        <Name text={subjectOf(page)} />
+      </p>
+    </header>
+  );
+}
+
+function Windows({ page, onSession }: ShellProps) {
+  const close = () => {
+    dialog.value = null;
+  };
+  if (dialog.value === "sign-in") {
+    return (
+      <Dialog title={t("sign_in.again")} onClose={close}>
+        <div class="dialog-body">
+          <p>{t("sign_in.kept")}</p>
+          <SignInForm
+            session={page.session}
+            onDone={(session) => {
+              close();
+              onSession(session);
+            }}
+          />
+        </div>
+      </Dialog>
+    );
+  }
+  return dialog.value === null ? null : <OpenWindow.Component page={page} />;
+}

@@ -1,0 +1,76 @@
+// Times and spans for people, in their own zone. Clocks run by the server's time.
+
+import { signal } from "@preact/signals";
+import { locale, t } from "../words";
+
+/** Rises each second while the page is visible: clocks read it to be drawn again. */
+export const second = signal(0);
+/** Rises each half minute: for rows, which need no seconds. */
+export const halfMinute = signal(0);
+
+/** Let the clocks run. Returns a function that stops them. */
+export function startClocks(): () => void {
+  const beat = () => {
+    if (document.visibilityState === "hidden") return;
+    second.value += 1;
+    if (second.value % 30 === 0) halfMinute.value += 1;
+  };
+  const wake = () => {
+    beat();
+    halfMinute.value += 1;
+  };
+  const timer = setInterval(beat, 1000);
+  document.addEventListener("visibilitychange", wake);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", wake);
+  };
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A span in words with at most two units: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`. */
+export function span(ms: number, { seconds = true } = {}): string {
+  const left = Math.max(0, ms);
+  if (left < MINUTE) return seconds ? t("span.s", { n: Math.floor(left / SECOND) }) : t("span.less");
+  if (left < HOUR) {
+    const minutes = Math.floor(left / MINUTE);
+    const rest = Math.floor((left % MINUTE) / SECOND);
+    if (!seconds || minutes >= 10 || rest === 0) return t("span.min", { n: minutes });
+    return `${t("span.min", { n: minutes })} ${t("span.s", { n: rest })}`;
+  }
+  if (left < DAY) {
+    const hours = Math.floor(left / HOUR);
+    const rest = Math.floor((left % HOUR) / MINUTE);
+    return rest === 0
+      ? t("span.h", { n: hours })
+      : `${t("span.h", { n: hours })} ${t("span.min", { n: rest })}`;
+  }
+  const days = Math.floor(left / DAY);
+  const rest = Math.floor((left % DAY) / HOUR);
+  return rest === 0 ? t("span.d", { n: days }) : `${t("span.d", { n: days })} ${t("span.h", { n: rest })}`;
+}
+
+function sameDay(one: Date, other: Date): boolean {
+  return one.toDateString() === other.toDateString();
+}
+
+/** The time of day, with the date unless it is today: `14:05`, `30 Nov, 14:05`. */
+export function clock(at: number, now: number): string {
+  const time = new Date(at);
+  const hours: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+  if (sameDay(time, new Date(now))) return new Intl.DateTimeFormat(locale(), hours).format(time);
+  const year: Intl.DateTimeFormatOptions =
+    time.getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" };
+  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", ...year, ...hours }).format(
+    time,
+  );
+}
+
+/** The exact time with its zone, for hovering. */
+export function exact(at: number): string {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "long" }).format(new Date(at));
+}

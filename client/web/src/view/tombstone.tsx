@@ -1,0 +1,151 @@
+// A prompt that is closed: who answered what, and what the person can still do with their own text.
+
+import { useSignal } from "@preact/signals";
+import type { Row } from "../model/inbox";
+import { Plain } from "../content";
+import { rich, t } from "../words";
+import { copyText } from "./errors";
+import { decisionWords, doneWords } from "./labels";
+import { nextOpen, rowById } from "./list_state";
+import { subjectOf, usePage } from "./page";
+import { idOf, instant } from "./prompt_facts";
+import { go } from "./route";
+import { settings } from "./settings_store";
+import { Icon, Key, Name, Time } from "./ui";
+import type { Work } from "./work";
+
+export function Tombstone({ row, work }: { readonly row: Row; readonly work: Work }) {
+  const page = usePage();
+  const sent = page.inbox.submission(work.promptId).value;
+  const isMine = sent?.state === "accepted" || row.closed?.mine === true;
+  const isLate = sent?.state === "closed";
+  const copied = useSignal<boolean | null>(null);
+  work.comment.value;
+  work.touched.value;
+  const hasText = !isMine && work.hasText;
+  return (
+    <section class={`answer is-closed${isLate ? " is-late" : ""}`} aria-label={t("closed.title")}>
+      <div class="tombstone">
+        <p class="tombstone-title">
+          <Icon name={isMine ? "check" : "minus"} />
+          <span>
+            {isLate ? `${t("verdict.late")} ` : ""}
+            <Ending row={row} isMine={isMine} subject={subjectOf(page)} />
+            {sent?.state === "accepted" && sent.replayed ? ` ${t("verdict.replayed")}` : ""}
+          </span>
+        </p>
+        <Comment row={row} />
+        {hasText ? (
+          <p class="tombstone-text">
+            {t("closed.your_text")}{" "}
+            <button
+              type="button"
+              class="button is-small"
+              data-command="copy"
+              onClick={async () => {
+                copied.value = await copyText(work.text);
+              }}
+            >
+              {t("closed.copy")}
+            </button>{" "}
+            <span role="status">
+              {copied.value === null ? "" : copied.value ? t("closed.copied") : t("closed.not_copied")}
+            </span>
+          </p>
+        ) : null}
+      </div>
+      <Next id={idOf(row.prompt)} />
+    </section>
+  );
+}
+
+function Ending({
+  row,
+  isMine,
+  subject,
+}: {
+  readonly row: Row;
+  readonly isMine: boolean;
+  readonly subject: string;
+}) {
+  const { inbox } = usePage();
+  const now = inbox.now();
+  const resolution = row.closed?.resolution ?? row.prompt.resolution;
+  if (resolution === undefined) return <>{t("closed.removed")}</>;
+  const at = instant(resolution.time) ?? row.closed?.at;
+  const time = at === undefined ? "" : <Time at={at} now={now} />;
+  const answer = resolution.answer;
+  const option = row.prompt.content?.decisions?.find((one) => one.decision === answer?.decision);
+  const label = option === undefined ? "" : decisionWords(option).label;
+  const done = (
+    <strong>
+      {doneWords(answer?.decision)}
+      {label === "" ? null : (
+        <>
+          {" ("}
+          <Name text={label} />
+          {")"}
+        </>
+      )}
+    </strong>
+  );
+  if (resolution.state === "PROMPT_STATE_ANSWERED") {
+    if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
+      return <>{rich("closed.default", { done, time })}</>;
+    const who = answer?.userId ?? resolution.actor ?? "";
+    if (isMine) return <>{rich("closed.mine", { done, time })}</>;
+    if (who === subject && who !== "") return <>{rich("closed.mine_elsewhere", { done, time })}</>;
+    return (
+      <>
+        {rich("closed.other", {
+          done,
+          time,
+          name: (
+            <strong>
+              <Name text={who || t("someone")} />
+            </strong>
+          ),
+        })}
+      </>
+    );
+  }
+  if (resolution.state === "PROMPT_STATE_EXPIRED") return <>{rich("closed.expired", { time })}</>;
+  if (resolution.state === "PROMPT_STATE_SUPERSEDED") return <>{rich("closed.superseded", { time })}</>;
+  return (
+    <>
+      {rich("closed.cancelled", { time, reason: <Name text={resolution.reason || t("closed.no_reason")} /> })}
+    </>
+  );
+}
+
+function Comment({ row }: { readonly row: Row }) {
+  const comment = (row.closed?.resolution ?? row.prompt.resolution)?.answer?.comment ?? "";
+  if (comment === "") return null;
+  return (
+    <blockquote class="tombstone-comment">
+      <Plain text={comment} />
+    </blockquote>
+  );
+}
+
+/** The next open prompt: offered, and reached by one key. The selection never moves by itself. */
+function Next({ id }: { readonly id: string }) {
+  const { inbox } = usePage();
+  inbox.rows.value;
+  const next = nextOpen(id);
+  if (next === null) return <p class="next-none">{t("next.none")}</p>;
+  const title = rowById(next)?.prompt.content?.title ?? "";
+  return (
+    <button
+      type="button"
+      class="button is-main is-next"
+      data-command="next"
+      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+    >
+      <span>
+        {t("next.label")} <Name text={title} />
+      </span>
+      {settings.singleKeys.value ? <Key name="s" /> : null}
+    </button>
+  );
+}

@@ -1,0 +1,26 @@
+// The views and windows that are not needed for the first paint, in one chunk.
+
+import { Bulk } from "./bulk";
+import { Help } from "./help";
+import { dialog, type Page } from "./page";
+import { Palette } from "./palette";
+import { SettingsView } from "./settings";
+import { SignOut } from "./sign_out";
+
+export { SettingsView };
+
+/** The window that is open. */
+export function OpenWindow({ page }: { readonly page: Page }) {
+  switch (dialog.value) {
+    case "help":
+      return <Help />;
+    case "palette":
+      return <Palette />;
+    case "bulk":
+      return <Bulk />;
+    case "sign-out":
+      return <SignOut page={page} />;
+    default:
+      return null;
+  }
+}

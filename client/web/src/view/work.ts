@@ -1,0 +1,205 @@
+// What a person has typed for a prompt: the form, the comment, the edited texts. It hangs on the prompt's id and
+// revision, not on a view, so it survives every change of the screen.
+
+import { type Signal, batch, signal } from "@preact/signals";
+import { type Form, makeForm } from "../forms";
+import type { Draft, Drafts } from "../model/drafts";
+import type { Decision, FieldViolation, Prompt } from "../wire/messages";
+import { formWords } from "../words";
+import type { Question } from "./decision_rules";
+import { idOf, revisionOf } from "./prompt_facts";
+import type { Works } from "./works";
+
+/** A decision that was pressed and waits for a comment, values, or a second press. */
+export interface Pending {
+  readonly decision: Decision;
+  readonly question?: Question;
+  readonly confirmed: ReadonlySet<Question>;
+  /** The time stamp of the press: a second press within the dead time does not confirm. */
+  readonly at: number;
+}
+
+export class Work {
+  readonly promptId: string;
+  /** The prompt as it was painted: its content and revision are what an answer is about. */
+  readonly shown: Signal<Prompt>;
+  /** The content before the amendment that the person accepted to review; null: none. */
+  readonly before = signal<Prompt | null>(null);
+  readonly form: Signal<Form>;
+  readonly comment = signal("");
+  readonly edits = signal<Readonly<Record<string, string>>>({});
+  /** Editable texts are open for editing. */
+  readonly isEditing = signal(false);
+  readonly pending = signal<Pending | null>(null);
+  readonly violations = signal<readonly FieldViolation[]>([]);
+  /** Text for another revision, which the person may take over. */
+  readonly offered = signal<Draft | null>(null);
+  /** When the text that was filled in had been saved, by this machine's clock; 0: nothing was. */
+  readonly restoredFrom = signal(0);
+  /** Rises with each input of the form. */
+  readonly touched = signal(0);
+  /** Rises when the form's fields must be built again, because their values were set from outside. */
+  readonly formVersion = signal(0);
+
+  readonly #drafts: Drafts;
+
+  constructor(prompt: Prompt, drafts: Drafts) {
+    this.promptId = idOf(prompt);
+    this.#drafts = drafts;
+    this.shown = signal(prompt);
+    this.form = signal(makeForm(prompt.content ?? {}, { words: formWords() }));
+    void this.#loadDraft();
+  }
+
+  /** Whether values of the form differ from what the asker proposed. */
+  get hasChangedValues(): boolean {
+    return this.form.peek().isTouched;
+  }
+
+  /** Whether a text was edited. */
+  get isEdited(): boolean {
+    const parts = this.shown.peek().content?.contents ?? [];
+    const edits = this.edits.peek();
+    return parts.some((part) => {
+      const text = edits[part.contentId ?? ""];
+      return text !== undefined && text !== (part.text ?? "");
+    });
+  }
+
+  /** Whether the person typed anything. */
+  get hasText(): boolean {
+    return this.comment.peek().trim() !== "" || this.isEdited || this.hasChangedValues;
+  }
+
+  /** Everything that was typed, as text for the clipboard. */
+  get text(): string {
+    const parts: string[] = [];
+    if (this.hasChangedValues) parts.push(this.form.peek().inputs());
+    if (this.isEdited) parts.push(...Object.values(this.edits.peek()));
+    if (this.comment.peek().trim() !== "") parts.push(this.comment.peek());
+    return parts.join("\n\n");
+  }
+
+  setComment(text: string): void {
+    this.comment.value = text;
+    this.#changed();
+  }
+
+  setEdit(contentId: string, text: string): void {
+    this.edits.value = { ...this.edits.peek(), [contentId]: text };
+    this.#changed();
+  }
+
+  /** Call it after each input of the form. */
+  readonly formChanged = (): void => {
+    this.touched.value += 1;
+    this.#changed();
+  };
+
+  #changed(): void {
+    // The chosen decision stays; what was asked about the old text is asked again.
+    const pending = this.pending.peek();
+    if (pending !== null)
+      this.pending.value = { decision: pending.decision, confirmed: new Set(), at: pending.at };
+    if (this.hasText) this.#drafts.save(this.promptId, this.draft());
+    else void this.#drafts.remove(this.promptId);
+  }
+
+  /** What was typed, as a draft of the painted revision. */
+  draft(): Draft {
+    const prompt = this.shown.peek();
+    return {
+      values: this.form.peek().inputs(),
+      comment: this.comment.peek(),
+      edits: this.edits.peek(),
+      revision: revisionOf(prompt),
+      version: prompt.version ?? "0",
+    };
+  }
+
+  async #loadDraft(): Promise<void> {
+    const found = await this.#drafts.load(this.promptId).catch(() => null);
+    if (found === null || this.hasText) return;
+    if (found.revision === revisionOf(this.shown.peek())) {
+      this.#fill(found);
+      this.restoredFrom.value = found.savedAt ?? Date.now();
+    } else {
+      this.offered.value = found;
+    }
+  }
+
+  #fill(draft: Draft): void {
+    batch(() => {
+      const form = this.form.peek();
+      form.restore(draft.values);
+      this.comment.value = draft.comment;
+      this.edits.value = draft.edits;
+      this.isEditing.value = this.isEdited;
+      this.touched.value += 1;
+      this.formVersion.value += 1;
+    });
+  }
+
+  /** Take over the text that was written for another revision. */
+  takeOffered(): void {
+    const draft = this.offered.peek();
+    if (draft === null) return;
+    this.offered.value = null;
+    this.#fill(draft);
+    this.#changed();
+  }
+
+  /** Throw away what was offered or restored, because the person says so. */
+  discard(): void {
+    batch(() => {
+      this.offered.value = null;
+      this.restoredFrom.value = 0;
+      this.#reset(this.shown.peek());
+    });
+    void this.#drafts.remove(this.promptId);
+  }
+
+  #reset(prompt: Prompt): void {
+    this.form.value = makeForm(prompt.content ?? {}, { words: formWords() });
+    this.comment.value = "";
+    this.edits.value = {};
+    this.isEditing.value = false;
+    this.pending.value = null;
+    this.violations.value = [];
+    this.touched.value += 1;
+    this.formVersion.value += 1;
+  }
+
+  /** Show a newer revision: what was typed for the old one is offered, not filled in. */
+  review(prompt: Prompt): void {
+    const before = this.shown.peek();
+    const draft = this.hasText ? this.draft() : this.offered.peek();
+    batch(() => {
+      this.before.value = before;
+      this.shown.value = prompt;
+      this.#reset(prompt);
+      this.restoredFrom.value = 0;
+      this.offered.value = draft;
+    });
+  }
+
+  /** The header of the painted revision changed: a claim, a deadline, a reminder. The form is not touched. */
+  refresh(prompt: Prompt): void {
+    if (revisionOf(prompt) === revisionOf(this.shown.peek())) this.shown.value = prompt;
+  }
+
+  /** The answer was accepted: the draft has served its purpose. */
+  finish(): void {
+    this.pending.value = null;
+    void this.#drafts.remove(this.promptId);
+  }
+}
+
+/** The work on a prompt; a new one shows the prompt as it is now. */
+export function workOf(page: { readonly works: Works; readonly drafts: Drafts }, prompt: Prompt): Work {
+  const found = page.works.get(idOf(prompt));
+  if (found !== undefined) return found;
+  const made = new Work(prompt, page.drafts);
+  page.works.add(made);
+  return made;
+}

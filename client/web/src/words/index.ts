@@ -1,0 +1,91 @@
+// The page's texts: one catalogue for each language, with the same keys. Other modules hold no text of their own.
+
+import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import type { FormWords } from "../forms/words";
+import { en, formWords as formWordsEn } from "./en";
+
+/** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
+export type Entry = string | { readonly one: string; readonly other: string };
+export type Key = keyof typeof en;
+export type Catalogue = Readonly<Record<Key, Entry>>;
+export type Language = "en" | "de";
+export type Params = Readonly<Record<string, string | number>>;
+
+export const LANGUAGES: readonly Language[] = ["en", "de"];
+
+interface LanguageFile {
+  readonly catalogue: Catalogue;
+  readonly formWords: FormWords;
+}
+
+const loaders: Record<Exclude<Language, "en">, () => Promise<LanguageFile>> = {
+  de: () => import("./de"),
+};
+
+interface Speech extends LanguageFile {
+  readonly language: Language;
+  readonly plural: Intl.PluralRules;
+}
+
+const english: Speech = {
+  language: "en",
+  catalogue: en,
+  formWords: formWordsEn,
+  plural: new Intl.PluralRules("en"),
+};
+const speech = signal<Speech>(english);
+
+/** The language of the texts on the screen. */
+export function language(): Language {
+  return speech.value.language;
+}
+
+/** The words of forms in the language of the page. */
+export function formWords(): FormWords {
+  return speech.value.formWords;
+}
+
+/** The locale for dates and numbers: the browser's, where it speaks the page's language. */
+export function locale(): string {
+  const wanted = language();
+  const own = typeof navigator === "undefined" ? [] : navigator.languages;
+  return own.find((name) => name.toLowerCase().split("-")[0] === wanted) ?? wanted;
+}
+
+/** Load a language and show it. Where its file cannot be loaded, the texts stay as they are. */
+export async function speak(wanted: Language): Promise<void> {
+  const file = wanted === "en" ? english : await loaders[wanted]();
+  const { catalogue, formWords } = file;
+  speech.value = { language: wanted, catalogue, formWords, plural: new Intl.PluralRules(wanted) };
+}
+
+function template(key: Key, n: string | number | undefined): string {
+  const { catalogue, plural } = speech.value;
+  const entry: Entry = catalogue[key];
+  if (typeof entry === "string") return entry;
+  return typeof n === "number" && plural.select(n) === "one" ? entry.one : entry.other;
+}
+
+const PLACE = /\{(\w+)\}/g;
+
+/** The text of a key with its places filled in. */
+export function t(key: Key, params: Params = {}): string {
+  return template(key, params.n).replace(PLACE, (place, name: string) => {
+    const value = params[name];
+    if (value === undefined) return place;
+    return typeof value === "number" ? value.toLocaleString(locale()) : value;
+  });
+}
+
+/** The text of a key, with elements in its places: a name in a `<bdi>`, a time in a `<time>`. */
+export function rich(key: Key, parts: Readonly<Record<string, ComponentChildren>>): ComponentChildren[] {
+  const n = parts.n;
+  const pieces = template(key, typeof n === "number" ? n : undefined).split(PLACE);
+  return pieces.map((piece, index) => (index % 2 === 1 ? (parts[piece] ?? `{${piece}}`) : piece));
+}
+
+/** Whether a text is a key of the catalogue: for keys that are made of a name, such as an error's reason. */
+export function isKey(text: string): text is Key {
+  return Object.hasOwn(en, text);
+}

@@ -1,0 +1,49 @@
+// A page with one form, for tests/web/browser/test_forms.py. The tests call `forms` from outside.
+
+import "../../src/styles/content.css";
+import "../../src/styles/forms.css";
+import "./forms_page.css";
+import { render } from "preact";
+import { type Form, FormView, formWordsDe, makeForm, revealProblems } from "../../src/forms";
+import type { FieldViolation, PromptContent } from "../../src/wire/messages";
+
+let form: Form | undefined;
+let changes = 0;
+
+function draw(violations?: readonly FieldViolation[], readOnly = false): void {
+  const root = document.getElementById("app");
+  if (!root || !form) return;
+  const count = () => {
+    changes += 1;
+  };
+  const given = violations ? { violations } : {};
+  render(<FormView key={form} form={form} readOnly={readOnly} onChange={count} {...given} />, root);
+}
+
+const forms = {
+  show(content: PromptContent, { german = false, zone = "Europe/Berlin" } = {}): void {
+    const root = document.getElementById("app");
+    if (root) render(null, root);
+    form = makeForm(content, german ? { zone, words: formWordsDe } : { zone });
+    changes = 0;
+    draw();
+  },
+  values: () => {
+    const values = form?.values() ?? { json: "" };
+    return "json" in values
+      ? values.json
+      : values.problems.map(({ node, message }) => `${node.entry.key}: ${message}`);
+  },
+  reveal: () => form && revealProblems(form),
+  refuse: (violations: readonly FieldViolation[]) => draw(violations),
+  inputs: () => form?.inputs(),
+  restore: (inputs: string) => form?.restore(inputs),
+  answered(valuesJson: string): boolean {
+    const filled = form?.fill(valuesJson) ?? false;
+    draw(undefined, true);
+    return filled;
+  },
+  changes: () => changes,
+};
+
+Object.assign(globalThis, { forms });

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { idOf } from "../src/view/prompt_facts";
+import { DEFAULT_QUERY, type Query } from "../src/view/query";
+import { arrange, facets, grouped, select } from "../src/view/queue_model";
+import type { Row } from "../src/model/inbox";
+import { at, NOW, prompt, row } from "./prompts_of_tests";
+
+const viewer = { subject: "ana", now: NOW };
+const query = (more: Partial<Query> = {}): Query => ({ ...DEFAULT_QUERY, ...more });
+const ids = (rows: readonly Row[]) => rows.map((one) => idOf(one.prompt));
+
+const rows = [
+  row(prompt(1, { claimedBy: "bob", claimExpireTime: at(5) })),
+  row(prompt(2, { claimedBy: "bob", claimExpireTime: at(-5) })),
+  row(prompt(3, { claimedBy: "ana", claimExpireTime: at(5) }, { kind: "preview" })),
+  row(prompt(4, {}, { audience: { users: ["ana"] }, labels: { team: "a" } })),
+  row(prompt(5, {}, { priority: 10 })),
+  row(prompt(6, { expireTime: at(1) })),
+  row(prompt(7, { state: "PROMPT_STATE_ANSWERED" })),
+  row(prompt(8), { removed: true }),
+  row(prompt(9, { jobType: "deploy" }, { labels: { team: "b" } })),
+];
+
+test("the most urgent come first: priority, deadline, age", () => {
+  assert.deepEqual(ids(select(rows, query(), viewer).rows), ["p5", "p6", "p9", "p4", "p3", "p2", "p1"]);
+  assert.deepEqual(ids(select(rows, query({ order: "newest" }), viewer).rows)[0], "p1");
+  assert.deepEqual(ids(select(rows, query({ order: "deadline" }), viewer).rows)[0], "p6");
+});
+
+test("each view's count equals its list, and closed prompts are in none", () => {
+  for (const view of ["all", "mine", "unclaimed"] as const) {
+    const found = select(rows, query({ view }), viewer);
+    assert.equal(found.rows.length, found.counts[view], view);
+  }
+  const mine = select(rows, query({ view: "mine" }), viewer);
+  assert.deepEqual(ids(mine.rows).sort(), ["p3", "p4"]);
+});
+
+test("a claim that has run out does not hide a prompt, and hidden ones are counted", () => {
+  const found = select(rows, query({ view: "unclaimed" }), viewer);
+  assert.ok(ids(found.rows).includes("p2"));
+  assert.ok(!ids(found.rows).includes("p1"));
+  assert.equal(found.claimedByOthers, 2);
+  const filtered = select(rows, query({ search: "nothing like it" }), viewer);
+  assert.equal(filtered.rows.length, 0);
+  assert.equal(filtered.filtered, 7);
+});
+
+test("filters and the search narrow the list", () => {
+  assert.deepEqual(ids(select(rows, query({ kinds: ["preview"] }), viewer).rows), ["p3"]);
+  assert.deepEqual(ids(select(rows, query({ types: ["deploy"] }), viewer).rows), ["p9"]);
+  assert.deepEqual(ids(select(rows, query({ labels: ["team=a"] }), viewer).rows), ["p4"]);
+  assert.deepEqual(ids(select(rows, query({ search: "QUESTION 9 deploy" }), viewer).rows), ["p9"]);
+});
+
+const none = new Set<string>();
+
+test("while a person is in the list no row moves, and new ones wait", () => {
+  const before = ["p1", "p2"];
+  const fresh = [row(prompt(3, {}, { priority: 9 })), row(prompt(2)), row(prompt(1))];
+  const held = arrange(before, fresh, true, none, NOW);
+  assert.deepEqual(held, { ids: before, added: 1, urgent: 1, moved: true });
+  const shown = arrange(before, fresh, false, none, NOW);
+  assert.deepEqual(shown, { ids: ["p3", "p2", "p1"], added: 0, urgent: 0, moved: false });
+});
+
+test("a held list keeps the rows that closed", () => {
+  const held = arrange(["p1", "p2"], [row(prompt(2))], true, none, NOW);
+  assert.deepEqual(held.ids, ["p1", "p2"]);
+  assert.equal(held.moved, false);
+});
+
+test("the selected row stays where it was although it left the view", () => {
+  const fresh = [row(prompt(1)), row(prompt(3))];
+  const found = arrange(["p1", "p2", "p3"], fresh, false, new Set(["p2"]), NOW);
+  assert.deepEqual(found.ids, ["p1", "p2", "p3"]);
+  assert.deepEqual(arrange(["p2", "p3"], fresh, false, new Set(["p2"]), NOW).ids, ["p2", "p1", "p3"]);
+});
+
+test("groups keep the order of the list", () => {
+  const map = new Map(rows.map((one) => [idOf(one.prompt), one]));
+  assert.deepEqual(grouped(["p9", "p4", "p1"], map, "label:team"), [
+    { name: "b", ids: ["p9"] },
+    { name: "a", ids: ["p4"] },
+    { name: "", ids: ["p1"] },
+  ]);
+  assert.deepEqual(grouped(["p9", "p4"], map, ""), [{ name: "", ids: ["p9", "p4"] }]);
+});
+
+test("filters offer what open prompts have", () => {
+  assert.deepEqual(facets(rows).kinds, ["confirm", "preview"]);
+  assert.deepEqual(facets(rows).labels, ["team=a", "team=b"]);
+});
+
+test("every one of 10,000 prompts is either listed or counted as hidden", () => {
+  const many = Array.from({ length: 10_000 }, (_, n) => row(prompt(n, {}, { body: "a text ".repeat(20) })));
+  const found = select(many, query({ search: "question 99" }), viewer);
+  assert.equal(found.rows.length, many.filter((_, n) => String(n).includes("99")).length);
+  assert.equal(found.rows.length + found.filtered, 10_000);
+});

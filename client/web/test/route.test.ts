@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatRoute, parseRoute } from "../src/view/route";
+
+test("an address survives being read and written", () => {
+  for (const address of [
+    "/",
+    "/settings",
+    "/prompts/0190aaaa-0000-7000-8000-000000000001",
+    "/?view=mine&q=late+return&kind=confirm&kind=preview&type=refund&label=team%3Da%3Db&order=deadline&group=label%3Ateam",
+  ]) {
+    const [path = "", search = ""] = address.split("?");
+    const { place, query } = parseRoute(path, search === "" ? "" : `?${search}`);
+    assert.equal(formatRoute(place, query), address);
+  }
+});
+
+test("a link to a prompt carries its id and nothing that fills anything in", () => {
+  const { place, query } = parseRoute("/prompts/p1", "?decision=ACCEPT&comment=hello&amount=5");
+  assert.deepEqual(place, { view: "prompt", promptId: "p1" });
+  assert.equal(formatRoute(place, query), "/prompts/p1");
+});
+
+test("an address that no view has is said to be unknown", () => {
+  assert.equal(parseRoute("/prompts/a/b", "").place.view, "unknown");
+  assert.equal(parseRoute("/nowhere", "").place.view, "unknown");
+  assert.equal(parseRoute("/", "?view=nonsense&order=1&label=x").query.view, "all");
+});

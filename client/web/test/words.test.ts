@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Entry, speak, t } from "../src/words";
+import { catalogue as de } from "../src/words/de";
+import { en } from "../src/words/en";
+
+const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
+const places = (entry: Entry) =>
+  [...new Set(forms(entry).flatMap((text) => text.match(/\{\w+\}/g) ?? []))].sort();
+
+test("both languages have the same keys, and the same places in each text", () => {
+  assert.deepEqual(Object.keys(de).sort(), Object.keys(en).sort());
+  for (const key of Object.keys(en) as (keyof typeof en)[]) {
+    assert.deepEqual(places(de[key]), places(en[key]), key);
+    for (const text of forms(de[key])) assert.notEqual(text.trim(), "", key);
+  }
+});
+
+test("a text takes the form of its number, and writes large numbers with groups", async () => {
+  await speak("en");
+  assert.equal(t("queue.count", { n: 1 }), "1 question waits");
+  assert.equal(t("queue.count", { n: 1200 }), "1,200 questions wait");
+  await speak("de");
+  assert.match(t("queue.count", { n: 1200 }), /^1\.200 /);
+  await speak("en");
+});

@@ -1,0 +1,161 @@
+"""People at the page: a real Chromium in front of a real gateway and service."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+
+from tests.support.requirements import absent
+from tests.support.service import ServiceWorld
+from tests.support.web import WebWorld
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "client" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+WAIT_MS = 10_000
+"""How long a test waits for something to appear before it fails."""
+
+_WATCH = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));
+"""
+
+
+def chromium_path() -> str:
+    """The program of Chromium. Skips the test where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    absent("chromium", "no Chromium on this machine")
+
+
+@asynccontextmanager
+async def running_chromium() -> AsyncIterator[Browser]:
+    """Chromium without a window."""
+    path = chromium_path()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, headless=True)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass
+class Complaints:
+    """What the browser wrote into its console, and errors that no one caught: each fails the test."""
+
+    allowed: list[str] = field(default_factory=list)
+    """Parts of messages that the test expects, such as the status of a refused call."""
+    found: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Collect the complaints of a page."""
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.found.append(f"uncaught: {error}"))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.found.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
+
+    def check(self) -> None:
+        """Fail if there was a complaint that the test did not expect."""
+        rest = [text for text in self.found if not any(part in text for part in self.allowed)]
+        assert not rest, "\n".join(rest)
+
+
+class Desk:
+    """Opens the page for people, each in a browser context of their own."""
+
+    def __init__(self, browser: Browser, world: ServiceWorld, web: WebWorld) -> None:
+        self.browser = browser
+        self.world = world
+        self.web = web
+        self.complaints = Complaints()
+        self._contexts: list[BrowserContext] = []
+
+    @property
+    def origin(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.web.port}"
+
+    async def context(
+        self, user: str = "ana", groups: tuple[str, ...] = (), **options: Any
+    ) -> BrowserContext:
+        """A browser in which the person is signed in; with an empty name it is not."""
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        options.setdefault("locale", "en-GB")
+        options.setdefault("timezone_id", "Europe/Berlin")
+        context = await self.browser.new_context(**options)
+        context.set_default_timeout(WAIT_MS)
+        await context.add_init_script(_WATCH)
+        self._contexts.append(context)
+        if user:
+            await self.sign_in(context, user, groups)
+        return context
+
+    async def sign_in(self, context: BrowserContext, user: str, groups: tuple[str, ...] = ()) -> None:
+        """Give the browser the cookie of a person."""
+        reply = await context.request.post(
+            f"{self.origin}/session",
+            data=json.dumps({"name": user, "groups": groups}),
+            headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
+        )
+        assert reply.ok, await reply.text()
+
+    async def open(self, user: str = "ana", path: str = "/", **options: Any) -> Page:
+        """The page of a person, live."""
+        context = await self.context(user, **options)
+        page = await self.tab(context, path)
+        if user:
+            await live(page)
+        return page
+
+    async def tab(self, context: BrowserContext, path: str = "/") -> Page:
+        """Another tab of a browser."""
+        page = await context.new_page()
+        self.complaints.watch(page)
+        await page.goto(self.origin + path)
+        return page
+
+    async def close(self) -> None:
+        """Close all browsers, and fail if one complained."""
+        for context in self._contexts:
+            await context.close()
+        self.complaints.check()
+
+
+async def live(page: Page) -> None:
+    """Wait until the page is connected and has all prompts."""
+    await page.wait_for_selector('[data-link="live"]', timeout=WAIT_MS)
+
+
+async def settled(page: Page) -> None:
+    """Wait until decisions are possible: the dead time after the last change is over."""
+    await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
+
+
+async def axe(page: Page) -> list[str]:
+    """The violations that axe-core finds on the page as it is."""
+    if not AXE.is_file():
+        absent("node", "axe-core is not installed: run `npm ci --ignore-scripts` in client/web")
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {violation['help']}\n  "
+        + "\n  ".join(f"{node['target']} {node['html'][:200]}" for node in violation["nodes"])
+        for violation in found["violations"]
+    ]
+
+
+def page_folder() -> Path | None:
+    """The folder of a page that is built elsewhere, for work on the page; None: the one of the package."""
+    folder = os.environ.get("PAGE_FOLDER", "")
+    return Path(folder) if folder else None

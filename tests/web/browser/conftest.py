@@ -1,0 +1,60 @@
+"""Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.requirements import absent
+
+try:
+    import playwright.async_api as _playwright
+except ModuleNotFoundError:
+    _playwright = None  # type: ignore[assignment]
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests in the loop of the session, in which Chromium runs."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium() -> AsyncIterator[object]:
+    """The browser."""
+    if _playwright is None:
+        absent("chromium", "the package playwright is not installed")
+    from tests.support.browser import running_chromium
+
+    async with running_chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(
+    chromium: object, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[object]:
+    """The service on SQLite, a gateway in front of it, and people with browsers."""
+    from askback.web.assets import Assets
+    from tests.support.browser import Desk, page_folder
+    from tests.support.service import serving
+    from tests.support.web import gateway_for
+
+    if (folder := page_folder()) is not None:
+        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
+    path = tmp_path / "desk.db"
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    async with serving(f"sqlite+aiosqlite:///{path}") as world, gateway_for(world) as web:
+        opened = Desk(chromium, world, web)  # type: ignore[arg-type]
+        try:
+            yield opened
+        finally:
+            await opened.close()

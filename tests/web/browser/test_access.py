@@ -1,0 +1,165 @@
+"""The page for everyone: axe finds nothing, keys can be switched off, narrow windows and phones work."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from playwright.async_api import Page, expect
+
+from askback.v1 import hitl_service_pb2 as hitl
+from tests.support.browser import Desk, axe, settled
+from tests.support.requests import answer, confirm, form, seconds
+
+PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+
+
+async def nothing(_: Page) -> None:
+    """Leave the view as it opens."""
+
+
+async def open_help(page: Page) -> None:
+    """Open the help."""
+    await page.keyboard.press("?")
+    await page.get_by_role("dialog").wait_for()
+
+
+async def open_palette(page: Page) -> None:
+    """Open the palette."""
+    await page.keyboard.press("Control+k")
+    await page.get_by_role("dialog").wait_for()
+
+
+async def open_filters(page: Page) -> None:
+    """Open the filters."""
+    await page.get_by_role("button", name="Filter and sort").click()
+
+
+async def open_bulk(page: Page) -> None:
+    """Choose all rows and open the table of a joint decision."""
+    for box in await page.locator(".row:not(.is-closed) [data-choose]").all():
+        await box.check()
+    await page.get_by_role("button", name="Decide together").click()
+    await page.get_by_role("dialog").wait_for()
+
+
+VIEWS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
+    "queue": ("/", nothing),
+    "filters": ("/?kind=confirm&group=type", open_filters),
+    "prompt": ("/prompts/{open}", nothing),
+    "form": ("/prompts/{form}", nothing),
+    "claimed": ("/prompts/{claimed}", nothing),
+    "closed": ("/prompts/{closed}", nothing),
+    "bulk": ("/", open_bulk),
+    "help": ("/", open_help),
+    "palette": ("/", open_palette),
+    "settings": ("/settings", nothing),
+    "unknown": ("/jobs", nothing),
+}
+
+
+async def fill(desk: Desk) -> dict[str, str]:
+    """Prompts in every state, by name."""
+    world = desk.world
+    body = "Returned after **41 days**; see [the order](https://shop.example.org).\n\n```python\nx = 1\n```"
+    shown = await world.create_prompt(
+        confirm("Pay?", body=body, priority=3, labels={"team": "a"}, timeout=seconds(240))
+    )
+    asked = await world.create_prompt(form("How many?"))
+    claimed = await world.create_prompt(confirm("Claimed?"))
+    closed = await world.create_prompt(confirm("Closed?"))
+    ben = world.as_user("ben")
+    await ben.hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=claimed.prompt_id))
+    await ben.hitl.AnswerPrompt(answer(closed, comment="fine"))
+    return {
+        "open": shown.prompt_id,
+        "form": asked.prompt_id,
+        "claimed": claimed.prompt_id,
+        "closed": closed.prompt_id,
+    }
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_in_any_view(desk: Desk, theme: str) -> None:
+    ids = await fill(desk)
+    found: dict[str, list[str]] = {}
+    context = await desk.context(color_scheme=theme)
+    for name, (path, act) in VIEWS.items():
+        page = await desk.tab(context, path.format(**ids))
+        await page.wait_for_selector('[data-link="live"]')
+        if "/prompts/" in path:
+            await page.wait_for_selector(".answer")
+        await act(page)
+        if violations := await axe(page):
+            found[name] = violations
+        await page.close()
+    signed_out = await desk.context("", color_scheme=theme)
+    page = await desk.tab(signed_out)
+    await page.wait_for_selector(".sign-in")
+    if violations := await axe(page):
+        found["sign-in"] = violations
+    assert not found, "\n".join(f"{name}: {text}" for name, texts in found.items() for text in texts)
+
+
+@pytest.mark.parametrize("size", [(320, 256), (320, 640), (1280, 720)])
+async def test_nothing_is_cut_off_sideways(desk: Desk, size: tuple[int, int]) -> None:
+    ids = await fill(desk)
+    context = await desk.context(viewport={"width": size[0], "height": size[1]})
+    for path in ("/", f"/prompts/{ids['open']}", f"/prompts/{ids['form']}", "/settings"):
+        page = await desk.tab(context, path)
+        await page.wait_for_selector('[data-link="live"]')
+        if "/prompts/" in path:
+            await settled(page)
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size[0], f"{path} is {width} px wide"
+        await page.close()
+
+
+async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open(path="/settings")
+    await page.get_by_label("Single keys act").uncheck()
+    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    await settled(page)
+    await page.locator("#prompt-title").focus()
+    for key in ("a", "r", "j", "?"):
+        await page.keyboard.press(key)
+    await page.keyboard.press("Control+k")
+    await expect(page.get_by_role("combobox")).to_be_focused()
+    assert not (await desk.world.prompt(prompt.prompt_id)).submissions
+    await page.keyboard.press("Escape")
+    await page.locator("[data-decision=DECISION_ACCEPT]").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+
+
+async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(desk: Desk) -> None:
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open(**PHONE)
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
+    await settled(page)
+    assert prompt.prompt_id in page.url
+    await expect(page.locator(".queue")).to_be_hidden()
+    for button in await page.locator("[data-decision]").all():
+        box = await button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["y"] + box["height"] <= 780
+    await page.go_back()
+    await expect(page.locator(".queue")).to_be_visible()
+    await expect(page.locator(".detail")).to_be_hidden()
+
+
+async def test_new_prompts_are_announced_in_one_message(desk: Desk) -> None:
+    page = await desk.open()
+    await expect(page.locator("#polite")).to_have_attribute("aria-live", "polite")
+    await expect(page.locator("#assertive")).to_have_attribute("aria-live", "assertive")
+    await desk.world.create_prompt(confirm("Urgent", priority=9))
+    await expect(page.locator("#polite")).to_have_text("1 new question, 1 urgent")
+    assert await page.title() == "(1) Askback"
+
+
+async def test_the_page_speaks_german(desk: Desk) -> None:
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", locale="de-DE")
+    await settled(page)
+    assert await page.evaluate("document.documentElement.lang") == "de"
+    await expect(page.locator(".summary")).to_have_text("1 Frage wartet")

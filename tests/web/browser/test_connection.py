@@ -1,0 +1,79 @@
+"""The connection goes and comes back under an open page."""
+
+import base64
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.support.browser import Desk, live, settled
+from tests.support.ports import free_port
+from tests.support.requests import answer, confirm
+from tests.support.web import gateway_for
+
+
+class Switch:
+    """A gateway that can be stopped, and started again at the same address with the same session keys."""
+
+    def __init__(self, desk: Desk, keys: Path) -> None:
+        self._desk = desk
+        self._keys = keys
+        self._port = free_port()
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start the gateway; the desk opens its page."""
+        settings = {"listen": f"127.0.0.1:{self._port}", "session_keys": str(self._keys)}
+        self._desk.web = await self._stack.enter_async_context(gateway_for(self._desk.world, **settings))
+
+    async def stop(self) -> None:
+        """Stop it."""
+        await self._stack.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def switch(desk: Desk, tmp_path: Path) -> AsyncIterator[Switch]:
+    """The gateway of the desk, with a switch."""
+    keys = tmp_path / "keys"
+    keys.write_text(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
+    keys.chmod(0o600)
+    made = Switch(desk, keys)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def test_a_page_reads_while_it_is_offline_and_catches_up_exactly(desk: Desk, switch: Switch) -> None:
+    desk.complaints.allowed += ["ERR_", "WebSocket", "503", "502"]
+    world = desk.world
+    shown = await world.create_prompt(confirm("Shown?"))
+    closing = await world.create_prompt(confirm("Closing?"))
+    context = await desk.context()
+    await context.clock.install()
+    page = await desk.tab(context, f"/prompts/{shown.prompt_id}")
+    await settled(page)
+    await page.locator("#comment").fill("kept")
+    await switch.stop()
+    await page.wait_for_selector('[data-link="offline"], [data-link="connecting"]')
+    approve = page.locator("[data-decision=DECISION_ACCEPT]")
+    await expect(approve).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator("#answer-why")).to_contain_text("Not connected")
+    await approve.click(force=True)
+    await page.locator("#comment").fill("kept and more")
+    await world.as_user("ben").hitl.AnswerPrompt(answer(closing))
+    for n in range(2):
+        await world.create_prompt(confirm(f"New {n}"))
+    await page.clock.fast_forward(5_000)  # A shorter absence is not worth a message.
+    await switch.start()
+    await live(page)
+    await expect(page.locator(".away")).to_contain_text("1 closed, 2 new")
+    await expect(page.locator('[data-view="all"] .count')).to_have_text("3")
+    await expect(page.locator("#comment")).to_have_value("kept and more")
+    assert not (await world.prompt(shown.prompt_id)).submissions
+    await settled(page)
+    await approve.click()
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    assert (await world.prompt(shown.prompt_id)).submissions == 1

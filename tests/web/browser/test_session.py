@@ -1,0 +1,60 @@
+"""Signing in, and sessions that end while a person writes."""
+
+from playwright.async_api import expect
+
+from tests.support.browser import Desk, live, settled
+from tests.support.requests import confirm
+
+
+async def test_a_person_signs_in_with_a_name_and_sees_what_waits(desk: Desk) -> None:
+    await desk.world.create_prompt(confirm("For you"))
+    page = await desk.open("")
+    name = page.get_by_label("Your name")
+    await expect(name).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert").first).to_contain_text("Write your name first")
+    await name.fill("ana")
+    await page.keyboard.press("Enter")
+    await live(page)
+    await expect(page.locator(".row-words")).to_have_text(["For you"])
+    await expect(page.locator(".who")).to_contain_text("ana")
+
+
+async def test_a_session_that_ends_keeps_the_text_and_the_page(desk: Desk) -> None:
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
+    await settled(page)
+    await page.locator("#comment").fill("half a sentence")
+    await page.context.request.post(
+        f"{desk.origin}/session/end",
+        data="{}",
+        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
+    )
+    await page.wait_for_selector('[data-link="signed_out"]')
+    approve = page.locator("[data-decision=DECISION_ACCEPT]")
+    await expect(approve).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator("#answer-why")).to_contain_text("sign in again")
+    await page.get_by_role("button", name="Sign in again").click()
+    await page.get_by_label("Your name").fill("ana")
+    await page.keyboard.press("Enter")
+    await live(page)
+    await expect(page.locator("#comment")).to_have_value("half a sentence")
+    await settled(page)
+    await approve.click()
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    answer = (await desk.world.prompt(prompt.prompt_id)).resolution.answer
+    assert (answer.user_id, answer.comment) == ("ana", "half a sentence")
+
+
+async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None:
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
+    await settled(page)
+    await page.locator("#comment").fill("unsent")
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("1 question has text of yours that was not sent")
+    await page.get_by_role("button", name="Sign out and delete my text").click()
+    await expect(page.get_by_label("Your name")).to_be_visible()

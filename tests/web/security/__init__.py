@@ -1,0 +1,1 @@
+"""Signing in and out, and what protects the page from other pages."""

@@ -1,0 +1,67 @@
+"""Fixtures: `guarded` is a service with tokens for ana, bob and eve, and `web` a gateway in front of it."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from askback_server.engine import sign_outs
+from askback_server.transport import open_calls, tokens
+from tests.support.browsers import Browser, TokenFile
+from tests.support.service import ServiceWorld, serving
+from tests.support.web import WebWorld, gateway_for
+
+
+@pytest.fixture(autouse=True)
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service checks credentials, sign-outs and open calls often."""
+    monkeypatch.setattr(sign_outs, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def lite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """A new SQLite file with Askback's tables."""
+    path = tmp_path / "lite.db"
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> TokenFile:
+    roles = ["client", "console"]
+    return TokenFile(tmp_path / "tokens.toml", ana={"groups": ["desk"]}, bob={}, eve={"roles": roles})
+
+
+@pytest.fixture
+async def guarded(lite_url: str, people: TokenFile) -> AsyncIterator[ServiceWorld]:
+    """The service with authentication."""
+    async with serving(lite_url, auth=str(people.path)) as running:
+        yield running
+
+
+@pytest.fixture
+async def web(guarded: ServiceWorld) -> AsyncIterator[WebWorld]:
+    """A gateway in front of it."""
+    async with gateway_for(guarded, names=False) as running:
+        yield running
+
+
+@pytest.fixture
+async def ana(web: WebWorld) -> Browser:
+    """The browser of ana, who has signed in."""
+    browser = Browser(web)
+    answer = await browser.sign_in("ana-token")
+    assert answer.status == 200, answer.body
+    return browser
+
+
+@pytest.fixture
+async def named_web(lite_url: str) -> AsyncIterator[WebWorld]:
+    """A gateway in front of a service without authentication."""
+    async with serving(lite_url) as service, gateway_for(service) as running:
+        yield running

@@ -1,0 +1,162 @@
+"""Forged requests: what another web page makes a person's browser send changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from askback.v1 import job_service_pb2 as jobs
+from tests.support.browsers import Browser
+from tests.support.service import ServiceWorld
+from tests.support.web import WebWorld
+
+CREATE = ("JobService/CreateJob", {"jobType": "t"})
+FORM = "application/x-www-form-urlencoded"
+
+FORGED: dict[str, dict[str, str | None]] = {
+    "no content type": {"content_type": None},
+    "a form": {"content_type": FORM},
+    "a form with a file": {"content_type": "multipart/form-data; boundary=x"},
+    "plain text that is JSON": {"content_type": "text/plain"},
+    "plain text that mentions JSON": {"content_type": "text/plain; x=application/json"},
+    "no header of our own": {"connect_protocol_version": None},
+    "a wrong header of our own": {"connect_protocol_version": None, "x_askback": "0"},
+    "a foreign origin": {"origin": "https://evil.test"},
+    "a hidden origin": {"origin": "null"},
+    "no origin": {"origin": None, "sec_fetch_site": None},
+    "no origin, of another site": {"origin": None, "sec_fetch_site": "cross-site"},
+    "another port of this machine": {"origin": "http://127.0.0.1:1", "sec_fetch_site": "same-site"},
+    "the origin of https": {"origin": "https://127.0.0.1"},
+    "our origin, but the browser says otherwise": {"sec_fetch_site": "cross-site"},
+}
+"""What differs from a request of the page. Each is one missing lock; all the others are right."""
+
+
+@pytest.fixture
+async def eve(web: WebWorld) -> Browser:
+    """The browser of a person who may create jobs."""
+    browser = Browser(web)
+    assert (await browser.sign_in("eve-token")).status == 200
+    return browser
+
+
+async def count_jobs(guarded: ServiceWorld) -> int:
+    caller = guarded.with_token("eve-token")
+    return len((await caller.jobs.ListJobs(jobs.ListJobsRequest())).jobs)
+
+
+@pytest.mark.parametrize("how", FORGED)
+async def test_a_request_without_one_of_the_locks_changes_nothing(
+    eve: Browser, guarded: ServiceWorld, how: str
+) -> None:
+    answer = await eve.call(*CREATE, **FORGED[how])
+    assert answer.status in (403, 415), (how, answer.body)
+    assert await count_jobs(guarded) == 0
+    assert (await eve.post("/session/end", **FORGED[how])).status == 403
+    assert (await eve.session())["signedIn"] is True, "and it does not sign the person out"
+    assert (await eve.call(*CREATE)).status == 200
+    assert await count_jobs(guarded) == 1
+
+
+@pytest.mark.parametrize("how", FORGED)
+async def test_another_page_cannot_sign_a_person_in(web: WebWorld, how: str) -> None:
+    """Else the person would work under the attacker's name without noticing."""
+    browser = Browser(web)
+    answer = await browser.post("/session", {"token": "eve-token"}, **FORGED[how])
+    assert answer.status == 403
+    assert not browser.set_cookie
+
+
+async def test_the_header_of_the_page_is_as_good_as_that_of_connect(eve: Browser) -> None:
+    answer = await eve.call(*CREATE, connect_protocol_version=None, x_askback="1")
+    assert answer.status == 200
+
+
+async def test_the_origin_may_be_left_out_if_the_browser_says_same_origin(eve: Browser) -> None:
+    assert (await eve.call(*CREATE, origin=None)).status == 200
+
+
+async def test_another_page_gets_no_leave_to_send_our_header(eve: Browser) -> None:
+    """The question that a browser asks before it sends another page's request with such a header."""
+    answer = await eve.send(
+        "OPTIONS",
+        "/askback.v1.JobService/CreateJob",
+        origin="https://evil.test",
+        access_control_request_method="POST",
+        access_control_request_headers="content-type,connect-protocol-version",
+    )
+    assert answer.status >= 400
+    assert [name for name in answer.headers if name.startswith("access-control")] == []
+
+
+@pytest.mark.parametrize("path", ["/session", "/events/prompts", "/events/jobs"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+    ],
+)
+async def test_another_page_cannot_read_with_the_cookie(
+    eve: Browser, path: str, changed: dict[str, str | None]
+) -> None:
+    answer = await eve.get(path, **changed)
+    assert (answer.status, answer.reason) == (403, "ORIGIN")
+
+
+async def test_a_program_needs_no_origin(web: WebWorld, guarded: ServiceWorld) -> None:
+    """With a bearer token, which no browser sends by itself."""
+    for origin in (None, "https://elsewhere.test"):
+        program = Browser(web)
+        answer = await program.call(
+            *CREATE,
+            authorization="Bearer eve-token",
+            origin=origin,
+            sec_fetch_site=None,
+            connect_protocol_version=None,
+        )
+        assert answer.status == 200
+    assert await count_jobs(guarded) == 2
+
+
+async def test_a_cookie_and_a_token_together_are_refused(eve: Browser) -> None:
+    answer = await eve.call(*CREATE, authorization="Bearer eve-token")
+    assert (answer.status, answer.reason) == (400, "TWO_CREDENTIALS")
+
+
+@pytest.mark.parametrize("scheme", ["Basic ZXZl", "Bearer", "Bearer ", "eve-token"])
+async def test_another_authorization_is_refused(web: WebWorld, scheme: str) -> None:
+    answer = await Browser(web).call(*CREATE, authorization=scheme)
+    assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
+
+
+@pytest.mark.parametrize(
+    "query", ["token=eve-token", "authorization=Bearer+eve-token", "access_token=eve-token"]
+)
+async def test_a_token_in_an_address_is_ignored(web: WebWorld, query: str) -> None:
+    browser = Browser(web)
+    answer = await browser.post(f"/askback.v1.JobService/CreateJob?{query}", {"jobType": "t"})
+    assert (answer.status, answer.reason) == (401, "SIGN_IN_REQUIRED")
+    assert (await browser.get(f"/session?{query}")).json["signedIn"] is False
+
+
+async def test_no_get_changes_anything(eve: Browser, guarded: ServiceWorld) -> None:
+    before = await count_jobs(guarded)
+    for path in (
+        "/askback.v1.JobService/CreateJob",
+        '/askback.v1.JobService/CreateJob?message={"jobType":"t"}&encoding=json&connect=v1',
+        "/session/end",
+        "/prompts/x?decision=ACCEPT",
+        "/",
+    ):
+        await eve.get(path.replace('"', "%22"))
+    assert await count_jobs(guarded) == before
+    assert (await eve.session())["signedIn"] is True
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
+async def test_other_methods_are_refused(eve: Browser, method: str) -> None:
+    for path in ("/session", "/session/end", "/askback.v1.JobService/CreateJob"):
+        status = (await eve.send(method, path, **eve.headers)).status
+        assert status == (200 if (method, path) == ("HEAD", "/session") else 405), path

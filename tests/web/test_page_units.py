@@ -1,0 +1,17 @@
+"""The page's unit tests, which client/web has in TypeScript, run by node."""
+
+import subprocess
+
+from scripts.web_build import SOURCE, install_packages, missing_programs
+from tests.support.requirements import absent
+
+
+def test_the_units_of_the_page() -> None:
+    if missing := missing_programs():
+        absent("node", f"{' and '.join(missing)} not installed")
+    install_packages()
+    done = subprocess.run(
+        ["node", "build.mjs", "--test"], cwd=SOURCE, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-10_000:]
+    assert "# fail 0" in done.stdout
