@@ -1,6 +1,5 @@
 // The list of the queue: rows in groups, one tab stop, and a place that says why it is empty.
 
-import { useComputed } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
 import { Decided, loadDecided } from "./decided";
@@ -74,8 +73,7 @@ export function List() {
   const box = useRef<HTMLDivElement>(null);
   const isDecided = query.view === "decided";
   const link = inbox.link.value;
-  const rows = useComputed(() => inbox.rows.value);
-  rows.value;
+  inbox.rows.value;
 
   useEffect(() => {
     if (isDecided) void loadDecided(page);

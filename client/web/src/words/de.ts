@@ -347,6 +347,7 @@ export const catalogue: Catalogue = {
   "bulk.accepted": "{done}",
   "bulk.closed": "Zu spät: geschlossen von {name}",
 
+  "link.title": "Verbindung",
   "link.connecting": "Verbindung wird aufgebaut …",
   "link.catching_up": "Wird nachgeholt … Nur Lesen.",
   "link.live": "Verbunden",

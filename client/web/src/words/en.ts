@@ -309,6 +309,7 @@ export const en = {
   "bulk.accepted": "{done}",
   "bulk.closed": "Too late: closed by {name}",
 
+  "link.title": "Connection",
   "link.connecting": "Connecting…",
   "link.catching_up": "Catching up… Reading only.",
   "link.live": "Live",
