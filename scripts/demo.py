@@ -60,11 +60,11 @@ def install() -> None:
         venv.create(ENVIRONMENT, clear=True, with_pip=True, symlinks=True)
     except (subprocess.CalledProcessError, OSError) as error:
         raise Failed(f"no environment could be made ({error}); on Debian install python3-venv") from None
-    say("install Askback with its embedded server and its console")
+    say("install Askback with its embedded server, its console and its page")
     # Without compiling: the demo imports only a part of the modules.
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
     done = subprocess.run(
-        [PYTHON, "-m", "pip", "install", *options, "--editable", f"{TOP}[embedded,tui]"], check=False
+        [PYTHON, "-m", "pip", "install", *options, "--editable", f"{TOP}[embedded,tui,web]"], check=False
     )
     if done.returncode:
         raise Failed("the packages could not be installed; see above for what pip says")

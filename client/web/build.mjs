@@ -173,7 +173,10 @@ async function buildPage(folder) {
     ...preloads.sort().map((name) => `<link rel="modulepreload" href="/assets/${name}?v=${version}">`),
     `<script type="module" src="/assets/app.js?v=${version}"></script>`,
   ];
-  files.set("index.html", shell.replace("{{version}}", version).replace("{{assets}}", assets.join("\n    ")));
+  files.set(
+    "index.html",
+    shell.replaceAll("{{version}}", version).replace("{{assets}}", assets.join("\n    ")),
+  );
   files.set("licences.txt", licences(outputs));
 
   if (existsSync(folder) && readdirSync(folder).length > 0 && !existsSync(join(folder, "licences.txt"))) {

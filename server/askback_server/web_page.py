@@ -51,6 +51,7 @@ class WebPage:
             listen=config.web,
             public_origins=(config.web_origin,) if config.web_origin else (),
             names=not config.auth,
+            session_keys=config.web_session_keys,
             # On loopback it is for this machine, or for a proxy on it that speaks TLS.
             tls_cert="" if here else config.tls_cert,
             tls_key="" if here else config.tls_key,

@@ -10,9 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from askback.cli.profiles import read_profiles
+from askback.cli.web import read_settings, web
 from askback_server.config.settings import Config
 from askback_server.config.sources import load
 from askback_server.lifecycle import Service
@@ -48,6 +50,12 @@ async def playing(
         yield Playing(folder, os.environ, loaders())
 
 
+def read_web_settings(path: Path) -> None:
+    """Read a file of settings as `askback web --config` does."""
+    context = click.Context(web, info_name="web")
+    read_settings(context, web.params[-1], str(path))
+
+
 def loaders() -> dict[str, Any]:
     """The product's reader of each settings file that the pages show."""
     return {
@@ -55,4 +63,5 @@ def loaders() -> dict[str, Any]:
         "config.toml": read_profiles,
         "pyproject.toml": Path.read_text,
         "tokens.toml": TokenFile,
+        "web.toml": read_web_settings,
     }

@@ -3,10 +3,14 @@
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support import forked_commands as commands_module
 from tests.support.forked_commands import ForkedCommands
 
 SLEEPS = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
@@ -43,3 +47,38 @@ def test_a_signal_ends_the_command_and_its_forked_process(number: signal.Signals
     commands.end()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_process_of_a_killed_command_ends_before_the_next_one_starts(
+    forked_commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one may need its port. Here the thread that waits for the killed one learns of it too late."""
+    late, wait = threading.Event(), commands_module.wait
+
+    def wait_late(objects: Sequence[Any], timeout: float | None = None) -> list[Any]:
+        ready = wait(objects, timeout)
+        if timeout is None and objects[0] not in ready:
+            late.wait(30)
+        return ready
+
+    monkeypatch.setattr(commands_module, "wait", wait_late)
+    killed = subprocess.Popen([forked_commands / "python", "-c", SLEEPS], stdout=subprocess.PIPE)
+    assert killed.stdout is not None
+    with killed.stdout:
+        pid = killed.stdout.readline().strip()
+    killed.kill()
+    killed.wait()
+    after = [forked_commands / "python", "-c", "import os, sys; os.kill(int(sys.argv[1]), 0)", pid]
+    ended = subprocess.run(after, capture_output=True, check=False)
+    late.set()
+    assert b"ProcessLookupError" in ended.stderr
+
+
+def test_child_processes_of_a_command_are_forked_too(forked_commands: Path) -> None:
+    code = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; print(sys.executable)'])"
+    )
+    found = subprocess.run(
+        [forked_commands / "python", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == f"{forked_commands / 'python'}\n"

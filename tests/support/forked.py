@@ -28,6 +28,7 @@ SERVER = "tests.support.forked:server"
 ASKBACK = "askback.cli:main"
 ASKBACK_AT_TERMINAL = "tests.support.forked:askback_at_terminal"
 MODULE = "tests.support.forked:module"
+PYTHON = "tests.support.forked_commands:python"
 IMPORTED = [
     "askback_server.transport.server",
     "tests.faults.replica",

@@ -3,7 +3,7 @@
 A page of the documentation starts up to twenty of them, and importing takes most of their CPU time. `PATH`
 has a small program instead, which sends its arguments, environment, folder and standard streams to the test
 process. That process starts a forked program (`tests.support.forked`), passes signals on, and reports the
-exit code.
+exit code. The `sys.executable` of that program is the small `python`, so its child processes are forked too.
 """
 
 from __future__ import annotations
@@ -17,19 +17,15 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
 
-from tests.support.forked import ASKBACK, ForkedProgram
+from tests.support.forked import ForkedProgram
 
-TARGETS = {
-    "askback": ASKBACK,
-    "python": "tests.support.forked_commands:python",
-    "pytest": "tests.support.forked_commands:run_pytest",
-}
+RUN = "tests.support.forked_commands:run"
 ROOT = str(Path(__file__).parents[2])
 
 # It imports only built-in modules: `socket`, `signal` and `json` would double its CPU time.
@@ -58,13 +54,15 @@ class ForkedCommands:
         # Not in the folder of the test: the path of a socket is limited to about 100 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="askback-"))
         """The folder for `PATH`."""
-        for name in TARGETS:
+        for name in COMMANDS:
             (self.folder / name).write_text(PROGRAM)
             (self.folder / name).chmod(0o755)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self.folder / "socket"))
         self._listener.listen(64)
         self._ended = False
+        self._running: dict[socket.socket, ForkedProgram] = {}
+        self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -84,49 +82,76 @@ class ForkedCommands:
             if self._ended:
                 connection.close()
                 return
-            thread = threading.Thread(target=_serve, args=(connection,), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
+    def _serve(self, connection: socket.socket) -> None:
+        """Run one command."""
+        with connection:
+            size, streams, _, _ = socket.recv_fds(connection, 4, 3)
+            request = bytearray()
+            while len(request) < int.from_bytes(size, "big"):
+                request += connection.recv(1 << 20)
+            name, arguments, environment, folder = marshal.loads(request)
+            with self._lock:
+                self._end_killed()
+                program = self._start(name, arguments, environment, folder, streams)
+                self._running[connection] = program
+            while program.sentinel not in (ready := wait([program.sentinel, connection])):
+                assert ready == [connection]
+                numbers = connection.recv(16)
+                for number in numbers or [signal.SIGKILL]:
+                    program.send_signal(signal.Signals(number))
+                if not numbers:
+                    # The small program has been killed.
+                    program.wait()
+            with self._lock:
+                del self._running[connection]
+            with suppress(OSError):
+                connection.send(str(program.wait()).encode())
 
-def _serve(connection: socket.socket) -> None:
-    """Run one command."""
-    with connection:
-        size, streams, _, _ = socket.recv_fds(connection, 4, 3)
-        request = bytearray()
-        while len(request) < int.from_bytes(size, "big"):
-            request += connection.recv(1 << 20)
-        name, arguments, environment, folder = marshal.loads(request)
-        program = _start(name, arguments, environment, folder, streams)
-        while program.sentinel not in (ready := wait([program.sentinel, connection])):
-            assert ready == [connection]
-            numbers = connection.recv(16)
-            for number in numbers or [signal.SIGKILL]:
-                program.send_signal(signal.Signals(number))
-            if not numbers:
-                # The small program has been killed.
+    def _end_killed(self) -> None:
+        """End the programs whose small program has been killed: the next one may need their port or file."""
+        for connection, program in self._running.items():
+            if wait([connection], 0) and not connection.recv(1, socket.MSG_PEEK):
+                program.kill()
                 program.wait()
-        with suppress(OSError):
-            connection.send(str(program.wait()).encode())
+
+    def _start(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: str,
+        streams: Sequence[int],
+    ) -> ForkedProgram:
+        stdin, stdout, stderr = streams
+        try:
+            return ForkedProgram(
+                RUN,
+                [str(self.folder / "python"), name, *arguments[1:]],
+                environment,
+                Path(folder),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        finally:
+            for fd in streams:
+                os.close(fd)
 
 
-def _start(
-    name: str, arguments: list[str], environment: dict[str, str], folder: str, streams: Sequence[int]
-) -> ForkedProgram:
-    stdin, stdout, stderr = streams
-    try:
-        return ForkedProgram(
-            TARGETS[name],
-            [name, *arguments[1:]],
-            environment,
-            Path(folder),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-        )
-    finally:
-        for fd in streams:
-            os.close(fd)
+def run() -> int | None:
+    """Run the command that the arguments name, after the path of the small `python`."""
+    sys.executable, *sys.argv = sys.argv
+    return COMMANDS[sys.argv[0]]()
+
+
+def _askback() -> None:
+    from askback.cli import main
+
+    main()
 
 
 def python() -> None:
@@ -167,3 +192,6 @@ def run_pytest() -> int:
     # The fork server has imported the plugin's package already, and so without rewriting its assertions.
     sys.argv[1:1] = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return pytest.console_main()
+
+
+COMMANDS: dict[str, Callable[[], int | None]] = {"askback": _askback, "python": python, "pytest": run_pytest}

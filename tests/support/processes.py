@@ -10,14 +10,13 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
-from tests.support.forked import ASKBACK, MODULE, SERVER, ForkedProgram
+from tests.support.forked import ASKBACK, MODULE, PYTHON, SERVER, ForkedProgram
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -201,6 +200,22 @@ class Module(Process):
             )
 
 
+class Python(Process):
+    """A Python program with the given arguments of the interpreter, forked."""
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> ForkedProgram:
+        with open(os.devnull, "rb") as nothing:
+            return ForkedProgram(
+                PYTHON,
+                ["python", *self._command],
+                self._environment,
+                ROOT,
+                stdin=nothing.fileno(),
+                stdout=out.fileno(),
+                stderr=log.fileno(),
+            )
+
+
 class Askback(Process):
     """The command `askback` with the given arguments, forked."""
 
@@ -291,8 +306,8 @@ class Processes:
         return server
 
     def run(self, name: str, *command: str, **environment: str) -> Process:
-        """Start this Python with the given arguments."""
-        return self.command(name, sys.executable, *command, **environment)
+        """Start a Python program with the given arguments of the interpreter."""
+        return self._start(Python(name, command, self.folder, environment))
 
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> Process:
         """Start a module of Askback's tests."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,18 +22,27 @@ PAGE = "docs/how-to/proxies.md"
 _FILES = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "envoy": "envoy.yaml"}
 
 
-def documentation_config(kind: str) -> str:
+def documentation_config(kind: str, page: str = PAGE) -> str:
     """The configuration of a proxy from the documentation page."""
-    blocks = blocks_of(PAGE, Path(ROOT, PAGE).read_text(encoding="utf-8"))
+    blocks = blocks_of(page, Path(ROOT, page).read_text(encoding="utf-8"))
     [text] = [block.text for block in blocks if block.title == _FILES[kind]]
     return text
 
 
 class Proxy:
-    """A proxy in front of a server on loopback. Skips the test if the program is not installed."""
+    """A proxy in front of servers on loopback. Skips the test if the program is not installed."""
 
-    def __init__(self, kind: str, folder: Path, server_port: int, *, idle: str = "60s") -> None:
-        """`idle` replaces the idle timeouts of the documented configuration."""
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        server_port: int = 50051,
+        *,
+        idle: str = "60s",
+        page: str = PAGE,
+        ports: Mapping[int, int] | None = None,
+    ) -> None:
+        """`idle` replaces the documented idle timeouts; `ports`, the documented ports."""
         beside = Path(sys.executable).with_name(kind)
         self._program = shutil.which(kind) or shutil.which(kind, path="/usr/sbin:/sbin")
         if self._program is None and beside.exists():
@@ -41,7 +51,9 @@ class Proxy:
             absent(kind, f"{kind} is not installed")
         self.port = quiet_port()
         self.target = f"127.0.0.1:{self.port}"
-        text = documentation_config(kind).replace("8443", str(self.port)).replace("50051", str(server_port))
+        text = documentation_config(kind, page)
+        for documented, actual in {8443: self.port, 50051: server_port, **(ports or {})}.items():
+            text = text.replace(str(documented), str(actual))
         text = re.sub(r"\b60s\b", idle, text)
         if kind == "nginx":
             temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

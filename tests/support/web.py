@@ -61,9 +61,8 @@ def socket_of(port: int, user: str = "ana", **options: Any) -> connect:
     options.setdefault("origin", f"http://127.0.0.1:{port}")
     options.setdefault("subprotocols", ["askback.v1"])
     options.setdefault("max_size", None)
-    headers = {USER: user} if user else {}
-    address = f"ws://127.0.0.1:{port}/converse"
-    return connect(address, additional_headers=headers, compression=None, **options)
+    options.setdefault("additional_headers", {USER: user} if user else {})
+    return connect(f"ws://127.0.0.1:{port}/converse", compression=None, **options)
 
 
 class EventReader:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,15 @@ import pytest
 from askback import Client, Tls, Worker, errors
 from askback._wire.address import parse_address
 from askback._wire.channel import Endpoint
+from askback._wire.connection import Connection
+from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
+from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from tests.support.authority import Authority
 from tests.support.fake_server import FakeServer
+from tests.support.ports import free_port
+from tests.support.refusals import until
 
 WITHIN = 4.0
 """Seconds until an error must be raised, on a busy machine. Plain gRPC took 10 to 27."""
@@ -298,3 +305,39 @@ async def test_one_client_works_in_several_event_loops(server: FakeServer) -> No
         assert (await client.get("j")).job_id == "j"
     assert found == ["j"] * 4
     await client.aclose()
+
+
+class _Dialled:
+    """What a connection needs of its protocol until the welcome. Keeps weak references to the calls."""
+
+    name = "test"
+    session = None
+
+    def __init__(self) -> None:
+        self.calls: list[weakref.ref[Any]] = []
+
+    def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
+        stub: Any = HitlServiceStub(channel)
+        call = stub.Converse(metadata=tuple(metadata))
+        self.calls.append(weakref.ref(call))
+        return call
+
+    def pack(self, frames: Sequence[Any]) -> hitl.ConverseRequest:
+        return hitl.ConverseRequest(frames=frames)
+
+    def hello(self) -> hitl.ConverseClientFrame:
+        return hitl.ConverseClientFrame(hello=hitl.ConverseHello())
+
+
+async def test_a_connection_that_failed_frees_its_call_without_a_garbage_collection() -> None:
+    """gRPC keeps a closed channel, which goes on connecting, while anything refers to one of its calls."""
+    protocol: Any = _Dialled()
+    connection = Connection(protocol, Endpoint(f"127.0.0.1:{free_port()}"), lambda *_: None)
+    gc.disable()
+    try:
+        with suppress(errors.Unavailable):
+            await connection.open()
+        [call] = protocol.calls
+        await until(lambda: call() is None)
+    finally:
+        gc.enable()

@@ -52,6 +52,11 @@ class ConsolePrompt(PromptInfo):
         """Whether the prompt is still open, as far as the console knows."""
         return self._console.is_open(self.prompt_id)
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer was sent whose result is not known yet."""
+        return bool(self._unsettled)
+
     async def approve(self, comment: str = "", *, values: Any = None) -> AnswerOutcome:
         """Decide ACCEPT."""
         return await self.decide(DecisionKind.ACCEPT, values=values, comment=comment)

@@ -164,6 +164,8 @@ class Connection:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A closed channel stays connected, and connects again, for as long as anything refers to its calls.
+        self._call = None
         if not self.ended.done():
             self.ended.set_result(None)
         if self._channel is not None:

@@ -15,7 +15,7 @@ from askback.cli.time_types import Seconds
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _read_file(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
+def read_settings(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
     """Make the file's settings the defaults of the options: flags win, and then the environment."""
     if path is None:
         return
@@ -107,7 +107,7 @@ def _own(flag: str, text: str, **settings: Any) -> Callable[[F], F]:
     metavar="FILE",
     is_eager=True,
     expose_value=False,
-    callback=_read_file,
+    callback=read_settings,
     help="TOML file of settings, named as here.",
 )
 def web(server: str, tls: bool, ca: str | None, cert: str | None, key: str | None, **own: Any) -> None:

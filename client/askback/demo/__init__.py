@@ -20,12 +20,15 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from askback import Client
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
+from askback._console.console_view import Closing
 from askback.demo import processes
 from askback.demo.events import JobEvents
 from askback.demo.narrator import Narrator
+from askback.demo.page import page_port, show_page
 from askback.demo.people import AtTerminal, Person, Scripted
 from askback.demo.story import Story, load
 from askback.terminal.terminal import NoKeyboard
+from askback.terminal.words import closing_words, now
 
 STEP_SECONDS = 60.0
 """Seconds that the scripted demo may take for one step."""
@@ -54,7 +57,8 @@ def run_demo(name: str, *, human: bool, db: str | None) -> int:
 
 async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human: bool) -> int:
     port = processes.free_port()
-    server = processes.server(port, url, folder / "server.log")
+    web_port = page_port() if human else None
+    server = processes.server(port, url, folder / "server.log", web_port)
     worker = processes.worker(port, story.worker, folder / "worker.log")
     try:
         pid = await server.start()
@@ -74,6 +78,8 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             person = AtTerminal(narrator, story.user) if human else Scripted(narrator, story)
             if human:
                 narrator.say(story.user, "is you; Ctrl-C ends the demo")
+            if web_port is not None:
+                show_page(narrator, story, web_port)
             return await _follow_job(narrator, story, client, console, server, person, human)
     except (EOFError, NoKeyboard):
         raise
@@ -140,7 +146,38 @@ async def _answer_prompts(
             if prompt.key == story.kill_at and not killed:
                 killed = True
                 await _kill_and_restart(narrator, console, server, prompt)
-            await person.answer(prompt)
+            await _answer_unless_closed(narrator, console, person, prompt)
+
+
+async def _answer_unless_closed(
+    narrator: Narrator, console: Console, person: Person, prompt: ConsolePrompt
+) -> None:
+    """Let the person answer; end the question if it is answered in the page before."""
+    closed: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+
+    def note(closing: Closing) -> None:
+        if closing.prompt_id != prompt.prompt_id or closing.why == "removed" or closed.done():
+            return
+        # The closing by the person's own answer may come before the reply to it, which is still awaited.
+        if not prompt.is_answering:
+            closed.set_result(closing)
+
+    unsubscribe = console.on_closed(note)
+    answering = asyncio.create_task(person.answer(prompt))
+    try:
+        await asyncio.wait((answering, closed), return_when=asyncio.FIRST_COMPLETED)
+        if not closed.done():
+            await answering
+            return
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        end = closed.result()
+        if end.resolution is not None and end.resolution.answer is not None:
+            narrator.say("page", f"{closing_words(end, now())}: {prompt.title}")
+    finally:
+        unsubscribe()
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
 
 
 async def _kill_and_restart(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -57,10 +59,14 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def server(port: int, db: str, log: Path) -> Process:
-    """A server on 127.0.0.1."""
+def server(port: int, db: str, log: Path, web_port: int | None = None) -> Process:
+    """A server on 127.0.0.1, with the page if there is a port for it."""
     serve = "import sys; from askback.cli import main; sys.argv[0] = 'askback'; main()"
     arguments = ["-c", serve, "serve", "--listen", f"127.0.0.1:{port}", "--db", db, "--migrate"]
+    if web_port is not None:
+        keys = log.with_name("session.keys")  # so that the person need not sign in again after the kill
+        keys.write_bytes(base64.b64encode(secrets.token_bytes(32)))
+        arguments += ["--web", f"127.0.0.1:{web_port}", "--web-session-keys", str(keys)]
     return Process(arguments, log, {})
 
 

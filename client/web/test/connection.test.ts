@@ -253,8 +253,10 @@ test("go_away: the next socket takes over on its welcome, and only replies of th
   live();
   const old = network.last;
   const reply = connection.request({ claimPrompt: { promptId: "p" } });
-  old.deliver({ goAway: { after: "10s" } }, { goAway: { after: "10s" } });
-  await clock.advance(5000);
+  old.deliver({ goAway: { after: "10s" } });
+  await clock.advance(3000);
+  old.deliver({ goAway: { after: "10s" } });
+  await clock.advance(2000);
   assert.equal(network.sockets.length, 2, "one other socket");
   network.last.open();
   await clock.advance(0);

@@ -9,20 +9,21 @@ import { FakeNetwork } from "./support/sockets";
 function open(welcome = {}) {
   const network = new FakeNetwork();
   const received: ConverseServerFrame[][] = [];
+  const welcomes: number[] = [];
   const ends: [number, string, boolean][] = [];
   const stream = new Stream(
     new FakeClock(),
     network.openSocket,
     { consoleId: "c" },
     {
-      welcomed: () => {},
+      welcomed: () => welcomes.push(1),
       received: (frames) => received.push([...frames]),
       closed: (code, reason, opened) => ends.push([code, reason, opened]),
     },
   );
   const socket = network.last;
   const welcomed = () => socket.welcome(welcome);
-  return { stream, socket, received, ends, welcomed };
+  return { stream, socket, received, ends, welcomed, welcomes };
 }
 
 test("the hello is the first frame, alone in its message", async () => {
@@ -35,13 +36,15 @@ test("the hello is the first frame, alone in its message", async () => {
 });
 
 test("frames before the welcome and a second welcome are skipped", () => {
-  const { socket, received } = open();
+  const { socket, received, welcomes } = open();
   socket.open();
   socket.deliver({ promptEvent: { caughtUp: {} } });
   assert.deepEqual(received, []);
-  socket.welcome();
+  socket.deliver({ promptEvent: { caughtUp: {} } }, { welcome: {} });
+  assert.deepEqual(received, [[]]);
   socket.deliver({ welcome: { maxInFlight: 1 } }, { heartbeat: {} });
   assert.deepEqual(received.at(-1), [{ heartbeat: {} }]);
+  assert.equal(welcomes.length, 1);
 });
 
 test("replies find their request, a doubled reply and one with an unknown ref do nothing", async () => {

@@ -130,6 +130,15 @@ test("after a reset closed prompts stay closed, unless the history was lost", ()
   }
 });
 
+test("a snapshot without a resume token is the truth, since nothing says whether the history was lost", () => {
+  const it = view();
+  it.apply([up("a", "7"), up("b", "7"), closed("b", "9")]);
+  it.snapshotBegins();
+  it.apply([up("a", "3"), up("b", "4")]);
+  it.finishSnapshot();
+  assert.deepEqual([open(it), it.rows.get("a")?.prompt.version], [["a", "b"], "3"]);
+});
+
 test("what changed while away is counted between the loss and the catch-up", () => {
   const it = view();
   it.apply([up("a", "1"), up("b", "1"), up("c", "1")]);

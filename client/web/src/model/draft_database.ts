@@ -58,6 +58,8 @@ export class IndexedDrafts implements DraftDatabase {
     const transaction = database.transaction(STORE, "readwrite");
     const done = finished(transaction);
     change(transaction.objectStore(STORE));
+    // At once: the browser drops transactions that are still open when a page is left.
+    transaction.commit();
     await done;
   }
 

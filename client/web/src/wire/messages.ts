@@ -31,6 +31,14 @@ export interface WhoAmIResponse {
   readonly serverTime?: Timestamp;
 }
 
+export interface EndSessionRequest {
+  readonly sessionId?: string;
+  readonly expireTime?: Timestamp;
+}
+
+export interface EndSessionResponse {
+}
+
 export type ErrorReason =
   | "ERROR_REASON_UNSPECIFIED"
   | "ERROR_REASON_INVALID_FIELD"
@@ -56,6 +64,7 @@ export type ErrorReason =
   | "ERROR_REASON_STORAGE_UNAVAILABLE"
   | "ERROR_REASON_INTERNAL"
   | "ERROR_REASON_NOT_TEST_MODE"
+  | "ERROR_REASON_SESSION_ENDED"
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
@@ -1078,6 +1087,7 @@ export interface WorkLeaseLost {
 /** The request and response of each unary call, by service and method. */
 export interface Methods {
   "AccessService/WhoAmI": { request: WhoAmIRequest; response: WhoAmIResponse };
+  "AccessService/EndSession": { request: EndSessionRequest; response: EndSessionResponse };
   "HitlService/ListPrompts": { request: ListPromptsRequest; response: ListPromptsResponse };
   "HitlService/GetPrompt": { request: GetPromptRequest; response: GetPromptResponse };
   "HitlService/AnswerPrompt": { request: AnswerPromptRequest; response: AnswerPromptResponse };

@@ -56,6 +56,11 @@ function callError(response: Response, body: ErrorBody): CallError {
   });
 }
 
+/** The error that a refused request tells. */
+export async function errorOf(response: Response): Promise<CallError> {
+  return callError(response, await json<ErrorBody>(response));
+}
+
 async function post(fetch: Fetch, path: string, body: string): Promise<Response> {
   try {
     return await fetch(path, { method: "POST", headers: POST_HEADERS, body, cache: "no-store" });
@@ -80,7 +85,7 @@ export async function call<M extends keyof Methods>(
 ): Promise<Methods[M]["response"]> {
   const response = await post(fetch, `/askback.v1.${method}`, JSON.stringify(request));
   if (!response.ok) {
-    throw callError(response, await json<ErrorBody>(response));
+    throw await errorOf(response);
   }
   return response.json() as Promise<Methods[M]["response"]>;
 }
