@@ -218,7 +218,7 @@ async def test_an_approval_of_what_was_not_scrolled_into_view_is_asked_about(des
     body = "\n\n".join(f"Line {n}" for n in range(200))
     prompt = await desk.world.create_prompt(confirm("All fine?", body=body))
     page = await show(desk, prompt)
-    await expect(page.locator("#answer-why")).to_contain_text("not on your screen yet")
+    await expect(page.locator("#answer-why")).to_contain_text("not seen yet")
     approve = page.locator("[data-decision=DECISION_ACCEPT]")
     await approve.click()
     await expect(page.locator("#answer-why")).to_contain_text("again to decide all the same")

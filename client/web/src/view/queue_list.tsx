@@ -18,7 +18,7 @@ import {
 import { subjectOf, usePage } from "./page";
 import { isOpen } from "./prompt_facts";
 import { grouped } from "./queue_model";
-import { QueueRow } from "./queue_row";
+import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
 
 /** Listen to the list as a whole: rows may be thousands. Returns a function that stops it. */
@@ -65,6 +65,17 @@ function onClick(event: MouseEvent): void {
   go({ view: "prompt", promptId: open }, route.peek().place.view === "prompt" ? "replace" : "push");
 }
 
+function pagesOf(ids: readonly string[]): readonly (readonly string[])[] {
+  const pages: (readonly string[])[] = [];
+  for (let start = 0; start < ids.length; start += PAGE_ROWS) pages.push(ids.slice(start, start + PAGE_ROWS));
+  return pages;
+}
+
+function labelOf(group: string, index: number): string {
+  const name = group === "" ? t("queue.title") : group;
+  return index === 0 ? name : t("queue.part", { name, n: index + 1 });
+}
+
 export function List() {
   const page = usePage();
   const { inbox } = page;
@@ -105,24 +116,20 @@ export function List() {
               <span class="count">{group.ids.length.toLocaleString()}</span>
             </h2>
           )}
-          <ul class="rows" aria-label={group.name === "" ? t("queue.title") : group.name}>
-            {group.ids.map((id) => {
-              const row = known.get(id);
-              return row === undefined ? null : (
-                <QueueRow
-                  key={id}
-                  row={row}
-                  subject={subjectOf(page)}
-                  now={() => inbox.now()}
-                  isLive={link === "live"}
-                  isSelected={id === selected}
-                  isActive={id === active.value}
-                  isChosen={isDecided ? undefined : chosen.value.has(id)}
-                  speech={language()}
-                />
-              );
-            })}
-          </ul>
+          {pagesOf(group.ids).map((part, index) => (
+            <QueuePage
+              key={index}
+              label={labelOf(group.name, index)}
+              rows={part.flatMap((id) => known.get(id) ?? [])}
+              selected={selected}
+              active={active.value}
+              chosen={isDecided ? undefined : chosen.value}
+              subject={subjectOf(page)}
+              now={() => inbox.now()}
+              isLive={link === "live"}
+              speech={language()}
+            />
+          ))}
         </div>
       ))}
       {ids.length > drawn.value ? (
