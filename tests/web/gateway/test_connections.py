@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from askback.v1.prompt_pb2 import PromptContent
 from askback.web.app import PAGES
 from askback.web.contract import METHODS
 from askback.web.settings import WebLimits
 from tests.support.refusals import SOON, until
+from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
-from tests.support.web import WebWorld, gateway_for
+from tests.support.web import WebWorld, gateway_for, slow_socket_of
 from tests.web.gateway.test_converse_socket import HELLO, Page
 
 
@@ -39,14 +41,24 @@ async def test_a_body_that_does_not_arrive_is_refused(lite: ServiceWorld) -> Non
         writer.transport.abort()
 
 
+def large_prompt() -> PromptContent:
+    content = confirm("Large?")
+    content.body = "x" * 60_000
+    return content
+
+
 async def test_a_socket_without_pongs_is_closed(lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop that sleeps: its connection stays open, and nothing comes back."""
     monkeypatch.setattr("askback.web.http_server.CLOSE_SECONDS", 0.2)
-    async with gateway_for(lite, limits=WebLimits(ping_seconds=0.3)) as web, web.open() as socket:
+    limits = WebLimits(ping_seconds=0.3, slow_seconds=1000.0)
+    async with gateway_for(lite, limits=limits) as web, slow_socket_of(web.port) as socket:
         page = Page(socket)
         await page.send(HELLO)
         await page.frame("welcome")
         socket.transport.pause_reading()
+        # More than the buffers hold: a connection with unsent data does not end by itself.
+        for _ in range(150):
+            await lite.create_prompt(large_prompt())
         await until(lambda: not len(web.gateway.streams) and not lite.service.replica.streams)
 
 
