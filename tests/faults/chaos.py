@@ -128,11 +128,11 @@ async def _settle(plan: Plan, cluster: Cluster) -> None:
     client.order(f"close {plan.patience}")
     if not await client.wait_for("finished", plan.patience + 20):
         write("stuck", party=client.name, what="its jobs")
+    # Other replicas and their consoles receive the last commits when the feed polls, which may be late.
+    await asyncio.sleep(2)
     client.order("look")
     if not await client.wait_for("looked", 60):
         write("stuck", party=client.name, what="reading")
-    # Consoles receive the last closed prompts when the feed polls.
-    await asyncio.sleep(2)
     for participant in cluster.participants:
         participant.order("leave")
     for participant in cluster.participants:
