@@ -49,7 +49,7 @@ def check(headers: Mapping[str, str], sockets: list[str], what: object) -> None:
 
 
 def sockets_of(web: WebWorld) -> list[str]:
-    return [f"ws://{name}:{web.port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+    return [f"ws://{name}:{web.port}" for name in ("127.0.0.1", "localhost")]
 
 
 PAGES = ("/", "/prompts/1", "/jobs", "/jobs/1", "/overview", "/settings", "/sign-in")
