@@ -7,6 +7,11 @@
 # A server that can be reached from outside needs authentication: the token file is required
 # (`askback hash-token` makes an entry).
 #
+# The web gateway is the same image (docs/how-to/deploy-the-gateway.md):
+#   docker run --read-only --no-healthcheck -p 8080:8080 -v "$PWD/session.keys:/etc/askback/session.keys:ro" askback \
+#     web --server askback:50051 --listen 0.0.0.0:8080 --public-origin https://askback.example \
+#     --session-keys /etc/askback/session.keys
+#
 # On PostgreSQL migrate the schema with a separate command, once per release and before the replicas start.
 # SQLite, the default here, is migrated at start:
 #   docker run --rm askback migrate --db postgresql+asyncpg://user:password@host/askback

@@ -15,7 +15,7 @@ SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
 ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,
-    "tui": {"prompt_toolkit", "rich"},
+    "tui": {"prompt_toolkit", "rich", "textual"},
     "web": {"joserfc", "starlette", "uvicorn", "websockets"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }

@@ -30,7 +30,8 @@ from tests.support.service import ServiceWorld, serving
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection by its application_name."""
 
-
+KILLS = 5
+"""In each test: every one costs a reconnect, and comes at another moment of the load."""
 PACE = 0.05
 """Seconds between two turns of a lane: under load, and not at the limit of the machine."""
 
@@ -159,7 +160,7 @@ async def test_the_service_recovers_from_killed_connections_of_each_kind(
     await worker.hello("w")
     await console.hello(filter=hitl.PromptFilter(kinds=["preview"]))
     await console.snapshot()
-    for _ in range(12):
+    for _ in range(KILLS):
         async with asyncio.timeout(SOON):
             while not await kill(admin, name):
                 await load.world.service.replica.keeper.reap()
@@ -177,7 +178,7 @@ async def test_the_service_recovers_from_killed_connections_of_each_kind(
 async def test_the_service_recovers_when_all_connections_are_killed(
     load: Load, admin: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for _ in range(8):
+    for _ in range(KILLS):
         await kill(admin, *KINDS)
         await load.goes_on(5)
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]

@@ -6,16 +6,20 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
+import sqlalchemy as sa
 
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.engine import sign_outs
+from askback_server.storage.tables import sign_outs as sign_outs_table
 from askback_server.transport import open_calls
-from tests.support.refusals import expect_refusal, refusal_of, until
+from tests.support.refusals import expect_refusal, refusal_of
 from tests.support.service import Caller, ServiceWorld, serving
+from tests.support.storage import execute, fetch
 from tests.support.streams import EOF
+
+ROW = sign_outs_table.c
 
 
 @pytest.fixture(autouse=True)
@@ -100,21 +104,14 @@ async def test_a_session_ends_at_every_replica(migrated_db_url: str) -> None:
 
 
 async def test_the_sweep_deletes_expired_sign_outs(world: ServiceWorld) -> None:
-    replica = world.service.replica
-    soon = Timestamp()
-    soon.FromDatetime(datetime.now(UTC) + timedelta(seconds=1))
-    await end(world.as_user("ana"), "s1", expire_time=soon)
-    await end(world.as_user("ana"), "s2")
-    store = replica.sweep._sign_outs
-
-    async def is_over() -> bool:
-        return len(await store.list_since(None)) == 1
-
-    await until(is_over)
-    await replica.sweep.sweep()
-    assert await store.delete_expired() == 0
-    await until(lambda: not replica.sign_outs.is_ended("ana", "s1"))
-    assert replica.sign_outs.is_ended("ana", "s2")
+    database = world.service._database
+    assert database is not None
+    for session_id in ("s1", "s2"):
+        await end(world.as_user("ana"), session_id)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    await execute(database, sa.update(sign_outs_table).where(ROW.session_id == "s1").values(expires_at=past))
+    await world.service.replica.sweep.sweep()
+    assert [r["session_id"] for r in await fetch(database, sa.select(sign_outs_table))] == ["s2"]
 
 
 async def test_calls_read_no_sign_outs_from_the_database(world: ServiceWorld) -> None:

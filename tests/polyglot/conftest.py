@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
@@ -52,14 +51,15 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
 class Programs:
     """Starts the examples' programs in any language."""
 
-    def __init__(self, processes: Processes, examples: Mapping[str, Example]) -> None:
+    def __init__(self, processes: Processes, examples: Mapping[str, Example], python: Path) -> None:
         self._processes = processes
         self._examples = examples
+        self._python = python
         self._keyboards: list[int] = []
 
     def _command(self, language: str, program: str) -> list[str]:
         if language == "python":
-            return [sys.executable, "-m", f"tests.polyglot.programs.{program}"]
+            return [str(self._python), "-m", f"tests.polyglot.programs.{program}"]
         return self._examples[language].command(program)
 
     def start(self, language: str, program: str, server: str, *arguments: str, nth: int = 1) -> Process:
@@ -101,13 +101,15 @@ class ConsoleUser:
 
 
 @pytest.fixture
-def programs(processes: Processes, request: pytest.FixtureRequest) -> Iterator[Programs]:
+def programs(
+    processes: Processes, forked_commands: Path, request: pytest.FixtureRequest
+) -> Iterator[Programs]:
     """Starts programs in the languages of the test's parameters."""
     examples: dict[str, Example] = {}
     for language in request.node.callspec.params.values():
         if language in ("go", "typescript"):
             examples[language] = request.getfixturevalue(language)
-    programs = Programs(processes, examples)
+    programs = Programs(processes, examples, forked_commands / "python")
     yield programs
     programs.end()
 

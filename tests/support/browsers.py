@@ -23,9 +23,9 @@ class Browser:
         self.web = web
         self.origin = origin or f"http://127.0.0.1:{web.port}"
         self.cookie = ""
-        """As the header `Cookie` has it; empty without a session."""
+        """NAME=VALUE; empty without a session."""
         self.set_cookie = ""
-        """The last header `Set-Cookie`."""
+        """The last header that set or removed it."""
 
     @property
     def headers(self) -> dict[str, str]:

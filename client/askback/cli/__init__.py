@@ -26,6 +26,10 @@ COMMANDS = {
         "askback.cli.console:console",
         "A live console: prompts appear as they come, and commands are lines (`help` lists them).",
     ),
+    "tui": (
+        "askback.cli.tui:tui",
+        "A console on the full screen: the queue, the selected prompt, and questions below them.",
+    ),
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
     "whoami": (
         "askback.cli.whoami:whoami",

@@ -12,7 +12,7 @@ from askback.terminal import words
 from askback.terminal.prompt_list import Row
 from askback.terminal.prompt_text import write_prompt
 from askback.terminal.short_questions import pick
-from askback.terminal.terminal import Dialogue, Terminal
+from askback.terminal.terminal import Dialogue, PersonTerminal
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", "q": "stop", "quit": "stop"}
@@ -20,7 +20,7 @@ _MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", 
 
 
 async def show_prompt(
-    terminal: Terminal,
+    terminal: PersonTerminal,
     row: Row[Any],
     dialogue: Dialogue | None = None,
     *,
@@ -52,7 +52,7 @@ async def show_prompt(
     row.seen, row.unseen = revision, unseen
 
 
-async def _write_pages(terminal: Terminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
+async def _write_pages(terminal: PersonTerminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
     """Write the lines page by page, with the header above each page. Return how many were not shown."""
     starts, seen = [0], 0
     while True:

@@ -21,7 +21,7 @@ from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_work import report_change
 from askback.terminal.short_questions import confirm_unseen
-from askback.terminal.terminal import Terminal
+from askback.terminal.terminal import PersonTerminal
 from askback.terminal.verdicts import accepted_words
 from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, ask_for_answer, console_sender
 
@@ -30,7 +30,10 @@ class PromptAnswerer:
     """Lets a person answer one prompt at a time (`working`); `claimed` has the ids of claimed prompts."""
 
     def __init__(
-        self, prompts: PromptList, terminal: Terminal, errors: list[AskbackError | LookupError | ValueError]
+        self,
+        prompts: PromptList,
+        terminal: PersonTerminal,
+        errors: list[AskbackError | LookupError | ValueError],
     ) -> None:
         self._prompts = prompts
         self._terminal = terminal

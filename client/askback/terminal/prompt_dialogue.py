@@ -9,7 +9,7 @@ from typing import Any
 
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
-from askback.terminal.terminal import Terminal, TimeLeft, edit_in_place, read_text_lines
+from askback.terminal.terminal import PersonTerminal, TimeLeft, edit_in_place, read_text_lines
 
 
 class PromptChanged(Exception):
@@ -23,7 +23,7 @@ class PromptDialogue:
     aborted: for an answer that is already being sent, the server decides.
     """
 
-    def __init__(self, terminal: Terminal, row: Row[Any]) -> None:
+    def __init__(self, terminal: PersonTerminal, row: Row[Any]) -> None:
         self._terminal = terminal
         self._row = row
         self._revision = row.prompt.revision

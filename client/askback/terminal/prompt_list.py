@@ -88,7 +88,13 @@ class PromptList:
 
     def open_rows(self) -> list[Row[ConsolePrompt]]:
         """The rows that are open and not skipped, the most urgent first."""
-        rows = [row for row in self._rows.values() if row.closing is None and not row.skipped]
+        return self.rows_with(None)
+
+    def rows_with(self, kept: Row[ConsolePrompt] | None) -> list[Row[ConsolePrompt]]:
+        """Like `open_rows`, with one row more that stays in its place when it has ended."""
+        rows = [
+            row for row in self._rows.values() if row is kept or (row.closing is None and not row.skipped)
+        ]
         return sorted(rows, key=lambda row: urgency(row.prompt))
 
     def holds(self, prompt_ids: Iterable[str]) -> bool:

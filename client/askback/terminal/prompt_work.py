@@ -16,7 +16,7 @@ from askback.terminal.draft import SavedInput
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_list import Row
-from askback.terminal.terminal import Terminal
+from askback.terminal.terminal import PersonTerminal
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 async def work_on(
     client: Client,
     prompt: PromptInfo,
-    terminal: Terminal,
+    terminal: PersonTerminal,
     work: Callable[[Row[PromptInfo], PromptDialogue], Awaitable[T]],
     saved: SavedInput | None = None,
     *,
@@ -87,7 +87,7 @@ def _stale_error(prompt: PromptInfo) -> PromptStale:
     return error
 
 
-async def report_change(terminal: Terminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
+async def report_change(terminal: PersonTerminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
     """Say that the prompt has changed or ended during the dialogue, and wait until the person has seen it.
 
     Nothing that was typed is sent. It is written out, and stays in `saved` to be offered again.
@@ -102,7 +102,7 @@ async def report_change(terminal: Terminal, what: str, prompt: PromptInfo, saved
 
 @asynccontextmanager
 async def _watch_row(
-    client: Client, prompt: PromptInfo, terminal: Terminal
+    client: Client, prompt: PromptInfo, terminal: PersonTerminal
 ) -> AsyncIterator[Row[PromptInfo]]:
     """A row that is updated while the context is open.
 
@@ -117,7 +117,7 @@ async def _watch_row(
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: Terminal) -> None:
+async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: PersonTerminal) -> None:
     seen = False
     async for change in client.watch_prompts(job_id=row.prompt.job_id):
         if isinstance(change, PromptInfo) and change.prompt_id == row.prompt.prompt_id:
@@ -130,7 +130,7 @@ async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: Termina
             await _check_ended(client, row)
 
 
-def _update_row(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
+def _update_row(row: Row[PromptInfo], newest: PromptInfo, terminal: PersonTerminal) -> None:
     before, row.prompt = row.prompt, newest
     if before.revision != newest.revision:
         row.changed.set()

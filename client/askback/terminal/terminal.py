@@ -66,6 +66,30 @@ class Dialogue(Protocol):
         """
 
 
+class PersonTerminal(Dialogue, Protocol):
+    """A dialogue that shows the time left, and notices between questions: lines, or a full screen."""
+
+    @property
+    def rows(self) -> int:
+        """The height of the screen in lines; 0 if prompts are not shown page by page."""
+
+    @property
+    def has_editor(self) -> bool:
+        """Whether texts are edited in the person's editor."""
+
+    async def ask(self, question: str, left: TimeLeft | None = None, *, secret: bool = False) -> str:
+        """Like `Dialogue.ask`, with the time left to answer."""
+
+    async def choose(self, question: str, left: TimeLeft | None = None) -> str:
+        """Like `Dialogue.choose`, with the time left to answer."""
+
+    async def ask_text(self, question: str, text: str = "", left: TimeLeft | None = None) -> str:
+        """Like `Dialogue.ask_text`, with the time left to answer."""
+
+    def notice(self, text: str, style: str = "") -> None:
+        """Write a line while a question is open."""
+
+
 class NoKeyboard(Exception):
     """The terminal cannot ask a person; the message says what to install."""
 

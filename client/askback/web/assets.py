@@ -78,11 +78,12 @@ class Assets:
     async def file(self, request: Request) -> Response:
         """A file of the page. With the page's version as `v` caches may store it for a year."""
         asset = self._files.get(request.path_params["name"])
-        if asset is None:
-            # A page of another version asks for it. The reply must not be kept: the next one may have it.
+        version = request.query_params.get("v")
+        if asset is None or version not in (None, self.version):
+            # A page of another build asks for it, and must not mix with this one: it says "reload". The
+            # reply is not stored, because another gateway may have the file.
             return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
-        fixed = self.version != "" and request.query_params.get("v") == self.version
-        return _respond(request, asset, _FOREVER if fixed else "no-cache")
+        return _respond(request, asset, "no-cache" if version is None else _FOREVER)
 
 
 def _respond(request: Request, asset: Asset, cache: str) -> Response:

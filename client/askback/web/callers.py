@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
@@ -45,12 +46,16 @@ class Caller:
 class Callers:
     """Finds the caller of a request. Keeps nothing between requests."""
 
-    def __init__(self, cookies: SessionCookies, origins: Origins, *, names: bool) -> None:
+    def __init__(
+        self, cookies: SessionCookies, origins: Origins, *, names: bool, count: Callable[[str], None]
+    ) -> None:
         """`names`: people sign in with a name and no credential. Only for a gateway that this machine alone
-        can reach, in front of a service without authentication."""
+        can reach, in front of a service without authentication. `count` gets the key of each caller, and
+        raises Refused if the caller asks too often."""
         self._cookies = cookies
         self._origins = origins
         self.names = names
+        self._count = count
 
     def of_request(self, connection: HTTPConnection) -> Caller:
         """The caller of a request. A POST with a cookie must pass the locks against forged requests.
@@ -58,12 +63,13 @@ class Callers:
         Raises Refused.
         """
         caller = self._without_cookie(connection)
-        if caller is not None:
-            return caller
-        session = self._session(connection)
-        self.require_locks(connection)
-        connection.scope[SCOPE_KEY] = session
-        return caller_of(session)
+        if caller is None:
+            session = self._session(connection)
+            self.require_locks(connection)
+            connection.scope[SCOPE_KEY] = session
+            caller = caller_of(session)
+        self._count(caller.key)
+        return caller
 
     def require_locks(self, connection: HTTPConnection) -> None:
         """Refuse a request that another page may have caused. Raises Refused."""
@@ -76,11 +82,12 @@ class Callers:
             text = f"ask for the WebSocket subprotocol {SUBPROTOCOL}"
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, text, "SUBPROTOCOL")
         caller = self._without_cookie(socket)
-        if caller is not None:
-            return caller
-        # Before the cookie: a foreign page must not learn whether its visitor is signed in.
-        self._origins.require_origin(socket.headers)
-        return caller_of(self._session(socket))
+        if caller is None:
+            # Before the cookie: a foreign page must not learn whether its visitor is signed in.
+            self._origins.require_exact_origin(socket.headers)
+            caller = caller_of(self._session(socket))
+        self._count(caller.key)
+        return caller
 
     def _without_cookie(self, connection: HTTPConnection) -> Caller | None:
         """The caller with a bearer token, or with a name in a header. None if the request has neither.

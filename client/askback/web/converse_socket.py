@@ -23,7 +23,7 @@ from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError, from_refusal, from_rpc
 from askback.web.contract import METHODS
 from askback.web.gateway import Gateway
-from askback.web.proto_json import BadJson, compact, format_message, parse
+from askback.web.proto_json import BadJson, compact, format_events, parse
 from askback.web.rate_limits import Bucket, Rate
 from askback.web.refused import Refused
 from askback.web.upstream import new_request_id
@@ -193,7 +193,7 @@ class ConverseSocket:
         """Forward the service's messages, and find out how the stream ends."""
         try:
             while (message := await call.read()) is not EOF:
-                if not await self._say(format_message(message)):
+                if not await self._say(format_events(message)):
                     return
                 self._unanswered.difference_update(frame.ref for frame in message.frames)
         except grpc.aio.AioRpcError as error:

@@ -69,7 +69,6 @@ class EventStreams:
         request_id = new_request_id()
         try:
             caller = self._gateway.callers.of_request(request)
-            self._gateway.requests.count(caller.key)
             message = _request(method, request)
             response = await self._open(method, message, caller, request_id)
         except Refused as refused:

@@ -38,6 +38,10 @@ class Origins:
             raise ValueError("the origins must all be https, or all be http on loopback")
         self.secure = schemes == {"https"}
         """Whether browsers see the page on https."""
+        self.public = self.secure and not any(
+            is_loopback(urlsplit(origin).hostname or "") for origin in self.all
+        )
+        """Whether browsers see the page on https, and not on this machine."""
         self._hosts = {normal_host(origin.partition("://")[2]) for origin in self.all}
         for host in hosts:
             if not _HOST.fullmatch(host.lower()):
@@ -64,10 +68,19 @@ class Origins:
 
         Without the header Origin a browser must say that the page is of the same origin. Raises Refused.
         """
-        found = headers.getlist("origin")
         site = headers.get("sec-fetch-site", "")
-        allowed = found[0] in self.all if len(found) == 1 else not found and site == "same-origin"
-        if not allowed or site not in ("", "same-origin"):
+        if site not in ("", "same-origin"):
+            raise _foreign()
+        if not site or headers.get("origin") is not None:
+            self.require_exact_origin(headers)
+
+    def require_exact_origin(self, headers: Headers) -> None:
+        """Refuse a handshake of a WebSocket without the page's origin: browsers always send it there.
+
+        They differ on Sec-Fetch-Site at handshakes, so it does not count. Raises Refused.
+        """
+        found = headers.getlist("origin")
+        if len(found) != 1 or found[0] not in self.all:
             raise _foreign()
 
     def refuse_foreign(self, headers: Headers) -> None:

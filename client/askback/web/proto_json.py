@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import prompt_pb2
 from askback.web.settings import WebLimits
 
 M = TypeVar("M", bound=Message)
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]|,', re.DOTALL)
+# Possessive, so that a text without its end is read once and not again from each place in it.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]|,', re.DOTALL)
+MAX_CACHED_BYTES = 16 * 1024
+"""Maximum size of a prompt whose JSON is cached."""
 _MAX_PROBLEM_CHARS = 300
 
 
@@ -47,7 +53,7 @@ def parse(text: bytes, message: M, limits: WebLimits) -> M:
 
 def check_shape(text: bytes, limits: WebLimits) -> None:
     """Check depth and number of values without parsing. Raises BadJson."""
-    depth, values = 0, 1
+    depth, values, texts = 0, 1, 0
     for token in _TOKEN.finditer(text):
         match token[0]:
             case b"{" | b"[":
@@ -58,7 +64,9 @@ def check_shape(text: bytes, limits: WebLimits) -> None:
                 depth -= 1
             case b",":
                 values += 1
-        if values > limits.values:
+            case _:
+                texts += 1
+        if values > limits.values or texts > 2 * limits.values:  # each member has a name and a value
             raise BadJson(f"there are more than {limits.values} values")
 
 
@@ -70,6 +78,27 @@ def to_json(message: Message) -> Any:
 def format_message(message: Message) -> str:
     """The message as ProtoJSON, in one line."""
     return compact(to_json(message))
+
+
+def format_events(message: hitl.ConverseResponse) -> str:
+    """A message of Converse as ProtoJSON. A prompt that goes to many pages is formatted once."""
+    return f'{{"frames":[{",".join(map(_format_frame, message.frames))}]}}'
+
+
+def _format_frame(frame: hitl.ConverseServerFrame) -> str:
+    if frame.WhichOneof("body") == "prompt_event" and not frame.ref:
+        event = frame.prompt_event
+        if event.WhichOneof("event") == "upserted":
+            raw = event.upserted.prompt.SerializeToString(deterministic=True)
+            if len(raw) <= MAX_CACHED_BYTES:
+                return f'{{"promptEvent":{{"upserted":{{"prompt":{_format_prompt(raw)}}}}}}}'
+    return format_message(frame)
+
+
+@lru_cache(maxsize=512)
+def _format_prompt(raw: bytes) -> str:
+    """The JSON of a serialised prompt. Its id and version would not do: a restored database repeats them."""
+    return format_message(prompt_pb2.Prompt.FromString(raw))
 
 
 def compact(value: object) -> str:

@@ -57,7 +57,8 @@ class SecurityHeaders:
             "cross-origin-resource-policy": "same-origin",
             "permissions-policy": _PERMISSIONS,
         }
-        if origins.secure:
+        # It holds for all ports of a host: on loopback it would break other pages of developers.
+        if origins.public:
             self._headers["strict-transport-security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,6 @@ from askback._wire.channel import Endpoint
 from askback.web.app import create_app
 from askback.web.gateway import Gateway
 from askback.web.http_server import HttpProtocol, SocketProtocol
-from askback.web.origins import is_loopback
 from askback.web.settings import WebSettings
 
 _log = logging.getLogger("askback.web")
@@ -128,7 +127,7 @@ async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled.set)
     serving = await server.start()
-    if not settings.session_keys and not is_loopback(settings.address[0]):
+    if not settings.session_keys and settings.public_origins:
         _log.warning("no session keys are set: sessions end with this process, at this gateway only")
     print(f"askback serves the page at {server.address}, for the service at {endpoint.address}", flush=True)
     waiting = asyncio.ensure_future(signalled.wait())

@@ -5,6 +5,7 @@ The service judges every credential. The gateway only seals it, so that a browse
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import time
@@ -118,7 +119,7 @@ class SignIn:
     async def _start(self, request: Request) -> Response:
         """Sign in with a token or a name."""
         self._callers.require_locks(request)
-        address = request.client.host if request.client else ""
+        address = client_of(request)
         self._failures.check(address)
         credential = credential_of(await _body(request))
         try:
@@ -226,6 +227,20 @@ class SignIn:
         if identity.authentication != pb.AUTHENTICATION_NONE:
             return ("token",)
         return ("name",) if self._callers.names else ()
+
+
+def client_of(request: Request) -> str:
+    """Whose failed attempts are counted together: the address, and the one that a proxy there has added.
+
+    Behind a proxy all clients have the proxy's address, and one of them must not lock out the others. A
+    client that makes up such an address counts alone: no other client has its pair.
+    """
+    peer = request.client.host if request.client else ""
+    last = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    try:
+        return f"{peer} {ipaddress.ip_address(last)}"
+    except ValueError:
+        return peer
 
 
 def credential_of(body: object) -> Credential:

@@ -45,7 +45,6 @@ class Unary:
         method, limits = method_of(request), self._gateway.limits
         try:
             caller = self._gateway.callers.of_request(request)
-            self._gateway.requests.count(caller.key)
             seconds = timeout_of(request, limits)
             message = parse(await read_body(request, limits), method.request(), limits)
             with self._gateway.upstream.shared() as channel:

@@ -8,5 +8,9 @@ const open: typeof start = (session) => start(session);
 const root = document.getElementById("app");
 
 if (root) {
-  void startSettings().then(() => render(<App open={open} />, root));
+  void startSettings().then(() => {
+    // The shell's text, which stays where a gateway of another version does not have this script.
+    root.replaceChildren();
+    render(<App open={open} />, root);
+  });
 }

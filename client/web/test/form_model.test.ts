@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CompositeNode } from "../src/forms/composite_node";
 import { makeForm } from "../src/forms/form";
 import { TextNode } from "../src/forms/leaf_nodes";
 import { type JsonObject, parse } from "../src/json/exact";
@@ -480,6 +481,42 @@ test("a draft of an older form: what fits is filled in, the rest is text", () =>
   assert.deepEqual(none.lost.value, [{ where: "", text: "not JSON" }]);
 });
 
+test("text without a place stays in the draft until it is discarded", () => {
+  const old = schemaForm(object({ gone: { type: "string" }, kept: { type: "string" } }));
+  text(old, "gone").type("two days of work");
+  const schema = object({ kept: { type: "string" } });
+  const now = schemaForm(schema);
+  now.restore(old.inputs());
+  text(now, "kept").type("more");
+  const again = schemaForm(schema);
+  again.restore(now.inputs());
+  assert.deepEqual(again.lost.value, [{ where: "gone", text: "two days of work" }]);
+  assert.equal(json(again), '{"kept":"more"}');
+  assert.ok(again.isTouched);
+  again.dropLost();
+  text(again, "kept").type("");
+  assert.ok(!again.isTouched);
+});
+
+test("values that the fields cannot show are shown as JSON", () => {
+  const form = schemaForm(object({ n: { type: "integer" } }));
+  assert.ok(form.fill('{"n":"twelve","more":1.0}'));
+  assert.deepEqual(messages(form), [": n: must be an integer"]);
+  const { root } = form;
+  assert.ok(root instanceof CompositeNode);
+  assert.equal(root.json?.text, '{\n  "n": "twelve",\n  "more": 1.0\n}');
+});
+
+test("a form that is shown again does not show corrected refusals again", () => {
+  const form = schemaForm(object({ a: { type: "string" } }));
+  const refused = [{ field: "values_json/a", description: "is taken" }];
+  assert.equal(form.setViolations(refused), at(form, "a"));
+  text(form, "a").type("b");
+  assert.equal(form.setViolations(refused), undefined);
+  assert.deepEqual(at(form, "a").refusals.value, []);
+  assert.equal(form.setViolations([...refused]), at(form, "a"));
+});
+
 test("a half-typed value survives in a draft", () => {
   const schema = object({ n: { type: "integer" }, when: { type: "string", format: "date-time" }, any: {} });
   const form = schemaForm(schema);
@@ -505,6 +542,16 @@ test("a secret is sent and enters no draft", () => {
   text(form, "nested").type('"swordfish"');
   assert.ok(!form.inputs().includes("swordfish"));
   assert.ok(text(form, "nested").entry.secret);
+});
+
+test("references that multiply end in JSON and not in a frozen page", () => {
+  const form = schemaForm({
+    type: "object",
+    $defs: { N: object({ l: { $ref: "#/$defs/N" }, r: { $ref: "#/$defs/N" }, m: { $ref: "#/$defs/N" } }) },
+    properties: { n: { $ref: "#/$defs/N" } },
+    required: ["n"],
+  });
+  assert.equal(json(form), '{"n":{}}');
 });
 
 test("a browser's date control that is half filled in is not an empty field", () => {

@@ -6,6 +6,7 @@ import { LiveInbox } from "../src/model/live_inbox";
 import { isOpen } from "../src/model/view";
 import { FakeClock, seeded, settle } from "./support/clock";
 import { FakeService } from "./support/service";
+import { FakeNetwork } from "./support/sockets";
 import { FakeStore } from "./support/stores";
 
 /** The hints of all tabs of one browser. */
@@ -231,6 +232,73 @@ test("a clock that is an hour wrong changes no time that is shown", async () => 
   clock.set(3600_000);
   assert.equal(inbox.now(), service);
   assert.equal(clock.now(), now);
+});
+
+/** An inbox whose sockets the test drives; the network for everything else is down. */
+function wired() {
+  const clock = new FakeClock();
+  const network = new FakeNetwork();
+  const inbox = new LiveInbox({
+    clock,
+    random: () => 0.5,
+    openSocket: network.openSocket,
+    fetch: async () => {
+      throw new TypeError("Failed to fetch");
+    },
+    store: new FakeStore(),
+    hints: new FakeHints().tab(),
+    drafts: { remove: async () => {} },
+    session: { signedIn: true, subject: "ana" },
+    pageVersion: "v1",
+    tab: "t",
+    namespace: "",
+    filter: {},
+    newId: () => "id",
+    visible: () => true,
+    online: () => true,
+  });
+  network.last.welcome();
+  network.last.caughtUp("t1", 0);
+  return { clock, network, inbox };
+}
+
+const upserted = (promptId: string, version: string) => ({
+  promptEvent: { upserted: { prompt: { promptId, version, revision: 1 } } },
+});
+
+test("a prompt that comes in the moment of a move to another replica is no news of an absence", async () => {
+  const { clock, network, inbox } = wired();
+  await clock.advance(15_000);
+  network.last.deliver({ goAway: { after: "10s" } });
+  await clock.advance(5000);
+  assert.equal(network.sockets.length, 2);
+  network.last.welcome();
+  assert.equal(inbox.canDecide.value, false);
+  network.last.deliver(upserted("new", "1"));
+  network.last.caughtUp("t2", 1);
+  assert.deepEqual([inbox.canDecide.value, inbox.rows.value.size, away(inbox)], [true, 1, null]);
+  network.last.end(1006);
+  await clock.advance(3000);
+  network.last.welcome();
+  network.last.deliver(upserted("newer", "2"));
+  network.last.caughtUp("t3", 2);
+  assert.deepEqual([away(inbox)?.closed, away(inbox)?.added], [0, 1]);
+});
+
+test("an answer that lost its socket goes out on the welcome of the next one, before anything else", async () => {
+  const { clock, network, inbox } = wired();
+  network.last.deliver(upserted("p", "1"));
+  assert.equal(inbox.submit(press("p")), true);
+  await clock.advance(0);
+  const sent = network.last.frames.at(-1)?.answerPrompt;
+  network.last.end(1006);
+  await clock.advance(700);
+  network.last.open();
+  network.last.welcome();
+  await settle();
+  assert.deepEqual(network.last.frames.find((frame) => frame.answerPrompt)?.answerPrompt, sent);
+  assert.equal(inbox.canDecide.value, false);
+  assert.equal(inbox.submission("p").value?.state, "sending");
 });
 
 interface Pressed {

@@ -25,7 +25,7 @@ POLICY = (
 )
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Form</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/forms_page.css"></head>
-<body><main><h1>Form</h1><h2>Values</h2><h3>All</h3><div id="app"></div></main>
+<body><main class="content"><h1>Form</h1><h2>Values</h2><h3>All</h3><div id="app"></div></main>
 <script type="module" src="/forms_page.js"></script></body></html>"""
 
 
@@ -95,12 +95,12 @@ class FormPage:
         schema = {"type": "object", "properties": properties, **(more or {})}
         self.show({"schemaJson": json.dumps(schema)}, **settings)
 
-    def show_shape(self, shape: dict[str, Any]) -> None:
+    def show_shape(self, shape: dict[str, Any], **settings: Any) -> None:
         """Show the form of a shape of `tests/forms/shapes.json`."""
         if "questions" in shape:
-            self.show({"questions": {"questions": shape["questions"]}})
+            self.show({"questions": {"questions": shape["questions"]}}, **settings)
         else:
-            self.show({"schemaJson": json.dumps(shape["schema"])})
+            self.show({"schemaJson": json.dumps(shape["schema"])}, **settings)
 
     def call(self, name: str, *given: Any) -> Any:
         """Call a function of the page's `forms`."""

@@ -126,6 +126,7 @@ async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
     await expect(page.get_by_role("combobox")).to_be_focused()
     assert not (await desk.world.prompt(prompt.prompt_id)).submissions
     await page.keyboard.press("Escape")
+    await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").focus()
     await page.keyboard.press("Enter")
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")

@@ -45,7 +45,7 @@ def test_each_shape_is_accessible_in_both_themes(form: FormPage, shape: dict[str
     if shape["name"] != "optional":
         form.call("reveal")
     for theme in ("light", "dark"):
-        form.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        form.page.emulate_media(color_scheme=theme)
         assert form.violations_of_axe() == []
     form.page.emulate_media(forced_colors="active")
     assert form.violations_of_axe() == []
@@ -63,6 +63,10 @@ def test_each_shape_shows_its_values_and_fits_a_phone(form: FormPage, shape: dic
             .map((one) => one.outerHTML)"""
     )
     assert small == []
+    form.show_shape(shape, german=True)
+    form.call("reveal")
+    assert form.page.evaluate("document.documentElement.scrollWidth") <= 320
+    form.show_shape(shape)
     assert form.call("answered", shape["values_json"])
     assert form.page.locator("input, textarea, button").count() == 0
     assert form.page.evaluate("document.documentElement.scrollWidth") <= 320
@@ -277,6 +281,7 @@ def test_what_the_service_refuses_stands_at_its_field(form: FormPage) -> None:
         {"required": ["lines"]},
     )
     form.field("Name (required)").fill("x")
+    form.field("A").focus()
     form.call(
         "refuse",
         [
@@ -392,6 +397,23 @@ def test_a_draft_of_an_older_form_is_offered_as_text(form: FormPage) -> None:
     form.page.get_by_text("two days of work").wait_for()
     assert form.field("Kept").input_value() == "here"
     assert form.violations_of_axe() == []
+
+
+def test_a_form_that_closed_shows_what_was_typed(form: FormPage) -> None:
+    """Another person was first: the half-finished input is there to copy."""
+    geo = {"title": "Geo", "type": "object", "properties": {"lat": {"title": "Lat", "type": "number"}}}
+    form.show_schema(
+        {"n": {"title": "N", "type": "integer"}, "any": {"title": "Any"}, "geo": geo},
+        {"required": ["n", "geo"]},
+    )
+    form.field("N (required)").fill("12 apples")
+    form.field("Any").fill('{"half": ')
+    form.field("Lat").fill("50,7")
+    form.call("read_only")
+    form.page.get_by_text("12 apples").wait_for()
+    text = form.page.locator("#app").inner_text()
+    assert '{"half":' in text
+    assert "50,7" in text
 
 
 def test_a_secret_is_masked_and_enters_no_draft(form: FormPage) -> None:

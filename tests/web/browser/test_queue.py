@@ -86,9 +86,9 @@ async def test_filters_stand_in_the_address_and_say_what_they_hide(desk: Desk) -
     assert page.url.endswith("/?q=alp")
     await page.locator("#search").fill("")
     await page.get_by_role("button", name="Filter and sort").click()
-    await page.get_by_label("Kind").select_option("preview")
+    await page.get_by_role("combobox", name="Kind").select_option("preview")
     await expect(page.locator(".row-words")).to_have_text(["Beta"])
-    await page.get_by_label("Group by").select_option("type")
+    await page.get_by_role("combobox", name="Group by").select_option("type")
     await expect(page.locator(".group-name")).to_contain_text("deploy")
     address = page.url
     assert "kind=preview" in address

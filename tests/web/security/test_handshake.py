@@ -52,7 +52,8 @@ async def test_other_ports_and_schemes_of_this_machine_are_other_pages(ana: Brow
 
 
 async def test_a_missing_origin_is_refused_with_a_cookie(ana: Browser) -> None:
-    assert await refusal(ana.socket(origin=None)) == "403 ORIGIN"
+    for headers in ({}, {"sec-fetch-site": "same-origin"}):
+        assert await refusal(ana.socket(origin=None, headers=headers)) == "403 ORIGIN"
 
 
 async def test_a_foreign_page_does_not_learn_whether_its_visitor_is_signed_in(ana: Browser) -> None:

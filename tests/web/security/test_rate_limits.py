@@ -93,6 +93,11 @@ async def test_one_person_cannot_keep_the_gateway_from_others(ana: Browser) -> N
     ana.web.gateway.requests._rate = Rate(0.001, 3)
     bob = Browser(ana.web)
     await bob.sign_in("bob-token")
-    statuses = [(await ana.call("HitlService/ListPrompts")).status for _ in range(5)]
-    assert statuses == [200, 200, 200, 429, 429]
+    async with ana.socket():
+        pass
+    assert (await ana.get("/session")).status == 200
+    statuses = [(await ana.call("HitlService/ListPrompts")).status for _ in range(3)]
+    assert statuses == [200, 429, 429]
+    for answer in (await ana.get("/session"), await ana.get("/events/prompts")):
+        assert (answer.status, answer.reason) == (429, "RATE_LIMIT")
     assert (await bob.call("HitlService/ListPrompts")).status == 200

@@ -78,8 +78,12 @@ async def test_a_wrong_token_starts_no_session(web: WebWorld, token: str) -> Non
 async def test_the_session_ends_with_the_token(web: WebWorld, people: TokenFile) -> None:
     soon = datetime.now(UTC) + timedelta(hours=1)
     people.write(ana={"expires": soon.isoformat()})
-    session = (await Browser(web).sign_in("ana-token")).json
-    assert abs(datetime.fromisoformat(session["expireTime"]) - soon) < timedelta(seconds=2)
+    browser = Browser(web)
+    shown = (await browser.sign_in("ana-token")).json
+    assert abs(datetime.fromisoformat(shown["expireTime"]) - soon) < timedelta(seconds=2)
+    session = web.gateway.cookies.open(browser.cookie.partition("=")[2])
+    assert session is not None
+    assert abs(session.ends_at - soon.timestamp()) < 30, "the clocks are the same here"
 
 
 async def test_a_token_that_is_too_long_for_a_cookie_is_refused(web: WebWorld, people: TokenFile) -> None:
@@ -124,6 +128,15 @@ async def test_many_failed_attempts_are_refused_before_the_service_is_asked(
     assert (answer.status, answer.reason) == (429, "RATE_LIMIT")
     assert int(answer.headers["retry-after"]) >= 1
     assert guarded.service._server.calls.ended.total() == asked  # type: ignore[union-attr]
+
+
+async def test_behind_a_proxy_one_client_does_not_lock_out_the_others(web: WebWorld) -> None:
+    for _ in range(FAILED_SIGN_INS.burst + 1):
+        answer = await Browser(web).post("/session", {"token": "wrong"}, x_forwarded_for="10.9.9.9, 10.0.0.7")
+    assert answer.status == 429
+    for others in ("10.0.0.8", "10.0.0.7, 10.0.0.8", None, "not an address"):
+        answer = await Browser(web).post("/session", {"token": "ana-token"}, x_forwarded_for=others)
+        assert answer.status == 200, others
 
 
 async def test_signing_in_does_not_use_up_attempts(web: WebWorld) -> None:

@@ -201,6 +201,25 @@ async def test_a_session_that_is_not_used_for_15_minutes_ends(ana: Browser) -> N
     assert (await ana.call("HitlService/ListPrompts")).reason == "SIGN_IN_REQUIRED"
 
 
+async def test_keys_rotate_under_an_open_page(guarded: ServiceWorld, tmp_path: Path) -> None:
+    """No one signs in again: the next reply brings a cookie of the new key, and then the old key may go."""
+    keys, old, new = tmp_path / "keys", new_key(), new_key()
+    keys.write_text(old)
+    async with gateway_for(guarded, names=False, session_keys=str(keys)) as web:
+        ana = Browser(web)
+        await ana.sign_in("ana-token")
+        before = ana.cookie
+        async with page(ana) as socket:
+            for content in (f"{new}\n{old}\n", f"{new}\n"):
+                keys.write_text(content)
+                web.gateway.cookies._keys._refresh()  # type: ignore[attr-defined]
+                assert (await ana.call("HitlService/ListPrompts")).status == 200
+            assert ana.cookie != before
+            assert (await ana.call("HitlService/ListPrompts", cookie=before)).reason == "SIGN_IN_REQUIRED"
+            await socket.send(json.dumps({"frames": [{"ref": "2", "listPrompts": {}}]}))
+            assert await asyncio.wait_for(socket.recv(), SOON)
+
+
 async def test_a_refused_call_renews_no_cookie(ana: Browser, people: TokenFile) -> None:
     cookies = ana.web.gateway.cookies
     began = cookies.now()

@@ -2,8 +2,9 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { Plain } from "../content";
-import { format, isObject, type Json } from "../json/exact";
+import { format, isArray, type Json } from "../json/exact";
 import { equal, plain } from "./check";
+import { CompositeNode } from "./composite_node";
 import type { Form } from "./form";
 import { GroupNode } from "./group_node";
 import { ItemsNode } from "./items_node";
@@ -18,10 +19,9 @@ const MASK = "••••••";
 export function AnswerView({ form }: { readonly form: Form }): JSX.Element | null {
   const { root, words } = form;
   if (!root) return null;
-  const isGroup = root instanceof GroupNode && !root.json;
   return (
     <div class="form form-answer">
-      {isGroup ? <Fields node={root} words={words} /> : <Value node={root} words={words} />}
+      <Value node={root} words={words} />
     </div>
   );
 }
@@ -36,7 +36,7 @@ function Fields({ node, words }: { readonly node: GroupNode; readonly words: For
       ))}
       {[...node.further].map(([name, value]) => (
         <Entry key={name} title={name}>
-          <JsonText value={value} />
+          <JsonText text={format(value, 2)} words={words} />
         </Entry>
       ))}
     </dl>
@@ -60,11 +60,8 @@ function Entry({
   );
 }
 
+/** What is not finished, in a prompt that closed meanwhile, is shown as it was typed. */
 function Value({ node, words }: { readonly node: Node; readonly words: FormWords }): JSX.Element {
-  const { value } = node.read();
-  if (value === undefined || value === null) {
-    return <span class="form-hint">{value === null ? words.none : words.noAnswer}</span>;
-  }
   if (node.entry.type === "field" && node.entry.secret) {
     return (
       <span>
@@ -72,28 +69,61 @@ function Value({ node, words }: { readonly node: Node; readonly words: FormWords
       </span>
     );
   }
-  if (node instanceof ChoiceNode) return <Plain text={labelOf(node.choices, value)} />;
-  if (node instanceof MultiNode && Array.isArray(value)) {
-    return (
-      <ul>
-        {value.map((item: Json) => (
-          <li key={plain(item)}>
-            <Plain text={labelOf(node.entry.choices, item)} />
-          </li>
-        ))}
-        {!value.length && <li>{words.none}</li>}
-      </ul>
-    );
+  const { value } = node.read();
+  if (value === null) return <span class="form-hint">{words.none}</span>;
+  if (node instanceof CompositeNode) return <Composite node={node} words={words} />;
+  if (node instanceof TextNode && node.entry.kind === "json")
+    return <JsonText text={node.text} words={words} />;
+  if (node instanceof MultiNode) {
+    const labels = isArray(value) ? value.map((item) => labelOf(node.entry.choices, item)) : [];
+    return labels.length ? <Labels labels={labels} /> : <Absent text={node.other} words={words} />;
   }
-  if (node instanceof TextNode && typeof value === "string") {
-    return (
-      <span class="form-text">
-        <Plain text={value || words.empty} />
-      </span>
-    );
+  if (value === undefined) {
+    const typed = node instanceof TextNode ? node.text : node instanceof ChoiceNode ? node.other : "";
+    return <Absent text={typed} words={words} />;
   }
-  if (node instanceof GroupNode && !node.json) return <Fields node={node} words={words} />;
-  if (node instanceof VariantsNode && !node.json && node.node) {
+  const shown = node instanceof ChoiceNode ? labelOf(node.choices, value) : plain(value);
+  return (
+    <span class="form-text">
+      <Plain text={shown || words.empty} />
+    </span>
+  );
+}
+
+function Absent({ text, words }: { readonly text: string; readonly words: FormWords }): JSX.Element {
+  if (!text.trim()) return <span class="form-hint">{words.noAnswer}</span>;
+  return (
+    <span class="form-text">
+      <Plain text={text} />
+    </span>
+  );
+}
+
+function Labels({ labels }: { readonly labels: readonly string[] }): JSX.Element {
+  return (
+    <ul>
+      {labels.map((label) => (
+        <li key={label}>
+          <Plain text={label} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Composite({
+  node,
+  words,
+}: {
+  readonly node: CompositeNode;
+  readonly words: FormWords;
+}): JSX.Element {
+  if (node.json) return <JsonText text={node.json.text} words={words} />;
+  if (node instanceof GroupNode && node.open) return <Fields node={node} words={words} />;
+  if (node instanceof ItemsNode && (node.items.length || node.read().value !== undefined)) {
+    return <AllItems node={node} words={words} />;
+  }
+  if (node instanceof VariantsNode && node.node) {
     return (
       <>
         <p>
@@ -103,8 +133,7 @@ function Value({ node, words }: { readonly node: Node; readonly words: FormWords
       </>
     );
   }
-  if (node instanceof ItemsNode && !node.json) return <AllItems node={node} words={words} />;
-  return <JsonText value={value} />;
+  return <Absent text="" words={words} />;
 }
 
 function AllItems({ node, words }: { readonly node: ItemsNode; readonly words: FormWords }): JSX.Element {
@@ -129,11 +158,11 @@ function labelOf(choices: ChoiceNode["choices"], value: Json): string {
   return choices.find((choice) => equal(choice.value, value))?.title || plain(value);
 }
 
-function JsonText({ value }: { readonly value: Json }): JSX.Element {
-  const isShort = !isObject(value) && !Array.isArray(value);
+function JsonText({ text, words }: { readonly text: string; readonly words: FormWords }): JSX.Element {
+  if (!text.trim()) return <Absent text="" words={words} />;
   return (
     <pre class="form-json">
-      <Plain text={format(value, isShort ? 0 : 2)} />
+      <Plain text={text} />
     </pre>
   );
 }

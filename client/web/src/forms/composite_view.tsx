@@ -103,6 +103,7 @@ function Further({ node }: { readonly node: GroupNode }): JSX.Element | null {
       </pre>
       <button
         type="button"
+        class="form-button"
         aria-label={`${words.remove}: ${words.further}`}
         onClick={() => node.dropFurther()}
       >

@@ -1,7 +1,7 @@
 /** A form: made from the content of a prompt, filled in by a person, read as the values of an answer. */
 
 import { batch, type Signal, signal } from "@preact/signals-core";
-import { format, isObject, type Json, parse, tryParse } from "../json/exact";
+import { format, isArray, isObject, type Json, parse, tryParse } from "../json/exact";
 import type { FieldViolation, PromptContent } from "../wire/messages";
 import { Checker } from "./check";
 import { CompositeNode } from "./composite_node";
@@ -34,6 +34,7 @@ export class Form {
   readonly changes = signal(0);
   private readonly ground: Ground;
   private readonly opened: string;
+  private shownViolations: readonly FieldViolation[] = [];
 
   constructor(entry: Entry | undefined, schema: Schema, settings: Settings) {
     made += 1;
@@ -102,6 +103,9 @@ export class Form {
 
   /** Shows what the service refused at the fields. Returns the first node, in the order of the form. */
   setViolations(violations: readonly FieldViolation[]): Node | undefined {
+    // The same list again, when the form is shown again: what was corrected since stays so.
+    if (violations === this.shownViolations) return undefined;
+    this.shownViolations = violations;
     const elsewhere: FieldViolation[] = [];
     const found = new Map<Node, string[]>();
     for (const violation of violations) {
@@ -129,13 +133,24 @@ export class Form {
 
   /** What the person typed, as exact JSON text, for a draft. Secrets are not in it. */
   inputs(): string {
-    return format(this.root?.inputs() ?? null);
+    const inputs = this.root?.inputs() ?? null;
+    const lost = this.lost.peek().map(({ where, text }) => [where, text]);
+    return format(
+      lost.length
+        ? new Map<string, Json>([
+            ["lost", lost],
+            ["inputs", inputs],
+          ])
+        : inputs,
+    );
   }
 
   /** Fills a draft in. What has no place in this form goes to `lost`. */
   restore(inputs: string): void {
-    const found = tryParse(inputs);
-    const lost: Lost[] = [];
+    const draft = tryParse(inputs);
+    const before = isObject(draft) ? draft.get("lost") : undefined;
+    const found = isObject(draft) && before !== undefined ? draft.get("inputs") : draft;
+    const lost = isArray(before) ? before.map(lostBefore) : [];
     if (found === undefined) lost.push({ where: "", text: inputs });
     else if (this.root && found !== null) this.root.restore(found, "", lost);
     else if (found !== null) lost.push({ where: "", text: format(found, 2) });
@@ -143,11 +158,26 @@ export class Form {
     this.changes.value += 1;
   }
 
-  /** Fills the values of an answer in. Returns false if the fields cannot show all of them. */
+  /** Forgets the text that has no place here. */
+  dropLost(): void {
+    this.lost.value = [];
+    this.changes.value += 1;
+  }
+
+  /** Fills the values of an answer in: as JSON text, if the fields cannot show all of them. */
   fill(valuesJson: string): boolean {
     const values = tryParse(valuesJson);
-    return values !== undefined && (this.root?.fill(values) ?? false);
+    if (values === undefined || !this.root) return false;
+    if (this.root.fill(values)) return true;
+    if (!(this.root instanceof CompositeNode)) return false;
+    this.root.editAsJson();
+    return this.root.json?.fill(values) ?? false;
   }
+}
+
+function lostBefore(one: Json): Lost {
+  const [where, text] = isArray(one) ? one : [];
+  return { where: typeof where === "string" ? where : "", text: typeof text === "string" ? text : "" };
 }
 
 /** The problem of the innermost node for a path, which the message names as far as the node does not. */

@@ -65,6 +65,9 @@ function LeftOver({ form }: { readonly form: Form }): JSX.Element | null {
       <p>
         <strong>{words.leftOver}.</strong> {words.leftOverHelp}
       </p>
+      <button type="button" class="form-button" onClick={() => form.dropLost()}>
+        {words.discard}
+      </button>
       <dl>
         {form.lost.value.map(({ where, text }) => (
           <div key={`${where} ${text}`}>

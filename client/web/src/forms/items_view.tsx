@@ -80,6 +80,7 @@ export function ItemsView({
           <div class="form-buttons">
             <button
               type="button"
+              class="form-button"
               id={`${node.id}-add`}
               aria-label={`${words.add}: ${node.entry.item.title}`}
               onClick={() => {
@@ -92,6 +93,7 @@ export function ItemsView({
             {node.removed && (
               <button
                 type="button"
+                class="form-button"
                 id={`${node.id}-back`}
                 onClick={() => change(`${node.removed?.item.node.id}-item`, () => node.putBack())}
               >
@@ -164,6 +166,7 @@ function ItemButton(props: {
   return (
     <button
       type="button"
+      class="form-button"
       {...(id && { id })}
       aria-label={`${label}: ${of}`}
       aria-disabled={disabled}

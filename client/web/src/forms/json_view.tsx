@@ -48,12 +48,18 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
       />
       <Problems node={node} problems={problems} />
       <div class="form-buttons">
-        <button type="button" aria-disabled={isEmpty || offset !== undefined} onClick={tidy}>
+        <button
+          type="button"
+          class="form-button"
+          aria-disabled={isEmpty || offset !== undefined}
+          onClick={tidy}
+        >
           {words.formatJson}
         </button>
         {offset !== undefined && (
           <button
             type="button"
+            class="form-button"
             onClick={() => write((element) => element.setSelectionRange(offset, offset + 1))}
           >
             {words.goToError}

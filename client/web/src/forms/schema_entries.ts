@@ -16,6 +16,7 @@ import {
   numberOf,
   type Schema,
   schemaOf,
+  hasSecret,
   simplify,
   textOf,
   typeOf,
@@ -220,18 +221,6 @@ class Builder {
 
 function asksForFields(part: Schema): boolean {
   return schemaOf(part.get("properties")).size > 0 || conditionsOf(part).length > 0;
-}
-
-/** Whether a schema asks for a secret anywhere. */
-export function hasSecret(part: Json | undefined, root: Schema, depth = 0): boolean {
-  if (isArray(part)) return part.some((item) => hasSecret(item, root, depth + 1));
-  if (!isObject(part) || depth > 20) return false;
-  const [found] = simplify(part, root);
-  if (found.get("writeOnly") === true || found.get("format") === "password") return true;
-  return [...found].some(([key, value]) => {
-    const named = key === "properties" && isObject(value) ? [...value.values()] : value;
-    return key !== "default" && key !== "const" && key !== "enum" && hasSecret(named, root, depth + 1);
-  });
 }
 
 /** The variants, with a number in a title that an earlier variant has too. */

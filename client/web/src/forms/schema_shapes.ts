@@ -178,3 +178,19 @@ function mergeProperties(one: Schema, other: Schema): Schema {
   }
   return found;
 }
+
+const DATA = new Set(["default", "const", "enum", "examples"]);
+const NAMED = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
+
+/** Whether a schema asks for a secret anywhere. Each part is visited once, so that references cannot multiply. */
+export function hasSecret(part: Json | undefined, root: Schema, seen: Set<Json> = new Set()): boolean {
+  if (isArray(part)) return part.some((item) => hasSecret(item, root, seen));
+  if (!isObject(part) || seen.has(part)) return false;
+  seen.add(part);
+  if (part.get("writeOnly") === true || part.get("format") === "password") return true;
+  return [...part].some(([key, value]) => {
+    if (DATA.has(key)) return false;
+    if (key === "$ref" && typeof value === "string") return hasSecret(resolve(value, root), root, seen);
+    return hasSecret(NAMED.has(key) && isObject(value) ? [...value.values()] : value, root, seen);
+  });
+}

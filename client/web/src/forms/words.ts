@@ -42,6 +42,7 @@ export interface FormWords {
   readonly further: string;
   readonly leftOver: string;
   readonly leftOverHelp: string;
+  readonly discard: string;
   readonly wrongElsewhere: string;
   filter(count: number): string;
   filterShows(shown: number, count: number): string;

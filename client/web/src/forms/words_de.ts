@@ -77,6 +77,7 @@ export const DE: FormWords = {
   further: "Weitere Werte",
   leftOver: "Früher eingegeben und ohne Platz in diesem Formular",
   leftOverHelp: "Das Formular hat sich geändert. Kopieren Sie, was Sie noch brauchen.",
+  discard: "Diesen Text verwerfen",
   wrongElsewhere: "Der Dienst lehnt Werte ab, die hier kein Feld zeigt:",
   filter: (count) => `${count} Möglichkeiten filtern`,
   filterShows: (shown, count) => `${shown} von ${count} sichtbar`,

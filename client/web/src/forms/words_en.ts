@@ -69,6 +69,7 @@ export const EN: FormWords = {
   further: "Further values",
   leftOver: "Typed before, and without a place in this form",
   leftOverHelp: "The form has changed. Copy what you still need.",
+  discard: "Discard this text",
   wrongElsewhere: "The service refused values that no field here shows:",
   filter: (count) => `Filter ${count} options`,
   filterShows: (shown, count) => `${shown} of ${count} shown`,

@@ -73,6 +73,11 @@ const CODES: readonly Code[] = [
   "unauthenticated",
 ];
 
+/** The number of a code in a frame. */
+export function codeNumber(code: Code): number {
+  return CODES.indexOf(code) + 1;
+}
+
 /** The error that a frame on the socket tells. */
 export function frameError(error: FrameError): CallError {
   return new CallError({

@@ -18,13 +18,20 @@ const NAME = "askback";
 /** Hints over a BroadcastChannel. */
 export function openHints(): Hints {
   const channel = new BroadcastChannel(NAME);
+  let isOpen = true;
   return {
-    send: (hint) => channel.postMessage(hint),
+    // A draft may be stored after its person has signed out.
+    send: (hint) => {
+      if (isOpen) channel.postMessage(hint);
+    },
     listen: (take) => {
       const listener = (event: MessageEvent<Hint>) => take(event.data);
       channel.addEventListener("message", listener);
       return () => channel.removeEventListener("message", listener);
     },
-    close: () => channel.close(),
+    close: () => {
+      isOpen = false;
+      channel.close();
+    },
   };
 }

@@ -90,7 +90,7 @@ export class LiveInbox implements Inbox {
         reset: (historyLost) => this.#reset(historyLost),
         agrees: (openPrompts) => this.#agrees(openPrompts),
         live: () => this.#becameLive(),
-        lost: (lastFrameAt) => this.#lost(lastFrameAt),
+        lost: (aliveUntil) => this.#lost(aliveUntil),
         serverTime: (time) => this.#offset.sample(time),
         jumped: (ms) => this.#jumped(ms),
         opened: () => this.#opened(),
@@ -250,8 +250,8 @@ export class LiveInbox implements Inbox {
     this.#rows.value = this.#view.rows;
   }
 
-  #lost(lastFrameAt: number): void {
-    this.#lostAt = this.now() - (this.#options.clock.now() - lastFrameAt);
+  #lost(aliveUntil: number): void {
+    this.#lostAt = this.now() - (this.#options.clock.now() - aliveUntil);
     this.#view.lost();
   }
 

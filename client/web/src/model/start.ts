@@ -1,4 +1,6 @@
 import { clock, newId, openSocket, tabLocks, tabStore } from "../wire/browser";
+import { eventSockets } from "../wire/event_socket";
+import { withFallback } from "../wire/fallback";
 import type { PromptFilter } from "../wire/messages";
 import { IndexedDrafts } from "./draft_database";
 import { DraftStore } from "./draft_store";
@@ -40,7 +42,7 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
   const inbox = new LiveInbox({
     clock,
     random: Math.random,
-    openSocket,
+    openSocket: withFallback(openSocket, eventSockets(fetchHere)),
     fetch: fetchHere,
     store: tabStore,
     hints,

@@ -11,7 +11,7 @@ import { decisionWords, verbOf } from "./labels";
 import { nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
-import { claimant, decisionsOf, idOf, instant, isOpen } from "./prompt_facts";
+import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
 import { go } from "./route";
 import { settings } from "./settings_store";
 import { disturb, isSteady, unsteady } from "./steady";
@@ -139,19 +139,9 @@ function PendingText({ work, pending }: { readonly work: Work; readonly pending:
   const option = decisionsOf(work.shown.peek()).find((one) => one.decision === pending.decision);
   const words = option === undefined ? null : decisionWords(option);
   const verb = words === null ? verbOf(pending.decision) : words.label || words.verb;
-  const n = unseenLines.value;
-  const text =
-    pending.question === "no_reason"
-      ? t("confirm.no_reason", { verb })
-      : pending.question === "unseen"
-        ? t("confirm.unseen", { n, verb })
-        : pending.question === "edits_dropped"
-          ? t("confirm.edits_dropped", { verb })
-          : option?.commentRequired === true && work.comment.value.trim() === ""
-            ? t("need.comment", { verb })
-            : pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues
-              ? t("need.edit", { verb })
-              : t("need.values", { verb });
+  work.touched.value;
+  work.edits.value;
+  const text = pendingText(work, pending, verb, option?.commentRequired === true);
   return (
     <p class="status-text is-alert" role="status">
       <Icon name="alert" />
@@ -169,6 +159,18 @@ function PendingText({ work, pending }: { readonly work: Work; readonly pending:
       </span>
     </p>
   );
+}
+
+/** What is missing before the chosen decision can be sent, or what a second press would do. */
+function pendingText(work: Work, pending: Pending, verb: string, needsComment: boolean): string {
+  if (pending.question === "no_reason") return t("confirm.no_reason", { verb });
+  if (pending.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
+  if (pending.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
+  if (needsComment && work.comment.value.trim() === "") return t("need.comment", { verb });
+  if (pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues)
+    return t("need.edit", { verb });
+  if (takesValues(pending.decision) && !work.form.value.isComplete) return t("need.values", { verb });
+  return t("pending.ready", { verb });
 }
 
 /** What the service found wrong. What belongs to a field of the form stands there too. */

@@ -10,6 +10,7 @@ import { startFocusGuard } from "./focus_guard";
 import { LiveRegions } from "./live_regions";
 import type { Page } from "./page";
 import { startRouter } from "./route";
+import { startScreenKeyboard } from "./screen_keyboard";
 import { Shell } from "./shell";
 import { SignInView } from "./sign_in";
 import { startClocks } from "./times";
@@ -32,7 +33,8 @@ async function openPage(session: Session, open: Open): Promise<void> {
   const { inbox, drafts, close } = await open(session);
   // The same person's text stays on the screen; another person starts with an empty page.
   const isSame = before.kind === "open" && before.page.session.subject === session.subject;
-  const works = isSame ? before.page.works : new Works();
+  const works = isSame ? before.page.works : new Works(drafts);
+  works.drafts = drafts;
   state.value = { kind: "open", page: { inbox, drafts, session, works }, close };
 }
 
@@ -81,7 +83,13 @@ async function lookAgain(open: Open): Promise<void> {
 
 export function App({ open }: { readonly open: Open }) {
   useEffect(() => {
-    const stops = [startRouter(), startClocks(), startFocusGuard(), watchSession(() => void lookAgain(open))];
+    const stops = [
+      startRouter(),
+      startClocks(),
+      startFocusGuard(),
+      startScreenKeyboard(),
+      watchSession(() => void lookAgain(open)),
+    ];
     void ask(open);
     return () => {
       for (const stop of stops) stop();

@@ -29,7 +29,7 @@ export function ConnectionStrip() {
 
   const words: Key = `link.${link}`;
   return (
-    <div class={`strip is-${link}`} data-link={link}>
+    <section class={`strip is-${link}`} data-link={link} aria-label={t("link.title")}>
       <p class="strip-state">
         {isLive ? <span class="dot" aria-hidden="true" /> : <Icon name="alert" />}
         <span>
@@ -70,6 +70,6 @@ export function ConnectionStrip() {
         </p>
       )}
       <p class="strip-server">{session.server ?? ""}</p>
-    </div>
+    </section>
   );
 }

@@ -1,6 +1,6 @@
 // One prompt: who asks what, until when, and the answer.
 
-import { effect, useComputed, useSignal } from "@preact/signals";
+import { effect, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Row, Submission } from "../model/inbox";
@@ -45,8 +45,7 @@ function Loaded({ promptId }: { readonly promptId: string }) {
   const { inbox } = usePage();
   const loaded = useSignal<Row | null>(null);
   const error = useSignal<unknown>(null);
-  const live = useComputed(() => inbox.rows.value.get(promptId));
-  const row = live.value ?? loaded.value ?? rowById(promptId) ?? null;
+  const row = inbox.rows.value.get(promptId) ?? loaded.value ?? rowById(promptId) ?? null;
   const link = inbox.link.value;
   useEffect(() => {
     if (inbox.rows.peek().has(promptId) || (link !== "live" && link !== "offline")) return;
@@ -109,7 +108,7 @@ function Back() {
 function PromptPane({ row }: { readonly row: Row }) {
   const page = usePage();
   const { inbox } = page;
-  const work = workOf(page, row.prompt);
+  const work = workOf(page.works, row.prompt);
   const open = isOpen(row);
   useLayoutEffect(() => {
     work.refresh(row.prompt);

@@ -56,7 +56,7 @@ export function DetailHeader({ row }: { readonly row: Row }) {
               ),
           })}
         </span>
-        {created === undefined ? null : <Ago at={created} now={() => inbox.now()} />}
+        {created === undefined ? null : <Ago key={created} at={created} now={() => inbox.now()} />}
       </p>
       {open ? <Deadline row={row} /> : null}
       {open ? <ClaimLine row={row} /> : null}

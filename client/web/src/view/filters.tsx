@@ -1,11 +1,12 @@
 // Search, filters, order and groups of the queue. Their values stand in the address.
 
-import { signal, useComputed } from "@preact/signals";
+import { signal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import { t } from "../words";
 import { kindWords } from "./labels";
 import { usePage } from "./page";
 import { ORDERS, type Query, hasFilters } from "./query";
-import { type Facets, facets } from "./queue_model";
+import { facets } from "./queue_model";
 import { clearFilters, refine, route } from "./route";
 import { Icon } from "./ui";
 
@@ -53,8 +54,8 @@ export function Filters() {
 
 function More({ query }: { readonly query: Query }) {
   const { inbox } = usePage();
-  const found = useComputed<Facets>(() => facets(inbox.rows.value.values()));
-  const { kinds, types, labels, labelNames } = found.value;
+  const rows = inbox.rows.value;
+  const { kinds, types, labels, labelNames } = useMemo(() => facets(rows.values()), [rows]);
   const add = (name: "kinds" | "types" | "labels") => (event: { currentTarget: HTMLSelectElement }) => {
     const value = event.currentTarget.value;
     event.currentTarget.value = "";

@@ -1,6 +1,5 @@
 // The list of the queue: rows in groups, one tab stop, and a place that says why it is empty.
 
-import { useComputed } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
 import { Decided, loadDecided } from "./decided";
@@ -19,7 +18,7 @@ import {
 import { subjectOf, usePage } from "./page";
 import { isOpen } from "./prompt_facts";
 import { grouped } from "./queue_model";
-import { QueueRow } from "./queue_row";
+import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
 
 /** Listen to the list as a whole: rows may be thousands. Returns a function that stops it. */
@@ -66,6 +65,17 @@ function onClick(event: MouseEvent): void {
   go({ view: "prompt", promptId: open }, route.peek().place.view === "prompt" ? "replace" : "push");
 }
 
+function pagesOf(ids: readonly string[]): readonly (readonly string[])[] {
+  const pages: (readonly string[])[] = [];
+  for (let start = 0; start < ids.length; start += PAGE_ROWS) pages.push(ids.slice(start, start + PAGE_ROWS));
+  return pages;
+}
+
+function labelOf(group: string, index: number): string {
+  const name = group === "" ? t("queue.title") : group;
+  return index === 0 ? name : t("queue.part", { name, n: index + 1 });
+}
+
 export function List() {
   const page = usePage();
   const { inbox } = page;
@@ -74,8 +84,7 @@ export function List() {
   const box = useRef<HTMLDivElement>(null);
   const isDecided = query.view === "decided";
   const link = inbox.link.value;
-  const rows = useComputed(() => inbox.rows.value);
-  rows.value;
+  inbox.rows.value;
 
   useEffect(() => {
     if (isDecided) void loadDecided(page);
@@ -107,24 +116,20 @@ export function List() {
               <span class="count">{group.ids.length.toLocaleString()}</span>
             </h2>
           )}
-          <ul class="rows" aria-label={group.name === "" ? t("queue.title") : group.name}>
-            {group.ids.map((id) => {
-              const row = known.get(id);
-              return row === undefined ? null : (
-                <QueueRow
-                  key={id}
-                  row={row}
-                  subject={subjectOf(page)}
-                  now={() => inbox.now()}
-                  isLive={link === "live"}
-                  isSelected={id === selected}
-                  isActive={id === active.value}
-                  isChosen={isDecided ? undefined : chosen.value.has(id)}
-                  speech={language()}
-                />
-              );
-            })}
-          </ul>
+          {pagesOf(group.ids).map((part, index) => (
+            <QueuePage
+              key={index}
+              label={labelOf(group.name, index)}
+              rows={part.flatMap((id) => known.get(id) ?? [])}
+              selected={selected}
+              active={active.value}
+              chosen={isDecided ? undefined : chosen.value}
+              subject={subjectOf(page)}
+              now={() => inbox.now()}
+              isLive={link === "live"}
+              speech={language()}
+            />
+          ))}
         </div>
       ))}
       {ids.length > drawn.value ? (

@@ -79,7 +79,11 @@ export class QueueRow extends Component<QueueRowProps> {
             </span>
           </span>
           <span class="row-state">
-            {open ? <Deadline prompt={row} now={now} isLive={isLive} /> : <Ending row={row} />}
+            {open ? (
+              <Deadline key={prompt.expireTime} prompt={row} now={now} isLive={isLive} />
+            ) : (
+              <Ending row={row} />
+            )}
           </span>
           <span class="row-meta">
             <span class="kind">{kindWords(prompt.content?.kind)}</span>
@@ -89,7 +93,7 @@ export class QueueRow extends Component<QueueRowProps> {
             {(prompt.requestedBy ?? "") === "" ? null : (
               <span>{rich("row.for", { name: <Name text={prompt.requestedBy ?? ""} /> })}</span>
             )}
-            {created === undefined ? null : <Ago at={created} now={now} />}
+            {created === undefined ? null : <Ago key={created} at={created} now={now} />}
             {open ? <Claim row={row} subject={subject} now={now} /> : null}
             {open && prompt.unattendedTime !== undefined ? (
               <span class="mark" title={t("row.unattended.more")}>

@@ -3,7 +3,7 @@
 
 import { type Signal, batch, signal } from "@preact/signals";
 import { type Form, makeForm } from "../forms";
-import type { Draft, Drafts } from "../model/drafts";
+import type { Draft } from "../model/drafts";
 import type { Decision, FieldViolation, Prompt } from "../wire/messages";
 import { formWords } from "../words";
 import type { Question } from "./decision_rules";
@@ -41,11 +41,11 @@ export class Work {
   /** Rises when the form's fields must be built again, because their values were set from outside. */
   readonly formVersion = signal(0);
 
-  readonly #drafts: Drafts;
+  readonly #works: Works;
 
-  constructor(prompt: Prompt, drafts: Drafts) {
+  constructor(prompt: Prompt, works: Works) {
     this.promptId = idOf(prompt);
-    this.#drafts = drafts;
+    this.#works = works;
     this.shown = signal(prompt);
     this.form = signal(makeForm(prompt.content ?? {}, { words: formWords() }));
     void this.#loadDraft();
@@ -101,8 +101,8 @@ export class Work {
     const pending = this.pending.peek();
     if (pending !== null)
       this.pending.value = { decision: pending.decision, confirmed: new Set(), at: pending.at };
-    if (this.hasText) this.#drafts.save(this.promptId, this.draft());
-    else void this.#drafts.remove(this.promptId);
+    if (this.hasText) this.#works.drafts.save(this.promptId, this.draft());
+    else void this.#works.drafts.remove(this.promptId);
   }
 
   /** What was typed, as a draft of the painted revision. */
@@ -118,7 +118,7 @@ export class Work {
   }
 
   async #loadDraft(): Promise<void> {
-    const found = await this.#drafts.load(this.promptId).catch(() => null);
+    const found = await this.#works.drafts.load(this.promptId).catch(() => null);
     if (found === null || this.hasText) return;
     if (found.revision === revisionOf(this.shown.peek())) {
       this.#fill(found);
@@ -156,7 +156,7 @@ export class Work {
       this.restoredFrom.value = 0;
       this.#reset(this.shown.peek());
     });
-    void this.#drafts.remove(this.promptId);
+    void this.#works.drafts.remove(this.promptId);
   }
 
   #reset(prompt: Prompt): void {
@@ -191,15 +191,15 @@ export class Work {
   /** The answer was accepted: the draft has served its purpose. */
   finish(): void {
     this.pending.value = null;
-    void this.#drafts.remove(this.promptId);
+    void this.#works.drafts.remove(this.promptId);
   }
 }
 
 /** The work on a prompt; a new one shows the prompt as it is now. */
-export function workOf(page: { readonly works: Works; readonly drafts: Drafts }, prompt: Prompt): Work {
-  const found = page.works.get(idOf(prompt));
+export function workOf(works: Works, prompt: Prompt): Work {
+  const found = works.get(idOf(prompt));
   if (found !== undefined) return found;
-  const made = new Work(prompt, page.drafts);
-  page.works.add(made);
+  const made = new Work(prompt, works);
+  works.add(made);
   return made;
 }

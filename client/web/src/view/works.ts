@@ -1,9 +1,16 @@
 // The work on every prompt that was opened in this tab: it survives every change of the screen.
 
+import type { Drafts } from "../model/drafts";
 import type { Work } from "./work";
 
 export class Works {
+  /** Where drafts are stored. A person who signs in again gets another store, and keeps the work. */
+  drafts: Drafts;
   readonly #all = new Map<string, Work>();
+
+  constructor(drafts: Drafts) {
+    this.drafts = drafts;
+  }
 
   get(promptId: string): Work | undefined {
     return this.#all.get(promptId);

@@ -18,8 +18,8 @@ export interface Sink {
   agrees(openPrompts: number): boolean;
   /** The view is complete, and decisions may be made. */
   live(): void;
-  /** The view is not live any more; its last frame came at `lastFrameAt`. Comes once until the next `live`. */
-  lost(lastFrameAt: number): void;
+  /** The view is not live any more, and surely was until `aliveUntil`. Comes once until the next `live`. */
+  lost(aliveUntil: number): void;
   /** A frame told the service's time. */
   serverTime(time: string): void;
   /** The machine's clock jumped, most likely because it slept. */
@@ -66,7 +66,8 @@ export class Feed {
 
   /** Follows another stream; null: none. */
   follow(stream: Stream | null, resumes = false): void {
-    this.#becomeStale();
+    // A stream that hands over was good until now; of one that is gone, only its last frame proves it.
+    this.#becomeStale(stream ? this.#clock.now() : this.#stream?.lastFrameAt);
     this.#stream = stream;
     this.#unusedCredit = 0;
     this.#progressAt = this.#clock.now();
@@ -161,10 +162,10 @@ export class Feed {
     }
   }
 
-  #becomeStale(): void {
+  #becomeStale(aliveUntil = this.#clock.now()): void {
     if (this.caughtUp) {
       this.caughtUp = false;
-      this.#sink.lost(this.#stream?.lastFrameAt ?? this.#clock.now());
+      this.#sink.lost(aliveUntil);
       this.#events.stale();
     }
   }

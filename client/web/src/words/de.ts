@@ -103,6 +103,7 @@ export const catalogue: Catalogue = {
   "queue.more": "{n} weitere von {all} zeigen",
   "queue.new": { one: "{n} neu – zeigen", other: "{n} neu – zeigen" },
   "queue.new.urgent": { one: "{n} neu, {urgent} eilig – zeigen", other: "{n} neu, {urgent} eilig – zeigen" },
+  "queue.part": "{name}, Teil {n}",
   "queue.moved": "Die Reihenfolge hat sich geändert – neu ordnen",
   "view.all": "Alle",
   "view.mine": "Meine",
@@ -278,6 +279,7 @@ export const catalogue: Catalogue = {
   "need.comment": "„{verb}“ braucht einen Kommentar. Schreiben Sie ihn, dann Strg+Enter.",
   "need.values": "„{verb}“ braucht die markierten Felder.",
   "need.edit": "Ändern Sie zuerst den Text, dann Strg+Enter.",
+  "pending.ready": "Strg+Enter oder „{verb}“ sendet es.",
   "confirm.no_reason": "„{verb}“ ohne Begründung? Noch einmal drücken oder zuerst begründen.",
   "confirm.unseen": {
     one: "Etwa {n} Zeile war nicht auf Ihrem Bildschirm. Noch einmal „{verb}“ entscheidet trotzdem.",
@@ -288,8 +290,8 @@ export const catalogue: Catalogue = {
   "confirm.back": "Noch nicht",
   "seen.all": "Sie haben alles gesehen.",
   "seen.not": {
-    one: "Etwa {n} Zeile war noch nicht auf Ihrem Bildschirm.",
-    other: "Etwa {n} Zeilen waren noch nicht auf Ihrem Bildschirm.",
+    one: "Etwa {n} Zeile noch nicht gesehen.",
+    other: "Etwa {n} Zeilen noch nicht gesehen.",
   },
   "seen.show": "Weiter",
   "why.claimed": "Von {name} belegt bis {time}. Sie können lesen und nach dem Ende der Belegung antworten.",
@@ -347,6 +349,7 @@ export const catalogue: Catalogue = {
   "bulk.accepted": "{done}",
   "bulk.closed": "Zu spät: geschlossen von {name}",
 
+  "link.title": "Verbindung",
   "link.connecting": "Verbindung wird aufgebaut …",
   "link.catching_up": "Wird nachgeholt … Nur Lesen.",
   "link.live": "Verbunden",

@@ -67,6 +67,7 @@ export const en = {
     one: "{n} new, {urgent} urgent – show it",
     other: "{n} new, {urgent} urgent – show them",
   },
+  "queue.part": "{name}, part {n}",
   "queue.moved": "The order has changed – sort again",
   "view.all": "All",
   "view.mine": "Mine",
@@ -242,6 +243,7 @@ export const en = {
   "need.comment": "“{verb}” needs a comment. Write it, then Ctrl+Enter.",
   "need.values": "“{verb}” needs the marked fields.",
   "need.edit": "Change the text first, then Ctrl+Enter.",
+  "pending.ready": "Press Ctrl+Enter, or “{verb}”, to send it.",
   "confirm.no_reason": "“{verb}” without a reason? Press again, or write the reason first.",
   "confirm.unseen": {
     one: "About {n} line was not on your screen. Press “{verb}” again to decide all the same.",
@@ -251,8 +253,8 @@ export const en = {
   "confirm.back": "Not yet",
   "seen.all": "You have seen all of it.",
   "seen.not": {
-    one: "About {n} line was not on your screen yet.",
-    other: "About {n} lines were not on your screen yet.",
+    one: "About {n} line not seen yet.",
+    other: "About {n} lines not seen yet.",
   },
   "seen.show": "Scroll on",
   "why.claimed": "Claimed by {name} until {time}. You can read it, and answer when the claim ends.",
@@ -309,6 +311,7 @@ export const en = {
   "bulk.accepted": "{done}",
   "bulk.closed": "Too late: closed by {name}",
 
+  "link.title": "Connection",
   "link.connecting": "Connecting…",
   "link.catching_up": "Catching up… Reading only.",
   "link.live": "Live",

@@ -1,8 +1,6 @@
 // A page with one form, for tests/web/browser/test_forms.py. The tests call `forms` from outside.
 
-import "../../src/styles/content.css";
-import "../../src/styles/forms.css";
-import "./forms_page.css";
+import "../../src/styles/index.css";
 import { render } from "preact";
 import { type Form, FormView, formWordsDe, makeForm, revealProblems } from "../../src/forms";
 import type { FieldViolation, PromptContent } from "../../src/wire/messages";
@@ -38,6 +36,7 @@ const forms = {
   refuse: (violations: readonly FieldViolation[]) => draw(violations),
   inputs: () => form?.inputs(),
   restore: (inputs: string) => form?.restore(inputs),
+  read_only: () => draw(undefined, true),
   answered(valuesJson: string): boolean {
     const filled = form?.fill(valuesJson) ?? false;
     draw(undefined, true);

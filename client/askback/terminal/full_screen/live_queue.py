@@ -1,0 +1,97 @@
+"""Stores what the server sends in the list of prompts, and counts what happened without a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from askback._console.console import Console
+from askback._console.console_view import Closing
+from askback.terminal.prompt_list import PromptList
+
+
+@dataclass(slots=True)
+class Away:
+    """What happened while the connection was lost."""
+
+    ended: int = 0
+    added: int = 0
+
+
+class LiveQueue:
+    """Follows a console. `changed` is called after each change, `notice` with what a person should read."""
+
+    def __init__(
+        self,
+        console: Console,
+        prompts: PromptList,
+        changed: Callable[[], None],
+        notice: Callable[[str, str], None],
+    ) -> None:
+        self._console = console
+        self._prompts = prompts
+        self._changed = changed
+        self._notice = notice
+        self._arrived = asyncio.Event()
+        self._away: Away | None = None
+        self._is_complete = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the stream is open and the list is complete: decisions wait for both."""
+        return self._console.connected and self._is_complete
+
+    async def run(self) -> None:
+        """Follow until the console ends. Raises AskbackError when the server refuses for good."""
+        unsubscribe = [
+            self._console.on_closed(self._on_closed),
+            self._console.on_connection(self._on_connection),
+        ]
+        completing = asyncio.create_task(self._complete())
+        try:
+            await self._follow()
+        finally:
+            completing.cancel()
+            for end in unsubscribe:
+                end()
+
+    async def _follow(self) -> None:
+        async for prompt in self._console.prompts():
+            _, what = self._prompts.put(prompt)
+            if what == "new" and self._away is not None:
+                self._away.added += 1
+            elif what in ("reminded", "escalated"):
+                self._notice(f"* {what}: [{prompt.kind}] {prompt.title}", "name")
+            self._arrived.set()
+            self._changed()
+
+    async def _complete(self) -> None:
+        """Wait until the list has every open prompt, after the start and after each reconnect."""
+        while True:
+            await self._console.caught_up.wait()
+            while not self._prompts.holds(self._console.open_ids):
+                self._arrived.clear()
+                await self._arrived.wait()
+            self._is_complete = True
+            if self._away is not None:
+                away, self._away = self._away, None
+                self._notice(f"== connected again: {away.ended} ended, {away.added} new meanwhile ==", "good")
+            self._changed()
+            self._arrived.clear()
+            while self._is_complete:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    def _on_closed(self, closing: Closing) -> None:
+        if self._prompts.close(closing) is not None and self._away is not None:
+            self._away.ended += 1
+        self._arrived.set()
+        self._changed()
+
+    def _on_connection(self, connected: bool) -> None:
+        if not connected:
+            self._away = self._away or Away()
+            self._is_complete = False
+        self._arrived.set()
+        self._changed()

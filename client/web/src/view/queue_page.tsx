@@ -1,0 +1,67 @@
+// A page of the list: up to 200 rows that are laid out together, and not at all while they are off the screen.
+
+import { Component } from "preact";
+import type { Row } from "../model/inbox";
+import { idOf } from "./prompt_facts";
+import { QueueRow } from "./queue_row";
+
+export interface QueuePageProps {
+  readonly label: string;
+  readonly rows: readonly Row[];
+  readonly selected: string;
+  readonly active: string;
+  /** Undefined: rows cannot be chosen here. */
+  readonly chosen: ReadonlySet<string> | undefined;
+  readonly subject: string;
+  readonly now: () => number;
+  readonly isLive: boolean;
+  readonly speech: string;
+}
+
+function isIn(rows: readonly Row[], id: string): boolean {
+  return rows.some((row) => idOf(row.prompt) === id);
+}
+
+/** A page is compared row by row before it is drawn again: one new prompt among 10,000 draws few pages. */
+export class QueuePage extends Component<QueuePageProps> {
+  override shouldComponentUpdate(next: QueuePageProps): boolean {
+    const now = this.props;
+    if (now.rows.length !== next.rows.length || now.rows.some((row, index) => row !== next.rows[index]))
+      return true;
+    if (now.label !== next.label || now.isLive !== next.isLive || now.speech !== next.speech) return true;
+    if (now.subject !== next.subject || (now.chosen === undefined) !== (next.chosen === undefined))
+      return true;
+    for (const name of ["selected", "active"] as const) {
+      if (now[name] !== next[name] && (isIn(next.rows, now[name]) || isIn(next.rows, next[name])))
+        return true;
+    }
+    if (now.chosen === next.chosen) return false;
+    return next.rows.some((row) => now.chosen?.has(idOf(row.prompt)) !== next.chosen?.has(idOf(row.prompt)));
+  }
+
+  render({ label, rows, selected, active, chosen, subject, now, isLive, speech }: QueuePageProps) {
+    return (
+      <ul class="rows" aria-label={label} style={{ containIntrinsicSize: `auto ${rows.length * ROW_PX}px` }}>
+        {rows.map((row) => {
+          const id = idOf(row.prompt);
+          return (
+            <QueueRow
+              key={id}
+              row={row}
+              subject={subject}
+              now={now}
+              isLive={isLive}
+              isSelected={id === selected}
+              isActive={id === active}
+              isChosen={chosen?.has(id)}
+              speech={speech}
+            />
+          );
+        })}
+      </ul>
+    );
+  }
+}
+
+/** About the height of a row, for the scroll bar: pages that were never shown count with it. */
+const ROW_PX = 72;
