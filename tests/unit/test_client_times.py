@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -98,18 +98,27 @@ MOMENTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("value", NOT_SPANS, ids=lambda v: repr(v)[:30])
 @pytest.mark.parametrize("where", SPANS)
-def test_an_invalid_span_is_refused_with_the_name_of_the_argument(where: str, value: Any) -> None:
-    with pytest.raises(InvalidTime, match=rf"^{where.partition(' ')[0]}="):
-        SPANS[where](value)
+def test_an_invalid_span_is_refused_with_the_name_of_the_argument(where: str) -> None:
+    assert accepted(where, NOT_SPANS, InvalidTime) == []
 
 
-@pytest.mark.parametrize("value", NOT_TIMES, ids=lambda v: repr(v)[:12])
 @pytest.mark.parametrize("where", SPANS)
-def test_values_of_other_types_are_refused_as_spans(where: str, value: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^{where.partition(' ')[0]}="):
-        SPANS[where](value)
+def test_values_of_other_types_are_refused_as_spans(where: str) -> None:
+    assert accepted(where, NOT_TIMES, TypeError) == []
+
+
+def accepted(where: str, values: Iterable[Any], kind: type[Exception]) -> list[Any]:
+    """The values that a call takes, or refuses without the name of the argument."""
+    found = []
+    for value in values:
+        try:
+            SPANS[where](value)
+        except kind as error:
+            if str(error).startswith(f"{where.partition(' ')[0]}="):
+                continue
+        found.append(value)
+    return found
 
 
 @pytest.mark.parametrize("value", [NAIVE, datetime.min, datetime.max, NAIVE.replace(tzinfo=_NoOffset())])
