@@ -69,7 +69,7 @@ async def build(
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
         bus.follow_batches(part.on_commit)
-    sign_outs = SignOuts(storage.sign_outs, time)
+    sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     secret = await storage.secret()
     return Replica(

@@ -140,6 +140,8 @@ class Limits:
     are never refused by it."""
     calls_per_principal: int = 1_000
     """Unary calls per principal."""
+    sign_outs_per_subject: int = 1_000
+    """Ended sign-in sessions of one subject that would still go on."""
     health_streams: int = 20_000
     """Open Watch calls of the health check, which need no token."""
     health_streams_per_connection: int = 64
