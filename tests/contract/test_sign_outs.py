@@ -85,7 +85,7 @@ async def test_later_reads_are_limited_to_recent_rows(database: Database) -> Non
 async def test_an_expired_sign_out_is_forgotten_and_deleted(database: Database) -> None:
     here = await cache_of(database)
     at = await database.ping()
-    await here.end("ana", "over", at + timedelta(milliseconds=1))
+    await here.end("ana", "over", at + HOUR)
     await here.end("ana", "long", at + HOUR)
     past = sa.update(sign_outs).where(sign_outs.c.session_id == "over").values(expires_at=at)
     await execute(database, past)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.support.requirements import absent
 from tests.support.service import ServiceWorld
@@ -19,8 +19,10 @@ from tests.support.web import WebWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "client" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-WAIT_MS = 10_000
+WAIT_MS = 20_000
 """How long a test waits for something to appear before it fails."""
+
+expect.set_options(timeout=WAIT_MS)
 
 _WATCH = """
 addEventListener("securitypolicyviolation", (event) =>

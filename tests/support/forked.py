@@ -130,9 +130,7 @@ def _run(
         stream.close()
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)
-    # Textual draws on the originals.
-    sys.__stdin__ = sys.stdin  # type: ignore[misc]
-    sys.__stdout__ = sys.stdout  # type: ignore[misc]
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout)  # Textual reads and draws on the originals
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable()
     # A shell that starts the tests in the background makes them ignore SIGINT.

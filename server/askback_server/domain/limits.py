@@ -148,6 +148,10 @@ class Limits:
     reflection_streams: int = 256
     """Open calls of server reflection, which need no token."""
     reflection_streams_per_connection: int = 16
+    overview_prompts: int = 100_000
+    """Open prompts of a namespace that an overview counts, the oldest first."""
+    overview_reads: int = 2
+    """Overviews that one replica reads from the database at once; others wait."""
     view_loads: int = 8
     """Console views that one replica reads from the database at once."""
     forms: FormLimits = field(default_factory=FormLimits)

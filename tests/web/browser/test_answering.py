@@ -295,3 +295,21 @@ async def test_a_prompt_that_is_not_there_is_said_to_be_missing(desk: Desk) -> N
     await expect(page.locator(".error-note")).to_contain_text(
         "There is no such question, or it is not for you"
     )
+
+
+async def test_the_focus_never_falls_to_the_body(desk: Desk) -> None:
+    first = await desk.world.create_prompt(confirm("First?"))
+    second = await desk.world.create_prompt(confirm("Second?"))
+    page = await show(desk, first)
+    await page.locator("[data-decision=DECISION_ACCEPT]").focus()
+    await page.keyboard.press("Enter")
+    await expect(tombstone(page)).to_contain_text("Approved by you")
+    assert await focused(page) == "H1#prompt-title"
+    await page.locator("[data-command=next]").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#prompt-title")).to_have_text("Second?")
+    assert await focused(page) != "BODY#"
+    await page.locator("#comment").focus()
+    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(second))
+    await expect(tombstone(page)).to_contain_text("Approved by ben")
+    assert await focused(page) == "H1#prompt-title"

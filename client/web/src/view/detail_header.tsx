@@ -262,7 +262,7 @@ function Labels({ labels }: { readonly labels: Readonly<Record<string, string>> 
   );
 }
 
-/** Other open questions of the same job, so that no one answers one without knowing of the others. */
+/** Other open questions of the same job, so that a person who answers one knows of the others. */
 function Siblings({ row }: { readonly row: Row }) {
   const { inbox } = usePage();
   inbox.rows.value;

@@ -1,5 +1,6 @@
 // The page around the views: header, connection strip, panes, windows, live regions.
 
+import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { ConnectionStrip } from "./connection";
@@ -11,6 +12,7 @@ import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 import { SignInForm } from "./sign_in";
+import { disturb } from "./steady";
 import type { Session } from "../model/session";
 import { Dialog, Icon, type IconName, Key, Name } from "./ui";
 
@@ -29,7 +31,14 @@ export function Shell({ page, onSession }: ShellProps) {
   useEffect(() => {
     Detail.load();
     OpenWindow.load();
-    const stops = [startList(page.inbox, subjectOf(page)), startNotices(page.inbox), startKeyboard(page)];
+    // A wake-up or a catch-up is a change too: the buttons show the dead time after it.
+    const stopSteady = effect(() => disturb(page.inbox.steadySince.value));
+    const stops = [
+      stopSteady,
+      startList(page.inbox, subjectOf(page)),
+      startNotices(page.inbox),
+      startKeyboard(page),
+    ];
     return () => {
       for (const stop of stops) stop();
     };
