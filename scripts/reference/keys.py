@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback.terminal.keys import KEYS
+from askback.terminal.keys import KEYS, SCREEN_KEYS
 from scripts.reference.tables import table
 
 
@@ -13,9 +13,10 @@ def lines() -> Iterator[str]:
     yield "# Keys"
     yield ""
     yield (
-        "The keys of every console. `askback console`, `askback inbox next` and `askback inbox answer` read "
-        "lines: type the key, then Enter; the word works too. Only keys that the prompt offers do something; "
-        "any other key asks again. `askback.terminal.keys.as_records()` gives the table as data."
+        "The keys of every console. `askback tui` takes a key at once. `askback console`, `askback inbox "
+        "next` and `askback inbox answer` read lines: type the key, then Enter; the word works too. Only "
+        "keys that the prompt offers do something; any other key asks again. "
+        "`askback.terminal.keys.as_records()` gives the table as data."
     )
     yield ""
     yield from table(
@@ -37,3 +38,6 @@ def lines() -> Iterator[str]:
         "prompt that you have read need no confirmation."
     )
     yield ""
+    yield "`askback tui` has these keys too:"
+    yield ""
+    yield from table(("key", "what it does"), ((f"`{key}`", does) for key, does in SCREEN_KEYS))

@@ -12,8 +12,10 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import NullObserver, Observer, Observers
+from askback_server.engine.overview import Overviews
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sign_outs import SignOuts
@@ -67,7 +69,7 @@ async def build(
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
         bus.follow_batches(part.on_commit)
-    sign_outs = SignOuts(storage.sign_outs, time)
+    sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     secret = await storage.secret()
     return Replica(
@@ -97,7 +99,9 @@ async def build(
             config.sweep_interval,
             storage.queue_locks,
             storage.sign_outs,
+            HourlyCounts(storage.overview, time, timedelta(days=config.overview_days)),
         ),
+        overviews=Overviews(storage.overview, storage.jobs, presence, limits),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MAX_MESSAGE_BYTES,

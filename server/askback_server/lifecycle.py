@@ -117,8 +117,7 @@ class Service:
             self._run("descriptors", descriptors.watch())
             await self._server.start()
             if self._page is not None:
-                task = await self._page.start()
-                task.add_done_callback(self._part_ended)
+                await self._page.start(self._part_ended)
                 self.web_port, self.web_address = self._page.port, self._page.address
             await self._server.set_ready(True)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,15 @@ class WebPage:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._folder = Path(tempfile.mkdtemp(prefix="askback-"))  # for its owner alone
+        self._stopping = False
         self._server: Any = None  # askback.web is imported only if there is a page
 
     def connect(self, server: Server) -> None:
         """Have the service listen for the gateway, before it starts. Raises RuntimeError."""
         server.listen_inside(f"unix:{self._folder / 'grpc'}")
 
-    async def start(self) -> asyncio.Task[None]:
-        """Serve the page. Returns the task, which ends by `stop` or by a failure.
+    async def start(self, failed: Callable[[asyncio.Task[None]], None]) -> None:
+        """Serve the page. `failed` is called with the task that serves, if it ends before `stop`.
 
         Raises CannotListen, and RuntimeError if the gateway or its files are not installed.
         """
@@ -65,7 +67,7 @@ class WebPage:
         except OSError as error:
             raise cannot_listen(config.web, "--web", error) from None
         task: asyncio.Task[None] = await self._server.start()
-        return task
+        task.add_done_callback(lambda task: None if self._stopping else failed(task))
 
     @property
     def port(self) -> int:
@@ -81,6 +83,7 @@ class WebPage:
 
     async def stop(self) -> None:
         """Ask the pages to leave, and stop listening."""
+        self._stopping = True
         if self._server is not None:
             await self._server.stop()
             self._server = None

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from askback_server.domain.jobs import JobState
-from askback_server.ports.census import AGES
+from askback_server.domain.overview import AGES
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from tests.support.aggregates import question

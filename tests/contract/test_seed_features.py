@@ -20,6 +20,7 @@ from askback_server.domain.errors import JobNotFound, StorageUnavailable
 from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus
+from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.sweep import Sweep
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted, WorkQueue
@@ -60,6 +61,7 @@ def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 30
         interval,
         replica.database.queue_locks,
         replica.database.sign_outs,
+        HourlyCounts(replica.database.overview, replica.clock, timedelta(days=400)),
     )
 
 

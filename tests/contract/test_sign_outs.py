@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.errors import InvalidField, LimitExceeded
+from askback_server.domain.limits import Limits
 from askback_server.domain.sign_outs import MAX_AHEAD, SignOut
 from askback_server.engine import sign_outs as engine
 from askback_server.engine.sign_outs import SignOuts
@@ -18,13 +20,14 @@ from askback_server.storage.tables import sign_outs
 from tests.support.storage import execute, fetch
 
 HOUR = timedelta(hours=1)
+LIMITS = Limits()
 
 
-async def cache_of(database: Database) -> SignOuts:
+async def cache_of(database: Database, limits: Limits = LIMITS) -> SignOuts:
     """What a replica that starts now knows."""
     clock = DatabaseClock(SystemClock())
     clock.observe(await database.ping())
-    made = SignOuts(database.sign_outs, clock)
+    made = SignOuts(database.sign_outs, clock, limits)
     await made.load()
     return made
 
@@ -82,7 +85,7 @@ async def test_later_reads_are_limited_to_recent_rows(database: Database) -> Non
 async def test_an_expired_sign_out_is_forgotten_and_deleted(database: Database) -> None:
     here = await cache_of(database)
     at = await database.ping()
-    await here.end("ana", "over", at + timedelta(milliseconds=1))
+    await here.end("ana", "over", at + HOUR)
     await here.end("ana", "long", at + HOUR)
     past = sa.update(sign_outs).where(sign_outs.c.session_id == "over").values(expires_at=at)
     await execute(database, past)
@@ -108,9 +111,8 @@ async def test_ending_again_lets_a_sign_out_last_longer_never_shorter(database: 
     assert row["expires_at"] == at + 5 * HOUR
 
 
-async def test_one_subject_cannot_fill_the_table(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MAX_PER_SUBJECT", 3)
-    here = await cache_of(database)
+async def test_one_subject_cannot_fill_the_table(database: Database) -> None:
+    here = await cache_of(database, replace(LIMITS, sign_outs_per_subject=3))
     for number in range(3):
         await here.end("mallory", f"s{number}", None)
     with pytest.raises(LimitExceeded):

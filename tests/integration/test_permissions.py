@@ -77,6 +77,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ListJobs": ((CL, WO), "jobs", jpb.ListJobsRequest()),
     "WatchJob": ((CL, WO, CO), "jobs", jpb.WatchJobRequest(**NAMED)),
     "WatchJobs": ((CL, WO), "jobs", jpb.WatchJobsRequest()),
+    "GetOverview": ((CL, CO), "jobs", jpb.GetOverviewRequest()),
     "GetDeepUnderstanding": ((CL, WO, CO), "jobs", jpb.GetDeepUnderstandingRequest(**NAMED)),
     "UpdateDeepUnderstanding": ((CL, WO), "jobs", jpb.UpdateDeepUnderstandingRequest(**DEEP)),
     "WatchPrompts": ((CO,), "hitl", hpb.WatchPromptsRequest()),

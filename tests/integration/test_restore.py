@@ -128,10 +128,10 @@ async def test_a_service_runs_on_a_dump_restored_into_another_cluster(
         ):
             prompts = console.prompts()
             assert await _next_title(prompts) == "Before?"
+            token = console._view.token
             await client.ask("After?")
             assert await _next_title(prompts) == "After?"
             # Also by the log, and not only by the shortcut within this replica.
-            token = console._view.token
             await until(lambda: console._view.token != token)
     finally:
         postgres.drop_database(old)

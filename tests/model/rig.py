@@ -18,6 +18,7 @@ from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -179,7 +180,9 @@ class Rig:
                     shown[prompt.prompt_id] = prompt
 
         feed.follow(show)
-        sweep = Sweep(engine, database.queue, hot, clock, 300.0, database.queue_locks, database.sign_outs)
+        counts = HourlyCounts(database.overview, clock, timedelta(days=400))
+        locks, sign_outs = database.queue_locks, database.sign_outs
+        sweep = Sweep(engine, database.queue, hot, clock, 300.0, locks, sign_outs, counts)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

@@ -18,6 +18,7 @@ from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
+from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.queries import PromptFilter, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
@@ -60,7 +61,7 @@ class SimulatedDatabase:
         self._running: set[int] = set()
         self._locks: dict[str, asyncio.Lock] = {}
         self.jobs = self.queue = self.feed = self.census = self.presence = self.queue_locks = self
-        self.sign_outs = self
+        self.sign_outs = self.overview = self
         self.wakeups = NoWakeups()
         self.sessions = SessionsOf(self)
 
@@ -312,6 +313,24 @@ class SimulatedDatabase:
         return []
 
     async def delete_expired(self) -> int:
+        return 0
+
+    # --- counts by the hour: another replica is always faster ---
+
+    async def mark(self) -> CountMark:
+        await self._pause()
+        return CountMark(Position(), None)
+
+    async def count_after(self, position: Position, limit: int) -> CountPage:
+        await self._pause()
+        return CountPage((), CountMark(position, None), more=False)
+
+    async def add(self, before: CountMark, page: CountPage) -> bool:
+        await self._pause()
+        return False
+
+    async def delete_before(self, time: datetime) -> int:
+        await self._pause()
         return 0
 
     # --- presence: not used here ---

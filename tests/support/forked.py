@@ -128,8 +128,9 @@ def _run(
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
-    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # Textual draws on the originals
-    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout)  # Textual reads and draws on the originals
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable()
     # A shell that starts the tests in the background makes them ignore SIGINT.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,14 @@ def socket_of(port: int, user: str = "ana", **options: Any) -> connect:
     options.setdefault("max_size", None)
     options.setdefault("additional_headers", {USER: user} if user else {})
     return connect(f"ws://127.0.0.1:{port}/converse", compression=None, **options)
+
+
+def slow_socket_of(port: int) -> connect:
+    """A WebSocket with a small buffer, whose client does not notice that it gets nothing."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", port))
+    return socket_of(port, sock=connection, ping_interval=None, max_queue=1)
 
 
 class EventReader:

@@ -2,10 +2,14 @@
 
 import subprocess
 
+import pytest
+
 from scripts.web_build import SOURCE, install_packages, missing_programs
 from tests.support.requirements import absent
 
 
+# Node builds and runs hundreds of tests, some with thousands of random cases.
+@pytest.mark.timeout(600)
 def test_the_units_of_the_page() -> None:
     if missing := missing_programs():
         absent("node", f"{' and '.join(missing)} not installed")

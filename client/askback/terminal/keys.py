@@ -1,4 +1,4 @@
-"""The keys of every console in one table, for the line console and for later ones (full screen, web).
+"""The keys of every console in one table: the line console, the full screen, the web page.
 
 A line console reads a key as a line: the key, then Enter. `docs/reference/keys.md` is generated from here.
 """
@@ -62,6 +62,14 @@ KEYS: Final = (
     Key("q", Action.QUIT, "quit"),
 )
 """In the order in which help shows them."""
+
+SCREEN_KEYS: Final = (
+    ("t", "take it on, so that others cannot answer it; again: give it back"),
+    ("Space", "scroll on in the prompt; PgUp scrolls back"),
+    ("Esc", "leave a question"),
+    ("Ctrl-S", "a text of several lines is done"),
+)
+"""Further keys of the full screen, where no question is a line of its own."""
 
 _BY_DECISION: Final = {key.decision: key for key in KEYS if key.decision is not None}
 _USUAL: Final = {

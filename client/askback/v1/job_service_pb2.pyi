@@ -908,3 +908,537 @@ class UpdateDeepUnderstandingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateDeepUnderstandingResponse: _TypeAlias = UpdateDeepUnderstandingResponse  # noqa: Y015
+
+@_typing.final
+class GetOverviewRequest(_message.Message):
+    """Asks for the figures of a namespace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """The tenant. Empty: the caller's default."""
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """How far back `activity` goes, from 1 hour to 30 days. Unset: 24 hours."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        window: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOverviewRequest: _TypeAlias = GetOverviewRequest  # noqa: Y015
+
+@_typing.final
+class GetOverviewResponse(_message.Message):
+    """The figures, as far as the caller may see them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    OLDEST_FIELD_NUMBER: _builtins.int
+    STREAMS_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The server's time of the reading."""
+
+    @_builtins.property
+    def waiting(self) -> Global___WaitingPrompts:
+        """The open prompts that the caller may see."""
+
+    @_builtins.property
+    def oldest(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingPrompt]:
+        """The oldest of them first, at most 10; fewer if their contents together are larger than 1 MiB."""
+
+    @_builtins.property
+    def streams(self) -> Global___ConnectedStreams:
+        """Who is connected. Unset for a console."""
+
+    @_builtins.property
+    def activity(self) -> Global___Activity:
+        """What happened in the window. Unset for a console."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        waiting: Global___WaitingPrompts | None = ...,
+        oldest: _abc.Iterable[Global___WaitingPrompt] | None = ...,
+        streams: Global___ConnectedStreams | None = ...,
+        activity: Global___Activity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "streams", b"streams", "time", b"time", "waiting", b"waiting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "oldest", b"oldest", "streams", b"streams", "time", b"time", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOverviewResponse: _TypeAlias = GetOverviewResponse  # noqa: Y015
+
+@_typing.final
+class WaitingPrompts(_message.Message):
+    """How many prompts are open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    UNATTENDED_FIELD_NUMBER: _builtins.int
+    AGE_BOUNDS_FIELD_NUMBER: _builtins.int
+    BY_AGE_FIELD_NUMBER: _builtins.int
+    BY_KIND_FIELD_NUMBER: _builtins.int
+    BY_PRIORITY_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """All of them, of any age, kind and priority."""
+    partial: _builtins.bool
+    """True: there are more than the server counts (see docs/reference/limits.md). The figures are those
+    of the oldest.
+    """
+    unattended: _builtins.int
+    """Those without a connected person who may answer."""
+    @_builtins.property
+    def age_bounds(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """The upper bounds of the age classes, ascending. A last class has the prompts older than all."""
+
+    @_builtins.property
+    def by_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their number in each age class, one more than there are bounds."""
+
+    @_builtins.property
+    def by_kind(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingOfKind]:
+        """The same by kind, the most frequent first, at most 100 kinds."""
+
+    @_builtins.property
+    def by_priority(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingOfPriority]:
+        """The same by priority, the highest first, at most 100 priorities."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        partial: _builtins.bool = ...,
+        unattended: _builtins.int = ...,
+        age_bounds: _abc.Iterable[_duration_pb2.Duration] | None = ...,
+        by_age: _abc.Iterable[_builtins.int] | None = ...,
+        by_kind: _abc.Iterable[Global___WaitingOfKind] | None = ...,
+        by_priority: _abc.Iterable[Global___WaitingOfPriority] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_bounds", b"age_bounds", "by_age", b"by_age", "by_kind", b"by_kind", "by_priority", b"by_priority", "partial", b"partial", "total", b"total", "unattended", b"unattended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingPrompts: _TypeAlias = WaitingPrompts  # noqa: Y015
+
+@_typing.final
+class WaitingOfKind(_message.Message):
+    """The open prompts of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    UNATTENDED_FIELD_NUMBER: _builtins.int
+    BY_AGE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The prompts' kind."""
+    total: _builtins.int
+    """How many of any age."""
+    unattended: _builtins.int
+    """Those without a connected person who may answer."""
+    @_builtins.property
+    def by_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their number in each age class (`WaitingPrompts.age_bounds`)."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        total: _builtins.int = ...,
+        unattended: _builtins.int = ...,
+        by_age: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_age", b"by_age", "kind", b"kind", "total", b"total", "unattended", b"unattended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingOfKind: _TypeAlias = WaitingOfKind  # noqa: Y015
+
+@_typing.final
+class WaitingOfPriority(_message.Message):
+    """The open prompts of one priority."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    UNATTENDED_FIELD_NUMBER: _builtins.int
+    BY_AGE_FIELD_NUMBER: _builtins.int
+    priority: _builtins.int
+    """The prompts' priority, -1000 to 1000."""
+    total: _builtins.int
+    """How many of any age."""
+    unattended: _builtins.int
+    """Those without a connected person who may answer."""
+    @_builtins.property
+    def by_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their number in each age class (`WaitingPrompts.age_bounds`)."""
+
+    def __init__(
+        self,
+        *,
+        priority: _builtins.int = ...,
+        total: _builtins.int = ...,
+        unattended: _builtins.int = ...,
+        by_age: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_age", b"by_age", "priority", b"priority", "total", b"total", "unattended", b"unattended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingOfPriority: _TypeAlias = WaitingOfPriority  # noqa: Y015
+
+@_typing.final
+class WaitingPrompt(_message.Message):
+    """An open prompt without its content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CLAIMED_BY_FIELD_NUMBER: _builtins.int
+    UNATTENDED_TIME_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """Its id, for GetPrompt."""
+    job_id: _builtins.str
+    """The job that asks."""
+    job_type: _builtins.str
+    """The job's type."""
+    kind: _builtins.str
+    """What is asked for."""
+    title: _builtins.str
+    """The prompt's title."""
+    priority: _builtins.int
+    """The prompt's priority, -1000 to 1000."""
+    claimed_by: _builtins.str
+    """Who has claimed it. Empty: no person."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When its time runs out. Unset: never."""
+
+    @_builtins.property
+    def unattended_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when no connected person may answer it. Unset: there is one."""
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        job_type: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        title: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        claimed_by: _builtins.str = ...,
+        unattended_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "unattended_time", b"unattended_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed_by", b"claimed_by", "create_time", b"create_time", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "kind", b"kind", "priority", b"priority", "prompt_id", b"prompt_id", "title", b"title", "unattended_time", b"unattended_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingPrompt: _TypeAlias = WaitingPrompt  # noqa: Y015
+
+@_typing.final
+class ConnectedStreams(_message.Message):
+    """Who is connected to the service, at all replicas."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSOLES_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    consoles: _builtins.int
+    """The views of prompts that are open. Equal views of one person count once."""
+    people: _builtins.int
+    """The people who have at least one view open."""
+    workers: _builtins.int
+    """The worker sessions that have not expired."""
+    def __init__(
+        self,
+        *,
+        consoles: _builtins.int = ...,
+        people: _builtins.int = ...,
+        workers: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consoles", b"consoles", "people", b"people", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectedStreams: _TypeAlias = ConnectedStreams  # noqa: Y015
+
+@_typing.final
+class Activity(_message.Message):
+    """What happened in a window of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    COUNTED_TIME_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ANSWER_TIMES_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    BY_TYPE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The begin of the first point, a full hour in UTC at or before the begin of the window."""
+
+    @_builtins.property
+    def counted_time(self) -> _timestamp_pb2.Timestamp:
+        """Until about this time all events are counted. Unset: none yet."""
+
+    @_builtins.property
+    def step(self) -> _duration_pb2.Duration:
+        """The width of each point: 1 to 12 full hours, depending on the window."""
+
+    @_builtins.property
+    def total(self) -> Global___ActivityCounts:
+        """The whole window."""
+
+    @_builtins.property
+    def answer_times(self) -> Global___AnswerTimes:
+        """The answer times of the whole window."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActivityPoint]:
+        """The window in steps, oldest first and without a gap. The last one is not over yet."""
+
+    @_builtins.property
+    def by_type(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActivityOfType]:
+        """The same by job type and kind, the most frequent first. At most 100: the others are in the
+        total only.
+        """
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        counted_time: _timestamp_pb2.Timestamp | None = ...,
+        step: _duration_pb2.Duration | None = ...,
+        total: Global___ActivityCounts | None = ...,
+        answer_times: Global___AnswerTimes | None = ...,
+        points: _abc.Iterable[Global___ActivityPoint] | None = ...,
+        by_type: _abc.Iterable[Global___ActivityOfType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "counted_time", b"counted_time", "start_time", b"start_time", "step", b"step", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "by_type", b"by_type", "counted_time", b"counted_time", "points", b"points", "start_time", b"start_time", "step", b"step", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Activity: _TypeAlias = Activity  # noqa: Y015
+
+@_typing.final
+class ActivityPoint(_message.Message):
+    """One step of the window, for plots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    ANSWER_TIMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The begin of the step."""
+
+    @_builtins.property
+    def counts(self) -> Global___ActivityCounts:
+        """What happened in it."""
+
+    @_builtins.property
+    def answer_times(self) -> Global___AnswerTimes:
+        """The times of the answers that were given in it."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        counts: Global___ActivityCounts | None = ...,
+        answer_times: Global___AnswerTimes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "counts", b"counts", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "counts", b"counts", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivityPoint: _TypeAlias = ActivityPoint  # noqa: Y015
+
+@_typing.final
+class ActivityOfType(_message.Message):
+    """What happened to jobs of one type, and to their prompts of one kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    ANSWER_TIMES_FIELD_NUMBER: _builtins.int
+    job_type: _builtins.str
+    """The jobs' type. Empty: unknown, because the job was deleted before its events were counted."""
+    kind: _builtins.str
+    """The prompts' kind. Empty: the entry counts the jobs of the type."""
+    @_builtins.property
+    def counts(self) -> Global___ActivityCounts:
+        """What happened to them."""
+
+    @_builtins.property
+    def answer_times(self) -> Global___AnswerTimes:
+        """The times of the answers that were given."""
+
+    def __init__(
+        self,
+        *,
+        job_type: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        counts: Global___ActivityCounts | None = ...,
+        answer_times: Global___AnswerTimes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "counts", b"counts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_times", b"answer_times", "counts", b"counts", "job_type", b"job_type", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivityOfType: _TypeAlias = ActivityOfType  # noqa: Y015
+
+@_typing.final
+class ActivityCounts(_message.Message):
+    """How often something happened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_CREATED_FIELD_NUMBER: _builtins.int
+    JOBS_COMPLETED_FIELD_NUMBER: _builtins.int
+    JOBS_FAILED_FIELD_NUMBER: _builtins.int
+    JOBS_CANCELLED_FIELD_NUMBER: _builtins.int
+    PROMPTS_ASKED_FIELD_NUMBER: _builtins.int
+    PROMPTS_ANSWERED_FIELD_NUMBER: _builtins.int
+    PROMPTS_DEFAULTED_FIELD_NUMBER: _builtins.int
+    PROMPTS_CARRIED_FIELD_NUMBER: _builtins.int
+    PROMPTS_EXPIRED_FIELD_NUMBER: _builtins.int
+    PROMPTS_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    jobs_created: _builtins.int
+    """Jobs that were created."""
+    jobs_completed: _builtins.int
+    """Jobs that ended with a result."""
+    jobs_failed: _builtins.int
+    """Jobs that ended with a failure."""
+    jobs_cancelled: _builtins.int
+    """Jobs that were cancelled."""
+    prompts_asked: _builtins.int
+    """Prompts that were asked."""
+    prompts_answered: _builtins.int
+    """Prompts that a person answered."""
+    prompts_defaulted: _builtins.int
+    """Prompts that were answered by the default of a passed deadline."""
+    prompts_carried: _builtins.int
+    """Prompts that got the answer which a retried job took over."""
+    prompts_expired: _builtins.int
+    """Prompts whose time ran out without an answer."""
+    prompts_withdrawn: _builtins.int
+    """Prompts that were withdrawn, replaced, or ended with their job."""
+    def __init__(
+        self,
+        *,
+        jobs_created: _builtins.int = ...,
+        jobs_completed: _builtins.int = ...,
+        jobs_failed: _builtins.int = ...,
+        jobs_cancelled: _builtins.int = ...,
+        prompts_asked: _builtins.int = ...,
+        prompts_answered: _builtins.int = ...,
+        prompts_defaulted: _builtins.int = ...,
+        prompts_carried: _builtins.int = ...,
+        prompts_expired: _builtins.int = ...,
+        prompts_withdrawn: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs_cancelled", b"jobs_cancelled", "jobs_completed", b"jobs_completed", "jobs_created", b"jobs_created", "jobs_failed", b"jobs_failed", "prompts_answered", b"prompts_answered", "prompts_asked", b"prompts_asked", "prompts_carried", b"prompts_carried", "prompts_defaulted", b"prompts_defaulted", "prompts_expired", b"prompts_expired", "prompts_withdrawn", b"prompts_withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivityCounts: _TypeAlias = ActivityCounts  # noqa: Y015
+
+@_typing.final
+class AnswerTimes(_message.Message):
+    """From the question to a person's answer. Defaults and answers that were taken over do not count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P90_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many answers there were."""
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """Half of the answers took at most this long. Percentiles are estimated from a histogram whose
+        bounds are a factor of 1.26 apart; the last bound is 38 days. Unset without an answer.
+        """
+
+    @_builtins.property
+    def p90(self) -> _duration_pb2.Duration:
+        """90 % of the answers took at most this long. Unset without an answer."""
+
+    @_builtins.property
+    def p99(self) -> _duration_pb2.Duration:
+        """99 % of the answers took at most this long. Unset without an answer."""
+
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p90: _duration_pb2.Duration | None = ...,
+        p99: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["p50", b"p50", "p90", b"p90", "p99", b"p99"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "p50", b"p50", "p90", b"p90", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerTimes: _TypeAlias = AnswerTimes  # noqa: Y015

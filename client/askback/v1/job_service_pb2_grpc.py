@@ -38,6 +38,7 @@ class JobServiceStub(object):
     GetJob, WatchJob                                        client or worker; console for the head of a job
     ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
+    GetOverview                                             client; console for its own open prompts
     UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -126,6 +127,11 @@ class JobServiceStub(object):
                 request_serializer=askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingRequest.SerializeToString,
                 response_deserializer=askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingResponse.FromString,
                 _registered_method=True)
+        self.GetOverview = channel.unary_unary(
+                '/askback.v1.JobService/GetOverview',
+                request_serializer=askback_dot_v1_dot_job__service__pb2.GetOverviewRequest.SerializeToString,
+                response_deserializer=askback_dot_v1_dot_job__service__pb2.GetOverviewResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -141,6 +147,7 @@ class JobServiceServicer(object):
     GetJob, WatchJob                                        client or worker; console for the head of a job
     ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
+    GetOverview                                             client; console for its own open prompts
     UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -279,6 +286,17 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOverview(self, request, context):
+        """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+        A client gets all of it. A console gets the figures of the open prompts that it may see, and
+        nothing else. What happened is counted by the hour, a few minutes after it was committed
+        (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+        INVALID_ARGUMENT (INVALID_FIELD).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -337,6 +355,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingRequest.FromString,
                     response_serializer=askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingResponse.SerializeToString,
             ),
+            'GetOverview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOverview,
+                    request_deserializer=askback_dot_v1_dot_job__service__pb2.GetOverviewRequest.FromString,
+                    response_serializer=askback_dot_v1_dot_job__service__pb2.GetOverviewResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'askback.v1.JobService', rpc_method_handlers)
@@ -358,6 +381,7 @@ class JobService(object):
     GetJob, WatchJob                                        client or worker; console for the head of a job
     ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
+    GetOverview                                             client; console for its own open prompts
     UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -672,6 +696,33 @@ class JobService(object):
             '/askback.v1.JobService/UpdateDeepUnderstanding',
             askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingRequest.SerializeToString,
             askback_dot_v1_dot_job__service__pb2.UpdateDeepUnderstandingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOverview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/askback.v1.JobService/GetOverview',
+            askback_dot_v1_dot_job__service__pb2.GetOverviewRequest.SerializeToString,
+            askback_dot_v1_dot_job__service__pb2.GetOverviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,7 @@ class JobServiceStub:
       GetJob, WatchJob                                        client or worker; console for the head of a job
       ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
+      GetOverview                                             client; console for its own open prompts
       UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -136,6 +137,13 @@ class JobServiceStub:
     (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
     FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
     """
+    GetOverview: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetOverviewRequest, _job_service_pb2.GetOverviewResponse]
+    """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+    A client gets all of it. A console gets the figures of the open prompts that it may see, and
+    nothing else. What happened is counted by the hour, a few minutes after it was committed
+    (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+    INVALID_ARGUMENT (INVALID_FIELD).
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -151,6 +159,7 @@ class JobServiceAsyncStub(JobServiceStub):
       GetJob, WatchJob                                        client or worker; console for the head of a job
       ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
+      GetOverview                                             client; console for its own open prompts
       UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -245,6 +254,13 @@ class JobServiceAsyncStub(JobServiceStub):
     (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
     FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
     """
+    GetOverview: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetOverviewRequest, _job_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
+    """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+    A client gets all of it. A console gets the figures of the open prompts that it may see, and
+    nothing else. What happened is counted by the hour, a few minutes after it was committed
+    (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+    INVALID_ARGUMENT (INVALID_FIELD).
+    """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, reads and controls jobs.
@@ -259,6 +275,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
       GetJob, WatchJob                                        client or worker; console for the head of a job
       ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
+      GetOverview                                             client; console for its own open prompts
       UpdateDeepUnderstanding                                 client; or worker with its token
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -416,6 +433,19 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
         (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
         FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
+        """
+
+    @_abc_1.abstractmethod
+    def GetOverview(
+        self,
+        request: _job_service_pb2.GetOverviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_service_pb2.GetOverviewResponse, _abc.Awaitable[_job_service_pb2.GetOverviewResponse]]:
+        """Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+        A client gets all of it. A console gets the figures of the open prompts that it may see, and
+        nothing else. What happened is counted by the hour, a few minutes after it was committed
+        (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+        INVALID_ARGUMENT (INVALID_FIELD).
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

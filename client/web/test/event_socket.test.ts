@@ -133,3 +133,21 @@ test("refusals of the events end as those of a socket do", async () => {
     it.connection.close();
   }
 });
+
+test("only handshakes that fail one after another count", () => {
+  const [first, second] = [new FakeNetwork(), new FakeNetwork()];
+  const open = withFallback(first.openSocket, second.openSocket);
+  const attempt = (run: (socket: FakeNetwork["last"]) => void) => {
+    open({ opened: () => {}, received: () => {}, closed: () => {} });
+    run(first.last);
+  };
+  for (let time = 0; time < 5; time += 1) {
+    attempt((socket) => {
+      socket.open();
+      socket.end(1012);
+    });
+    attempt((socket) => socket.end(1006));
+  }
+  attempt((socket) => socket.open());
+  assert.deepEqual([first.sockets.length, second.sockets.length], [11, 0]);
+});

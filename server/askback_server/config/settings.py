@@ -160,6 +160,9 @@ class Config:
         within=(1, 604_800),
     )
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
+    overview_days: int = _setting(
+        400, "Days for which the hourly figures of the overview are kept.", within=(31, 3_660)
+    )
     drain_wait: float = _setting(
         0.0,
         "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",

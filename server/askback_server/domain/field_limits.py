@@ -60,6 +60,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "labels": _LABELS,
     },
     "GetJobRequest": {"job_id": _ID},
+    "GetOverviewRequest": {"namespace": _NAME},
     "JobFilter": {
         "states": _STATES, "job_types": _NAMES, "user_ids": _NAMES, "labels": _LABELS, "id_suffix": _ID,
         "any_labels": _list("labels"),

@@ -140,12 +140,18 @@ class Limits:
     are never refused by it."""
     calls_per_principal: int = 1_000
     """Unary calls per principal."""
+    sign_outs_per_subject: int = 1_000
+    """Ended sign-in sessions of one subject that would still go on."""
     health_streams: int = 20_000
     """Open Watch calls of the health check, which need no token."""
     health_streams_per_connection: int = 64
     reflection_streams: int = 256
     """Open calls of server reflection, which need no token."""
     reflection_streams_per_connection: int = 16
+    overview_prompts: int = 100_000
+    """Open prompts of a namespace that an overview counts, the oldest first."""
+    overview_reads: int = 2
+    """Overviews that one replica reads from the database at once; others wait."""
     view_loads: int = 8
     """Console views that one replica reads from the database at once."""
     forms: FormLimits = field(default_factory=FormLimits)

@@ -129,6 +129,11 @@ class PresenceIndex:
         """From now on prompts without a present reviewer count as unattended."""
         self._settled = True
 
+    def count_views(self, namespace: str) -> tuple[int, int]:
+        """(different views, people) of a namespace."""
+        views = self._by_audience.get((namespace, "any", ""), {}).values()  # every view has this key
+        return len(views), len({view.viewer.subject for view in views if view.viewer is not None})
+
     def is_attended(self, prompt: Prompt) -> bool:
         """Whether some console shows the prompt to one of its reviewers."""
         return not self._settled or self.has(prompt)
@@ -223,6 +228,10 @@ class PresenceTracker:
             await every(0.0, self._tick, "presence")
         finally:
             ready.cancel()
+
+    def count_consoles(self, namespace: str) -> tuple[int, int]:
+        """(different views, people) connected to a namespace at any replica."""
+        return self._index.count_views(namespace)
 
     def _settle(self) -> None:
         self._index.settle()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from askback_server.domain.errors import LimitExceeded
+from askback_server.domain.limits import Limits
 from askback_server.domain.sign_outs import SignOut, make_sign_out
 from askback_server.engine.periodic import every
 from askback_server.ports.clock import DatabaseClock
@@ -21,16 +22,15 @@ INTERVAL_SECONDS = 2.0
 OVERLAP = timedelta(minutes=10)
 """Each read goes back this far behind the newest known sign-out. A row may appear 20 s after its time (the
 longest statement), and after a failover times may be of another clock."""
-MAX_PER_SUBJECT = 1_000
-"""Ended sessions of one subject that are remembered at once."""
 
 
 class SignOuts:
     """The ended sessions that would still go on."""
 
-    def __init__(self, store: SignOutStore, clock: DatabaseClock) -> None:
+    def __init__(self, store: SignOutStore, clock: DatabaseClock, limits: Limits) -> None:
         self._store = store
         self._clock = clock
+        self._maximum = limits.sign_outs_per_subject
         self._expiry: dict[tuple[str, str], datetime] = {}
         self._by_subject: Counter[str] = Counter()
         self._newest: datetime | None = None
@@ -49,9 +49,9 @@ class SignOuts:
         sign_out = make_sign_out(subject, session_id, expires_at, self._clock.now())
         if sign_out.expires_at <= self._clock.now():
             return
-        if self._by_subject[subject] >= MAX_PER_SUBJECT:
+        if self._by_subject[subject] >= self._maximum:
             text = "you have ended too many sessions that are not over yet; wait until some are"
-            raise LimitExceeded(text, limit="sign_outs_per_subject", value=MAX_PER_SUBJECT)
+            raise LimitExceeded(text, limit="sign_outs_per_subject", value=self._maximum)
         await self._store.add(sign_out)
         self._learn([sign_out])
 

@@ -1,6 +1,7 @@
 """The periodic cleanup: retention of ended jobs, expired rows and cache entries, old partitions of the log.
 
-Deadlines are handled by timers and expired sessions by the keeper; the sweep does the rest.
+Before it deletes, it counts what happened (hourly_counts.py). Deadlines are handled by
+timers and expired sessions by the keeper; the sweep does the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from askback_server.domain.commands import PurgeJob
 from askback_server.domain.errors import AskbackError
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.periodic import every
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
@@ -50,6 +52,7 @@ class Sweep:
         interval: float,
         locks: QueueLocks,
         sign_outs: SignOutStore,
+        hours: HourlyCounts,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -58,6 +61,7 @@ class Sweep:
         self._interval = interval
         self._locks = locks
         self._sign_outs = sign_outs
+        self._hours = hours
 
     async def run(self) -> None:
         """Sweep until cancelled. Errors are logged."""
@@ -68,6 +72,7 @@ class Sweep:
         """Sweep once."""
         self._hot.sweep()
         await self._queue.make_room()
+        await self._hours.update()  # before the purge, which deletes types and kinds of what is counted
         purged = await self._purge()
         await self._sign_outs.delete_expired()
         dropped = await self._queue.drop_events(self._clock.now() - MIN_TOKEN_AGE)

@@ -8,13 +8,11 @@ from typing import Protocol
 
 from askback_server.ports.storage import Position
 
-AGES = (60.0, 300.0, 3_600.0, 86_400.0, 604_800.0)
-"""Upper bounds in seconds of the age classes of open prompts; a last class has those older than all."""
-
 
 @dataclass(frozen=True, slots=True)
 class OpenPrompts:
-    """The open prompts of one kind: the number in each age class (see AGES), and the age of the oldest."""
+    """The open prompts of one kind: the number in each age class (see domain/overview.py), and the age of the
+    oldest."""
 
     kind: str
     by_age: tuple[int, ...]

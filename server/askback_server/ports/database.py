@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.census import CensusStore
+from askback_server.ports.overview import OverviewStore
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.sign_outs import SignOutStore
@@ -40,6 +41,10 @@ class Storage(Protocol):
     @property
     def sign_outs(self) -> SignOutStore:
         """Ended sign-in sessions."""
+
+    @property
+    def overview(self) -> OverviewStore:
+        """Counts by the hour, and of what is open now."""
 
     @property
     def feed(self) -> FeedStore:

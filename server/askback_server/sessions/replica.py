@@ -11,6 +11,7 @@ from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.overview import Overviews
 from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sign_outs import SignOuts
@@ -54,6 +55,7 @@ class Replica:
     sign_outs: SignOuts
     timers: Timers
     sweep: Sweep
+    overviews: Overviews
     progress: ProgressWriter
     heartbeat: float
     max_message_bytes: int

@@ -4,13 +4,14 @@ these."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.ports.census import AGES, Census, OpenPrompts, Runnable
+from askback_server.ports.census import Census, OpenPrompts, Runnable
 from askback_server.ports.storage import Position
+from askback_server.storage.age_classes import by_age, younger_counts
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
@@ -61,10 +62,7 @@ def _open_prompts(now: datetime, maximum: int) -> sa.Select[Any]:
         .limit(maximum)
         .subquery()
     )
-    younger = [
-        sa.func.count(sa.case((few.c.created_at > now - timedelta(seconds=age), 1))).label(f"under_{at}")
-        for at, age in enumerate(AGES)
-    ]
+    younger = younger_counts(few.c.created_at, now)
     first = sa.func.min(few.c.created_at, type_=few.c.created_at.type).label("first")
     missed = sa.func.count(few.c.unattended_since).label("unattended")
     return sa.select(few.c.name, sa.func.count().label("n"), missed, first, *younger).group_by(few.c.name)
@@ -92,9 +90,7 @@ def _held_jobs(maximum: int) -> sa.Select[Any]:
 
 
 def _prompts_of(row: Any, now: datetime) -> OpenPrompts:
-    under = [row[f"under_{at}"] for at in range(len(AGES))]
-    by_age = [upper - lower for lower, upper in zip([0, *under], [*under, row["n"]], strict=True)]
-    return OpenPrompts(row["name"], tuple(by_age), _age(row["first"], now), row["unattended"])
+    return OpenPrompts(row["name"], by_age(row, row["n"]), _age(row["first"], now), row["unattended"])
 
 
 def _age(since: datetime, now: datetime) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from askback_server.domain.principals import Principal
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder
 from askback_server.ports.wakeups import NoWakeups, Wakeups
@@ -96,6 +97,15 @@ class Dialect(ABC):
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
         """Whether the JSON array under `key` names one of the values."""
+
+    def is_seen_by(self, viewer: Principal, audience: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        """Whether a prompt with this audience is visible to a console of the principal."""
+        if viewer.is_admin:
+            return sa.true()
+        mine = [audience.is_(None), self.has_any(audience, "users", [viewer.subject])]
+        if viewer.groups:
+            mine.append(self.has_any(audience, "groups", sorted(viewer.groups)))
+        return sa.or_(*mine)
 
     def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The size of a document in bytes; NULL without a document."""

@@ -56,7 +56,7 @@ class EventFeed(Reader):
 
         The database folds the events, because most of them were written by this replica and are known here.
         """
-        span = _columns().where(_beyond(position)).order_by(events.c.xid, events.c.id).limit(limit)
+        span = _columns().where(beyond(position)).order_by(events.c.xid, events.c.id).limit(limit)
         if settled:
             span = span.where(self._dialect.is_settled(events.c.xid))
         found = await self._fold(span)
@@ -133,7 +133,8 @@ def _position(row: Any) -> Position:
     return Position(row["xid"], row["id"], row["command_id"][-8:])
 
 
-def _beyond(position: Position) -> sa.ColumnElement[bool]:
+def beyond(position: Position) -> sa.ColumnElement[bool]:
+    """Whether an event comes after a position."""
     place = sa.tuple_(sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger()))
     return sa.tuple_(events.c.xid, events.c.id) > place
 

@@ -247,15 +247,8 @@ class JobReads(Paging, Carrying):
         where += self._dialect.label_conditions(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
-        viewer = filter.viewer
-        if viewer is not None and not viewer.is_admin:
-            mine = [
-                prompts.c.audience.is_(None),
-                self._dialect.has_any(prompts.c.audience, "users", [viewer.subject]),
-            ]
-            if viewer.groups:
-                mine.append(self._dialect.has_any(prompts.c.audience, "groups", sorted(viewer.groups)))
-            where.append(sa.or_(*mine))
+        if filter.viewer is not None:
+            where.append(self._dialect.is_seen_by(filter.viewer, prompts.c.audience))
         return where
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:

@@ -6,6 +6,10 @@ import sqlalchemy as sa
 
 from askback_server.storage.tables import settings
 
+COUNTED = "counted"
+"""Name of the setting that says how far the log is counted: xid, id and time, separated by colons."""
+NOTHING_COUNTED = "0:0:"
+
 
 def get_setting(connection: sa.Connection, name: str) -> str | None:
     """The value of a setting, or None."""

@@ -183,6 +183,19 @@ prompts = sa.Table(
         postgresql_where=sa.text("unattended_since IS NOT NULL"),
         sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
+    # For counts and the oldest. It has every column that they read, because contents make rows large.
+    sa.Index(
+        "ix_hitl_interactions_open",
+        "namespace",
+        "created_at",
+        "interaction_id",
+        "interaction_type",
+        "priority",
+        "unattended_since",
+        "responded_at",  # always null: for SQLite, which reads the row without it
+        postgresql_where=sa.text("responded_at IS NULL"),
+        sqlite_where=sa.text("responded_at IS NULL"),
+    ),
     sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
 )
@@ -310,4 +323,17 @@ sign_outs = sa.Table(
     sa.Column("session_id", sa.Text, primary_key=True),
     sa.Column("stored_at", Instant, nullable=False, index=True),
     sa.Column("expires_at", Instant, nullable=False, index=True),
+)
+
+# What happened in each hour (ports/overview.py). `bucket` is that of the answer times, see BOUNDS.
+hour_counts = sa.Table(
+    "hour_counts",
+    metadata,
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("hour", Instant, primary_key=True, index=True),
+    sa.Column("job_type", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("measure", sa.Text, primary_key=True),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
 )

@@ -15,6 +15,7 @@ from askback_server.transport.convert.jobs import (
     retry_request,
     understanding_message,
 )
+from askback_server.transport.convert.overview import overview_message, overview_request
 from askback_server.transport.convert.prompts import prompt_message, prompt_messages
 from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.job_heads import visible_job_message
@@ -96,6 +97,10 @@ class JobServicer:
     ) -> pb.GetDeepUnderstandingResponse:
         state = await self._replica.queries.understanding(job_id(request.job_id), current_principal())
         return pb.GetDeepUnderstandingResponse(deep_understanding=understanding_message(state))
+
+    async def GetOverview(self, request: pb.GetOverviewRequest, _: object) -> pb.GetOverviewResponse:
+        found = await self._replica.overviews.read(*overview_request(request, current_principal()))
+        return overview_message(found)
 
     async def UpdateDeepUnderstanding(
         self, request: pb.UpdateDeepUnderstandingRequest, _: object

@@ -11,18 +11,21 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import MessageToDict
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from askback.v1 import hitl_service_pb2 as hitl
 from askback.web.callers import Caller, Callers
 from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError
+from askback.web.proto_json import format_events
 from askback.web.settings import WebLimits
 from tests.support.refusals import SOON, until
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
-from tests.support.web import WebWorld, gateway_for
+from tests.support.web import WebWorld, gateway_for, slow_socket_of
 
 HELLO: dict[str, Any] = {"ref": "1", "hello": {}}
 
@@ -188,9 +191,9 @@ async def test_a_page_that_does_not_read_is_closed_and_holds_up_no_other(
 ) -> None:
     monkeypatch.setattr("askback.web.http_server.CLOSE_SECONDS", 0.5)
     async with (
-        gateway_for(lite, limits=WebLimits(slow_seconds=1.0)) as web,
+        gateway_for(lite, limits=WebLimits(slow_seconds=1.0, ping_seconds=1000.0)) as web,
         page_of(web) as reading,
-        web.open(max_queue=1) as socket,
+        slow_socket_of(web.port) as socket,
     ):
         slow = Page(socket)
         await slow.send(HELLO)
@@ -249,6 +252,16 @@ async def test_the_end_of_the_service_tells_the_page_to_come_back(web: WebWorld,
 )
 def test_each_status_has_its_close_code(code: grpc.StatusCode, close: int) -> None:
     assert close_for(ConnectError(code, "words")) == Close(CloseCode(close), "words")
+
+
+def test_equal_versions_of_a_restored_database_are_not_confused() -> None:
+    """The JSON of a prompt is cached; after a restore another prompt may have its id and version."""
+    message = hitl.ConverseResponse()
+    prompt = message.frames.add().prompt_event.upserted.prompt
+    prompt.prompt_id, prompt.version = "p", 7
+    for title in ("before", "after"):
+        prompt.content.title = title
+        assert json.loads(format_events(message)) == MessageToDict(message)
 
 
 def test_the_reason_of_a_close_fits_into_its_frame() -> None:

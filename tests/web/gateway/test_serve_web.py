@@ -16,6 +16,7 @@ from askback.web.assets import Assets, AssetsMissing
 from askback.web.settings import WebSettings, WebSettingsError
 from askback_server.config.settings import Config, ConfigError
 from tests.support.processes import Processes, eventually
+from tests.support.refusals import SOON
 from tests.support.service import ServiceWorld, serving
 from tests.support.web import Answer, fetch
 from tests.web.gateway.test_converse_socket import HELLO, Page
@@ -44,7 +45,16 @@ async def test_pages_of_one_process_move_before_it_stops(lite_url: str) -> None:
             assert (await page.frame("goAway"))["reason"]
             assert (await page.closed())[0] == 1012
             await stopping
+        assert not world.service.failed.is_set(), "the end of the page is no failure"
         world.mark_stopped()
+
+
+async def test_a_page_that_ends_by_itself_ends_the_service(lite_url: str) -> None:
+    async with serving(lite_url, web="127.0.0.1:0") as world:
+        page = world.service._page
+        assert page is not None
+        page._server._server.should_exit = True
+        await asyncio.wait_for(world.service.failed.wait(), SOON)
 
 
 async def test_with_tokens_a_name_alone_is_not_enough(lite_url: str, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def head(web: WebWorld, method: str, size: str) -> bytes:
 
 async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: ServiceWorld) -> None:
     """Otherwise a job could be leased to a worker that is gone."""
-    body = json.dumps({"workerId": "w", "jobTypes": ["t"], "wait": "20s"})
+    body = json.dumps({"workerId": "w", "jobTypes": ["t"], "wait": "59s"})
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
     writer.write(head(web, "WorkerService/LeaseJobs", f"content-length: {len(body)}") + body.encode())
     server = lite.service._server

@@ -32,6 +32,17 @@ async def web(service: FakeServer) -> AsyncIterator[WebWorld]:
         yield running
 
 
+async def test_a_goodbye_half_closes_the_stream(web: WebWorld, service: FakeServer) -> None:
+    """As the contract wants it; a WebSocket cannot be half closed."""
+    async with web.open() as socket:
+        stream = await service.converse()
+        await socket.send('{"frames":[{"goodbye":{}}]}')
+        await asyncio.wait_for(stream.half_closed.wait(), SOON)
+        stream.end()
+        await socket.wait_closed()
+        assert socket.close_code == 1000
+
+
 class SocketRunner(ConverseRunner):
     """Runs a vector whose frames pass through the gateway."""
 

@@ -1,4 +1,4 @@
-"""The sealed cookie: nobody but a gateway with its key reads or makes one, and it ends in time."""
+"""The sealed cookie: only a gateway with its key can read or make one, and it ends in time."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from askback.terminal.full_screen.pane_terminal import PaneTerminal
 from askback.terminal.full_screen.prompt_view import PromptView
 from askback.terminal.full_screen.question_pane import QuestionPane
 from askback.terminal.full_screen.queue_view import QueueView
-from askback.terminal.keys import KEYS, Action, Key, decision_of, help_lines, menu
+from askback.terminal.keys import KEYS, SCREEN_KEYS, Action, Key, decision_of, help_lines, menu
 from askback.terminal.prompt_answerer import PromptAnswerer
 from askback.terminal.prompt_form import entries
 from askback.terminal.prompt_list import PromptList, Row
@@ -33,12 +33,6 @@ from askback.terminal.search import matches
 from askback.terminal.verdicts import write_refusal
 from askback.terminal.wizard import NotAnswered
 
-OTHER_KEYS = (
-    ("t", "take it on, so that others cannot answer it; again: give it back"),
-    ("Space, PgUp, PgDn", "scroll in the prompt"),
-    ("Esc", "leave a question; what you typed is kept"),
-)
-"""Keys of the full screen only."""
 _BY_KEY = {key.key.lower(): key for key in KEYS if not key.planned}
 _TICK_SECONDS = 1.0
 _RELEASE_SECONDS = 2.0
@@ -175,7 +169,7 @@ class FullScreenConsole(App[AskbackError | None]):
             case Action.PREVIOUS:
                 self._move(-1)
             case Action.HELP:
-                for line in [*help_lines(), *(f"{name:<7}{does}" for name, does in OTHER_KEYS)]:
+                for line in [*help_lines(), *(f"{name:<7}{does}" for name, does in SCREEN_KEYS)]:
                     self._terminal.writer.line(f"  {line}")
             case Action.SEARCH:
                 self._start(self._find, on_prompt=False)

@@ -118,8 +118,9 @@ export class Checker {
       say(this.words.notAllowed);
     }
     const condition = schema.get("if");
-    if (condition !== undefined)
-      inner(schema.get(this.holds(condition, value, depth + 1) ? "then" : "else"), value);
+    if (condition === undefined) return;
+    if (!this.holds(condition, value, depth + 1)) inner(schema.get("else"), value);
+    else if (this.isKnown(condition, depth + 1)) inner(schema.get("then"), value);
   }
 
   /** Whether the value fits, patterns included where they are quick. */

@@ -99,8 +99,8 @@ class EventSocket implements Socket {
         const message = JSON.parse(event.data) as WatchPromptsResponse;
         return (message.events ?? []).map((promptEvent) => ({ promptEvent }));
       });
-      // A comment is a sign of life.
-      this.#deliver(frames.length > 0 ? frames : [{ heartbeat: {} }]);
+      // Without frames too: a comment is a sign of life.
+      this.#deliver(frames);
     }
   }
 

@@ -568,6 +568,105 @@ export interface UpdateDeepUnderstandingResponse {
   readonly deepUnderstanding?: DeepUnderstanding;
 }
 
+export interface GetOverviewRequest {
+  readonly namespace?: string;
+  readonly window?: Duration;
+}
+
+export interface GetOverviewResponse {
+  readonly time?: Timestamp;
+  readonly waiting?: WaitingPrompts;
+  readonly oldest?: readonly WaitingPrompt[];
+  readonly streams?: ConnectedStreams;
+  readonly activity?: Activity;
+}
+
+export interface WaitingPrompts {
+  readonly total?: number;
+  readonly partial?: boolean;
+  readonly unattended?: number;
+  readonly ageBounds?: readonly Duration[];
+  readonly byAge?: readonly number[];
+  readonly byKind?: readonly WaitingOfKind[];
+  readonly byPriority?: readonly WaitingOfPriority[];
+}
+
+export interface WaitingOfKind {
+  readonly kind?: string;
+  readonly total?: number;
+  readonly unattended?: number;
+  readonly byAge?: readonly number[];
+}
+
+export interface WaitingOfPriority {
+  readonly priority?: number;
+  readonly total?: number;
+  readonly unattended?: number;
+  readonly byAge?: readonly number[];
+}
+
+export interface WaitingPrompt {
+  readonly promptId?: string;
+  readonly jobId?: string;
+  readonly jobType?: string;
+  readonly kind?: string;
+  readonly title?: string;
+  readonly priority?: number;
+  readonly createTime?: Timestamp;
+  readonly expireTime?: Timestamp;
+  readonly claimedBy?: string;
+  readonly unattendedTime?: Timestamp;
+}
+
+export interface ConnectedStreams {
+  readonly consoles?: number;
+  readonly people?: number;
+  readonly workers?: number;
+}
+
+export interface Activity {
+  readonly startTime?: Timestamp;
+  readonly countedTime?: Timestamp;
+  readonly step?: Duration;
+  readonly total?: ActivityCounts;
+  readonly answerTimes?: AnswerTimes;
+  readonly points?: readonly ActivityPoint[];
+  readonly byType?: readonly ActivityOfType[];
+}
+
+export interface ActivityPoint {
+  readonly time?: Timestamp;
+  readonly counts?: ActivityCounts;
+  readonly answerTimes?: AnswerTimes;
+}
+
+export interface ActivityOfType {
+  readonly jobType?: string;
+  readonly kind?: string;
+  readonly counts?: ActivityCounts;
+  readonly answerTimes?: AnswerTimes;
+}
+
+export interface ActivityCounts {
+  readonly jobsCreated?: string;
+  readonly jobsCompleted?: string;
+  readonly jobsFailed?: string;
+  readonly jobsCancelled?: string;
+  readonly promptsAsked?: string;
+  readonly promptsAnswered?: string;
+  readonly promptsDefaulted?: string;
+  readonly promptsCarried?: string;
+  readonly promptsExpired?: string;
+  readonly promptsWithdrawn?: string;
+}
+
+export interface AnswerTimes {
+  readonly count?: string;
+  readonly p50?: Duration;
+  readonly p90?: Duration;
+  readonly p99?: Duration;
+}
+
 export type PromptState =
   | "PROMPT_STATE_UNSPECIFIED"
   | "PROMPT_STATE_PENDING"
@@ -1104,6 +1203,7 @@ export interface Methods {
   "JobService/DeleteJob": { request: DeleteJobRequest; response: DeleteJobResponse };
   "JobService/GetDeepUnderstanding": { request: GetDeepUnderstandingRequest; response: GetDeepUnderstandingResponse };
   "JobService/UpdateDeepUnderstanding": { request: UpdateDeepUnderstandingRequest; response: UpdateDeepUnderstandingResponse };
+  "JobService/GetOverview": { request: GetOverviewRequest; response: GetOverviewResponse };
   "WorkerService/LeaseJobs": { request: LeaseJobsRequest; response: LeaseJobsResponse };
   "WorkerService/ExtendLease": { request: ExtendLeaseRequest; response: ExtendLeaseResponse };
   "WorkerService/ReportProgress": { request: ReportProgressRequest; response: ReportProgressResponse };

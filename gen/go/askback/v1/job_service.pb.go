@@ -1645,6 +1645,1020 @@ func (x *UpdateDeepUnderstandingResponse) GetDeepUnderstanding() *DeepUnderstand
 	return nil
 }
 
+// Asks for the figures of a namespace.
+type GetOverviewRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tenant. Empty: the caller's default.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// How far back `activity` goes, from 1 hour to 30 days. Unset: 24 hours.
+	Window        *durationpb.Duration `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOverviewRequest) Reset() {
+	*x = GetOverviewRequest{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOverviewRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOverviewRequest) ProtoMessage() {}
+
+func (x *GetOverviewRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOverviewRequest.ProtoReflect.Descriptor instead.
+func (*GetOverviewRequest) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetOverviewRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetOverviewRequest) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+// The figures, as far as the caller may see them.
+type GetOverviewResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server's time of the reading.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The open prompts that the caller may see.
+	Waiting *WaitingPrompts `protobuf:"bytes,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// The oldest of them first, at most 10; fewer if their contents together are larger than 1 MiB.
+	Oldest []*WaitingPrompt `protobuf:"bytes,3,rep,name=oldest,proto3" json:"oldest,omitempty"`
+	// Who is connected. Unset for a console.
+	Streams *ConnectedStreams `protobuf:"bytes,4,opt,name=streams,proto3" json:"streams,omitempty"`
+	// What happened in the window. Unset for a console.
+	Activity      *Activity `protobuf:"bytes,5,opt,name=activity,proto3" json:"activity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOverviewResponse) Reset() {
+	*x = GetOverviewResponse{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOverviewResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOverviewResponse) ProtoMessage() {}
+
+func (x *GetOverviewResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOverviewResponse.ProtoReflect.Descriptor instead.
+func (*GetOverviewResponse) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetOverviewResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *GetOverviewResponse) GetWaiting() *WaitingPrompts {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *GetOverviewResponse) GetOldest() []*WaitingPrompt {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *GetOverviewResponse) GetStreams() *ConnectedStreams {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+func (x *GetOverviewResponse) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// How many prompts are open.
+type WaitingPrompts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of them, of any age, kind and priority.
+	Total int32 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// True: there are more than the server counts (see docs/reference/limits.md). The figures are those
+	// of the oldest.
+	Partial bool `protobuf:"varint,2,opt,name=partial,proto3" json:"partial,omitempty"`
+	// Those without a connected person who may answer.
+	Unattended int32 `protobuf:"varint,3,opt,name=unattended,proto3" json:"unattended,omitempty"`
+	// The upper bounds of the age classes, ascending. A last class has the prompts older than all.
+	AgeBounds []*durationpb.Duration `protobuf:"bytes,4,rep,name=age_bounds,json=ageBounds,proto3" json:"age_bounds,omitempty"`
+	// Their number in each age class, one more than there are bounds.
+	ByAge []int32 `protobuf:"varint,5,rep,packed,name=by_age,json=byAge,proto3" json:"by_age,omitempty"`
+	// The same by kind, the most frequent first, at most 100 kinds.
+	ByKind []*WaitingOfKind `protobuf:"bytes,6,rep,name=by_kind,json=byKind,proto3" json:"by_kind,omitempty"`
+	// The same by priority, the highest first, at most 100 priorities.
+	ByPriority    []*WaitingOfPriority `protobuf:"bytes,7,rep,name=by_priority,json=byPriority,proto3" json:"by_priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingPrompts) Reset() {
+	*x = WaitingPrompts{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingPrompts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingPrompts) ProtoMessage() {}
+
+func (x *WaitingPrompts) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingPrompts.ProtoReflect.Descriptor instead.
+func (*WaitingPrompts) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WaitingPrompts) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *WaitingPrompts) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
+func (x *WaitingPrompts) GetUnattended() int32 {
+	if x != nil {
+		return x.Unattended
+	}
+	return 0
+}
+
+func (x *WaitingPrompts) GetAgeBounds() []*durationpb.Duration {
+	if x != nil {
+		return x.AgeBounds
+	}
+	return nil
+}
+
+func (x *WaitingPrompts) GetByAge() []int32 {
+	if x != nil {
+		return x.ByAge
+	}
+	return nil
+}
+
+func (x *WaitingPrompts) GetByKind() []*WaitingOfKind {
+	if x != nil {
+		return x.ByKind
+	}
+	return nil
+}
+
+func (x *WaitingPrompts) GetByPriority() []*WaitingOfPriority {
+	if x != nil {
+		return x.ByPriority
+	}
+	return nil
+}
+
+// The open prompts of one kind.
+type WaitingOfKind struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompts' kind.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How many of any age.
+	Total int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// Those without a connected person who may answer.
+	Unattended int32 `protobuf:"varint,3,opt,name=unattended,proto3" json:"unattended,omitempty"`
+	// Their number in each age class (`WaitingPrompts.age_bounds`).
+	ByAge         []int32 `protobuf:"varint,4,rep,packed,name=by_age,json=byAge,proto3" json:"by_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingOfKind) Reset() {
+	*x = WaitingOfKind{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingOfKind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingOfKind) ProtoMessage() {}
+
+func (x *WaitingOfKind) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingOfKind.ProtoReflect.Descriptor instead.
+func (*WaitingOfKind) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *WaitingOfKind) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WaitingOfKind) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *WaitingOfKind) GetUnattended() int32 {
+	if x != nil {
+		return x.Unattended
+	}
+	return 0
+}
+
+func (x *WaitingOfKind) GetByAge() []int32 {
+	if x != nil {
+		return x.ByAge
+	}
+	return nil
+}
+
+// The open prompts of one priority.
+type WaitingOfPriority struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The prompts' priority, -1000 to 1000.
+	Priority int32 `protobuf:"varint,1,opt,name=priority,proto3" json:"priority,omitempty"`
+	// How many of any age.
+	Total int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	// Those without a connected person who may answer.
+	Unattended int32 `protobuf:"varint,3,opt,name=unattended,proto3" json:"unattended,omitempty"`
+	// Their number in each age class (`WaitingPrompts.age_bounds`).
+	ByAge         []int32 `protobuf:"varint,4,rep,packed,name=by_age,json=byAge,proto3" json:"by_age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitingOfPriority) Reset() {
+	*x = WaitingOfPriority{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingOfPriority) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingOfPriority) ProtoMessage() {}
+
+func (x *WaitingOfPriority) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingOfPriority.ProtoReflect.Descriptor instead.
+func (*WaitingOfPriority) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *WaitingOfPriority) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *WaitingOfPriority) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *WaitingOfPriority) GetUnattended() int32 {
+	if x != nil {
+		return x.Unattended
+	}
+	return 0
+}
+
+func (x *WaitingOfPriority) GetByAge() []int32 {
+	if x != nil {
+		return x.ByAge
+	}
+	return nil
+}
+
+// An open prompt without its content.
+type WaitingPrompt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id, for GetPrompt.
+	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
+	// The job that asks.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The job's type.
+	JobType string `protobuf:"bytes,3,opt,name=job_type,json=jobType,proto3" json:"job_type,omitempty"`
+	// What is asked for.
+	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The prompt's title.
+	Title string `protobuf:"bytes,5,opt,name=title,proto3" json:"title,omitempty"`
+	// The prompt's priority, -1000 to 1000.
+	Priority int32 `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
+	// When it was asked.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When its time runs out. Unset: never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Who has claimed it. Empty: no person.
+	ClaimedBy string `protobuf:"bytes,9,opt,name=claimed_by,json=claimedBy,proto3" json:"claimed_by,omitempty"`
+	// Since when no connected person may answer it. Unset: there is one.
+	UnattendedTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=unattended_time,json=unattendedTime,proto3" json:"unattended_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *WaitingPrompt) Reset() {
+	*x = WaitingPrompt{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitingPrompt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitingPrompt) ProtoMessage() {}
+
+func (x *WaitingPrompt) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitingPrompt.ProtoReflect.Descriptor instead.
+func (*WaitingPrompt) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *WaitingPrompt) GetPromptId() string {
+	if x != nil {
+		return x.PromptId
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetJobType() string {
+	if x != nil {
+		return x.JobType
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *WaitingPrompt) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *WaitingPrompt) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *WaitingPrompt) GetClaimedBy() string {
+	if x != nil {
+		return x.ClaimedBy
+	}
+	return ""
+}
+
+func (x *WaitingPrompt) GetUnattendedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UnattendedTime
+	}
+	return nil
+}
+
+// Who is connected to the service, at all replicas.
+type ConnectedStreams struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The views of prompts that are open. Equal views of one person count once.
+	Consoles int32 `protobuf:"varint,1,opt,name=consoles,proto3" json:"consoles,omitempty"`
+	// The people who have at least one view open.
+	People int32 `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	// The worker sessions that have not expired.
+	Workers       int32 `protobuf:"varint,3,opt,name=workers,proto3" json:"workers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectedStreams) Reset() {
+	*x = ConnectedStreams{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectedStreams) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectedStreams) ProtoMessage() {}
+
+func (x *ConnectedStreams) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectedStreams.ProtoReflect.Descriptor instead.
+func (*ConnectedStreams) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ConnectedStreams) GetConsoles() int32 {
+	if x != nil {
+		return x.Consoles
+	}
+	return 0
+}
+
+func (x *ConnectedStreams) GetPeople() int32 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *ConnectedStreams) GetWorkers() int32 {
+	if x != nil {
+		return x.Workers
+	}
+	return 0
+}
+
+// What happened in a window of time.
+type Activity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The begin of the first point, a full hour in UTC at or before the begin of the window.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Until about this time all events are counted. Unset: none yet.
+	CountedTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=counted_time,json=countedTime,proto3" json:"counted_time,omitempty"`
+	// The width of each point: 1 to 12 full hours, depending on the window.
+	Step *durationpb.Duration `protobuf:"bytes,3,opt,name=step,proto3" json:"step,omitempty"`
+	// The whole window.
+	Total *ActivityCounts `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
+	// The answer times of the whole window.
+	AnswerTimes *AnswerTimes `protobuf:"bytes,5,opt,name=answer_times,json=answerTimes,proto3" json:"answer_times,omitempty"`
+	// The window in steps, oldest first and without a gap. The last one is not over yet.
+	Points []*ActivityPoint `protobuf:"bytes,6,rep,name=points,proto3" json:"points,omitempty"`
+	// The same by job type and kind, the most frequent first. At most 100: the others are in the
+	// total only.
+	ByType        []*ActivityOfType `protobuf:"bytes,7,rep,name=by_type,json=byType,proto3" json:"by_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activity) Reset() {
+	*x = Activity{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activity) ProtoMessage() {}
+
+func (x *Activity) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activity.ProtoReflect.Descriptor instead.
+func (*Activity) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Activity) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Activity) GetCountedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CountedTime
+	}
+	return nil
+}
+
+func (x *Activity) GetStep() *durationpb.Duration {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *Activity) GetTotal() *ActivityCounts {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *Activity) GetAnswerTimes() *AnswerTimes {
+	if x != nil {
+		return x.AnswerTimes
+	}
+	return nil
+}
+
+func (x *Activity) GetPoints() []*ActivityPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *Activity) GetByType() []*ActivityOfType {
+	if x != nil {
+		return x.ByType
+	}
+	return nil
+}
+
+// One step of the window, for plots.
+type ActivityPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The begin of the step.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What happened in it.
+	Counts *ActivityCounts `protobuf:"bytes,2,opt,name=counts,proto3" json:"counts,omitempty"`
+	// The times of the answers that were given in it.
+	AnswerTimes   *AnswerTimes `protobuf:"bytes,3,opt,name=answer_times,json=answerTimes,proto3" json:"answer_times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivityPoint) Reset() {
+	*x = ActivityPoint{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityPoint) ProtoMessage() {}
+
+func (x *ActivityPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityPoint.ProtoReflect.Descriptor instead.
+func (*ActivityPoint) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ActivityPoint) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ActivityPoint) GetCounts() *ActivityCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *ActivityPoint) GetAnswerTimes() *AnswerTimes {
+	if x != nil {
+		return x.AnswerTimes
+	}
+	return nil
+}
+
+// What happened to jobs of one type, and to their prompts of one kind.
+type ActivityOfType struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The jobs' type. Empty: unknown, because the job was deleted before its events were counted.
+	JobType string `protobuf:"bytes,1,opt,name=job_type,json=jobType,proto3" json:"job_type,omitempty"`
+	// The prompts' kind. Empty: the entry counts the jobs of the type.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What happened to them.
+	Counts *ActivityCounts `protobuf:"bytes,3,opt,name=counts,proto3" json:"counts,omitempty"`
+	// The times of the answers that were given.
+	AnswerTimes   *AnswerTimes `protobuf:"bytes,4,opt,name=answer_times,json=answerTimes,proto3" json:"answer_times,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActivityOfType) Reset() {
+	*x = ActivityOfType{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityOfType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityOfType) ProtoMessage() {}
+
+func (x *ActivityOfType) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityOfType.ProtoReflect.Descriptor instead.
+func (*ActivityOfType) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ActivityOfType) GetJobType() string {
+	if x != nil {
+		return x.JobType
+	}
+	return ""
+}
+
+func (x *ActivityOfType) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ActivityOfType) GetCounts() *ActivityCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *ActivityOfType) GetAnswerTimes() *AnswerTimes {
+	if x != nil {
+		return x.AnswerTimes
+	}
+	return nil
+}
+
+// How often something happened.
+type ActivityCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Jobs that were created.
+	JobsCreated int64 `protobuf:"varint,1,opt,name=jobs_created,json=jobsCreated,proto3" json:"jobs_created,omitempty"`
+	// Jobs that ended with a result.
+	JobsCompleted int64 `protobuf:"varint,2,opt,name=jobs_completed,json=jobsCompleted,proto3" json:"jobs_completed,omitempty"`
+	// Jobs that ended with a failure.
+	JobsFailed int64 `protobuf:"varint,3,opt,name=jobs_failed,json=jobsFailed,proto3" json:"jobs_failed,omitempty"`
+	// Jobs that were cancelled.
+	JobsCancelled int64 `protobuf:"varint,4,opt,name=jobs_cancelled,json=jobsCancelled,proto3" json:"jobs_cancelled,omitempty"`
+	// Prompts that were asked.
+	PromptsAsked int64 `protobuf:"varint,5,opt,name=prompts_asked,json=promptsAsked,proto3" json:"prompts_asked,omitempty"`
+	// Prompts that a person answered.
+	PromptsAnswered int64 `protobuf:"varint,6,opt,name=prompts_answered,json=promptsAnswered,proto3" json:"prompts_answered,omitempty"`
+	// Prompts that were answered by the default of a passed deadline.
+	PromptsDefaulted int64 `protobuf:"varint,7,opt,name=prompts_defaulted,json=promptsDefaulted,proto3" json:"prompts_defaulted,omitempty"`
+	// Prompts that got the answer which a retried job took over.
+	PromptsCarried int64 `protobuf:"varint,8,opt,name=prompts_carried,json=promptsCarried,proto3" json:"prompts_carried,omitempty"`
+	// Prompts whose time ran out without an answer.
+	PromptsExpired int64 `protobuf:"varint,9,opt,name=prompts_expired,json=promptsExpired,proto3" json:"prompts_expired,omitempty"`
+	// Prompts that were withdrawn, replaced, or ended with their job.
+	PromptsWithdrawn int64 `protobuf:"varint,10,opt,name=prompts_withdrawn,json=promptsWithdrawn,proto3" json:"prompts_withdrawn,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ActivityCounts) Reset() {
+	*x = ActivityCounts{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActivityCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActivityCounts) ProtoMessage() {}
+
+func (x *ActivityCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActivityCounts.ProtoReflect.Descriptor instead.
+func (*ActivityCounts) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ActivityCounts) GetJobsCreated() int64 {
+	if x != nil {
+		return x.JobsCreated
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetJobsCompleted() int64 {
+	if x != nil {
+		return x.JobsCompleted
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetJobsFailed() int64 {
+	if x != nil {
+		return x.JobsFailed
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetJobsCancelled() int64 {
+	if x != nil {
+		return x.JobsCancelled
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsAsked() int64 {
+	if x != nil {
+		return x.PromptsAsked
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsAnswered() int64 {
+	if x != nil {
+		return x.PromptsAnswered
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsDefaulted() int64 {
+	if x != nil {
+		return x.PromptsDefaulted
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsCarried() int64 {
+	if x != nil {
+		return x.PromptsCarried
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsExpired() int64 {
+	if x != nil {
+		return x.PromptsExpired
+	}
+	return 0
+}
+
+func (x *ActivityCounts) GetPromptsWithdrawn() int64 {
+	if x != nil {
+		return x.PromptsWithdrawn
+	}
+	return 0
+}
+
+// From the question to a person's answer. Defaults and answers that were taken over do not count.
+type AnswerTimes struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many answers there were.
+	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Half of the answers took at most this long. Percentiles are estimated from a histogram whose
+	// bounds are a factor of 1.26 apart; the last bound is 38 days. Unset without an answer.
+	P50 *durationpb.Duration `protobuf:"bytes,2,opt,name=p50,proto3" json:"p50,omitempty"`
+	// 90 % of the answers took at most this long. Unset without an answer.
+	P90 *durationpb.Duration `protobuf:"bytes,3,opt,name=p90,proto3" json:"p90,omitempty"`
+	// 99 % of the answers took at most this long. Unset without an answer.
+	P99           *durationpb.Duration `protobuf:"bytes,4,opt,name=p99,proto3" json:"p99,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerTimes) Reset() {
+	*x = AnswerTimes{}
+	mi := &file_askback_v1_job_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerTimes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerTimes) ProtoMessage() {}
+
+func (x *AnswerTimes) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerTimes.ProtoReflect.Descriptor instead.
+func (*AnswerTimes) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *AnswerTimes) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *AnswerTimes) GetP50() *durationpb.Duration {
+	if x != nil {
+		return x.P50
+	}
+	return nil
+}
+
+func (x *AnswerTimes) GetP90() *durationpb.Duration {
+	if x != nil {
+		return x.P90
+	}
+	return nil
+}
+
+func (x *AnswerTimes) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
 var File_askback_v1_job_service_proto protoreflect.FileDescriptor
 
 const file_askback_v1_job_service_proto_rawDesc = "" +
@@ -1760,14 +2774,104 @@ const file_askback_v1_job_service_proto_rawDesc = "" +
 	"\x10expected_version\x18\x03 \x01(\x03R\x0fexpectedVersion\x12\x14\n" +
 	"\x05token\x18\x04 \x01(\x03R\x05token\"o\n" +
 	"\x1fUpdateDeepUnderstandingResponse\x12L\n" +
-	"\x12deep_understanding\x18\x01 \x01(\v2\x1d.askback.v1.DeepUnderstandingR\x11deepUnderstanding*B\n" +
+	"\x12deep_understanding\x18\x01 \x01(\v2\x1d.askback.v1.DeepUnderstandingR\x11deepUnderstanding\"e\n" +
+	"\x12GetOverviewRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x121\n" +
+	"\x06window\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06window\"\x98\x02\n" +
+	"\x13GetOverviewResponse\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x124\n" +
+	"\awaiting\x18\x02 \x01(\v2\x1a.askback.v1.WaitingPromptsR\awaiting\x121\n" +
+	"\x06oldest\x18\x03 \x03(\v2\x19.askback.v1.WaitingPromptR\x06oldest\x126\n" +
+	"\astreams\x18\x04 \x01(\v2\x1c.askback.v1.ConnectedStreamsR\astreams\x120\n" +
+	"\bactivity\x18\x05 \x01(\v2\x14.askback.v1.ActivityR\bactivity\"\xa5\x02\n" +
+	"\x0eWaitingPrompts\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x05R\x05total\x12\x18\n" +
+	"\apartial\x18\x02 \x01(\bR\apartial\x12\x1e\n" +
+	"\n" +
+	"unattended\x18\x03 \x01(\x05R\n" +
+	"unattended\x128\n" +
+	"\n" +
+	"age_bounds\x18\x04 \x03(\v2\x19.google.protobuf.DurationR\tageBounds\x12\x15\n" +
+	"\x06by_age\x18\x05 \x03(\x05R\x05byAge\x122\n" +
+	"\aby_kind\x18\x06 \x03(\v2\x19.askback.v1.WaitingOfKindR\x06byKind\x12>\n" +
+	"\vby_priority\x18\a \x03(\v2\x1d.askback.v1.WaitingOfPriorityR\n" +
+	"byPriority\"p\n" +
+	"\rWaitingOfKind\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\x12\x1e\n" +
+	"\n" +
+	"unattended\x18\x03 \x01(\x05R\n" +
+	"unattended\x12\x15\n" +
+	"\x06by_age\x18\x04 \x03(\x05R\x05byAge\"|\n" +
+	"\x11WaitingOfPriority\x12\x1a\n" +
+	"\bpriority\x18\x01 \x01(\x05R\bpriority\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\x12\x1e\n" +
+	"\n" +
+	"unattended\x18\x03 \x01(\x05R\n" +
+	"unattended\x12\x15\n" +
+	"\x06by_age\x18\x04 \x03(\x05R\x05byAge\"\x82\x03\n" +
+	"\rWaitingPrompt\x12\x1b\n" +
+	"\tprompt_id\x18\x01 \x01(\tR\bpromptId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x19\n" +
+	"\bjob_type\x18\x03 \x01(\tR\ajobType\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05title\x18\x05 \x01(\tR\x05title\x12\x1a\n" +
+	"\bpriority\x18\x06 \x01(\x05R\bpriority\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x1d\n" +
+	"\n" +
+	"claimed_by\x18\t \x01(\tR\tclaimedBy\x12C\n" +
+	"\x0funattended_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0eunattendedTime\"`\n" +
+	"\x10ConnectedStreams\x12\x1a\n" +
+	"\bconsoles\x18\x01 \x01(\x05R\bconsoles\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\x05R\x06people\x12\x18\n" +
+	"\aworkers\x18\x03 \x01(\x05R\aworkers\"\x89\x03\n" +
+	"\bActivity\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12=\n" +
+	"\fcounted_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vcountedTime\x12-\n" +
+	"\x04step\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x04step\x120\n" +
+	"\x05total\x18\x04 \x01(\v2\x1a.askback.v1.ActivityCountsR\x05total\x12:\n" +
+	"\fanswer_times\x18\x05 \x01(\v2\x17.askback.v1.AnswerTimesR\vanswerTimes\x121\n" +
+	"\x06points\x18\x06 \x03(\v2\x19.askback.v1.ActivityPointR\x06points\x123\n" +
+	"\aby_type\x18\a \x03(\v2\x1a.askback.v1.ActivityOfTypeR\x06byType\"\xaf\x01\n" +
+	"\rActivityPoint\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x122\n" +
+	"\x06counts\x18\x02 \x01(\v2\x1a.askback.v1.ActivityCountsR\x06counts\x12:\n" +
+	"\fanswer_times\x18\x03 \x01(\v2\x17.askback.v1.AnswerTimesR\vanswerTimes\"\xaf\x01\n" +
+	"\x0eActivityOfType\x12\x19\n" +
+	"\bjob_type\x18\x01 \x01(\tR\ajobType\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x122\n" +
+	"\x06counts\x18\x03 \x01(\v2\x1a.askback.v1.ActivityCountsR\x06counts\x12:\n" +
+	"\fanswer_times\x18\x04 \x01(\v2\x17.askback.v1.AnswerTimesR\vanswerTimes\"\x9e\x03\n" +
+	"\x0eActivityCounts\x12!\n" +
+	"\fjobs_created\x18\x01 \x01(\x03R\vjobsCreated\x12%\n" +
+	"\x0ejobs_completed\x18\x02 \x01(\x03R\rjobsCompleted\x12\x1f\n" +
+	"\vjobs_failed\x18\x03 \x01(\x03R\n" +
+	"jobsFailed\x12%\n" +
+	"\x0ejobs_cancelled\x18\x04 \x01(\x03R\rjobsCancelled\x12#\n" +
+	"\rprompts_asked\x18\x05 \x01(\x03R\fpromptsAsked\x12)\n" +
+	"\x10prompts_answered\x18\x06 \x01(\x03R\x0fpromptsAnswered\x12+\n" +
+	"\x11prompts_defaulted\x18\a \x01(\x03R\x10promptsDefaulted\x12'\n" +
+	"\x0fprompts_carried\x18\b \x01(\x03R\x0epromptsCarried\x12'\n" +
+	"\x0fprompts_expired\x18\t \x01(\x03R\x0epromptsExpired\x12+\n" +
+	"\x11prompts_withdrawn\x18\n" +
+	" \x01(\x03R\x10promptsWithdrawn\"\xaa\x01\n" +
+	"\vAnswerTimes\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12+\n" +
+	"\x03p50\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03p50\x12+\n" +
+	"\x03p90\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p90\x12+\n" +
+	"\x03p99\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03p99*B\n" +
 	"\vConsistency\x12\x1b\n" +
 	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CONSISTENCY_STRONG\x10\x01*S\n" +
 	"\tRetryKeep\x12\x1a\n" +
 	"\x16RETRY_KEEP_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRETRY_KEEP_ALL\x10\x01\x12\x16\n" +
-	"\x12RETRY_KEEP_NOTHING\x10\x022\xf7\x06\n" +
+	"\x12RETRY_KEEP_NOTHING\x10\x022\xc7\a\n" +
 	"\n" +
 	"JobService\x12H\n" +
 	"\tCreateJob\x12\x1c.askback.v1.CreateJobRequest\x1a\x1d.askback.v1.CreateJobResponse\x12?\n" +
@@ -1780,7 +2884,8 @@ const file_askback_v1_job_service_proto_rawDesc = "" +
 	"\bRetryJob\x12\x1b.askback.v1.RetryJobRequest\x1a\x1c.askback.v1.RetryJobResponse\x12H\n" +
 	"\tDeleteJob\x12\x1c.askback.v1.DeleteJobRequest\x1a\x1d.askback.v1.DeleteJobResponse\x12i\n" +
 	"\x14GetDeepUnderstanding\x12'.askback.v1.GetDeepUnderstandingRequest\x1a(.askback.v1.GetDeepUnderstandingResponse\x12r\n" +
-	"\x17UpdateDeepUnderstanding\x12*.askback.v1.UpdateDeepUnderstandingRequest\x1a+.askback.v1.UpdateDeepUnderstandingResponseB[\n" +
+	"\x17UpdateDeepUnderstanding\x12*.askback.v1.UpdateDeepUnderstandingRequest\x1a+.askback.v1.UpdateDeepUnderstandingResponse\x12N\n" +
+	"\vGetOverview\x12\x1e.askback.v1.GetOverviewRequest\x1a\x1f.askback.v1.GetOverviewResponseB[\n" +
 	"\x0edev.askback.v1B\x0fJobServiceProtoP\x01Z6github.com/askback/askback/gen/go/askback/v1;askbackv1b\x06proto3"
 
 var (
@@ -1796,7 +2901,7 @@ func file_askback_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_askback_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_askback_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_askback_v1_job_service_proto_goTypes = []any{
 	(Consistency)(0),                        // 0: askback.v1.Consistency
 	(RetryKeep)(0),                          // 1: askback.v1.RetryKeep
@@ -1823,79 +2928,120 @@ var file_askback_v1_job_service_proto_goTypes = []any{
 	(*GetDeepUnderstandingResponse)(nil),    // 22: askback.v1.GetDeepUnderstandingResponse
 	(*UpdateDeepUnderstandingRequest)(nil),  // 23: askback.v1.UpdateDeepUnderstandingRequest
 	(*UpdateDeepUnderstandingResponse)(nil), // 24: askback.v1.UpdateDeepUnderstandingResponse
-	nil,                                     // 25: askback.v1.CreateJobRequest.LabelsEntry
-	nil,                                     // 26: askback.v1.JobFilter.LabelsEntry
-	(*durationpb.Duration)(nil),             // 27: google.protobuf.Duration
-	(*PromptContent)(nil),                   // 28: askback.v1.PromptContent
-	(*timestamppb.Timestamp)(nil),           // 29: google.protobuf.Timestamp
-	(*Job)(nil),                             // 30: askback.v1.Job
-	(*Prompt)(nil),                          // 31: askback.v1.Prompt
-	(JobState)(0),                           // 32: askback.v1.JobState
-	(*LabelCondition)(nil),                  // 33: askback.v1.LabelCondition
-	(*JobEvent)(nil),                        // 34: askback.v1.JobEvent
-	(*fieldmaskpb.FieldMask)(nil),           // 35: google.protobuf.FieldMask
-	(*DeepUnderstanding)(nil),               // 36: askback.v1.DeepUnderstanding
+	(*GetOverviewRequest)(nil),              // 25: askback.v1.GetOverviewRequest
+	(*GetOverviewResponse)(nil),             // 26: askback.v1.GetOverviewResponse
+	(*WaitingPrompts)(nil),                  // 27: askback.v1.WaitingPrompts
+	(*WaitingOfKind)(nil),                   // 28: askback.v1.WaitingOfKind
+	(*WaitingOfPriority)(nil),               // 29: askback.v1.WaitingOfPriority
+	(*WaitingPrompt)(nil),                   // 30: askback.v1.WaitingPrompt
+	(*ConnectedStreams)(nil),                // 31: askback.v1.ConnectedStreams
+	(*Activity)(nil),                        // 32: askback.v1.Activity
+	(*ActivityPoint)(nil),                   // 33: askback.v1.ActivityPoint
+	(*ActivityOfType)(nil),                  // 34: askback.v1.ActivityOfType
+	(*ActivityCounts)(nil),                  // 35: askback.v1.ActivityCounts
+	(*AnswerTimes)(nil),                     // 36: askback.v1.AnswerTimes
+	nil,                                     // 37: askback.v1.CreateJobRequest.LabelsEntry
+	nil,                                     // 38: askback.v1.JobFilter.LabelsEntry
+	(*durationpb.Duration)(nil),             // 39: google.protobuf.Duration
+	(*PromptContent)(nil),                   // 40: askback.v1.PromptContent
+	(*timestamppb.Timestamp)(nil),           // 41: google.protobuf.Timestamp
+	(*Job)(nil),                             // 42: askback.v1.Job
+	(*Prompt)(nil),                          // 43: askback.v1.Prompt
+	(JobState)(0),                           // 44: askback.v1.JobState
+	(*LabelCondition)(nil),                  // 45: askback.v1.LabelCondition
+	(*JobEvent)(nil),                        // 46: askback.v1.JobEvent
+	(*fieldmaskpb.FieldMask)(nil),           // 47: google.protobuf.FieldMask
+	(*DeepUnderstanding)(nil),               // 48: askback.v1.DeepUnderstanding
 }
 var file_askback_v1_job_service_proto_depIdxs = []int32{
-	25, // 0: askback.v1.CreateJobRequest.labels:type_name -> askback.v1.CreateJobRequest.LabelsEntry
-	27, // 1: askback.v1.CreateJobRequest.retention:type_name -> google.protobuf.Duration
-	28, // 2: askback.v1.CreateJobRequest.prompt:type_name -> askback.v1.PromptContent
-	27, // 3: askback.v1.CreateJobRequest.start_delay:type_name -> google.protobuf.Duration
-	29, // 4: askback.v1.CreateJobRequest.start_time:type_name -> google.protobuf.Timestamp
-	27, // 5: askback.v1.CreateJobRequest.timeout:type_name -> google.protobuf.Duration
-	27, // 6: askback.v1.CreateJobRequest.run_timeout:type_name -> google.protobuf.Duration
-	30, // 7: askback.v1.CreateJobResponse.job:type_name -> askback.v1.Job
-	31, // 8: askback.v1.CreateJobResponse.prompt:type_name -> askback.v1.Prompt
+	37, // 0: askback.v1.CreateJobRequest.labels:type_name -> askback.v1.CreateJobRequest.LabelsEntry
+	39, // 1: askback.v1.CreateJobRequest.retention:type_name -> google.protobuf.Duration
+	40, // 2: askback.v1.CreateJobRequest.prompt:type_name -> askback.v1.PromptContent
+	39, // 3: askback.v1.CreateJobRequest.start_delay:type_name -> google.protobuf.Duration
+	41, // 4: askback.v1.CreateJobRequest.start_time:type_name -> google.protobuf.Timestamp
+	39, // 5: askback.v1.CreateJobRequest.timeout:type_name -> google.protobuf.Duration
+	39, // 6: askback.v1.CreateJobRequest.run_timeout:type_name -> google.protobuf.Duration
+	42, // 7: askback.v1.CreateJobResponse.job:type_name -> askback.v1.Job
+	43, // 8: askback.v1.CreateJobResponse.prompt:type_name -> askback.v1.Prompt
 	0,  // 9: askback.v1.GetJobRequest.consistency:type_name -> askback.v1.Consistency
-	30, // 10: askback.v1.GetJobResponse.job:type_name -> askback.v1.Job
-	31, // 11: askback.v1.GetJobResponse.open_prompts:type_name -> askback.v1.Prompt
-	32, // 12: askback.v1.JobFilter.states:type_name -> askback.v1.JobState
-	26, // 13: askback.v1.JobFilter.labels:type_name -> askback.v1.JobFilter.LabelsEntry
-	29, // 14: askback.v1.JobFilter.created_after:type_name -> google.protobuf.Timestamp
-	29, // 15: askback.v1.JobFilter.created_before:type_name -> google.protobuf.Timestamp
-	33, // 16: askback.v1.JobFilter.any_labels:type_name -> askback.v1.LabelCondition
+	42, // 10: askback.v1.GetJobResponse.job:type_name -> askback.v1.Job
+	43, // 11: askback.v1.GetJobResponse.open_prompts:type_name -> askback.v1.Prompt
+	44, // 12: askback.v1.JobFilter.states:type_name -> askback.v1.JobState
+	38, // 13: askback.v1.JobFilter.labels:type_name -> askback.v1.JobFilter.LabelsEntry
+	41, // 14: askback.v1.JobFilter.created_after:type_name -> google.protobuf.Timestamp
+	41, // 15: askback.v1.JobFilter.created_before:type_name -> google.protobuf.Timestamp
+	45, // 16: askback.v1.JobFilter.any_labels:type_name -> askback.v1.LabelCondition
 	6,  // 17: askback.v1.ListJobsRequest.filter:type_name -> askback.v1.JobFilter
-	30, // 18: askback.v1.ListJobsResponse.jobs:type_name -> askback.v1.Job
-	34, // 19: askback.v1.WatchJobResponse.events:type_name -> askback.v1.JobEvent
+	42, // 18: askback.v1.ListJobsResponse.jobs:type_name -> askback.v1.Job
+	46, // 19: askback.v1.WatchJobResponse.events:type_name -> askback.v1.JobEvent
 	6,  // 20: askback.v1.WatchJobsRequest.filter:type_name -> askback.v1.JobFilter
-	30, // 21: askback.v1.WatchJobsResponse.jobs:type_name -> askback.v1.Job
-	30, // 22: askback.v1.UpdateJobRequest.job:type_name -> askback.v1.Job
-	35, // 23: askback.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
-	30, // 24: askback.v1.UpdateJobResponse.job:type_name -> askback.v1.Job
-	30, // 25: askback.v1.CancelJobResponse.job:type_name -> askback.v1.Job
+	42, // 21: askback.v1.WatchJobsResponse.jobs:type_name -> askback.v1.Job
+	42, // 22: askback.v1.UpdateJobRequest.job:type_name -> askback.v1.Job
+	47, // 23: askback.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 24: askback.v1.UpdateJobResponse.job:type_name -> askback.v1.Job
+	42, // 25: askback.v1.CancelJobResponse.job:type_name -> askback.v1.Job
 	1,  // 26: askback.v1.RetryJobRequest.keep:type_name -> askback.v1.RetryKeep
-	30, // 27: askback.v1.RetryJobResponse.job:type_name -> askback.v1.Job
-	36, // 28: askback.v1.GetDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	36, // 29: askback.v1.UpdateDeepUnderstandingRequest.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	35, // 30: askback.v1.UpdateDeepUnderstandingRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 31: askback.v1.UpdateDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	2,  // 32: askback.v1.JobService.CreateJob:input_type -> askback.v1.CreateJobRequest
-	4,  // 33: askback.v1.JobService.GetJob:input_type -> askback.v1.GetJobRequest
-	7,  // 34: askback.v1.JobService.ListJobs:input_type -> askback.v1.ListJobsRequest
-	9,  // 35: askback.v1.JobService.WatchJob:input_type -> askback.v1.WatchJobRequest
-	11, // 36: askback.v1.JobService.WatchJobs:input_type -> askback.v1.WatchJobsRequest
-	13, // 37: askback.v1.JobService.UpdateJob:input_type -> askback.v1.UpdateJobRequest
-	15, // 38: askback.v1.JobService.CancelJob:input_type -> askback.v1.CancelJobRequest
-	17, // 39: askback.v1.JobService.RetryJob:input_type -> askback.v1.RetryJobRequest
-	19, // 40: askback.v1.JobService.DeleteJob:input_type -> askback.v1.DeleteJobRequest
-	21, // 41: askback.v1.JobService.GetDeepUnderstanding:input_type -> askback.v1.GetDeepUnderstandingRequest
-	23, // 42: askback.v1.JobService.UpdateDeepUnderstanding:input_type -> askback.v1.UpdateDeepUnderstandingRequest
-	3,  // 43: askback.v1.JobService.CreateJob:output_type -> askback.v1.CreateJobResponse
-	5,  // 44: askback.v1.JobService.GetJob:output_type -> askback.v1.GetJobResponse
-	8,  // 45: askback.v1.JobService.ListJobs:output_type -> askback.v1.ListJobsResponse
-	10, // 46: askback.v1.JobService.WatchJob:output_type -> askback.v1.WatchJobResponse
-	12, // 47: askback.v1.JobService.WatchJobs:output_type -> askback.v1.WatchJobsResponse
-	14, // 48: askback.v1.JobService.UpdateJob:output_type -> askback.v1.UpdateJobResponse
-	16, // 49: askback.v1.JobService.CancelJob:output_type -> askback.v1.CancelJobResponse
-	18, // 50: askback.v1.JobService.RetryJob:output_type -> askback.v1.RetryJobResponse
-	20, // 51: askback.v1.JobService.DeleteJob:output_type -> askback.v1.DeleteJobResponse
-	22, // 52: askback.v1.JobService.GetDeepUnderstanding:output_type -> askback.v1.GetDeepUnderstandingResponse
-	24, // 53: askback.v1.JobService.UpdateDeepUnderstanding:output_type -> askback.v1.UpdateDeepUnderstandingResponse
-	43, // [43:54] is the sub-list for method output_type
-	32, // [32:43] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	42, // 27: askback.v1.RetryJobResponse.job:type_name -> askback.v1.Job
+	48, // 28: askback.v1.GetDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	48, // 29: askback.v1.UpdateDeepUnderstandingRequest.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	47, // 30: askback.v1.UpdateDeepUnderstandingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	48, // 31: askback.v1.UpdateDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	39, // 32: askback.v1.GetOverviewRequest.window:type_name -> google.protobuf.Duration
+	41, // 33: askback.v1.GetOverviewResponse.time:type_name -> google.protobuf.Timestamp
+	27, // 34: askback.v1.GetOverviewResponse.waiting:type_name -> askback.v1.WaitingPrompts
+	30, // 35: askback.v1.GetOverviewResponse.oldest:type_name -> askback.v1.WaitingPrompt
+	31, // 36: askback.v1.GetOverviewResponse.streams:type_name -> askback.v1.ConnectedStreams
+	32, // 37: askback.v1.GetOverviewResponse.activity:type_name -> askback.v1.Activity
+	39, // 38: askback.v1.WaitingPrompts.age_bounds:type_name -> google.protobuf.Duration
+	28, // 39: askback.v1.WaitingPrompts.by_kind:type_name -> askback.v1.WaitingOfKind
+	29, // 40: askback.v1.WaitingPrompts.by_priority:type_name -> askback.v1.WaitingOfPriority
+	41, // 41: askback.v1.WaitingPrompt.create_time:type_name -> google.protobuf.Timestamp
+	41, // 42: askback.v1.WaitingPrompt.expire_time:type_name -> google.protobuf.Timestamp
+	41, // 43: askback.v1.WaitingPrompt.unattended_time:type_name -> google.protobuf.Timestamp
+	41, // 44: askback.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
+	41, // 45: askback.v1.Activity.counted_time:type_name -> google.protobuf.Timestamp
+	39, // 46: askback.v1.Activity.step:type_name -> google.protobuf.Duration
+	35, // 47: askback.v1.Activity.total:type_name -> askback.v1.ActivityCounts
+	36, // 48: askback.v1.Activity.answer_times:type_name -> askback.v1.AnswerTimes
+	33, // 49: askback.v1.Activity.points:type_name -> askback.v1.ActivityPoint
+	34, // 50: askback.v1.Activity.by_type:type_name -> askback.v1.ActivityOfType
+	41, // 51: askback.v1.ActivityPoint.time:type_name -> google.protobuf.Timestamp
+	35, // 52: askback.v1.ActivityPoint.counts:type_name -> askback.v1.ActivityCounts
+	36, // 53: askback.v1.ActivityPoint.answer_times:type_name -> askback.v1.AnswerTimes
+	35, // 54: askback.v1.ActivityOfType.counts:type_name -> askback.v1.ActivityCounts
+	36, // 55: askback.v1.ActivityOfType.answer_times:type_name -> askback.v1.AnswerTimes
+	39, // 56: askback.v1.AnswerTimes.p50:type_name -> google.protobuf.Duration
+	39, // 57: askback.v1.AnswerTimes.p90:type_name -> google.protobuf.Duration
+	39, // 58: askback.v1.AnswerTimes.p99:type_name -> google.protobuf.Duration
+	2,  // 59: askback.v1.JobService.CreateJob:input_type -> askback.v1.CreateJobRequest
+	4,  // 60: askback.v1.JobService.GetJob:input_type -> askback.v1.GetJobRequest
+	7,  // 61: askback.v1.JobService.ListJobs:input_type -> askback.v1.ListJobsRequest
+	9,  // 62: askback.v1.JobService.WatchJob:input_type -> askback.v1.WatchJobRequest
+	11, // 63: askback.v1.JobService.WatchJobs:input_type -> askback.v1.WatchJobsRequest
+	13, // 64: askback.v1.JobService.UpdateJob:input_type -> askback.v1.UpdateJobRequest
+	15, // 65: askback.v1.JobService.CancelJob:input_type -> askback.v1.CancelJobRequest
+	17, // 66: askback.v1.JobService.RetryJob:input_type -> askback.v1.RetryJobRequest
+	19, // 67: askback.v1.JobService.DeleteJob:input_type -> askback.v1.DeleteJobRequest
+	21, // 68: askback.v1.JobService.GetDeepUnderstanding:input_type -> askback.v1.GetDeepUnderstandingRequest
+	23, // 69: askback.v1.JobService.UpdateDeepUnderstanding:input_type -> askback.v1.UpdateDeepUnderstandingRequest
+	25, // 70: askback.v1.JobService.GetOverview:input_type -> askback.v1.GetOverviewRequest
+	3,  // 71: askback.v1.JobService.CreateJob:output_type -> askback.v1.CreateJobResponse
+	5,  // 72: askback.v1.JobService.GetJob:output_type -> askback.v1.GetJobResponse
+	8,  // 73: askback.v1.JobService.ListJobs:output_type -> askback.v1.ListJobsResponse
+	10, // 74: askback.v1.JobService.WatchJob:output_type -> askback.v1.WatchJobResponse
+	12, // 75: askback.v1.JobService.WatchJobs:output_type -> askback.v1.WatchJobsResponse
+	14, // 76: askback.v1.JobService.UpdateJob:output_type -> askback.v1.UpdateJobResponse
+	16, // 77: askback.v1.JobService.CancelJob:output_type -> askback.v1.CancelJobResponse
+	18, // 78: askback.v1.JobService.RetryJob:output_type -> askback.v1.RetryJobResponse
+	20, // 79: askback.v1.JobService.DeleteJob:output_type -> askback.v1.DeleteJobResponse
+	22, // 80: askback.v1.JobService.GetDeepUnderstanding:output_type -> askback.v1.GetDeepUnderstandingResponse
+	24, // 81: askback.v1.JobService.UpdateDeepUnderstanding:output_type -> askback.v1.UpdateDeepUnderstandingResponse
+	26, // 82: askback.v1.JobService.GetOverview:output_type -> askback.v1.GetOverviewResponse
+	71, // [71:83] is the sub-list for method output_type
+	59, // [59:71] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_job_service_proto_init() }
@@ -1915,7 +3061,7 @@ func file_askback_v1_job_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_job_service_proto_rawDesc), len(file_askback_v1_job_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

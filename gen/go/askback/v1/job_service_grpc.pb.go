@@ -32,6 +32,7 @@ const (
 	JobService_DeleteJob_FullMethodName               = "/askback.v1.JobService/DeleteJob"
 	JobService_GetDeepUnderstanding_FullMethodName    = "/askback.v1.JobService/GetDeepUnderstanding"
 	JobService_UpdateDeepUnderstanding_FullMethodName = "/askback.v1.JobService/UpdateDeepUnderstanding"
+	JobService_GetOverview_FullMethodName             = "/askback.v1.JobService/GetOverview"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -50,6 +51,7 @@ const (
 //	GetJob, WatchJob                                        client or worker; console for the head of a job
 //	ListJobs, WatchJobs                                     client or worker
 //	GetDeepUnderstanding                                    client, worker or console
+//	GetOverview                                             client; console for its own open prompts
 //	UpdateDeepUnderstanding                                 client; or worker with its token
 //
 // Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -132,6 +134,12 @@ type JobServiceClient interface {
 	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
 	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
 	UpdateDeepUnderstanding(ctx context.Context, in *UpdateDeepUnderstandingRequest, opts ...grpc.CallOption) (*UpdateDeepUnderstandingResponse, error)
+	// Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+	// A client gets all of it. A console gets the figures of the open prompts that it may see, and
+	// nothing else. What happened is counted by the hour, a few minutes after it was committed
+	// (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+	// INVALID_ARGUMENT (INVALID_FIELD).
+	GetOverview(ctx context.Context, in *GetOverviewRequest, opts ...grpc.CallOption) (*GetOverviewResponse, error)
 }
 
 type jobServiceClient struct {
@@ -270,6 +278,16 @@ func (c *jobServiceClient) UpdateDeepUnderstanding(ctx context.Context, in *Upda
 	return out, nil
 }
 
+func (c *jobServiceClient) GetOverview(ctx context.Context, in *GetOverviewRequest, opts ...grpc.CallOption) (*GetOverviewResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetOverviewResponse)
+	err := c.cc.Invoke(ctx, JobService_GetOverview_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JobServiceServer is the server API for JobService service.
 // All implementations must embed UnimplementedJobServiceServer
 // for forward compatibility.
@@ -286,6 +304,7 @@ func (c *jobServiceClient) UpdateDeepUnderstanding(ctx context.Context, in *Upda
 //	GetJob, WatchJob                                        client or worker; console for the head of a job
 //	ListJobs, WatchJobs                                     client or worker
 //	GetDeepUnderstanding                                    client, worker or console
+//	GetOverview                                             client; console for its own open prompts
 //	UpdateDeepUnderstanding                                 client; or worker with its token
 //
 // Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
@@ -368,6 +387,12 @@ type JobServiceServer interface {
 	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH),
 	// FAILED_PRECONDITION (LEASE_LOST for a token that is not the newest, ILLEGAL_STATE).
 	UpdateDeepUnderstanding(context.Context, *UpdateDeepUnderstandingRequest) (*UpdateDeepUnderstandingResponse, error)
+	// Reads figures of a namespace: what waits, who is connected, and what happened in a window of time.
+	// A client gets all of it. A console gets the figures of the open prompts that it may see, and
+	// nothing else. What happened is counted by the hour, a few minutes after it was committed
+	// (`counted_time`), and kept for 400 days unless the server is set otherwise. Errors:
+	// INVALID_ARGUMENT (INVALID_FIELD).
+	GetOverview(context.Context, *GetOverviewRequest) (*GetOverviewResponse, error)
 	mustEmbedUnimplementedJobServiceServer()
 }
 
@@ -410,6 +435,9 @@ func (UnimplementedJobServiceServer) GetDeepUnderstanding(context.Context, *GetD
 }
 func (UnimplementedJobServiceServer) UpdateDeepUnderstanding(context.Context, *UpdateDeepUnderstandingRequest) (*UpdateDeepUnderstandingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateDeepUnderstanding not implemented")
+}
+func (UnimplementedJobServiceServer) GetOverview(context.Context, *GetOverviewRequest) (*GetOverviewResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetOverview not implemented")
 }
 func (UnimplementedJobServiceServer) mustEmbedUnimplementedJobServiceServer() {}
 func (UnimplementedJobServiceServer) testEmbeddedByValue()                    {}
@@ -616,6 +644,24 @@ func _JobService_UpdateDeepUnderstanding_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_GetOverview_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetOverviewRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).GetOverview(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_GetOverview_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).GetOverview(ctx, req.(*GetOverviewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JobService_ServiceDesc is the grpc.ServiceDesc for JobService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -658,6 +704,10 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateDeepUnderstanding",
 			Handler:    _JobService_UpdateDeepUnderstanding_Handler,
+		},
+		{
+			MethodName: "GetOverview",
+			Handler:    _JobService_GetOverview_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

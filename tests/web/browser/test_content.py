@@ -1,0 +1,133 @@
+"""What people look at in the page: hostile texts do nothing and stay readable, and nothing is cut unsaid."""
+
+import json
+from typing import Any
+
+from playwright.async_api import Page, Request, expect
+
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.browser import Desk, settled
+from tests.support.requests import confirm
+
+HOSTILE = """# <img src=x onerror=alert(1)> heading
+
+<script>alert(1)</script> and [a click](javascript:alert(1)) and \u202edesrever\u202c and \x1b[31mred\x1b[0m.
+
+![picture](https://tracker.example/p.gif) [link](https://xn--bnk-0na.example/login "title") https://auto.example
+
+| a | b |
+|---|---|
+| 1 | 2 | hidden cell |
+
+[//]: # (a hidden comment)
+"""
+
+
+async def show(desk: Desk, **content: Any) -> tuple[Page, list[str]]:
+    """The page with this content, and the addresses that it asks for."""
+    prompt = await desk.world.create_prompt(confirm("Go on?", **content))
+    page = await desk.open("ana", f"/prompts/{prompt.prompt_id}")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    await settled(page)
+    return page, asked
+
+
+def part(text: str, media_type: str) -> prompts.PromptPart:
+    """A text to look at."""
+    return prompts.PromptPart(content_id="it", media_type=media_type, text=text)
+
+
+async def test_hostile_markdown_does_nothing_and_is_shown_whole(desk: Desk) -> None:
+    page, asked = await show(desk, body=HOSTILE)
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    content = page.locator(".markdown").first
+    for text in (
+        "<img src=x onerror=alert(1)> heading",
+        "<script>alert(1)</script>",
+        "[a click](javascript:alert(1))",
+        "<U+202E>desrever<U+202C>",
+        "<U+001B>[31mred<U+001B>[0m",
+        "Image: picture (tracker.example)",
+        "link (xn--bnk-0na.example)",
+        "hidden cell",
+        "a hidden comment",
+    ):
+        await expect(content).to_contain_text(text)
+    assert await content.locator("img, script, iframe, style, [style], [onerror]").count() == 0
+    links = content.locator("a")
+    addresses = await links.evaluate_all("all => all.map(link => [link.href, link.rel, link.target])")
+    assert addresses == [
+        ["https://tracker.example/p.gif", "noopener noreferrer", "_blank"],
+        ["https://xn--bnk-0na.example/login", "noopener noreferrer", "_blank"],
+    ]
+    assert [url for url in asked if not url.startswith((desk.origin, "ws"))] == []
+    assert dialogs == []
+
+
+async def test_what_was_not_scrolled_to_is_counted_until_it_was(desk: Desk) -> None:
+    page, _ = await show(desk, body="\n\n".join(f"paragraph {n}" for n in range(200)))
+    await expect(page.locator("body")).to_contain_text("lines not seen yet")
+    for place in range(0, 200, 8):
+        await page.get_by_text(f"paragraph {place}", exact=True).scroll_into_view_if_needed()
+    await page.get_by_text("paragraph 199", exact=True).scroll_into_view_if_needed()
+    await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+
+
+async def test_a_changed_line_is_told_by_its_sign_and_by_its_words(desk: Desk) -> None:
+    diff = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n same\n-price is 10 EUR\n+price is 99 EUR\n end\n"
+    page, _ = await show(desk, contents=[part(diff, "text/x-diff")])
+    removed, added = page.locator(".diff-removed"), page.locator(".diff-added")
+    await expect(removed).to_contain_text("price is 10 EUR")
+    assert await removed.get_by_role("img", name="removed").inner_text() == "−"
+    assert await added.get_by_role("img", name="added").inner_text() == "+"
+    assert await removed.locator("del").all_inner_texts() == ["10"]
+    assert await added.locator("ins").all_inner_texts() == ["99"]
+    await page.get_by_role("button", name="Side by side").click()
+    await expect(page.locator(".diff-pair")).to_have_count(3)
+
+
+async def test_a_json_tree_is_read_by_keys_and_keeps_its_numbers(desk: Desk) -> None:
+    text = (
+        '{"z": 12345678901234567890, "10": 1.50, "rows": ' + json.dumps([{"id": n} for n in range(300)]) + "}"
+    )
+    page, _ = await show(desk, contents=[part(text, "application/json")])
+    tree = page.get_by_role("tree")
+    rows = tree.get_by_role("treeitem")
+    await expect(rows.nth(1)).to_contain_text("z: 12345678901234567890")
+    await expect(rows.nth(2)).to_contain_text("10: 1.50")
+    await rows.nth(0).focus()
+    await page.keyboard.press("End")
+    await page.keyboard.press("Home")
+    await expect(rows.nth(0)).to_be_focused()
+    await page.keyboard.press("ArrowLeft")
+    await expect(rows).to_have_count(1)
+    await expect(page.locator("body")).to_contain_text("lines not seen yet")
+    await page.keyboard.press("ArrowRight")
+    await expect(rows.nth(1)).to_contain_text("z:")
+
+
+async def test_long_texts_are_whole_behind_a_button_that_says_how_long(desk: Desk) -> None:
+    text = "".join(f"line {n}\n" for n in range(30_000))
+    page, _ = await show(desk, contents=[part(text, "text/plain")])
+    button = page.get_by_role("button", name=f"Show all {len(text):,} characters")
+    await button.click()
+    await expect(page.locator(".long-text")).to_contain_text("line 29999")
+    await expect(page.get_by_text("Preparing the view")).to_have_count(0)
+
+
+async def test_the_largest_diff_is_shown_to_its_end(desk: Desk) -> None:
+    line = "-the old value of this line is 1\n+the new value of this line is 2\n"
+    count = 480 * 1024 // len(line)
+    diff = f"@@ -1,{count} +1,{count} @@\n{line * count}"
+    page, _ = await show(desk, contents=[part(diff, "text/x-diff")])
+    await expect(page.locator(".diff-count")).to_contain_text(
+        f"{count:,} lines added, {count:,} lines removed"
+    )
+    await expect(page.locator(".diff-rows > p")).to_have_count(0, timeout=60_000)
+    assert await page.locator(".diff-added").count() == count
