@@ -16,8 +16,8 @@ from tests.support.web import gateway_for
 from tests.support.wire import Wire
 
 APPROVE = "[data-decision=DECISION_ACCEPT]"
-SLEPT_MS = 90_000
-"""A sleep: longer than the silence after which a page does not trust its socket."""
+SLEPT = 90
+"""A sleep in seconds: longer than the silence after which a page does not trust its socket."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -76,11 +76,11 @@ async def test_a_socket_that_died_in_silence_is_noticed_and_replaced(
     await expect(page.locator('[data-link="live"]')).to_be_visible()
     await expect(page.locator('[data-view="all"] .count')).to_have_text("2")
     if how == "silent for long":
-        await page.clock.fast_forward(SLEPT_MS)
+        await page.clock.fast_forward(SLEPT * 1000)
     else:
         # As where the running clock stands still in a sleep. The page looks at it when it is shown again.
-        now = await page.evaluate("Date.now()")
-        await page.clock.set_system_time(now + SLEPT_MS)
+        now = await page.evaluate("Date.now() / 1000")
+        await page.clock.set_system_time(now + SLEPT)
         await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(page.locator(".away")).to_contain_text("1 closed, 2 new")
     assert wire.accepted > accepted
@@ -106,7 +106,7 @@ async def test_an_answer_into_a_dead_socket_counts_once(desk: Desk, wire: Wire) 
     # A later press sends nothing more.
     await page.locator(APPROVE).click(force=True)
     assert not await answers(desk, prompt)
-    await page.clock.fast_forward(SLEPT_MS)
+    await page.clock.fast_forward(SLEPT * 1000)
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
     [record] = await answers(desk, prompt)
     assert (await desk.world.prompt(prompt.prompt_id)).resolution.answer.answer_id == record.answer.answer_id
@@ -120,7 +120,7 @@ async def test_an_answer_whose_reply_vanished_counts_once(desk: Desk, wire: Wire
     await page.locator(APPROVE).click()
     await eventually(lambda: answers(desk, prompt), "the service has the answer")
     await expect(page.locator(".tombstone-title")).to_have_count(0)
-    await page.clock.fast_forward(SLEPT_MS)
+    await page.clock.fast_forward(SLEPT * 1000)
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
     assert len(await answers(desk, prompt)) == 1
     assert (await desk.world.prompt(prompt.prompt_id)).submissions == 1
