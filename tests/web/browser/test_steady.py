@@ -61,6 +61,35 @@ async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: boo
     assert [record.answer.user_id for record in await submissions(desk, above)] == ["ben"]
 
 
+async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
+    """The row under the focus stays under it while its neighbours close, and when it closes itself."""
+    world = desk.world
+    above = await world.create_prompt(confirm("Above?", priority=5))
+    focused = await world.create_prompt(confirm("Focused?"))
+    page = await desk.open()
+    row = page.locator(f'[data-open="{focused.prompt_id}"]')
+    await expect(page.locator(f'[data-open="{above.prompt_id}"]')).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(row).to_be_focused()
+    box = await row.bounding_box()
+    ben = world.as_user("ben")
+    await ben.hitl.AnswerPrompt(answer(above))
+    await world.create_prompt(confirm("High?", priority=9))
+    await expect(page.locator(".waiting-button")).to_contain_text("1 new")
+    await expect(page.locator(f'[data-row="{above.prompt_id}"].is-closed')).to_be_visible()
+    await expect(row).to_be_focused()
+    moved = await row.bounding_box()
+    assert box is not None
+    assert moved is not None
+    assert abs(moved["y"] - box["y"]) < box["height"] / 4, "a pointer over it is still over it"
+    await ben.hitl.AnswerPrompt(answer(focused, answer_id="a-2"))
+    await expect(page.locator(f'[data-row="{focused.prompt_id}"].is-closed')).to_be_visible()
+    await expect(row).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#prompt-title")).to_have_text("Focused?")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by ben")
+
+
 async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
     """The draft is not yet due: it is written when the page is left, and the browser finishes it."""
     prompt = await desk.world.create_prompt(confirm("Go?"))
