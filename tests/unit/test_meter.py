@@ -7,12 +7,12 @@ from itertools import accumulate
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import JobState
+from askback_server.domain.overview import AGES
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
 from askback_server.metrics.collector import _histogram, _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
-from askback_server.ports.census import AGES
 from askback_server.ports.storage import Lost
 from tests.support.aggregates import question
 from tests.support.storage import event, new_job, new_prompt
