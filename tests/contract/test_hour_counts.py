@@ -23,8 +23,8 @@ from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from askback_server.storage.history import _keep_counted
 from askback_server.storage.hour_counts import HourCounts
+from askback_server.storage.hour_table import hour_counts
 from askback_server.storage.overview import Overviews
-from askback_server.storage.tables import hour_counts
 from tests.contract.test_wakeups import long_transaction
 from tests.support.aggregates import CLIENT, question
 from tests.support.storage import Node, creation, event, execute, fetch, new_job, new_prompt

@@ -132,6 +132,11 @@ class ConsolePrompt(Twin, PromptInfo):
         """Whether the prompt is still open, as far as the console knows."""
         return self._twin.still_open
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer was sent whose result is not known yet."""
+        return self._twin.is_answering
+
     approve = blocking(aio_prompt.ConsolePrompt.approve)
     answer = blocking(aio_prompt.ConsolePrompt.answer)
     edit = blocking(aio_prompt.ConsolePrompt.edit)

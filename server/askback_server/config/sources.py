@@ -43,12 +43,11 @@ OF_GATEWAYS = frozenset(
         "LISTEN",
         "NAMES",
         "PUBLIC_ORIGIN",
-        "SESSION_KEYS",
         "TLS_CERT",
         "TLS_KEY",
     )
 )
-"""Variables of `askback web`, which the server does not read either."""
+"""Variables of `askback web`, which the server does not read either. Both read ASKBACK_WEB_SESSION_KEYS."""
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 

@@ -17,9 +17,10 @@ from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.overview import CountMark, CountPage, HourCount
 from askback_server.ports.storage import Position
 from askback_server.storage.event_feed import beyond
+from askback_server.storage.hour_table import hour_counts
 from askback_server.storage.reader import Reader
 from askback_server.storage.settings import COUNTED
-from askback_server.storage.tables import events, hour_counts, jobs, prompts, settings
+from askback_server.storage.tables import events, jobs, prompts, settings
 from askback_server.storage.types import Instant
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

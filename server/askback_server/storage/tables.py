@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from askback_server.storage.types import Id, Instant, JsonB, JsonText, Xid
@@ -18,6 +20,12 @@ metadata = sa.MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """The options of an index that has only the rows of a condition."""
+    return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
+
 
 jobs = sa.Table(
     "jobs",
@@ -80,39 +88,13 @@ jobs = sa.Table(
         "job_type",
         sa.text("priority DESC"),
         "ready_at",
-        postgresql_where=sa.text("ready_at IS NOT NULL"),
-        sqlite_where=sa.text("ready_at IS NOT NULL"),
+        **_only("ready_at IS NOT NULL"),
     ),
-    sa.Index(
-        "ix_jobs_session",
-        "session_id",
-        postgresql_where=sa.text("session_id IS NOT NULL"),
-        sqlite_where=sa.text("session_id IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_jobs_cancel",
-        "cancel_at",
-        postgresql_where=sa.text("cancel_at IS NOT NULL"),
-        sqlite_where=sa.text("cancel_at IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_jobs_deadline",
-        "deadline",
-        postgresql_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
-        sqlite_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
-    ),
-    sa.Index(
-        "ix_jobs_run",
-        "run_until",
-        postgresql_where=sa.text("run_until IS NOT NULL"),
-        sqlite_where=sa.text("run_until IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_jobs_purge",
-        "purge_at",
-        postgresql_where=sa.text("purge_at IS NOT NULL"),
-        sqlite_where=sa.text("purge_at IS NOT NULL"),
-    ),
+    sa.Index("ix_jobs_session", "session_id", **_only("session_id IS NOT NULL")),
+    sa.Index("ix_jobs_cancel", "cancel_at", **_only("cancel_at IS NOT NULL")),
+    sa.Index("ix_jobs_deadline", "deadline", **_only("deadline IS NOT NULL AND completed_at IS NULL")),
+    sa.Index("ix_jobs_run", "run_until", **_only("run_until IS NOT NULL")),
+    sa.Index("ix_jobs_purge", "purge_at", **_only("purge_at IS NOT NULL")),
     sa.Index("ix_jobs_newest", "namespace", "job_id"),
     sa.Index("ix_jobs_handle", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
     sa.Index("ix_jobs_created", "created_at"),
@@ -161,27 +143,19 @@ prompts = sa.Table(
         sa.text("priority DESC"),
         "timeout_at",
         "interaction_id",
-        postgresql_where=sa.text("responded_at IS NULL"),
-        sqlite_where=sa.text("responded_at IS NULL"),
+        **_only("responded_at IS NULL"),
     ),
     sa.Index(
-        "ix_hitl_interactions_due",
-        "timeout_at",
-        postgresql_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
-        sqlite_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
+        "ix_hitl_interactions_due", "timeout_at", **_only("responded_at IS NULL AND timeout_at IS NOT NULL")
     ),
     sa.Index(
-        "ix_hitl_interactions_nudge",
-        "nudge_at",
-        postgresql_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
-        sqlite_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
+        "ix_hitl_interactions_nudge", "nudge_at", **_only("responded_at IS NULL AND nudge_at IS NOT NULL")
     ),
     sa.Index(
         "ix_hitl_interactions_unattended",
         "namespace",
         "interaction_id",
-        postgresql_where=sa.text("unattended_since IS NOT NULL"),
-        sqlite_where=sa.text("unattended_since IS NOT NULL"),
+        **_only("unattended_since IS NOT NULL"),
     ),
     # For counts and the oldest. It has every column that they read, because contents make rows large.
     sa.Index(
@@ -193,8 +167,7 @@ prompts = sa.Table(
         "priority",
         "unattended_since",
         "responded_at",  # always null: for SQLite, which reads the row without it
-        postgresql_where=sa.text("responded_at IS NULL"),
-        sqlite_where=sa.text("responded_at IS NULL"),
+        **_only("responded_at IS NULL"),
     ),
     sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
@@ -323,17 +296,4 @@ sign_outs = sa.Table(
     sa.Column("session_id", sa.Text, primary_key=True),
     sa.Column("stored_at", Instant, nullable=False, index=True),
     sa.Column("expires_at", Instant, nullable=False, index=True),
-)
-
-# What happened in each hour (ports/overview.py). `bucket` is that of the answer times, see BOUNDS.
-hour_counts = sa.Table(
-    "hour_counts",
-    metadata,
-    sa.Column("namespace", sa.Text, primary_key=True),
-    sa.Column("hour", Instant, primary_key=True, index=True),
-    sa.Column("job_type", sa.Text, primary_key=True),
-    sa.Column("kind", sa.Text, primary_key=True),
-    sa.Column("measure", sa.Text, primary_key=True),
-    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("n", sa.BigInteger, nullable=False),
 )

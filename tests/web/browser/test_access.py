@@ -147,6 +147,14 @@ async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(desk: 
     await page.go_back()
     await expect(page.locator(".queue")).to_be_visible()
     await expect(page.locator(".detail")).to_be_hidden()
+    # A list under a finger does not move by itself; it is up to date when the person comes back to it.
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
+    await settled(page)
+    await page.locator("[data-decision=DECISION_ACCEPT]").tap()
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await page.locator(".back").tap()
+    await expect(page.locator(".empty")).to_contain_text("Nothing waits for you")
+    await expect(page.locator(".row")).to_have_count(0)
 
 
 async def test_new_prompts_are_announced_in_one_message(desk: Desk) -> None:

@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 
 def take(limit: RateLimit, client: str, times: int) -> int:
-    """How many of a number of attempts are counted."""
+    """The number of attempts that are counted."""
     done = 0
     for _ in range(times):
         try:

@@ -64,10 +64,15 @@ export function startList(inbox: Inbox, subject: string): () => void {
   });
   let query: Query | undefined;
   let wasLive = false;
+  let wasAt = route.peek().place.view;
   return effect(() => {
     const now = route.value.query;
     const found = selection.value;
-    const isHeld = held.value && wasLive && !takeFresh && query === now;
+    // A person who comes back to the list by themselves sees it as it is: a touch screen always holds it.
+    const at = route.value.place.view;
+    const isBack = at === "queue" && wasAt !== "queue";
+    wasAt = at;
+    const isHeld = held.value && wasLive && !takeFresh && !isBack && query === now;
     wasLive = wasLive || inbox.link.value === "live";
     if (found === null) return;
     if (query !== now) drawn.value = PAGE_ROWS;
