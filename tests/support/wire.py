@@ -26,7 +26,7 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def swallow(self) -> None:
-        """Silence the open connections for ever."""
+        """Silence the open connections until the end."""
         self._requests += 1
         self._replies += 1
 
@@ -36,7 +36,7 @@ class Wire:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Wire]:
-        """Listen."""
+        """Listen on a free port."""
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
