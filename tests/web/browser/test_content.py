@@ -1,6 +1,7 @@
 """What people look at in the page: hostile texts do nothing and stay readable, and nothing is cut unsaid."""
 
 import json
+import re
 from typing import Any
 
 from playwright.async_api import Page, Request, expect
@@ -77,6 +78,19 @@ async def test_what_was_not_scrolled_to_is_counted_until_it_was(desk: Desk) -> N
         await page.get_by_text(f"paragraph {place}", exact=True).scroll_into_view_if_needed()
     await page.get_by_text("paragraph 199", exact=True).scroll_into_view_if_needed()
     await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+
+
+async def test_what_is_below_the_screen_is_counted_by_its_own_lines(desk: Desk) -> None:
+    diff = "@@ -1,9 +1,9 @@\n" + "".join(f" line {n}\n" for n in range(8)) + "-price is 10\n+price is 99\n"
+    body = "\n\n".join(f"paragraph {n}" for n in range(20))
+    prompt = await desk.world.create_prompt(
+        confirm("Go on?", body=body, contents=[part(diff, "text/x-diff")])
+    )
+    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", viewport={"width": 1000, "height": 500})
+    await settled(page)
+    said = page.get_by_text("lines not seen yet")
+    # 20 paragraphs with the space between them, and 11 lines of a diff, less what is on the screen.
+    await expect(said).to_contain_text(re.compile(r"About [2-4]\d lines"))
 
 
 async def test_a_changed_line_is_told_by_its_sign_and_by_its_words(desk: Desk) -> None:

@@ -61,7 +61,8 @@ async def test_earlier_rounds_and_the_job_are_shown_with_their_answers(desk: Des
     await page.get_by_text("The job: deploy").click()
     await expect(page.locator(".job-head")).to_contain_text("images built")
     await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "30")
-    await expect(page.locator(".timeline")).to_contain_text("Answered by ben")
+    await expect(page.locator(".timeline")).to_contain_text("Asks people: Release?")
+    await expect(page.locator(".timeline")).to_contain_text("Answered by ben: Which services?")
     # The section is live: it follows the job while it is open.
     await world.as_user("ben").hitl.AnswerPrompt(answer(other))
     await expect(page.locator(".timeline li", has_text="Answered by ben")).to_have_count(2)

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Span } from "./highlight";
 import { LongText } from "./long_text";
 import { Plain } from "./plain";
+import { guessedHeight } from "./seen_lines";
 import { useLazy } from "./slices";
 import { visiblePieces } from "./visible";
 
@@ -47,7 +48,7 @@ function Coloured(props: { readonly text: string; readonly language: string }): 
   if (spans === null) return <LongText text={props.text} code />;
   return (
     <div class="long-text code-text">
-      <div class="chunk" dir="ltr" data-seen>
+      <div class="chunk" style={guessedHeight(props.text.split("\n").length)} dir="ltr" data-seen>
         {spans.map(spanView)}
       </div>
     </div>

@@ -8,6 +8,7 @@ import { type DiffRow, type Pair, pairsOf, type Section, sectionsOf } from "./di
 import { ShowAll } from "./long_text";
 import { Pieces } from "./plain";
 import { t } from "./say";
+import { guessedHeight } from "./seen_lines";
 import { useGrowing, useSlices } from "./slices";
 import { firstPart } from "./text_chunks";
 
@@ -106,7 +107,7 @@ function Group({ group, layout }: { readonly group: Section; readonly layout: Di
   if (isFolded) return <Fold lines={group.rows.length} onOpen={() => setFolded(false)} />;
   if (group.isFold) return <Rows rows={group.rows} layout={layout} folds={false} />;
   return (
-    <div class="diff-group" data-seen>
+    <div class="diff-group" style={guessedHeight(group.rows.length)} data-seen>
       {layout === "split"
         ? pairsOf(group.rows).map((pair, line) => <PairView key={line} pair={pair} />)
         : group.rows.map((row, line) => <RowView key={line} row={row} />)}

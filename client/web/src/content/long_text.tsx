@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { Pieces } from "./plain";
 import { t } from "./say";
+import { guessedHeight } from "./seen_lines";
 import { useGrowing } from "./slices";
 import { chunksOf, firstPart } from "./text_chunks";
 
@@ -51,7 +52,7 @@ export function LongText({
 
 function Chunk({ text, code }: { readonly text: string; readonly code: boolean }): JSX.Element {
   return (
-    <div class="chunk" dir={code ? "ltr" : "auto"} data-seen>
+    <div class="chunk" style={guessedHeight(text.split("\n").length)} dir={code ? "ltr" : "auto"} data-seen>
       <Pieces text={text} />
     </div>
   );

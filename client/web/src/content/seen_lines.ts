@@ -1,6 +1,14 @@
 // Which part of a content was on the screen, in pixels of its own height. No DOM here: see use_seen.ts.
 
 /** The parts of one block that were visible, from its top. */
+/**
+ * The style of a block that is not laid out while it is off the screen: its height by its number of lines. Without it
+ * each block counts with one guess, and ten lines would be reported as forty.
+ */
+export function guessedHeight(lines: number): { readonly containIntrinsicBlockSize: string } {
+  return { containIntrinsicBlockSize: `auto ${lines * 1.5}em` };
+}
+
 export class SeenPart {
   #height = 0;
   #ranges: (readonly [number, number])[] = [];

@@ -8,7 +8,7 @@ import type { Job, JobEvent, Prompt, WatchJobResponse } from "../wire/messages";
 import { errorText } from "./errors";
 import { jobStateWords } from "./labels";
 import { usePage } from "./page";
-import { instant } from "./prompt_facts";
+import { idOf, instant } from "./prompt_facts";
 import { Name, Time } from "./ui";
 
 export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
@@ -21,15 +21,25 @@ export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
       }}
     >
       <summary>{rich("job.title", { type: <Name text={prompt.jobType ?? ""} /> })}</summary>
-      {isOpen.value ? <OpenJob jobId={prompt.jobId ?? ""} /> : null}
+      {isOpen.value ? <OpenJob jobId={prompt.jobId ?? ""} namespace={prompt.namespace ?? ""} /> : null}
     </details>
   );
 }
 
-function OpenJob({ jobId }: { readonly jobId: string }) {
+/** Of a job's questions, all that this person may see, for their titles. */
+const STATES = [
+  "PROMPT_STATE_PENDING",
+  "PROMPT_STATE_ANSWERED",
+  "PROMPT_STATE_EXPIRED",
+  "PROMPT_STATE_CANCELLED",
+  "PROMPT_STATE_SUPERSEDED",
+] as const;
+
+function OpenJob({ jobId, namespace }: { readonly jobId: string; readonly namespace: string }) {
   const { inbox } = usePage();
   const job = useSignal<Job | null>(null);
   const events = useSignal<readonly JobEvent[]>([]);
+  const titles = useSignal<ReadonlyMap<string, string>>(new Map());
   const error = useSignal("");
 
   useEffect(() => {
@@ -38,8 +48,17 @@ function OpenJob({ jobId }: { readonly jobId: string }) {
     const load = async () => {
       asked = false;
       try {
-        const reply = await inbox.call("JobService/GetJob", { jobId });
-        if (isHere) job.value = reply.job ?? null;
+        const [reply, asks] = await Promise.all([
+          inbox.call("JobService/GetJob", { jobId }),
+          inbox.call("HitlService/ListPrompts", {
+            namespace,
+            filter: { jobId, states: [...STATES] },
+            pageSize: 100,
+          }),
+        ]);
+        if (!isHere) return;
+        job.value = reply.job ?? null;
+        titles.value = new Map((asks.prompts ?? []).map((one) => [idOf(one), one.content?.title ?? ""]));
       } catch (problem) {
         if (isHere) error.value = errorText(problem);
       }
@@ -63,13 +82,13 @@ function OpenJob({ jobId }: { readonly jobId: string }) {
       isHere = false;
       source.close();
     };
-  }, [jobId, inbox]);
+  }, [jobId, namespace, inbox]);
 
   return (
     <div class="job">
       {error.value === "" ? null : <p class="error-note">{error.value}</p>}
       {job.value === null ? null : <JobHead job={job.value} />}
-      <Timeline events={events.value} />
+      <Timeline events={events.value} titles={titles.value} />
     </div>
   );
 }
@@ -124,7 +143,12 @@ function nameOf(event: JobEvent): string {
   return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
 }
 
-function Timeline({ events }: { readonly events: readonly JobEvent[] }) {
+interface TimelineProps {
+  readonly events: readonly JobEvent[];
+  readonly titles: ReadonlyMap<string, string>;
+}
+
+function Timeline({ events, titles }: TimelineProps) {
   const { inbox } = usePage();
   const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
   if (shown.length === 0) return null;
@@ -135,6 +159,7 @@ function Timeline({ events }: { readonly events: readonly JobEvent[] }) {
         const at = instant(event.time);
         const key: string = `event.${nameOf(event).toLowerCase()}`;
         const words: Key = isKey(key) ? key : "event.other";
+        const more = messageOf(event) || (titles.get(event.promptId ?? "") ?? "");
         return (
           <li key={event.seq}>
             {at === undefined ? null : <Time at={at} now={now} />}
@@ -143,10 +168,10 @@ function Timeline({ events }: { readonly events: readonly JobEvent[] }) {
                 actor: <Name text={event.actor || t("someone")} />,
                 name: nameOf(event).toLowerCase().replaceAll("_", " "),
               })}
-              {messageOf(event) === "" ? null : (
+              {more === "" ? null : (
                 <>
                   {": "}
-                  <Plain text={messageOf(event)} />
+                  <Plain text={more} />
                 </>
               )}
             </span>
