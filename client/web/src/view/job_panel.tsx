@@ -2,14 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { Plain } from "../content";
-import { type Key, isKey, rich, t } from "../words";
 import type { Job, JobEvent, Prompt, WatchJobResponse } from "../wire/messages";
+import { rich, t } from "../words";
 import { errorText } from "./errors";
-import { jobStateWords } from "./labels";
+import { EventLines, JobHead, nameOf } from "./job_parts";
 import { usePage } from "./page";
-import { instant } from "./prompt_facts";
-import { Name, Time } from "./ui";
+import { PlaceLink } from "./place_link";
+import { Name } from "./ui";
 
 export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
   const isOpen = useSignal(false);
@@ -69,42 +68,10 @@ function OpenJob({ jobId }: { readonly jobId: string }) {
     <div class="job">
       {error.value === "" ? null : <p class="error-note">{error.value}</p>}
       {job.value === null ? null : <JobHead job={job.value} />}
-      <Timeline events={events.value} />
-    </div>
-  );
-}
-
-function JobHead({ job }: { readonly job: Job }) {
-  const done = job.progress?.done ?? "0";
-  const total = job.progress?.total ?? "0";
-  const percent = Math.max(0, Math.min(100, Number(job.progress?.percent ?? 0)));
-  const message = job.progress?.message ?? "";
-  return (
-    <div class="job-head">
+      <Shown events={events.value} />
       <p>
-        <strong>{jobStateWords(job.state)}</strong>
-        {message === "" ? null : (
-          <>
-            {" · "}
-            <Plain text={message} />
-          </>
-        )}
+        <PlaceLink place={{ view: "job", jobId }}>{t("job.open")}</PlaceLink>
       </p>
-      {percent > 0 || total !== "0" ? (
-        <div class="progress">
-          <div
-            class="progress-bar"
-            role="progressbar"
-            aria-label={t("job.progress")}
-            aria-valuemin={0}
-            aria-valuemax={100}
-            aria-valuenow={Math.round(percent)}
-          >
-            <div class="progress-fill" style={{ width: `${percent}%` }} />
-          </div>
-          <span>{total === "0" ? `${Math.round(percent)} %` : t("job.steps", { done, total })}</span>
-        </div>
-      ) : null}
     </div>
   );
 }
@@ -120,50 +87,7 @@ const BOOKKEEPING = new Set([
   "WITHHELD",
 ]);
 
-function nameOf(event: JobEvent): string {
-  return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
-}
-
-function Timeline({ events }: { readonly events: readonly JobEvent[] }) {
-  const { inbox } = usePage();
+function Shown({ events }: { readonly events: readonly JobEvent[] }) {
   const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
-  if (shown.length === 0) return null;
-  const now = inbox.now();
-  return (
-    <ol class="timeline" aria-label={t("job.timeline")}>
-      {shown.map((event) => {
-        const at = instant(event.time);
-        const key: string = `event.${nameOf(event).toLowerCase()}`;
-        const words: Key = isKey(key) ? key : "event.other";
-        return (
-          <li key={event.seq}>
-            {at === undefined ? null : <Time at={at} now={now} />}
-            <span>
-              {rich(words, {
-                actor: <Name text={event.actor || t("someone")} />,
-                name: nameOf(event).toLowerCase().replaceAll("_", " "),
-              })}
-              {messageOf(event) === "" ? null : (
-                <>
-                  {": "}
-                  <Plain text={messageOf(event)} />
-                </>
-              )}
-            </span>
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
-
-/** The message in an event's data, if it has one. */
-function messageOf(event: JobEvent): string {
-  try {
-    const data: unknown = JSON.parse(event.dataJson || "{}");
-    if (typeof data !== "object" || data === null || !("message" in data)) return "";
-    return typeof data.message === "string" ? data.message : "";
-  } catch {
-    return "";
-  }
+  return shown.length === 0 ? null : <EventLines events={shown} />;
 }
