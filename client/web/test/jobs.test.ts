@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { courseOf, wholeRange, zoom } from "../src/view/jobs/course";
 import { arrange, endedStates, passes, readJobQuery, writeJobQuery } from "../src/view/jobs/job_query";
 import { hasEnded, isClient, jobStateText } from "../src/view/job_facts";
 import { formatRoute, parseRoute } from "../src/view/route";
-import type { Job } from "../src/wire/messages";
+import type { Job, JobEvent, JobState } from "../src/wire/messages";
 
 const query = (text: string) => readJobQuery(new URLSearchParams(text));
 
@@ -81,4 +82,52 @@ test("jobs are for the role client, and for admins", () => {
   assert.equal(isClient({ signedIn: true, roles: ["console"] }), false);
   assert.equal(isClient({ signedIn: true, roles: ["console", "client"] }), true);
   assert.equal(isClient({ signedIn: true, roles: ["admin"], admin: true }), true);
+});
+
+function event(second: number, type: string, state: string, data: object = {}): JobEvent {
+  return {
+    time: new Date(second * 1000).toISOString(),
+    type: `JOB_EVENT_TYPE_${type}` as "JOB_EVENT_TYPE_JOB_LEASED",
+    state: `JOB_STATE_${state}` as JobState,
+    dataJson: JSON.stringify(data),
+  };
+}
+
+test("the course of a job has its attempts, leases, waits and questions", () => {
+  const events = [
+    event(0, "JOB_CREATED", "PENDING"),
+    event(1, "JOB_LEASED", "RUNNING", { attempt: 1, worker_id: "w1" }),
+    event(2, "PROMPT_ASKED", "PENDING_HITL"),
+    event(3, "JOB_RELEASED", "PENDING_HITL", { parked: true }),
+    event(6, "PROMPT_ANSWERED", "PENDING"),
+    event(7, "JOB_LEASED", "RUNNING", { attempt: 1, worker_id: "w2" }),
+    event(8, "JOB_RETRIED", "PENDING", { attempt: 2 }),
+    event(9, "JOB_LEASED", "RUNNING", { attempt: 2, worker_id: "w1" }),
+  ];
+  const asked = { createTime: new Date(2000).toISOString(), state: "PROMPT_STATE_PENDING" } as const;
+  const spans = courseOf(events, [{ ...asked, content: { title: "Pay?" } }], 12_000);
+  const of = (kind: string) =>
+    spans.filter((one) => one.kind === kind).map((one) => [one.name, one.from, one.to, one.isOpen]);
+  assert.deepEqual(of("attempt"), [
+    ["1", 1000, 8000, false],
+    ["2", 9000, 12_000, true],
+  ]);
+  assert.deepEqual(of("lease"), [
+    ["w1", 1000, 3000, false],
+    ["w2", 7000, 8000, false],
+    ["w1", 9000, 12_000, true],
+  ]);
+  assert.deepEqual(of("wait"), [["", 2000, 6000, false]]);
+  assert.deepEqual(of("prompt"), [["Pay?", 2000, 12_000, true]]);
+  assert.deepEqual(wholeRange(spans, 0), { from: 0, to: 12_000 });
+});
+
+test("a closer look stays inside of the whole", () => {
+  const whole = { from: 0, to: 8000 };
+  const half = zoom(whole, whole, 0.5);
+  assert.deepEqual(half, { from: 2000, to: 6000 });
+  assert.deepEqual(zoom(half, whole, 1, 0.5), { from: 4000, to: 8000 });
+  assert.deepEqual(zoom({ from: 4000, to: 8000 }, whole, 1, 0.5), { from: 4000, to: 8000 });
+  assert.deepEqual(zoom(half, whole, 4), whole);
+  assert.equal(zoom({ from: 0, to: 100 }, whole, 0.1).to, 100);
 });

@@ -1,14 +1,25 @@
 """The list of jobs and the page of a job: live, filters in the address, cancel and retry."""
 
+import json
 import re
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Browser, expect
 
 from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.browser import Desk, axe, live
-from tests.support.requests import answer, confirm
+from askback.web.assets import Assets
+from tests.support.browser import Desk, axe, live, page_folder
+from tests.support.browsers import TokenFile
+from tests.support.requests import answer, audience, confirm
+from tests.support.service import serving
+from tests.support.web import gateway_for
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
@@ -129,6 +140,36 @@ async def test_the_page_of_a_job_shows_what_it_asked_and_what_happened(desk: Des
     await expect(page).to_have_url(re.compile(f"/prompts/{second.prompt_id}"))
 
 
+async def test_the_course_of_a_job_is_a_picture_with_zoom_and_a_table(desk: Desk) -> None:
+    world = desk.world
+    lease = await world.lease_new_job("deploy")
+    job_id = lease.job.job_id
+    prompt = await world.ask(lease, "ship", confirm("Release?"))
+    await world.as_user("ben").hitl.AnswerPrompt(answer(prompt))
+    await world.workers.CompleteJob(workers.CompleteJobRequest(job_id=job_id, token=lease.token))
+    page = await desk.open(path=f"/jobs/{job_id}")
+    picture = page.get_by_role("img", name=re.compile("Attempts, workers"))
+    for kind in ("attempt", "lease", "wait", "prompt"):
+        await expect(picture.locator(f"rect.is-{kind}")).to_have_count(1)
+    await expect(picture).to_contain_text("Question: Release?")
+
+    async def length() -> float:
+        first, last = [await picture.get_attribute(name) for name in ("data-from", "data-to")]
+        return float(last or 0) - float(first or 0)
+
+    whole = await length()
+    await page.get_by_role("button", name="Closer").press("Enter")
+    await expect(picture).not_to_have_attribute("data-to", await picture.get_attribute("data-from") or "")
+    assert await length() == pytest.approx(whole / 2)
+    await page.get_by_role("button", name="All", exact=True).press("Enter")
+    assert await length() == whole
+    await page.get_by_text("As a table").click()
+    rows = page.locator(".course-table tbody tr")
+    await expect(rows).to_have_count(4)
+    await expect(rows.filter(has_text="Held by the worker w")).to_have_count(1)
+    await expect(rows.filter(has_text="Question: Release?")).to_have_count(1)
+
+
 async def test_a_job_is_cancelled_and_run_again_after_a_confirmation(desk: Desk) -> None:
     job = await desk.world.create("refund")
     page = await desk.open(path=f"/jobs/{job.job_id}")
@@ -181,3 +222,60 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
                 found[f"{path} {options}"] = violations
             await page.close()
     assert found == {}
+
+
+async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questions(
+    chromium: Browser, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (folder := page_folder()) is not None:
+        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
+    with (
+        closing(sqlite3.connect(migrated_file)) as source,
+        closing(sqlite3.connect(tmp_path / "d.db")) as copy,
+    ):
+        source.backup(copy)
+    roles = ["client", "worker", "console"]
+    people = TokenFile(tmp_path / "tokens.toml", ana={}, bob={"roles": roles})
+    async with (
+        serving(f"sqlite+aiosqlite:///{tmp_path / 'd.db'}", auth=str(people.path)) as world,
+        gateway_for(world, names=False) as web,
+    ):
+        desk = Desk(chromium, world, web)
+        bob: Any = world.with_token("bob-token")
+        created = await bob.jobs.CreateJob(
+            job_service.CreateJobRequest(job_type="deploy", input_json='{"key": "hidden"}')
+        )
+        job_id = created.job.job_id
+        request = workers.LeaseJobsRequest(job_types=["deploy"], worker_id="w")
+        [lease] = (await bob.workers.LeaseJobs(request)).jobs
+        for key, title, name in (("a", "Release?", "ana"), ("b", "Only bob?", "bob")):
+            content = confirm(title, audience=audience(name))
+            await bob.workers.AskPrompt(
+                workers.AskPromptRequest(job_id=job_id, token=lease.token, key=key, content=content)
+            )
+        for name in ("ana", "bob"):
+            context = await desk.context("")
+            reply = await context.request.post(
+                f"{desk.origin}/session",
+                data=json.dumps({"token": f"{name}-token"}),
+                headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
+            )
+            assert reply.ok, await reply.text()
+            page = await desk.tab(context, f"/jobs/{job_id}")
+            await live(page)
+            may = 1 if name == "bob" else 0
+            questions = "2 questions" if may else "1 question"
+            await expect(page.locator(".job-head")).to_contain_text(f"Waits for people: {questions}")
+            await expect(page.locator(".rounds")).to_contain_text("Release?")
+            await expect(page.locator(".timeline")).to_contain_text("Asks people: Release?")
+            await expect(page.locator(".timeline li", has_text="Only bob?")).to_have_count(may)
+            await expect(page.locator(".rounds li", has_text="Only bob?")).to_have_count(may)
+            await expect(page.get_by_role("link", name="Jobs")).to_have_count(2 * may)
+            await expect(page.get_by_role("button", name="Cancel this job")).to_have_count(may)
+            await expect(page.get_by_text("Input", exact=True)).to_have_count(may)
+            await expect(page.get_by_role("heading", name="Checkpoints")).to_have_count(may)
+            await page.goto(f"{desk.origin}/jobs")
+            await live(page)
+            await expect(page.locator(".job-row")).to_have_count(may)
+            await expect(page.get_by_text("You have no right to see the list")).to_have_count(1 - may)
+        await desk.close()

@@ -1,7 +1,7 @@
 // Facts about a job that several parts of the page need, and its state in words for people.
 
 import type { Session } from "../model/session";
-import type { Job } from "../wire/messages";
+import type { Job, JobEvent } from "../wire/messages";
 import { t } from "../words";
 import { jobStateWords } from "./labels";
 import { instant } from "./prompt_facts";
@@ -43,4 +43,9 @@ export function jobStateText(job: Job, now: number): string {
 /** The end of a job's id: ids that were made at about the same time begin alike. */
 export function shortId(jobId: string): string {
   return jobId.slice(-8);
+}
+
+/** The name of an event's type: `PROMPT_ASKED`. */
+export function nameOf(event: JobEvent): string {
+  return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
 }

@@ -3,7 +3,7 @@
 import { Plain } from "../content";
 import type { Job, JobEvent } from "../wire/messages";
 import { isKey, type Key, rich, t } from "../words";
-import { jobStateText } from "./job_facts";
+import { jobStateText, nameOf } from "./job_facts";
 import { usePage } from "./page";
 import { instant } from "./prompt_facts";
 import { halfMinute } from "./times";
@@ -51,11 +51,6 @@ export function ProgressBar({ job }: { readonly job: Job }) {
       <span>{total === "0" ? `${Math.round(percent)} %` : t("job.steps", { done, total })}</span>
     </div>
   );
-}
-
-/** The name of an event's type: `PROMPT_ASKED`. */
-export function nameOf(event: JobEvent): string {
-  return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
 }
 
 /** What happened to a job, one line for each event. */

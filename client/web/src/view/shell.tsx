@@ -129,13 +129,12 @@ function Header({ page }: { readonly page: Page }) {
       <button
         type="button"
         class="button top-search"
-        aria-label={t("palette.title")}
         onClick={() => {
           dialog.value = "palette";
         }}
       >
         <Icon name="search" />
-        <span>{t("palette.title")}</span>
+        <span class="top-search-name">{t("palette.title")}</span>
         <Key name="Ctrl K" />
       </button>
       <button

@@ -7,8 +7,8 @@ import { JsonTree, Plain } from "../../content";
 import type { Checkpoint, Failure, Job, JobEvent, Prompt } from "../../wire/messages";
 import { t } from "../../words";
 import { ErrorNote } from "../errors";
-import { hasEnded, isClient, shortId } from "../job_facts";
-import { EventLines, JobHead, nameOf } from "../job_parts";
+import { hasEnded, isClient, nameOf, shortId } from "../job_facts";
+import { EventLines, JobHead } from "../job_parts";
 import { usePage } from "../page";
 import { PlaceLink } from "../place_link";
 import { idOf, instant } from "../prompt_facts";
@@ -17,6 +17,7 @@ import { Icon, Name, Time } from "../ui";
 import { JobActions } from "./job_actions";
 import { lastFilter } from "./last_filter";
 import { useJob } from "./live_jobs";
+import { Picture } from "./picture";
 import { Reading } from "./reading";
 
 export function JobView({ jobId }: { readonly jobId: string }) {
@@ -58,6 +59,7 @@ export function JobView({ jobId }: { readonly jobId: string }) {
           <Facts job={job} />
           <FailureNote job={job} failure={job.failure} />
           <Questions prompts={reading.prompts.value} />
+          <Picture job={job} events={events} prompts={reading.prompts.value} />
           <Events events={events} />
           {reading.checkpoints.value === null ? null : <Checkpoints all={reading.checkpoints.value} />}
           {mayDoAll ? (
