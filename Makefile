@@ -5,7 +5,7 @@ VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
 .PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
-	web install-figures model simulate chaos flood fuzz soak clean
+	web screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ proto: $(VENV) ## generate client/askback/v1 and the page's types from protos/, 
 web: $(VENV) ## build the page of client/web into client/askback/web/static; needs node and npm
 	$(BIN)/python scripts/gen_web_types.py
 	$(BIN)/python scripts/web_build.py
+
+screenshots: $(VENV) ## take docs/pictures/web-*.png of the page; needs Chromium; names of pictures in ARGS
+	$(BIN)/python -m scripts.web_pictures $(ARGS)
 
 reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
 	$(BIN)/python -m scripts.reference

@@ -7,17 +7,15 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
-import griffe
 
 from askback.cli import main
 from askback.cli.exits import Exit
+from scripts.reference.docstrings import attributes
 from scripts.reference.tables import table
 
 PROGRAM = "askback"
-CLIENT = Path(__file__).resolve().parents[2] / "client"
 
 
 def lines() -> Iterator[str]:
@@ -92,10 +90,9 @@ def walk(context: click.Context) -> Iterator[click.Context]:
 
 
 def _exit_codes() -> Iterator[tuple[str, str]]:
-    members = griffe.load("askback.cli.exits", search_paths=[str(CLIENT)])["Exit"].members
+    about = attributes(Exit)
     for code in Exit:
-        about = members[code.name].docstring
-        yield f"{code:d}", about.value if about else ""
+        yield f"{code:d}", about[code.name]
 
 
 def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[str]:

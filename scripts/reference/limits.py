@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import griffe
 
 from askback_server.domain.field_limits import FIELD_LIMITS, limit_value
 from askback_server.domain.input_rules import FormLimits
 from askback_server.domain.limits import Limits
+from scripts.reference.docstrings import attributes
 from scripts.reference.tables import table
-
-SERVER = Path(__file__).resolve().parents[2] / "server"
 
 
 def lines() -> Iterator[str]:
@@ -28,10 +24,10 @@ def lines() -> Iterator[str]:
         "are bytes of UTF-8."
     )
     yield ""
-    yield from _table("askback_server.domain.limits", Limits())
+    yield from _table(Limits())
     yield "## Forms and answers"
     yield ""
-    yield from _table("askback_server.domain.input_rules", FormLimits())
+    yield from _table(FormLimits())
     yield "## Fields"
     yield ""
     yield (
@@ -54,13 +50,11 @@ def _fields() -> Iterator[tuple[str, ...]]:
             yield f"`{message}`", f"`{field}`", cell(limit.entries), cell(limit.text), cell(limit.key)
 
 
-def _table(module: str, values: Any) -> Iterator[str]:
-    members = griffe.load(module, search_paths=[str(SERVER)])[type(values).__name__].members
+def _table(values: Any) -> Iterator[str]:
     rows = []
-    for name, attribute in members.items():
+    for name, meaning in attributes(type(values)).items():
         value = getattr(values, name, None)
-        if attribute.is_attribute and isinstance(value, int | timedelta):
-            meaning = attribute.docstring.value if attribute.docstring else ""
+        if isinstance(value, int | timedelta):
             rows.append((f"`{name}`", _format(name, value), meaning))
     yield from table(["limit", "value", "about"], rows)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -20,6 +21,10 @@ from tests.model.rig import Rig
 EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
 """Number of examples, with random seeds; by default few, with fixed seeds. See `make model`."""
 SEEDS = {
+    "failed guard ignored": 2,
+    "answer_id with other content": 1,
+    "token not checked": 1,
+    "session not guarded": 4,
     "timeout without condition": 2,
     "cursor ignores the horizon": 10,
     "memory not updated by the feed": 6,
@@ -27,7 +32,7 @@ SEEDS = {
     "own write not recognised": 2,
     "reply without a commit": 3,
 }
-"""Seeds for bugs that need a rare sequence: other seeds find them too, but later."""
+"""Seeds that find a bug in the first examples: other seeds find it too, but later."""
 
 
 @pytest.fixture
@@ -60,9 +65,25 @@ def profile(examples: int, steps: int = 30) -> settings:
     )
 
 
+class Found(BaseException):
+    """An error of the state machine. Hypothesis repeats an example that raises an Exception; this ends it."""
+
+
+def ending_at_an_error(run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Like `run`. Any error counts: a bug may also crash the engine."""
+
+    def run_or_end(work: Any) -> Any:
+        try:
+            return run(work)
+        except Exception as error:
+            raise Found from error
+
+    return run_or_end
+
+
 @pytest.mark.timeout(0 if EXAMPLES else 300)
 def test_two_replicas_reply_like_the_reference_model(machine: type[Machine]) -> None:
-    run_state_machine_as_test(machine, settings=profile(15))
+    run_state_machine_as_test(machine, settings=profile(10))
 
 
 @pytest.mark.parametrize(
@@ -74,11 +95,12 @@ def test_the_state_machine_finds_each_planted_bug(
     name: str, machine: type[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (BUGS | ON_POSTGRES)[name](monkeypatch)
+    machine = type("FirstError", (machine,), {"run": staticmethod(ending_at_an_error(machine.run))})
     machine = seed(SEEDS[name])(machine) if name in SEEDS else machine
     logging.disable(logging.CRITICAL)
     try:
-        # Any error counts: a bug may also crash the engine or make Hypothesis see a flaky run.
-        with pytest.raises(Exception):  # noqa: B017, PT011
+        # Also what the machine raises outside the event loop, or Hypothesis when a race goes another way.
+        with pytest.raises((Found, Exception)):
             run_state_machine_as_test(machine, settings=profile(300))
     finally:
         logging.disable(logging.NOTSET)

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.support.requirements import absent
 from tests.support.service import ServiceWorld
-from tests.support.web import WebWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "client" / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -73,13 +72,21 @@ class Complaints:
         assert not rest, "\n".join(rest)
 
 
+class Published(Protocol):
+    """What browsers connect to: a gateway, or what stands in front of gateways."""
+
+    @property
+    def port(self) -> int:
+        """The port on loopback."""
+
+
 class Desk:
     """Opens the page for people, each in a browser context of their own."""
 
-    def __init__(self, browser: Browser, world: ServiceWorld, web: WebWorld) -> None:
+    def __init__(self, browser: Browser, world: ServiceWorld, web: Published) -> None:
         self.browser = browser
         self.world = world
-        self.web = web
+        self.web: Published = web
         self.complaints = Complaints()
         self._contexts: list[BrowserContext] = []
 

@@ -23,6 +23,7 @@ from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError, from_refusal, from_rpc
 from askback.web.contract import METHODS
 from askback.web.gateway import Gateway
+from askback.web.open_streams import REASON
 from askback.web.proto_json import BadJson, compact, format_events, parse
 from askback.web.rate_limits import Bucket, Rate
 from askback.web.refused import Refused
@@ -103,7 +104,7 @@ class ConverseSocket:
 
     def end(self) -> None:
         """Close the socket; the page continues at another gateway."""
-        self._finish(Close(CloseCode.AWAY, "this gateway is shutting down"))
+        self._finish(Close(CloseCode.AWAY, REASON))
 
     def _finish(self, close: Close | None) -> None:
         if not self._ended.done():

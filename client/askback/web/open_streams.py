@@ -12,7 +12,7 @@ import grpc
 
 from askback.web.refused import Refused
 
-REASON = "this gateway is shutting down"
+REASON = "the server of this page is stopping"
 STREAMS_PER_SECOND = 50
 """Streams that may reconnect per second without being spread further."""
 MOVE_SECONDS = 2.0

@@ -99,6 +99,15 @@ test("finding 1: the verdict of a refused answer is read from the detail's `debu
   await assert.rejects(answerByPost(busy, {}), { code: "resource_exhausted" });
 });
 
+test("a reply that breaks off is no verdict, and no session", async () => {
+  const [fetch, asked] = replies(200, '{"result": {"sta');
+  await assert.rejects(answerByPost(fetch, {}), { name: "CallError", code: "unavailable" });
+  await assert.rejects(call(fetch, "HitlService/GetPrompt", {}), { name: "CallError", code: "unavailable" });
+  await assert.rejects(fetchSession(fetch), { name: "CallError", code: "unavailable" });
+  // A connection that is dead without an end is given up.
+  assert.ok(asked.every(({ init }) => init.signal instanceof AbortSignal));
+});
+
 test("the session: who is signed in, sign-in and sign-out", async () => {
   const [fetch, asked] = replies(200, { signedIn: true, subject: "ana" });
   assert.equal((await fetchSession(fetch)).subject, "ana");

@@ -157,6 +157,7 @@ async def test_a_prompt_closed_elsewhere_stays_with_a_note_and_takes_no_key(desk
     await ben.hitl.AnswerPrompt(answer(shown, decision=REJECT, comment="not now"))
     await expect(tombstone(page)).to_contain_text("Rejected by ben")
     await expect(page.locator(".tombstone-comment")).to_have_text("not now")
+    await expect(page.get_by_label("Your text was not sent.")).to_have_value("what I wrote")
     await expect(page.locator("[data-command=copy]")).to_be_visible()
     assert shown.prompt_id in page.url
     assert await focused(page) != "BODY#"

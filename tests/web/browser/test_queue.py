@@ -1,5 +1,7 @@
 """The queue: its count equals its list, rows stay where they are, and the address has the filters."""
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
@@ -40,7 +42,13 @@ async def test_each_views_number_equals_its_list(desk: Desk) -> None:
     await page.locator('[data-view="decided"]').click()
     await expect(page.locator('[data-view="decided"] .count')).to_have_text("1")
     await expect(page.locator(".row")).to_have_count(1)
-    await expect(page.locator(".ending")).to_contain_text("Rejected")
+    await expect(page.locator(".ending")).to_contain_text("Rejected by you")
+    # The time is that of the decision, and the title is not struck out here: the list is a record.
+    resolved = (await world.prompt(mine.prompt_id)).resolution.time.ToDatetime(UTC)
+    said = await page.locator(".row-meta time").get_attribute("datetime")
+    assert said is not None
+    assert abs(datetime.fromisoformat(said) - resolved) < timedelta(milliseconds=1)
+    await expect(page.locator(".row-words")).to_have_css("text-decoration-line", "none")
 
 
 async def test_new_rows_wait_while_a_person_is_in_the_list(desk: Desk) -> None:
@@ -116,9 +124,10 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     await world.as_user("ben").hitl.AnswerPrompt(answer(chosen[0], decision=REJECT))
     left_out = table.locator(f'[data-bulk="{chosen[0].prompt_id}"]')
     await expect(left_out).to_contain_text("Left out: it is closed")
-    await table.get_by_text("Approve (3 of 3)").click()
+    # The words are those of the buttons of each question.
+    await table.get_by_text("Confirm (3 of 3)").click()
     confirm_button = table.locator("[data-command=bulk-confirm]")
-    await expect(confirm_button).to_have_text("Approve: 2 questions")
+    await expect(confirm_button).to_have_text("Confirm: 2 questions")
     await expect(confirm_button).to_have_attribute("aria-disabled", "false")
     await confirm_button.click()
     for prompt in chosen[1:]:

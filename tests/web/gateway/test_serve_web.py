@@ -49,6 +49,31 @@ async def test_pages_of_one_process_move_before_it_stops(lite_url: str) -> None:
         world.mark_stopped()
 
 
+async def test_a_normal_stop_of_the_one_process_ends_well(tmp_path: Path) -> None:
+    """It exits with 0, and its log has nothing worse than a notice, with a page open."""
+    from tests.support.processes import quiet_port
+    from tests.support.web import socket_of
+
+    port = quiet_port()
+    processes = Processes(tmp_path)
+    try:
+        server = await processes.server(
+            f"sqlite+aiosqlite:///{tmp_path / 'db'}", web=f"127.0.0.1:{port}", drain_spread=0.2
+        )
+        async with socket_of(port) as socket:
+            page = Page(socket)
+            await page.send(HELLO)
+            await page.frame("welcome")
+            server.signal(signal.SIGTERM)
+            assert (await page.closed())[0] == 1012
+        assert await server.wait_for_end() == 0, server.log
+        said = (server.out + server.log).lower()
+        assert "stopped" in said
+        assert not any(word in said for word in ("critical", "error", "traceback")), said
+    finally:
+        processes.end()
+
+
 async def test_a_page_that_ends_by_itself_ends_the_service(lite_url: str) -> None:
     async with serving(lite_url, web="127.0.0.1:0") as world:
         page = world.service._page

@@ -1,4 +1,4 @@
-import { type Fetch, POST_HEADERS } from "../wire/unary";
+import { bodyOf, exchange, type Fetch, POST_HEADERS } from "../wire/unary";
 import { CallError } from "./call_error";
 
 /** Who is signed in, as `GET /session` says. */
@@ -28,17 +28,11 @@ interface Refusal {
 }
 
 async function ask(fetch: Fetch, path: string, init: RequestInit): Promise<Session> {
-  let response: Response;
-  try {
-    response = await fetch(path, { cache: "no-store", ...init });
-  } catch (error) {
-    throw new CallError({ code: "unavailable", message: `The gateway cannot be reached (${error}).` });
-  }
-  const body = await response.json().catch(() => ({}));
+  const response = await exchange(fetch, path, init);
   if (response.ok) {
-    return body as Session;
+    return bodyOf<Session>(response);
   }
-  const { code, message } = body as Refusal;
+  const { code, message } = (await response.json().catch(() => ({}))) as Refusal;
   const byStatus = { 401: "unauthenticated", 403: "permission_denied" } as const;
   throw new CallError({
     code: code ?? byStatus[response.status as 401 | 403] ?? "unavailable",

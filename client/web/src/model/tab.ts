@@ -8,8 +8,8 @@ export interface TabLocks {
 }
 
 const TAB_KEY = "askback.tab";
-/** A page that reloads gives its lock back within this time. */
-const RELOAD_MS = 1000;
+/** A page that reloads gives its lock back within this time, and a browser gives a free lock out. */
+const LOCK_MS = 1000;
 
 /**
  * Finds out whether this tab is the one that its `sessionStorage` belongs to. "Duplicate tab" copies the storage:
@@ -22,7 +22,7 @@ export async function claimTab(
   newId: () => string,
 ): Promise<string> {
   let id = read(store);
-  if (id && locks && !(await locks.hold(lockName(id), RELOAD_MS))) {
+  if (id && locks && !(await locks.hold(lockName(id), LOCK_MS))) {
     id = null;
     dropAnswers(store);
   }
@@ -35,7 +35,7 @@ export async function claimTab(
   } catch {
     // Without storage there is nothing that a duplicate could copy.
   }
-  await locks?.hold(lockName(fresh), 0);
+  await locks?.hold(lockName(fresh), LOCK_MS);
   return fresh;
 }
 

@@ -1,10 +1,12 @@
 // The page from its first paint on: who is signed in, then the inbox of that person.
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { openHints } from "../model/hints";
 import { fetchSession, type Session } from "../model/session";
 import { fetchHere, type Started } from "../model/start";
+import { Attempts } from "../wire/attempts";
+import { clock } from "../wire/browser";
 import { t } from "../words";
 import { startFocusGuard } from "./focus_guard";
 import { LiveRegions } from "./live_regions";
@@ -38,14 +40,36 @@ async function openPage(session: Session, open: Open): Promise<void> {
   state.value = { kind: "open", page: { inbox, drafts, session, works }, close };
 }
 
-async function ask(open: Open): Promise<void> {
-  try {
-    const session = await fetchSession(fetchHere);
-    if (session.signedIn) await openPage(session, open);
-    else state.value = { kind: "signed_out", session };
-  } catch {
-    state.value = { kind: "down" };
-  }
+/** Look who is signed in, unless the page knows it. Rejects with CallError. */
+async function look(open: Open): Promise<void> {
+  const before = state.peek();
+  if (before.kind === "open" && before.page.inbox.link.peek() !== "signed_out") return;
+  const session = await fetchSession(fetchHere);
+  if (session.signedIn) await openPage(session, open);
+  else if (before.kind !== "open") state.value = { kind: "signed_out", session };
+}
+
+/** Look, again and again until the gateway answers: answers of an earlier load of this tab may wait to be sent. */
+function startAsking(open: Open): { ask(): void; stop(): void } {
+  let asking = false;
+  const attempts = new Attempts(clock, Math.random, () => void ask());
+  const ask = async () => {
+    if (asking) return;
+    asking = true;
+    attempts.begun();
+    try {
+      await look(open);
+    } catch {
+      const { kind } = state.peek();
+      // A form to sign in stays, and a page with its text too.
+      if (kind === "asking" || kind === "down") {
+        state.value = { kind: "down" };
+        attempts.later();
+      }
+    }
+    asking = false;
+  };
+  return { ask, stop: () => attempts.cancel() };
 }
 
 /** Call `changed` when another tab signed in, and when the window is looked at again. Nothing depends on a hint. */
@@ -68,33 +92,22 @@ function tellTabs(): void {
   hints.close();
 }
 
-/** Another tab signed in, or the window is looked at again: a page without a session asks once more. */
-async function lookAgain(open: Open): Promise<void> {
-  const now = state.peek();
-  const needs = now.kind !== "open" || now.page.inbox.link.peek() === "signed_out";
-  if (!needs) return;
-  try {
-    const session = await fetchSession(fetchHere);
-    if (session.signedIn) await openPage(session, open);
-  } catch {
-    // Still unreachable: the page stays as it is.
-  }
-}
-
 export function App({ open }: { readonly open: Open }) {
+  const asker = useMemo(() => startAsking(open), [open]);
   useEffect(() => {
     const stops = [
       startRouter(),
       startClocks(),
       startFocusGuard(),
       startScreenKeyboard(),
-      watchSession(() => void lookAgain(open)),
+      watchSession(asker.ask),
+      asker.stop,
     ];
-    void ask(open);
+    asker.ask();
     return () => {
       for (const stop of stops) stop();
     };
-  }, [open]);
+  }, [asker]);
   const onSession = (session: Session) => {
     if (!session.signedIn) return;
     tellTabs();
@@ -102,7 +115,7 @@ export function App({ open }: { readonly open: Open }) {
   };
   return (
     <>
-      <View state={state.value} open={open} onSession={onSession} />
+      <View state={state.value} ask={asker.ask} onSession={onSession} />
       <LiveRegions />
     </>
   );
@@ -110,11 +123,11 @@ export function App({ open }: { readonly open: Open }) {
 
 interface ViewProps {
   readonly state: State;
-  readonly open: Open;
+  readonly ask: () => void;
   readonly onSession: (session: Session) => void;
 }
 
-function View({ state: now, open, onSession }: ViewProps) {
+function View({ state: now, ask, onSession }: ViewProps) {
   switch (now.kind) {
     case "asking":
       return (
@@ -127,7 +140,7 @@ function View({ state: now, open, onSession }: ViewProps) {
         <main class="sign-in-view" data-focus-home>
           <h1 tabIndex={-1}>{t("down.title")}</h1>
           <p>{t("error.code.unavailable")}</p>
-          <button type="button" class="button is-main" onClick={() => void ask(open)}>
+          <button type="button" class="button is-main" onClick={ask}>
             {t("down.again")}
           </button>
         </main>

@@ -116,7 +116,7 @@ export function Bulk() {
             >
               {decision.value === null
                 ? t("bulk.choose")
-                : t("bulk.confirm", { verb: verbOf(decision.value), n: toSend.length })}
+                : t("bulk.confirm", { verb: verbFor(prompts.current, decision.value), n: toSend.length })}
             </button>
             <button type="button" class="button" onClick={close}>
               {t("cancel")}
@@ -150,7 +150,7 @@ function Choices({ prompts, decision, comment, onDecision, onComment }: ChoicesP
           <label key={one} class="choice">
             <input type="radio" name="bulk" checked={decision === one} onChange={() => onDecision(one)} />
             <Icon name={looksOf(one).icon} />
-            {t("bulk.option", { verb: verbOf(one), n, all: prompts.length })}
+            {t("bulk.option", { verb: verbFor(prompts, one), n, all: prompts.length })}
           </label>
         ))}
       </fieldset>
@@ -166,6 +166,16 @@ function Choices({ prompts, decision, comment, onDecision, onComment }: ChoicesP
       </label>
     </>
   );
+}
+
+/** The word for a decision: the one on the buttons of all these prompts, if it is the same. */
+function verbFor(prompts: readonly Prompt[], decision: Decision): string {
+  const options = prompts.flatMap((one) => one.content?.decisions ?? []);
+  const verbs = new Set(
+    options.flatMap((one) => (one.decision === decision ? [decisionWords(one).verb] : [])),
+  );
+  const [verb] = verbs;
+  return verbs.size === 1 && verb !== undefined ? verb : verbOf(decision);
 }
 
 /** What would be sent for a prompt, or why it is left out. */

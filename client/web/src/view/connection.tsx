@@ -34,7 +34,7 @@ export function ConnectionStrip() {
         {isLive ? <span class="dot" aria-hidden="true" /> : <Icon name="alert" />}
         <span>
           {t(words)}
-          {reason === "" || isLive ? "" : ` ${reason}`}
+          {reason === "" || isLive ? "" : ` (${reason})`}
         </span>
       </p>
       {link === "signed_out" ? (

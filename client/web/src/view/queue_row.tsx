@@ -9,7 +9,7 @@ import { doneWords, kindWords, looksOf } from "./labels";
 import { claimant, idOf, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
 import { formatRoute, route } from "./route";
 import { exact, halfMinute, second, span } from "./times";
-import { Ago, Icon, Name } from "./ui";
+import { Ago, Icon, Name, Time } from "./ui";
 
 export interface QueueRowProps {
   readonly row: Row;
@@ -44,6 +44,7 @@ export class QueueRow extends Component<QueueRowProps> {
     const id = idOf(prompt);
     const open = isOpen(row);
     const created = instant(prompt.createTime);
+    const ended = instant((row.closed?.resolution ?? prompt.resolution)?.time);
     const title = prompt.content?.title ?? "";
     const classes = [
       "row",
@@ -82,7 +83,7 @@ export class QueueRow extends Component<QueueRowProps> {
             {open ? (
               <Deadline key={prompt.expireTime} prompt={row} now={now} isLive={isLive} />
             ) : (
-              <Ending row={row} />
+              <Ending row={row} subject={subject} />
             )}
           </span>
           <span class="row-meta">
@@ -93,7 +94,13 @@ export class QueueRow extends Component<QueueRowProps> {
             {(prompt.requestedBy ?? "") === "" ? null : (
               <span>{rich("row.for", { name: <Name text={prompt.requestedBy ?? ""} /> })}</span>
             )}
-            {created === undefined ? null : <Ago key={created} at={created} now={now} />}
+            {open ? (
+              created === undefined ? null : (
+                <Ago key={created} at={created} now={now} />
+              )
+            ) : ended === undefined ? null : (
+              <Time at={ended} now={now()} />
+            )}
             {open ? <Claim row={row} subject={subject} now={now} /> : null}
             {open && prompt.unattendedTime !== undefined ? (
               <span class="mark" title={t("row.unattended.more")}>
@@ -176,12 +183,13 @@ function Claim({
 }
 
 /** How a prompt ended, in a few words. */
-function Ending({ row }: { readonly row: Row }) {
+function Ending({ row, subject }: { readonly row: Row; readonly subject: string }) {
   if (row.removed === true && row.closed === undefined) return <span class="ending">{t("row.removed")}</span>;
   const resolution = row.closed?.resolution ?? row.prompt.resolution;
   const answer = resolution?.answer;
   if (resolution?.state === "PROMPT_STATE_ANSWERED") {
-    const who = row.closed?.mine === true ? t("row.you") : (answer?.userId ?? "");
+    const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
+    const who = isMine ? t("row.you") : (answer?.userId ?? "");
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />

@@ -5,7 +5,7 @@ import type { Row } from "../model/inbox";
 import { Plain } from "../content";
 import { rich, t } from "../words";
 import { copyText } from "./errors";
-import { decisionWords, doneWords } from "./labels";
+import { decisionWords, doneWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
@@ -20,6 +20,7 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
   const isMine = sent?.state === "accepted" || row.closed?.mine === true;
   const isLate = sent?.state === "closed";
   const copied = useSignal<boolean | null>(null);
+  const answer = (row.closed?.resolution ?? row.prompt.resolution)?.answer;
   work.comment.value;
   work.touched.value;
   const hasText = !isMine && work.hasText;
@@ -27,7 +28,7 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
     <section class={`answer is-closed${isLate ? " is-late" : ""}`} aria-label={t("closed.title")}>
       <div class="tombstone">
         <p class="tombstone-title">
-          <Icon name={isMine ? "check" : "minus"} />
+          <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
           <span>
             {isLate ? `${t("verdict.late")} ` : ""}
             <Ending row={row} isMine={isMine} subject={subjectOf(page)} />
@@ -37,7 +38,10 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
         <Comment row={row} />
         {hasText ? (
           <p class="tombstone-text">
-            {t("closed.your_text")}{" "}
+            <label>
+              {t("closed.your_text")}
+              <textarea class="tombstone-own" rows={2} readOnly dir="auto" value={work.text} />
+            </label>
             <button
               type="button"
               class="button is-small"

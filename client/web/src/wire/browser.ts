@@ -55,7 +55,7 @@ export function tabLocks(): TabLocks | null {
   return {
     hold: (name, waitMs) =>
       new Promise((resolve) => {
-        const signal = AbortSignal.timeout(waitMs + 1);
+        const signal = AbortSignal.timeout(waitMs);
         const forever = () => {
           resolve(true);
           return new Promise<void>(() => {});

@@ -7,6 +7,8 @@ export type Fetch = (path: string, init: RequestInit) => Promise<Response>;
 /** With them no other page can make the browser send our cookie with an effect. */
 export const POST_HEADERS = { "content-type": "application/json", "connect-protocol-version": "1" };
 
+const REPLY_MS = 20_000;
+
 /** Of a reply that is no error of the protocol, the HTTP status alone tells the code. */
 const CODES: { readonly [status: number]: Code } = {
   400: "internal",
@@ -61,14 +63,36 @@ export async function errorOf(response: Response): Promise<CallError> {
   return callError(response, await json<ErrorBody>(response));
 }
 
-async function post(fetch: Fetch, path: string, body: string): Promise<Response> {
+/**
+ * A request with a reply of its own. It is given up after 20 s: a connection that died in silence, as in a sleep, has
+ * no end, and a browser keeps only six of them. Rejects with CallError.
+ */
+export async function exchange(fetch: Fetch, path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(path, { method: "POST", headers: POST_HEADERS, body, cache: "no-store" });
+    return await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(REPLY_MS), ...init });
   } catch (error) {
-    throw new CallError({ code: "unavailable", message: `The gateway cannot be reached (${error}).` });
+    throw unreachable(error);
   }
 }
 
+function unreachable(error: unknown): CallError {
+  return new CallError({ code: "unavailable", message: `The gateway cannot be reached (${error}).` });
+}
+
+function post(fetch: Fetch, path: string, body: string): Promise<Response> {
+  return exchange(fetch, path, { method: "POST", headers: POST_HEADERS, body });
+}
+
+/** The body of a reply that is no error. A connection may break off in the middle of it: rejects with CallError. */
+export async function bodyOf<T>(response: Response): Promise<T> {
+  try {
+    return (await response.json()) as T;
+  } catch (error) {
+    throw unreachable(error);
+  }
+}
+
+/** The body of an error: what is no JSON says nothing, such as the page of a proxy. */
 async function json<T>(response: Response): Promise<T> {
   try {
     return (await response.json()) as T;
@@ -87,14 +111,14 @@ export async function call<M extends keyof Methods>(
   if (!response.ok) {
     throw await errorOf(response);
   }
-  return response.json() as Promise<Methods[M]["response"]>;
+  return bodyOf<Methods[M]["response"]>(response);
 }
 
 /** Sends an answer by POST and returns its verdict, which is a detail of the error unless it was taken. */
 export async function answerByPost(fetch: Fetch, request: AnswerPromptRequest): Promise<AnswerResult> {
   const response = await post(fetch, "/askback.v1.HitlService/AnswerPrompt", JSON.stringify(request));
   if (response.ok) {
-    return (await json<Methods["HitlService/AnswerPrompt"]["response"]>(response)).result ?? {};
+    return (await bodyOf<Methods["HitlService/AnswerPrompt"]["response"]>(response)).result ?? {};
   }
   const body = await json<ErrorBody>(response);
   const verdict = detail(body, "askback.v1.AnswerResult") as AnswerResult;

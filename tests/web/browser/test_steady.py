@@ -1,0 +1,144 @@
+"""What a person looks at stays: under a list that changes, over a reload, and with two tabs of one person."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.browser import Desk, live, settled
+from tests.support.requests import answer, confirm
+
+APPROVE = "[data-decision=DECISION_ACCEPT]"
+
+
+async def submissions(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
+    """What was submitted to a prompt, refused answers included."""
+    request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
+    return list((await desk.world.hitl.ListAnswers(request)).answers)
+
+
+async def selected(page: Page) -> list[str | None]:
+    """The ids of the rows that are marked as selected."""
+    rows = await page.locator(".row.is-selected").all()
+    return [await row.get_attribute("data-row") for row in rows]
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in the list", "outside"])
+async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: bool) -> None:
+    """The row above closes, rows arrive above and below: a key acts on the prompt that is shown."""
+    world = desk.world
+    above = await world.create_prompt(confirm("Above?", priority=5))
+    shown = await world.create_prompt(confirm("Shown?"))
+    below = await world.create_prompt(confirm("Below?", priority=-5))
+    page = await desk.open()
+    await page.locator(f'[data-open="{shown.prompt_id}"]').click()
+    await settled(page)
+    if not inside:
+        await page.locator("#prompt-title").focus()
+        await page.mouse.move(900, 500)
+    ben = world.as_user("ben")
+    others = [above, below]
+    for n in range(3):
+        await ben.hitl.AnswerPrompt(answer(others.pop(0)))
+        others += [await world.create_prompt(confirm(f"High {n}?", priority=9 + n))]
+        others += [await world.create_prompt(confirm(f"Low {n}?", priority=-9 - n))]
+        # The page has all of it. New rows wait while a person is in the list.
+        new = sum(prompt not in (above, below) for prompt in others)
+        if inside:
+            await expect(page.locator(".waiting-button")).to_contain_text(f"{new} new")
+        else:
+            await expect(page.locator('[data-view="all"] .count')).to_have_text(str(len(others) + 1))
+        assert await selected(page) == [shown.prompt_id]
+        await expect(page.locator("#prompt-title")).to_have_text("Shown?")
+        assert shown.prompt_id in page.url
+    await settled(page)
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("a")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    assert [record.answer.user_id for record in await submissions(desk, shown)] == ["ana"]
+    for prompt in others:
+        assert not await submissions(desk, prompt)
+    assert [record.answer.user_id for record in await submissions(desk, above)] == ["ben"]
+
+
+async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
+    """The row under the focus stays under it while its neighbours close, and when it closes itself."""
+    world = desk.world
+    above = await world.create_prompt(confirm("Above?", priority=5))
+    focused = await world.create_prompt(confirm("Focused?"))
+    page = await desk.open()
+    row = page.locator(f'[data-open="{focused.prompt_id}"]')
+    await expect(page.locator(f'[data-open="{above.prompt_id}"]')).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(row).to_be_focused()
+    box = await row.bounding_box()
+    ben = world.as_user("ben")
+    await ben.hitl.AnswerPrompt(answer(above))
+    await world.create_prompt(confirm("High?", priority=9))
+    await expect(page.locator(".waiting-button")).to_contain_text("1 new")
+    await expect(page.locator(f'[data-row="{above.prompt_id}"].is-closed')).to_be_visible()
+    await expect(row).to_be_focused()
+    moved = await row.bounding_box()
+    assert box is not None
+    assert moved is not None
+    assert abs(moved["y"] - box["y"]) < box["height"] / 4, "a pointer over it is still over it"
+    await ben.hitl.AnswerPrompt(answer(focused, answer_id="a-2"))
+    await expect(page.locator(f'[data-row="{focused.prompt_id}"].is-closed')).to_be_visible()
+    await expect(row).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#prompt-title")).to_have_text("Focused?")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by ben")
+
+
+async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
+    """The draft is not yet due: it is written when the page is left, and the browser finishes it."""
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    context = await desk.context()
+    page = await context.new_page()
+    # Time stands still, so that only the end of the page can save the draft.
+    await page.clock.install()
+    desk.complaints.watch(page)
+    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    await live(page)
+    await settled(page)
+    for n in range(5):
+        await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
+        await page.locator("#comment").fill(f"the words of round {n}")
+        await page.reload()
+        await page.clock.resume()
+        await live(page)
+        await expect(page.locator("#comment")).to_have_value(f"the words of round {n}")
+
+
+async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
+    """Both press at once: one answer counts, and both say which."""
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    context = await desk.context()
+    first = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    await live(first)
+    tab = await first.evaluate("sessionStorage.getItem('askback.tab')")
+    assert tab
+    # As "Duplicate tab" does: the new tab has a copy of the storage.
+    async with context.expect_page() as opened:
+        await first.evaluate("window.open(location.href) && null")
+    second = await opened.value
+    desk.complaints.watch(second)
+    await live(second)
+    pages = [first, second]
+    names = [await page.evaluate("sessionStorage.getItem('askback.tab')") for page in pages]
+    assert names[0] == tab
+    assert names[1] != tab
+    points = []
+    for page in pages:
+        await settled(page)
+        box = await page.locator(APPROVE).bounding_box()
+        assert box is not None
+        points.append((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2))
+    for page, point in zip(pages, points, strict=True):
+        await page.mouse.click(*point)
+    for page in pages:
+        await expect(page.locator(".tombstone-title")).to_contain_text("Approved by")
+    stored = await desk.world.prompt(prompt.prompt_id)
+    assert stored.resolution.answer.user_id == "ana"
+    counted = [r for r in await submissions(desk, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]
+    assert [record.answer.answer_id for record in counted] == [stored.resolution.answer.answer_id]
