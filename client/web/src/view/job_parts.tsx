@@ -90,15 +90,14 @@ function wordsOf(event: JobEvent): Key {
 }
 
 /** The keys of an event's data that say more for people, the first that is there. */
-const TELLING = ["message", "title", "reason", "key"];
+const TELLING = ["message", "title", "reason"];
 
 /** The text in an event's data, if it has one. */
 function textOf(event: JobEvent): string {
   try {
     const data: Readonly<Record<string, unknown>> | null = JSON.parse(event.dataJson || "{}");
-    const found = TELLING.map((key) => data?.[key]).find(
-      (value) => typeof value === "string" && value !== "",
-    );
+    const keys = nameOf(event) === "CHECKPOINT_SAVED" ? ["key"] : TELLING;
+    const found = keys.map((key) => data?.[key]).find((value) => typeof value === "string" && value !== "");
     return typeof found === "string" ? found : "";
   } catch {
     return "";

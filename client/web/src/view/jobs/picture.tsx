@@ -15,6 +15,11 @@ const AXIS = 24;
 /** How many questions have a lane of their own; the table has all of them. */
 const MOST_PROMPTS = 30;
 
+/** A span in words; below ten seconds with hundredths, as steps of programs are short. */
+function fine(ms: number): string {
+  return ms < 10_000 ? t("span.s", { n: Math.round(ms / 10) / 100 }) : span(ms);
+}
+
 interface PictureProps {
   readonly job: Job;
   readonly events: readonly JobEvent[];
@@ -81,7 +86,7 @@ export function Picture({ job, events, prompts }: PictureProps) {
       </div>
       <details>
         <summary>{t("job.picture.table")}</summary>
-        <Table spans={spans} now={now} />
+        <Table spans={spans} start={whole.from} now={now} />
       </details>
     </section>
   );
@@ -114,7 +119,7 @@ function Drawing({ spans, range, start, now }: DrawingProps) {
         <g key={anchor}>
           <line x1={`${index * 50}%`} x2={`${index * 50}%`} y1={0} y2={height - AXIS} />
           <text class="course-time" x={`${index * 49 + 1}%`} y={height - 8} text-anchor={anchor}>
-            +{span(range.from + (length * index) / 2 - start)}
+            +{fine(range.from + (length * index) / 2 - start)}
           </text>
         </g>
       ))}
@@ -134,7 +139,7 @@ function Drawing({ spans, range, start, now }: DrawingProps) {
                 y={row * LANE + 21}
                 height={12}
               >
-                <title>{`${t(`course.${one.kind}`, { name: one.name })}: ${span(one.to - one.from)}`}</title>
+                <title>{`${t(`course.${one.kind}`, { name: one.name })}: ${fine(one.to - one.from)}`}</title>
               </rect>
             ))}
         </g>
@@ -143,7 +148,13 @@ function Drawing({ spans, range, start, now }: DrawingProps) {
   );
 }
 
-function Table({ spans, now }: { readonly spans: readonly CourseSpan[]; readonly now: number }) {
+interface TableProps {
+  readonly spans: readonly CourseSpan[];
+  readonly start: number;
+  readonly now: number;
+}
+
+function Table({ spans, start, now }: TableProps) {
   return (
     <table class="course-table">
       <thead>
@@ -159,10 +170,10 @@ function Table({ spans, now }: { readonly spans: readonly CourseSpan[]; readonly
           <tr key={`${one.kind} ${one.name} ${one.from}`}>
             <td>{rich(`course.${one.kind}`, { name: <Name text={one.name} /> })}</td>
             <td>
-              <Time at={one.from} now={now} />
+              <Time at={one.from} now={now} /> <small>+{fine(one.from - start)}</small>
             </td>
             <td>{one.isOpen ? t("job.picture.open") : <Time at={one.to} now={now} />}</td>
-            <td>{span(one.to - one.from)}</td>
+            <td>{fine(one.to - one.from)}</td>
           </tr>
         ))}
       </tbody>
