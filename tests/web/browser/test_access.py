@@ -52,7 +52,7 @@ VIEWS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "help": ("/", open_help),
     "palette": ("/", open_palette),
     "settings": ("/settings", nothing),
-    "unknown": ("/jobs", nothing),
+    "unknown": ("/jobs/not_an_id", nothing),
 }
 
 

@@ -2,14 +2,19 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { Plain } from "../content";
-import { type Key, isKey, rich, t } from "../words";
 import type { Job, JobEvent, Prompt, WatchJobResponse } from "../wire/messages";
+import { rich, t } from "../words";
 import { errorText } from "./errors";
-import { jobStateWords } from "./labels";
+import { nameOf } from "./job_facts";
+import { EventLines, JobHead } from "./job_parts";
 import { usePage } from "./page";
+<<<<<<< HEAD
 import { idOf, instant } from "./prompt_facts";
 import { Name, Time } from "./ui";
+=======
+import { PlaceLink } from "./place_link";
+import { Name } from "./ui";
+>>>>>>> h/jobs
 
 export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
   const isOpen = useSignal(false);
@@ -88,6 +93,7 @@ function OpenJob({ jobId, namespace }: { readonly jobId: string; readonly namesp
     <div class="job">
       {error.value === "" ? null : <p class="error-note">{error.value}</p>}
       {job.value === null ? null : <JobHead job={job.value} />}
+<<<<<<< HEAD
       <Timeline events={events.value} titles={titles.value} />
     </div>
   );
@@ -100,30 +106,12 @@ function JobHead({ job }: { readonly job: Job }) {
   const message = job.progress?.message ?? "";
   return (
     <div class="job-head">
+=======
+      <Shown events={events.value} />
+>>>>>>> h/jobs
       <p>
-        <strong>{jobStateWords(job.state)}</strong>
-        {message === "" ? null : (
-          <>
-            {" · "}
-            <Plain text={message} />
-          </>
-        )}
+        <PlaceLink place={{ view: "job", jobId }}>{t("job.open")}</PlaceLink>
       </p>
-      {percent > 0 || total !== "0" ? (
-        <div class="progress">
-          <div
-            class="progress-bar"
-            role="progressbar"
-            aria-label={t("job.progress")}
-            aria-valuemin={0}
-            aria-valuemax={100}
-            aria-valuenow={Math.round(percent)}
-          >
-            <div class="progress-fill" style={{ width: `${percent}%` }} />
-          </div>
-          <span>{total === "0" ? `${Math.round(percent)} %` : t("job.steps", { done, total })}</span>
-        </div>
-      ) : null}
     </div>
   );
 }
@@ -139,6 +127,7 @@ const BOOKKEEPING = new Set([
   "WITHHELD",
 ]);
 
+<<<<<<< HEAD
 function nameOf(event: JobEvent): string {
   return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
 }
@@ -191,4 +180,9 @@ function messageOf(event: JobEvent): string {
   } catch {
     return "";
   }
+=======
+function Shown({ events }: { readonly events: readonly JobEvent[] }) {
+  const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
+  return shown.length === 0 ? null : <EventLines events={shown} />;
+>>>>>>> h/jobs
 }

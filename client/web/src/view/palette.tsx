@@ -2,10 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Session } from "../model/session";
 import { t } from "../words";
+import { isClient } from "./job_facts";
+import { ALL_JOBS } from "./jobs/job_query";
 import { focusSearch, open } from "./keyboard";
 import { selectionNow, showWaiting } from "./list_state";
-import { dialog } from "./page";
+import { dialog, usePage } from "./page";
 import { idOf } from "./prompt_facts";
 import { VIEWS } from "./query";
 import { clearFilters, go, refine, route } from "./route";
@@ -26,7 +29,7 @@ function press(command: string): () => void {
   return () => document.querySelector<HTMLElement>(`[data-prompt] [data-command="${command}"]`)?.click();
 }
 
-function commands(): readonly Command[] {
+function commands(session: Session): readonly Command[] {
   const place = route.peek().place;
   const pages = t("palette.page");
   const found: Command[] = [
@@ -42,6 +45,16 @@ function commands(): readonly Command[] {
     { id: "search", group: pages, text: t("key.search"), run: focusSearch },
     { id: "filters", group: pages, text: t("filters.clear"), run: clearFilters },
     { id: "new", group: pages, text: t("palette.new"), run: showWaiting },
+    ...(isClient(session)
+      ? [
+          {
+            id: "jobs",
+            group: pages,
+            text: t("jobs.title"),
+            run: () => go({ view: "jobs", filter: ALL_JOBS }),
+          },
+        ]
+      : []),
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     {
       id: "help",
@@ -82,10 +95,11 @@ function commands(): readonly Command[] {
 }
 
 export function Palette() {
+  const { inbox } = usePage();
   const text = useSignal("");
   const at = useSignal(0);
   const all = useRef<readonly Command[] | null>(null);
-  all.current ??= commands();
+  all.current ??= commands(inbox.session.peek());
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
   const words = text.value

@@ -8,7 +8,7 @@ import { errorText } from "./errors";
 import { doneWords, kindWords } from "./labels";
 import { usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
-import { formatRoute, go, isPlainClick, route } from "./route";
+import { PlaceLink } from "./place_link";
 import { Name, Time } from "./ui";
 
 type State =
@@ -70,7 +70,8 @@ export function Rounds({ prompt }: { readonly prompt: Prompt }) {
   );
 }
 
-function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
+/** A question with what became of it. */
+export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
   const answer = prompt.resolution?.answer;
   const at = instant(prompt.resolution?.time);
   const id = idOf(prompt);
@@ -78,20 +79,13 @@ function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: num
     <li>
       <p class="round-title">
         <span class="kind">{kindWords(prompt.content?.kind)}</span>
-        <a
-          href={formatRoute({ view: "prompt", promptId: id }, route.peek().query)}
-          onClick={(event) => {
-            if (!isPlainClick(event)) return;
-            event.preventDefault();
-            go({ view: "prompt", promptId: id });
-          }}
-        >
+        <PlaceLink place={{ view: "prompt", promptId: id }}>
           <Plain text={prompt.content?.title ?? ""} />
-        </a>
+        </PlaceLink>
       </p>
       <p class="round-answer">
         {answer === undefined
-          ? t("rounds.unanswered")
+          ? t(prompt.state === "PROMPT_STATE_PENDING" ? "rounds.open" : "rounds.unanswered")
           : rich("rounds.answer", {
               done: <strong>{doneWords(answer.decision)}</strong>,
               name: <Name text={answer.userId || t("default_answer")} />,

@@ -1,11 +1,15 @@
-// Addresses of the page: which view, which prompt, and the queue's filters in the query.
+// Addresses of the page: which view, which prompt or job, and in the query the filters of the queue or of the
+// list of jobs.
 
 import { signal } from "@preact/signals";
+import { type JobQuery, readJobQuery, writeJobQuery } from "./jobs/job_query";
 import { DEFAULT_QUERY, type Query, readQuery, writeQuery } from "./query";
 
 export type Place =
   | { readonly view: "queue" }
   | { readonly view: "prompt"; readonly promptId: string }
+  | { readonly view: "jobs"; readonly filter: JobQuery }
+  | { readonly view: "job"; readonly jobId: string }
   | { readonly view: "settings" }
   | { readonly view: "sign-in" }
   | { readonly view: "unknown"; readonly path: string };
@@ -16,12 +20,18 @@ export interface Route {
 }
 
 const PROMPT = /^\/prompts\/([0-9a-zA-Z-]{1,64})\/?$/;
+const JOB = /^\/jobs\/([0-9a-zA-Z-]{1,64})\/?$/;
 
 /** The route of an address. A deep link carries a prompt's id; every other value of its query is a filter. */
 export function parseRoute(path: string, search: string): Route {
-  const query = readQuery(new URLSearchParams(search));
+  const params = new URLSearchParams(search);
+  if (path === "/jobs")
+    return { place: { view: "jobs", filter: readJobQuery(params) }, query: DEFAULT_QUERY };
+  const query = readQuery(params);
   const prompt = PROMPT.exec(path)?.[1];
   if (prompt !== undefined) return { place: { view: "prompt", promptId: prompt }, query };
+  const job = JOB.exec(path)?.[1];
+  if (job !== undefined) return { place: { view: "job", jobId: job }, query };
   if (path === "/" || path === "") return { place: { view: "queue" }, query };
   if (path === "/settings") return { place: { view: "settings" }, query };
   if (path === "/sign-in") return { place: { view: "sign-in" }, query };
@@ -30,16 +40,24 @@ export function parseRoute(path: string, search: string): Route {
 
 /** The address of a route. */
 export function formatRoute(place: Place, query: Query): string {
-  const path =
-    place.view === "prompt"
-      ? `/prompts/${place.promptId}`
-      : place.view === "queue"
-        ? "/"
-        : place.view === "unknown"
-          ? place.path
-          : `/${place.view}`;
-  const text = writeQuery(query).toString();
-  return text === "" ? path : `${path}?${text}`;
+  const params = place.view === "jobs" ? writeJobQuery(place.filter) : writeQuery(query);
+  const text = params.toString();
+  return text === "" ? pathOf(place) : `${pathOf(place)}?${text}`;
+}
+
+function pathOf(place: Place): string {
+  switch (place.view) {
+    case "prompt":
+      return `/prompts/${place.promptId}`;
+    case "job":
+      return `/jobs/${place.jobId}`;
+    case "queue":
+      return "/";
+    case "unknown":
+      return place.path;
+    default:
+      return `/${place.view}`;
+  }
 }
 
 /** The route on the screen. */

@@ -4,6 +4,8 @@ import { effect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words";
 import { ConnectionStrip } from "./connection";
+import { isClient } from "./job_facts";
+import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
@@ -19,6 +21,9 @@ import { Dialog, Icon, type IconName, Key, Name } from "./ui";
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const windows = () => import("./windows");
 const OpenWindow = lazy(async () => (await windows()).OpenWindow);
+const jobs = () => import("./jobs/pages");
+const JobsView = lazy(async () => (await jobs()).JobsView);
+const JobView = lazy(async () => (await jobs()).JobView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
 interface ShellProps {
@@ -60,6 +65,8 @@ export function Shell({ page, onSession }: ShellProps) {
 
 function View({ place }: { readonly place: Place }) {
   if (place.view === "settings") return <SettingsView.Component />;
+  if (place.view === "jobs") return <JobsView.Component filter={place.filter} />;
+  if (place.view === "job") return <JobView.Component key={place.jobId} jobId={place.jobId} />;
   if (place.view === "unknown") {
     return (
       <section class="settings" data-focus-home>
@@ -77,6 +84,9 @@ function View({ place }: { readonly place: Place }) {
   );
 }
 
+/** The view of one thing of a list's view. */
+const PARTS: { readonly [view: string]: string | undefined } = { queue: "prompt", jobs: "job" };
+
 function Link({
   place,
   icon,
@@ -87,7 +97,7 @@ function Link({
   readonly text: string;
 }) {
   const { place: here, query } = route.value;
-  const isHere = here.view === place.view || (place.view === "queue" && here.view === "prompt");
+  const isHere = here.view === place.view || here.view === PARTS[place.view];
   return (
     <a
       href={formatRoute(place, query)}
@@ -111,6 +121,9 @@ function Header({ page }: { readonly page: Page }) {
       <p class="brand">{t("app.name")}</p>
       <nav aria-label={t("nav.title")}>
         <Link place={{ view: "queue" }} icon="inbox" text={t("queue.title")} />
+        {isClient(page.inbox.session.value) ? (
+          <Link place={{ view: "jobs", filter: ALL_JOBS }} icon="job" text={t("jobs.title")} />
+        ) : null}
         <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
       </nav>
       <button
@@ -121,7 +134,7 @@ function Header({ page }: { readonly page: Page }) {
         }}
       >
         <Icon name="search" />
-        <span>{t("palette.title")}</span>
+        <span class="top-search-name">{t("palette.title")}</span>
         <Key name="Ctrl K" />
       </button>
       <button

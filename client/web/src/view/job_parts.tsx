@@ -1,0 +1,105 @@
+// Parts of a job that its own page and a prompt's page show: how far it is, and what happened to it.
+
+import { Plain } from "../content";
+import type { Job, JobEvent } from "../wire/messages";
+import { isKey, type Key, rich, t } from "../words";
+import { jobStateText, nameOf } from "./job_facts";
+import { usePage } from "./page";
+import { instant } from "./prompt_facts";
+import { halfMinute } from "./times";
+import { Name, Time } from "./ui";
+
+/** The job's state in words, with what it says of itself, and its progress as a bar. */
+export function JobHead({ job }: { readonly job: Job }) {
+  const { inbox } = usePage();
+  halfMinute.value;
+  const message = job.progress?.message ?? "";
+  return (
+    <div class="job-head">
+      <p>
+        <strong>{jobStateText(job, inbox.now())}</strong>
+        {message === "" ? null : (
+          <>
+            {" · "}
+            <Plain text={message} />
+          </>
+        )}
+      </p>
+      <ProgressBar job={job} />
+    </div>
+  );
+}
+
+/** Nothing where the job has reported no progress. */
+export function ProgressBar({ job }: { readonly job: Job }) {
+  const done = job.progress?.done ?? "0";
+  const total = job.progress?.total ?? "0";
+  const percent = Math.max(0, Math.min(100, Number(job.progress?.percent ?? 0)));
+  if (percent === 0 && total === "0") return null;
+  return (
+    <div class="progress">
+      <div
+        class="progress-bar"
+        role="progressbar"
+        aria-label={t("job.progress")}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={Math.round(percent)}
+      >
+        <div class="progress-fill" style={{ width: `${percent}%` }} />
+      </div>
+      <span>{total === "0" ? `${Math.round(percent)} %` : t("job.steps", { done, total })}</span>
+    </div>
+  );
+}
+
+/** What happened to a job, one line for each event. */
+export function EventLines({ events }: { readonly events: readonly JobEvent[] }) {
+  const { inbox } = usePage();
+  const now = inbox.now();
+  return (
+    <ol class="timeline" aria-label={t("job.timeline")}>
+      {events.map((event) => {
+        const at = instant(event.time);
+        const text = textOf(event);
+        return (
+          <li key={event.seq}>
+            {at === undefined ? null : <Time at={at} now={now} />}
+            <span>
+              {rich(wordsOf(event), {
+                actor: <Name text={event.actor || t("someone")} />,
+                name: nameOf(event).toLowerCase().replaceAll("_", " "),
+              })}
+              {text === "" ? null : (
+                <>
+                  {": "}
+                  <Plain text={text} />
+                </>
+              )}
+            </span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function wordsOf(event: JobEvent): Key {
+  const key: string = `event.${nameOf(event).toLowerCase()}`;
+  return isKey(key) ? key : "event.other";
+}
+
+/** The keys of an event's data that say more for people, the first that is there. */
+const TELLING = ["message", "title", "reason"];
+
+/** The text in an event's data, if it has one. */
+function textOf(event: JobEvent): string {
+  try {
+    const data: Readonly<Record<string, unknown>> | null = JSON.parse(event.dataJson || "{}");
+    const keys = nameOf(event) === "CHECKPOINT_SAVED" ? ["key"] : TELLING;
+    const found = keys.map((key) => data?.[key]).find((value) => typeof value === "string" && value !== "");
+    return typeof found === "string" ? found : "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,63 @@
+// Feeds of jobs for the components that show them: open while the component is there.
+
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { type JobHistory, type JobList, watchJob, watchJobs } from "../../model/job_list";
+import { fetchHere } from "../../model/start";
+import { clock } from "../../wire/browser";
+import type { JobQuery } from "./job_query";
+
+const environment = {
+  clock,
+  random: Math.random,
+  fetch: fetchHere,
+  visible: () => document.visibilityState === "visible",
+  // The stream of prompts learns it too, and asks the person to sign in.
+  signedOut: () => {},
+};
+
+interface Feed {
+  wake(): void;
+  close(): void;
+}
+
+/** Opens a feed when the component appears or `key` changes; the feed is null until then. */
+function useFeed<F extends Feed>(open: () => F, key: string): ReadonlySignal<F | null> {
+  const feed = useMemo(() => signal<F | null>(null), []);
+  useEffect(() => {
+    const opened = open();
+    feed.value = opened;
+    const wake = () => {
+      if (document.visibilityState === "visible") opened.wake();
+    };
+    document.addEventListener("visibilitychange", wake);
+    addEventListener("online", wake);
+    return () => {
+      document.removeEventListener("visibilitychange", wake);
+      removeEventListener("online", wake);
+      opened.close();
+    };
+  }, [key]);
+  return feed;
+}
+
+/** Every job of these types and creators that has not ended, and each job that changes. `user`: whose feed it is. */
+export function useJobs(query: JobQuery, user: object): ReadonlySignal<JobList | null> {
+  const filter = { jobTypes: query.types, userIds: query.creators };
+  return useFeed(() => watchJobs(environment, filter), `${numberOf(user)} ${JSON.stringify(filter)}`);
+}
+
+/** The events of a job. */
+export function useJob(jobId: string, user: object): ReadonlySignal<JobHistory | null> {
+  return useFeed(() => watchJob(environment, jobId), `${numberOf(user)} ${jobId}`);
+}
+
+const numbers = new WeakMap<object, number>();
+let given = 0;
+
+/** A number for each object: a person who signed in again gets new feeds. */
+function numberOf(object: object): number {
+  const found = numbers.get(object) ?? ++given;
+  numbers.set(object, found);
+  return found;
+}

@@ -1,0 +1,26 @@
+// A link to a place of the page, which the page opens itself.
+
+import type { ComponentChildren } from "preact";
+import { formatRoute, go, isPlainClick, type Place, route } from "./route";
+
+interface PlaceLinkProps {
+  readonly place: Place;
+  readonly class?: string;
+  readonly children: ComponentChildren;
+}
+
+export function PlaceLink({ place, class: name, children }: PlaceLinkProps) {
+  return (
+    <a
+      class={name}
+      href={formatRoute(place, route.value.query)}
+      onClick={(event) => {
+        if (!isPlainClick(event)) return;
+        event.preventDefault();
+        go(place);
+      }}
+    >
+      {children}
+    </a>
+  );
+}
