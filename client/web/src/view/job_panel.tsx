@@ -8,13 +8,9 @@ import { errorText } from "./errors";
 import { nameOf } from "./job_facts";
 import { EventLines, JobHead } from "./job_parts";
 import { usePage } from "./page";
-<<<<<<< HEAD
-import { idOf, instant } from "./prompt_facts";
-import { Name, Time } from "./ui";
-=======
 import { PlaceLink } from "./place_link";
+import { idOf } from "./prompt_facts";
 import { Name } from "./ui";
->>>>>>> h/jobs
 
 export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
   const isOpen = useSignal(false);
@@ -93,22 +89,7 @@ function OpenJob({ jobId, namespace }: { readonly jobId: string; readonly namesp
     <div class="job">
       {error.value === "" ? null : <p class="error-note">{error.value}</p>}
       {job.value === null ? null : <JobHead job={job.value} />}
-<<<<<<< HEAD
-      <Timeline events={events.value} titles={titles.value} />
-    </div>
-  );
-}
-
-function JobHead({ job }: { readonly job: Job }) {
-  const done = job.progress?.done ?? "0";
-  const total = job.progress?.total ?? "0";
-  const percent = Math.max(0, Math.min(100, Number(job.progress?.percent ?? 0)));
-  const message = job.progress?.message ?? "";
-  return (
-    <div class="job-head">
-=======
-      <Shown events={events.value} />
->>>>>>> h/jobs
+      <Shown events={events.value} titles={titles.value} />
       <p>
         <PlaceLink place={{ view: "job", jobId }}>{t("job.open")}</PlaceLink>
       </p>
@@ -127,62 +108,12 @@ const BOOKKEEPING = new Set([
   "WITHHELD",
 ]);
 
-<<<<<<< HEAD
-function nameOf(event: JobEvent): string {
-  return (event.type ?? "").replace("JOB_EVENT_TYPE_", "");
-}
-
-interface TimelineProps {
+interface ShownProps {
   readonly events: readonly JobEvent[];
   readonly titles: ReadonlyMap<string, string>;
 }
 
-function Timeline({ events, titles }: TimelineProps) {
-  const { inbox } = usePage();
+function Shown({ events, titles }: ShownProps) {
   const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
-  if (shown.length === 0) return null;
-  const now = inbox.now();
-  return (
-    <ol class="timeline" aria-label={t("job.timeline")}>
-      {shown.map((event) => {
-        const at = instant(event.time);
-        const key: string = `event.${nameOf(event).toLowerCase()}`;
-        const words: Key = isKey(key) ? key : "event.other";
-        const more = messageOf(event) || (titles.get(event.promptId ?? "") ?? "");
-        return (
-          <li key={event.seq}>
-            {at === undefined ? null : <Time at={at} now={now} />}
-            <span>
-              {rich(words, {
-                actor: <Name text={event.actor || t("someone")} />,
-                name: nameOf(event).toLowerCase().replaceAll("_", " "),
-              })}
-              {more === "" ? null : (
-                <>
-                  {": "}
-                  <Plain text={more} />
-                </>
-              )}
-            </span>
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
-
-/** The message in an event's data, if it has one. */
-function messageOf(event: JobEvent): string {
-  try {
-    const data: unknown = JSON.parse(event.dataJson || "{}");
-    if (typeof data !== "object" || data === null || !("message" in data)) return "";
-    return typeof data.message === "string" ? data.message : "";
-  } catch {
-    return "";
-  }
-=======
-function Shown({ events }: { readonly events: readonly JobEvent[] }) {
-  const shown = events.filter((event) => !BOOKKEEPING.has(nameOf(event)));
-  return shown.length === 0 ? null : <EventLines events={shown} />;
->>>>>>> h/jobs
+  return shown.length === 0 ? null : <EventLines events={shown} titles={titles} />;
 }

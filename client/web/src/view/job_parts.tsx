@@ -53,15 +53,21 @@ export function ProgressBar({ job }: { readonly job: Job }) {
   );
 }
 
+interface EventLinesProps {
+  readonly events: readonly JobEvent[];
+  /** The titles of questions by their ids: most events of a question do not name it. */
+  readonly titles: ReadonlyMap<string, string>;
+}
+
 /** What happened to a job, one line for each event. */
-export function EventLines({ events }: { readonly events: readonly JobEvent[] }) {
+export function EventLines({ events, titles }: EventLinesProps) {
   const { inbox } = usePage();
   const now = inbox.now();
   return (
     <ol class="timeline" aria-label={t("job.timeline")}>
       {events.map((event) => {
         const at = instant(event.time);
-        const text = textOf(event);
+        const text = textOf(event) || (titles.get(event.promptId ?? "") ?? "");
         return (
           <li key={event.seq}>
             {at === undefined ? null : <Time at={at} now={now} />}

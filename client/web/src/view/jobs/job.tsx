@@ -60,7 +60,7 @@ export function JobView({ jobId }: { readonly jobId: string }) {
           <FailureNote job={job} failure={job.failure} />
           <Questions prompts={reading.prompts.value} />
           <Picture job={job} events={events} prompts={reading.prompts.value} />
-          <Events events={events} />
+          <Events events={events} prompts={reading.prompts.value} />
           {reading.checkpoints.value === null ? null : <Checkpoints all={reading.checkpoints.value} />}
           {mayDoAll ? (
             <>
@@ -177,7 +177,13 @@ function Questions({ prompts }: { readonly prompts: readonly Prompt[] }) {
 /** How many events are drawn at once. */
 const PAGE = 200;
 
-function Events({ events }: { readonly events: readonly JobEvent[] }) {
+interface EventsProps {
+  readonly events: readonly JobEvent[];
+  readonly prompts: readonly Prompt[];
+}
+
+function Events({ events, prompts }: EventsProps) {
+  const titles = new Map(prompts.map((one) => [idOf(one), one.content?.title ?? ""]));
   const drawn = useSignal(PAGE);
   const seen = events.filter((event) => nameOf(event) !== "WITHHELD");
   const withheld = events.length - seen.length;
@@ -197,7 +203,7 @@ function Events({ events }: { readonly events: readonly JobEvent[] }) {
           {t("job.events.earlier", { n: Math.min(PAGE, earlier), all: seen.length })}
         </button>
       )}
-      <EventLines events={seen.slice(earlier)} />
+      <EventLines events={seen.slice(earlier)} titles={titles} />
     </section>
   );
 }
