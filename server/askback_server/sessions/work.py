@@ -301,11 +301,9 @@ class WorkSession(StreamSession):
         super().end()
 
     def _take(self) -> list[ServerFrame]:
-        if not self._opened:
-            return []  # what a resuming session already has for the worker comes after the welcome
         if self._live is not None and self._core.stream.beat_due(self._deps.clock.monotonic()):
             self._core.stream.push(Heartbeat(time=self._live.expires_at))
-        return self._core.take(MAX_FRAMES)
+        return self._core.take(MAX_FRAMES) if self._opened else []  # nothing comes before the welcome
 
     def close(self) -> None:
         """Release everything. The session remains until it expires, because the worker may resume it."""
