@@ -163,15 +163,25 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
     assert here.received[-1].job.version == 5
 
 
-async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(pg_url: str) -> None:
+async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(
+    pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Events before the hint are still delivered from the log, although a newer job was delivered."""
+
+    async def read_nothing() -> bool:
+        return False
+
     async with node(pg_url, poll=NEVER) as there, node(pg_url, poll=NEVER) as here, awake(here):
         await until(are_live(here), "it listens")
+        # A listener that has connected lets the log be read, which may take until the prompts are there.
+        own = here.feed.read
+        monkeypatch.setattr(here.feed, "read", read_nothing)
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.receive_hints([Hint(job.job_id, 4, 5)])
         await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last prompt is delivered")
         assert not here.prompt_states(prompts[0].prompt_id)
+        monkeypatch.setattr(here.feed, "read", own)
         await here.catch_up()
         for prompt in prompts:
             assert here.prompt_states(prompt.prompt_id)
