@@ -72,6 +72,7 @@ SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
     "run_timeout": lambda w, d: create_with(run_timeout=d)(w),
     "job.retention": update_retention,
     "prompt.timeout": lambda w, d: ask_with(timeout=d)(w),
+    "window": lambda w, d: w.jobs.GetOverview(jpb.GetOverviewRequest(window=d)),
     "prompt.escalation[0].after": lambda w, d: ask_with(
         escalation=[prompts.EscalationStep(after=d, to=AUDIENCE)]
     )(w),
