@@ -48,7 +48,8 @@ async def test_a_flood_of_connections_does_not_affect_connected_clients(processe
             one.close()
         while "enough file descriptors are free again" not in server.log:
             await victim.CreateJob(request, timeout=10)
-    assert server.log.count("file descriptors run out") == 1
+    # Once each time, not once a second: it may end and come back while connections are refused.
+    assert 1 <= server.log.count("file descriptors run out") <= 1 + server.log.count("are free again")
     # A server that was not forked has gRPC's own log lines turned off.
     ignored = (
         "posix_engine_listener",
