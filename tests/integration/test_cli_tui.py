@@ -35,7 +35,7 @@ async def press_until(ana: InteractiveProcess, key: str, words: str) -> None:
 
 
 @pytest.mark.skip(
-    reason="an open defect: the key does not reach the full screen here; it did on its own branch"
+    reason="an open defect: the key does not reach the full screen; it did on its branch"
 )
 async def test_a_prompt_is_approved_at_a_terminal(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     asked = await lite.create_prompt(confirm("Pay it?"))
