@@ -34,9 +34,7 @@ async def press_until(ana: InteractiveProcess, key: str, words: str) -> None:
                 await asyncio.wait_for(ana.wait_for(words), 2 * DEAD_SECONDS)
 
 
-@pytest.mark.skip(
-    reason="an open defect: the key does not reach the full screen; it did on its branch"
-)
+@pytest.mark.skip(reason="an open defect: the key does not reach the full screen; it did on its branch")
 async def test_a_prompt_is_approved_at_a_terminal(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     asked = await lite.create_prompt(confirm("Pay it?"))
     ana = consoles.start("ana", "tui", terminal=True, TERM="xterm-256color")
