@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -24,24 +25,26 @@ async def consoles(lite: ServiceWorld, tmp_path: Path) -> AsyncIterator[Interact
     consoles.end()
 
 
-async def press_until(ana: InteractiveProcess, key: str, words: str) -> None:
-    """Press a key like a person: again, if nothing happens because the screen has just changed."""
-    there = len(ana.shown)
+async def press_until(ana: InteractiveProcess, words: str, *keys: str) -> None:
+    """Press keys in turn like a person: again, if nothing happens because the screen has just changed.
+
+    In turn and not in one piece: Textual runs the binding of Ctrl-U after the letters that came with it.
+    """
+    there, turns = len(ana.shown), cycle(keys)
     async with asyncio.timeout(30):
         while words not in ana.shown[there:]:
-            ana.type(key)
+            ana.type(next(turns))
             with suppress(TimeoutError):
                 await asyncio.wait_for(ana.wait_for(words), 2 * DEAD_SECONDS)
 
 
-@pytest.mark.skip(reason="an open defect: the key does not reach the full screen; it did on its branch")
 async def test_a_prompt_is_approved_at_a_terminal(lite: ServiceWorld, consoles: InteractiveProcesses) -> None:
     asked = await lite.create_prompt(confirm("Pay it?"))
     ana = consoles.start("ana", "tui", terminal=True, TERM="xterm-256color")
     ana.resize(40)
     await ana.wait_for("Pay it?")
-    await press_until(ana, "a", "[y/N]")
-    await press_until(ana, f"{CLEAR}y\r", "answered by ana")
+    await press_until(ana, "[y/N]", "a")
+    await press_until(ana, "answered by ana", CLEAR, "y\r")
     answer = (await lite.prompt(asked.prompt_id)).resolution.answer
     assert (answer.decision, answer.user_id) == (ACCEPT, "ana")
     ana.type("q")
