@@ -11,11 +11,12 @@ class Wire:
     """Forwards connections to a port on loopback; `serve` it.
 
     `swallow()` silences the connections that are open: what is sent on them vanishes, and neither side is
-    told. New ones work.
+    told. New ones work. `delay` is the seconds until a new connection is forwarded.
     """
 
-    def __init__(self, to_port: int) -> None:
+    def __init__(self, to_port: int, delay: float = 0.0) -> None:
         self.to_port = to_port
+        self._delay = delay
         self.port = 0
         self.accepted = 0
         """Connections that were forwarded so far."""
@@ -54,6 +55,7 @@ class Wire:
         task.add_done_callback(self._tasks.discard)
         writers = [to_near]
         try:
+            await asyncio.sleep(self._delay)
             far, to_far = await asyncio.open_connection("127.0.0.1", self.to_port)
             writers.append(to_far)
             self.accepted += 1

@@ -24,10 +24,12 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
+from askback.v1.job_service_pb2_grpc import JobServiceStub
 from tests.support.authority import Authority
 from tests.support.fake_server import FakeServer
 from tests.support.ports import free_port
-from tests.support.refusals import until
+from tests.support.refusals import SOON, until
+from tests.support.wire import Wire
 
 WITHIN = 4.0
 """Seconds until an error must be raised, on a busy machine. Plain gRPC took 10 to 27."""
@@ -287,6 +289,20 @@ async def test_a_client_that_was_connected_waits_for_its_server_to_return(server
         await server.start(server.port)
         async with asyncio.timeout(15):
             assert (await asking).job_id == "j"
+
+
+async def test_a_server_is_reached_that_takes_its_time_to_accept(server: FakeServer) -> None:
+    """A slow network or a busy machine, and a call that the channel does not retry."""
+
+    async def create(request: jobs.CreateJobRequest, context: object) -> jobs.CreateJobResponse:
+        return jobs.CreateJobResponse(job=job_pb2.Job(job_id="j"))
+
+    server.unary["CreateJob"] = create
+    async with Wire(server.port, delay=0.3).serve() as slow:
+        channel = Endpoint(f"127.0.0.1:{slow.port}").open()
+        reply = await JobServiceStub(channel).CreateJob(jobs.CreateJobRequest(), timeout=SOON)
+        assert reply.job.job_id == "j"
+        await channel.close()
 
 
 async def test_one_client_works_in_several_event_loops(server: FakeServer) -> None:

@@ -19,6 +19,9 @@ MAX_RECEIVE_BYTES = 4 * 1024 * 1024
 MAX_SEND_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 512 * 1024
 """Maximum bytes of frames that one stream message collects. A larger frame is sent alone."""
+CONNECT_MILLISECONDS = 5_000
+"""Time for one attempt to connect: TCP, TLS and the first frame of HTTP/2. gRPC's name for it is
+`min_reconnect_backoff_ms`; the pause between two attempts follows the other two options alone."""
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +46,7 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
         ("grpc.max_send_message_length", MAX_SEND_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", CONNECT_MILLISECONDS),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _service_config()),
