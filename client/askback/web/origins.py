@@ -17,19 +17,16 @@ from starlette.datastructures import Headers
 from askback.web.refused import Refused
 
 _PORTS = {"http": 80, "https": 443}
-_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
-_HOST = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_ORIGIN = re.compile(f"https?://{_HOST.pattern}")
 
 
 class Origins:
     """Where browsers see the page. The first origin is the page's own address."""
 
-    def __init__(self, origins: Iterable[str], hosts: Iterable[str] = ()) -> None:
-        """`hosts` are further values of the header Host, for a proxy that does not pass on the browser's.
-
-        Raises ValueError for a text that is no origin, for http on another host than loopback, and for a mix
-        of http and https.
-        """
+    def __init__(self, origins: Iterable[str]) -> None:
+        """Raise ValueError for a text that is no origin, for http on another host than loopback, and for a
+        mix of http and https."""
         self.all = tuple(dict.fromkeys(map(normal_origin, origins)))
         if not self.all:
             raise ValueError("name at least one origin")
@@ -43,10 +40,6 @@ class Origins:
         )
         """Whether browsers see the page on https, and not on this machine."""
         self._hosts = {normal_host(origin.partition("://")[2]) for origin in self.all}
-        for host in hosts:
-            if not _HOST.fullmatch(host.lower()):
-                raise ValueError(f"{host!r} is not HOST or HOST:PORT")
-            self._hosts.add(normal_host(host.lower()))
 
     @property
     def socket_sources(self) -> tuple[str, ...]:

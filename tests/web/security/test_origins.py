@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from askback.web.origins import Origins, normal_origin
 from askback.web.refused import Refused
 
-PAGE = Origins(["https://inbox.example"], ["gateway.internal:8080"])
+PAGE = Origins(["https://inbox.example"])
 
 LOOK_ALIKES = [
     "https://inbox.example.evil.test",
@@ -86,8 +86,6 @@ def test_https_and_http_do_not_mix() -> None:
         Origins(["https://inbox.example", "http://localhost:8080"])
     with pytest.raises(ValueError, match="at least one"):
         Origins([])
-    with pytest.raises(ValueError, match="is not HOST"):
-        Origins(["https://inbox.example"], ["https://gateway"])
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKES)
@@ -128,8 +126,6 @@ def test_the_origin_or_the_browsers_word_is_needed(pairs: list[tuple[str, str]],
         ("inbox.example", True),
         ("INBOX.example", True),
         ("inbox.example:443", True),
-        ("gateway.internal:8080", True),
-        ("gateway.internal", False),
         ("inbox.example:8443", False),
         ("inbox.example.evil.test", False),
         ("evil.test", False),
