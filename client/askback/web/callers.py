@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from askback.web.forgery import require_locks
 from askback.web.origins import Origins
-from askback.web.refused import Refused as Refused
+from askback.web.refused import Refused
 from askback.web.session_cookie import Session, SessionCookies
 
 SESSION_METADATA = "askback-session"

@@ -13,8 +13,6 @@ HEAD_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 """Seconds that a closed WebSocket has to take what was sent. Then its connection is reset: asyncio would keep
 it open as long as the other side does not read."""
-
-
 UNREAD_SECONDS = 20.0
 """Seconds that a client may take nothing of a response. Then its connection is reset."""
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 import grpc
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from askback.web.connect_errors import ConnectError
 from askback.web.contract import METHODS, Method
@@ -87,6 +87,3 @@ async def wait_for_disconnect(request: Request) -> None:
     """Wait until the client has gone. Call it after the body was read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-__all__ = ["JSON", "ClientDisconnect", "method_of", "read_body", "timeout_of", "wait_for_disconnect"]

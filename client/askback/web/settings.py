@@ -74,7 +74,7 @@ class WebSettings:
         except ValueError as error:
             raise WebSettingsError(f"public origin: {error}") from None
         object.__setattr__(self, "public_origins", origins)
-        if not 0 <= port <= 65_535:
+        if port > 65_535:
             raise WebSettingsError(f"the port of {self.listen!r} must be a number from 0 to 65535")
         if not origins and not is_loopback(host):
             raise WebSettingsError(

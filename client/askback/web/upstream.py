@@ -48,11 +48,6 @@ class Upstream:
         self._only_healthy = only_healthy
         self._running: Counter[grpc.aio.Channel] = Counter()
 
-    @property
-    def address(self) -> str:
-        """The service's address as people write it."""
-        return self._endpoint.address
-
     def metadata(self, caller: Caller, request_id: str) -> Metadata:
         """The metadata of a call in the caller's name. Raises Refused.
 
