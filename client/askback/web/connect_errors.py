@@ -54,6 +54,11 @@ _KNOWN: Mapping[str, type[Message]] = {
 }
 
 
+def code_name(code: grpc.StatusCode) -> str:
+    """The name of a code in the Connect protocol."""
+    return "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
+
+
 class ConnectError(Exception):
     """An error to reply with."""
 
@@ -102,9 +107,7 @@ class ConnectError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The body for `json.dumps`."""
-        found: dict[str, Any] = {"code": self.code.name.lower(), "message": self.message}
-        if self.code is grpc.StatusCode.CANCELLED:
-            found["code"] = "canceled"
+        found: dict[str, Any] = {"code": code_name(self.code), "message": self.message}
         if self.details:
             found["details"] = [_shown(detail) for detail in self.details]
         return found

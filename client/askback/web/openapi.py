@@ -9,10 +9,11 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from starlette.requests import Request
 from starlette.responses import Response
 
-from askback.web.connect_errors import HTTP_STATUS
+from askback.web.connect_errors import HTTP_STATUS, code_name
 from askback.web.contract import METHODS, Method
 from askback.web.event_streams import JOB, JOBS, PROMPTS, filter_fields
 from askback.web.proto_json import compact
+from askback.web.session_cookie import SECURE_COOKIE
 
 _INT64 = {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"}
 _INT32 = {"type": "integer", "format": "int32"}
@@ -35,10 +36,7 @@ _ERROR = {
     "description": "An error of the Connect protocol.",
     "required": ["code"],
     "properties": {
-        "code": {
-            "type": "string",
-            "enum": [{"CANCELLED": "canceled"}.get(code.name, code.name.lower()) for code in HTTP_STATUS],
-        },
+        "code": {"type": "string", "enum": [*map(code_name, HTTP_STATUS)]},
         "message": {"type": "string"},
         "details": {
             "type": "array",
@@ -77,12 +75,13 @@ class _Schemas:
             if isinstance(described, EnumDescriptor):
                 shown: dict[str, Any] = {"type": "string", "enum": [value.name for value in described.values]}
             else:
-                properties = {field.json_name: self._field(field) for field in described.fields}
+                properties = {field.json_name: self.of_field(field) for field in described.fields}
                 shown = {"type": "object", "properties": properties, "additionalProperties": False}
             self.by_name[described.name] = {**self.describe(described.full_name), **shown}
         return {"$ref": f"#/components/schemas/{described.name}"}
 
-    def _field(self, field: FieldDescriptor) -> dict[str, Any]:
+    def of_field(self, field: FieldDescriptor) -> dict[str, Any]:
+        """The schema of a field."""
         message = field.message_type
         if message is not None and message.GetOptions().map_entry:
             kind = {"type": "object", "additionalProperties": self._kind(message.fields_by_name["value"])}
@@ -127,7 +126,7 @@ def document(comments: Mapping[str, str] | None = None) -> dict[str, Any]:
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "__Host-askback",
+                    "name": SECURE_COOKIE,
                     "description": "The session of a page; a request needs the page's Origin too.",
                 },
             },
@@ -163,7 +162,7 @@ def _events(method: Method, schemas: _Schemas) -> dict[str, Any]:
     else:
         parameters.append({"name": "namespace", "in": "query", "schema": {"type": "string"}})
         parameters += [
-            {"name": name, "in": "query", "schema": schemas._field(field)}
+            {"name": name, "in": "query", "schema": schemas.of_field(field)}
             for name, field in filter_fields(method).items()
         ]
     name = found.output_type.name
