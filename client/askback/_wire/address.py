@@ -32,13 +32,18 @@ class Address:
         """Whether it is certainly this machine: a loopback address, `localhost` or a Unix socket."""
         if self.target.startswith(("unix:", "unix-abstract:")):
             return True
-        host = re.sub(r"^(dns:///|ipv[46]:)", "", self.target).rpartition(":")[0].strip("[]")
-        if host.lower() == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(re.sub(r"^(dns:///|ipv[46]:)", "", self.target).rpartition(":")[0])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host; an IPv6 host may be in brackets."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_address(text: str) -> Address:

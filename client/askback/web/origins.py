@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import grpc
 from starlette.datastructures import Headers
 
+from askback._wire.address import is_loopback
 from askback.web.refused import Refused
 
 _PORTS = {"http": 80, "https": 443}
@@ -107,16 +108,6 @@ def normal_origin(text: str) -> str:
 def normal_host(text: str) -> str:
     """A value of the header Host without a default port: browsers leave it out, some proxies do not."""
     return text.removesuffix(":443").removesuffix(":80")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _foreign() -> Refused:

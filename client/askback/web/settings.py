@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from askback._text.files import unreadable
-from askback.web.origins import is_loopback, normal_origin
+from askback._wire.address import is_loopback
+from askback.web.origins import normal_origin
 
 
 class WebSettingsError(ValueError):
