@@ -37,7 +37,8 @@ class WebPage:
     async def start(self, failed: Callable[[asyncio.Task[None]], None]) -> None:
         """Serve the page. `failed` is called with the task that serves, if it ends before `stop`.
 
-        Raises CannotListen, and RuntimeError if the gateway or its files are not installed.
+        Raises CannotListen, RuntimeError if the gateway or its files are not installed, and ValueError for a
+        wrong origin and for keys that cannot be used.
         """
         try:
             from askback._wire.channel import Endpoint

@@ -13,8 +13,10 @@ import pytest
 from starlette.requests import Request
 
 from askback.web.assets import Assets, AssetsMissing
+from askback.web.session_keys import BadKeyFile
 from askback.web.settings import WebSettings, WebSettingsError
 from askback_server.config.settings import Config, ConfigError
+from askback_server.lifecycle import Service
 from tests.support.processes import Processes, eventually
 from tests.support.refusals import SOON
 from tests.support.service import ServiceWorld, serving
@@ -80,6 +82,19 @@ async def test_a_page_that_ends_by_itself_ends_the_service(lite_url: str) -> Non
         assert page is not None
         page._server._server.should_exit = True
         await asyncio.wait_for(world.service.failed.wait(), SOON)
+
+
+async def test_a_service_whose_page_cannot_start_does_not_listen(lite_url: str, tmp_path: Path) -> None:
+    """It listens already when the page starts."""
+    keys = tmp_path / "keys"
+    keys.write_text("x")
+    service = Service(
+        Config(listen="127.0.0.1:0", db=lite_url, web="127.0.0.1:0", web_session_keys=str(keys))
+    )
+    with pytest.raises(BadKeyFile, match="line 1 is not 32 random bytes"):
+        await service.start()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", service.port)
 
 
 async def test_with_tokens_a_name_alone_is_not_enough(lite_url: str, tmp_path: Path) -> None:
