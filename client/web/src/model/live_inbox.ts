@@ -219,7 +219,6 @@ export class LiveInbox implements Inbox {
       this.#connection.start();
       this.#submissions.resend();
     }
-    this.#options.hints.send({ kind: "signed_in" });
     return true;
   }
 
@@ -304,13 +303,9 @@ export class LiveInbox implements Inbox {
     return prompt;
   }
 
-  async #hinted(hint: Hint): Promise<void> {
-    const signedOut = this.link.value === "signed_out";
+  #hinted(hint: Hint): void {
     if (hint.kind === "signed_out" || hint.kind === "new_page") {
-      await this.#watch.ask();
-    } else if (hint.kind === "signed_in" && signedOut && (await this.#watch.ask()) === "signed_in") {
-      this.#connection.start();
-      this.#submissions.resend();
+      void this.#watch.ask();
     }
   }
 }

@@ -9,7 +9,7 @@ import { t } from "../../words";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, nameOf, shortId } from "../job_facts";
 import { EventLines, JobHead } from "../job_parts";
-import { usePage } from "../page";
+import { usePage, useSignedIn } from "../page";
 import { PlaceLink } from "../place_link";
 import { idOf, instant } from "../prompt_facts";
 import { RoundItem } from "../rounds";
@@ -22,11 +22,14 @@ import { Reading } from "./reading";
 
 export function JobView({ jobId }: { readonly jobId: string }) {
   const { inbox } = usePage();
+  const isSignedIn = useSignedIn();
   const reading = useMemo(() => new Reading(inbox, jobId), [inbox, jobId]);
-  const feed = useJob(jobId, inbox).value;
+  const feed = useJob(jobId).value;
   const events = feed?.events.value ?? [];
   // The events say that something changed; what the job is now is read.
-  useEffect(() => void reading.read(), [reading, events.length]);
+  useEffect(() => {
+    if (isSignedIn) void reading.read();
+  }, [reading, events.length, isSignedIn]);
   const job = reading.job.value;
   const error = reading.error.value ?? feed?.error.value ?? null;
   const mayDoAll = isClient(inbox.session.value) && job?.headOnly !== true;
