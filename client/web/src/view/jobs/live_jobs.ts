@@ -3,10 +3,12 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type JobHistory, type JobList, watchJob, watchJobs } from "../../model/job_list";
+import type { Inbox } from "../../model/inbox";
 import { fetchHere } from "../../model/start";
 import { clock } from "../../wire/browser";
 import { usePage, useSignedIn } from "../page";
 import type { JobQuery } from "./job_query";
+import type { Reading } from "./reading";
 
 const environment = {
   clock,
@@ -53,7 +55,16 @@ export function useJobs(query: JobQuery): ReadonlySignal<JobList | null> {
   return useFeed(() => watchJobs(environment, filter), JSON.stringify(filter));
 }
 
-/** The events of a job. */
-export function useJob(jobId: string): ReadonlySignal<JobHistory | null> {
-  return useFeed(() => watchJob(environment, jobId), jobId);
+/** A job's events, and what is read of it, again after each event. */
+export function useLiveJob<R extends Reading>(jobId: string, Kind: new (inbox: Inbox, jobId: string) => R) {
+  const { inbox } = usePage();
+  const isSignedIn = useSignedIn();
+  const reading = useMemo(() => new Kind(inbox, jobId), [inbox, jobId]);
+  const feed = useFeed<JobHistory>(() => watchJob(environment, jobId), jobId).value;
+  const events = feed?.events.value ?? [];
+  // The events say that something changed; what the job is now is read.
+  useEffect(() => {
+    if (isSignedIn) void reading.read();
+  }, [reading, events.length, isSignedIn]);
+  return { reading, feed, events, error: reading.error.value ?? feed?.error.value ?? null };
 }
