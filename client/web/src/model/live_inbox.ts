@@ -290,7 +290,6 @@ export class LiveInbox implements Inbox {
     const promptId = prompt.promptId ?? "";
     if (result.status === "ANSWER_STATUS_ACCEPTED" || result.status === "ANSWER_STATUS_RECORDED") {
       void this.#options.drafts.remove(promptId);
-      this.#options.hints.send({ kind: "answered", promptId });
     }
   }
 
@@ -304,7 +303,7 @@ export class LiveInbox implements Inbox {
   }
 
   #hinted(hint: Hint): void {
-    if (hint.kind === "signed_out" || hint.kind === "new_page") {
+    if (hint.kind === "new_page") {
       void this.#watch.ask();
     }
   }

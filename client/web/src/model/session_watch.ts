@@ -78,7 +78,7 @@ export class SessionWatch {
     const version = session.pageVersion ?? "";
     const newer = version !== "" && version !== this.#options.pageVersion;
     if (newer && !this.#newerPage.value) {
-      this.#options.hints.send({ kind: "new_page", version });
+      this.#options.hints.send({ kind: "new_page" });
     }
     this.#newerPage.value = newer;
   }

@@ -36,7 +36,6 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
     database: new IndexedDrafts(indexedDB),
     server: location.origin,
     subject: session.subject ?? "",
-    changed: (promptId) => hints.send({ kind: "draft", promptId }),
   });
   const inbox = new LiveInbox({
     clock,
