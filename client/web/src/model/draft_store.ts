@@ -22,7 +22,7 @@ export interface DraftDatabase {
   ofOwner(owner: string): Promise<readonly DraftRecord[]>;
 }
 
-export interface DraftOptions {
+interface DraftOptions {
   readonly clock: Clock;
   readonly database: DraftDatabase;
   readonly server: string;

@@ -13,7 +13,7 @@ import { SessionWatch } from "./session_watch";
 import { Submissions } from "./submissions";
 import { closedOf, View } from "./view";
 
-export interface InboxOptions {
+interface InboxOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly openSocket: OpenSocket;

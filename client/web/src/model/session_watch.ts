@@ -6,7 +6,7 @@ import { CallError } from "./call_error";
 import type { Hints } from "./hints";
 import { fetchSession, type Session } from "./session";
 
-export interface SessionWatchOptions {
+interface SessionWatchOptions {
   readonly clock: Clock;
   readonly fetch: Fetch;
   readonly hints: Hints;

@@ -7,14 +7,14 @@ import { CallError } from "./call_error";
 import type { AnswerBody, Submission } from "./inbox";
 
 /** The ways of an answer. Both reject with CallError, and resolve with any verdict. */
-export interface Routes {
+interface Routes {
   /** True: the socket takes requests. */
   socketOpen(): boolean;
   bySocket(request: AnswerPromptRequest): Promise<AnswerResult>;
   byPost(request: AnswerPromptRequest): Promise<AnswerResult>;
 }
 
-export interface SubmissionsOptions {
+interface SubmissionsOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Of this tab only; survives a reload. */
