@@ -62,7 +62,7 @@ function setup(seed = 1) {
       visible: () => browser.visible,
       online: () => browser.online,
     });
-  return { clock, random, service, browser, removed, open };
+  return { clock, random, service, browser, hints, removed, open };
 }
 
 const away = (inbox: LiveInbox) => inbox.away.value;
@@ -199,6 +199,37 @@ test("signed out elsewhere: noticed by the session, ended, and continued after a
   assert.equal(inbox.signedIn(session), true);
   await clock.advance(10);
   assert.equal(inbox.link.value, "live");
+});
+
+test("another person signs in with this browser: their cookie sends nothing that this page holds", async () => {
+  const { clock, service, open, hints } = setup();
+  const id = service.ask();
+  const session = { signedIn: true, subject: "ana" };
+  const fetch = service.fetch;
+  Object.assign(service, {
+    fetch: async (path: string, init: RequestInit) =>
+      path === "/session" ? Response.json(session) : fetch(path, init),
+  });
+  const inbox = open();
+  await clock.advance(10);
+  Object.assign(service.faults, { refuse: 1 });
+  for (const conversation of service.conversations) {
+    conversation.drop();
+  }
+  inbox.submit(press(id, 1));
+  await clock.advance(10);
+  session.subject = "ben";
+  hints.tab().send({ kind: "signed_in" });
+  await clock.advance(10);
+  assert.deepEqual([inbox.link.value, inbox.canDecide.value], ["signed_out", false]);
+  Object.assign(service.faults, { refuse: 0 });
+  await clock.advance(3600_000);
+  assert.equal(service.prompts.get(id)?.prompt.state, "PROMPT_STATE_PENDING");
+  session.subject = "ana";
+  hints.tab().send({ kind: "signed_in" });
+  inbox.signedIn({ signedIn: true, subject: "ana" });
+  await clock.advance(60_000);
+  assert.equal(inbox.submission(id).value?.state, "accepted");
 });
 
 test("another filter takes a snapshot, without tombstones of what does not match any more", async () => {

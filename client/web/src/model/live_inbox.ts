@@ -1,4 +1,4 @@
-import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { ClockOffset } from "../wire/clock_offset";
 import { Connection } from "../wire/connection";
 import type { Clock, OpenSocket, Random, TextStore } from "../wire/environment";
@@ -6,7 +6,7 @@ import type { AnswerResult, Methods, Prompt, PromptEvent, PromptFilter } from ".
 import { answerByPost, call, type Fetch } from "../wire/unary";
 import { CallError } from "./call_error";
 import type { Drafts } from "./drafts";
-import type { Hint, Hints } from "./hints";
+import type { Hints } from "./hints";
 import type { AnswerBody, Away, Inbox, Link, Row, Submission } from "./inbox";
 import type { Session } from "./session";
 import { SessionWatch } from "./session_watch";
@@ -51,6 +51,7 @@ export class LiveInbox implements Inbox {
   readonly #submissions: Submissions;
   readonly #watch: SessionWatch;
   readonly #stopListening: () => void;
+  readonly #stopHolding: () => void;
   #namespace: string;
   #filter: PromptFilter;
   /** Service time at which the view was last live; null while it is. */
@@ -116,7 +117,12 @@ export class LiveInbox implements Inbox {
     this.link = this.#connection.link;
     this.linkReason = this.#connection.reason;
     this.canDecide = computed(() => this.link.value === "live");
-    this.#stopListening = options.hints.listen((hint) => this.#hinted(hint));
+    this.#stopListening = options.hints.listen(() => void this.#watch.ask());
+    this.#stopHolding = effect(() => {
+      if (this.link.value === "signed_out") {
+        this.#submissions.hold();
+      }
+    });
     this.#watch.start();
     this.#submissions.resume();
     this.#connection.start();
@@ -235,7 +241,8 @@ export class LiveInbox implements Inbox {
   close(): void {
     this.#stopListening();
     this.#watch.close();
-    this.#submissions.close();
+    this.#submissions.hold();
+    this.#stopHolding();
     this.#connection.close();
   }
 
@@ -300,11 +307,5 @@ export class LiveInbox implements Inbox {
     this.#view.learn(prompt);
     this.#rows.value = this.#view.rows;
     return prompt;
-  }
-
-  #hinted(hint: Hint): void {
-    if (hint.kind === "new_page") {
-      void this.#watch.ask();
-    }
   }
 }
