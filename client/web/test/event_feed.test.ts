@@ -79,7 +79,10 @@ test("refusals: not permitted stays refused, signed out waits for the sign-in, d
     feed.wake();
     await clock.advance(10_000);
     await gateway.message("t", {});
-    assert.equal(feed.state.value, "open");
+    assert.deepEqual([feed.state.value, feed.error.value], ["open", null]);
+    const { length } = gateway.asked;
+    await clock.advance(60_000);
+    assert.equal(gateway.asked.length, length + 1, "its silence is noticed");
     feed.close();
   }
 });

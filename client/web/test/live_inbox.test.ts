@@ -179,7 +179,7 @@ test("rule 34: another version of the page is noticed, by the session and over a
 });
 
 test("signed out elsewhere: noticed by the session, ended, and continued after a sign-in of the same person", async () => {
-  const { clock, service, open, hints } = setup();
+  const { clock, service, open } = setup();
   const id = service.ask();
   const session: { signedIn: boolean; subject?: string } = { signedIn: true, subject: "ana" };
   const fetch = service.fetch;
@@ -190,20 +190,46 @@ test("signed out elsewhere: noticed by the session, ended, and continued after a
   const inbox = open();
   await clock.advance(10);
   session.signedIn = false;
-  hints.tab().send({ kind: "signed_out" });
-  await clock.advance(10);
+  await clock.advance(5 * 60_000 + 10);
   assert.equal(inbox.link.value, "signed_out");
   assert.deepEqual(openRows(inbox), [id], "what was on the screen stays");
   assert.equal(inbox.signedIn({ signedIn: true, subject: "ben" }), false);
-  session.signedIn = true;
-  session.subject = "ben";
-  hints.tab().send({ kind: "signed_in" });
-  await clock.advance(10);
   assert.equal(inbox.link.value, "signed_out", "another person has the browser now");
-  session.subject = "ana";
+  session.signedIn = true;
   assert.equal(inbox.signedIn(session), true);
   await clock.advance(10);
   assert.equal(inbox.link.value, "live");
+});
+
+test("another person signs in with this browser: their cookie sends nothing that this page holds", async () => {
+  const { clock, service, open, hints } = setup();
+  const id = service.ask();
+  const session = { signedIn: true, subject: "ana" };
+  const fetch = service.fetch;
+  Object.assign(service, {
+    fetch: async (path: string, init: RequestInit) =>
+      path === "/session" ? Response.json(session) : fetch(path, init),
+  });
+  const inbox = open();
+  await clock.advance(10);
+  Object.assign(service.faults, { refuse: 1 });
+  for (const conversation of service.conversations) {
+    conversation.drop();
+  }
+  inbox.submit(press(id, 1));
+  await clock.advance(10);
+  session.subject = "ben";
+  hints.tab().send({ kind: "signed_in" });
+  await clock.advance(10);
+  assert.deepEqual([inbox.link.value, inbox.canDecide.value], ["signed_out", false]);
+  Object.assign(service.faults, { refuse: 0 });
+  await clock.advance(3600_000);
+  assert.equal(service.prompts.get(id)?.prompt.state, "PROMPT_STATE_PENDING");
+  session.subject = "ana";
+  hints.tab().send({ kind: "signed_in" });
+  inbox.signedIn({ signedIn: true, subject: "ana" });
+  await clock.advance(60_000);
+  assert.equal(inbox.submission(id).value?.state, "accepted");
 });
 
 test("another filter takes a snapshot, without tombstones of what does not match any more", async () => {

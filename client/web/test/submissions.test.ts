@@ -247,10 +247,10 @@ test("signed out in the midst: it waits for the sign-in, and goes out unchanged 
   assert.deepEqual(sent[1]?.request, sent[0]?.request);
 });
 
-test("close stops the timers and keeps what is stored", async () => {
+test("hold stops the timers and keeps what is stored", async () => {
   const { clock, sent, submissions, store } = setup();
   submissions.submit(BODY);
-  submissions.close();
+  submissions.hold();
   await clock.advance(3600_000);
   assert.deepEqual([sent.length, store.keys().length], [1, 1]);
 });

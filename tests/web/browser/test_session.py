@@ -1,9 +1,28 @@
 """Signing in, and sessions that end while a person writes."""
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Page, expect
 
 from tests.support.browser import Desk, live, settled
 from tests.support.requests import confirm
+
+
+async def end_session(desk: Desk, page: Page) -> None:
+    """End the session from outside of the page, and wait until the page knows."""
+    await page.context.request.post(
+        f"{desk.origin}/session/end",
+        data="{}",
+        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
+    )
+    await page.wait_for_selector('[data-link="signed_out"]')
+
+
+async def sign_in_again(page: Page) -> None:
+    """Sign in as the same person in the window over the page."""
+    await page.get_by_role("button", name="Sign in again").click()
+    await page.get_by_label("Your name").fill("ana")
+    await page.keyboard.press("Enter")
+    await live(page)
 
 
 async def test_a_person_signs_in_with_a_name_and_sees_what_waits(desk: Desk) -> None:
@@ -26,25 +45,39 @@ async def test_a_session_that_ends_keeps_the_text_and_the_page(desk: Desk) -> No
     page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
     await settled(page)
     await page.locator("#comment").fill("half a sentence")
-    await page.context.request.post(
-        f"{desk.origin}/session/end",
-        data="{}",
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    await page.wait_for_selector('[data-link="signed_out"]')
+    await end_session(desk, page)
     approve = page.locator("[data-decision=DECISION_ACCEPT]")
     await expect(approve).to_have_attribute("aria-disabled", "true")
     await expect(page.locator("#answer-why")).to_contain_text("sign in again")
-    await page.get_by_role("button", name="Sign in again").click()
-    await page.get_by_label("Your name").fill("ana")
-    await page.keyboard.press("Enter")
-    await live(page)
+    await sign_in_again(page)
     await expect(page.locator("#comment")).to_have_value("half a sentence")
     await settled(page)
     await approve.click()
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
     answer = (await desk.world.prompt(prompt.prompt_id)).resolution.answer
     assert (answer.user_id, answer.comment) == ("ana", "half a sentence")
+
+
+@pytest.mark.parametrize("place", ["panel", "page"])
+async def test_a_job_goes_on_when_its_reader_has_signed_in_again(desk: Desk, place: str) -> None:
+    desk.complaints.allowed += ["401", "WebSocket"]
+    world = desk.world
+    lease = await world.lease_new_job("deploy")
+    prompt = await world.ask(lease, "ship", confirm("Release?"))
+    paths = {"panel": f"/prompts/{prompt.prompt_id}", "page": f"/jobs/{lease.job.job_id}"}
+    page = await desk.open(path=paths[place])
+    if place == "panel":
+        await settled(page)
+        await page.get_by_text("The job: deploy").click()
+    events = page.locator(".timeline li")
+    await expect(events.filter(has_text="Asks people: Release?")).to_have_count(1)
+    await end_session(desk, page)
+    await expect(page.get_by_text("Not live: trying again")).to_be_visible()
+    await world.ask(lease, "tell", confirm("Tell the customers?"))
+    await sign_in_again(page)
+    await expect(events.filter(has_text="Asks people: Tell the customers?")).to_have_count(1)
+    await expect(page.get_by_text("Not live: trying again")).to_have_count(0)
+    await expect(page.locator(".error-note")).to_have_count(0)
 
 
 async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None:

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
+import { t } from "../words";
 import type { DiffSource } from "./compare_texts";
 import type { DiffLayout } from "./diff_view";
 import { LongText } from "./long_text";
-import { t } from "./say";
 import { useLazy } from "./slices";
 
 const load = () => import("./diff_view");

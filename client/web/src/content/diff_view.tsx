@@ -3,11 +3,11 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { t } from "../words";
 import { type DiffSource, readDiff } from "./compare_texts";
 import { type DiffRow, type Pair, pairsOf, type Section, sectionsOf } from "./diff_rows";
 import { ShowAll } from "./long_text";
 import { Pieces } from "./plain";
-import { t } from "./say";
 import { guessedHeight } from "./seen_lines";
 import { useGrowing, useSlices } from "./slices";
 import { firstPart } from "./text_chunks";

@@ -1,5 +1,6 @@
 import type { JSX, RefObject } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
+import { t } from "../words";
 import { type Json, JsonError, parse } from "../json/exact";
 import {
   FIRST_ROWS,
@@ -15,7 +16,6 @@ import {
 } from "./json_rows";
 import { LongText, ShowAll } from "./long_text";
 import { Pieces } from "./plain";
-import { t } from "./say";
 import { useGrowing } from "./slices";
 import { firstPart } from "./text_chunks";
 

@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
+import { t } from "../words";
 import type { SafeLink } from "./links";
 import { Plain } from "./plain";
-import { t } from "./say";
 import { visibleText } from "./visible";
 
 /** A link that says where it leads. It tells the other site nothing about this page. */

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { t } from "../words";
 import { Pieces } from "./plain";
-import { t } from "./say";
 import { guessedHeight } from "./seen_lines";
 import { useGrowing } from "./slices";
 import { chunksOf, firstPart } from "./text_chunks";

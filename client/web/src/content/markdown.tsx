@@ -1,11 +1,11 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { t } from "../words";
 import { Code } from "./code";
 import { OutLink } from "./link";
 import { LongText } from "./long_text";
 import { type Block, type Inline, type ListItem, type MarkdownTree, readMarkdown } from "./markdown_tree";
 import { Pieces } from "./plain";
-import { t } from "./say";
 import { useGrowing, useSlices } from "./slices";
 
 /** How many top-level blocks one task adds. */

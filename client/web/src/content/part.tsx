@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { t } from "../words";
 import type { PromptPart } from "../wire/messages";
 import { Code } from "./code";
 import { UnifiedDiff } from "./diff";
@@ -10,7 +11,6 @@ import { LongText } from "./long_text";
 import { Markdown } from "./markdown";
 import { type PartView as Kind, viewOf } from "./media_types";
 import { Plain } from "./plain";
-import { t } from "./say";
 
 /** Something to look at: a text in the view that fits its type, or the link to a file. */
 export function PartView(props: { readonly part: PromptPart; readonly layout?: DiffLayout }): JSX.Element {

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { t } from "./say";
+import { t } from "../words";
 import { visiblePieces } from "./visible";
 
 /** A text with its hidden characters written out. */

@@ -1,26 +1,29 @@
 import { milliseconds } from "../wire/durations";
 import type { FieldViolation, FrameError } from "../wire/messages";
 
-/** The canonical gRPC codes as Connect writes them. */
-export type Code =
-  | "canceled"
-  | "unknown"
-  | "invalid_argument"
-  | "deadline_exceeded"
-  | "not_found"
-  | "already_exists"
-  | "permission_denied"
-  | "resource_exhausted"
-  | "failed_precondition"
-  | "aborted"
-  | "out_of_range"
-  | "unimplemented"
-  | "internal"
-  | "unavailable"
-  | "data_loss"
-  | "unauthenticated";
+/** The canonical gRPC codes as Connect writes them, in the order of their numbers from 1 on. */
+const CODES = [
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "resource_exhausted",
+  "failed_precondition",
+  "aborted",
+  "out_of_range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+  "unauthenticated",
+] as const;
 
-export interface CallErrorFields {
+export type Code = (typeof CODES)[number];
+
+interface CallErrorFields {
   readonly code: Code;
   /** The name of an ErrorReason, for example "ERROR_REASON_PROMPT_CLOSED". Empty: the transport failed. */
   readonly reason?: string;
@@ -53,25 +56,6 @@ export class CallError extends Error {
     this.retryAfterMs = fields.retryAfterMs;
   }
 }
-
-const CODES: readonly Code[] = [
-  "canceled",
-  "unknown",
-  "invalid_argument",
-  "deadline_exceeded",
-  "not_found",
-  "already_exists",
-  "permission_denied",
-  "resource_exhausted",
-  "failed_precondition",
-  "aborted",
-  "out_of_range",
-  "unimplemented",
-  "internal",
-  "unavailable",
-  "data_loss",
-  "unauthenticated",
-];
 
 /** The number of a code in a frame. */
 export function codeNumber(code: Code): number {

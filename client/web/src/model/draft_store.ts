@@ -22,13 +22,11 @@ export interface DraftDatabase {
   ofOwner(owner: string): Promise<readonly DraftRecord[]>;
 }
 
-export interface DraftOptions {
+interface DraftOptions {
   readonly clock: Clock;
   readonly database: DraftDatabase;
   readonly server: string;
   readonly subject: string;
-  /** Tells other tabs that a draft changed. */
-  changed(promptId: string): void;
 }
 
 const SAVE_MS = 300;
@@ -86,7 +84,6 @@ export class DraftStore implements Drafts {
     this.#waiting.get(promptId)?.cancel();
     this.#waiting.delete(promptId);
     await this.#inOrder(() => this.#options.database.remove([this.#key(promptId)]));
-    this.#options.changed(promptId);
   }
 
   async list(): Promise<readonly string[]> {
@@ -139,7 +136,6 @@ export class DraftStore implements Drafts {
       await database.put(record);
     }
     this.#status.value = "ok";
-    this.#options.changed(record.promptId);
   }
 
   async #deleteOld(): Promise<void> {

@@ -1,10 +1,7 @@
 /**
  * What tabs tell each other. Nothing depends on a hint: it may be lost, or come late, or come twice.
  */
-export type Hint =
-  | { readonly kind: "draft" | "answered"; readonly promptId: string }
-  | { readonly kind: "signed_in" | "signed_out" }
-  | { readonly kind: "new_page"; readonly version: string };
+export type Hint = { readonly kind: "signed_in" | "new_page" };
 
 export interface Hints {
   send(hint: Hint): void;
@@ -20,7 +17,7 @@ export function openHints(): Hints {
   const channel = new BroadcastChannel(NAME);
   let isOpen = true;
   return {
-    // A draft may be stored after its person has signed out.
+    // The gateway's reply about the session may come after the page has closed.
     send: (hint) => {
       if (isOpen) channel.postMessage(hint);
     },

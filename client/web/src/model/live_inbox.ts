@@ -1,4 +1,4 @@
-import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { ClockOffset } from "../wire/clock_offset";
 import { Connection } from "../wire/connection";
 import type { Clock, OpenSocket, Random, TextStore } from "../wire/environment";
@@ -6,14 +6,14 @@ import type { AnswerResult, Methods, Prompt, PromptEvent, PromptFilter } from ".
 import { answerByPost, call, type Fetch } from "../wire/unary";
 import { CallError } from "./call_error";
 import type { Drafts } from "./drafts";
-import type { Hint, Hints } from "./hints";
+import type { Hints } from "./hints";
 import type { AnswerBody, Away, Inbox, Link, Row, Submission } from "./inbox";
 import type { Session } from "./session";
 import { SessionWatch } from "./session_watch";
 import { Submissions } from "./submissions";
 import { closedOf, View } from "./view";
 
-export interface InboxOptions {
+interface InboxOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly openSocket: OpenSocket;
@@ -51,6 +51,7 @@ export class LiveInbox implements Inbox {
   readonly #submissions: Submissions;
   readonly #watch: SessionWatch;
   readonly #stopListening: () => void;
+  readonly #stopHolding: () => void;
   #namespace: string;
   #filter: PromptFilter;
   /** Service time at which the view was last live; null while it is. */
@@ -116,7 +117,12 @@ export class LiveInbox implements Inbox {
     this.link = this.#connection.link;
     this.linkReason = this.#connection.reason;
     this.canDecide = computed(() => this.link.value === "live");
-    this.#stopListening = options.hints.listen((hint) => this.#hinted(hint));
+    this.#stopListening = options.hints.listen(() => void this.#watch.ask());
+    this.#stopHolding = effect(() => {
+      if (this.link.value === "signed_out") {
+        this.#submissions.hold();
+      }
+    });
     this.#watch.start();
     this.#submissions.resume();
     this.#connection.start();
@@ -219,7 +225,6 @@ export class LiveInbox implements Inbox {
       this.#connection.start();
       this.#submissions.resend();
     }
-    this.#options.hints.send({ kind: "signed_in" });
     return true;
   }
 
@@ -236,7 +241,8 @@ export class LiveInbox implements Inbox {
   close(): void {
     this.#stopListening();
     this.#watch.close();
-    this.#submissions.close();
+    this.#submissions.hold();
+    this.#stopHolding();
     this.#connection.close();
   }
 
@@ -291,7 +297,6 @@ export class LiveInbox implements Inbox {
     const promptId = prompt.promptId ?? "";
     if (result.status === "ANSWER_STATUS_ACCEPTED" || result.status === "ANSWER_STATUS_RECORDED") {
       void this.#options.drafts.remove(promptId);
-      this.#options.hints.send({ kind: "answered", promptId });
     }
   }
 
@@ -302,15 +307,5 @@ export class LiveInbox implements Inbox {
     this.#view.learn(prompt);
     this.#rows.value = this.#view.rows;
     return prompt;
-  }
-
-  async #hinted(hint: Hint): Promise<void> {
-    const signedOut = this.link.value === "signed_out";
-    if (hint.kind === "signed_out" || hint.kind === "new_page") {
-      await this.#watch.ask();
-    } else if (hint.kind === "signed_in" && signedOut && (await this.#watch.ask()) === "signed_in") {
-      this.#connection.start();
-      this.#submissions.resend();
-    }
   }
 }

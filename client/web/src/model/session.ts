@@ -1,5 +1,4 @@
-import { bodyOf, exchange, type Fetch, POST_HEADERS } from "../wire/unary";
-import { CallError } from "./call_error";
+import { bodyOf, errorOf, exchange, type Fetch, POST_HEADERS } from "../wire/unary";
 
 /** Who is signed in, as `GET /session` says. */
 export interface Session {
@@ -18,26 +17,14 @@ export interface Session {
   readonly server?: string;
 }
 
-export type Credential =
-  | { readonly token: string }
-  | { readonly name: string; readonly groups?: readonly string[] };
-
-interface Refusal {
-  readonly code?: "unauthenticated" | "permission_denied";
-  readonly message?: string;
-}
+type Credential = { readonly token: string } | { readonly name: string; readonly groups?: readonly string[] };
 
 async function ask(fetch: Fetch, path: string, init: RequestInit): Promise<Session> {
   const response = await exchange(fetch, path, init);
   if (response.ok) {
     return bodyOf<Session>(response);
   }
-  const { code, message } = (await response.json().catch(() => ({}))) as Refusal;
-  const byStatus = { 401: "unauthenticated", 403: "permission_denied" } as const;
-  throw new CallError({
-    code: code ?? byStatus[response.status as 401 | 403] ?? "unavailable",
-    message: message ?? `The gateway answered with status ${response.status}.`,
-  });
+  throw await errorOf(response);
 }
 
 /** Also renews the cookie, which lives for 15 minutes. Rejects with CallError. */

@@ -6,7 +6,7 @@ import { CallError } from "./call_error";
 import type { Hints } from "./hints";
 import { fetchSession, type Session } from "./session";
 
-export interface SessionWatchOptions {
+interface SessionWatchOptions {
   readonly clock: Clock;
   readonly fetch: Fetch;
   readonly hints: Hints;
@@ -78,7 +78,7 @@ export class SessionWatch {
     const version = session.pageVersion ?? "";
     const newer = version !== "" && version !== this.#options.pageVersion;
     if (newer && !this.#newerPage.value) {
-      this.#options.hints.send({ kind: "new_page", version });
+      this.#options.hints.send({ kind: "new_page" });
     }
     this.#newerPage.value = newer;
   }

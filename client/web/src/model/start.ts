@@ -5,7 +5,7 @@ import type { PromptFilter } from "../wire/messages";
 import { IndexedDrafts } from "./draft_database";
 import { DraftStore } from "./draft_store";
 import type { Drafts } from "./drafts";
-import { type Hints, openHints } from "./hints";
+import { openHints } from "./hints";
 import type { Inbox } from "./inbox";
 import { LiveInbox } from "./live_inbox";
 import type { Session } from "./session";
@@ -21,7 +21,6 @@ export function pageVersion(): string {
 export interface Started {
   readonly inbox: Inbox;
   readonly drafts: Drafts;
-  readonly hints: Hints;
   /** Ends everything: another person signs in. */
   close(): void;
 }
@@ -37,7 +36,6 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
     database: new IndexedDrafts(indexedDB),
     server: location.origin,
     subject: session.subject ?? "",
-    changed: (promptId) => hints.send({ kind: "draft", promptId }),
   });
   const inbox = new LiveInbox({
     clock,
@@ -76,5 +74,5 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
     inbox.close();
     hints.close();
   };
-  return { inbox, drafts, hints, close };
+  return { inbox, drafts, close };
 }

@@ -7,14 +7,14 @@ import { CallError } from "./call_error";
 import type { AnswerBody, Submission } from "./inbox";
 
 /** The ways of an answer. Both reject with CallError, and resolve with any verdict. */
-export interface Routes {
+interface Routes {
   /** True: the socket takes requests. */
   socketOpen(): boolean;
   bySocket(request: AnswerPromptRequest): Promise<AnswerResult>;
   byPost(request: AnswerPromptRequest): Promise<AnswerResult>;
 }
 
-export interface SubmissionsOptions {
+interface SubmissionsOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Of this tab only; survives a reload. */
@@ -57,6 +57,7 @@ export class Submissions {
   readonly #pending = new Map<string, Pending>();
   readonly #states = new Map<string, Signal<Submission | null>>();
   readonly #ours = new Set<string>();
+  #isHeld = false;
 
   constructor(options: SubmissionsOptions) {
     this.#options = options;
@@ -104,13 +105,15 @@ export class Submissions {
 
   /** A new socket is open, or the person signed in again: sends everything again at once. */
   resend(): void {
+    this.#isHeld = false;
     for (const pending of this.#pending.values()) {
       this.#send(pending);
     }
   }
 
-  /** Cancels the timers. What is stored stays. */
-  close(): void {
+  /** Sends nothing until `resend`: the browser's cookie may be another person's now. What is stored stays. */
+  hold(): void {
+    this.#isHeld = true;
     for (const pending of this.#pending.values()) {
       pending.cancel();
     }
@@ -191,7 +194,10 @@ export class Submissions {
     }
     pending.cancel();
     if (fate === "sign_in") {
+      this.hold();
       this.#options.signedOut();
+    }
+    if (this.#isHeld) {
       return;
     }
     const wait = pending.ladder.next(call.retryAfterMs ?? 0);

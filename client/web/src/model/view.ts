@@ -2,7 +2,7 @@ import type { Prompt, PromptClosed, PromptEvent } from "../wire/messages";
 import type { Closed, Row } from "./inbox";
 
 /** What a catch-up changed, for "you were away". */
-export interface Difference {
+interface Difference {
   readonly closed: number;
   readonly added: number;
 }

@@ -9,7 +9,7 @@ import { Name, Time } from "./ui";
 import type { Work } from "./work";
 
 /** Everything that people decide on, as one text: what a comparison of two revisions is made of. */
-export function contentText(prompt: Prompt): string {
+function contentText(prompt: Prompt): string {
   const content: PromptContent = prompt.content ?? {};
   const parts = [content.title ?? "", content.body ?? ""];
   for (const part of content.contents ?? []) {

@@ -1,56 +1,23 @@
 // The page from its first paint on: who is signed in, then the inbox of that person.
 
-import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { openHints } from "../model/hints";
 import { fetchSession, type Session } from "../model/session";
-import { fetchHere, type Started } from "../model/start";
+import { fetchHere } from "../model/start";
 import { Attempts } from "../wire/attempts";
 import { clock } from "../wire/browser";
 import { t } from "../words";
 import { startFocusGuard } from "./focus_guard";
 import { LiveRegions } from "./live_regions";
-import type { Page } from "./page";
+import { type Open, Opener, type Opening } from "./opener";
 import { startRouter } from "./route";
 import { startScreenKeyboard } from "./screen_keyboard";
 import { Shell } from "./shell";
 import { SignInView } from "./sign_in";
 import { startClocks } from "./times";
-import { Works } from "./works";
-
-/** Opens the inbox and the drafts of the person who is signed in. */
-export type Open = (session: Session) => Promise<Started>;
-
-type State =
-  | { readonly kind: "asking" }
-  | { readonly kind: "down" }
-  | { readonly kind: "signed_out"; readonly session: Session }
-  | { readonly kind: "open"; readonly page: Page; readonly close: () => void };
-
-const state = signal<State>({ kind: "asking" });
-
-async function openPage(session: Session, open: Open): Promise<void> {
-  const before = state.peek();
-  if (before.kind === "open") before.close();
-  const { inbox, drafts, close } = await open(session);
-  // The same person's text stays on the screen; another person starts with an empty page.
-  const isSame = before.kind === "open" && before.page.session.subject === session.subject;
-  const works = isSame ? before.page.works : new Works(drafts);
-  works.drafts = drafts;
-  state.value = { kind: "open", page: { inbox, drafts, session, works }, close };
-}
-
-/** Look who is signed in, unless the page knows it. Rejects with CallError. */
-async function look(open: Open): Promise<void> {
-  const before = state.peek();
-  if (before.kind === "open" && before.page.inbox.link.peek() !== "signed_out") return;
-  const session = await fetchSession(fetchHere);
-  if (session.signedIn) await openPage(session, open);
-  else if (before.kind !== "open") state.value = { kind: "signed_out", session };
-}
 
 /** Look, again and again until the gateway answers: answers of an earlier load of this tab may wait to be sent. */
-function startAsking(open: Open): { ask(): void; stop(): void } {
+function startAsking(opener: Opener): { ask(): void; stop(): void } {
   let asking = false;
   const attempts = new Attempts(clock, Math.random, () => void ask());
   const ask = async () => {
@@ -58,12 +25,12 @@ function startAsking(open: Open): { ask(): void; stop(): void } {
     asking = true;
     attempts.begun();
     try {
-      await look(open);
+      await opener.look();
     } catch {
-      const { kind } = state.peek();
+      const { kind } = opener.state.peek();
       // A form to sign in stays, and a page with its text too.
       if (kind === "asking" || kind === "down") {
-        state.value = { kind: "down" };
+        opener.state.value = { kind: "down" };
         attempts.later();
       }
     }
@@ -93,7 +60,8 @@ function tellTabs(): void {
 }
 
 export function App({ open }: { readonly open: Open }) {
-  const asker = useMemo(() => startAsking(open), [open]);
+  const opener = useMemo(() => new Opener(open, () => fetchSession(fetchHere)), [open]);
+  const asker = useMemo(() => startAsking(opener), [opener]);
   useEffect(() => {
     const stops = [
       startRouter(),
@@ -111,18 +79,18 @@ export function App({ open }: { readonly open: Open }) {
   const onSession = (session: Session) => {
     if (!session.signedIn) return;
     tellTabs();
-    void openPage(session, open);
+    void opener.enter(session);
   };
   return (
     <>
-      <View state={state.value} ask={asker.ask} onSession={onSession} />
+      <View state={opener.state.value} ask={asker.ask} onSession={onSession} />
       <LiveRegions />
     </>
   );
 }
 
 interface ViewProps {
-  readonly state: State;
+  readonly state: Opening;
   readonly ask: () => void;
   readonly onSession: (session: Session) => void;
 }

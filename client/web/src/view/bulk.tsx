@@ -4,7 +4,7 @@ import { effect, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { Plain } from "../content";
 import type { Inbox, Submission } from "../model/inbox";
-import { isKey, rich, t } from "../words";
+import { rich, t } from "../words";
 import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { errorText } from "./errors";
@@ -189,10 +189,9 @@ function Plan({
   readonly isChosen: boolean;
 }) {
   if (row.leftOut !== undefined) {
-    const key = `bulk.left_out.${row.leftOut}`;
     return (
       <span class="left-out">
-        {t("bulk.left_out")} {isKey(key) ? t(key, { name: claimant(row.shown, now) }) : ""}
+        {t("bulk.left_out")} {t(`bulk.left_out.${row.leftOut}`, { name: claimant(row.shown, now) })}
       </span>
     );
   }

@@ -4,7 +4,7 @@ import type { Row } from "../model/inbox";
 import type { Decision, DecisionOption, Prompt } from "../wire/messages";
 import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
 
-export type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
+type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
 
 export interface BulkRow {
   readonly shown: Prompt;

@@ -20,7 +20,7 @@ export const unseenLines = signal(0);
 export const presses = new Presses();
 
 /** Things of the detail pane that a decision needs: where to put the focus. */
-export interface Focus {
+interface Focus {
   comment(): void;
   problems(): void;
   edit(): void;

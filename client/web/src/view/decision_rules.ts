@@ -22,7 +22,7 @@ export interface Situation {
 /** What is asked before a decision is sent. A second press of the same decision says yes. */
 export type Question = "no_reason" | "unseen" | "edits_dropped";
 
-export type Step =
+type Step =
   | { readonly kind: "send" }
   | { readonly kind: "problems" }
   | { readonly kind: "comment" }

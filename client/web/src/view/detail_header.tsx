@@ -192,7 +192,7 @@ function ClaimLine({ row }: { readonly row: Row }) {
   const until = instant(row.prompt.claimExpireTime);
   const mine = holder !== "" && holder === subjectOf(page);
   const canAct = inbox.canDecide.value;
-  const isAdmin = page.session.admin === true;
+  const isAdmin = page.inbox.session.value.admin === true;
   const act = async (call: () => Promise<unknown>) => {
     if (busy.peek() || !canAct) return;
     busy.value = true;

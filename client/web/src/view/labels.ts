@@ -49,7 +49,7 @@ export function doneWords(decision: Decision | undefined): string {
   return t(DONE[decision ?? "DECISION_UNSPECIFIED"] ?? "done.unknown");
 }
 
-export type Tone = "yes" | "no" | "plain";
+type Tone = "yes" | "no" | "plain";
 
 const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone; readonly key: string }> = {
   DECISION_UNSPECIFIED: { icon: "minus", tone: "plain", key: "" },

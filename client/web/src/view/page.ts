@@ -25,8 +25,13 @@ export function usePage(): Page {
   return page;
 }
 
+/** False after the end of the session, until the person signs in again. */
+export function useSignedIn(): boolean {
+  return usePage().inbox.link.value !== "signed_out";
+}
+
 /** The dialog that is open, if any. */
-export type DialogName = "help" | "palette" | "bulk" | "sign-in" | "sign-out";
+type DialogName = "help" | "palette" | "bulk" | "sign-in" | "sign-out";
 export const dialog = signal<DialogName | null>(null);
 
 /** The subject of the person who is signed in. */

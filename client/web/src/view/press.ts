@@ -7,7 +7,7 @@ export interface Target {
 }
 
 /** The part of a keyboard event that decides whether it is a plain key. */
-export interface KeyLike {
+interface KeyLike {
   readonly key: string;
   readonly repeat: boolean;
   readonly isComposing: boolean;
@@ -32,7 +32,7 @@ export function isSend(event: KeyLike & { readonly shiftKey: boolean }): boolean
 const TEXT_TYPES = new Set(["text", "search", "email", "url", "tel", "password", "number", "date", "time"]);
 
 /** The part of an element that decides whether it takes text. */
-export interface ElementLike {
+interface ElementLike {
   readonly tagName: string;
   readonly type?: string;
   readonly isContentEditable?: boolean;

@@ -77,7 +77,7 @@ export function hasForm(prompt: Prompt): boolean {
 }
 
 /** How soon a deadline is, for colours and words. */
-export type Urgency = "none" | "later" | "soon" | "now" | "over";
+type Urgency = "none" | "later" | "soon" | "now" | "over";
 
 const SOON_MS = 60 * 60_000;
 const NOW_MS = 5 * 60_000;

@@ -6,13 +6,13 @@ import { claimant, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from ".
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
-export interface Viewer {
+interface Viewer {
   readonly subject: string;
   readonly now: number;
 }
 
 /** Whether an open prompt belongs to a view. `decided` has a list of its own. */
-export function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
+function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
   if (view === "mine") return isMine(prompt, viewer.subject, viewer.now);
   if (view === "unclaimed") return claimant(prompt, viewer.now) === "";
   return true;
@@ -239,7 +239,7 @@ export function grouped(
   return [...groups].map(([name, members]) => ({ name, ids: members }));
 }
 
-export interface Facets {
+interface Facets {
   readonly kinds: readonly string[];
   readonly types: readonly string[];
   readonly labels: readonly string[];

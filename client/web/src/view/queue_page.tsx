@@ -5,7 +5,7 @@ import type { Row } from "../model/inbox";
 import { idOf } from "./prompt_facts";
 import { QueueRow } from "./queue_row";
 
-export interface QueuePageProps {
+interface QueuePageProps {
   readonly label: string;
   readonly rows: readonly Row[];
   readonly selected: string;

@@ -11,7 +11,7 @@ import { formatRoute, route } from "./route";
 import { exact, halfMinute, second, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
 
-export interface QueueRowProps {
+interface QueueRowProps {
   readonly row: Row;
   readonly subject: string;
   readonly now: () => number;

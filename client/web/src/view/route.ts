@@ -14,7 +14,7 @@ export type Place =
   | { readonly view: "sign-in" }
   | { readonly view: "unknown"; readonly path: string };
 
-export interface Route {
+interface Route {
   readonly place: Place;
   readonly query: Query;
 }

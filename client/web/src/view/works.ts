@@ -4,8 +4,7 @@ import type { Drafts } from "../model/drafts";
 import type { Work } from "./work";
 
 export class Works {
-  /** Where drafts are stored. A person who signs in again gets another store, and keeps the work. */
-  drafts: Drafts;
+  readonly drafts: Drafts;
   readonly #all = new Map<string, Work>();
 
   constructor(drafts: Drafts) {

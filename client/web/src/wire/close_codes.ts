@@ -1,7 +1,7 @@
 import type { Link } from "../model/inbox";
 
 /** What to do after a close code. */
-export interface CloseVerdict {
+interface CloseVerdict {
   /** Do not connect again. */
   readonly stop?: Link;
   /** Take a new snapshot. */

@@ -13,7 +13,7 @@ import { WallWatch } from "./wall_watch";
 
 export type SessionState = "signed_in" | "signed_out" | "forbidden" | "down";
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly openSocket: OpenSocket;

@@ -51,7 +51,7 @@ export class EventFeed<T> {
     return this.#state;
   }
 
-  /** Why it was refused. */
+  /** Why it was refused, or why the last attempt failed; null once it is open again. */
   get error(): ReadonlySignal<CallError | null> {
     return this.#error;
   }
@@ -66,6 +66,7 @@ export class EventFeed<T> {
 
   close(): void {
     this.#end("closed");
+    this.#cancelWatch();
   }
 
   async #follow(): Promise<void> {
@@ -115,6 +116,7 @@ export class EventFeed<T> {
       }
       this.#heardAt = this.#options.clock.now();
       this.#state.value = "open";
+      this.#error.value = null;
       for (const event of parser.feed(value)) {
         if (event.name === "error") {
           throw await errorOf(new Response(event.data, { status: 503 }));
@@ -155,8 +157,5 @@ export class EventFeed<T> {
     this.#drop();
     this.#attempts.cancel();
     this.#state.value = state;
-    if (state !== "offline") {
-      this.#cancelWatch();
-    }
   }
 }

@@ -1,4 +1,4 @@
-export interface ServerEvent {
+interface ServerEvent {
   /** "message", or what `event:` says. */
   readonly name: string;
   readonly data: string;

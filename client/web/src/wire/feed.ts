@@ -29,7 +29,7 @@ export interface Sink {
 }
 
 /** What the feed tells the connection. */
-export interface FeedEvents {
+interface FeedEvents {
   goAway(afterMs: number): void;
   heartbeat(): void;
   caughtUp(): void;

@@ -10,7 +10,7 @@ interface Request {
   reject(error: CallError): void;
 }
 
-export interface StreamEvents {
+interface StreamEvents {
   welcomed(welcome: ConverseWelcome): void;
   /** The frames of one message that are no replies, in order. Comes for every message, if only with none. */
   received(frames: readonly ConverseServerFrame[]): void;

@@ -549,7 +549,6 @@ export const catalogue: Catalogue = {
   "sign_out.failed":
     "Das Abmelden scheiterte: Das Gateway ist nicht erreichbar. Versuchen Sie es noch einmal.",
 
-  "error.title": "Fehler",
   "error.unknown": "Etwas ging schief, und die Seite weiß nicht, was. Versuchen Sie es noch einmal.",
   "error.prompt_not_found": "Diese Frage gibt es nicht, oder sie ist nicht für Sie.",
   "error.job_not_found": "Diesen Auftrag gibt es nicht, oder Sie dürfen ihn nicht sehen.",

@@ -1,11 +1,45 @@
 // The English texts. Keys are grouped by the part of the page that shows them.
 
-import { contentWords } from "../content/words.en";
-
 export { EN as formWords } from "../forms/words_en";
 
 export const en = {
-  ...contentWords,
+  "content.show_all": "Show all {n} characters",
+  "content.escape": "A character that cannot be seen, or padding",
+  "content.refused.size": "Shown as plain text: it is too long to read as Markdown.",
+  "content.refused.run":
+    "Shown as plain text: a paragraph is too long or has too many marks to read as Markdown.",
+  "content.refused.depth":
+    "Shown as plain text: its lists or quotes are nested too deeply to read as Markdown.",
+  "content.refused.tokens": "Shown as plain text: it has too many parts to read as Markdown.",
+  "content.working": "Preparing the view…",
+  "content.not_loaded": "A part of the page could not be loaded; the text is complete, but plain.",
+  "content.task.done": "done",
+  "content.task.open": "open",
+  "content.image": "Image",
+  "content.file": "File",
+  "content.opens": "opens {host} in a new tab",
+  "content.no_link": "Not a web address, so it is no link:",
+  "content.json.not": "Shown as text: it is not valid JSON (line {line}, column {column}).",
+  "content.json.tree": "JSON",
+  "content.json.fields": { one: "{n} field", other: "{n} fields" },
+  "content.json.items": { one: "{n} item", other: "{n} items" },
+  "content.json.more": { one: "show {n} more", other: "show {n} more" },
+  "content.json.expand_all": "Expand",
+  "content.json.collapse_all": "Collapse",
+  "content.json.as_text": "Show as text",
+  "content.json.as_tree": "Show as tree",
+  "content.diff.unified": "In one column",
+  "content.diff.split": "Side by side",
+  "content.diff.added": "added",
+  "content.diff.removed": "removed",
+  "content.diff.count.added": { one: "{n} line added", other: "{n} lines added" },
+  "content.diff.count.removed": { one: "{n} line removed", other: "{n} lines removed" },
+  "content.diff.equal": "No difference.",
+  "content.diff.too_large": "Too different to compare line by line: both texts are shown whole.",
+  "content.diff.before": "Before",
+  "content.diff.after": "After",
+  "content.diff.fold": { one: "Show {n} unchanged line", other: "Show {n} unchanged lines" },
+
   "app.name": "Askback",
   "app.title": "({n}) Askback",
   cancel: "Cancel",
@@ -512,7 +546,6 @@ export const en = {
   "sign_out.delete": "Sign out and delete my text",
   "sign_out.failed": "Signing out failed: the gateway cannot be reached. Try again.",
 
-  "error.title": "Error",
   "error.unknown": "Something went wrong, and the page does not know what. Try again.",
   "error.prompt_not_found": "There is no such question, or it is not for you.",
   "error.job_not_found": "There is no such job, or you may not see it.",

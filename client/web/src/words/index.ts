@@ -10,7 +10,7 @@ export type Entry = string | { readonly one: string; readonly other: string };
 export type Key = keyof typeof en;
 export type Catalogue = Readonly<Record<Key, Entry>>;
 export type Language = "en" | "de";
-export type Params = Readonly<Record<string, string | number>>;
+type Params = Readonly<Record<string, string | number>>;
 
 export const LANGUAGES: readonly Language[] = ["en", "de"];
 

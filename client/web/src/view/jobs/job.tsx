@@ -2,7 +2,6 @@
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
 import { JsonTree, Plain } from "../../content";
 import type { Checkpoint, Failure, Job, JobEvent, Prompt } from "../../wire/messages";
 import { t } from "../../words";
@@ -16,19 +15,14 @@ import { RoundItem } from "../rounds";
 import { Icon, Name, Time } from "../ui";
 import { JobActions } from "./job_actions";
 import { lastFilter } from "./last_filter";
-import { useJob } from "./live_jobs";
+import { useLiveJob } from "./live_jobs";
 import { Picture } from "./picture";
-import { Reading } from "./reading";
+import { FullReading, titlesOf } from "./reading";
 
 export function JobView({ jobId }: { readonly jobId: string }) {
   const { inbox } = usePage();
-  const reading = useMemo(() => new Reading(inbox, jobId), [inbox, jobId]);
-  const feed = useJob(jobId, inbox).value;
-  const events = feed?.events.value ?? [];
-  // The events say that something changed; what the job is now is read.
-  useEffect(() => void reading.read(), [reading, events.length]);
+  const { reading, feed, events, error } = useLiveJob(jobId, FullReading);
   const job = reading.job.value;
-  const error = reading.error.value ?? feed?.error.value ?? null;
   const mayDoAll = isClient(inbox.session.value) && job?.headOnly !== true;
   return (
     <article class="jobs job-page" aria-labelledby="job-title" data-focus-home>
@@ -183,7 +177,6 @@ interface EventsProps {
 }
 
 function Events({ events, prompts }: EventsProps) {
-  const titles = new Map(prompts.map((one) => [idOf(one), one.content?.title ?? ""]));
   const drawn = useSignal(PAGE);
   const seen = events.filter((event) => nameOf(event) !== "WITHHELD");
   const withheld = events.length - seen.length;
@@ -203,7 +196,7 @@ function Events({ events, prompts }: EventsProps) {
           {t("job.events.earlier", { n: Math.min(PAGE, earlier), all: seen.length })}
         </button>
       )}
-      <EventLines events={seen.slice(earlier)} titles={titles} />
+      <EventLines events={seen.slice(earlier)} titles={titlesOf(prompts)} />
     </section>
   );
 }

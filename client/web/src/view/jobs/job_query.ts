@@ -2,10 +2,10 @@
 
 import type { Job, JobState } from "../../wire/messages";
 
-export const OPEN_STATES = ["pending", "running", "pending_hitl"] as const;
-export const ENDED_STATES = ["completed", "failed", "cancelled"] as const;
+const OPEN_STATES = ["pending", "running", "pending_hitl"] as const;
+const ENDED_STATES = ["completed", "failed", "cancelled"] as const;
 export const STATES = [...OPEN_STATES, ...ENDED_STATES] as const;
-export type StateName = (typeof STATES)[number];
+type StateName = (typeof STATES)[number];
 
 export interface JobQuery {
   /** Empty: any. */

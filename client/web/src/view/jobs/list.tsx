@@ -9,7 +9,7 @@ import { rich, t } from "../../words";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, jobStateText, shortId } from "../job_facts";
 import { ProgressBar } from "../job_parts";
-import { usePage } from "../page";
+import { usePage, useSignedIn } from "../page";
 import { PlaceLink } from "../place_link";
 import { instant } from "../prompt_facts";
 import { halfMinute } from "../times";
@@ -56,6 +56,7 @@ function useEnded(inbox: Inbox, filter: JobQuery) {
   const next = useSignal("");
   const isReading = useSignal(false);
   const error = useSignal<unknown>(null);
+  const isSignedIn = useSignedIn();
   const states = endedStates(filter);
   const read = async (pageToken: string) => {
     if (isReading.peek()) return;
@@ -81,8 +82,8 @@ function useEnded(inbox: Inbox, filter: JobQuery) {
     }
   };
   useEffect(() => {
-    if (states.length > 0) void read("");
-  }, [inbox]);
+    if (isSignedIn && states.length > 0 && jobs.peek().length === 0) void read("");
+  }, [isSignedIn]);
   return { jobs, next, isReading, error, more: () => void read(next.peek()) };
 }
 
@@ -93,7 +94,7 @@ interface ListingProps {
 
 function Listing({ filter, onListed }: ListingProps) {
   const { inbox } = usePage();
-  const feed = useJobs(filter, inbox).value;
+  const feed = useJobs(filter).value;
   const ended = useEnded(inbox, filter);
   const drawn = useSignal(PAGE);
   useEffect(() => {

@@ -3,9 +3,12 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { type JobHistory, type JobList, watchJob, watchJobs } from "../../model/job_list";
+import type { Inbox } from "../../model/inbox";
 import { fetchHere } from "../../model/start";
 import { clock } from "../../wire/browser";
+import { usePage, useSignedIn } from "../page";
 import type { JobQuery } from "./job_query";
+import type { Reading } from "./reading";
 
 const environment = {
   clock,
@@ -23,7 +26,12 @@ interface Feed {
 
 /** Opens a feed when the component appears or `key` changes; the feed is null until then. */
 function useFeed<F extends Feed>(open: () => F, key: string): ReadonlySignal<F | null> {
+  const { inbox } = usePage();
+  const isSignedIn = useSignedIn();
   const feed = useMemo(() => signal<F | null>(null), []);
+  useEffect(() => {
+    if (isSignedIn) feed.peek()?.wake();
+  }, [isSignedIn]);
   useEffect(() => {
     const opened = open();
     feed.value = opened;
@@ -37,27 +45,26 @@ function useFeed<F extends Feed>(open: () => F, key: string): ReadonlySignal<F |
       removeEventListener("online", wake);
       opened.close();
     };
-  }, [key]);
+  }, [inbox, key]);
   return feed;
 }
 
-/** Every job of these types and creators that has not ended, and each job that changes. `user`: whose feed it is. */
-export function useJobs(query: JobQuery, user: object): ReadonlySignal<JobList | null> {
+/** Every job of these types and creators that has not ended, and each job that changes. */
+export function useJobs(query: JobQuery): ReadonlySignal<JobList | null> {
   const filter = { jobTypes: query.types, userIds: query.creators };
-  return useFeed(() => watchJobs(environment, filter), `${numberOf(user)} ${JSON.stringify(filter)}`);
+  return useFeed(() => watchJobs(environment, filter), JSON.stringify(filter));
 }
 
-/** The events of a job. */
-export function useJob(jobId: string, user: object): ReadonlySignal<JobHistory | null> {
-  return useFeed(() => watchJob(environment, jobId), `${numberOf(user)} ${jobId}`);
-}
-
-const numbers = new WeakMap<object, number>();
-let given = 0;
-
-/** A number for each object: a person who signed in again gets new feeds. */
-function numberOf(object: object): number {
-  const found = numbers.get(object) ?? ++given;
-  numbers.set(object, found);
-  return found;
+/** A job's events, and what is read of it, again after each event. */
+export function useLiveJob<R extends Reading>(jobId: string, Kind: new (inbox: Inbox, jobId: string) => R) {
+  const { inbox } = usePage();
+  const isSignedIn = useSignedIn();
+  const reading = useMemo(() => new Kind(inbox, jobId), [inbox, jobId]);
+  const feed = useFeed<JobHistory>(() => watchJob(environment, jobId), jobId).value;
+  const events = feed?.events.value ?? [];
+  // The events say that something changed; what the job is now is read.
+  useEffect(() => {
+    if (isSignedIn) void reading.read();
+  }, [reading, events.length, isSignedIn]);
+  return { reading, feed, events, error: reading.error.value ?? feed?.error.value ?? null };
 }

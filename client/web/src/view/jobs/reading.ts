@@ -1,9 +1,10 @@
-// What the page of a job reads by unary calls: the job, its questions, its checkpoints.
+// What is read of a job by unary calls: the job, its questions and, for its page, its checkpoints.
 
 import { type Signal, signal } from "@preact/signals";
 import type { Inbox } from "../../model/inbox";
 import type { Checkpoint, Job, Prompt } from "../../wire/messages";
 import { isClient } from "../job_facts";
+import { idOf } from "../prompt_facts";
 
 /** Every state: without states the service lists open questions only. */
 const PROMPT_STATES = [
@@ -18,17 +19,15 @@ const PROMPT_STATES = [
 export class Reading {
   readonly job = signal<Job | null>(null);
   readonly prompts = signal<readonly Prompt[]>([]);
-  /** Null: the person may not read checkpoints. */
-  readonly checkpoints = signal<readonly Checkpoint[] | null>(null);
   readonly error: Signal<unknown> = signal(null);
-  readonly #inbox: Inbox;
-  readonly #jobId: string;
+  protected readonly inbox: Inbox;
+  protected readonly jobId: string;
   #isReading = false;
   #isStale = false;
 
   constructor(inbox: Inbox, jobId: string) {
-    this.#inbox = inbox;
-    this.#jobId = jobId;
+    this.inbox = inbox;
+    this.jobId = jobId;
   }
 
   /** Read it, or read it once more if a read is under way. */
@@ -41,7 +40,7 @@ export class Reading {
     do {
       this.#isStale = false;
       try {
-        await this.#readAll();
+        await this.readAll();
         this.error.value = null;
       } catch (problem) {
         this.error.value = problem;
@@ -50,24 +49,36 @@ export class Reading {
     this.#isReading = false;
   }
 
-  async #readAll(): Promise<void> {
-    const jobId = this.#jobId;
-    const { job } = await this.#inbox.call("JobService/GetJob", { jobId, consistency: "CONSISTENCY_STRONG" });
+  protected async readAll(): Promise<void> {
+    const { inbox, jobId } = this;
+    const { job } = await inbox.call("JobService/GetJob", { jobId, consistency: "CONSISTENCY_STRONG" });
     this.job.value = job ?? null;
     const prompts: Prompt[] = [];
     let pageToken = "";
     do {
       const filter = { jobId, states: PROMPT_STATES };
       const page = { namespace: job?.namespace ?? "", filter, pageSize: 200, pageToken };
-      const reply = await this.#inbox.call("HitlService/ListPrompts", page);
+      const reply = await inbox.call("HitlService/ListPrompts", page);
       prompts.push(...(reply.prompts ?? []));
       pageToken = reply.nextPageToken ?? "";
     } while (pageToken !== "");
     this.prompts.value = prompts.sort((one, other) => (one.round ?? 0) - (other.round ?? 0));
+  }
+}
+
+/** A job with its checkpoints, which may be large. */
+export class FullReading extends Reading {
+  /** Null: the person may not read checkpoints. */
+  readonly checkpoints = signal<readonly Checkpoint[] | null>(null);
+
+  protected override async readAll(): Promise<void> {
+    await super.readAll();
     if (!this.#mayReadCheckpoints()) return;
     const checkpoints: Checkpoint[] = [];
+    let pageToken = "";
     do {
-      const reply = await this.#inbox.call("WorkerService/ListCheckpoints", { jobId, pageToken });
+      const page = { jobId: this.jobId, pageToken };
+      const reply = await this.inbox.call("WorkerService/ListCheckpoints", page);
       checkpoints.push(...(reply.checkpoints ?? []));
       pageToken = reply.nextPageToken ?? "";
     } while (pageToken !== "");
@@ -75,7 +86,12 @@ export class Reading {
   }
 
   #mayReadCheckpoints(): boolean {
-    const session = this.#inbox.session.peek();
+    const session = this.inbox.session.peek();
     return isClient(session) && (session.admin === true || (session.roles ?? []).includes("worker"));
   }
+}
+
+/** The titles of questions by their ids. */
+export function titlesOf(prompts: readonly Prompt[]): ReadonlyMap<string, string> {
+  return new Map(prompts.map((one) => [idOf(one), one.content?.title ?? ""]));
 }

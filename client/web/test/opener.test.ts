@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { signal } from "@preact/signals";
+import type { Drafts } from "../src/model/drafts";
+import type { Inbox, Link } from "../src/model/inbox";
+import type { Session } from "../src/model/session";
+import { Opener } from "../src/view/opener";
+import { settle } from "./support/clock";
+
+const ana: Session = { signedIn: true, subject: "ana" };
+const ben: Session = { signedIn: true, subject: "ben" };
+
+/** A gateway whose session and a page whose inboxes the test sees; an inbox opens when the test lets it. */
+function setup(first: Session) {
+  const opened: {
+    readonly subject: string;
+    readonly link: { value: Link };
+    closed: number;
+    resumed: number;
+  }[] = [];
+  const waiting: (() => void)[] = [];
+  const gateway = { session: first };
+  const opener = new Opener(
+    async ({ subject = "" }) => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      const it = { subject, link: signal<Link>("live"), closed: 0, resumed: 0 };
+      opened.push(it);
+      const signedIn = (session: Session) => {
+        if (session.subject !== subject) return false;
+        it.resumed += 1;
+        it.link.value = "live";
+        return true;
+      };
+      const close = () => {
+        it.closed += 1;
+      };
+      return { inbox: { link: it.link, signedIn } as unknown as Inbox, drafts: {} as Drafts, close };
+    },
+    async () => gateway.session,
+  );
+  const finish = async () => {
+    for (await settle(); waiting.length > 0; await settle()) waiting.shift()?.();
+  };
+  return { opener, opened, gateway, finish };
+}
+
+test("the form and a hint of another tab at the same moment open one inbox", async () => {
+  const { opener, opened, finish } = setup(ana);
+  const both = Promise.all([opener.enter(ana), opener.look(), opener.look()]);
+  await finish();
+  await both;
+  assert.deepEqual(
+    opened.map(({ subject, closed }) => [subject, closed]),
+    [["ana", 0]],
+  );
+});
+
+test("a person who signs in again keeps the page; another person gets an empty one", async () => {
+  const { opener, opened, gateway, finish } = setup(ana);
+  const page = () => {
+    const now = opener.state.value;
+    return now.kind === "open" ? now.page : null;
+  };
+  void opener.look();
+  await finish();
+  const first = page();
+  const [inbox] = opened;
+  assert.ok(inbox && first);
+  inbox.link.value = "signed_out";
+  await opener.look();
+  assert.deepEqual([page() === first, inbox.resumed, inbox.closed], [true, 1, 0]);
+  inbox.link.value = "signed_out";
+  gateway.session = ben;
+  void opener.look();
+  await finish();
+  assert.deepEqual([inbox.closed, opened.map(({ subject }) => subject)], [1, ["ana", "ben"]]);
+  assert.notEqual(page()?.works, first.works);
+});
+
+test("an inbox that cannot be opened leaves the way free for the next attempt", async () => {
+  let attempts = 0;
+  const opener = new Opener(
+    async () => {
+      attempts += 1;
+      throw new Error("no storage");
+    },
+    async () => ana,
+  );
+  await assert.rejects(opener.look());
+  await assert.rejects(opener.enter(ana));
+  assert.equal(attempts, 2);
+});
