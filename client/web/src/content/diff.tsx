@@ -7,7 +7,7 @@ import { useLazy } from "./slices";
 
 const load = () => import("./diff_view");
 
-/** Two texts, and what changed between them. */
+/** Shows the difference between two texts. */
 export function DiffView(props: {
   readonly before: string;
   readonly after: string;
@@ -17,7 +17,7 @@ export function DiffView(props: {
   return <LazyDiff source={{ before, after }} layout={layout} />;
 }
 
-/** A diff as a program wrote it (`text/x-diff`). */
+/** Shows a unified diff (`text/x-diff`). */
 export function UnifiedDiff(props: { readonly text: string; readonly layout?: DiffLayout }): JSX.Element {
   return <LazyDiff source={{ diff: props.text }} layout={props.layout ?? "unified"} />;
 }
@@ -42,7 +42,7 @@ function LazyDiff(props: { readonly source: DiffSource; readonly layout: DiffLay
   );
 }
 
-/** Both texts whole, where they cannot be compared; or the diff as it is. */
+/** Shows both texts, or the source of a unified diff, without comparing. */
 function WholeTexts({ source }: { readonly source: DiffSource }): JSX.Element {
   if ("diff" in source) return <LongText text={source.diff} code />;
   return (

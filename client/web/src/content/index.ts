@@ -1,4 +1,4 @@
-// What people look at, as components with props only. No HTML is ever made from a text.
+// Components that show content. They depend on their props only, and create no HTML from text.
 
 export { Code } from "./code";
 export { DiffView, UnifiedDiff } from "./diff";

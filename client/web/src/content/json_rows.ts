@@ -28,11 +28,11 @@ export interface TreeState {
   readonly shown: ReadonlyMap<string, number>;
 }
 
-/** How many children a container shows at first. */
+/** Number of children that a container shows at first. */
 export const PAGE = 200;
-/** How many rows are open at first. */
+/** Maximum number of rows to show at first. */
 export const FIRST_ROWS = 200;
-/** How many rows "expand all" opens: the rest is one key away, and the whole is there as text. */
+/** Maximum number of rows that "Expand" opens. Further rows can be opened one by one, or read as text. */
 export const MOST_ROWS = 3_000;
 
 /** The children of a container by name; undefined for other values. */
@@ -128,7 +128,7 @@ export function toggleRow(state: TreeState, row: JsonRow): TreeState {
   return { ...state, open };
 }
 
-/** What a key does in a tree, as in the ARIA practice for tree views: to which row it moves, or which it toggles. */
+/** The effect of a key, as in the ARIA practice for tree views: the row to focus or to toggle; null for other keys. */
 export function keyEffect(
   rows: readonly JsonRow[],
   at: number,
@@ -162,7 +162,7 @@ export function keyEffect(
   }
 }
 
-/** The rows with those of before in place of equal ones, so that only the others are drawn again. */
+/** Replaces rows by the equal rows from before, so that only changed rows are rendered again. */
 export function reuseRows(rows: readonly JsonRow[], before: readonly JsonRow[]): readonly JsonRow[] {
   const known = new Map(before.map((row) => [row.id, row]));
   return rows.map((row) => {

@@ -1,9 +1,9 @@
-// Which addresses become links. Everything else stays text.
+// Decides which addresses become links. Other addresses stay text.
 
 export interface SafeLink {
   /** What the anchor opens. */
   readonly href: string;
-  /** Where it leads, for people: the host (in ASCII), or the address of a mail. */
+  /** The destination to show: the host in ASCII, or an e-mail address. */
   readonly host: string;
 }
 

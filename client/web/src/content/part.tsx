@@ -12,7 +12,7 @@ import { type PartView as Kind, viewOf } from "./media_types";
 import { Plain } from "./plain";
 import { t } from "./say";
 
-/** Something to look at: a text in the view that fits its type, or the link to a file. */
+/** Shows a part of a prompt: its text in the view for its media type, or a link to its file. */
 export function PartView(props: { readonly part: PromptPart; readonly layout?: DiffLayout }): JSX.Element {
   const { part } = props;
   const view = viewOf(part.mediaType ?? "");
@@ -40,7 +40,7 @@ function TextView(props: {
   }
 }
 
-/** Never fetched by the page: the server of the file would learn who looks at it. */
+/** A link, because the page must not fetch the file: its server would learn who reads the prompt. */
 function FileLink({ url, isImage }: { readonly url: string; readonly isImage: boolean }): JSX.Element {
   const link = webLink(url);
   if (link === null) {

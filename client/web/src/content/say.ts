@@ -1,4 +1,4 @@
-// The texts of this folder come from the page's catalogue; their English is in words.en.ts.
+// Texts of this folder, from the page's catalogue. The English ones are in `words.en.ts`.
 
 import { type Key, t as say } from "../words";
 import type { contentWords } from "./words.en";

@@ -1,7 +1,7 @@
 // Makes text from other people safe to look at: no hidden characters, no look-alikes, no padding. The rules are
 // those of `askback._text.text.clean`; tests/web/visible_texts.json is the table that both pass.
 
-/** A run of ordinary text, or what stands in place of characters that cannot be seen. */
+/** Ordinary text, or the escape that replaces hidden characters. */
 export type Piece = string | { readonly escape: string };
 
 /** A longer run of spaces within a line is replaced by its length; a tab counts as four. */
@@ -50,7 +50,7 @@ export function visiblePieces(text: string): readonly Piece[] {
   return pieces;
 }
 
-/** The text with each escape written out: for attributes, titles and the clipboard of a terminal. */
+/** The text with its escapes as text, for attributes. */
 export function visibleText(text: string): string {
   return visiblePieces(text)
     .map((piece) => (typeof piece === "string" ? piece : piece.escape))

@@ -1,4 +1,4 @@
-// The English texts of this folder; src/words/en.ts takes them in. Keys begin with `content.`.
+// The English texts of this folder, which src/words/en.ts includes. Their keys begin with `content.`.
 
 export const contentWords = {
   "content.show_all": "Show all {n} characters",
