@@ -8,7 +8,7 @@ import { useLazy } from "./slices";
 import { visiblePieces } from "./visible";
 
 /** Longer code has no colours, because highlight.js cannot work in slices. */
-export const MAX_HIGHLIGHTED = 20_000;
+const MAX_HIGHLIGHTED = 20_000;
 
 const load = () => import("./highlight");
 

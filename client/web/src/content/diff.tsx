@@ -1,6 +1,5 @@
 import type { JSX } from "preact";
 import type { DiffSource } from "./compare_texts";
-import type { DiffLayout } from "./diff_view";
 import { LongText } from "./long_text";
 import { t } from "./say";
 import { useLazy } from "./slices";
@@ -8,38 +7,33 @@ import { useLazy } from "./slices";
 const load = () => import("./diff_view");
 
 /** Shows the difference between two texts. */
-export function DiffView(props: {
+export function DiffView({
+  before,
+  after,
+}: {
   readonly before: string;
   readonly after: string;
-  readonly layout?: DiffLayout;
 }): JSX.Element {
-  const { before, after, layout = "unified" } = props;
-  return <LazyDiff source={{ before, after }} layout={layout} />;
+  return <LazyDiff source={{ before, after }} />;
 }
 
 /** Shows a unified diff (`text/x-diff`). */
-export function UnifiedDiff(props: { readonly text: string; readonly layout?: DiffLayout }): JSX.Element {
-  return <LazyDiff source={{ diff: props.text }} layout={props.layout ?? "unified"} />;
+export function UnifiedDiff({ text }: { readonly text: string }): JSX.Element {
+  return <LazyDiff source={{ diff: text }} />;
 }
 
-function LazyDiff(props: { readonly source: DiffSource; readonly layout: DiffLayout }): JSX.Element {
+function LazyDiff({ source }: { readonly source: DiffSource }): JSX.Element {
   const module = useLazy(load);
   if (module === null) return <p data-withheld={1}>{t("content.working")}</p>;
   if (module === "failed") {
     return (
       <div class="diff">
         <p class="note">{t("content.not_loaded")}</p>
-        <WholeTexts source={props.source} />
+        <WholeTexts source={source} />
       </div>
     );
   }
-  return (
-    <module.DiffBody
-      source={props.source}
-      layout={props.layout}
-      texts={<WholeTexts source={props.source} />}
-    />
-  );
+  return <module.DiffBody source={source} texts={<WholeTexts source={source} />} />;
 }
 
 /** Shows both texts, or the source of a unified diff, without comparing. */

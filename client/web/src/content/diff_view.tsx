@@ -12,7 +12,7 @@ import { estimatedHeight } from "./seen_lines";
 import { useGrowing, useSlices } from "./slices";
 import { firstPart } from "./text_chunks";
 
-export type DiffLayout = "unified" | "split";
+type DiffLayout = "unified" | "split";
 
 const ROWS_PER_GROUP = 50;
 /** Maximum number of characters of a line to show before a button for the rest. */
@@ -20,13 +20,12 @@ const MAX_LINE = 4_000;
 
 export function DiffBody(props: {
   readonly source: DiffSource;
-  readonly layout: DiffLayout;
   /** Shown if the texts are too different to compare. */
   readonly texts: JSX.Element;
 }): JSX.Element {
   const inputs = Object.values(props.source);
   const read = useSlices(() => rowsIn(props.source), inputs);
-  const [layout, setLayout] = useState(props.layout);
+  const [layout, setLayout] = useState<DiffLayout>("unified");
   if (read === null) return <p data-withheld={1}>{t("content.working")}</p>;
   if (read.rows === null) {
     return (

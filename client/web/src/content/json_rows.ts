@@ -47,7 +47,7 @@ function pointer(parent: string, name: string): string {
 }
 
 /** The number of values below each container. Computed once for a value. */
-export type Sizes = ReadonlyMap<Json, number>;
+type Sizes = ReadonlyMap<Json, number>;
 
 export function sizesOf(root: Json): Sizes {
   const sizes = new Map<Json, number>();

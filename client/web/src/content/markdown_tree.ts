@@ -23,7 +23,7 @@ export interface ListItem {
   readonly blocks: readonly Block[];
 }
 
-export type Align = "left" | "center" | "right" | null;
+type Align = "left" | "center" | "right" | null;
 
 export type Block =
   | { readonly kind: "paragraph"; readonly children: readonly Inline[] }

@@ -2,7 +2,6 @@ import type { JSX } from "preact";
 import type { PromptPart } from "../wire/messages";
 import { Code } from "./code";
 import { UnifiedDiff } from "./diff";
-import type { DiffLayout } from "./diff_view";
 import { JsonTree } from "./json_tree";
 import { OutLink } from "./link";
 import { webLink } from "./links";
@@ -13,30 +12,25 @@ import { Plain } from "./plain";
 import { t } from "./say";
 
 /** Shows a part of a prompt: its text in the view for its media type, or a link to its file. */
-export function PartView(props: { readonly part: PromptPart; readonly layout?: DiffLayout }): JSX.Element {
-  const { part } = props;
+export function PartView({ part }: { readonly part: PromptPart }): JSX.Element {
   const view = viewOf(part.mediaType ?? "");
   if (part.url !== undefined) return <FileLink url={part.url} isImage={view.kind === "image"} />;
-  return <TextView text={part.text ?? ""} view={view} layout={props.layout ?? "unified"} />;
+  return <TextView text={part.text ?? ""} view={view} />;
 }
 
-function TextView(props: {
-  readonly text: string;
-  readonly view: Kind;
-  readonly layout: DiffLayout;
-}): JSX.Element {
-  switch (props.view.kind) {
+function TextView({ text, view }: { readonly text: string; readonly view: Kind }): JSX.Element {
+  switch (view.kind) {
     case "markdown":
-      return <Markdown text={props.text} />;
+      return <Markdown text={text} />;
     case "diff":
-      return <UnifiedDiff text={props.text} layout={props.layout} />;
+      return <UnifiedDiff text={text} />;
     case "json":
-      return <JsonTree text={props.text} />;
+      return <JsonTree text={text} />;
     case "code":
-      return <Code text={props.text} language={props.view.language} />;
+      return <Code text={text} language={view.language} />;
     case "image":
     case "text":
-      return <LongText text={props.text} />;
+      return <LongText text={text} />;
   }
 }
 

@@ -3,7 +3,7 @@
 import { type Key, t as say } from "../words";
 import type { contentWords } from "./words.en";
 
-export type ContentKey = Extract<Key, keyof typeof contentWords>;
+type ContentKey = Extract<Key, keyof typeof contentWords>;
 
 export function t(key: ContentKey, params: Readonly<Record<string, string | number>> = {}): string {
   return say(key, params);

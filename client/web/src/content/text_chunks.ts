@@ -1,9 +1,9 @@
 // Splits long text into chunks. The browser lays out only those that are on the screen.
 
 /** Approximate number of characters of a chunk. */
-export const CHUNK = 8_000;
+const CHUNK = 8_000;
 /** Maximum number of characters to show before a button for the rest. */
-export const FIRST_PART = 20_000;
+const FIRST_PART = 20_000;
 
 /** Splits a text at line ends into chunks of about CHUNK characters; a longer line is split within. */
 export function chunksOf(text: string, size: number = CHUNK): readonly string[] {

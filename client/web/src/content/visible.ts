@@ -2,7 +2,7 @@
 // those of `askback._text.text.clean`; tests/web/visible_texts.json is the table that both pass.
 
 /** Ordinary text, or the escape that replaces hidden characters. */
-export type Piece = string | { readonly escape: string };
+type Piece = string | { readonly escape: string };
 
 /** A longer run of spaces within a line is replaced by its length; a tab counts as four. */
 const MAX_SPACES = 16;

@@ -9,7 +9,7 @@ import { format, isArray, isObject, type Json, type JsonObject, Num } from "../j
 import { itemsOf, numberOf, resolve, type Schema, schemaOf } from "./schema_shapes";
 import type { FormWords, Unit } from "./words";
 
-export interface Violation {
+interface Violation {
   readonly path: readonly string[];
   readonly message: string;
 }
@@ -29,10 +29,6 @@ export class Checker {
     const found: Violation[] = [];
     this.check(schema, value, [], 0, found);
     return found.slice(0, MAX_VIOLATIONS);
-  }
-
-  fits(schema: Json, value: Json): boolean {
-    return this.violations(schema, value).length === 0;
   }
 
   private check(schema: Json, value: Json, path: readonly string[], depth: number, out: Violation[]): void {

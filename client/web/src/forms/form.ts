@@ -17,7 +17,7 @@ import { EN } from "./words_en";
 import { localZone } from "./zones";
 
 /** The values as JSON text, or what stands in their way, in the order of the fields. */
-export type Values = { readonly json: string } | { readonly problems: readonly Problem[] };
+type Values = { readonly json: string } | { readonly problems: readonly Problem[] };
 
 let made = 0;
 
@@ -59,11 +59,6 @@ export class Form {
 
   get words(): FormWords {
     return this.ground.settings.words;
-  }
-
-  /** Whether an answer needs values that the form does not have when it opens. */
-  get hasRequired(): boolean {
-    return this.root !== undefined && "problems" in this.values();
   }
 
   get isComplete(): boolean {

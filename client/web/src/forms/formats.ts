@@ -48,7 +48,7 @@ function readOffset(zone: string): string | undefined {
 
 function readMoment(text: string, { words, zone: here }: Settings): string {
   const [, day = "", time = "", given = ""] = MOMENT.exec(text) ?? [];
-  if (!day) throw new Refusal(words.mustBeMoment());
+  if (!day) throw new Refusal(words.mustBeMoment);
   const clock = readClock(time);
   if (!clock || !isDay(day)) throw new Refusal(words.momentNotInCalendar(text));
   const zone = given.trim();
@@ -72,13 +72,13 @@ function localOffset(zone: string, local: Minutes, here: string, words: FormWord
 
 function readTime(text: string, { words }: Settings): string {
   const [, time = "", given = ""] = CLOCK.exec(text) ?? [];
-  if (!time) throw new Refusal(words.clockMustBe());
+  if (!time) throw new Refusal(words.clockMustBe);
   const clock = readClock(time);
   if (!clock) throw new Refusal(words.notOnClock(text));
   const zone = given.trim();
   if (YOURS.includes(zone.toLowerCase())) return clock.text;
   const offset = readOffset(zone);
-  if (offset === undefined) throw new Refusal(words.clockMustBe());
+  if (offset === undefined) throw new Refusal(words.clockMustBe);
   return clock.text + offset;
 }
 

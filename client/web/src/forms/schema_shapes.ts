@@ -37,7 +37,7 @@ export function typeOf(part: Schema): string {
   return part.has("type") ? textOf(part, "type") : part.has("properties") ? "object" : "";
 }
 
-export function without(part: Schema, ...keys: string[]): Map<string, Json> {
+function without(part: Schema, ...keys: string[]): Map<string, Json> {
   return new Map([...part].filter(([key]) => !keys.includes(key)));
 }
 
@@ -104,7 +104,7 @@ function separateNull(part: Schema): [Schema, boolean] | undefined {
 }
 
 /** One condition of a schema: `ifSo` or `ifNot` applies, depending on the values. */
-export interface Condition {
+interface Condition {
   readonly test: Json;
   readonly ifSo: Schema;
   readonly ifNot: Schema;
