@@ -1,7 +1,7 @@
 /** The node of a list, or of values by name. */
 
 import { format, isArray, isObject, type Json } from "../json/exact";
-import { hasTwice, within } from "./check";
+import { hasTwice, labelOf, within } from "./check";
 import { CompositeNode } from "./composite_node";
 import type { Items } from "./entries";
 import { type Ground, given, lose, type Lost, type Node, type Reading, sendsEmptyList } from "./node";
@@ -108,10 +108,7 @@ export class ItemsNode extends CompositeNode {
     const name = this.nameOf(item);
     if (name === "" && name !== item.filled) return words.nameMissing;
     if (name === undefined) {
-      return words.notOffered(
-        item.name.trim(),
-        this.entry.names.map(({ value, title }) => title || `${value}`),
-      );
+      return words.notOffered(item.name.trim(), this.entry.names.map(labelOf));
     }
     const first = this.items.find((other) => this.nameOf(other) === name);
     return first === item ? "" : words.nameTwice(name);

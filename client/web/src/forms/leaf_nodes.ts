@@ -2,7 +2,7 @@
 
 import { isWhole } from "../json/decimal";
 import { format, isArray, isObject, type Json, Num } from "../json/exact";
-import { equal, hasTwice, plain, within } from "./check";
+import { equal, hasTwice, labelOf, plain, within } from "./check";
 import type { Choice, Field } from "./entries";
 import { Refusal } from "./formats";
 import { type Ground, given, lose, type Lost, Node, type Reading, sendsEmptyList, textsIn } from "./node";
@@ -58,7 +58,7 @@ export class TextNode extends FieldNode {
     if (!this.text.trim()) return this.mayBeEmptyText() ? given("") : this.left();
     if (this.filled?.text === this.text && isWhole(this.text)) return given(this.filled);
     try {
-      return given(readText(this.entry, this.text, this.ground.settings, this.ground.schema));
+      return given(readText(this.entry, this.text, this.ground.settings, this.ground.checker));
     } catch (error) {
       if (error instanceof Refusal) return this.problem(error.message);
       throw error;
@@ -68,7 +68,7 @@ export class TextNode extends FieldNode {
   /** Where the text stops being JSON; undefined if it is JSON. */
   errorOffset(): number | undefined {
     try {
-      readText(this.entry, this.text, this.ground.settings, this.ground.schema);
+      readText(this.entry, this.text, this.ground.settings, this.ground.checker);
     } catch (error) {
       if (error instanceof JsonRefusal) return error.offset;
       if (!(error instanceof Refusal)) throw error;
@@ -166,8 +166,7 @@ export class ChoiceNode extends FieldNode {
     if (this.chosen === undefined) return this.left(words.chooseOne);
     if (this.chosen !== "other") {
       if (this.choices.some((choice) => this.isChosen(choice))) return given(this.chosen.value);
-      const labels = this.choices.map(({ title, value }) => title || plain(value));
-      return this.problem(words.notOffered(plain(this.chosen.value), labels));
+      return this.problem(words.notOffered(plain(this.chosen.value), this.choices.map(labelOf)));
     }
     const text = this.other.trim();
     return text ? given(text) : this.problem(words.mustBeGiven);

@@ -131,11 +131,6 @@ export function lose(inputs: Json | undefined, where: string, lost: Lost[]): voi
 
 /** Whether a list of `entry` that was emptied is sent as an empty list rather than left out. */
 export function sendsEmptyList(entry: Entry, low: string | undefined): boolean {
-  const preset = entry.preset;
-  const hadItems = (isArray(preset) && preset.length > 0) || (isObject(preset) && preset.size > 0);
-  return (entry.required || hadItems || isEmptyList(preset)) && (low === undefined || low === "0");
-}
-
-function isEmptyList(preset: Json | undefined): boolean {
-  return (isArray(preset) && preset.length === 0) || (isObject(preset) && preset.size === 0);
+  const hasPreset = isArray(entry.preset) || isObject(entry.preset);
+  return (entry.required || hasPreset) && (low === undefined || low === "0");
 }
