@@ -1,6 +1,7 @@
 // A JSON value as the rows of a tree. Numbers stay as they were written, names in the order of the text.
 
 import { format, isArray, isObject, type Json } from "../json/exact";
+import { childPointer } from "../json/pointer";
 
 export interface JsonRow {
   /** The JSON pointer of the value; of a row for more, the container's with ` more`. */
@@ -42,10 +43,6 @@ function childrenOf(value: Json): readonly (readonly [string, Json])[] | undefin
   return undefined;
 }
 
-function pointer(parent: string, name: string): string {
-  return `${parent}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-}
-
 /** The number of values below each container. Computed once for a value. */
 type Sizes = ReadonlyMap<Json, number>;
 
@@ -77,7 +74,7 @@ export function openState(root: Json, maximum: number): TreeState {
       rows += count;
       open.add(id);
       if (count > PAGE) shown.set(id, count);
-      for (const [name, child] of children.slice(0, count)) next.push([pointer(id, name), child]);
+      for (const [name, child] of children.slice(0, count)) next.push([childPointer(id, name), child]);
     }
     level = next;
   }
@@ -105,7 +102,7 @@ export function rowsOf(root: Json, state: TreeState, sizes: Sizes): readonly Jso
     const [level, parent] = [base.level + 1, base.id];
     const siblings = children.length;
     children.slice(0, shown).forEach(([name, child], place) => {
-      visit(child, { id: pointer(base.id, name), parent, level, name, place: place + 1, siblings });
+      visit(child, { id: childPointer(base.id, name), parent, level, name, place: place + 1, siblings });
     });
     const rest = children.slice(shown);
     if (rest.length === 0) return;

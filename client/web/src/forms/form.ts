@@ -2,6 +2,7 @@
 
 import { batch, type Signal, signal } from "@preact/signals-core";
 import { format, isArray, isObject, type Json, parse, tryParse } from "../json/exact";
+import { pointerSteps } from "../json/pointer";
 import type { FieldViolation, PromptContent } from "../wire/messages";
 import { Checker } from "./check";
 import { CompositeNode } from "./composite_node";
@@ -194,8 +195,7 @@ function depthOf(node: Node): number {
 /** The path of a violation: `values_json/lines/0/count`. Undefined if it is not about the values. */
 function pathOf(field: string): readonly string[] | undefined {
   const found = /^(?:answer\.)?values_json(\/.*)?$/s.exec(field);
-  const steps = found?.[1]?.split("/").slice(1) ?? [];
-  return found ? steps.map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~")) : undefined;
+  return found ? pointerSteps(found[1] ?? "") : undefined;
 }
 
 /** The form of a prompt. A schema that is not JSON, or that no field can show, is asked as JSON text. */

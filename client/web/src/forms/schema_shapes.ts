@@ -1,6 +1,7 @@
 /** Simplifies a JSON Schema: resolves references, separates null, merges `allOf`, collects conditions. */
 
 import { isArray, isObject, type Json, type JsonObject, Num } from "../json/exact";
+import { pointerSteps } from "../json/pointer";
 
 export type Schema = JsonObject;
 
@@ -41,12 +42,11 @@ function without(part: Schema, ...keys: string[]): Map<string, Json> {
   return new Map([...part].filter(([key]) => !keys.includes(key)));
 }
 
+/** The schema that a reference within the document points to; undefined if there is none. */
 export function resolve(reference: string, root: Schema): Json | undefined {
-  if (reference === "#") return root;
-  if (!reference.startsWith("#/")) return undefined;
+  if (!/^#(?:\/|$)/.test(reference)) return undefined;
   let node: Json | undefined = root;
-  for (const token of reference.slice(2).split("/")) {
-    const step = token.replaceAll("~1", "/").replaceAll("~0", "~");
+  for (const step of pointerSteps(reference.slice(1))) {
     if (isObject(node)) node = node.get(step);
     else if (isArray(node) && /^[0-9]{1,9}$/.test(step)) node = node.find((_, n) => `${n}` === step);
     else return undefined;
