@@ -15,7 +15,7 @@ export function safeLink(address: string): SafeLink | null {
   const link = parse(address);
   if (link === null) return null;
   if (link.protocol === "mailto:") {
-    const to = decoded(link.pathname);
+    const to = decode(link.pathname);
     return to === "" ? null : { href: link.href, host: to };
   }
   return WEB.has(link.protocol) && link.host !== "" ? { href: link.href, host: link.host } : null;
@@ -39,7 +39,7 @@ function parse(address: string): URL | null {
   }
 }
 
-function decoded(text: string): string {
+function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -57,12 +57,12 @@ export function visibleText(text: string): string {
     .join("");
 }
 
-function escaped(text: string): string {
+function escapeText(text: string): string {
   return `${BEGIN}<${text}>${END}`;
 }
 
-function escapedLetter(letter: string): string {
-  return escaped(`U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`);
+function escapeLetter(letter: string): string {
+  return escapeText(`U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`);
 }
 
 function clean(text: string): string {
@@ -70,7 +70,7 @@ function clean(text: string): string {
   if (SUSPECTS.test(found)) found = letters(found).replace(WORDS, oneScript);
   return found
     .replace(BLANKS, (run, place: number, whole: string) => countSpaces(run, place, whole))
-    .replace(EMPTY, (run) => `${escaped(`${run.split("\n").length - 1} empty lines`)}\n`);
+    .replace(EMPTY, (run) => `${escapeText(`${run.split("\n").length - 1} empty lines`)}\n`);
 }
 
 function letters(text: string): string {
@@ -84,7 +84,7 @@ function letters(text: string): string {
     }
     found.push(accents(marks));
     marks = [];
-    found.push(isShown(letter, all[place - 1] ?? "", all[place + 1] ?? "") ? letter : escapedLetter(letter));
+    found.push(isShown(letter, all[place - 1] ?? "", all[place + 1] ?? "") ? letter : escapeLetter(letter));
   });
   found.push(accents(marks));
   return found.join("");
@@ -108,13 +108,13 @@ function accents(marks: readonly string[]): string {
   const first = marks[0];
   if (first === undefined || marks.length <= MAX_MARKS) return marks.join("");
   const code = (first.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-  return escaped(`${marks.length} marks, U+${code} the first`);
+  return escapeText(`${marks.length} marks, U+${code} the first`);
 }
 
 /** Writes out the Cyrillic letters of a word that also has Latin ones: the two look alike. */
 function oneScript(word: string): string {
   if (!/[\u0400-\u052f]/.test(word) || !/[a-z]/i.test(word)) return word;
-  return word.replace(/[\u0400-\u052f]/g, escapedLetter);
+  return word.replace(/[\u0400-\u052f]/g, escapeLetter);
 }
 
 function countSpaces(run: string, place: number, whole: string): string {
@@ -122,5 +122,5 @@ function countSpaces(run: string, place: number, whole: string): string {
   const tabs = run.split("\t").length - 1;
   const isPlain = /^[ \t]*$/.test(run);
   if (isPlain && run.length + (TAB_WIDTH - 1) * tabs <= (atStart ? MAX_INDENT : MAX_SPACES)) return run;
-  return run.length <= MAX_MARKS ? " ".repeat(run.length) : escaped(`${run.length} spaces`);
+  return run.length <= MAX_MARKS ? " ".repeat(run.length) : escapeText(`${run.length} spaces`);
 }

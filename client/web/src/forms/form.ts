@@ -146,7 +146,7 @@ export class Form {
     const draft = tryParse(inputs);
     const before = isObject(draft) ? draft.get("lost") : undefined;
     const found = isObject(draft) && before !== undefined ? draft.get("inputs") : draft;
-    const lost = isArray(before) ? before.map(lostBefore) : [];
+    const lost = isArray(before) ? before.map(readLost) : [];
     if (found === undefined) lost.push({ where: "", text: inputs });
     else if (this.root && found !== null) this.root.restore(found, "", lost);
     else if (found !== null) lost.push({ where: "", text: format(found, 2) });
@@ -171,7 +171,7 @@ export class Form {
   }
 }
 
-function lostBefore(one: Json): Lost {
+function readLost(one: Json): Lost {
   const [where, text] = isArray(one) ? one : [];
   return { where: typeof where === "string" ? where : "", text: typeof text === "string" ? text : "" };
 }

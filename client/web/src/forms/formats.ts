@@ -139,7 +139,7 @@ function readJsonText(text: string, { words }: Settings): string {
   return text;
 }
 
-function matching(format: string, holds: (text: string) => boolean): Read {
+function formatReader(format: string, holds: (text: string) => boolean): Read {
   return (text, { words }) => {
     if (!holds(text)) throw new Refusal(words.mustBeFormat(words.hints[format] ?? format));
     return text;
@@ -164,9 +164,9 @@ export const FORMATS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ["duration", readDuration],
   ["uuid", readUuid],
   ["json", readJsonText],
-  ["uri", matching("uri", (text) => /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/.test(text))],
-  ["email", matching("email", (text) => /^[^\s@]+@[^\s@]+$/.test(text))],
-  ["ipv4", matching("ipv4", (text) => IPV4.test(text))],
-  ["ipv6", matching("ipv6", isIpv6)],
-  ["ipvanyaddress", matching("ipvanyaddress", (text) => IPV4.test(text) || isIpv6(text))],
+  ["uri", formatReader("uri", (text) => /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/.test(text))],
+  ["email", formatReader("email", (text) => /^[^\s@]+@[^\s@]+$/.test(text))],
+  ["ipv4", formatReader("ipv4", (text) => IPV4.test(text))],
+  ["ipv6", formatReader("ipv6", isIpv6)],
+  ["ipvanyaddress", formatReader("ipvanyaddress", (text) => IPV4.test(text) || isIpv6(text))],
 ]);
