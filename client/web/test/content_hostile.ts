@@ -1,5 +1,5 @@
 /** Texts that were made to break a reader. Each repeats to about the given length. */
-export function repeated(text: string, length: number): string {
+export function repeatTo(text: string, length: number): string {
   return text.repeat(Math.ceil(length / text.length)).slice(0, length);
 }
 

@@ -10,7 +10,7 @@ import {
   type MarkdownTree,
   readMarkdown,
 } from "../src/content/markdown_tree";
-import { repeated, SLOW_BLOCKS, SLOW_MARKS } from "./content_hostile";
+import { repeatTo, SLOW_BLOCKS, SLOW_MARKS } from "./content_hostile";
 
 function read(text: string): MarkdownTree {
   const work = readMarkdown(text);
@@ -240,18 +240,18 @@ test("marked never gets more work than the limits allow, and the browser has its
   const length = 97_000;
   const hostile = [
     ...SLOW_MARKS.flatMap((mark) => [
-      repeated(mark, length),
-      ...[1_000, 4_000].map((run) => repeated(`${repeated(mark, run)}\n\n`, length)),
+      repeatTo(mark, length),
+      ...[1_000, 4_000].map((run) => repeatTo(`${repeatTo(mark, run)}\n\n`, length)),
     ]),
     ...SLOW_BLOCKS.flatMap((block) => [
-      repeated(block, length),
-      repeated(block, 9_000),
-      `- a\n  \`\`\`\n\n${repeated(block, length)}`,
+      repeatTo(block, length),
+      repeatTo(block, 9_000),
+      `- a\n  \`\`\`\n\n${repeatTo(block, length)}`,
     ]),
-    repeated(">", 8_000),
-    repeated("- ", 8_000),
+    repeatTo(">", 8_000),
+    repeatTo("- ", 8_000),
     Array.from({ length: 300 }, (_, n) => `${"  ".repeat(n)}- a`).join("\n"),
-    repeated("*a **b ", 2_000),
+    repeatTo("*a **b ", 2_000),
   ];
   for (const text of hostile) {
     const { runs, sections, steps } = measure(text);
@@ -266,22 +266,22 @@ test("marked never gets more work than the limits allow, and the browser has its
 
 test("a text beyond a limit is refused with its reason", () => {
   const refusals: [string, string][] = [
-    [repeated("word\n\n", MAX_TEXT + 1), "size"],
-    [repeated("word ", MAX_RUN + 1), "run"],
-    [repeated("[a](b", 97_000), "run"],
-    [repeated("- a\n", 4 * (MAX_MARKERS + 1)), "tokens"],
-    [repeated("- a\n\n", 5 * (MAX_MARKERS + 1)), "tokens"],
-    [repeated("a\n\n", 3 * (MAX_TOKENS + 1)), "tokens"],
+    [repeatTo("word\n\n", MAX_TEXT + 1), "size"],
+    [repeatTo("word ", MAX_RUN + 1), "run"],
+    [repeatTo("[a](b", 97_000), "run"],
+    [repeatTo("- a\n", 4 * (MAX_MARKERS + 1)), "tokens"],
+    [repeatTo("- a\n\n", 5 * (MAX_MARKERS + 1)), "tokens"],
+    [repeatTo("a\n\n", 3 * (MAX_TOKENS + 1)), "tokens"],
     [`${">".repeat(13)} a`, "depth"],
     [`${"    ".repeat(13)}- a`, "depth"],
-    [repeated("*a **b ", 3_000), "run"],
+    [repeatTo("*a **b ", 3_000), "run"],
   ];
   for (const [text, refusal] of refusals) {
     assert.deepEqual(read(text), { refusal }, text.slice(0, 30));
   }
-  assert.ok("blocks" in read(`\`\`\`\n${repeated("code\n", 200_000)}\n\`\`\``));
+  assert.ok("blocks" in read(`\`\`\`\n${repeatTo("code\n", 200_000)}\n\`\`\``));
   assert.ok(
     "blocks" in
-      read(repeated("An ordinary paragraph with a [link](https://a.example) and *marks*.\n\n", 60_000)),
+      read(repeatTo("An ordinary paragraph with a [link](https://a.example) and *marks*.\n\n", 60_000)),
   );
 });

@@ -38,16 +38,16 @@ export function at(form: Form, path = ""): Node {
   return form.root.at(path ? path.split("/") : []);
 }
 
-function expected<T extends Node>(node: Node, type: abstract new (...given: never[]) => T): T {
+function nodeAs<T extends Node>(node: Node, type: abstract new (...given: never[]) => T): T {
   assert.ok(node instanceof type, `${node.entry.key} is a ${node.constructor.name}, not a ${type.name}`);
   return node;
 }
 
-export const text = (form: Form, path: string) => expected(at(form, path), TextNode);
-export const choice = (form: Form, path: string) => expected(at(form, path), ChoiceNode);
-export const multi = (form: Form, path: string) => expected(at(form, path), MultiNode);
-export const group = (form: Form, path: string) => expected(at(form, path), GroupNode);
-export const items = (form: Form, path: string) => expected(at(form, path), ItemsNode);
+export const text = (form: Form, path: string) => nodeAs(at(form, path), TextNode);
+export const choice = (form: Form, path: string) => nodeAs(at(form, path), ChoiceNode);
+export const multi = (form: Form, path: string) => nodeAs(at(form, path), MultiNode);
+export const group = (form: Form, path: string) => nodeAs(at(form, path), GroupNode);
+export const items = (form: Form, path: string) => nodeAs(at(form, path), ItemsNode);
 
 /** The union at a path: `at` would lead to the variant that is chosen. */
 export function union(form: Form, path: string): VariantsNode {

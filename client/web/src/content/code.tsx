@@ -3,16 +3,16 @@ import { useEffect, useState } from "preact/hooks";
 import type { Span } from "./highlight";
 import { LongText } from "./long_text";
 import { Plain } from "./plain";
-import { guessedHeight } from "./seen_lines";
+import { estimatedHeight } from "./seen_lines";
 import { useLazy } from "./slices";
 import { visiblePieces } from "./visible";
 
-/** Longer code is shown without colours: highlight.js works in one go. */
-export const MAX_HIGHLIGHTED = 20_000;
+/** Longer code has no colours, because highlight.js cannot work in slices. */
+const MAX_HIGHLIGHTED = 20_000;
 
 const load = () => import("./highlight");
 
-/** Code. Colours only help: without the chunk that makes them the text is the same. */
+/** Shows code. It is complete and has no colours until the highlighter has loaded, or if that fails. */
 export function Code(props: { readonly text: string; readonly language: string }): JSX.Element {
   return (
     <figure class="code">
@@ -48,7 +48,7 @@ function Coloured(props: { readonly text: string; readonly language: string }): 
   if (spans === null) return <LongText text={props.text} code />;
   return (
     <div class="long-text code-text">
-      <div class="chunk" style={guessedHeight(props.text.split("\n").length)} dir="ltr" data-seen>
+      <div class="chunk" style={estimatedHeight(props.text.split("\n").length)} dir="ltr" data-seen>
         {spans.map(spanView)}
       </div>
     </div>

@@ -1,41 +1,34 @@
-// Compares two texts by lines, then changed lines by words. jsdiff does both, within limits that count its work.
+// Compares two texts by lines, then changed lines by words, with jsdiff. The limits count work, not time, so that every
+// browser shows the same comparison.
 
 import { diffArrays, diffWordsWithSpace } from "diff";
 import type { DiffRow, Word } from "./diff_rows";
 import { unifiedRows } from "./unified_diff";
 
-/** Maximum number of changed lines; jsdiff's work grows with its square. */
-export const MAX_CHANGED_LINES = 1_500;
-/** Milliseconds; only a browser that is very slow, or busy, needs it. */
-const TIMEOUT = 80;
+/** Maximum number of changed lines. jsdiff's work grows with its square, in one step: about 60 ms at this limit. */
+export const MAX_CHANGED_LINES = 1_000;
 const MAX_WORDS_LINE = 1_000;
 const MAX_WORD_EDITS = 100;
-/** How many changed lines are compared by words; those beyond are marked as a whole. */
+/** Maximum number of pairs of lines that are compared by words. Further lines are marked as a whole. */
 const MAX_WORD_LINES = 500;
-/** With a smaller part in common, the marks of words would only disturb. */
+/** Minimum share of common characters. Below it the lines are different as a whole: marked words would distract. */
 const LEAST_COMMON = 0.3;
 
 export type DiffSource = { readonly diff: string } | { readonly before: string; readonly after: string };
 
 /** The rows of a diff or of two texts, in steps; null where the texts are too different. */
-export function* readDiff(
-  source: DiffSource,
-  timeout: number = TIMEOUT,
-): Generator<void, readonly DiffRow[] | null> {
+export function* readDiff(source: DiffSource): Generator<void, readonly DiffRow[] | null> {
   const rows =
-    "diff" in source
-      ? unifiedRows(unixLines(source.diff))
-      : compareLines(source.before, source.after, timeout);
+    "diff" in source ? unifiedRows(unixLines(source.diff)) : compareLines(source.before, source.after);
   yield;
   return rows === null ? null : yield* withWords(rows);
 }
 
-/** The rows of both texts by lines, or null where they are too different. */
-export function compareLines(before: string, after: string, timeout: number): readonly DiffRow[] | null {
-  const isWindows = !/(?<!\r)\n/.test(before) && !/(?<!\r)\n/.test(after);
-  const lines = (text: string) => (isWindows ? unixLines(text) : text).split("\n");
-  const options = { maxEditLength: MAX_CHANGED_LINES, timeout };
-  const parts = diffArrays(lines(before), lines(after), options);
+/** The rows of both texts by lines; null if more than MAX_CHANGED_LINES lines changed. */
+function compareLines(before: string, after: string): readonly DiffRow[] | null {
+  const areWindows = hasOnlyWindowsEnds(before) && hasOnlyWindowsEnds(after);
+  const lines = (text: string) => (areWindows ? unixLines(text) : text).split("\n");
+  const parts = diffArrays(lines(before), lines(after), { maxEditLength: MAX_CHANGED_LINES });
   if (parts === undefined) return null;
   const rows: DiffRow[] = [];
   let [numberBefore, numberAfter] = [0, 0];
@@ -55,9 +48,13 @@ export function compareLines(before: string, after: string, timeout: number): re
   return rows;
 }
 
-/** The text with ends of lines as on Unix, if all are as on Windows; else as it is, since the ends may be the change. */
+/** The text with Unix line ends if all are Windows line ends. Mixed ends stay: they may be the change. */
 function unixLines(text: string): string {
-  return /(?<!\r)\n/.test(text) ? text : text.replaceAll("\r\n", "\n");
+  return hasOnlyWindowsEnds(text) ? text.replaceAll("\r\n", "\n") : text;
+}
+
+function hasOnlyWindowsEnds(text: string): boolean {
+  return !/(?<!\r)\n/.test(text);
 }
 
 /** Marks the words in which a removed line differs from the added line that took its place. */

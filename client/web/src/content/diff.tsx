@@ -1,48 +1,42 @@
 import type { JSX } from "preact";
 import { t } from "../words";
 import type { DiffSource } from "./compare_texts";
-import type { DiffLayout } from "./diff_view";
 import { LongText } from "./long_text";
 import { useLazy } from "./slices";
 
 const load = () => import("./diff_view");
 
-/** Two texts, and what changed between them. */
-export function DiffView(props: {
+/** Shows the difference between two texts. */
+export function DiffView({
+  before,
+  after,
+}: {
   readonly before: string;
   readonly after: string;
-  readonly layout?: DiffLayout;
 }): JSX.Element {
-  const { before, after, layout = "unified" } = props;
-  return <LazyDiff source={{ before, after }} layout={layout} />;
+  return <LazyDiff source={{ before, after }} />;
 }
 
-/** A diff as a program wrote it (`text/x-diff`). */
-export function UnifiedDiff(props: { readonly text: string; readonly layout?: DiffLayout }): JSX.Element {
-  return <LazyDiff source={{ diff: props.text }} layout={props.layout ?? "unified"} />;
+/** Shows a unified diff (`text/x-diff`). */
+export function UnifiedDiff({ text }: { readonly text: string }): JSX.Element {
+  return <LazyDiff source={{ diff: text }} />;
 }
 
-function LazyDiff(props: { readonly source: DiffSource; readonly layout: DiffLayout }): JSX.Element {
+function LazyDiff({ source }: { readonly source: DiffSource }): JSX.Element {
   const module = useLazy(load);
   if (module === null) return <p data-withheld={1}>{t("content.working")}</p>;
   if (module === "failed") {
     return (
       <div class="diff">
         <p class="note">{t("content.not_loaded")}</p>
-        <WholeTexts source={props.source} />
+        <WholeTexts source={source} />
       </div>
     );
   }
-  return (
-    <module.DiffBody
-      source={props.source}
-      layout={props.layout}
-      texts={<WholeTexts source={props.source} />}
-    />
-  );
+  return <module.DiffBody source={source} texts={<WholeTexts source={source} />} />;
 }
 
-/** Both texts whole, where they cannot be compared; or the diff as it is. */
+/** Shows both texts, or the source of a unified diff, without comparing. */
 function WholeTexts({ source }: { readonly source: DiffSource }): JSX.Element {
   if ("diff" in source) return <LongText text={source.diff} code />;
   return (

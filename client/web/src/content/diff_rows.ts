@@ -1,4 +1,4 @@
-// The rows of a comparison, whatever it was made from, and how they stand side by side.
+// The rows of a diff, and how the view arranges them: in pairs, side by side, and in sections that can be folded.
 
 export interface Word {
   readonly text: string;
@@ -7,21 +7,21 @@ export interface Word {
 
 export interface DiffRow {
   readonly kind: "same" | "added" | "removed" | "hunk" | "file" | "note";
-  /** The line without the sign at its beginning. */
+  /** The line, without the sign of a unified diff. */
   readonly text: string;
-  /** The number of the line in the text before, and after; null where it is not in it or is not known. */
+  /** The line's number in the text before and after; null if that text lacks the line, or if the number is unknown. */
   readonly before: number | null;
   readonly after: number | null;
-  /** The words of a changed line whose partner is known; undefined: the whole line is changed. */
+  /** The words of a line that was compared with its replacement; undefined if the line is marked as a whole. */
   readonly words?: readonly Word[];
 }
 
-/** One line of the view side by side; a row that belongs to neither side stands across both. */
+/** One line of the view side by side. A row that belongs to neither side spans both. */
 export type Pair =
   | { readonly left: DiffRow | null; readonly right: DiffRow | null }
   | { readonly across: DiffRow };
 
-/** The rows side by side: each removed line beside the added line that took its place. */
+/** The rows in pairs: each removed line with the added line that replaced it. */
 export function pairsOf(rows: readonly DiffRow[]): readonly Pair[] {
   const pairs: Pair[] = [];
   let [removed, added]: [DiffRow[], DiffRow[]] = [[], []];
@@ -46,14 +46,15 @@ export function pairsOf(rows: readonly DiffRow[]): readonly Pair[] {
   return pairs;
 }
 
-/** Rows in sections; a fold holds unchanged lines that are far from every change. */
+/** Adjacent rows. A fold has unchanged lines only, each more than CONTEXT lines from any change. */
 export interface Section {
   readonly isFold: boolean;
   readonly rows: readonly DiffRow[];
 }
 
+/** Number of unchanged lines to show before and after a change. */
 const CONTEXT = 3;
-/** Fewer lines than this are shown, since the button takes a line itself. */
+/** Minimum number of lines to fold: the button takes the space of a line or two. */
 const SMALLEST_FOLD = 4;
 
 export function sectionsOf(rows: readonly DiffRow[]): readonly Section[] {

@@ -1,5 +1,5 @@
-// The view of a diff, in a chunk of its own with jsdiff. A change is told by its sign and by underlined words, not by
-// colour alone.
+// The view of a diff. This module and jsdiff are loaded when the first diff is shown. Signs and underlined words mark a
+// change, so that it can be read without colours.
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
@@ -8,25 +8,24 @@ import { type DiffSource, readDiff } from "./compare_texts";
 import { type DiffRow, type Pair, pairsOf, type Section, sectionsOf } from "./diff_rows";
 import { ShowAll } from "./long_text";
 import { Pieces } from "./plain";
-import { guessedHeight } from "./seen_lines";
+import { estimatedHeight } from "./seen_lines";
 import { useGrowing, useSlices } from "./slices";
 import { firstPart } from "./text_chunks";
 
-export type DiffLayout = "unified" | "split";
+type DiffLayout = "unified" | "split";
 
 const ROWS_PER_GROUP = 50;
-/** A line is shown up to here; a button shows the rest. */
+/** Maximum number of characters of a line to show before a button for the rest. */
 const MAX_LINE = 4_000;
 
 export function DiffBody(props: {
   readonly source: DiffSource;
-  readonly layout: DiffLayout;
-  /** What to show where the texts cannot be compared. */
+  /** Shown if the texts are too different to compare. */
   readonly texts: JSX.Element;
 }): JSX.Element {
   const inputs = Object.values(props.source);
   const read = useSlices(() => rowsIn(props.source), inputs);
-  const [layout, setLayout] = useState(props.layout);
+  const [layout, setLayout] = useState<DiffLayout>("unified");
   if (read === null) return <p data-withheld={1}>{t("content.working")}</p>;
   if (read.rows === null) {
     return (
@@ -60,7 +59,7 @@ export function DiffBody(props: {
   );
 }
 
-/** A result that is never null, as `useSlices` needs it. */
+/** Wraps the rows in an object: for `useSlices`, null means that the work is not done. */
 function* rowsIn(source: DiffSource): Generator<void, { readonly rows: readonly DiffRow[] | null }> {
   return { rows: yield* readDiff(source) };
 }
@@ -88,7 +87,7 @@ function Rows(props: {
   );
 }
 
-/** A section in groups of about ROWS_PER_GROUP rows. No group ends within a short change: its pairs stay together. */
+/** Splits a section into groups of about ROWS_PER_GROUP rows. A short change stays in one group, with its pairs. */
 function groupsOf(section: Section): readonly Section[] {
   if (section.isFold) return [section];
   const groups: Section[] = [];
@@ -107,7 +106,7 @@ function Group({ group, layout }: { readonly group: Section; readonly layout: Di
   if (isFolded) return <Fold lines={group.rows.length} onOpen={() => setFolded(false)} />;
   if (group.isFold) return <Rows rows={group.rows} layout={layout} folds={false} />;
   return (
-    <div class="diff-group" style={guessedHeight(group.rows.length)} data-seen>
+    <div class="diff-group" style={estimatedHeight(group.rows.length)} data-seen>
       {layout === "split"
         ? pairsOf(group.rows).map((pair, line) => <PairView key={line} pair={pair} />)
         : group.rows.map((row, line) => <RowView key={line} row={row} />)}

@@ -1,4 +1,5 @@
-// Colours for code, in a chunk of its own. highlight.js finds the spans; its HTML is never made.
+// Syntax highlighting with highlight.js. This module is loaded when the first code is shown. A custom emitter collects
+// spans instead of HTML.
 
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
@@ -18,7 +19,7 @@ import yaml from "highlight.js/lib/languages/yaml";
 export type Span = string | { readonly scope: string; readonly children: readonly Span[] };
 
 const LANGUAGES = { bash, css, go, ini, java, javascript, json, python, rust, sql, typescript, xml, yaml };
-/** Beyond this the view would be slower than the colours are worth. */
+/** Code with more spans has no colours, because it would be slow to show. */
 const MAX_SPANS = 4_000;
 
 interface OpenSpan {
@@ -26,7 +27,7 @@ interface OpenSpan {
   readonly children: Span[];
 }
 
-/** Collects what highlight.js finds; the methods are those that it calls. */
+/** An emitter for highlight.js, which calls these methods. */
 class Collector {
   readonly root: OpenSpan = { scope: "", children: [] };
   readonly #open: OpenSpan[] = [this.root];
@@ -75,7 +76,7 @@ const highlighter = hljs.newInstance();
 highlighter.configure({ __emitter: Collector as never });
 for (const [name, language] of Object.entries(LANGUAGES)) highlighter.registerLanguage(name, language);
 
-/** The spans of a code; null for an unknown language, and where colours would cost too much. */
+/** The spans of the code; null for an unknown language, and above MAX_SPANS. */
 export function highlight(text: string, language: string): readonly Span[] | null {
   const name = /^[\w+#.-]+/.exec(language.toLowerCase())?.[0] ?? "";
   if (highlighter.getLanguage(name) === undefined) return null;
@@ -86,7 +87,7 @@ export function highlight(text: string, language: string): readonly Span[] | nul
     : null;
 }
 
-/** The text of spans: what people read must be what was sent. */
+/** The text of the spans. It must equal the code, because people decide on what they read. */
 export function textOf(spans: readonly Span[]): string {
   return spans.map((span) => (typeof span === "string" ? span : textOf(span.children))).join("");
 }

@@ -1,14 +1,8 @@
-// What people look at, as components with props only. No HTML is ever made from a text.
+// Components that show content. They depend on their props only, and create no HTML from text.
 
-export { Code } from "./code";
-export { DiffView, UnifiedDiff } from "./diff";
-export type { DiffLayout } from "./diff_view";
+export { DiffView } from "./diff";
 export { JsonTree } from "./json_tree";
-export { OutLink } from "./link";
-export { safeLink, webLink } from "./links";
-export { LongText } from "./long_text";
 export { Markdown } from "./markdown";
 export { PartView } from "./part";
-export { Pieces, Plain } from "./plain";
-export { type Seen, useSeen } from "./use_seen";
-export { visibleText } from "./visible";
+export { Plain } from "./plain";
+export { useSeen } from "./use_seen";

@@ -1,6 +1,7 @@
 // A JSON value as the rows of a tree. Numbers stay as they were written, names in the order of the text.
 
 import { format, isArray, isObject, type Json } from "../json/exact";
+import { childPointer } from "../json/pointer";
 
 export interface JsonRow {
   /** The JSON pointer of the value; of a row for more, the container's with ` more`. */
@@ -28,11 +29,11 @@ export interface TreeState {
   readonly shown: ReadonlyMap<string, number>;
 }
 
-/** How many children a container shows at first. */
+/** Number of children that a container shows at first. */
 export const PAGE = 200;
-/** How many rows are open at first. */
+/** Maximum number of rows to show at first. */
 export const FIRST_ROWS = 200;
-/** How many rows "expand all" opens: the rest is one key away, and the whole is there as text. */
+/** Maximum number of rows that "Expand" opens. Further rows can be opened one by one, or read as text. */
 export const MOST_ROWS = 3_000;
 
 /** The children of a container by name; undefined for other values. */
@@ -42,12 +43,8 @@ function childrenOf(value: Json): readonly (readonly [string, Json])[] | undefin
   return undefined;
 }
 
-function pointer(parent: string, name: string): string {
-  return `${parent}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-}
-
 /** The number of values below each container. Computed once for a value. */
-export type Sizes = ReadonlyMap<Json, number>;
+type Sizes = ReadonlyMap<Json, number>;
 
 export function sizesOf(root: Json): Sizes {
   const sizes = new Map<Json, number>();
@@ -77,7 +74,7 @@ export function openState(root: Json, maximum: number): TreeState {
       rows += count;
       open.add(id);
       if (count > PAGE) shown.set(id, count);
-      for (const [name, child] of children.slice(0, count)) next.push([pointer(id, name), child]);
+      for (const [name, child] of children.slice(0, count)) next.push([childPointer(id, name), child]);
     }
     level = next;
   }
@@ -105,7 +102,7 @@ export function rowsOf(root: Json, state: TreeState, sizes: Sizes): readonly Jso
     const [level, parent] = [base.level + 1, base.id];
     const siblings = children.length;
     children.slice(0, shown).forEach(([name, child], place) => {
-      visit(child, { id: pointer(base.id, name), parent, level, name, place: place + 1, siblings });
+      visit(child, { id: childPointer(base.id, name), parent, level, name, place: place + 1, siblings });
     });
     const rest = children.slice(shown);
     if (rest.length === 0) return;
@@ -128,7 +125,7 @@ export function toggleRow(state: TreeState, row: JsonRow): TreeState {
   return { ...state, open };
 }
 
-/** What a key does in a tree, as in the ARIA practice for tree views: to which row it moves, or which it toggles. */
+/** The effect of a key, as in the ARIA practice for tree views: the row to focus or to toggle; null for other keys. */
 export function keyEffect(
   rows: readonly JsonRow[],
   at: number,
@@ -162,7 +159,7 @@ export function keyEffect(
   }
 }
 
-/** The rows with those of before in place of equal ones, so that only the others are drawn again. */
+/** Replaces rows by the equal rows from before, so that only changed rows are rendered again. */
 export function reuseRows(rows: readonly JsonRow[], before: readonly JsonRow[]): readonly JsonRow[] {
   const known = new Map(before.map((row) => [row.id, row]));
   return rows.map((row) => {

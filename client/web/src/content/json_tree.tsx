@@ -25,7 +25,7 @@ const MAX_VALUE = 2_000;
 /** Deeper rows are indented no further; their level is told to screen readers. */
 const MAX_INDENT = 20;
 
-/** JSON as a tree that opens and closes; the text as it is where it is not JSON. */
+/** Shows JSON as a tree; a text that is not JSON as it is. */
 export function JsonTree({ text }: { readonly text: string }): JSX.Element {
   const read = useMemo(() => readJson(text), [text]);
   if (read instanceof JsonError) {
@@ -87,7 +87,7 @@ function Tree({ root, text }: { readonly root: Json; readonly text: string }): J
   actions.current = { toggle, press };
   const drawn = useRef(new WeakMap<JsonRow, JSX.Element>());
 
-  /** A row that did not change is not drawn again. */
+  /** Reuses the element of an unchanged row, so that Preact skips it. */
   function draw(row: JsonRow, place: number): JSX.Element {
     const isCurrent = isKnown ? row.id === current : place === 0;
     const known = isCurrent ? undefined : drawn.current.get(row);

@@ -4,7 +4,7 @@ import type { SafeLink } from "./links";
 import { Plain } from "./plain";
 import { visibleText } from "./visible";
 
-/** A link that says where it leads. It tells the other site nothing about this page. */
+/** A link that shows its host. The other site learns nothing about this page. */
 export function OutLink(props: {
   readonly link: SafeLink;
   readonly title?: string;

@@ -1,9 +1,9 @@
-// Which addresses become links. Everything else stays text.
+// Decides which addresses become links. Other addresses stay text.
 
 export interface SafeLink {
   /** What the anchor opens. */
   readonly href: string;
-  /** Where it leads, for people: the host (in ASCII), or the address of a mail. */
+  /** The destination to show: the host in ASCII, or an e-mail address. */
   readonly host: string;
 }
 
@@ -15,7 +15,7 @@ export function safeLink(address: string): SafeLink | null {
   const link = parse(address);
   if (link === null) return null;
   if (link.protocol === "mailto:") {
-    const to = decoded(link.pathname);
+    const to = decode(link.pathname);
     return to === "" ? null : { href: link.href, host: to };
   }
   return WEB.has(link.protocol) && link.host !== "" ? { href: link.href, host: link.host } : null;
@@ -39,7 +39,7 @@ function parse(address: string): URL | null {
   }
 }
 
-function decoded(text: string): string {
+function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -2,14 +2,14 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { t } from "../words";
 import { Pieces } from "./plain";
-import { guessedHeight } from "./seen_lines";
+import { estimatedHeight } from "./seen_lines";
 import { useGrowing } from "./slices";
 import { chunksOf, firstPart } from "./text_chunks";
 
-/** How many chunks one task adds. */
+/** Number of chunks that each task adds. */
 const CHUNKS_PER_TASK = 1;
 
-/** A button instead of a silent cut. `lines` is how many lines it stands for, which `useSeen` counts. */
+/** A button that shows the rest of a text. `lines` is the number of lines that it hides, for `useSeen`. */
 export function ShowAll(props: {
   readonly characters: number;
   readonly lines: number;
@@ -22,7 +22,7 @@ export function ShowAll(props: {
   );
 }
 
-/** A text of any length as it is, in lines. Code keeps the direction from left to right. */
+/** Shows a plain text of any length. Code is always left to right. */
 export function LongText({
   text,
   code = false,
@@ -52,7 +52,7 @@ export function LongText({
 
 function Chunk({ text, code }: { readonly text: string; readonly code: boolean }): JSX.Element {
   return (
-    <div class="chunk" style={guessedHeight(text.split("\n").length)} dir={code ? "ltr" : "auto"} data-seen>
+    <div class="chunk" style={estimatedHeight(text.split("\n").length)} dir={code ? "ltr" : "auto"} data-seen>
       <Pieces text={text} />
     </div>
   );

@@ -8,13 +8,13 @@ import { type Block, type Inline, type ListItem, type MarkdownTree, readMarkdown
 import { Pieces } from "./plain";
 import { useGrowing, useSlices } from "./slices";
 
-/** How many top-level blocks one task adds. */
+/** Number of top-level blocks that each task adds. */
 const BLOCKS_PER_TASK = 40;
-/** A heading within a prompt is below the prompt's own. */
+/** Level of the first heading of a text: h1 and h2 belong to the page. */
 const FIRST_LEVEL = 3;
 const LAST_LEVEL = 6;
 
-/** Markdown as elements. What is too long or too deep for that is shown as it is, with a note. */
+/** Shows Markdown as elements. A text beyond the limits is shown as plain text, with a note. */
 export function Markdown({ text }: { readonly text: string }): JSX.Element {
   const tree = useSlices<MarkdownTree>(() => readMarkdown(text), [text]);
   if (tree === null) return <LongText text={text} />;

@@ -1,7 +1,7 @@
-// What makes Markdown expensive to read, found in one pass over its lines, before marked sees it. The limits count
-// work, not time, so that every browser shows the same text in the same way.
+// Finds Markdown that is expensive to read, in one pass over its lines before marked reads it. The limits count work,
+// not time, so that every browser shows the same text in the same way.
 
-/** Why a text is shown as it is, without reading its Markdown. */
+/** The limit that a text exceeds. Such a text is shown as plain text. */
 export type Refusal = "size" | "run" | "depth" | "tokens";
 
 /** Maximum length of the text between two blank lines, outside of code. */
@@ -21,7 +21,7 @@ const OTHER_MARKER = /^[ \t]*(?:[#|=~_`*]|-[-|: \t])/;
 /** An indented fence may be inside of a list and end with it, so only others are taken as code. */
 const FENCE = /^(?:(`{3,})[^`]*|(~{3,}).*)$/;
 
-/** How much marked's work for one run may grow to: each mark may be compared with the whole run. */
+/** Upper bound of marked's work for one run: it may compare each mark with the whole run. */
 export function inlineWork(run: string): number {
   return run.length * (run.match(/[*_~`<[\]\\&]/g)?.length ?? 0);
 }
@@ -73,7 +73,7 @@ function markersOf(line: string): number {
   return found + (OTHER_MARKER.test(line) ? 1 : 0);
 }
 
-/** How deep the quotes and lists are that a line may be in, by its markers and their indentation. */
+/** The depth of the quotes and lists around a line, estimated from its markers and their indentation. */
 function depthOf(line: string): number {
   const prefix = MARKERS.exec(line)?.[0] ?? "";
   if (prefix === "") return 0;

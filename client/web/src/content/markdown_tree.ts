@@ -1,5 +1,5 @@
-// Markdown to a tree of what the page may show. marked reads the syntax; everything outside of the allow-list below
-// (HTML, automatic links, images, definitions) stays the text that it was. No token's text is parsed a second time.
+// Reads Markdown into a tree of the elements that the page may show. marked reads the syntax. Everything outside of the
+// allow-list below (HTML, automatic links, definitions) stays text. No token's text is parsed a second time.
 
 import { Lexer, type MarkedToken, type Token, Tokenizer, type Tokens } from "marked";
 import { characterReferences } from "./character_references";
@@ -18,12 +18,12 @@ export type Inline =
     };
 
 export interface ListItem {
-  /** Undefined: no task. */
+  /** Undefined if the item is not a task. */
   readonly checked: boolean | undefined;
   readonly blocks: readonly Block[];
 }
 
-export type Align = "left" | "center" | "right" | null;
+type Align = "left" | "center" | "right" | null;
 
 export type Block =
   | { readonly kind: "paragraph"; readonly children: readonly Inline[] }
@@ -41,9 +41,9 @@ export type Block =
 
 export type MarkdownTree = { readonly blocks: readonly Block[] } | { readonly refusal: Refusal };
 
-/** The largest text, in UTF-16 units, that is read as Markdown. */
+/** Maximum length of a text, in UTF-16 units. */
 export const MAX_TEXT = 256 * 1_024;
-/** The number of elements that a text may become; the texts in them do not count. */
+/** Maximum number of elements that a text becomes, without their texts. */
 export const MAX_TOKENS = 5_000;
 /** Maximum depth of lists and quotes in one another, counted with their items. */
 const MAX_BLOCK_DEPTH = 24;
@@ -80,7 +80,7 @@ class Refused extends Error {
   }
 }
 
-/** Reads a text in steps; between two of them the caller may let the browser do other work. */
+/** Reads a text in steps, so that the caller can let the browser paint and take input between them. */
 export function* readMarkdown(text: string): Generator<void, MarkdownTree> {
   const source = text.replace(/\r\n?/g, "\n");
   if (source.length > MAX_TEXT) return { refusal: "size" };

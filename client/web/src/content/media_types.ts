@@ -1,4 +1,4 @@
-// Which view fits a media type. An unknown type is shown as plain text.
+// Chooses the view for a media type. An unknown type is shown as plain text.
 
 export type PartView =
   | { readonly kind: "markdown" | "diff" | "json" | "image" | "text" }
@@ -14,7 +14,7 @@ const KINDS: ReadonlyMap<string, "markdown" | "diff" | "json" | "text"> = new Ma
   ["application/json", "json"],
 ]);
 
-/** Languages by the name that a media type has behind `text/`, `text/x-`, `application/` or `application/x-`. */
+/** Languages by the subtype of a media type, without `x-`. */
 const LANGUAGES: ReadonlyMap<string, string> = new Map([
   ["python", "python"],
   ["javascript", "javascript"],

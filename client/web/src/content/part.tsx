@@ -3,7 +3,6 @@ import { t } from "../words";
 import type { PromptPart } from "../wire/messages";
 import { Code } from "./code";
 import { UnifiedDiff } from "./diff";
-import type { DiffLayout } from "./diff_view";
 import { JsonTree } from "./json_tree";
 import { OutLink } from "./link";
 import { webLink } from "./links";
@@ -12,35 +11,30 @@ import { Markdown } from "./markdown";
 import { type PartView as Kind, viewOf } from "./media_types";
 import { Plain } from "./plain";
 
-/** Something to look at: a text in the view that fits its type, or the link to a file. */
-export function PartView(props: { readonly part: PromptPart; readonly layout?: DiffLayout }): JSX.Element {
-  const { part } = props;
+/** Shows a part of a prompt: its text in the view for its media type, or a link to its file. */
+export function PartView({ part }: { readonly part: PromptPart }): JSX.Element {
   const view = viewOf(part.mediaType ?? "");
   if (part.url !== undefined) return <FileLink url={part.url} isImage={view.kind === "image"} />;
-  return <TextView text={part.text ?? ""} view={view} layout={props.layout ?? "unified"} />;
+  return <TextView text={part.text ?? ""} view={view} />;
 }
 
-function TextView(props: {
-  readonly text: string;
-  readonly view: Kind;
-  readonly layout: DiffLayout;
-}): JSX.Element {
-  switch (props.view.kind) {
+function TextView({ text, view }: { readonly text: string; readonly view: Kind }): JSX.Element {
+  switch (view.kind) {
     case "markdown":
-      return <Markdown text={props.text} />;
+      return <Markdown text={text} />;
     case "diff":
-      return <UnifiedDiff text={props.text} layout={props.layout} />;
+      return <UnifiedDiff text={text} />;
     case "json":
-      return <JsonTree text={props.text} />;
+      return <JsonTree text={text} />;
     case "code":
-      return <Code text={props.text} language={props.view.language} />;
+      return <Code text={text} language={view.language} />;
     case "image":
     case "text":
-      return <LongText text={props.text} />;
+      return <LongText text={text} />;
   }
 }
 
-/** Never fetched by the page: the server of the file would learn who looks at it. */
+/** A link, because the page must not fetch the file: its server would learn who reads the prompt. */
 function FileLink({ url, isImage }: { readonly url: string; readonly isImage: boolean }): JSX.Element {
   const link = webLink(url);
   if (link === null) {

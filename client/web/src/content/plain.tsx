@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { t } from "../words";
 import { visiblePieces } from "./visible";
 
-/** A text with its hidden characters written out. */
+/** Shows a text, with its hidden characters written out. */
 export function Pieces({ text }: { readonly text: string }): JSX.Element {
   return (
     <>
@@ -19,7 +19,7 @@ export function Pieces({ text }: { readonly text: string }): JSX.Element {
   );
 }
 
-/** A short text that a person or a program wrote: it changes the direction of nothing around it. */
+/** Shows a short text from a person or a program. It cannot change the text direction around it. */
 export function Plain({ text }: { readonly text: string }): JSX.Element {
   return (
     <bdi>

@@ -1,19 +1,19 @@
-// Which part of a content was on the screen, in pixels of its own height. No DOM here: see use_seen.ts.
+// Records which parts of the content were on the screen. `use_seen.ts` measures them in the DOM.
 
-/** The parts of one block that were visible, from its top. */
 /**
- * The style of a block that is not laid out while it is off the screen: its height by its number of lines. Without it
- * each block counts with one guess, and ten lines would be reported as forty.
+ * The height, estimated from its lines, of a block that the browser does not lay out while it is off the screen.
+ * With one height for all blocks, ten unseen lines would be reported as forty.
  */
-export function guessedHeight(lines: number): { readonly containIntrinsicBlockSize: string } {
+export function estimatedHeight(lines: number): { readonly containIntrinsicBlockSize: string } {
   return { containIntrinsicBlockSize: `auto ${lines * 1.5}em` };
 }
 
+/** The ranges of one block that were visible, in pixels from its top. */
 export class SeenPart {
   #height = 0;
   #ranges: (readonly [number, number])[] = [];
 
-  /** Notes that the block, now `height` high, is visible from `top` to `bottom`. */
+  /** Records that the block, now `height` high, is visible from `top` to `bottom`. */
   add(height: number, top: number, bottom: number): void {
     this.#resize(height);
     const [from, to] = [Math.max(top, 0), Math.min(bottom, height)];
@@ -37,7 +37,7 @@ export class SeenPart {
     return height - seen <= SLACK ? 0 : height - seen;
   }
 
-  /** A block that was laid out differently keeps what was seen in proportion. */
+  /** Scales the visible ranges when the block's layout, and so its height, has changed. */
   #resize(height: number): void {
     if (this.#height > 0 && Math.abs(height - this.#height) > SLACK) {
       const ratio = height / this.#height;

@@ -1,13 +1,13 @@
-// Long work in slices, between which the browser can paint and take input.
+// Does long work in slices, so that the browser can paint and take input between them.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 
-/** How long one slice may take, in milliseconds. A step that has begun is finished. */
+/** Duration of a slice, in milliseconds. The last step of a slice may take it beyond that. */
 export const SLICE_MS = 8;
 
 export interface Clock {
   now(): number;
-  /** Calls `go` once, after the browser had its turn. */
+  /** Calls `go` once, after the browser has handled its other tasks. */
   later(go: () => void): void;
 }
 
@@ -16,7 +16,7 @@ const browserClock: Clock = {
   later: (go) => void setTimeout(go, 0),
 };
 
-/** Work that was begun: `result` is there as soon as it is done. */
+/** Work in progress. `result` is null until it is done. */
 export class Slices<T> {
   result: T | null = null;
   #stopped = false;
@@ -49,7 +49,7 @@ export class Slices<T> {
   }
 }
 
-/** The result of a work in slices, or null while it lasts. Short work is done before the first paint. */
+/** The result of work that is done in slices; null until it is done. The first slice runs before the first paint. */
 export function useSlices<T>(begin: () => Generator<void, T>, inputs: readonly unknown[]): T | null {
   const [, paint] = useState({});
   const slices = useMemo(() => {
@@ -65,7 +65,7 @@ export function useSlices<T>(begin: () => Generator<void, T>, inputs: readonly u
   return slices.result;
 }
 
-/** How many of `total` things to show: `step` at first, and `step` more after each paint. */
+/** Number of items to show, out of `total`: `step` at first, and `step` more after each task. */
 export function useGrowing(total: number, step: number): number {
   const [shown, setShown] = useState(step);
   useEffect(() => {
@@ -76,7 +76,7 @@ export function useGrowing(total: number, step: number): number {
   return Math.min(shown, total);
 }
 
-/** A module that is loaded when it is first needed: null while it loads, "failed" without it. */
+/** A module that is loaded when it is first needed: null while it loads, "failed" if that fails. */
 export function useLazy<M>(load: () => Promise<M>): M | "failed" | null {
   const [found, setFound] = useState<{ readonly module: M | "failed" } | null>(null);
   useEffect(() => {

@@ -1,9 +1,9 @@
-// Long text in chunks: the browser lays out each by itself, and skips those that are not on the screen.
+// Splits long text into chunks. The browser lays out only those that are on the screen.
 
-/** About how many characters a chunk has. */
-export const CHUNK = 8_000;
-/** How many characters are shown before a person asks for the rest. */
-export const FIRST_PART = 20_000;
+/** Approximate number of characters of a chunk. */
+const CHUNK = 8_000;
+/** Maximum number of characters to show before a button for the rest. */
+const FIRST_PART = 20_000;
 
 /** Splits a text at line ends into chunks of about CHUNK characters; a longer line is split within. */
 export function chunksOf(text: string, size: number = CHUNK): readonly string[] {

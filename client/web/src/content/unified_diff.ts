@@ -1,5 +1,5 @@
-// Reads a unified diff (`text/x-diff`). Each line of the text becomes exactly one row, also where the diff is wrong:
-// a person decides on all of it. (jsdiff's `parsePatch` drops what stands between files, and throws on wrong counts.)
+// Reads a unified diff (`text/x-diff`). Each line becomes exactly one row, even in a malformed diff, because a person
+// decides on all of it. (jsdiff's `parsePatch` drops lines between files, and throws if a count is wrong.)
 
 import type { DiffRow } from "./diff_rows";
 
@@ -23,7 +23,7 @@ export function unifiedRows(text: string): readonly DiffRow[] {
 class UnifiedReader {
   #before = 0;
   #after = 0;
-  /** How many lines of each side the hunk still has. */
+  /** Number of lines that the hunk still has on each side. */
   #left = { before: 0, after: 0 };
 
   row(line: string): DiffRow {

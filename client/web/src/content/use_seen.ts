@@ -5,7 +5,7 @@ import { SeenPart, visibleRange } from "./seen_lines";
 export interface Seen {
   /** Whether all of the content was on the screen. */
   readonly complete: boolean;
-  /** About how many lines were not: what was not scrolled to, what is folded, and what is not shown yet. */
+  /** Approximate number of lines that were not: below the screen, folded, or not rendered yet. */
   readonly hiddenLines: number;
 }
 
@@ -14,9 +14,9 @@ const NOTHING_HIDDEN: Seen = { complete: true, hiddenLines: 0 };
 const USUAL_LINE = 20;
 
 /**
- * Whether a person had all of an element on the screen. `key` names what it shows: with another key, such as another
- * prompt or revision, it begins again. Blocks have the attribute `data-seen` (without any, the element is the block);
- * `data-withheld` counts lines that are behind a button.
+ * Whether all of an element was on the screen. `key` identifies its content: a new key, such as that of another prompt
+ * or revision, resets the result. Blocks have the attribute `data-seen` (without any, the element is the block), and
+ * `data-withheld` is the number of lines behind a button.
  */
 export function useSeen(ref: RefObject<HTMLElement>, key = ""): Seen {
   const [seen, setSeen] = useState<Seen>(NOT_MEASURED);
@@ -37,11 +37,11 @@ function isSame(seen: Seen, other: Seen): boolean {
 }
 
 class SeenWatch {
-  /** The outermost blocks, with what was seen of them and their height at the last look. */
+  /** The outermost blocks, with their visible parts and their height at the last measurement. */
   readonly #blocks = new Map<Element, { readonly part: SeenPart; height: number }>();
   readonly #near = new Set<Element>();
   readonly #mutations = new MutationObserver(() => this.#plan());
-  // Its first call for a block comes when the block has its real height; `content-visibility` guesses one before.
+  // Called when a block gets its real height, which `content-visibility` only estimates while it is off the screen.
   readonly #sizes = new ResizeObserver(() => this.#plan());
   readonly #positions = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -103,7 +103,7 @@ class SeenWatch {
     this.tell(hiddenLines === 0 ? NOTHING_HIDDEN : { complete: false, hiddenLines });
   };
 
-  /** Watches the blocks that came, and forgets those that went. */
+  /** Observes new blocks, and stops observing removed ones. */
   #find(): void {
     const found = [...this.root.querySelectorAll("[data-seen]")];
     const isBlock = (element: Element) =>
@@ -129,7 +129,7 @@ function isInBlock(element: Element, root: Element): boolean {
   return outer !== null && outer !== undefined && root.contains(outer);
 }
 
-/** The boxes that cut an element off: the window, and what scrolls around it. */
+/** The boxes that may clip an element: the window, and the elements around it that scroll or hide their overflow. */
 function clipsOf(element: HTMLElement): { readonly top: number; readonly bottom: number }[] {
   const clips = [{ top: 0, bottom: window.innerHeight }];
   for (

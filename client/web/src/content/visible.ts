@@ -1,8 +1,8 @@
 // Makes text from other people safe to look at: no hidden characters, no look-alikes, no padding. The rules are
 // those of `askback._text.text.clean`; tests/web/visible_texts.json is the table that both pass.
 
-/** A run of ordinary text, or what stands in place of characters that cannot be seen. */
-export type Piece = string | { readonly escape: string };
+/** Ordinary text, or the escape that replaces hidden characters. */
+type Piece = string | { readonly escape: string };
 
 /** A longer run of spaces within a line is replaced by its length; a tab counts as four. */
 const MAX_SPACES = 16;
@@ -50,19 +50,19 @@ export function visiblePieces(text: string): readonly Piece[] {
   return pieces;
 }
 
-/** The text with each escape written out: for attributes, titles and the clipboard of a terminal. */
+/** The text with its escapes as text, for attributes. */
 export function visibleText(text: string): string {
   return visiblePieces(text)
     .map((piece) => (typeof piece === "string" ? piece : piece.escape))
     .join("");
 }
 
-function escaped(text: string): string {
+function escapeText(text: string): string {
   return `${BEGIN}<${text}>${END}`;
 }
 
-function escapedLetter(letter: string): string {
-  return escaped(`U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`);
+function escapeLetter(letter: string): string {
+  return escapeText(`U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`);
 }
 
 function clean(text: string): string {
@@ -70,7 +70,7 @@ function clean(text: string): string {
   if (SUSPECTS.test(found)) found = letters(found).replace(WORDS, oneScript);
   return found
     .replace(BLANKS, (run, place: number, whole: string) => countSpaces(run, place, whole))
-    .replace(EMPTY, (run) => `${escaped(`${run.split("\n").length - 1} empty lines`)}\n`);
+    .replace(EMPTY, (run) => `${escapeText(`${run.split("\n").length - 1} empty lines`)}\n`);
 }
 
 function letters(text: string): string {
@@ -84,7 +84,7 @@ function letters(text: string): string {
     }
     found.push(accents(marks));
     marks = [];
-    found.push(isShown(letter, all[place - 1] ?? "", all[place + 1] ?? "") ? letter : escapedLetter(letter));
+    found.push(isShown(letter, all[place - 1] ?? "", all[place + 1] ?? "") ? letter : escapeLetter(letter));
   });
   found.push(accents(marks));
   return found.join("");
@@ -108,13 +108,13 @@ function accents(marks: readonly string[]): string {
   const first = marks[0];
   if (first === undefined || marks.length <= MAX_MARKS) return marks.join("");
   const code = (first.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-  return escaped(`${marks.length} marks, U+${code} the first`);
+  return escapeText(`${marks.length} marks, U+${code} the first`);
 }
 
 /** Writes out the Cyrillic letters of a word that also has Latin ones: the two look alike. */
 function oneScript(word: string): string {
   if (!/[\u0400-\u052f]/.test(word) || !/[a-z]/i.test(word)) return word;
-  return word.replace(/[\u0400-\u052f]/g, escapedLetter);
+  return word.replace(/[\u0400-\u052f]/g, escapeLetter);
 }
 
 function countSpaces(run: string, place: number, whole: string): string {
@@ -122,5 +122,5 @@ function countSpaces(run: string, place: number, whole: string): string {
   const tabs = run.split("\t").length - 1;
   const isPlain = /^[ \t]*$/.test(run);
   if (isPlain && run.length + (TAB_WIDTH - 1) * tabs <= (atStart ? MAX_INDENT : MAX_SPACES)) return run;
-  return run.length <= MAX_MARKS ? " ".repeat(run.length) : escaped(`${run.length} spaces`);
+  return run.length <= MAX_MARKS ? " ".repeat(run.length) : escapeText(`${run.length} spaces`);
 }

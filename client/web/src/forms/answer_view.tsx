@@ -3,8 +3,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import { Plain } from "../content";
 import { format, isArray, type Json } from "../json/exact";
-import { equal, plain } from "./check";
+import { equal, labelOf, plain } from "./check";
 import { CompositeNode } from "./composite_node";
+import type { Choice } from "./entries";
 import type { Form } from "./form";
 import { GroupNode } from "./group_node";
 import { ItemsNode } from "./items_node";
@@ -75,14 +76,14 @@ function Value({ node, words }: { readonly node: Node; readonly words: FormWords
   if (node instanceof TextNode && node.entry.kind === "json")
     return <JsonText text={node.text} words={words} />;
   if (node instanceof MultiNode) {
-    const labels = isArray(value) ? value.map((item) => labelOf(node.entry.choices, item)) : [];
+    const labels = isArray(value) ? value.map((item) => chosenLabel(node.entry.choices, item)) : [];
     return labels.length ? <Labels labels={labels} /> : <Absent text={node.other} words={words} />;
   }
   if (value === undefined) {
     const typed = node instanceof TextNode ? node.text : node instanceof ChoiceNode ? node.other : "";
     return <Absent text={typed} words={words} />;
   }
-  const shown = node instanceof ChoiceNode ? labelOf(node.choices, value) : plain(value);
+  const shown = node instanceof ChoiceNode ? chosenLabel(node.choices, value) : plain(value);
   return (
     <span class="form-text">
       <Plain text={shown || words.empty} />
@@ -154,8 +155,9 @@ function AllItems({ node, words }: { readonly node: ItemsNode; readonly words: F
   );
 }
 
-function labelOf(choices: ChoiceNode["choices"], value: Json): string {
-  return choices.find((choice) => equal(choice.value, value))?.title || plain(value);
+function chosenLabel(choices: readonly Choice[], value: Json): string {
+  const chosen = choices.find((choice) => equal(choice.value, value));
+  return chosen ? labelOf(chosen) : plain(value);
 }
 
 function JsonText({ text, words }: { readonly text: string; readonly words: FormWords }): JSX.Element {

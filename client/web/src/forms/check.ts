@@ -6,10 +6,11 @@
 
 import { compare, isMultiple, isWhole } from "../json/decimal";
 import { format, isArray, isObject, type Json, type JsonObject, Num } from "../json/exact";
+import type { Bounds, Choice } from "./entries";
 import { itemsOf, numberOf, resolve, type Schema, schemaOf } from "./schema_shapes";
 import type { FormWords, Unit } from "./words";
 
-export interface Violation {
+interface Violation {
   readonly path: readonly string[];
   readonly message: string;
 }
@@ -29,10 +30,6 @@ export class Checker {
     const found: Violation[] = [];
     this.check(schema, value, [], 0, found);
     return found.slice(0, MAX_VIOLATIONS);
-  }
-
-  fits(schema: Json, value: Json): boolean {
-    return this.violations(schema, value).length === 0;
   }
 
   private check(schema: Json, value: Json, path: readonly string[], depth: number, out: Violation[]): void {
@@ -216,10 +213,7 @@ export function lengthOf(text: string): number {
 }
 
 /** Whether a number lies within bounds. */
-export function within(
-  bounds: { low?: string | undefined; high?: string | undefined; lowOpen?: boolean; highOpen?: boolean },
-  number: string,
-): boolean {
+export function within(bounds: Bounds, number: string): boolean {
   const low = bounds.low === undefined ? 1 : compare(number, bounds.low);
   const high = bounds.high === undefined ? -1 : compare(number, bounds.high);
   return (bounds.lowOpen ? low > 0 : low >= 0) && (bounds.highOpen ? high < 0 : high <= 0);
@@ -241,12 +235,17 @@ export function equal(one: Json, other: Json): boolean {
 }
 
 export function hasTwice(values: readonly Json[]): boolean {
-  return values.some((one, n) => values.slice(0, n).some((other) => equal(one, other)));
+  return values.some((one, n) => values.findIndex((other) => equal(one, other)) < n);
 }
 
 /** The value as people read it: a text without its quotes. */
 export function plain(value: Json): string {
   return typeof value === "string" ? value : format(value);
+}
+
+/** The text that people choose by. */
+export function labelOf({ value, title }: Choice): string {
+  return title || plain(value);
 }
 
 /** A quantifier of a group could make the search exponential, and several of them polynomial. */

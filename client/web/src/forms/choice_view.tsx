@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Plain } from "../content";
-import { plain } from "./check";
+import { labelOf, plain } from "./check";
 import type { Choice } from "./entries";
 import { Fieldset, useProblems, useWords } from "./frame";
 import type { ChoiceNode, MultiNode } from "./leaf_nodes";
@@ -102,12 +102,12 @@ function Option(props: {
   readonly input: JSX.IntrinsicElements["input"];
 }): JSX.Element {
   const words = useWords();
-  const { value, title, description, recommended } = props.choice;
+  const { description, recommended } = props.choice;
   return (
     <label class="form-option">
       <input {...props.input} />
       <span>
-        <Plain text={title || plain(value)} />
+        <Plain text={labelOf(props.choice)} />
         {recommended && <strong> ({words.recommended})</strong>}
         {description && (
           <span class="form-description">

@@ -16,7 +16,7 @@ export abstract class CompositeNode extends Node {
 
   override read(): Reading {
     if (!this.json) return this.readParts();
-    return this.json.text.trim() ? this.json.read() : this.left();
+    return this.json.text.trim() ? this.json.read() : this.readEmpty();
   }
 
   /** Shows the value as JSON text. What the fields hold stays behind it. */

@@ -87,7 +87,7 @@ export interface Variants extends Part {
 
 export type Entry = Field | Group | Items | Variants;
 
-export const PLAIN_FIELD = {
+const PLAIN_FIELD = {
   type: "field",
   choices: [],
   allowOther: false,

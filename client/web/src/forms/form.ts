@@ -2,6 +2,7 @@
 
 import { batch, type Signal, signal } from "@preact/signals-core";
 import { format, isArray, isObject, type Json, parse, tryParse } from "../json/exact";
+import { pointerSteps } from "../json/pointer";
 import type { FieldViolation, PromptContent } from "../wire/messages";
 import { Checker } from "./check";
 import { CompositeNode } from "./composite_node";
@@ -17,7 +18,7 @@ import { EN } from "./words_en";
 import { localZone } from "./zones";
 
 /** The values as JSON text, or what stands in their way, in the order of the fields. */
-export type Values = { readonly json: string } | { readonly problems: readonly Problem[] };
+type Values = { readonly json: string } | { readonly problems: readonly Problem[] };
 
 let made = 0;
 
@@ -59,11 +60,6 @@ export class Form {
 
   get words(): FormWords {
     return this.ground.settings.words;
-  }
-
-  /** Whether an answer needs values that the form does not have when it opens. */
-  get hasRequired(): boolean {
-    return this.root !== undefined && "problems" in this.values();
   }
 
   get isComplete(): boolean {
@@ -150,7 +146,7 @@ export class Form {
     const draft = tryParse(inputs);
     const before = isObject(draft) ? draft.get("lost") : undefined;
     const found = isObject(draft) && before !== undefined ? draft.get("inputs") : draft;
-    const lost = isArray(before) ? before.map(lostBefore) : [];
+    const lost = isArray(before) ? before.map(readLost) : [];
     if (found === undefined) lost.push({ where: "", text: inputs });
     else if (this.root && found !== null) this.root.restore(found, "", lost);
     else if (found !== null) lost.push({ where: "", text: format(found, 2) });
@@ -175,7 +171,7 @@ export class Form {
   }
 }
 
-function lostBefore(one: Json): Lost {
+function readLost(one: Json): Lost {
   const [where, text] = isArray(one) ? one : [];
   return { where: typeof where === "string" ? where : "", text: typeof text === "string" ? text : "" };
 }
@@ -199,8 +195,7 @@ function depthOf(node: Node): number {
 /** The path of a violation: `values_json/lines/0/count`. Undefined if it is not about the values. */
 function pathOf(field: string): readonly string[] | undefined {
   const found = /^(?:answer\.)?values_json(\/.*)?$/s.exec(field);
-  const steps = found?.[1]?.split("/").slice(1) ?? [];
-  return found ? steps.map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~")) : undefined;
+  return found ? pointerSteps(found[1] ?? "") : undefined;
 }
 
 /** The form of a prompt. A schema that is not JSON, or that no field can show, is asked as JSON text. */

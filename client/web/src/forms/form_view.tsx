@@ -8,7 +8,7 @@ import { NodeView } from "./composite_view";
 import type { Form } from "./form";
 import { FormContext, focusNode } from "./frame";
 
-export interface FormViewProps {
+interface FormViewProps {
   readonly form: Form;
   /** What the service refused. A new list is shown at the fields, and the first of them gets the focus. */
   readonly violations?: readonly FieldViolation[];

@@ -48,7 +48,7 @@ function readOffset(zone: string): string | undefined {
 
 function readMoment(text: string, { words, zone: here }: Settings): string {
   const [, day = "", time = "", given = ""] = MOMENT.exec(text) ?? [];
-  if (!day) throw new Refusal(words.mustBeMoment());
+  if (!day) throw new Refusal(words.mustBeMoment);
   const clock = readClock(time);
   if (!clock || !isDay(day)) throw new Refusal(words.momentNotInCalendar(text));
   const zone = given.trim();
@@ -72,13 +72,13 @@ function localOffset(zone: string, local: Minutes, here: string, words: FormWord
 
 function readTime(text: string, { words }: Settings): string {
   const [, time = "", given = ""] = CLOCK.exec(text) ?? [];
-  if (!time) throw new Refusal(words.clockMustBe());
+  if (!time) throw new Refusal(words.clockMustBe);
   const clock = readClock(time);
   if (!clock) throw new Refusal(words.notOnClock(text));
   const zone = given.trim();
   if (YOURS.includes(zone.toLowerCase())) return clock.text;
   const offset = readOffset(zone);
-  if (offset === undefined) throw new Refusal(words.clockMustBe());
+  if (offset === undefined) throw new Refusal(words.clockMustBe);
   return clock.text + offset;
 }
 
@@ -139,7 +139,7 @@ function readJsonText(text: string, { words }: Settings): string {
   return text;
 }
 
-function matching(format: string, holds: (text: string) => boolean): Read {
+function formatReader(format: string, holds: (text: string) => boolean): Read {
   return (text, { words }) => {
     if (!holds(text)) throw new Refusal(words.mustBeFormat(words.hints[format] ?? format));
     return text;
@@ -164,9 +164,9 @@ export const FORMATS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ["duration", readDuration],
   ["uuid", readUuid],
   ["json", readJsonText],
-  ["uri", matching("uri", (text) => /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/.test(text))],
-  ["email", matching("email", (text) => /^[^\s@]+@[^\s@]+$/.test(text))],
-  ["ipv4", matching("ipv4", (text) => IPV4.test(text))],
-  ["ipv6", matching("ipv6", isIpv6)],
-  ["ipvanyaddress", matching("ipvanyaddress", (text) => IPV4.test(text) || isIpv6(text))],
+  ["uri", formatReader("uri", (text) => /^[A-Za-z][A-Za-z0-9+.-]*:\S+$/.test(text))],
+  ["email", formatReader("email", (text) => /^[^\s@]+@[^\s@]+$/.test(text))],
+  ["ipv4", formatReader("ipv4", (text) => IPV4.test(text))],
+  ["ipv6", formatReader("ipv6", isIpv6)],
+  ["ipvanyaddress", formatReader("ipvanyaddress", (text) => IPV4.test(text) || isIpv6(text))],
 ]);

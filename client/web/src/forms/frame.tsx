@@ -11,7 +11,7 @@ import type { FormWords } from "./words";
 
 export const FormContext = createContext<Form | undefined>(undefined);
 
-export function useForm(): Form {
+function useForm(): Form {
   const form = useContext(FormContext);
   if (!form) throw new Error("a field is shown outside of a form");
   return form;

@@ -3,7 +3,7 @@
 import { format, isArray, isObject, type Json, type JsonObject } from "../json/exact";
 import { CompositeNode } from "./composite_node";
 import type { Entry, Group } from "./entries";
-import { type Ground, given, lose, type Lost, type Node, type Reading } from "./node";
+import { type Ground, lose, type Lost, type Node, type Reading, valueReading } from "./node";
 
 /** How many times a group may look for fields that its own fields show. */
 const MAX_ROUNDS = 10;
@@ -86,15 +86,15 @@ export class GroupNode extends CompositeNode {
   }
 
   protected override readParts(): Reading {
-    if (!this.open) return this.left();
+    if (!this.open) return this.readEmpty();
     const readings = this.children().map((child) => [child.entry.key, child.read()] as const);
     const problems = readings.flatMap(([, reading]) => reading.problems);
     if (problems.length) return { value: undefined, problems };
-    if (this.entry.sequence) return given(readings.map(([, { value }]) => value ?? null));
+    if (this.entry.sequence) return valueReading(readings.map(([, { value }]) => value ?? null));
     const values = readings.flatMap(([key, { value }]) =>
       value === undefined ? [] : [[key, value] as const],
     );
-    return given(new Map([...this.entry.fixed, ...values, ...this.further]));
+    return valueReading(new Map([...this.entry.fixed, ...values, ...this.further]));
   }
 
   override fill(value: Json): boolean {

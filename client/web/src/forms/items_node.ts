@@ -1,10 +1,10 @@
 /** The node of a list, or of values by name. */
 
 import { format, isArray, isObject, type Json } from "../json/exact";
-import { hasTwice, within } from "./check";
+import { hasTwice, labelOf, within } from "./check";
 import { CompositeNode } from "./composite_node";
 import type { Items } from "./entries";
-import { type Ground, given, lose, type Lost, type Node, type Reading, sendsEmptyList } from "./node";
+import { type Ground, lose, type Lost, type Node, type Reading, sendsEmptyList, valueReading } from "./node";
 
 export interface Item {
   /** Of keyed items. */
@@ -108,10 +108,7 @@ export class ItemsNode extends CompositeNode {
     const name = this.nameOf(item);
     if (name === "" && name !== item.filled) return words.nameMissing;
     if (name === undefined) {
-      return words.notOffered(
-        item.name.trim(),
-        this.entry.names.map(({ value, title }) => title || `${value}`),
-      );
+      return words.notOffered(item.name.trim(), this.entry.names.map(labelOf));
     }
     const first = this.items.find((other) => this.nameOf(other) === name);
     return first === item ? "" : words.nameTwice(name);
@@ -121,7 +118,9 @@ export class ItemsNode extends CompositeNode {
     const { words } = this.ground.settings;
     const { bounds, keyed, unique } = this.entry;
     if (!this.items.length && !sendsEmptyList(this.entry, bounds.low)) {
-      return bounds.low && this.entry.required ? this.problem(words.mustHave(bounds, "values")) : this.left();
+      return bounds.low && this.entry.required
+        ? this.problem(words.mustHave(bounds, "values"))
+        : this.readEmpty();
     }
     const problems = this.items.flatMap((item) => {
       const message = keyed ? this.nameProblem(item) : "";
@@ -131,8 +130,10 @@ export class ItemsNode extends CompositeNode {
     const values = this.items.map(({ node }) => node.read().value ?? null);
     if (!within(bounds, `${values.length}`)) return this.problem(words.mustHave(bounds, "values"));
     if (unique && hasTwice(values)) return this.problem(words.sameTwice);
-    if (!keyed) return given(values);
-    return given(new Map(this.items.map((item, n) => [this.nameOf(item) ?? "", values[n] ?? null] as const)));
+    if (!keyed) return valueReading(values);
+    return valueReading(
+      new Map(this.items.map((item, n) => [this.nameOf(item) ?? "", values[n] ?? null] as const)),
+    );
   }
 
   override fill(value: Json): boolean {

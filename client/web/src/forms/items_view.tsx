@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Plain } from "../content";
+import { labelOf, plain } from "./check";
 import { Fieldset, TitleContext, useProblems, useWords } from "./frame";
 import { GroupNode } from "./group_node";
 import { type Item, ItemsNode } from "./items_node";
@@ -146,8 +147,8 @@ function ItemHead(props: {
       />
       {node.entry.names.length > 0 && (
         <datalist id={`${id}s`}>
-          {node.entry.names.map(({ value, title: name }) => (
-            <option key={`${value}`} value={name || `${value}`} />
+          {node.entry.names.map((choice) => (
+            <option key={plain(choice.value)} value={labelOf(choice)} />
           ))}
         </datalist>
       )}

@@ -2,10 +2,19 @@
 
 import { isWhole } from "../json/decimal";
 import { format, isArray, isObject, type Json, Num } from "../json/exact";
-import { equal, hasTwice, plain, within } from "./check";
+import { equal, hasTwice, labelOf, plain, within } from "./check";
 import type { Choice, Field } from "./entries";
 import { Refusal } from "./formats";
-import { type Ground, given, lose, type Lost, Node, type Reading, sendsEmptyList, textsIn } from "./node";
+import {
+  type Ground,
+  lose,
+  type Lost,
+  Node,
+  type Reading,
+  sendsEmptyList,
+  textsIn,
+  valueReading,
+} from "./node";
 import { JsonRefusal, readText } from "./reading";
 
 abstract class FieldNode extends Node {
@@ -55,10 +64,10 @@ export class TextNode extends FieldNode {
   override read(): Reading {
     const { words } = this.ground.settings;
     if (this.incomplete) return this.problem(words.mustBeComplete);
-    if (!this.text.trim()) return this.mayBeEmptyText() ? given("") : this.left();
-    if (this.filled?.text === this.text && isWhole(this.text)) return given(this.filled);
+    if (!this.text.trim()) return this.mayBeEmptyText() ? valueReading("") : this.readEmpty();
+    if (this.filled?.text === this.text && isWhole(this.text)) return valueReading(this.filled);
     try {
-      return given(readText(this.entry, this.text, this.ground.settings, this.ground.schema));
+      return valueReading(readText(this.entry, this.text, this.ground.settings, this.ground.checker));
     } catch (error) {
       if (error instanceof Refusal) return this.problem(error.message);
       throw error;
@@ -68,7 +77,7 @@ export class TextNode extends FieldNode {
   /** Where the text stops being JSON; undefined if it is JSON. */
   errorOffset(): number | undefined {
     try {
-      readText(this.entry, this.text, this.ground.settings, this.ground.schema);
+      readText(this.entry, this.text, this.ground.settings, this.ground.checker);
     } catch (error) {
       if (error instanceof JsonRefusal) return error.offset;
       if (!(error instanceof Refusal)) throw error;
@@ -163,14 +172,13 @@ export class ChoiceNode extends FieldNode {
 
   override read(): Reading {
     const { words } = this.ground.settings;
-    if (this.chosen === undefined) return this.left(words.chooseOne);
+    if (this.chosen === undefined) return this.readEmpty(words.chooseOne);
     if (this.chosen !== "other") {
-      if (this.choices.some((choice) => this.isChosen(choice))) return given(this.chosen.value);
-      const labels = this.choices.map(({ title, value }) => title || plain(value));
-      return this.problem(words.notOffered(plain(this.chosen.value), labels));
+      if (this.choices.some((choice) => this.isChosen(choice))) return valueReading(this.chosen.value);
+      return this.problem(words.notOffered(plain(this.chosen.value), this.choices.map(labelOf)));
     }
     const text = this.other.trim();
-    return text ? given(text) : this.problem(words.mustBeGiven);
+    return text ? valueReading(text) : this.problem(words.mustBeGiven);
   }
 
   override fill(value: Json): boolean {
@@ -251,11 +259,11 @@ export class MultiNode extends FieldNode {
       return this.problem(words.atLeastOneChoice);
     }
     if (!values.length && !sendsEmptyList(this.entry, bounds.low)) {
-      return this.left(words.mustHave(bounds, "choices"));
+      return this.readEmpty(words.mustHave(bounds, "choices"));
     }
     if (hasTwice(values)) return this.problem(words.sameTwice);
     if (!within(bounds, `${values.length}`)) return this.problem(words.mustHave(bounds, "choices"));
-    return given(values);
+    return valueReading(values);
   }
 
   override fill(value: Json): boolean {

@@ -101,8 +101,8 @@ export abstract class Node {
     return { value: undefined, problems: [{ node: this, message }] };
   }
 
-  /** The reading of a node that was left empty. */
-  protected left(message = this.ground.settings.words.mustBeGiven): Reading {
+  /** The reading of an empty node: a problem if it is required; null if null says that it was emptied. */
+  protected readEmpty(message = this.ground.settings.words.mustBeGiven): Reading {
     const { required, nullable, preset } = this.entry;
     if (required && !nullable) return this.problem(message);
     // Without the null, a program would put the default in the place of what was emptied.
@@ -111,7 +111,7 @@ export abstract class Node {
   }
 }
 
-export function given(value: Json): Reading {
+export function valueReading(value: Json): Reading {
   return { value, problems: [] };
 }
 
@@ -123,7 +123,7 @@ export function textsIn(inputs: Json): readonly string[] {
   return isObject(inputs) ? [...inputs.values()].flatMap(textsIn) : [];
 }
 
-/** Keeps the texts of inputs that have no place. */
+/** Adds the texts of inputs that have no place in the form to `lost`. */
 export function lose(inputs: Json | undefined, where: string, lost: Lost[]): void {
   const text = inputs === undefined ? "" : textsIn(inputs).join("\n");
   if (text) lost.push({ where, text });
@@ -131,11 +131,6 @@ export function lose(inputs: Json | undefined, where: string, lost: Lost[]): voi
 
 /** Whether a list of `entry` that was emptied is sent as an empty list rather than left out. */
 export function sendsEmptyList(entry: Entry, low: string | undefined): boolean {
-  const preset = entry.preset;
-  const hadItems = (isArray(preset) && preset.length > 0) || (isObject(preset) && preset.size > 0);
-  return (entry.required || hadItems || isEmptyList(preset)) && (low === undefined || low === "0");
-}
-
-function isEmptyList(preset: Json | undefined): boolean {
-  return (isArray(preset) && preset.length === 0) || (isObject(preset) && preset.size === 0);
+  const hasPreset = isArray(entry.preset) || isObject(entry.preset);
+  return (entry.required || hasPreset) && (low === undefined || low === "0");
 }

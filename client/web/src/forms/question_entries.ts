@@ -1,11 +1,9 @@
 /** Turns the typed questions of the contract into the entries of a form. */
 
-import { type Json, Num } from "../json/exact";
+import { Num, tryParse } from "../json/exact";
 import type { Option, Question } from "../wire/messages";
 import { type Choice, type Entry, type Field, fieldFor, type Group, type Kind } from "./entries";
 import type { FormWords } from "./words";
-
-const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
 
 /** The entry for all questions. */
 export function questionsEntry(questions: readonly Question[], words: FormWords): Group {
@@ -70,7 +68,7 @@ function inputField(question: Question): Partial<Field> & { readonly kind: Kind 
   }
   if (date) {
     const bounds = { low: date.minimum || undefined, high: date.maximum || undefined };
-    return { kind: "date", bounds, preset: date.defaultValue as Json | undefined };
+    return { kind: "date", bounds, preset: date.defaultValue };
   }
   return { kind: "json" };
 }
@@ -81,6 +79,6 @@ function choice({ value = "", title = "", description = "", recommended = false 
 
 /** A number of the contract as text; undefined for none, and for NaN and the infinities. */
 function count(given: number | string | undefined): string | undefined {
-  const text = given === undefined ? "" : `${given}`;
-  return NUMBER.test(text) ? text : undefined;
+  const number = given === undefined ? undefined : tryParse(`${given}`);
+  return number instanceof Num ? number.text : undefined;
 }

@@ -2,10 +2,9 @@
 
 import { isMultiple, isTooLarge, spell } from "../json/decimal";
 import { type Json, JsonError, Num, parse } from "../json/exact";
-import { Checker, lengthOf, within } from "./check";
+import { type Checker, lengthOf, within } from "./check";
 import type { Bounds, Field } from "./entries";
 import { FORMATS, Refusal, type Settings } from "./formats";
-import type { Schema } from "./schema_shapes";
 import type { FormWords } from "./words";
 import { isDay } from "./zones";
 
@@ -17,7 +16,7 @@ const MAX_NUMBER_CHARS = 400;
 const UNSENDABLE = /\p{Cs}|\0/u;
 
 /** The value of a text that is not empty. Throws Refusal. Patterns are left to the service. */
-export function readText(field: Field, typed: string, settings: Settings, root: Schema): Json {
+export function readText(field: Field, typed: string, settings: Settings, checker: Checker): Json {
   const { words } = settings;
   const text = field.kind === "text" || field.kind === "json" ? typed : typed.trim();
   if (UNSENDABLE.test(text)) throw new Refusal(words.badCharacters);
@@ -29,7 +28,7 @@ export function readText(field: Field, typed: string, settings: Settings, root: 
     case "date":
       return readDay(field, text, words);
     case "json":
-      return readJson(field, text, words, root);
+      return readJson(field, text, words, checker);
     default:
       return readFormat(field, text, settings);
   }
@@ -98,9 +97,9 @@ export class JsonRefusal extends Refusal {
   }
 }
 
-function readJson(field: Field, text: string, words: FormWords, root: Schema): Json {
+function readJson(field: Field, text: string, words: FormWords, checker: Checker): Json {
   const value = parseTyped(text, words);
-  const [first] = new Checker(root, words).violations(field.schema, value);
+  const [first] = checker.violations(field.schema, value);
   if (!first) return value;
   const path = first.path.join("/");
   throw new Refusal(path ? `${path}: ${first.message}` : first.message);

@@ -1,6 +1,7 @@
 /** Simplifies a JSON Schema: resolves references, separates null, merges `allOf`, collects conditions. */
 
 import { isArray, isObject, type Json, type JsonObject, Num } from "../json/exact";
+import { pointerSteps } from "../json/pointer";
 
 export type Schema = JsonObject;
 
@@ -37,16 +38,15 @@ export function typeOf(part: Schema): string {
   return part.has("type") ? textOf(part, "type") : part.has("properties") ? "object" : "";
 }
 
-export function without(part: Schema, ...keys: string[]): Map<string, Json> {
+function without(part: Schema, ...keys: string[]): Map<string, Json> {
   return new Map([...part].filter(([key]) => !keys.includes(key)));
 }
 
+/** The schema that a reference within the document points to; undefined if there is none. */
 export function resolve(reference: string, root: Schema): Json | undefined {
-  if (reference === "#") return root;
-  if (!reference.startsWith("#/")) return undefined;
+  if (!/^#(?:\/|$)/.test(reference)) return undefined;
   let node: Json | undefined = root;
-  for (const token of reference.slice(2).split("/")) {
-    const step = token.replaceAll("~1", "/").replaceAll("~0", "~");
+  for (const step of pointerSteps(reference.slice(1))) {
     if (isObject(node)) node = node.get(step);
     else if (isArray(node) && /^[0-9]{1,9}$/.test(step)) node = node.find((_, n) => `${n}` === step);
     else return undefined;
@@ -104,7 +104,7 @@ function separateNull(part: Schema): [Schema, boolean] | undefined {
 }
 
 /** One condition of a schema: `ifSo` or `ifNot` applies, depending on the values. */
-export interface Condition {
+interface Condition {
   readonly test: Json;
   readonly ifSo: Schema;
   readonly ifNot: Schema;

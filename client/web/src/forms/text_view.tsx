@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { describedBy, Notes, Problems, ReadBack, Title, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
-import { isDay, localZone } from "./zones";
+import { isDay } from "./zones";
 
 type Control = HTMLInputElement | HTMLTextAreaElement;
 
@@ -107,7 +107,7 @@ function MomentControls({ node, common }: { readonly node: TextNode; readonly co
         type="text"
         autocomplete="off"
         spellcheck={false}
-        placeholder={words.yourTime(node.ground.settings.zone || localZone())}
+        placeholder={words.yourTime(node.ground.settings.zone)}
         aria-describedby={common["aria-describedby"]}
         defaultValue={parts.zone}
         onBlur={common.onBlur}

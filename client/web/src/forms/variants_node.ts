@@ -45,7 +45,7 @@ export class VariantsNode extends CompositeNode {
   }
 
   protected override readParts(): Reading {
-    return this.node ? this.node.read() : this.left(this.ground.settings.words.chooseOne);
+    return this.node ? this.node.read() : this.readEmpty(this.ground.settings.words.chooseOne);
   }
 
   override fill(value: Json): boolean {

@@ -27,7 +27,6 @@ export interface FormWords {
   readonly moveUp: string;
   readonly moveDown: string;
   readonly putBack: string;
-  readonly removed: string;
   readonly name: string;
   readonly value: string;
   readonly zone: string;
@@ -65,14 +64,13 @@ export interface FormWords {
   readonly tooLarge: string;
   readonly badCharacters: string;
   notInCalendar(text: string, bounds: Bounds): string;
-  readonly momentHint: string;
-  mustBeMoment(): string;
+  readonly mustBeMoment: string;
   momentNotInCalendar(text: string): string;
   unknownZone(zone: string): string;
   unknownOffset(zone: string): string;
   readonly timeSkipped: string;
   timeTwice(one: string, other: string): string;
-  clockMustBe(): string;
+  readonly clockMustBe: string;
   notOnClock(text: string): string;
   readonly durationMustBe: string;
   readonly wholeSeconds: string;

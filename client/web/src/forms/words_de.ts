@@ -62,7 +62,6 @@ export const DE: FormWords = {
   moveUp: "Nach oben",
   moveDown: "Nach unten",
   putBack: "Wiederherstellen",
-  removed: "Entfernt.",
   name: "Name",
   value: "Wert",
   zone: "Zeitzone",
@@ -123,8 +122,7 @@ export const DE: FormWords = {
   tooLarge: "ist zu groß",
   badCharacters: "enthält ein Zeichen, das nicht gesendet werden kann",
   notInCalendar: (text, bounds) => `„${text}“ gibt es im Kalender nicht; es ${expectation(DATE, bounds)}`,
-  momentHint: MOMENT,
-  mustBeMoment: () => `muss ${MOMENT_RIGHT} sein`,
+  mustBeMoment: `muss ${MOMENT_RIGHT} sein`,
   momentNotInCalendar: (text) => `„${text}“ gibt es im Kalender nicht; schreiben Sie ${MOMENT_RIGHT}`,
   unknownZone: (zone) =>
     `hat eine Zeitzone, die hier unbekannt ist, „${zone}“; schreiben Sie einen Abstand wie +01:00 oder Z für UTC`,
@@ -133,7 +131,7 @@ export const DE: FormWords = {
     "gibt es bei Ihnen nicht: die Uhren überspringen die Stunde; geben Sie einen Abstand wie +01:00 an",
   timeTwice: (one, other) =>
     `gibt es bei Ihnen zweimal, da die Uhren zurückgestellt werden: geben Sie ${one} oder ${other} an`,
-  clockMustBe: () => `muss ${CLOCK} sein`,
+  clockMustBe: `muss ${CLOCK} sein`,
   notOnClock: (text) => `„${text}“ gibt es auf der Uhr nicht; schreiben Sie ${CLOCK}`,
   durationMustBe: `muss ${DURATION} sein`,
   wholeSeconds: "muss aus ganzen Sekunden bestehen",

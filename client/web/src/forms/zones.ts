@@ -11,7 +11,7 @@ export function digits(text: string): number {
   return [...text].reduce((sum, digit) => sum * 10 + digit.charCodeAt(0) - 48, 0);
 }
 
-export function isLeapYear(year: number): boolean {
+function isLeapYear(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 

@@ -9,6 +9,6 @@ import { isArray, type Json, parse } from "../../src/json/exact";
 const cases = parse(readFileSync(0, "utf8"));
 const fits = (pair: Json) => {
   const [schema = true, value = null] = isArray(pair) ? pair : [];
-  return new Checker(schemaOf(schema), EN).fits(schema, value);
+  return new Checker(schemaOf(schema), EN).violations(schema, value).length === 0;
 };
 console.log(JSON.stringify(isArray(cases) ? cases.map(fits) : []));

@@ -2,7 +2,8 @@
 
 import "../../src/styles/index.css";
 import { render } from "preact";
-import { type Form, FormView, formWordsDe, makeForm, revealProblems } from "../../src/forms";
+import { type Form, FormView, makeForm, revealProblems } from "../../src/forms";
+import { DE } from "../../src/forms/words_de";
 import type { FieldViolation, PromptContent } from "../../src/wire/messages";
 
 let form: Form | undefined;
@@ -22,7 +23,7 @@ const forms = {
   show(content: PromptContent, { german = false, zone = "Europe/Berlin" } = {}): void {
     const root = document.getElementById("app");
     if (root) render(null, root);
-    form = makeForm(content, german ? { zone, words: formWordsDe } : { zone });
+    form = makeForm(content, german ? { zone, words: DE } : { zone });
     changes = 0;
     draw();
   },
