@@ -111,12 +111,22 @@ async def test_ending_again_lets_a_sign_out_last_longer_never_shorter(database: 
     assert row["expires_at"] == at + 5 * HOUR
 
 
+async def test_a_replica_knows_the_latest_end_of_a_session(database: Database) -> None:
+    """Otherwise the session would go on at this replica alone."""
+    here = await cache_of(database)
+    at = await database.ping()
+    for hours in (2, 5, 3):
+        await here.end("ana", "s1", at + hours * HOUR)
+    assert here._expiry["ana", "s1"] == at + 5 * HOUR
+
+
 async def test_one_subject_cannot_fill_the_table(database: Database) -> None:
     here = await cache_of(database, replace(LIMITS, sign_outs_per_subject=3))
     for number in range(3):
         await here.end("mallory", f"s{number}", None)
     with pytest.raises(LimitExceeded):
         await here.end("mallory", "s3", None)
+    await here.end("mallory", "s2", None)  # a repeated call: its session has ended already
     await here.end("ana", "s3", None)
 
 
