@@ -61,7 +61,8 @@ class SignOuts:
         since = self._newest and self._newest - OVERLAP
         stored = await self._store.list_since(since)
         self._newest = max((each.stored_at for each in stored), default=self._newest)
-        self._learn(each.sign_out for each in stored)
+        now = self._clock.now()
+        self._learn(each.sign_out for each in stored if each.sign_out.expires_at > now)
 
     async def run(self) -> None:
         """Read again and again until cancelled. Errors are logged."""
