@@ -172,8 +172,12 @@ async def test_events_after_an_open_transaction_are_counted_later(pg: Database, 
         await created(pg, 2)
         await counting(pg).update()
         assert await totals(pg) == {}
+        assert (await pg.overview.mark()).until == NOON
     await counting(pg).update()
     assert await totals(pg) == {"jobs_created": 2}
+    until = (await pg.overview.mark()).until
+    assert until is not None
+    assert until > NOON
 
 
 async def test_answer_times_are_counted_in_buckets(database: Database) -> None:
@@ -246,6 +250,16 @@ async def test_a_window_has_its_first_and_not_an_earlier_hour(database: Database
     assert [point.by_measure[made] for point in found.points] == [17, 0, 19, 20]
     assert found.total.by_measure[made] == 56
     assert list(found.by_type) == [("t20", ""), ("t19", ""), ("t17", "")]
+
+
+async def test_a_window_that_ends_at_a_full_hour_does_not_have_the_next_hour(database: Database) -> None:
+    window = Window.until(NOON + 20 * HOUR, HOUR)
+    await created(database, 1, NOON + 19 * HOUR)
+    await created(database, 2, NOON + 20 * HOUR)
+    await counting(database).update()
+    points = await database.overview.by_point("default", window)
+    assert [(at, n) for at, _, _, n in points] == [(0, 1)]
+    assert len(window.starts) == 1
 
 
 async def test_hours_are_put_together_to_wider_points(database: Database) -> None:
