@@ -22,11 +22,10 @@ from askback_server.ports.overview import CountMark
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from askback_server.storage.history import _keep_counted
-from askback_server.storage.hour_counts import HourCounts
 from askback_server.storage.hour_table import hour_counts
-from askback_server.storage.overview import Overviews
 from tests.contract.test_wakeups import long_transaction
 from tests.support.aggregates import CLIENT, question
+from tests.support.plans import plan_of, statements_of
 from tests.support.storage import Node, creation, event, execute, fetch, new_job, new_prompt
 
 HOUR = timedelta(hours=1)
@@ -173,8 +172,12 @@ async def test_events_after_an_open_transaction_are_counted_later(pg: Database, 
         await created(pg, 2)
         await counting(pg).update()
         assert await totals(pg) == {}
+        assert (await pg.overview.mark()).until == NOON
     await counting(pg).update()
     assert await totals(pg) == {"jobs_created": 2}
+    until = (await pg.overview.mark()).until
+    assert until is not None
+    assert until > NOON
 
 
 async def test_answer_times_are_counted_in_buckets(database: Database) -> None:
@@ -249,6 +252,16 @@ async def test_a_window_has_its_first_and_not_an_earlier_hour(database: Database
     assert list(found.by_type) == [("t20", ""), ("t19", ""), ("t17", "")]
 
 
+async def test_a_window_that_ends_at_a_full_hour_does_not_have_the_next_hour(database: Database) -> None:
+    window = Window.until(NOON + 20 * HOUR, HOUR)
+    await created(database, 1, NOON + 19 * HOUR)
+    await created(database, 2, NOON + 20 * HOUR)
+    await counting(database).update()
+    points = await database.overview.by_point("default", window)
+    assert [(at, n) for at, _, _, n in points] == [(0, 1)]
+    assert len(window.starts) == 1
+
+
 async def test_hours_are_put_together_to_wider_points(database: Database) -> None:
     window = Window.until(NOON + timedelta(hours=23, minutes=59), timedelta(days=30))
     assert window.step == 12 * HOUR
@@ -268,40 +281,6 @@ async def test_a_restore_counts_on_where_it_was(database: Database) -> None:
     assert after == CountMark(Position(3, before.position.id), before.until)
 
 
-async def plan(database: Database, statement: Any) -> str:
-    own = database.overview._dialect.reads
-    explain = "EXPLAIN QUERY PLAN" if own.dialect.name == "sqlite" else "EXPLAIN"
-    async with own.connect() as connection:
-        if own.dialect.name == "postgresql":
-            # The tables are empty: forbid the plans that the planner would choose only for that reason.
-            for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort"):
-                await connection.execute(sa.text(f"SET enable_{way} = off"))
-            compiled = statement.compile(dialect=own.dialect)
-            values = tuple(compiled.params[name] for name in compiled.positiontup)
-            found = await connection.exec_driver_sql(f"{explain} {compiled}", values)
-        else:
-            sql = statement.compile(dialect=own.dialect, compile_kwargs={"literal_binds": True})
-            found = await connection.exec_driver_sql(f"{explain} {sql}")
-        return "\n".join(str(row[-1]) for row in found)
-
-
-async def statements(store: Overviews, call: Any) -> list[Any]:
-    """The statements that a call reads with."""
-    seen: list[Any] = []
-    own = HourCounts._all
-
-    async def note(statement: Any) -> Any:
-        seen.append(statement)
-        return await own(store, statement)
-
-    store._all = note  # type: ignore[method-assign]
-    try:
-        await call
-    finally:
-        del store._all
-    return seen
-
-
 async def test_reads_use_indexes(database: Database) -> None:
     await created(database, 3)
     store = database.overview
@@ -316,10 +295,8 @@ async def test_reads_use_indexes(database: Database) -> None:
         (store.waiting("default", CLIENT, 100), ("ix_hitl_interactions_open",)),
         (store.oldest("default", None, 100, 10), ("ix_hitl_interactions_open",)),
     ):
-        for statement in await statements(store, call):
-            if len(statement.get_final_froms()) == 0 or "now" in statement.selected_columns:
-                continue
-            found = await plan(database, statement)
+        for statement in await statements_of(call):
+            found = await plan_of(database, statement)
             assert all(index in found for index in indexes), found
             scans = [line for line in found.splitlines() if "Seq Scan" in line or line.startswith("SCAN ")]
             derived = ("each", "span", "oldest", "found", "subquery", "VIRTUAL TABLE")
@@ -329,13 +306,13 @@ async def test_reads_use_indexes(database: Database) -> None:
 async def test_a_count_by_kind_reads_the_index_alone(database: Database) -> None:
     """Rows are large, because they hold the contents."""
     statement = database.overview.grouped_prompts("default", None, 100, await database.ping())
-    found = await plan(database, statement)
+    found = await plan_of(database, statement)
     sqlite = database._dialect.name == "sqlite"
     assert ("USING COVERING INDEX ix_hitl" if sqlite else "Index Only Scan using ix_hitl") in found, found
 
 
 async def test_the_roll_up_finds_jobs_and_prompts_by_id(database: Database) -> None:
-    found = await plan(database, database.overview.grouped(Position(1, 1), Position(2, 2)))
+    found = await plan_of(database, database.overview.grouped(Position(1, 1), Position(2, 2)))
     for index in (
         ("jobs_1", "hitl_interactions_1")
         if database._dialect.name == "sqlite"
@@ -348,6 +325,6 @@ async def test_the_roll_up_finds_jobs_and_prompts_by_id(database: Database) -> N
 
 
 async def test_old_hours_are_found_by_an_index(database: Database) -> None:
-    at = await database.ping()
-    found = await plan(database, sa.delete(hour_counts).where(hour_counts.c.hour < at))
+    [statement] = await statements_of(database.overview.delete_before(await database.ping()))
+    found = await plan_of(database, statement)
     assert "ix_hour_counts_hour" in found, found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -19,6 +18,7 @@ from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.tables import jobs, prompts
+from tests.support.plans import plan_of, statements_of
 from tests.support.storage import creation, execute, fetch, new_job
 
 SHAPES = [
@@ -92,43 +92,21 @@ async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
     )
     newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(11)
     urgent = sa.select(prompts).order_by(prompts.c.priority.desc(), prompts.c.interaction_id).limit(11)
-    own = database.jobs._dialect.reads
-    explain = "EXPLAIN QUERY PLAN" if own.dialect.name == "sqlite" else "EXPLAIN"
-    async with own.connect() as connection:
-        if own.dialect.name == "postgresql":
-            await connection.execute(sa.text("SET enable_seqscan = off"))
-        for statement, index in (
-            (newest, "ix_jobs_handle"),
-            (urgent.where(*asked[:-1]), "ix_hitl_interactions_handle"),
-            (urgent.where(asked[0], asked[-1]), "ix_jobs_handle"),
-        ):
-            sql = statement.compile(dialect=own.dialect, compile_kwargs={"literal_binds": True})
-            rows = await connection.exec_driver_sql(f"{explain} {sql}")
-            plan = "\n".join(str(row[-1]) for row in rows)
-            assert index in plan, plan
-            assert "SCAN" not in plan, plan
+    for statement, index in (
+        (newest, "ix_jobs_handle"),
+        (urgent.where(*asked[:-1]), "ix_hitl_interactions_handle"),
+        (urgent.where(asked[0], asked[-1]), "ix_jobs_handle"),
+    ):
+        plan = await plan_of(database, statement)
+        assert index in plan, plan
+        assert "SCAN" not in plan, plan
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -> None:
     """Every replica runs it twice per second, so it must read only what is due."""
-    seen: list[Any] = []
-
-    async def explain(statement: Any) -> Any:
-        own = database.queue._dialect.reads
-        compiled = statement.compile(dialect=own.dialect)
-        async with own.connect() as connection:
-            # The tables are empty: forbid the scans that the planner would choose only for that reason.
-            await connection.execute(sa.text("SET enable_seqscan = off"))
-            await connection.execute(sa.text("SET enable_bitmapscan = off"))
-            values = tuple(compiled.params[name] for name in compiled.positiontup)
-            rows = await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)
-            seen.extend(row[0] for row in rows)
-        return [{"what": "now", "at": None}]
-
-    database.queue._all = explain  # type: ignore[method-assign]
-    await database.queue.list_due(timedelta(seconds=1.5), 5000)
-    plan = "\n".join(seen)
+    [statement] = await statements_of(database.queue.list_due(timedelta(seconds=1.5), 5000))
+    plan = await plan_of(database, statement)
     for index in (
         "hitl_interactions_due",
         "hitl_interactions_nudge",

@@ -14,6 +14,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback_server.engine import sign_outs
 from askback_server.storage.tables import sign_outs as sign_outs_table
 from askback_server.transport import open_calls
+from tests.support.processes import eventually
 from tests.support.refusals import expect_refusal, refusal_of
 from tests.support.service import Caller, ServiceWorld, serving
 from tests.support.storage import execute, fetch
@@ -72,8 +73,10 @@ async def test_open_streams_of_an_ended_session_end(world: ServiceWorld) -> None
     assert found is not None
     assert (found.code.name, found.reason) == ("UNAUTHENTICATED", "SESSION_ENDED")
     assert (await end_of(watch)).reason == "SESSION_ENDED"
+    await others.nothing_more()
+    # A client may read the end of its call before the server's handler has returned.
     running = world.service._server.calls.streams.by_method  # type: ignore[union-attr]
-    assert running["/askback.v1.HitlService/Converse"] == 1
+    await eventually(lambda: running["/askback.v1.HitlService/Converse"] == 1, "one open stream")
 
 
 async def end_of(call: Any) -> Any:

@@ -224,6 +224,17 @@ def _push_resolutions_twice(patch: Patch) -> None:
     patch.setattr(WorkCore, "_push_resolution", push_resolution)
 
 
+def _push_the_late_answer_only(patch: Patch) -> None:
+    push = WorkCore._push_changes
+
+    def as_if_sent(self: WorkCore, held: Any, item: Any) -> None:
+        for prompt_id in item.late:
+            held.sent_versions.setdefault(prompt_id, 0)
+        push(self, held, item)
+
+    patch.setattr(WorkCore, "_push_changes", as_if_sent)
+
+
 WORK: dict[str, Bug] = {
     "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
     "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
@@ -231,6 +242,9 @@ WORK: dict[str, Bug] = {
     "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
     "token not raised": Bug(_reuse_token, ""),
     "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
+    "late answer without resolution": Bug(
+        _push_the_late_answer_only, "a late answer is sent before the resolution", seed=1400
+    ),
 }
 
 CONVERSE: dict[str, Bug] = {

@@ -36,7 +36,8 @@ class WorkJudge:
         self._holders = holders
         self._session = ""
         self._calls: set[int] = set()
-        self._versions: dict[str, int] = {}
+        self._versions: dict[tuple[str, bool], int] = {}
+        """The newest version sent, by prompt id and whether it was sent as a late answer."""
 
     def on_receive(self, message: Any) -> None:
         self._calls |= {frame.ref for frame in message.frames if frame.ref}
@@ -58,14 +59,19 @@ class WorkJudge:
                     wrong("one token for two sessions")
                 if rows.jobs[leased.job.job_id].token < leased.token:
                     wrong("a lease is sent that was not committed")
+                for prompt in leased.prompts:
+                    if prompt.HasField("resolution"):
+                        self._versions[prompt.prompt_id, False] = prompt.version
             elif body == "prompt_resolved":
-                prompt = frame.prompt_resolved.prompt
+                prompt, late = frame.prompt_resolved.prompt, frame.prompt_resolved.late_answer
                 image = rows.images.get((prompt.prompt_id, prompt.version))
                 if image is None or image.is_open:
                     wrong("a resolution is sent that was not committed")
-                if prompt.version <= self._versions.get(prompt.prompt_id, 0):
+                elif late and image.consumed_at is None and (prompt.prompt_id, False) not in self._versions:
+                    wrong("a late answer is sent before the resolution")
+                if prompt.version <= self._versions.get((prompt.prompt_id, late), 0):
                     wrong("a resolution is sent twice on a stream")
-                self._versions[prompt.prompt_id] = prompt.version
+                self._versions[prompt.prompt_id, late] = prompt.version
 
 
 class WorkSchedule(Schedule):

@@ -49,7 +49,7 @@ class SignOuts:
         sign_out = make_sign_out(subject, session_id, expires_at, self._clock.now())
         if sign_out.expires_at <= self._clock.now():
             return
-        if self._by_subject[subject] >= self._maximum:
+        if self._by_subject[subject] >= self._maximum and not self.is_ended(subject, session_id):
             text = "you have ended too many sessions that are not over yet; wait until some are"
             raise LimitExceeded(text, limit="sign_outs_per_subject", value=self._maximum)
         await self._store.add(sign_out)
@@ -61,7 +61,8 @@ class SignOuts:
         since = self._newest and self._newest - OVERLAP
         stored = await self._store.list_since(since)
         self._newest = max((each.stored_at for each in stored), default=self._newest)
-        self._learn(each.sign_out for each in stored)
+        now = self._clock.now()
+        self._learn(each.sign_out for each in stored if each.sign_out.expires_at > now)
 
     async def run(self) -> None:
         """Read again and again until cancelled. Errors are logged."""
@@ -73,7 +74,7 @@ class SignOuts:
             if key not in self._expiry:
                 self._by_subject[each.subject] += 1
                 self.generation = object()
-            self._expiry[key] = each.expires_at
+            self._expiry[key] = max(each.expires_at, self._expiry.get(key, each.expires_at))
 
     def _forget_expired(self) -> None:
         now = self._clock.now()

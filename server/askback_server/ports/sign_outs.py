@@ -25,7 +25,7 @@ class SignOutStore(Protocol):
         """Store a sign-out. One that exists is stored again only to last longer."""
 
     async def list_since(self, time: datetime | None) -> Sequence[StoredSignOut]:
-        """Sign-outs that were stored at or after a time (None: all) and have not expired."""
+        """Sign-outs that were stored at or after a time (None: all) and are not deleted yet."""
 
     async def delete_expired(self) -> int:
         """Delete the sign-outs that have expired. Returns how many."""

@@ -49,10 +49,11 @@ class HourCounts(Reader):
 
     async def count_after(self, position: Position, limit: int) -> CountPage:
         """Find the end of the page, then group its events. No event can appear between two settled positions,
-        so both statements see the same ones."""
+        so both statements see the same ones. The time until which all is counted is that of the next event,
+        settled or not, or now."""
         now = await self.now()
         span = (
-            sa.select(events.c.xid, events.c.id, events.c.at)
+            sa.select(events.c.xid, events.c.id)
             .where(beyond(position), self._dialect.is_settled(events.c.xid))
             .order_by(events.c.xid, events.c.id)
             .limit(limit)
@@ -63,13 +64,15 @@ class HourCounts(Reader):
             .order_by(span.c.xid.desc(), span.c.id.desc())
             .limit(1)
         )
-        if not found:
-            return CountPage((), CountMark(position, now), more=False)
-        last = found[0]
-        end, more = Position(last["xid"], last["id"]), last["n"] == limit
-        rows = await self._all(self.grouped(position, end))
-        counts = tuple(HourCount(**{**row, "measure": Measure(row["measure"])}) for row in rows)
-        return CountPage(counts, CountMark(end, last["at"] if more else now), more)
+        end, more = position, False
+        counts: tuple[HourCount, ...] = ()
+        if found:
+            end, more = Position(found[0]["xid"], found[0]["id"]), found[0]["n"] == limit
+            rows = await self._all(self.grouped(position, end))
+            counts = tuple(HourCount(**{**row, "measure": Measure(row["measure"])}) for row in rows)
+        following = sa.select(events.c.at).where(beyond(end)).order_by(events.c.xid, events.c.id).limit(1)
+        rest = await self._all(following)
+        return CountPage(counts, CountMark(end, rest[0]["at"] if rest else now), more)
 
     def grouped(self, after: Position, end: Position) -> sa.Select[Any]:
         """Count the events of a part of the log by hour, type, kind, measure and bucket. The jobs and prompts
@@ -174,7 +177,7 @@ class HourCounts(Reader):
 
 def _within(namespace: str, window: Window) -> tuple[sa.ColumnElement[bool], ...]:
     c = hour_counts.c
-    return c.namespace == namespace, c.hour >= window.start, c.hour <= window.end
+    return c.namespace == namespace, c.hour >= window.start, c.hour < window.end
 
 
 def _total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:

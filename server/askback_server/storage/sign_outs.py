@@ -37,7 +37,7 @@ class SignOutRows(Reader):
 
     async def list_since(self, time: datetime | None) -> Sequence[StoredSignOut]:
         """Read by the index of `stored_at`."""
-        statement = sa.select(sign_outs).where(sign_outs.c.expires_at > self._dialect.now())
+        statement = sa.select(sign_outs)
         if time is not None:
             statement = statement.where(sign_outs.c.stored_at >= time)
         return [
@@ -47,6 +47,7 @@ class SignOutRows(Reader):
 
     async def delete_expired(self) -> int:
         """Delete by the index of `expires_at`."""
-        statement = sa.delete(sign_outs).where(sign_outs.c.expires_at <= self._dialect.now())
+        now = sa.select(self._dialect.now()).scalar_subquery()  # read once: else no index could be used
+        statement = sa.delete(sign_outs).where(sign_outs.c.expires_at <= now)
         count: int = await self._dialect.run(lambda connection: connection.execute(statement).rowcount)
         return count
