@@ -133,7 +133,7 @@ class WorkCore:
         held = self.held.get(leased.job.job_id)
         if held is None or held.job.token != leased.job.token:
             return
-        held.sent_versions = {p.prompt_id: p.version for p in leased.prompts}
+        held.sent_versions = {p.prompt_id: p.version for p in leased.prompts if p.resolution is not None}
         self.leases.note_pushed(held, now)
         self.stream.push(leased)
         self._catch_up(held)

@@ -26,12 +26,7 @@ async def test_a_session_that_ends_keeps_the_text_and_the_page(desk: Desk) -> No
     page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
     await settled(page)
     await page.locator("#comment").fill("half a sentence")
-    await page.context.request.post(
-        f"{desk.origin}/session/end",
-        data="{}",
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    await page.wait_for_selector('[data-link="signed_out"]')
+    await desk.end_session(page)
     approve = page.locator("[data-decision=DECISION_ACCEPT]")
     await expect(approve).to_have_attribute("aria-disabled", "true")
     await expect(page.locator("#answer-why")).to_contain_text("sign in again")
@@ -45,6 +40,23 @@ async def test_a_session_that_ends_keeps_the_text_and_the_page(desk: Desk) -> No
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
     answer = (await desk.world.prompt(prompt.prompt_id)).resolution.answer
     assert (answer.user_id, answer.comment) == ("ana", "half a sentence")
+
+
+async def test_keys_act_where_they_did_after_a_new_sign_in(desk: Desk) -> None:
+    """The button and the window of the sign-in are gone by then."""
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open()
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
+    await settled(page)
+    await desk.end_session(page)
+    await page.get_by_role("button", name="Sign in again").click()
+    await page.get_by_label("Your name").fill("ana")
+    await page.keyboard.press("Enter")
+    await live(page)
+    await settled(page)
+    await page.keyboard.press("a")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
 
 
 async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None:
