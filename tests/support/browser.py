@@ -119,6 +119,15 @@ class Desk:
         )
         assert reply.ok, await reply.text()
 
+    async def end_session(self, page: Page) -> None:
+        """End the session of a page from elsewhere, and wait until it shows that."""
+        await page.context.request.post(
+            f"{self.origin}/session/end",
+            data="{}",
+            headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
+        )
+        await page.wait_for_selector('[data-link="signed_out"]')
+
     async def open(self, user: str = "ana", path: str = "/", **options: Any) -> Page:
         """The page of a person, live."""
         context = await self.context(user, **options)

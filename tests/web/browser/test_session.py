@@ -7,16 +7,6 @@ from tests.support.browser import Desk, live, settled
 from tests.support.requests import confirm
 
 
-async def end_session(desk: Desk, page: Page) -> None:
-    """End the session from outside of the page, and wait until the page knows."""
-    await page.context.request.post(
-        f"{desk.origin}/session/end",
-        data="{}",
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    await page.wait_for_selector('[data-link="signed_out"]')
-
-
 async def sign_in_again(page: Page) -> None:
     """Sign in as the same person in the window over the page."""
     await page.get_by_role("button", name="Sign in again").click()
@@ -45,7 +35,7 @@ async def test_a_session_that_ends_keeps_the_text_and_the_page(desk: Desk) -> No
     page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
     await settled(page)
     await page.locator("#comment").fill("half a sentence")
-    await end_session(desk, page)
+    await desk.end_session(page)
     approve = page.locator("[data-decision=DECISION_ACCEPT]")
     await expect(approve).to_have_attribute("aria-disabled", "true")
     await expect(page.locator("#answer-why")).to_contain_text("sign in again")
@@ -71,13 +61,25 @@ async def test_a_job_goes_on_when_its_reader_has_signed_in_again(desk: Desk, pla
         await page.get_by_text("The job: deploy").click()
     events = page.locator(".timeline li")
     await expect(events.filter(has_text="Asks people: Release?")).to_have_count(1)
-    await end_session(desk, page)
+    await desk.end_session(page)
     await expect(page.get_by_text("Not live: trying again")).to_be_visible()
     await world.ask(lease, "tell", confirm("Tell the customers?"))
     await sign_in_again(page)
     await expect(events.filter(has_text="Asks people: Tell the customers?")).to_have_count(1)
     await expect(page.get_by_text("Not live: trying again")).to_have_count(0)
     await expect(page.locator(".error-note")).to_have_count(0)
+async def test_keys_act_where_they_did_after_a_new_sign_in(desk: Desk) -> None:
+    """The button and the window of the sign-in are gone by then."""
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    page = await desk.open()
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
+    await settled(page)
+    await desk.end_session(page)
+    await sign_in_again(page)
+    await settled(page)
+    await page.keyboard.press("a")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
 
 
 async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None:
