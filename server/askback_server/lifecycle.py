@@ -229,6 +229,8 @@ class Service:
             await self._page.stop()
             self._page.close()
             self._page = None
+        if self._server is not None:
+            await self._server.stop(0)  # it runs if a later step of the start has failed
         if self._replica is not None:
             self._replica.engine.close()
         if self._exposition is not None:

@@ -66,6 +66,7 @@ async def test_open_streams_of_an_ended_session_end(world: ServiceWorld) -> None
     console, others = world.console(ana), world.console(other)
     await console.hello()
     await others.hello()
+    await others.snapshot()
     watch = ana.jobs.WatchJobs(jobs.WatchJobsRequest())
     await watch.read()
     await end(ana, "s1")

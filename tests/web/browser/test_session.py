@@ -68,6 +68,8 @@ async def test_a_job_goes_on_when_its_reader_has_signed_in_again(desk: Desk, pla
     await expect(events.filter(has_text="Asks people: Tell the customers?")).to_have_count(1)
     await expect(page.get_by_text("Not live: trying again")).to_have_count(0)
     await expect(page.locator(".error-note")).to_have_count(0)
+
+
 async def test_keys_act_where_they_did_after_a_new_sign_in(desk: Desk) -> None:
     """The button and the window of the sign-in are gone by then."""
     desk.complaints.allowed += ["401", "WebSocket"]
