@@ -64,7 +64,7 @@ class HitlCalls:
         page = await replica.jobs.list_prompts(
             filter,
             page_size(request.page_size, limits),
-            (after[0], after[1], after[2]) if after else None,
+            tuple(after) if after else None,
             limits.page_bytes,
         )
         token = seal(replica.secret, query, list(page.next)) if page.next else ""
