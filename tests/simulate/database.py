@@ -213,6 +213,7 @@ class SimulatedDatabase:
         found.sort(key=urgency)
         total = len(found)
         if after is not None:
+            assert len(after) == 3  # no list by answerer here
             rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
             found = [p for p in found if urgency(p) > rank]
         page = found[:limit]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal
@@ -118,8 +117,8 @@ class JobsPage:
     next: str | None
 
 
-PromptPosition = tuple[Any, ...]
-"""The position of a prompt in a list, as JSON values: those that the list is ordered by."""
+PromptPosition = tuple[int, str | None, str] | tuple[str, str]
+"""The position of a prompt in a list: priority, deadline, id; or the time of the answer, id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class _Order:
 
     by: tuple[sa.ColumnElement[Any], ...]
     position: Callable[[Any], PromptPosition]
-    after: Callable[[PromptPosition], sa.ColumnElement[bool]]
+    after: Callable[[Any], sa.ColumnElement[bool]]
 
 
 def _urgent_position(row: Any) -> PromptPosition:
@@ -36,7 +36,7 @@ def _urgent_position(row: Any) -> PromptPosition:
     return row["priority"], at.isoformat() if at else None, row["interaction_id"]
 
 
-def _after_urgent(position: PromptPosition) -> sa.ColumnElement[bool]:
+def _after_urgent(position: tuple[int, str | None, str]) -> sa.ColumnElement[bool]:
     priority, deadline, prompt_id = position
     at = _FAR if deadline is None else datetime.fromisoformat(deadline)
     return sa.tuple_(-prompts.c.priority, _DEADLINE, prompts.c.interaction_id) > sa.tuple_(
@@ -50,7 +50,7 @@ def _answered_position(row: Any) -> PromptPosition:
     return row["responded_at"].isoformat(), row["interaction_id"]
 
 
-def _after_answered(position: PromptPosition) -> sa.ColumnElement[bool]:
+def _after_answered(position: tuple[str, str]) -> sa.ColumnElement[bool]:
     at, prompt_id = position
     return sa.tuple_(prompts.c.responded_at, prompts.c.interaction_id) < sa.tuple_(
         sa.literal(datetime.fromisoformat(at), prompts.c.responded_at.type),
