@@ -70,7 +70,9 @@ class JobReads(Paging, Carrying):
             result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
         return result
 
-    def _prompts_wanted(self, wanted: Sequence[Wanted], job_ids: Sequence[str]) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    def _prompts_wanted(
+        self, wanted: Sequence[Wanted], job_ids: Sequence[str]
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
 
         A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
