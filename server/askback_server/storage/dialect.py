@@ -77,9 +77,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def firsts(
-        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """The union of what `first` selects for each of the values, passed to it as a column."""
+        """The union of what `first` selects for each of the pairs, passed to it as two columns."""
 
     def wakeups(self) -> Wakeups:
         """The channel between replicas; it does nothing where only one replica can run."""

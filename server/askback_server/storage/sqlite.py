@@ -164,10 +164,12 @@ class SQLite(Dialect):
         return lists.marks(marks)
 
     def firsts(
-        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """Without lateral joins: an array of ids for each value, whose rows are then selected."""
-        return lists.firsts(values, first)
+        """Without lateral joins: an array of ids for each pair, whose rows are then selected."""
+        return lists.firsts(pairs, first)
 
     octets = staticmethod(lists.octets)
 
