@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, speak, t } from "../src/words";
 import { catalogue as de } from "../src/words/de";
-import { en } from "../src/words/en";
+import { en as first } from "../src/words/en";
+import { overviewWords } from "../src/words/en_overview";
+
+/** The texts of the first paint, and those that load later. */
+const en = { ...first, ...overviewWords };
 
 const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
 const places = (entry: Entry) =>
