@@ -373,7 +373,7 @@ export const catalogue: Catalogue = {
   "overview.window.7d": "7 Tage",
   "overview.window.30d": "30 Tage",
   "overview.window.whole":
-    "Ab {time}, denn der Dienst zählt volle Stunden. Jede Säule ist {step} breit; die letzte ist noch nicht zu Ende.",
+    "Ab {time}, denn der Dienst zählt volle Stunden. Jede Säule ist {step} breit; die letzte reicht bis jetzt.",
   "overview.counted": "Gezählt bis {time}; Späteres folgt in wenigen Minuten.",
   "overview.counted.none": "Noch ist nichts gezählt: Der Dienst zählt alle paar Minuten.",
   "overview.nothing": "In dieser Zeit ist nichts geschehen",

@@ -55,7 +55,7 @@ export const overviewWords = {
   "overview.window.7d": "7 days",
   "overview.window.30d": "30 days",
   "overview.window.whole":
-    "From {time}, because the service counts full hours. Each column is {step}; the last one is not over yet.",
+    "From {time}, because the service counts full hours. Each column is {step}; the last one goes until now.",
   "overview.counted": "Counted until {time}; later events follow within minutes.",
   "overview.counted.none": "Nothing is counted yet: the service counts every few minutes.",
   "overview.nothing": "Nothing happened in this time",

@@ -50,11 +50,7 @@ function Numbers({ reply }: { readonly reply: GetOverviewResponse }) {
     <>
       <ul class="figures">
         <Figure value={figure(total)}>{t("overview.waiting.total", { n: total })}</Figure>
-        <Figure
-          value={figure(unattended)}
-          title={t("overview.waiting.unattended.more")}
-          isAlert={unattended > 0}
-        >
+        <Figure value={figure(unattended)} isAlert={unattended > 0}>
           {unattended > 0 ? <Icon name="away" /> : null} {t("overview.waiting.unattended")}
         </Figure>
         {oldest === undefined ? null : (
@@ -63,7 +59,7 @@ function Numbers({ reply }: { readonly reply: GetOverviewResponse }) {
           </Figure>
         )}
       </ul>
-      {unattended > 0 ? <p class="hint">{t("overview.waiting.unattended.more")}</p> : null}
+      <p class="hint">{t("overview.waiting.unattended.more")}</p>
       {waiting.partial === true ? <p class="hint">{t("overview.waiting.partial", { n: total })}</p> : null}
       <div class="overview-columns">
         <BarTable
