@@ -82,7 +82,7 @@ class Activity:
     """What happened in a window of time, counted by the full hour.
 
     `points` has the window in steps of the length `step`, by their begin, oldest first and without a gap; the
-    last one is not over yet. `by_type` has the most frequent job types, by type and kind of prompt; an entry
+    last one goes until now. `by_type` has the most frequent job types, by type and kind of prompt; an entry
     with an empty kind counts the jobs of the type. Events until about `counted_until` are counted, None: none
     yet.
     """

@@ -27,6 +27,8 @@ _JOBS = {
 }
 _TIMES = {"P50": "p50", "P90": "p90", "P99": "p99"}
 _ALL = "all"
+_ALWAYS = {"ASKED", "ANSWERED", "EXPIRED", "CREATED", "COMPLETED", "FAILED", "P50", "P90"}
+"""Columns that are shown even if nothing is in them."""
 
 
 def write_overview(out: Output, overview: Overview) -> None:
@@ -66,20 +68,17 @@ def _by_kind(overview: Overview) -> list[Column]:
         Column("KIND", list(rows), important=True),
         Column("WAIT", [each.total for each in counts], important=True),
         Column("UNATTENDED", [each.unattended for each in counts], important=True),
-        *(
-            Column(name, [each.by_age[at][1] for each in counts], important=True)
-            for at, name in enumerate(classes)
-        ),
+        *(Column(name, [each.by_age[at][1] for each in counts]) for at, name in enumerate(classes)),
     ]
 
 
 def _age(at: int, waiting: Waiting) -> str:
-    """The name of an age class: below its bound, or above that of the class before."""
+    """The name of an age class: from the bound of the class before to its own."""
     bound = waiting.by_age[at][0]
-    if bound is not None:
-        return f"<{span_words(bound)}"
-    before = waiting.by_age[at - 1][0] or timedelta(0)
-    return f">{span_words(before)}"
+    before = waiting.by_age[at - 1][0] if at else None
+    if before is None:
+        return f"<{span_words(bound)}" if bound else _ALL
+    return f"{span_words(before)}-{span_words(bound)}" if bound else f">{span_words(before)}"
 
 
 def _oldest(overview: Overview, now: datetime, *, exact: bool) -> list[Column]:
@@ -132,12 +131,12 @@ def _counted(title: str, rows: dict[str, ActivityCounts], measures: dict[str, st
     counts: Sequence[ActivityCounts] = list(rows.values())
     columns = [Column(title, list(rows), important=True)]
     columns += [
-        Column(name, [getattr(each, field) for each in counts], important=True)
+        Column(name, [getattr(each, field) for each in counts], important=name in _ALWAYS)
         for name, field in measures.items()
     ]
     if measures is _QUESTIONS:
         columns += [
-            Column(name, [_span(getattr(each, field)) for each in counts], important=True)
+            Column(name, [_span(getattr(each, field)) for each in counts], important=name in _ALWAYS)
             for name, field in _TIMES.items()
         ]
     return columns

@@ -20,6 +20,13 @@ test("both languages have the same keys, and the same places in each text", () =
   }
 });
 
+test("texts that load later are there in both languages, whichever came first", async () => {
+  await speak("de");
+  assert.equal(t("overview.oldest"), de["overview.oldest"]);
+  await speak("en");
+  assert.equal(t("overview.oldest"), overviewWords["overview.oldest"]);
+});
+
 test("a text takes the form of its number, and writes large numbers with groups", async () => {
   await speak("en");
   assert.equal(t("queue.count", { n: 1 }), "1 question waits");
