@@ -4,10 +4,11 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { overviewWords } from "./en_overview";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en;
+export type Key = keyof typeof en | keyof typeof overviewWords;
 export type Catalogue = Readonly<Record<Key, Entry>>;
 export type Language = "en" | "de";
 type Params = Readonly<Record<string, string | number>>;
@@ -28,9 +29,11 @@ interface Speech extends LanguageFile {
   readonly plural: Intl.PluralRules;
 }
 
+/** Those of the first paint, and what `learn` added. */
+const englishTexts: Partial<Record<Key, Entry>> = { ...en };
 const english: Speech = {
   language: "en",
-  catalogue: en,
+  catalogue: englishTexts as Catalogue,
   formWords: formWordsEn,
   plural: new Intl.PluralRules("en"),
 };
@@ -51,6 +54,11 @@ export function locale(): string {
   const wanted = language();
   const own = typeof navigator === "undefined" ? [] : navigator.languages;
   return own.find((name) => name.toLowerCase().split("-")[0] === wanted) ?? wanted;
+}
+
+/** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
+export function learn(texts: Partial<Record<Key, Entry>>): void {
+  Object.assign(englishTexts, texts);
 }
 
 /** Load a language and show it. Where its file cannot be loaded, the texts stay as they are. */
