@@ -302,6 +302,7 @@ export const en = {
   "job.retry.nothing.more": "Every step is done again, and every question is asked again.",
   "job.retry.confirm": "Run it again",
   "jobs.title": "Jobs",
+  "overview.title": "Overview",
   "jobs.forbidden":
     "You have no right to see the list of all jobs. Questions that wait for you are in the inbox.",
   "jobs.count": { one: "{n} job", other: "{n} jobs" },

@@ -4,10 +4,11 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { overviewWords } from "./en_overview";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en;
+export type Key = keyof typeof en | keyof typeof overviewWords;
 export type Catalogue = Readonly<Record<Key, Entry>>;
 export type Language = "en" | "de";
 type Params = Readonly<Record<string, string | number>>;
@@ -44,7 +45,9 @@ function speechOf(language: Language, file: LanguageFile): Speech {
   return { language, locale, catalogue, formWords, plural, number: new Intl.NumberFormat(locale) };
 }
 
-const english = speechOf("en", { catalogue: en, formWords: formWordsEn });
+/** Those of the first paint, and what `learn` added. */
+const englishTexts: Partial<Record<Key, Entry>> = { ...en };
+const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
 const speech = signal<Speech>(english);
 
 /** The language of the texts on the screen. */
@@ -60,6 +63,11 @@ export function formWords(): FormWords {
 /** The locale for dates and numbers: the browser's, where it speaks the page's language. */
 export function locale(): string {
   return speech.value.locale;
+}
+
+/** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
+export function learn(texts: Partial<Record<Key, Entry>>): void {
+  Object.assign(englishTexts, texts);
 }
 
 /** Load a language and show it. Where its file cannot be loaded, the texts stay as they are. */
