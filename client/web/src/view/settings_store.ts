@@ -51,11 +51,20 @@ export const settings: Settings = {
   quiet: signal(stored.quiet === true),
 };
 
+/** The colours around an installed page are those of its header, in the theme that the person chose. */
+function paintWindow(theme: Theme): void {
+  const [light, dark] = document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]');
+  if (light === undefined || dark === undefined) return;
+  light.media = { system: "(prefers-color-scheme: light)", light: "all", dark: "not all" }[theme];
+  dark.media = { system: "(prefers-color-scheme: dark)", light: "not all", dark: "all" }[theme];
+}
+
 /** Show the theme and the language, and store each change. Returns when the texts are there. */
 export async function startSettings(): Promise<void> {
   const { theme, language, singleKeys, quiet } = settings;
   effect(() => {
     document.documentElement.dataset.theme = theme.value;
+    paintWindow(theme.value);
   });
   effect(() => {
     const text = JSON.stringify({
