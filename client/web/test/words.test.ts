@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, speak, t } from "../src/words";
 import { catalogue as de } from "../src/words/de";
-import { en } from "../src/words/en";
+import { en as enFirst } from "../src/words/en";
+import { enLater } from "../src/words/en_later";
 
+const en = { ...enFirst, ...enLater };
 const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
 const places = (entry: Entry) =>
   [...new Set(forms(entry).flatMap((text) => text.match(/\{\w+\}/g) ?? []))].sort();

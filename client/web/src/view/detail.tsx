@@ -14,6 +14,7 @@ import { painted, setFocusTargets, unseenLines } from "./deciding";
 import { DetailHeader } from "./detail_header";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
+import { hintsOf } from "./key_choices";
 import { doneWords } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
@@ -33,11 +34,19 @@ export function Detail() {
     return (
       <section class="detail is-blank" aria-label={t("detail.title")}>
         <p>{t("detail.none")}</p>
-        <p class="hint">{t("detail.none.keys")}</p>
+        <KeysOfTheList />
       </section>
     );
   }
   return <Loaded key={place.promptId} promptId={place.promptId} />;
+}
+
+function KeysOfTheList() {
+  const [next] = hintsOf("key.next");
+  const [previous] = hintsOf("key.previous");
+  const [help] = hintsOf("key.help");
+  if (next === undefined || previous === undefined || help === undefined) return null;
+  return <p class="hint">{t("detail.none.keys", { next, previous, help })}</p>;
 }
 
 /** Finds the prompt: in the inbox, or by asking the service. */

@@ -4,13 +4,16 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { enLater } from "./en_later";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
 export type Key = keyof typeof en;
-export type Catalogue = Readonly<Record<Key, Entry>>;
+/** A key of a text that may load later: only `later.ts` gives it. */
+export type LaterKey = Key | keyof typeof enLater;
+export type Catalogue = Readonly<Record<LaterKey, Entry>>;
 export type Language = "en" | "de";
-type Params = Readonly<Record<string, string | number>>;
+export type Params = Readonly<Record<string, string | number>>;
 
 export const LANGUAGES: readonly Language[] = ["en", "de"];
 
@@ -28,9 +31,17 @@ interface Speech extends LanguageFile {
   readonly plural: Intl.PluralRules;
 }
 
+/** Complete once the chunk has loaded whose views need the rest. */
+const englishTexts: Record<string, Entry> = { ...en };
+
+/** Add the English texts of `en_later.ts`. */
+export function addEnglish(texts: Readonly<Record<string, Entry>>): void {
+  Object.assign(englishTexts, texts);
+}
+
 const english: Speech = {
   language: "en",
-  catalogue: en,
+  catalogue: englishTexts as Catalogue,
   formWords: formWordsEn,
   plural: new Intl.PluralRules("en"),
 };
@@ -60,7 +71,7 @@ export async function speak(wanted: Language): Promise<void> {
   speech.value = { language: wanted, catalogue, formWords, plural: new Intl.PluralRules(wanted) };
 }
 
-function template(key: Key, n: string | number | undefined): string {
+function template(key: LaterKey, n: string | number | undefined): string {
   const { catalogue, plural } = speech.value;
   const entry: Entry = catalogue[key];
   if (typeof entry === "string") return entry;
