@@ -6,6 +6,7 @@ import { dialog, usePage } from "./page";
 import { instant } from "./prompt_facts";
 import { settings, THEMES } from "./settings_store";
 import { KeySettings } from "./settings_keys";
+import { NoticeSettings } from "./settings_notices";
 import { Name, Time } from "./ui";
 
 export function SettingsView() {
@@ -79,6 +80,7 @@ export function SettingsView() {
           </span>
         </label>
       </fieldset>
+      <NoticeSettings />
       <KeySettings />
       <h2>{t("settings.person")}</h2>
       <dl class="person">

@@ -9,7 +9,6 @@ import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
-import { startNotices } from "./notices";
 import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
@@ -26,6 +25,24 @@ const JobsView = lazy(async () => (await jobs()).JobsView);
 const JobView = lazy(async () => (await jobs()).JobView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
+/** Start what is not needed for the first paint. Returns a function that stops it, also before it is there. */
+function startLater(read: () => Promise<() => void>): () => void {
+  let isGone = false;
+  let stop = () => {};
+  // Where it cannot be loaded, the panes cannot either, and they say so.
+  void read().then(
+    (started) => {
+      stop = started;
+      if (isGone) stop();
+    },
+    () => undefined,
+  );
+  return () => {
+    isGone = true;
+    stop();
+  };
+}
+
 interface ShellProps {
   readonly page: Page;
   /** The person signed in again, perhaps as someone else. */
@@ -41,7 +58,7 @@ export function Shell({ page, onSession }: ShellProps) {
     const stops = [
       stopSteady,
       startList(page.inbox, subjectOf(page)),
-      startNotices(page.inbox),
+      startLater(async () => (await import("./notices")).startNotices(page)),
       startKeyboard(page),
     ];
     return () => {
