@@ -456,7 +456,7 @@ export const catalogue: Catalogue = {
   "link.catching_up": "Wird nachgeholt … Nur Lesen.",
   "link.live": "Verbunden",
   "link.offline": "Keine Verbindung: nur Lesen. Neuer Versuch …",
-  "link.signed_out": "Abgemeldet. Ihr Text bleibt erhalten.",
+  "link.signed_out": "Abgemeldet. Ihr Text bleibt.",
   "link.forbidden": "Sie dürfen diesen Eingang nicht sehen.",
   "link.page_too_old": "Diese Seite ist zu alt für den Dienst.",
   "away.text": "Sie waren {span} weg: {closed}, {added}.",

@@ -451,7 +451,7 @@ export const en = {
   "link.catching_up": "Catching up… Reading only.",
   "link.live": "Live",
   "link.offline": "No connection: reading only. Trying again…",
-  "link.signed_out": "Signed out. What you wrote is kept.",
+  "link.signed_out": "Signed out. Your text is kept.",
   "link.forbidden": "You have no right to see this inbox.",
   "link.page_too_old": "This page is too old for the service.",
   "away.text": "You were away for {span}: {closed}, {added}.",
