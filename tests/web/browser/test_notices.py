@@ -44,6 +44,9 @@ AudioParam.prototype.exponentialRampToValueAtTime = function (value, time) {
   window.loudest = Math.max(window.loudest ?? 0, value);
   return ramp.call(this, value, time);
 };
+"""
+
+_HIDE = """
 const frame = window.requestAnimationFrame;
 let isHidden = false;
 Object.defineProperty(document, "visibilityState", { get: () => (isHidden ? "hidden" : "visible") });
@@ -56,10 +59,12 @@ window.hide = (hidden) => {
 """
 
 
-async def browser_of(desk: Desk, *, allowed: bool = True) -> BrowserContext:
+async def browser_of(desk: Desk, *, allowed: bool = True, real_focus: bool = False) -> BrowserContext:
     """A browser that remembers notifications; `allowed`: the person has allowed them before."""
     context = await desk.context()
     await context.add_init_script(_SPY)
+    if not real_focus:
+        await context.add_init_script(_HIDE)
     if allowed:
         await context.grant_permissions(["notifications"], origin=desk.origin)
     return context
@@ -250,6 +255,25 @@ async def test_nothing_is_shown_while_the_person_looks(desk: Desk, page: Page) -
     await desk.world.create_prompt(confirm("Not seen?"))
     await expect_open(page, 1)
     assert await shown(page) == ["Not seen?|Confirmation · 2 questions wait"]
+
+
+async def test_a_window_behind_another_one_is_told(desk: Desk) -> None:
+    """The focus is Chromium's own here: a window that can be seen is not one that is looked at."""
+    context = await browser_of(desk, real_focus=True)
+    page = await desk.tab(context)
+    await live(page)
+    await turn_on(page, "Desktop notification")
+    front = await context.new_page()
+    for tab in (page, front):
+        session = await context.new_cdp_session(tab)
+        await session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+    await front.bring_to_front()
+    await page.wait_for_function("() => !document.hasFocus()")
+    await desk.world.create_prompt(confirm("Go?"))
+    await expect_open(page, 1)
+    await page.bring_to_front()
+    await expect_open(page, 0)
+    assert await shown(page) == ["Go?|Confirmation"]
 
 
 async def test_one_tab_of_a_browser_notifies(desk: Desk, page: Page) -> None:

@@ -32,8 +32,12 @@ function shownId(): string {
   return place.view === "prompt" ? place.promptId : "";
 }
 
+let badge = -1;
+
 /** The number on the icon of an installed page, where the system has that; 0: none. */
 function showBadge(n: number): void {
+  if (n === badge) return;
+  badge = n;
   const { setAppBadge } = navigator as { readonly setAppBadge?: Navigator["setAppBadge"] };
   void setAppBadge?.call(navigator, n).catch(() => {});
 }
@@ -47,13 +51,15 @@ export function startNotices(page: Page): () => void {
   const { signal } = gone;
   const alerts = new Alerts(arrivals, inbox);
 
-  const title = () => {
+  /** Write the title of the tab. Returns how many prompts are open. */
+  const title = (): number => {
     const open = [...inbox.rows.peek().values()].filter(isOpen);
     const n = open.length;
     const shown = open.find((row) => row.prompt.promptId === shownId())?.prompt ?? arrivals.unseen.at(-1);
     const what = settings.titles.value ? oneLine(shown?.content?.title ?? "", TITLE_LENGTH) : "";
     document.title =
       n === 0 ? t("app.name") : what === "" ? t("app.title", { n }) : t("app.title.what", { n, what });
+    return n;
   };
   const tell = (added: readonly Row[]) => {
     if (added.length === 0) return;
@@ -77,8 +83,8 @@ export function startNotices(page: Page): () => void {
     const added = arrivals.take(inbox.rows.peek(), isLive, { subject: subjectOf(page), now: inbox.now() });
     if (isLookedAt()) arrivals.see();
     else if (document.visibilityState === "visible") arrivals.seeOne(shownId());
-    title();
-    if (isLive) showBadge([...inbox.rows.peek().values()].filter(isOpen).length);
+    const n = title();
+    if (isLive) showBadge(n);
     tell(added);
     alerts.changed();
   };

@@ -10,6 +10,7 @@ import { KeyHint } from "./key_hint";
 import { focusSearch, open } from "./keyboard";
 import type { PageKey } from "./keys";
 import { selectionNow, showWaiting } from "./list_state";
+import { USUAL_WINDOW } from "./overview/window";
 import { dialog, usePage } from "./page";
 import { idOf } from "./prompt_facts";
 import { VIEWS } from "./query";
@@ -59,6 +60,12 @@ function commands(session: Session): readonly Command[] {
           },
         ]
       : []),
+    {
+      id: "overview",
+      group: pages,
+      text: t("overview.title"),
+      run: () => go({ view: "overview", window: USUAL_WINDOW }),
+    },
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     {
       id: "help",
