@@ -120,6 +120,10 @@ export class Alerts {
     const { title, body } = alertWords(unseen, count);
     const made = notify(title, body, isNews);
     this.#shown = made;
+    // Chromium ignores `close` until a notification is on the screen.
+    made?.addEventListener("show", () => {
+      if (this.#shown === undefined) made.close();
+    });
     made?.addEventListener("close", () => {
       if (this.#shown === made) this.#shown = undefined;
     });
