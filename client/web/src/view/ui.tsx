@@ -1,6 +1,6 @@
 // Small elements that every view uses.
 
-import { useComputed } from "@preact/signals";
+import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../words";
@@ -22,9 +22,17 @@ export function Time({ at, now }: { readonly at: number; readonly now: number })
 }
 
 /** How long ago something was, with the exact time on hover; it grows by itself. */
-export function Ago({ at, now }: { readonly at: number; readonly now: () => number }) {
+export function Ago({
+  at,
+  now,
+  tick = halfMinute,
+}: {
+  readonly at: number;
+  readonly now: () => number;
+  readonly tick?: ReadonlySignal<number>;
+}) {
   const words = useComputed(() => {
-    halfMinute.value;
+    tick.value;
     return t("time.ago", { span: span(now() - at, { seconds: false }) });
   });
   return (

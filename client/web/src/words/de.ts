@@ -120,8 +120,8 @@ export const catalogue: Catalogue = {
     other: "{n} Fragen sind für alle oder für eine Ihrer Gruppen.",
   },
   "empty.show_all": "Alle zeigen",
-  "decided.partial":
-    "Der Dienst hat mehr beantwortete Fragen, als diese Seite liest; ältere Entscheidungen können hier fehlen.",
+  "decided.searched":
+    "In Ihren neuesten {n} von {all} Entscheidungen gesucht. Die Schaltfläche sucht in mehr.",
 
   "search.label": "Im Eingang suchen",
   "search.hint": "Suchen",

@@ -118,8 +118,7 @@ export const en = {
     other: "{n} questions are for everyone or for one of your groups.",
   },
   "empty.show_all": "Show all",
-  "decided.partial":
-    "The service has more answered questions than this page reads; older decisions may be missing here.",
+  "decided.searched": "Searched in your newest {n} of {all} decisions. The button searches in more.",
 
   "search.label": "Search the inbox",
   "search.hint": "Search",
