@@ -40,7 +40,7 @@ async def count(desk: Desk) -> None:
 
 
 async def waits(page: Page, n: int) -> None:
-    """Wait until the page says that so many questions wait."""
+    """Wait until the page says that `n` questions wait."""
     await expect(page.locator("#overview-waiting + .figures .figure").first).to_contain_text(str(n))
 
 
