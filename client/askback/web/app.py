@@ -66,7 +66,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
             Exception: _fail,
         },
     )
-    return protect(app, gateway.origins, gateway.cookies)
+    return protect(app, gateway.origins, gateway.cookies, gateway.counts)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
