@@ -74,7 +74,8 @@ export function Shell({ page, onSession }: ShellProps) {
         <Header page={page} />
         <ConnectionStrip />
         <main class="panes" id="main">
-          <View place={place} />
+          {/* Another person who signs in gets a page of their own: nothing of the one before stays in a view. */}
+          <View key={page} place={place} />
         </main>
       </div>
       <Windows page={page} onSession={onSession} />

@@ -1,7 +1,7 @@
 // The figures, read again and again while the view is open and the page is visible.
 
-import { signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { GetOverviewResponse } from "../../wire/messages";
 import { usePage, useSignedIn } from "../page";
 import { halfMinute } from "../times";
@@ -15,18 +15,13 @@ export interface Found {
   readonly reply: GetOverviewResponse;
 }
 
-class Figures {
-  readonly found = signal<Found | null>(null);
-  readonly error = signal<unknown>(null);
-  readonly isReading = signal(false);
-}
-
 /** The newest figures, an error of the last reading, and a way to read now. */
 export function useOverview(window: WindowName) {
   const { inbox } = usePage();
   const isSignedIn = useSignedIn();
-  // Another person who signs in gets an inbox of their own: nothing of the one before stays.
-  const { found, error, isReading } = useMemo(() => new Figures(), [inbox]);
+  const found = useSignal<Found | null>(null);
+  const error = useSignal<unknown>(null);
+  const isReading = useSignal(false);
   /** The number of the last reading: a slow reply of an earlier one, perhaps of another window, counts no more. */
   const newest = useRef(0);
   const read = async () => {
