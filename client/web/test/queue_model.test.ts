@@ -54,6 +54,24 @@ test("filters and the search narrow the list", () => {
   assert.deepEqual(ids(select(rows, query({ search: "QUESTION 9 deploy" }), viewer).rows), ["p9"]);
 });
 
+test("the search finds a whole number in a title, not the digits of ids; a long part of an id finds it too", () => {
+  const id = "01a22877-7348-738b-b7a1-4fbee19fb015";
+  const some = [
+    row(prompt(1, { promptId: id }, { title: "Restart 3?" })),
+    row(prompt(2, { promptId: id.replace("015", "033") }, { title: "Restart 4?" })),
+  ];
+  const found = (search: string) => ids(select(some, query({ search }), viewer).rows);
+  assert.deepEqual(found("restart 3"), [id]);
+  assert.deepEqual(found("738b"), []);
+  assert.deepEqual(found("e19fb033").length, 1);
+  assert.deepEqual(found("4fbee19fb015"), [id]);
+});
+
+test("the search knows both forms of an accent", () => {
+  const some = [row(prompt(1, {}, { title: "Gr\u00f6\u00dfe" }))];
+  assert.equal(select(some, query({ search: "GRO\u0308\u00dfe" }), viewer).rows.length, 1);
+});
+
 const none = new Set<string>();
 
 test("while a person is in the list no row moves, and new ones wait", () => {

@@ -1,7 +1,7 @@
 // The page's keys. Plain letters act only where no text is written; those that decide act only on the prompt itself.
 
 import { t } from "../words";
-import { decide, painted, presses, send } from "./deciding";
+import { choose, decide, painted, presses, send } from "./deciding";
 import { decisionWords } from "./labels";
 import {
   active,
@@ -146,7 +146,7 @@ function onKeyUp(page: Page, event: KeyboardEvent): void {
   }
   if (option.decision === "DECISION_REVISE" || option.decision === "DECISION_EDIT") {
     // Both need a text, which Ctrl+Enter sends.
-    here.work.pending.value = { decision: option.decision, confirmed: new Set(), at: stamp };
+    if (!choose(page, here.row, here.work, option, stamp)) return;
     if (option.decision === "DECISION_REVISE") document.getElementById("comment")?.focus();
     else startEditing(here.work);
     return;
