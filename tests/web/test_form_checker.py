@@ -93,31 +93,42 @@ class Generator:
         return pick.choice(makers)()
 
 
-@pytest.fixture(scope="module")
-def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program that checks values as the page does."""
+def bundled(source: str, folder: Path) -> Path:
+    """A program of `client/web/test/pages` for Node, in the folder."""
     esbuild = WEB / "node_modules" / ".bin" / "esbuild"
     if shutil.which("node") is None or not esbuild.exists():
         absent("node", "the page's tests need Node and `npm ci` in client/web")
-    program = tmp_path_factory.mktemp("checker") / "check.mjs"
-    command = [str(esbuild), "test/pages/check_cases.ts", "--bundle", "--platform=node", "--format=esm"]
+    program = folder / "program.mjs"
+    command = [str(esbuild), f"test/pages/{source}", "--bundle", "--platform=node", "--format=esm"]
     subprocess.run([*command, f"--outfile={program}", "--log-level=error"], cwd=WEB, check=True, timeout=60)
     return program
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_page_refuses_nothing_that_the_service_accepts(checker: Path, seed: int) -> None:
-    make = Generator(seed)
-    cases = [(make.schema(), make.value()) for _ in range(CASES)]
+def run(program: Path, cases: list[Any]) -> list[Any]:
+    """What a program of the page writes for these cases."""
     done = subprocess.run(
-        ["node", str(checker)],
+        ["node", str(program)],
         input=json.dumps(cases),
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    verdicts = json.loads(done.stdout)
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that checks values as the page does."""
+    return bundled("check_cases.ts", tmp_path_factory.mktemp("checker"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_page_refuses_nothing_that_the_service_accepts(checker: Path, seed: int) -> None:
+    make = Generator(seed)
+    cases = [(make.schema(), make.value()) for _ in range(CASES)]
+    verdicts = run(checker, cases)
     known = 0
     for (schema, value), fits in zip(cases, verdicts, strict=True):
         valid = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(value)
