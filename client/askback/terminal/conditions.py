@@ -7,11 +7,11 @@ none is required: the service judges the answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from askback._model.json_text import dumps
 from askback.terminal.fields import Entry
 from askback.terminal.schema_shapes import (
     conditions_of,
@@ -53,11 +53,14 @@ class Judge:
 
     def holds(self, test: Any, values: Mapping[str, Any]) -> bool:
         """Whether the values match the test, which may refer to other parts of the schema."""
-        name = dumps(test)
+        name = json.dumps(test, default=repr)
         if name not in self._validators:
             self._validators[name] = self._compile(test)
         validator = self._validators[name]
-        return validator is None or validator.is_valid(_plain_numbers(values))
+        try:
+            return validator is None or validator.is_valid(_plain_numbers(values))
+        except ValueError:
+            return False  # a text with half a character: the service takes no such answer
 
     def _compile(self, test: Any) -> jsonschema_rs.Validator | None:
         """The validator of a test; None for an invalid one, which is left to the service."""
@@ -71,7 +74,7 @@ class Judge:
                 validate_formats=True,
                 offline=True,
             )
-        except self._library.ValidationError:
+        except ValueError:
             return None
 
 

@@ -93,12 +93,15 @@ def objects_in(entry: Entry, value: Any) -> Iterator[tuple[Group, dict[str, Any]
 
 
 def without_hidden(entry: Entry, value: Any) -> Any:
-    """A copy of the value without the values of fields that conditions hide."""
+    """A copy of the value without the values of fields that conditions hide, in the order of the form."""
     found = copy_of(value)
     for group, values in objects_in(entry, found):
-        shown = {item.key for item in group.fields_for(values)}
-        for name in {item.key for item in group.fields} - shown:
-            values.pop(name, None)
+        shown = [name for name, _ in group.fixed] + [item.key for item in group.fields_for(values)]
+        known = {name: values[name] for name in shown if name in values}
+        hidden = {item.key for item in group.fields}
+        further = {name: item for name, item in values.items() if name not in hidden}
+        values.clear()
+        values.update(known | further)
     return found
 
 
