@@ -5,8 +5,6 @@ The page checks while a person types; the service judges. Both get the same rand
 
 import json
 import random
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.support.requirements import absent
+from tests.support.page_packages import bundle_program, run_program
 
-WEB = Path(__file__).parents[2] / "client" / "web"
 CASES = 3_000
 NUMBERS = [0, 1, -1, 2, 5, 10, 1.5, 0.1, 0.3, 1e2, 9007199254740993, 2.0, -3.25]
 TEXTS = ["", "a", "ab", "abc", "é😀", "10", "x", "2026-12-01"]
@@ -93,42 +90,17 @@ class Generator:
         return pick.choice(makers)()
 
 
-def bundled(source: str, folder: Path) -> Path:
-    """A program of `client/web/test/pages` for Node, in the folder."""
-    esbuild = WEB / "node_modules" / ".bin" / "esbuild"
-    if shutil.which("node") is None or not esbuild.exists():
-        absent("node", "the page's tests need Node and `npm ci` in client/web")
-    program = folder / "program.mjs"
-    command = [str(esbuild), f"test/pages/{source}", "--bundle", "--platform=node", "--format=esm"]
-    subprocess.run([*command, f"--outfile={program}", "--log-level=error"], cwd=WEB, check=True, timeout=60)
-    return program
-
-
-def run(program: Path, cases: list[Any]) -> list[Any]:
-    """What a program of the page writes for these cases."""
-    done = subprocess.run(
-        ["node", str(program)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    found: list[Any] = json.loads(done.stdout)
-    return found
-
-
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that checks values as the page does."""
-    return bundled("check_cases.ts", tmp_path_factory.mktemp("checker"))
+    return bundle_program("check_cases.ts", tmp_path_factory.mktemp("checker"))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_page_refuses_nothing_that_the_service_accepts(checker: Path, seed: int) -> None:
     make = Generator(seed)
     cases = [(make.schema(), make.value()) for _ in range(CASES)]
-    verdicts = run(checker, cases)
+    verdicts = run_program(checker, cases)
     known = 0
     for (schema, value), fits in zip(cases, verdicts, strict=True):
         valid = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(value)

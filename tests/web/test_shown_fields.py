@@ -12,7 +12,7 @@ import pytest
 
 from askback.terminal.fields import is_object
 from askback.terminal.schema_entries import schema_entry
-from tests.web.test_form_checker import bundled, run
+from tests.support.page_packages import bundle_program, run_program
 
 CASES = 500
 VALUES = {"boolean": [True, False], "integer": [0, 1, 2, 9007199254740993], "string": ["x", "y"]}
@@ -79,7 +79,7 @@ class Generator:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that fills in forms as the page does."""
-    return bundled("shown_fields.ts", tmp_path_factory.mktemp("shown"))
+    return bundle_program("shown_fields.ts", tmp_path_factory.mktemp("shown"))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,7 +87,7 @@ def test_the_same_fields_are_shown(program: Path, seed: int) -> None:
     make = Generator(seed)
     cases = [make.case() for _ in range(CASES)]
     several = 0
-    for (schema, values), found in zip(cases, run(program, cases), strict=True):
+    for (schema, values), found in zip(cases, run_program(program, cases), strict=True):
         form = schema_entry(schema)
         assert is_object(form)
         shown = [[entry.key, entry.required] for entry in form.fields_for(values)]

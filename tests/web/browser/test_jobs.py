@@ -210,7 +210,7 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
         workers.FailJobRequest(job_id=failed.job.job_id, token=failed.token, failure=failure)
     )
     found: dict[str, list[str]] = {}
-    for options in ({"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE):
+    for options in ({}, PHONE):
         context = await desk.context(**options)
         for path in ("/jobs?type=deploy&type=refund", f"/jobs/{job_id}", f"/jobs/{failed.job.job_id}"):
             page = await desk.tab(context, path)
