@@ -103,6 +103,23 @@ async def test_a_corrected_field_asks_for_what_it_shows() -> None:
     assert sent[-1].values == {"reason": "damaged", "photo": "https://a.example"}
 
 
+async def test_a_refused_field_that_a_correction_hides_is_not_asked_again() -> None:
+    """In an object within the form: its other fields are not asked again either."""
+    nested = prompt_with(next(shape for shape in SHAPES if shape["name"] == "conditional_nested"))
+    faults = {"values_json/delivery/speed": "is closed", "values_json/delivery/phone": "is wrong"}
+    lines = ("", "express", "030", "", "", "y", "normal")
+    sent, _ = await refused_once(nested, faults, *lines)
+    assert sent[-1].values == {"delivery": {"speed": "normal"}}
+
+
+def test_all_that_was_typed_is_written_when_a_prompt_has_ended() -> None:
+    said = ScriptedDialogue()
+    SavedInput({"values": {"reason": "other", "photo": "https://a.example", "note": "wet"}}).write(
+        said.writer, CONDITIONAL
+    )
+    assert said.text == "  Reason: other\n  What else?: wet\n  Photo: https://a.example\n"
+
+
 async def test_a_refused_field_is_found_below_a_union_in_a_list() -> None:
     cup = {
         "type": "object",
@@ -152,7 +169,17 @@ async def test_a_field_that_a_condition_hides_is_not_asked() -> None:
 
 
 def test_values_of_hidden_fields_show_nothing() -> None:
-    """The value of `handover` counts only while `kind` shows it."""
+    """The value of `a` counts only while `kind` shows it."""
+    chain = [
+        {"if": given("kind", const="x"), "then": {"properties": {"a": {"type": "string"}}}},
+        {"if": {"required": ["a"]}, "then": given("b", type="string")},
+    ]
+    asked = asking_for({"kind": {"enum": ["x", "y"]}}, allOf=chain)
+    assert shown(asked, {"kind": "y", "a": "1", "b": "2"}) == [("kind", False)]
+    assert shown(asked, {"kind": "x", "a": "1"}) == [("kind", False), ("a", False), ("b", True)]
+
+
+def test_a_later_answer_hides_a_field() -> None:
     assert shown(DISAPPEARS, {"kind": "letter", "handover": "shop"}) == [("kind", True)]
     assert shown(DISAPPEARS, {"kind": "parcel", "handover": "shop"}) == [("kind", True), ("handover", True)]
     assert shown(DISAPPEARS, {"kind": "parcel", "handover": "door"}) == [

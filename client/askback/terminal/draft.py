@@ -71,11 +71,13 @@ def write_draft(writer: Writer, prompt: PromptInfo, draft: Draft) -> None:
 
 
 def write_values(writer: Writer, form: Entry | None, values: Any, indent: str = "  ") -> None:
-    """Write the values of a form that are sent: those of fields that are shown."""
-    if is_object(form):
-        for entry in form.fields_for(values):
-            if isinstance(values, Mapping) and entry.key in values:
-                _write_entry(writer, entry, values[entry.key], indent)
+    """Write the values of a form; last those of fields that conditions hide."""
+    if is_object(form) and isinstance(values, Mapping):
+        shown = {entry.key: entry for entry in form.fields_for(values)}
+        hidden = {entry.key: entry for entry in form.fields if entry.key not in shown}
+        for name, entry in (shown | hidden).items():
+            if name in values:
+                _write_entry(writer, entry, values[name], indent)
     elif form is not None and values != {}:
         _write_entry(writer, form, values, indent)
 
