@@ -189,6 +189,16 @@ def test_a_later_answer_hides_a_field() -> None:
     ]
 
 
+async def test_a_chain_of_conditions_is_asked_to_its_end() -> None:
+    """Each field shows the next one."""
+    chain = [
+        {"if": given(f"f{n}", const=True), "then": {"properties": {f"f{n + 1}": {"type": "boolean"}}}}
+        for n in range(30)
+    ]
+    values, _ = await fill_in(asking_for({"f0": {"type": "boolean"}}, allOf=chain), *["y"] * 31)
+    assert values == {f"f{n}": True for n in range(31)}
+
+
 def test_conditions_that_never_settle_come_to_an_end() -> None:
     flips = {
         "if": {"required": ["b"]},

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _MAX_ROUNDS = 10
-"""Rounds in which conditions may depend on fields that other conditions showed."""
+"""The maximum depth of conditions within the branches of others."""
+_MAX_CHAIN = 100
+"""The maximum number of conditions of which each depends on a field that the one before shows."""
 _MAX_BRANCHES = 1_000
 """The maximum number of branches that are searched for properties."""
 _REGEX_BYTES = 1 << 18
@@ -39,6 +41,7 @@ class Judge:
     def __init__(self, root: dict[str, Any], library: Any) -> None:
         self._root = root
         self._library = library
+        self._compiler = library.validator_cls_for({k: v for k, v in root.items() if k == "$schema"})
         self._regex = library.RegexOptions(size_limit=_REGEX_BYTES, dfa_size_limit=_REGEX_BYTES)
         self._validators: dict[str, jsonschema_rs.Validator | None] = {}
 
@@ -53,26 +56,25 @@ class Judge:
 
     def holds(self, test: Any, values: Mapping[str, Any]) -> bool:
         """Whether the values match the test, which may refer to other parts of the schema."""
-        name = json.dumps(test, default=repr)
-        if name not in self._validators:
-            self._validators[name] = self._compile(test)
-        validator = self._validators[name]
+        text = json.dumps(test, default=repr)
+        if text not in self._validators:
+            self._validators[text] = self._compile(test, refers="$" in text)
+        validator = self._validators[text]
         try:
             return validator is None or validator.is_valid(_plain_numbers(values))
         except ValueError:
             return False  # a text with half a character: the service takes no such answer
 
-    def _compile(self, test: Any) -> jsonschema_rs.Validator | None:
+    def _compile(self, test: Any, *, refers: bool) -> jsonschema_rs.Validator | None:
         """The validator of a test; None for an invalid one, which is left to the service."""
+        options: dict[str, Any] = {}
+        schema: Any = test
         try:
-            document = self._library.Registry([(_DOCUMENT, {**self._root, "": test})])
-            schema = {key: value for key, value in self._root.items() if key == "$schema"}
-            return self._library.validator_for(  # type: ignore[no-any-return]
-                schema | {"$ref": f"{_DOCUMENT}#/"},
-                registry=document,
-                pattern_options=self._regex,
-                validate_formats=True,
-                offline=True,
+            if refers:
+                options["registry"] = self._library.Registry([(_DOCUMENT, {**self._root, "": test})])
+                schema = {"$ref": f"{_DOCUMENT}#/"}
+            return self._compiler(  # type: ignore[no-any-return]
+                schema, pattern_options=self._regex, validate_formats=True, offline=True, **options
             )
         except ValueError:
             return None
@@ -109,7 +111,7 @@ class ConditionalFields:
     def __call__(self, values: Mapping[str, Any]) -> tuple[Entry, ...]:
         """The fields that the values show. Only values of fields that are shown count."""
         shown = self._fields_for({})
-        for _ in range(_MAX_ROUNDS):
+        for _ in range(_MAX_CHAIN):
             names = {entry.key for entry in shown}
             found = self._fields_for({name: value for name, value in values.items() if name in names})
             if found is shown:

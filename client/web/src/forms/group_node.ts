@@ -7,6 +7,8 @@ import { type Ground, lose, type Lost, type Node, type Reading, valueReading } f
 
 /** How many times a group may look for fields that its own fields show. */
 const MAX_ROUNDS = 10;
+/** How many conditions may follow each other, each on a field that the one before shows. */
+const MAX_CHAIN = 100;
 
 export class GroupNode extends CompositeNode {
   declare entry: Group;
@@ -109,7 +111,7 @@ export class GroupNode extends CompositeNode {
     const left = new Map([...values].filter(([name]) => !fixed.has(name)));
     // Filling a field in may show other fields, or the same field with other choices or of another type.
     const filled = new Map<Entry, boolean>();
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    for (let round = 0; round < MAX_CHAIN; round += 1) {
       const fitting = this.children().filter(({ entry }) => left.has(entry.key) && !filled.has(entry));
       if (!fitting.length) break;
       for (const child of fitting) filled.set(child.entry, child.fill(left.get(child.entry.key) ?? null));
