@@ -112,6 +112,14 @@ async def test_a_refused_field_that_a_correction_hides_is_not_asked_again() -> N
     assert sent[-1].values == {"delivery": {"speed": "normal"}}
 
 
+async def test_a_refused_object_is_asked_again_once() -> None:
+    """With what its new values show."""
+    nested = prompt_with(next(shape for shape in SHAPES if shape["name"] == "conditional_nested"))
+    lines = ("", "normal", "", "y", "express", "030", "")
+    sent, _ = await refused_once(nested, {"values_json/delivery": "is closed"}, *lines)
+    assert sent[-1].values == {"delivery": {"speed": "express", "phone": "030"}}
+
+
 def test_all_that_was_typed_is_written_when_a_prompt_has_ended() -> None:
     said = ScriptedDialogue()
     SavedInput({"values": {"reason": "other", "photo": "https://a.example", "note": "wet"}}).write(

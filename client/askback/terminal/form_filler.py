@@ -81,15 +81,14 @@ class FormFiller:
         values = self._saved.root.get("values")
         objects = [] if self._form is None else list(objects_in(self._form, values))
         before = [(group, one, group.fields_for(one)) for group, one in objects]
-        asked: list[tuple[Any, str | int]] = []
+        asked: list[tuple[int, str | int]] = []  # their holders stay in `refused`
+        complete: list[int] = []
         refused = [(path, found) for path in paths if (found := self._find_entry(path)) is not None]
         for path, (_, holder, key) in refused:
             found = self._find_entry(path)  # an earlier correction may have hidden it
-            if found is None or found[1] is not holder or found[2] != key:
+            if found is None or found[1] is not holder or found[2] != key or (id(holder), key) in asked:
                 continue
-            if any(holder is one and key == other for one, other in asked):
-                continue
-            asked.append((holder, key))
+            asked.append((id(holder), key))
             entry = found[0]
             if isinstance(entry, Field):
                 await self._ask_field(entry, holder, key, refused=value_at(holder, key))
@@ -97,8 +96,10 @@ class FormFiller:
                 await self._ask_group(entry, holder, key, "", again=True)
             else:
                 await self.ask(entry, holder, key)
+            complete += (id(one) for _, one in objects_in(entry, value_at(holder, key)))
         for group, one, shown in before:
-            await self._ask_fields(group, one, shown)
+            if id(one) not in complete:
+                await self._ask_fields(group, one, shown)
 
     def _find_entry(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
         """The innermost entry that contains the path, with the holder and the key of its value, or None."""
