@@ -121,6 +121,17 @@ async def test_nothing_is_cut_off_sideways(desk: Desk, size: tuple[int, int]) ->
         await page.close()
 
 
+async def test_german_settings_fit_a_narrow_window_and_axe_finds_nothing(desk: Desk) -> None:
+    page = await desk.open(path="/settings", locale="de-DE", viewport={"width": 320, "height": 640})
+    for box in await page.locator(".settings fieldset input[type=checkbox]").all():
+        await box.click()
+    await page.get_by_role("button", name="Taste hinzufügen für: im Eingang suchen").click()
+    await page.keyboard.press("a")
+    await expect(page.locator(".key-said").first).to_contain_text("„a“ gehört zu: genehmigen, wie es ist.")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert await axe(page) == []
+
+
 async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
     prompt = await desk.world.create_prompt(confirm("Go?"))
     page = await desk.open(path="/settings")

@@ -12,7 +12,8 @@ from PIL import Image, ImageChops
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright, expect
 
 from scripts.web_icons import ICONS, PUBLIC, draw
-from tests.support.browser import Desk, chromium_path, live
+from tests.support.browser import Desk, live
+from tests.support.chromium import launch_options
 from tests.support.requests import confirm
 
 LEAST = 4
@@ -24,7 +25,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[BrowserContext]:
     """A browser with a profile: pages of a private window cannot be installed."""
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium_path(), headless=True
+            tmp_path / "profile", **launch_options()
         )
         try:
             yield context
