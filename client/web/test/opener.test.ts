@@ -19,6 +19,7 @@ function setup(first: Session) {
     resumed: number;
   }[] = [];
   const waiting: (() => void)[] = [];
+  const left: string[] = [];
   const gateway = { session: first };
   const opener = new Opener(
     async ({ subject = "" }) => {
@@ -37,11 +38,12 @@ function setup(first: Session) {
       return { inbox: { link: it.link, signedIn } as unknown as Inbox, drafts: {} as Drafts, close };
     },
     async () => gateway.session,
+    () => left.push(gateway.session.subject ?? ""),
   );
   const finish = async () => {
     for (await settle(); waiting.length > 0; await settle()) waiting.shift()?.();
   };
-  return { opener, opened, gateway, finish };
+  return { opener, opened, gateway, finish, left };
 }
 
 test("the form and a hint of another tab at the same moment open one inbox", async () => {
@@ -56,7 +58,7 @@ test("the form and a hint of another tab at the same moment open one inbox", asy
 });
 
 test("a person who signs in again keeps the page; another person gets an empty one", async () => {
-  const { opener, opened, gateway, finish } = setup(ana);
+  const { opener, opened, gateway, finish, left } = setup(ana);
   const page = () => {
     const now = opener.state.value;
     return now.kind === "open" ? now.page : null;
@@ -68,13 +70,14 @@ test("a person who signs in again keeps the page; another person gets an empty o
   assert.ok(inbox && first);
   inbox.link.value = "signed_out";
   await opener.look();
-  assert.deepEqual([page() === first, inbox.resumed, inbox.closed], [true, 1, 0]);
+  assert.deepEqual([page() === first, inbox.resumed, inbox.closed, left], [true, 1, 0, []]);
   inbox.link.value = "signed_out";
   gateway.session = ben;
   void opener.look();
   await finish();
   assert.deepEqual([inbox.closed, opened.map(({ subject }) => subject)], [1, ["ana", "ben"]]);
   assert.notEqual(page()?.works, first.works);
+  assert.deepEqual(left, ["ben"], "what the person before had open is closed");
 });
 
 test("an inbox that cannot be opened leaves the way free for the next attempt", async () => {
@@ -85,6 +88,7 @@ test("an inbox that cannot be opened leaves the way free for the next attempt", 
       throw new Error("no storage");
     },
     async () => ana,
+    () => undefined,
   );
   await assert.rejects(opener.look());
   await assert.rejects(opener.enter(ana));

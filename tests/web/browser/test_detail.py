@@ -30,7 +30,7 @@ async def test_the_header_says_in_words_what_happens_when(desk: Desk) -> None:
         "Without an answer, group leads will be asked too",
         "Next reminder",
         "then every 15 min",
-        "Only for group desk, ana.",
+        "Only group desk, ana may answer.",
         "Not claimed.",
     ):
         await expect(facts).to_contain_text(text)

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.support.browser import Desk, live, settled
-from tests.support.requests import confirm
+from tests.support.requests import audience, confirm
 
 
 async def sign_in_again(page: Page) -> None:
@@ -95,3 +95,44 @@ async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None
     await expect(page.get_by_role("dialog")).to_contain_text("1 question has text of yours that was not sent")
     await page.get_by_role("button", name="Sign out and delete my text").click()
     await expect(page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_the_window_to_sign_in_again_has_the_name_and_the_focus(desk: Desk) -> None:
+    """With the focus on its close button, a typed name got lost, and the groups became the name."""
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?", audience=audience(groups=["ops"])))
+    context = await desk.context("ana", ("ops", "desk"))
+    page = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    await live(page)
+    await settled(page)
+    await page.locator("#comment").fill("half a sentence")
+    await desk.end_session(page)
+    await page.get_by_role("button", name="Sign in again").click()
+    name, groups = page.get_by_label("Your name"), page.get_by_label("Your groups")
+    await expect(name).to_be_focused()
+    await expect(name).to_have_value("ana")
+    await expect(groups).to_have_value("desk, ops")
+    # Another person sees nothing of the question that was open.
+    await page.keyboard.type("cleo")
+    await groups.fill("")
+    await page.keyboard.press("Enter")
+    await live(page)
+    await expect(page.locator(".who")).to_contain_text("cleo")
+    await expect(page.locator("#prompt-title")).to_have_count(0)
+    assert "/prompts/" not in page.url
+
+
+async def test_a_question_for_others_says_who_may_answer(desk: Desk) -> None:
+    """A person with the role client reads it on the page of its job, and in groups that were given up."""
+    world = desk.world
+    prompt = await world.create_prompt(confirm("Legal?", audience=audience(groups=["legal"])))
+    context = await desk.context("ana", ("legal",))
+    page = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    await live(page)
+    await settled(page)
+    await desk.sign_in(context, "ana")
+    await page.reload()
+    await live(page)
+    await expect(page.locator("#answer-why")).to_contain_text("Only group legal may answer.")
+    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_have_attribute("aria-disabled", "true")
+    await expect(page.locator("[data-command=claim]")).to_have_attribute("aria-disabled", "true")

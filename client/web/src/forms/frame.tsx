@@ -58,6 +58,7 @@ export function Title({ node }: { readonly node: Node }): JSX.Element {
   return (
     <>
       <Plain text={other?.node === node ? other.title : node.entry.title} />
+      {node.hasDefault && <span class="form-default"> ({words.byDefault})</span>}
       {required && !nullable && <span class="form-required"> ({words.required})</span>}
     </>
   );
@@ -142,6 +143,7 @@ export function Fieldset(props: {
       class={`form-field ${props.class ?? ""}`}
       role={role}
       tabIndex={-1}
+      data-seen={node.entry.type === "field" ? "" : undefined}
       aria-describedby={describedBy(node, words, problems.length > 0 && "problem")}
       {...radios}
     >

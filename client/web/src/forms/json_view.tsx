@@ -27,7 +27,7 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
     });
   const { required, nullable, secret } = node.entry;
   return (
-    <div class="form-field">
+    <div class="form-field" data-seen>
       <label for={node.id}>
         <Title node={node} />
       </label>

@@ -29,7 +29,7 @@ export function TextView({ node }: { readonly node: TextNode }): JSX.Element {
     },
   };
   return (
-    <div class="form-field">
+    <div class="form-field" data-seen>
       <label for={node.id}>
         <Title node={node} />
       </label>

@@ -10,7 +10,7 @@ import { t } from "../words";
 import { startFocusGuard } from "./focus_guard";
 import { LiveRegions } from "./live_regions";
 import { type Open, Opener, type Opening } from "./opener";
-import { startRouter } from "./route";
+import { go, startRouter } from "./route";
 import { startScreenKeyboard } from "./screen_keyboard";
 import { Shell } from "./shell";
 import { SignInView } from "./sign_in";
@@ -60,7 +60,15 @@ function tellTabs(): void {
 }
 
 export function App({ open }: { readonly open: Open }) {
-  const opener = useMemo(() => new Opener(open, () => fetchSession(fetchHere)), [open]);
+  const opener = useMemo(
+    () =>
+      new Opener(
+        open,
+        () => fetchSession(fetchHere),
+        () => go({ view: "queue" }, "replace"),
+      ),
+    [open],
+  );
   const asker = useMemo(() => startAsking(opener), [opener]);
   useEffect(() => {
     const stops = [

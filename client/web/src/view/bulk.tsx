@@ -13,7 +13,7 @@ import { decisionWords, doneWords, kindWords, looksOf, verbOf } from "./labels";
 import { chosen, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
 import { claimant, idOf, revisionOf } from "./prompt_facts";
-import { isSteady, unsteady } from "./steady";
+import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
 
 /** How many answers may wait for the service at once. */
@@ -42,7 +42,7 @@ export function Bulk() {
     dialog.value = null;
   };
   const confirm = (event: MouseEvent) => {
-    if (!canSend || !isSteady(event.timeStamp, inbox.steadySince.peek())) return;
+    if (!canSend || !isSteadyClick(event, inbox.steadySince.peek())) return;
     sentIds.value = new Set(toSend.map((row) => idOf(row.shown)));
     chosen.value = new Set();
     void sendAll(page, toSend, comment.peek().trim());

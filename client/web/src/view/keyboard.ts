@@ -2,7 +2,7 @@
 
 import { t } from "../words";
 import { choose, decide, painted, presses, send } from "./deciding";
-import { decisionWords } from "./labels";
+import { nameOf } from "./labels";
 import {
   active,
   neighbour,
@@ -22,6 +22,7 @@ import { isPlain, isSend, takesText } from "./press";
 import { decisionsOf, isOpen } from "./prompt_facts";
 import { go, route } from "./route";
 import { settings } from "./settings_store";
+import { focusMoved } from "./steady";
 
 /** Where the focus is. */
 type Scope = "text" | "prompt" | "list" | "control" | "elsewhere";
@@ -91,7 +92,7 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
   if (scope === "list" || (scope === "prompt" && element?.closest("[data-row]"))) {
     if (moveInList(event)) return;
   }
-  if (scope === "text" || !settings.singleKeys.peek()) return;
+  if (scope === "text" || focusMoved.peek() || !settings.singleKeys.peek()) return;
   const command = pressed(event.key);
   if (command === undefined) return;
   if (command.does === "key.next" || command.does === "key.previous") {
@@ -137,10 +138,7 @@ function onKeyUp(page: Page, event: KeyboardEvent): void {
     return;
   }
   if (option === undefined) {
-    const names = decisionsOf(here.work.shown.peek()).map((one) => {
-      const words = decisionWords(one);
-      return words.label || words.verb;
-    });
+    const names = decisionsOf(here.work.shown.peek()).map(nameOf);
     announce(t("key.not_offered", { key: event.key, names: names.join(", ") }));
     return;
   }

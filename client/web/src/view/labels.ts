@@ -39,6 +39,12 @@ export function decisionWords(option: DecisionOption): { readonly verb: string; 
     : { verb: verbOf(decision), label };
 }
 
+/** The name of a decision in a sentence: the asker's label, or the verb. */
+export function nameOf(option: DecisionOption): string {
+  const { verb, label } = decisionWords(option);
+  return label || verb;
+}
+
 const DONE: Record<Decision, Key> = {
   DECISION_UNSPECIFIED: "done.unknown",
   DECISION_ACCEPT: "done.accept",

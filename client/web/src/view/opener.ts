@@ -20,11 +20,14 @@ export class Opener {
   readonly state = signal<Opening>({ kind: "asking" });
   readonly #open: Open;
   readonly #fetchSession: () => Promise<Session>;
+  readonly #leave: () => void;
   /** The last of the openings, which wait for each other. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(open: Open, fetchSession: () => Promise<Session>) {
+  /** `leave` closes what the person before had open. */
+  constructor(open: Open, fetchSession: () => Promise<Session>, leave: () => void) {
     this.#open = open;
+    this.#leave = leave;
     this.#fetchSession = fetchSession;
   }
 
@@ -58,6 +61,7 @@ export class Opener {
       // The same person's page goes on, with the text on it; another person starts with an empty page.
       if (before.page.inbox.signedIn(session)) return;
       before.close();
+      this.#leave();
     }
     const { inbox, drafts, close } = await this.#open(session);
     this.state.value = { kind: "open", page: { inbox, drafts, session, works: new Works(drafts) }, close };

@@ -1,7 +1,8 @@
 // Facts about a prompt that several parts of the page need. Times are milliseconds of the server's clock.
 
 import type { Row } from "../model/inbox";
-import type { Decision, DecisionOption, Prompt } from "../wire/messages";
+import type { Session } from "../model/session";
+import type { Decision, DecisionOption, Prompt, PromptPart } from "../wire/messages";
 
 /** The time of a timestamp in milliseconds; undefined where it is not set. */
 export function instant(stamp: string | undefined): number | undefined {
@@ -46,11 +47,22 @@ export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
-/** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
+/**
+ * What may be decided, in the order of the asker. Left out are decisions that this page does not know, and changes where
+ * nothing can be changed: the service refuses such an answer.
+ */
 export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
   return (prompt.content?.decisions ?? []).filter(
-    (option) => option.decision !== undefined && isDecision(option.decision),
+    ({ decision }) =>
+      decision !== undefined &&
+      isDecision(decision) &&
+      (decision !== "DECISION_EDIT" || hasForm(prompt) || (prompt.content?.contents ?? []).some(isEditable)),
   );
+}
+
+/** Whether people may change a text. */
+export function isEditable(part: PromptPart): boolean {
+  return part.editable === true && part.text !== undefined;
 }
 
 const DECISIONS: ReadonlySet<string> = new Set<Decision>([
@@ -64,6 +76,13 @@ const DECISIONS: ReadonlySet<string> = new Set<Decision>([
 
 export function isDecision(decision: string): decision is Decision {
   return DECISIONS.has(decision);
+}
+
+/** Whether a person may answer: an admin, and the audience of the prompt. Without an audience, everyone. */
+export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
+  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
+  if (admin || users.length + asked.length === 0) return true;
+  return users.includes(subject) || asked.some((group) => groups.includes(group));
 }
 
 /** Whether a decision takes the values of the form. */

@@ -2,7 +2,7 @@
 
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
 import { disturb } from "./steady";
 import { clock, exact, halfMinute, span } from "./times";
@@ -94,7 +94,8 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
   const ref = useRef<HTMLDialogElement>(null);
   const closed = useRef(onClose);
   closed.current = onClose;
-  useEffect(() => {
+  // Before the effects of what is in it: a form puts the focus into its first field, and `showModal` would take it away.
+  useLayoutEffect(() => {
     const element = ref.current;
     const before = document.activeElement;
     element?.showModal();

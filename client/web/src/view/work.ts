@@ -30,6 +30,8 @@ export class Work {
   /** Editable texts are open for editing. */
   readonly isEditing = signal(false);
   readonly pending = signal<Pending | null>(null);
+  /** A text was to be sent, and no decision was chosen. */
+  readonly mustChoose = signal(false);
   readonly violations = signal<readonly FieldViolation[]>([]);
   /** Text for another revision, which the person may take over. */
   readonly offered = signal<Draft | null>(null);
@@ -189,6 +191,7 @@ export class Work {
   /** The answer was accepted: the draft has served its purpose. */
   finish(): void {
     this.pending.value = null;
+    this.restoredFrom.value = 0;
     void this.#works.drafts.remove(this.promptId);
   }
 }

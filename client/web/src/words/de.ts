@@ -199,7 +199,7 @@ export const catalogue: Catalogue = {
   "escalation.taken": { one: "Schon einmal eskaliert.", other: "Schon {n}-mal eskaliert." },
   "reminder.next": "Nächste Erinnerung {time}, dann alle {span}.",
   "audience.all": "Alle hier dürfen antworten.",
-  "audience.some": "Nur für {names}.",
+  "audience.some": "Nur {names} kann antworten.",
   "audience.group": "Gruppe {name}",
 
   "claim.none": "Nicht belegt.",
@@ -464,10 +464,11 @@ export const catalogue: Catalogue = {
   "draft.full": "Der Speicher dieses Browsers ist voll: Entwürfe werden gerade nicht gesichert.",
 
   "answer.title": "Ihre Antwort",
-  "answer.choose": "Wählen Sie zuerst eine Entscheidung.",
+  "answer.choose": "Noch ist nichts gesendet. Wählen Sie: {names}.",
   "answer.skip": "Überspringen",
   "comment.label": "Kommentar",
   "comment.optional": "geht mit Ihrer Entscheidung mit",
+  "comment.reason": "der Grund für „{verb}“",
   "comment.needed": "nötig für: {names}",
   "need.comment": "„{verb}“ braucht einen Kommentar. Schreiben Sie ihn, dann Strg+Enter.",
   "need.values": "„{verb}“ braucht die markierten Felder.",
@@ -609,6 +610,9 @@ export const catalogue: Catalogue = {
   "settings.quiet": "Still",
   "settings.quiet.more": "Screenreader sagen neue Fragen nicht an.",
   "settings.person": "Angemeldet",
+
+  "closed.keys_wait":
+    "Sie haben gerade geschrieben, als die Frage geschlossen wurde: Buchstaben wirken wieder nach einem Klick, Tab oder Esc.",
 
   "keys.title": "Tasten ändern",
   "keys.more": "Ein Befehl kann mehrere Tasten haben. Eine Taste ist ein Zeichen, ohne Strg und Alt.",
