@@ -208,12 +208,14 @@ class SimulatedDatabase:
     ) -> PromptsPage:
         return await self._read(lambda: self._page(filter, limit, after))
 
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        return await self._read(lambda: len(self._page(filter, 1 << 30, None).prompts))
+
     def _page(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None
     ) -> PromptsPage:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
         found.sort(key=urgency)
-        total = len(found)
         if after is not None:
             rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
             found = [p for p in found if urgency(p) > rank]
@@ -223,7 +225,7 @@ class SimulatedDatabase:
         if last is not None:
             at = last.expires_at.isoformat() if last.expires_at else None
             mark = (last.content.priority, at, last.prompt_id)
-        return PromptsPage(tuple(page), mark, total)
+        return PromptsPage(tuple(page), mark)
 
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
         await self._pause()

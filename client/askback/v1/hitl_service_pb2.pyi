@@ -182,7 +182,7 @@ class ListPromptsResponse(_message.Message):
     next_page_token: _builtins.str
     """Send it to get the next page. Empty: this was the last one."""
     total_size: _builtins.int
-    """How many prompts match in all, of those that the caller may see."""
+    """How many prompts match in all, of those that the caller may see; counted for the first page."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
         """By priority, deadline and age."""

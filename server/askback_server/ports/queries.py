@@ -48,6 +48,10 @@ class JobFilter:
             and job.job_id.endswith(self.id_suffix)
         )
 
+    def lists(self, job: Job) -> bool:
+        """Whether a job matches, in its state."""
+        return (not self.states or job.state in self.states) and self.matches(job)
+
 
 @dataclass(frozen=True, slots=True)
 class PromptFilter:
@@ -105,6 +109,10 @@ class PromptFilter:
             and (self.viewer is None or prompt.is_for(self.viewer))
         )
 
+    def lists(self, prompt: Prompt) -> bool:
+        """Whether a prompt matches, in its state. The conditions that are not for views count as met."""
+        return (not self.states or prompt.state in self.states) and self.matches(prompt)
+
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
@@ -115,13 +123,13 @@ class JobsPage:
 
 
 PromptPosition = tuple[int, str | None, str]
-"""The position of a prompt in a list: negative priority, deadline, id."""
+"""The position of a prompt in a list: priority, deadline, id."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
-    """A page of prompts by priority, deadline and age. `total` counts all that match."""
+    """A page of prompts by priority, deadline and age. `next` is the position to continue after, None at the
+    end."""
 
     prompts: tuple[Prompt, ...]
     next: PromptPosition | None
-    total: int

@@ -125,8 +125,11 @@ class JobStore(Protocol):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age. Contains at least one, even if that exceeds
-        max_bytes."""
+        """A page of prompts by priority, deadline and age, after a position. Contains at least one, even if
+        that exceeds max_bytes."""
+
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        """Count the matching prompts. The cost grows with their number."""
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:
         """Submissions after the seq `after`, oldest first."""

@@ -197,8 +197,7 @@ class PromptFollower:
                 return Refusal("too much changed since the resume token")
             self._changed.set()
             at += count
-        counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
-        self._finish_load(counted.total)
+        self._finish_load(await self._jobs.count_prompts(self._view.filter))
         return None
 
     async def _reload_view(self) -> None:

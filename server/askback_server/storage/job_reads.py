@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,13 +13,14 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
-from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
+from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptPosition, PromptsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.carrying import Carrying
 from askback_server.storage.paging import Documents, Paging
 from askback_server.storage.tables import (
     HANDLE_AT,
+    NO_DEADLINE,
     answers,
     checkpoints,
     events,
@@ -27,13 +28,17 @@ from askback_server.storage.tables import (
     prompts,
     understandings,
 )
+from askback_server.storage.types import Instant
 from askback_server.storage.understanding_rows import to_understanding
 
 JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
 """The columns that make up the size of a row."""
-_FAR = datetime(9999, 12, 31, tzinfo=UTC)
-"""The sort key of prompts without a deadline: after all prompts with one."""
+_NO_DEADLINE: sa.ColumnElement[datetime] = sa.literal_column(NO_DEADLINE, Instant())
+# A literal, as in the index, not a parameter: a plan for all values must match the index.
+_DEADLINE = sa.func.coalesce(prompts.c.timeout_at, _NO_DEADLINE)
+URGENCY = (prompts.c.priority.desc(), _DEADLINE, prompts.c.interaction_id)
+"""The order of prompts in an inbox, by priority, deadline and age."""
 
 
 class JobReads(Paging, Carrying):
@@ -158,9 +163,10 @@ class JobReads(Paging, Carrying):
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
-        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
-        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
+        newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        ids, last = await self._page_ids([jobs.c.job_id], [newest], JOB_DOCUMENTS, limit, max_bytes)
+        found = {job.job_id: job for job in await self.get_jobs(ids) if filter.lists(job)}
+        return JobsPage(tuple(found[i] for i in ids if i in found), last["job_id"] if last else None)
 
     async def count_jobs(self, filter: JobFilter) -> int:
         """How many jobs match."""
@@ -187,30 +193,21 @@ class JobReads(Paging, Carrying):
         return where
 
     async def list_prompts(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+        self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age."""
-        where = self._prompt_conditions(filter)
-        deadline = sa.func.coalesce(prompts.c.timeout_at, sa.literal(_FAR, prompts.c.timeout_at.type))
-        page = list(where)
-        if after is not None:
-            rank = sa.tuple_(-prompts.c.priority, deadline, prompts.c.interaction_id)
-            at = _FAR if after[1] is None else datetime.fromisoformat(after[1])
-            page.append(
-                rank
-                > sa.tuple_(
-                    sa.literal(-after[0], sa.Integer()),
-                    sa.literal(at, prompts.c.timeout_at.type),
-                    sa.literal(after[2], prompts.c.interaction_id.type),
-                )
-            )
-        order = (prompts.c.priority.desc(), deadline, prompts.c.interaction_id)
-        statement = sa.select(prompts).where(*page).order_by(*order)
+        """A page of prompts by priority, deadline and age, read by the index of the inbox."""
+        every = sa.select(prompts).where(*self._prompt_conditions(filter))
         cursor = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at)
-        found, last = await self._page(cursor, statement, PROMPT_DOCUMENTS, limit, max_bytes)
-        counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        next = _rank(last) if last else None
-        return PromptsPage(tuple(map(rows.to_prompt, found)), next, counted[0]["n"])
+        spans = [every.order_by(*URGENCY)] if after is None else _spans_after(every, after)
+        ids, last = await self._page_ids(cursor, spans, PROMPT_DOCUMENTS, limit, max_bytes)
+        found = {p.prompt_id: p for p in await self.get_prompts(ids) if filter.lists(p)}
+        return PromptsPage(tuple(found[i] for i in ids if i in found), _position(last) if last else None)
+
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        """How many prompts match."""
+        where = self._prompt_conditions(filter)
+        found = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
+        return int(found[0]["n"])
 
     def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
         among = self._dialect.among
@@ -288,9 +285,21 @@ class JobReads(Paging, Carrying):
         return [rows.to_event(r) for r in await self._all(statement)]
 
 
-def _rank(row: Any) -> tuple[int, str | None, str]:
+def _position(row: Any) -> PromptPosition:
     at = row["timeout_at"]
     return row["priority"], at.isoformat() if at else None, row["interaction_id"]
+
+
+def _spans_after(every: sa.Select[Any], position: PromptPosition) -> list[sa.Select[Any]]:
+    """The prompts after a position: those of the same deadline, of later deadlines, of lower priorities."""
+    priority, deadline, prompt_id = position
+    at = _NO_DEADLINE if deadline is None else sa.literal(datetime.fromisoformat(deadline), Instant())
+    _, by_deadline, by_id = URGENCY
+    equal = every.where(prompts.c.priority == priority)
+    same = equal.where(at == _DEADLINE, prompts.c.interaction_id > prompt_id).order_by(by_id)
+    later = equal.where(at < _DEADLINE).order_by(by_deadline, by_id)
+    lower = every.where(prompts.c.priority < priority).order_by(*URGENCY)
+    return [same, lower] if deadline is None else [same, later, lower]
 
 
 def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:

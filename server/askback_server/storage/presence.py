@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.prompts import Prompt
 from askback_server.storage import rows
+from askback_server.storage.job_reads import URGENCY
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import presence, prompts
 
@@ -75,7 +76,7 @@ class Presences(Reader):
                 prompts.c.responded_at.is_(None),
                 prompts.c.unattended_since.is_(None),
             )
-            .order_by(prompts.c.priority.desc(), prompts.c.timeout_at, prompts.c.interaction_id)
+            .order_by(*URGENCY)
             .limit(limit)
         )
         return await self._prompts(statement)

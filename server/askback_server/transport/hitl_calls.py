@@ -60,16 +60,18 @@ class HitlCalls:
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
         query = digest_of("prompts", replace(filter, viewer=None), who)
-        after = unseal(replica.secret, query, request.page_token) if request.page_token else None
+        after = unseal(replica.secret, query, request.page_token) if request.page_token else []
         page = await replica.jobs.list_prompts(
             filter,
             page_size(request.page_size, limits),
             (after[0], after[1], after[2]) if after else None,
             limits.page_bytes,
         )
-        token = seal(replica.secret, query, list(page.next)) if page.next else ""
+        # The first page counts, and its token carries the number. Tokens of earlier releases have none.
+        total = after[3] if len(after) > 3 else await replica.jobs.count_prompts(filter)
+        token = seal(replica.secret, query, [*page.next, total]) if page.next else ""
         return pb.ListPromptsResponse(
-            prompts=prompt_messages(page.prompts), next_page_token=token, total_size=page.total
+            prompts=prompt_messages(page.prompts), next_page_token=token, total_size=total
         )
 
     async def get_prompt(self, request: pb.GetPromptRequest) -> pb.GetPromptResponse:
