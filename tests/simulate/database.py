@@ -24,7 +24,7 @@ from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
-from askback_server.sessions.prompt_view import _FAR, urgency
+from askback_server.sessions.snapshot import urgency, urgency_at
 from tests.simulate.virtual_time import LoopClock
 
 T = TypeVar("T")
@@ -217,8 +217,7 @@ class SimulatedDatabase:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
         found.sort(key=urgency)
         if after is not None:
-            rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
-            found = [p for p in found if urgency(p) > rank]
+            found = [p for p in found if urgency(p) > urgency_at(after)]
         page = found[:limit]
         last = page[-1] if len(page) < len(found) else None
         mark = None

@@ -203,8 +203,7 @@ class ConverseRunner(Runner):
         if "reset" in found:
             view.resume()
             view.reset(found["reset"])
-        for prompt in found["open"]:
-            view.offer(prompt_of(prompt))
+        view.add_page(map(prompt_of, found["open"]), None)
         view.finish_load()
 
     def _commit(self, changed: list[dict[str, Any]]) -> None:
