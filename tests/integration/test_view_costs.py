@@ -1,9 +1,11 @@
 """How the cost of a console's view grows with the open prompts: counted in statements, rows and prompts kept,
 never in time."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,21 +34,26 @@ async def add_prompts(world: ServiceWorld, count: int) -> None:
 
 @contextmanager
 def counting(world: ServiceWorld) -> Iterator[Counter[str]]:
-    """Count the statements on jobs and prompts inside this context, and the rows that they return."""
-    store: Any = world.service.replica.jobs
-    own, found = store._all, Counter[str]()
-
-    async def read(statement: Any) -> Any:
-        rows = await own(statement)
-        found["statements"] += 1
-        found["rows"] += len(rows)
-        return rows
-
-    store._all = read
+    """Count the statements on jobs, prompts and the log inside this context, and the rows that they return,
+    but not those of the replica's own tasks, such as the feed."""
+    replica, found = world.service.replica, Counter[str]()
+    stores: list[Any] = [replica.jobs, replica.log]
+    for store in stores:
+        store._all = partial(_count, store._all, found)
     try:
         yield found
     finally:
-        del store._all
+        for store in stores:
+            del store._all
+
+
+async def _count(read: Any, found: Counter[str], statement: Any) -> Any:
+    rows = await read(statement)
+    task = asyncio.current_task()
+    if task is not None and not task.get_name().startswith("askback-"):
+        found["statements"] += 1
+        found["rows"] += len(rows)
+    return rows
 
 
 def count_kept(world: ServiceWorld) -> int:
@@ -74,6 +81,45 @@ async def test_a_console_with_credit_costs_as_much_with_many_open_prompts_as_wit
         costs.append((cost["statements"], cost["rows"], kept))
     assert costs[0] == costs[1]
     assert costs[0][2] == CREDIT + READ_AHEAD
+
+
+async def test_a_resume_costs_less_than_a_snapshot_and_does_not_grow(lite: ServiceWorld) -> None:
+    """A rush of consoles with equal tokens shares the reads."""
+    costs = []
+    for more in (30, 600):
+        await add_prompts(lite, more)
+        console = lite.console()
+        with counting(lite) as snapshot:
+            await console.hello()
+            token = (await console.snapshot())[1].resume_token
+        await console.aclose()
+        changed = await lite.create_prompt()
+        with counting(lite) as alone:
+            again = lite.console()
+            await again.hello(resume_token=token)
+            assert [p.prompt_id for p in (await again.snapshot())[0]] == [changed.prompt_id]
+            await again.aclose()
+        consoles = [lite.console(lite.as_user("ada")) for _ in range(40)]
+        with counting(lite) as rush:
+            await asyncio.gather(*(c.hello(resume_token=token) for c in consoles))
+            for shown, _ in await asyncio.gather(*(c.snapshot() for c in consoles)):
+                assert [p.prompt_id for p in shown] == [changed.prompt_id]
+        await asyncio.gather(*(c.aclose() for c in consoles))
+        assert alone["statements"] == 3  # the log, and the sizes and rows of what changed
+        assert alone["rows"] < snapshot["rows"]
+        assert rush["statements"] <= 40, "each console would need three"
+        costs.append(alone)
+    assert costs[0] == costs[1]
+
+
+async def test_a_rush_of_equal_consoles_shares_its_snapshots(lite: ServiceWorld) -> None:
+    await add_prompts(lite, 30)
+    consoles = [lite.console() for _ in range(40)]
+    with counting(lite) as rush:
+        await asyncio.gather(*(console.hello() for console in consoles))
+        for shown, _ in await asyncio.gather(*(console.snapshot() for console in consoles)):
+            assert len(shown) == 30
+    assert rush["statements"] <= 40, "each console would need two"
 
 
 async def read_all(world: ServiceWorld, console: Console) -> int:

@@ -21,6 +21,7 @@ from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.snapshot import Snapshot
+from askback_server.sessions.tombstones import Tombstones
 from askback_server.sessions.work_core import WorkCore
 from askback_server.sessions.work_frames import PromptResolved
 from tests.simulate.database import SimulatedDatabase
@@ -46,7 +47,7 @@ def _advance_token_too_early(patch: Patch) -> None:
 
 
 def _forget_tombstones(patch: Patch) -> None:
-    patch.setattr(PromptView, "_add_tombstone", lambda *_: None)
+    patch.setattr(Tombstones, "add", lambda *_, **__: None)
 
 
 def _ignore_credit(patch: Patch) -> None:

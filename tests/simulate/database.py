@@ -21,7 +21,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.queries import PromptFilter, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
-from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
+from askback_server.ports.storage import Changed, ChangedPrompts, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
@@ -276,6 +276,16 @@ class SimulatedDatabase:
                 event.job_id, max(before.seq, event.seq), frozenset(ids), event.namespace
             )
         return list(changed.values()), span[-1][0]
+
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+        if position < await self.tail():
+            return None
+        changed, reached = await self.after(position, limit, settled=False)
+        ids: dict[str, frozenset[str]] = {}
+        for change in changed:
+            ids[change.namespace] = ids.get(change.namespace, frozenset()) | change.prompt_ids
+        rest, _ = await self.after(reached, 1, settled=False)
+        return ChangedPrompts(ids, reached, not rest)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         return await self._read(

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -216,7 +215,7 @@ def test_a_resumed_console_ends_up_with_the_open_prompts(before: list, missed: l
     for prompt in world.now.values():
         if prompt.version > since:
             view.offer(prompt)
-    view.finish_load(len(world.shown))
+    view.finish_load()
     play(view, again, world, after)
     settle(view, again)
     assert again.has == world.shown
@@ -249,24 +248,19 @@ def test_nothing_is_sent_until_the_resume_token_has_been_checked() -> None:
     honoured = PromptView(FILTER)
     honoured.resume()
     honoured.offer(image(1, 1))
-    honoured.finish_load(1)
+    honoured.finish_load()
     assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
 
 
-@pytest.mark.parametrize("ends", ["before", "after"])
-def test_a_resumed_console_learns_how_many_prompts_are_open(ends: str) -> None:
-    """One of the three prompts that it has closes, before or after the others are counted."""
+def test_the_prompts_of_a_resumed_console_are_not_counted() -> None:
     view = PromptView(FILTER)
     view.resume()
-    if ends == "before":
-        view.offer(image(1, 2, closed=True))
-    view.finish_load(2 if ends == "before" else 3)
-    if ends == "after":
-        view.offer(image(1, 2, closed=True))
+    view.offer(image(1, 2, closed=True))
+    view.finish_load()
     closed, caught_up = view.take(10, "")
     assert isinstance(closed, Closed)
     assert isinstance(caught_up, CaughtUp)
-    assert caught_up.open_prompts == 2
+    assert caught_up.open_prompts == -1
 
 
 def test_the_most_urgent_prompts_are_sent_first() -> None:

@@ -198,7 +198,7 @@ class ConverseRunner(Runner):
             view.resume()
             for prompt in found["resumed"]:
                 view.offer(prompt_of(prompt))
-            view.finish_load(found["openPrompts"])
+            view.finish_load()
             return
         if "reset" in found:
             view.resume()

@@ -479,7 +479,9 @@ class PromptsCaughtUp(_message.Message):
     resume_token: _builtins.str
     """Resume from here."""
     open_prompts: _builtins.int
-    """How many open prompts the view holds."""
+    """How many open prompts the view holds. -1 after a resume: the client has them, and the server does
+    not count them.
+    """
     def __init__(
         self,
         *,

@@ -210,6 +210,17 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedPrompts:
+    """The prompts that changed after a position."""
+
+    ids: Mapping[str, frozenset[str]]
+    """By namespace."""
+    reached: Position
+    is_all: bool
+    """Whether nothing more has changed after `reached`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """The transaction that holds the feed back; `age` in seconds, None if it is hidden from this role."""
 
@@ -244,6 +255,12 @@ class FeedStore(Protocol):
 
         With `settled` False, changes committed while an older transaction runs are included. Then the
         returned position may only be used to continue this read.
+        """
+
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+        """Read which prompts changed after a position, settled or not, from `limit` events.
+
+        None if the position is not in the log's past any more: `tail` and `has_position` tell why.
         """
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:

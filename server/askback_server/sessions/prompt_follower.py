@@ -50,6 +50,7 @@ class PromptFollower:
         self._jobs = jobs
         self._tokens = tokens
         self._reading = partial(admission.view, account.subject)
+        self._load = partial(admission.load, account.subject)
         self._images = images
         self._account = account
         self._pages: list[Callable[[], None]] = []
@@ -171,8 +172,7 @@ class PromptFollower:
             position = await self._reach(resume_token)
         self._attach()
         if isinstance(position, Position):
-            async with self._reading():
-                position = await self._resume(position) or position
+            position = await self._resume(position) or position
         if isinstance(position, Refusal):
             self._view.reset(position.reason, position.history_lost)
         if not isinstance(position, Position):
@@ -184,22 +184,24 @@ class PromptFollower:
     async def _reach(self, resume_token: str) -> Position | Refusal:
         """Wait until the feed has reached the token's position. Returns the position."""
         position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, Refusal):
-            return position
-        async with self._reading():
-            refusal = await refusal_of(self._log, position)
+        if isinstance(position, Refusal) or position <= self._feed.position:
+            return position  # whether the log still has it turns out when it is read
+        refusal = await self._load(("position", position), partial(refusal_of, self._log, position))
         if refusal is None:
             await self._feed.reach(position)
         return refusal or position
 
     async def _resume(self, position: Position) -> Refusal | None:
-        changed = await read_missed(self._log, position)
-        if isinstance(changed, Refusal):
-            return changed
-        ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
+        missed = await self._load(
+            ("missed", position, position.mark), partial(read_missed, self._log, position)
+        )
+        if isinstance(missed, Refusal):
+            return missed
+        ids = sorted(missed.get(self._view.filter.namespace, ()))
         at = 0
         while at < len(ids):
-            prompts, count = await self._jobs.first_prompts(ids[at : at + PAGE_SIZE], PAGE_BYTES)
+            some = tuple(ids[at : at + PAGE_SIZE])
+            prompts, count = await self._load(some, partial(self._jobs.first_prompts, some, PAGE_BYTES))
             if len(prompts) < count:
                 return Refusal(
                     "jobs were deleted since the resume token, with prompts that it may have shown"
@@ -210,9 +212,7 @@ class PromptFollower:
                 return Refusal("too much changed since the resume token")
             self._changed.set()
             at += count
-        open_prompts = await self._jobs.count_prompts(self._view.filter)
-        if not self._reload.is_set():  # otherwise it is read again first
-            self._view.finish_load(open_prompts)
+        self._view.finish_load()
         return None
 
     async def _reload_view(self) -> None:
@@ -258,18 +258,18 @@ class PromptFollower:
 
     @asynccontextmanager
     async def _page(self, *, as_taken: bool = False) -> AsyncIterator[bool]:
-        """Reserve memory and a slot for a page, once the console has taken most of the previous one, and with
+        """Reserve memory for a page, once the console has taken most of the previous one, and with
         `as_taken` has credit for it. Yields False if the view must be read again first."""
         while not self._reload.is_set() and not (self._has_room() and (self._page_size or not as_taken)):
             self._written.clear()
             await self._written.wait()
         self._pages.append(await self._account.reserve(PAGE_BYTES))
-        async with self._reading():
-            yield not self._reload.is_set()
+        yield not self._reload.is_set()
 
     async def _recheck_page(self, ids: list[str]) -> int:
         """Recheck the first of these prompts in the view. Returns how many ids that covers."""
-        prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
+        async with self._reading():
+            prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
         for prompt in prompts:
             self._view.recheck(prompt)
         for prompt_id in set(ids[:count]) - {p.prompt_id for p in prompts}:
@@ -284,7 +284,10 @@ class PromptFollower:
         """
         view = self._view
         view.expect_page()
-        page = await self._jobs.list_prompts(view.filter, self._page_size or READ_AHEAD, after, PAGE_BYTES)
+        limit, filter = self._page_size or READ_AHEAD, view.filter
+        # Equal views have equal digests, except that an admin sees more.
+        key = (self._digest, filter.viewer is not None and filter.viewer.is_admin, limit, after)
+        page = await self._load(key, partial(self._jobs.list_prompts, filter, limit, after, PAGE_BYTES))
         if not self._reload.is_set():  # otherwise the view is read from the beginning
             view.add_page(page.prompts, page.next)
         return page.next

@@ -18,10 +18,10 @@ from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
 from askback_server.sessions.images import ViewImages
 from askback_server.sessions.snapshot import Snapshot, urgency
+from askback_server.sessions.tombstones import Tombstones
 
-MAX_TOMBSTONES = 4_096
-"""Maximum number of tombstones: versions of closed or hidden prompts, so that an older image that arrives
-late does not show them again."""
+UNKNOWN = -1
+"""The number of open prompts of a resumed console: it has some that this view never sent."""
 MAX_TAKE_BYTES = 512 * 1024
 """Maximum bytes of prompts per `take`, unless a single prompt is larger."""
 
@@ -43,12 +43,8 @@ class PromptView:
         self._snapshot = Snapshot()
         self._removals: OrderedDict[str, PromptEvent] = OrderedDict()
         """Closings and removals to be sent."""
-        self._tombstones: OrderedDict[str, int] = OrderedDict()
-        self._hidden: set[str] = set()
-        """Tombstones of open prompts: another filter may show them."""
+        self._tombstones = Tombstones()
         self._resumed = False
-        self._known_before = 0
-        """Open prompts that a resumed console has and this view never sent."""
         self._reset: Reset | None = None
         self._loaded = False
         self.caught_up = False
@@ -137,7 +133,7 @@ class PromptView:
         pending = self._pending.get(prompt_id) or self._snapshot.ahead.get(prompt_id)
         newest = max(
             self._sent.get(prompt_id, 0),
-            self._tombstones.get(prompt_id, 0),
+            self._tombstones.version_of(prompt_id),
             pending.version if pending else 0,
         )
         if version <= newest:
@@ -148,16 +144,15 @@ class PromptView:
                 self._snapshot.pass_by(prompt)
             else:
                 self._pending[prompt_id] = prompt
-                self._tombstones.pop(prompt_id, None)
+                self._tombstones.discard(prompt_id)
             return
         self._forget(prompt_id)
         if prompt_id not in self._sent:
-            if prompt_id in self._tombstones or not self._may_be_shown(prompt):
-                self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
+            if self._tombstones.version_of(prompt_id) or not self._may_be_shown(prompt):
+                self._tombstones.add(prompt_id, version, is_open=prompt.is_open)
                 return
-            self._known_before = max(0, self._known_before - 1)
             self._sent[prompt_id] = 0
-        self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
+        self._tombstones.add(prompt_id, version, is_open=prompt.is_open)
         if prompt.is_open:
             self._removals[prompt_id] = Removed(prompt_id, version)
         elif self._may_know(prompt):
@@ -188,7 +183,7 @@ class PromptView:
             version = self._sent.get(prompt_id, 0) + 1
         if prompt_id in self._sent:
             self._removals.setdefault(prompt_id, Removed(prompt_id, version))
-        self._add_tombstone(prompt_id, version)
+        self._tombstones.add(prompt_id, version)
 
     def fall_behind(self) -> None:
         """Discard all pending events.
@@ -197,8 +192,7 @@ class PromptView:
         pages, and call `finish_load`.
         """
         self.start_reading()
-        for prompt_id in self._removals.keys() & self._tombstones.keys():
-            self._tombstones[prompt_id] -= 1  # the same version may be offered again, an older one never
+        self._tombstones.lower(self._removals)
         for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
 
@@ -224,21 +218,11 @@ class PromptView:
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 
-    def _add_tombstone(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
-        self._tombstones[prompt_id] = version
-        self._tombstones.move_to_end(prompt_id)
-        (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
-        if len(self._tombstones) > MAX_TOMBSTONES:
-            oldest, _ = self._tombstones.popitem(last=False)
-            self._hidden.discard(oldest)
-
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter from now on. The follower then proceeds as after `fall_behind`."""
         self.filter = filter
         self.start_reading()
-        for prompt_id in self._hidden:
-            self._tombstones.pop(prompt_id, None)
-        self._hidden.clear()
+        self._tombstones.forget_hidden()
         for prompt_id in [
             i for i, p in self._pending.items() if i not in self._sent or not filter.matches(p)
         ]:
@@ -276,12 +260,9 @@ class PromptView:
                 self._release(removal.prompt)
         self._sent.clear()
 
-    def finish_load(self, open_prompts: int = 0) -> None:
-        """Mark the snapshot, or the resume, as complete. After a resume `open_prompts` is the number of
-        matching prompts."""
+    def finish_load(self) -> None:
+        """Mark the snapshot, or the resume, as complete."""
         self._loaded = True
-        known = (self._sent.keys() - self._removals.keys()) | self._pending.keys()
-        self._known_before = max(0, open_prompts - len(known))
 
     def give_credit(self, prompts: int, maximum: int) -> None:
         """Add credit, up to `maximum`."""
@@ -321,7 +302,7 @@ class PromptView:
                     self.credit -= 1
         if self._loaded and not self.caught_up and not self._pending and len(events) < limit:
             self.caught_up = True
-            events.append(CaughtUp(token, len(self._sent) + self._known_before))
+            events.append(CaughtUp(token, UNKNOWN if self._resumed else len(self._sent)))
         return events
 
     def note_written(self) -> None:

@@ -882,7 +882,8 @@ type PromptsCaughtUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resume from here.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// How many open prompts the view holds.
+	// How many open prompts the view holds. -1 after a resume: the client has them, and the server does
+	// not count them.
 	OpenPrompts   int32 `protobuf:"varint,2,opt,name=open_prompts,json=openPrompts,proto3" json:"open_prompts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
