@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
+.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench \
 	web screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
@@ -46,8 +46,12 @@ serve: $(VENV) ## run the service on this machine
 
 # Much of a test's time is spent waiting for processes: four at once suit two cores. PROCESSES=0 for a debugger.
 PROCESSES ?= 4
+TESTS := $(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container
 test: $(VENV) ## run the tests; more arguments in ARGS
-	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
+	$(TESTS) -m 'not long' $(ARGS)
+
+test-long: $(VENV) ## run the tests with the marker `long`, which test programs other than the product; more arguments in ARGS
+	$(TESTS) -m long $(ARGS)
 
 unit: $(VENV) ## run the unit tests only, for the inner loop: few examples of Hypothesis; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile few tests/unit $(ARGS)

@@ -66,15 +66,19 @@ async def test_a_prompt_is_marked_unattended_while_its_audience_is_absent(world:
     ]
 
 
-async def test_a_watch_of_prompts_counts_as_presence(world: ServiceWorld) -> None:
+async def test_a_watch_of_prompts_is_no_presence(world: ServiceWorld) -> None:
+    """It reads only: a bridge, a log or a forgotten curl must not look like a person who can answer."""
     await wait_until_settled(world)
+    law = world.as_user("ann", "law")
+    call = law.hitl.WatchPrompts(hitl.WatchPromptsRequest())
+    await call.read()
     prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
-    call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
-    await call.read()
+    assert world.service.replica.presence.count_consoles("default") == (0, 0)
+    console = world.console(law)
+    await console.hello()
     await wait_for_mark(world, prompt, False)
     call.cancel()
-    await wait_for_mark(world, prompt, True)
 
 
 async def test_a_watch_refuses_the_unattended_filter(lite: ServiceWorld) -> None:

@@ -19,7 +19,7 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.overview import CountMark, CountPage
-from askback_server.ports.queries import PromptFilter, PromptsPage
+from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, ChangedPrompts, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
@@ -204,16 +204,14 @@ class SimulatedDatabase:
         return next(named, None)
 
     async def list_prompts(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+        self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
         return await self._read(lambda: self._page(filter, limit, after))
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         return await self._read(lambda: len(self._page(filter, 1 << 30, None).prompts))
 
-    def _page(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None
-    ) -> PromptsPage:
+    def _page(self, filter: PromptFilter, limit: int, after: PromptPosition | None) -> PromptsPage:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
         found.sort(key=urgency)
         if after is not None:
@@ -454,16 +452,16 @@ class SimulatedDatabase:
 
     # --- queries of timers, dispatcher and sweep ---
 
-    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
+    async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
         await self._pause()
         now = self.clock.now()
-        found: dict[str, list[str]] = {}
+        found: dict[tuple[str, str], list[str]] = {}
         for job in self.rows.jobs.values():
             if job.ready_at is not None and job.ready_at <= now:
-                ids = found.setdefault(job.job_type, [])
-                if len(ids) < limits.get(job.job_type, 0):
-                    ids.append(job.job_id)
-        return {job_type: ids for job_type, ids in found.items() if ids}
+                queue = job.namespace, job.job_type
+                if len(found.setdefault(queue, [])) < limits.get(queue, 0):
+                    found[queue].append(job.job_id)
+        return {queue: ids for queue, ids in found.items() if ids}
 
     async def list_due(
         self, ahead: timedelta, limit: int

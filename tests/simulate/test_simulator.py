@@ -35,6 +35,7 @@ def test_equal_seeds_give_equal_traces(kind: str) -> None:
     assert len(traces[0]) > 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "name"), [*(("converse", n) for n in bugs.CONVERSE), *(("work", n) for n in bugs.WORK)]
 )

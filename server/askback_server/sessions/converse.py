@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from askback_server.domain.principals import Principal, Role
+from askback_server.engine.presence import PresenceTracker
 from askback_server.ports.clock import uuid7
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse_core import ConverseCore
@@ -13,17 +17,24 @@ from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 
 
+class ConverseDeps(StreamDeps, Protocol):
+    """What Converse needs of the replica."""
+
+    presence: PresenceTracker
+
+
 class ConverseSession(StreamSession):
-    """A console's stream."""
+    """A console's stream. Its view counts as presence of its viewer: unlike a watch it takes answers."""
 
     def __init__(
-        self, deps: StreamDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
+        self, deps: ConverseDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
     ) -> None:
         self._deps = deps
         self._core = ConverseCore(deps.limits, deps.heartbeat)
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         access.follow(self._change_access, access.principal)
         self._live: LiveView | None = None
+        self._leave: Callable[[], None] = lambda: None
         self.session_id = uuid7()
 
     def receive(self, frame: ClientFrame) -> None:
@@ -55,6 +66,7 @@ class ConverseSession(StreamSession):
 
     def _open_view(self, view: PromptView, resume_token: str) -> None:
         self._live = LiveView(self._deps, view, self._account, self._changed)
+        self._leave = self._deps.presence.enter(view.filter)
         self._spawn(self._live.follow(resume_token))
 
     def _change_access(self, principal: Principal) -> None:
@@ -62,6 +74,8 @@ class ConverseSession(StreamSession):
         principal.require(Role.CONSOLE)
         if self._live is not None:
             self._live.change_access(principal)
+            self._leave()
+            self._leave = self._deps.presence.enter(self._live.filter)
 
     def _take(self) -> list[ServerFrame]:
         if self._live is not None:
@@ -79,6 +93,7 @@ class ConverseSession(StreamSession):
 
     def close(self) -> None:
         """Release everything."""
+        self._leave()
         if self._live is not None:
             self._live.close()
         super().close()

@@ -24,7 +24,8 @@ def urgency(prompt: Prompt) -> Urgency:
 
 
 def urgency_at(position: PromptPosition) -> Urgency:
-    """The sort key of the prompt at a position of a list."""
+    """The sort key of the prompt at a position of an inbox."""
+    assert len(position) == 3
     priority, deadline, prompt_id = position
     return -priority, datetime.fromisoformat(deadline) if deadline else _NO_DEADLINE, prompt_id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,14 +12,13 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
-from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptPosition, PromptsPage
+from askback_server.ports.queries import JobFilter, JobsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.carrying import Carrying
-from askback_server.storage.paging import Documents, Paging
+from askback_server.storage.paging import Documents
+from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists, ending
 from askback_server.storage.tables import (
-    HANDLE_AT,
-    NO_DEADLINE,
     answers,
     checkpoints,
     events,
@@ -28,20 +26,13 @@ from askback_server.storage.tables import (
     prompts,
     understandings,
 )
-from askback_server.storage.types import Instant
 from askback_server.storage.understanding_rows import to_understanding
 
 JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
-PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
 """The columns that make up the size of a row."""
-_NO_DEADLINE: sa.ColumnElement[datetime] = sa.literal_column(NO_DEADLINE, Instant())
-# A literal, as in the index, not a parameter: a plan for all values must match the index.
-_DEADLINE = sa.func.coalesce(prompts.c.timeout_at, _NO_DEADLINE)
-URGENCY = (prompts.c.priority.desc(), _DEADLINE, prompts.c.interaction_id)
-"""The order of prompts in an inbox, by priority, deadline and age."""
 
 
-class JobReads(Paging, Carrying):
+class JobReads(PromptLists, Carrying):
     """The reads of the JobStore: one statement for any number of jobs."""
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
@@ -55,18 +46,8 @@ class JobReads(Paging, Carrying):
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
-        among = self._dialect.among
         submissions = await self._submissions_of(wanted)
-        prompt_ids = [p for w in wanted for p in w.prompt_ids]
-        keys = [k for w in wanted for k in w.keys]
-        condition: sa.ColumnElement[bool] = prompts.c.responded_at.is_(None)
-        if prompt_ids:
-            condition = sa.or_(condition, among(prompts.c.interaction_id, prompt_ids))
-        if keys:
-            condition = sa.or_(condition, among(prompts.c.key, keys))
-        if any(w.request for w in wanted):
-            condition = sa.or_(condition, prompts.c.round_number == 1)
-        found = await self._all(sa.select(prompts).where(among(prompts.c.job_id, ids), condition))
+        found = await self._all(self._prompts_wanted(wanted, ids))
         by_job: dict[str, dict[str, Prompt]] = {}
         for row in found:
             prompt = rows.to_prompt(row)
@@ -84,6 +65,25 @@ class JobReads(Paging, Carrying):
             before = carried.get(job.job_id, {})
             result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
         return result
+
+    def _prompts_wanted(
+        self, wanted: Sequence[Wanted], job_ids: Sequence[str]
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
+
+        A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
+        """
+        among, p = self._dialect.among, prompts.c
+        is_open = p.responded_at.is_(None)
+        parts = [sa.select(prompts).where(among(p.job_id, job_ids), is_open)]
+        closed = sa.select(prompts).where(sa.not_(is_open))
+        if prompt_ids := [i for w in wanted for i in w.prompt_ids]:
+            parts.append(closed.where(among(p.interaction_id, prompt_ids)))
+        if keys := [k for w in wanted for k in w.keys]:
+            parts.append(closed.where(among(p.job_id, job_ids), among(p.key, keys)))
+        if any(w.request for w in wanted):
+            parts.append(closed.where(among(p.job_id, job_ids), p.round_number == 1))
+        return sa.union_all(*parts) if len(parts) > 1 else parts[0]
 
     async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]
@@ -130,14 +130,6 @@ class JobReads(Paging, Carrying):
             return []
         found = await self._all(sa.select(jobs).where(self._dialect.among(jobs.c.job_id, ids)))
         return [rows.to_job(r) for r in found]
-
-    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """The prompts with these ids that exist, in no particular order."""
-        ids = list(prompt_ids)
-        if not ids:
-            return []
-        statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
-        return [rows.to_prompt(r) for r in await self._all(statement)]
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """See JobStore."""
@@ -189,63 +181,7 @@ class JobReads(Paging, Carrying):
         if filter.created_before is not None:
             where.append(jobs.c.created_at < filter.created_before)
         if filter.id_suffix:
-            where.append(jobs.c.job_id.in_(_ending(jobs.c.job_id, filter.id_suffix)))
-        return where
-
-    async def list_prompts(
-        self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
-    ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age, read by the index of the inbox."""
-        every = sa.select(prompts).where(*self._prompt_conditions(filter))
-        cursor = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at)
-        spans = [every.order_by(*URGENCY)] if after is None else _spans_after(every, after)
-        ids, last = await self._page_ids(cursor, spans, PROMPT_DOCUMENTS, limit, max_bytes)
-        found = {p.prompt_id: p for p in await self.get_prompts(ids) if filter.lists(p)}
-        return PromptsPage(tuple(found[i] for i in ids if i in found), _position(last) if last else None)
-
-    async def count_prompts(self, filter: PromptFilter) -> int:
-        """How many prompts match."""
-        where = self._prompt_conditions(filter)
-        found = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        return int(found[0]["n"])
-
-    def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
-        among = self._dialect.among
-        where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
-        states = [s.value for s in filter.states]
-        if states == ["PENDING"]:
-            where.append(prompts.c.responded_at.is_(None))
-        elif states:
-            where.append(among(prompts.c.status, states))
-        if filter.unattended:
-            where.append(prompts.c.unattended_since.is_not(None))
-        if filter.person:
-            holds = sa.and_(
-                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
-            )
-            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
-            where.append(sa.or_(holds, named))
-        if filter.overdue:
-            # The document contains a step only after an escalation.
-            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
-            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
-            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
-        if filter.id_suffix:
-            column = prompts.c.interaction_id
-            where.append(column.in_(_ending(column, filter.id_suffix)))
-        if filter.job_id:
-            where.append(prompts.c.job_id == filter.job_id)
-        if filter.job_id_suffix:
-            where.append(prompts.c.job_id.in_(_ending(jobs.c.job_id, filter.job_id_suffix)))
-        if filter.job_types:
-            where.append(among(prompts.c.job_type, filter.job_types))
-        if filter.kinds:
-            where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._dialect.label_conditions(prompts.c.labels, filter)
-        if filter.groups:
-            where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
-        if filter.viewer is not None:
-            where.append(self._dialect.is_seen_by(filter.viewer, prompts.c.audience))
+            where.append(jobs.c.job_id.in_(ending(jobs.c.job_id, filter.id_suffix)))
         return where
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:
@@ -283,34 +219,3 @@ class JobReads(Paging, Carrying):
             .limit(limit)
         )
         return [rows.to_event(r) for r in await self._all(statement)]
-
-
-def _position(row: Any) -> PromptPosition:
-    at = row["timeout_at"]
-    return row["priority"], at.isoformat() if at else None, row["interaction_id"]
-
-
-def _spans_after(every: sa.Select[Any], position: PromptPosition) -> list[sa.Select[Any]]:
-    """The prompts after a position: those of the same deadline, of later deadlines, of lower priorities."""
-    priority, deadline, prompt_id = position
-    at = _NO_DEADLINE if deadline is None else sa.literal(datetime.fromisoformat(deadline), Instant())
-    _, by_deadline, by_id = URGENCY
-    equal = every.where(prompts.c.priority == priority)
-    same = equal.where(at == _DEADLINE, prompts.c.interaction_id > prompt_id).order_by(by_id)
-    later = equal.where(at < _DEADLINE).order_by(by_deadline, by_id)
-    lower = every.where(prompts.c.priority < priority).order_by(*URGENCY)
-    return [same, lower] if deadline is None else [same, later, lower]
-
-
-def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:
-    """Select the ids, of any namespace, that end with a suffix of at least six characters.
-
-    A subselect: as a plain condition SQLite would use the index on namespace and order instead.
-    """
-    own = column.table.alias().c[column.name]
-    text = sa.cast(own, sa.Text)
-    # A literal, as in the index, not a parameter: the plan is made once for all values and must match the
-    # index.
-    last = sa.func.substr(text, sa.literal_column(str(HANDLE_AT)))
-    found = sa.select(own).where(last == suffix[-6:])
-    return found if len(suffix) == 6 else found.where(sa.func.substr(text, 37 - len(suffix)) == suffix)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.prompts import Prompt
 from askback_server.storage import rows
-from askback_server.storage.job_reads import URGENCY
+from askback_server.storage.prompt_lists import URGENCY
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import presence, prompts
 

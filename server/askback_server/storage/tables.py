@@ -25,6 +25,11 @@ metadata = sa.MetaData(
 )
 
 
+ANSWERED_BY = "response_data ->> 'user_id'"
+"""Who gave the accepted answer; null without an answer. An expression, so that also an older program keeps
+its index."""
+
+
 def _only(condition: str) -> dict[str, Any]:
     """The options of an index that has only the rows of a condition."""
     return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
@@ -160,6 +165,12 @@ prompts = sa.Table(
         "interaction_id",
         **_only("unattended_since IS NOT NULL"),
     ),
+    sa.Index(
+        "ix_hitl_interactions_job",
+        "job_id",
+        "responded_at",  # always null: for SQLite, which would otherwise choose the key of closed ones
+        **_only("responded_at IS NULL"),
+    ),
     # For counts and the oldest. It has every column that they read, because contents make rows large.
     sa.Index(
         "ix_hitl_interactions_open",
@@ -171,6 +182,14 @@ prompts = sa.Table(
         "unattended_since",
         "responded_at",  # always null: for SQLite, which reads the row without it
         **_only("responded_at IS NULL"),
+    ),
+    sa.Index(
+        "ix_hitl_interactions_answered",
+        "namespace",
+        sa.text(f"({ANSWERED_BY})"),
+        "responded_at",
+        "interaction_id",
+        **_only(f"({ANSWERED_BY}) IS NOT NULL"),
     ),
     sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import cast
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.errors import NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.sizes import fit_bytes
+from askback_server.ports.queries import PromptPosition
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import commands
 from askback_server.transport.convert.prompts import (
@@ -59,17 +61,17 @@ class HitlCalls:
             filter = await replica.queries.within_namespace(filter, self._principal)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
-        query = digest_of("prompts", replace(filter, viewer=None), who)
-        after = unseal(replica.secret, query, request.page_token) if request.page_token else []
+        query = digest_of("prompts and their number", replace(filter, viewer=None), who)
+        after, total = unseal(replica.secret, query, request.page_token) if request.page_token else (None, 0)
         page = await replica.jobs.list_prompts(
             filter,
             page_size(request.page_size, limits),
-            (after[0], after[1], after[2]) if after else None,
+            cast(PromptPosition, tuple(after)) if after else None,
             limits.page_bytes,
         )
-        # The first page counts, and its token carries the number. Tokens of earlier releases have none.
-        total = after[3] if len(after) > 3 else await replica.jobs.count_prompts(filter)
-        token = seal(replica.secret, query, [*page.next, total]) if page.next else ""
+        if after is None:  # the token of this page carries the number to the next ones
+            total = await replica.jobs.count_prompts(filter)
+        token = seal(replica.secret, query, [page.next, total]) if page.next else ""
         return pb.ListPromptsResponse(
             prompts=prompt_messages(page.prompts), next_page_token=token, total_size=total
         )

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
 WEB = Path(__file__).parents[3] / "client" / "web"
-CHROMIUM = shutil.which("chromium") or ""
 ORIGIN = "http://forms.test"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -8,6 +8,7 @@ import { isClient } from "./job_facts";
 import { ALL_JOBS } from "./jobs/job_query";
 import { focusSearch, open } from "./keyboard";
 import { selectionNow, showWaiting } from "./list_state";
+import { USUAL_WINDOW } from "./overview/window";
 import { dialog, usePage } from "./page";
 import { idOf } from "./prompt_facts";
 import { VIEWS } from "./query";
@@ -55,6 +56,12 @@ function commands(session: Session): readonly Command[] {
           },
         ]
       : []),
+    {
+      id: "overview",
+      group: pages,
+      text: t("overview.title"),
+      run: () => go({ view: "overview", window: USUAL_WINDOW }),
+    },
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     {
       id: "help",

@@ -10,6 +10,7 @@ import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
 import { startNotices } from "./notices";
+import { USUAL_WINDOW } from "./overview/window";
 import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
@@ -21,9 +22,10 @@ import { Dialog, Icon, type IconName, Key, Name } from "./ui";
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const windows = () => import("./windows");
 const OpenWindow = lazy(async () => (await windows()).OpenWindow);
-const jobs = () => import("./jobs/pages");
-const JobsView = lazy(async () => (await jobs()).JobsView);
-const JobView = lazy(async () => (await jobs()).JobView);
+const pages = () => import("./pages");
+const JobsView = lazy(async () => (await pages()).JobsView);
+const JobView = lazy(async () => (await pages()).JobView);
+const OverviewView = lazy(async () => (await pages()).OverviewView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
 interface ShellProps {
@@ -67,6 +69,7 @@ function View({ place }: { readonly place: Place }) {
   if (place.view === "settings") return <SettingsView.Component />;
   if (place.view === "jobs") return <JobsView.Component filter={place.filter} />;
   if (place.view === "job") return <JobView.Component key={place.jobId} jobId={place.jobId} />;
+  if (place.view === "overview") return <OverviewView.Component window={place.window} />;
   if (place.view === "unknown") {
     return (
       <section class="settings" data-focus-home>
@@ -124,6 +127,7 @@ function Header({ page }: { readonly page: Page }) {
         {isClient(page.inbox.session.value) ? (
           <Link place={{ view: "jobs", filter: ALL_JOBS }} icon="job" text={t("jobs.title")} />
         ) : null}
+        <Link place={{ view: "overview", window: USUAL_WINDOW }} icon="chart" text={t("overview.title")} />
         <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
       </nav>
       <button

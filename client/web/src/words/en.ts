@@ -118,8 +118,7 @@ export const en = {
     other: "{n} questions are for everyone or for one of your groups.",
   },
   "empty.show_all": "Show all",
-  "decided.partial":
-    "The service has more answered questions than this page reads; older decisions may be missing here.",
+  "decided.searched": "Searched in your newest {n} of {all} decisions. The button searches in more.",
 
   "search.label": "Search the inbox",
   "search.hint": "Search",
@@ -303,6 +302,7 @@ export const en = {
   "job.retry.nothing.more": "Every step is done again, and every question is asked again.",
   "job.retry.confirm": "Run it again",
   "jobs.title": "Jobs",
+  "overview.title": "Overview",
   "jobs.forbidden":
     "You have no right to see the list of all jobs. Questions that wait for you are in the inbox.",
   "jobs.count": { one: "{n} job", other: "{n} jobs" },

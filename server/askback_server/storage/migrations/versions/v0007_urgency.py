@@ -3,16 +3,16 @@
 import sqlalchemy as sa
 from alembic import op
 
+from askback_server.storage.large_indexes import create_large_index
+
 revision = "0007_urgency"
-down_revision = "0003_overview"
+down_revision = "0005_answered"
 branch_labels = None
 depends_on = None
 
-_OPEN = sa.text("responded_at IS NULL")
-
 
 def upgrade() -> None:
-    op.create_index(
+    create_large_index(
         "ix_hitl_interactions_urgency",
         "hitl_interactions",
         [
@@ -21,9 +21,7 @@ def upgrade() -> None:
             sa.text("COALESCE(timeout_at, '9999-12-31T00:00:00.000000+00:00')"),
             "interaction_id",
         ],
-        unique=False,
-        postgresql_where=_OPEN,
-        sqlite_where=_OPEN,
+        where="responded_at IS NULL",
     )
     # Programs of the previous migration never read pages by it: their order has another expression.
     op.drop_index("ix_hitl_interactions_inbox", table_name="hitl_interactions")
