@@ -21,6 +21,7 @@ from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from askback_server.storage.prompt_lists import prompt_conditions
 from askback_server.storage.tables import jobs, prompts
 from tests.support.aggregates import BOB, question
 from tests.support.plans import cost_of, plan_of, statements_of
@@ -93,8 +94,8 @@ async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
     """On both databases, also for suffixes of seven characters. ANALYZE is not used, because its statistics
     would stay for other tests."""
     where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
-    asked = database.jobs._prompt_conditions(
-        PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
+    asked = prompt_conditions(
+        database._dialect, PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
     )
     newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(11)
     urgent = sa.select(prompts).order_by(prompts.c.priority.desc(), prompts.c.interaction_id).limit(11)

@@ -359,7 +359,7 @@ class SimulatedDatabase:
         await self._pause()
         return {}
 
-    async def list_unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+    async def list_unattended(self, *_: Any) -> list[Prompt]:
         await self._pause()
         return []
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
 from askback_server.storage import rows
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging
 from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, NO_DEADLINE, jobs, prompts
 from askback_server.storage.types import Instant
@@ -89,7 +90,7 @@ class PromptLists(Paging):
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
         """A page of prompts by priority, deadline and age, or by the time of a person's answers."""
-        every = sa.select(prompts).where(*self._prompt_conditions(filter))
+        every = sa.select(prompts).where(*prompt_conditions(self._dialect, filter))
         order = _ANSWERED if filter.answered_by else _URGENT
         spans = [every.order_by(*order.by)] if after is None else order.after(every, after)
         ids, last = await self._page_ids(_PLACE, spans, PROMPT_DOCUMENTS, limit, max_bytes)
@@ -98,50 +99,50 @@ class PromptLists(Paging):
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         """How many prompts match."""
-        where = self._prompt_conditions(filter)
+        where = prompt_conditions(self._dialect, filter)
         found = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
         return int(found[0]["n"])
 
-    def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
-        among = self._dialect.among
-        where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
-        states = [s.value for s in filter.states]
-        if states == ["PENDING"]:
-            where.append(prompts.c.responded_at.is_(None))
-        elif states:
-            where.append(among(prompts.c.status, states))
-        if filter.answered_by:
-            where.append(_answerer == filter.answered_by)
-        if filter.unattended:
-            where.append(prompts.c.unattended_since.is_not(None))
-        if filter.person:
-            holds = sa.and_(
-                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
-            )
-            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
-            where.append(sa.or_(holds, named))
-        if filter.overdue:
-            # The document contains a step only after an escalation.
-            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
-            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
-            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
-        if filter.id_suffix:
-            column = prompts.c.interaction_id
-            where.append(column.in_(ending(column, filter.id_suffix)))
-        if filter.job_id:
-            where.append(prompts.c.job_id == filter.job_id)
-        if filter.job_id_suffix:
-            where.append(prompts.c.job_id.in_(ending(jobs.c.job_id, filter.job_id_suffix)))
-        if filter.job_types:
-            where.append(among(prompts.c.job_type, filter.job_types))
-        if filter.kinds:
-            where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._dialect.label_conditions(prompts.c.labels, filter)
-        if filter.groups:
-            where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
-        if filter.viewer is not None:
-            where.append(self._dialect.is_seen_by(filter.viewer, prompts.c.audience))
-        return where
+
+def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
+    """The conditions of a filter."""
+    among = dialect.among
+    where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
+    states = [s.value for s in filter.states]
+    if states == ["PENDING"]:
+        where.append(prompts.c.responded_at.is_(None))
+    elif states:
+        where.append(among(prompts.c.status, states))
+    if filter.answered_by:
+        where.append(_answerer == filter.answered_by)
+    if filter.unattended:
+        where.append(prompts.c.unattended_since.is_not(None))
+    if filter.person:
+        holds = sa.and_(prompts.c.claimed_by == filter.person, prompts.c.claimed_until > dialect.now())
+        named = dialect.has_any(prompts.c.audience, "users", [filter.person])
+        where.append(sa.or_(holds, named))
+    if filter.overdue:
+        # The document contains a step only after an escalation.
+        escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
+        late = sa.or_(escalated, prompts.c.timeout_at <= dialect.now())
+        where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+    if filter.id_suffix:
+        column = prompts.c.interaction_id
+        where.append(column.in_(ending(column, filter.id_suffix)))
+    if filter.job_id:
+        where.append(prompts.c.job_id == filter.job_id)
+    if filter.job_id_suffix:
+        where.append(prompts.c.job_id.in_(ending(jobs.c.job_id, filter.job_id_suffix)))
+    if filter.job_types:
+        where.append(among(prompts.c.job_type, filter.job_types))
+    if filter.kinds:
+        where.append(among(prompts.c.interaction_type, filter.kinds))
+    where += dialect.label_conditions(prompts.c.labels, filter)
+    if filter.groups:
+        where.append(dialect.has_any(prompts.c.audience, "groups", filter.groups))
+    if filter.viewer is not None:
+        where.append(dialect.is_seen_by(filter.viewer, prompts.c.audience))
+    return where
 
 
 def ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:
