@@ -207,7 +207,8 @@ async def test_a_console_that_may_answer_none_of_the_unattended_prompts_reads_no
     here: Node, count: int
 ) -> None:
     """Whatever their number: a console that comes must not cost as much as all that wait."""
-    job = new_job()
+    here.presence.settle()
+    job = new_job(open_prompts=count + 1)
     prompts = [new_prompt(job, LAW, unattended_since=now()) for _ in range(count)]
     named = replace(LAW, audience=Audience(frozenset({"bob"})), kind="deploy")
     mine = new_prompt(job, named, unattended_since=now())

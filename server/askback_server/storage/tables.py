@@ -24,7 +24,6 @@ metadata = sa.MetaData(
     }
 )
 
-
 ANSWERED_BY = "response_data ->> 'user_id'"
 """Who gave the accepted answer; null without an answer. An expression, so that also an older program keeps
 its index."""
