@@ -15,8 +15,9 @@ def labels_match(
     labels: Mapping[str, str], each: Mapping[str, str], several: Mapping[str, tuple[str, ...]]
 ) -> bool:
     """Whether labels have each value of `each`, and one of the values for each name in `several`."""
-    return all(labels.get(k) == v for k, v in each.items()) and all(
-        labels.get(k) in values for k, values in several.items()
+    # Without conditions, as mostly, no generators: this runs for each view of each changed prompt.
+    return (not each or all(labels.get(k) == v for k, v in each.items())) and (
+        not several or all(labels.get(k) in values for k, values in several.items())
     )
 
 

@@ -131,24 +131,24 @@ class PromptView:
     def _offer(self, prompt: Prompt) -> None:
         prompt_id, version = prompt.prompt_id, prompt.version
         pending = self._pending.get(prompt_id) or self._snapshot.ahead.get(prompt_id)
-        newest = max(
-            self._sent.get(prompt_id, 0),
-            self._tombstones.version_of(prompt_id),
-            pending.version if pending else 0,
-        )
-        if version <= newest:
+        ended = self._tombstones.version_of(prompt_id)
+        if version <= self._sent.get(prompt_id, 0) or version <= ended:
+            return
+        if pending is not None and version <= pending.version:
             return
         if prompt.is_open and self.filter.matches(prompt):
-            self._forget(prompt_id)
+            if pending is not None or prompt_id in self._removals:
+                self._forget(prompt_id)
             if prompt_id not in self._sent and self._snapshot.is_unread(prompt):
                 self._snapshot.pass_by(prompt)
             else:
                 self._pending[prompt_id] = prompt
-                self._tombstones.discard(prompt_id)
+                if ended:
+                    self._tombstones.discard(prompt_id)
             return
         self._forget(prompt_id)
         if prompt_id not in self._sent:
-            if self._tombstones.version_of(prompt_id) or not self._may_be_shown(prompt):
+            if ended or not self._may_be_shown(prompt):
                 self._tombstones.add(prompt_id, version, is_open=prompt.is_open)
                 return
             self._sent[prompt_id] = 0
