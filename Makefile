@@ -5,7 +5,7 @@ VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
 .PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench \
-	web screenshots install-figures model simulate chaos flood fuzz soak clean
+	web icons screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ proto: $(VENV) ## generate client/askback/v1 and the page's types from protos/, 
 web: $(VENV) ## build the page of client/web into client/askback/web/static; needs node and npm
 	$(BIN)/python scripts/gen_web_types.py
 	$(BIN)/python scripts/web_build.py
+
+icons: $(VENV) ## draw the PNG icons of the page from client/web/public/icon.svg; needs Chromium
+	$(BIN)/python -m scripts.web_icons
 
 screenshots: $(VENV) ## take docs/pictures/web-*.png of the page; needs Chromium; names of pictures in ARGS
 	$(BIN)/python -m scripts.web_pictures $(ARGS)

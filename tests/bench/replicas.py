@@ -40,7 +40,7 @@ def run(
     found: defaultdict[str, list[Figures]] = defaultdict(list)
     for repeat in range(repeats):
         with servers.replicas(database, 2) as (here, there):
-            found["latency"].append(asyncio.run(_latency(here.address, there.address)))
+            found["latency"].append(asyncio.run(latency(here.address, there.address)))
         for listeners in (0, LISTENERS):
             with servers.replicas(database, 1 + listeners) as (server, *_):
                 found[f"listeners {listeners}"].append(figures(measure(server, plan)))
@@ -194,7 +194,8 @@ class _LatencySetup:
                     pass
 
 
-async def _latency(here: str, there: str) -> Figures:
+async def latency(here: str, there: str) -> Figures:
+    """The times until a worker and a passive console at `here` get an answer given at each address."""
     setup = _LatencySetup(here, there)
     times: defaultdict[str, list[float]] = defaultdict(list)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -13,11 +14,9 @@ from typing import Any, Literal, Protocol
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.support.chromium import launch_options
-from tests.support.requirements import absent
+from tests.support.page_packages import page_source
 from tests.support.service import ServiceWorld
 
-ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "client" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 WAIT_MS = 20_000
 """How long a test waits for something to appear before it fails."""
 
@@ -161,9 +160,8 @@ _AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {
 
 async def axe(page: Page) -> list[str]:
     """The violations that axe-core finds on the page as it is, in both themes."""
-    if not AXE.is_file():
-        absent("node", "axe-core is not installed: run `npm ci --ignore-scripts` in client/web")
-    await page.evaluate(AXE.read_text())
+    source = await asyncio.to_thread(page_source)
+    await page.evaluate((source / "node_modules/axe-core/axe.min.js").read_text())
     problems = []
     for theme, options in _AXE_RUNS.items():
         await page.emulate_media(color_scheme=theme)

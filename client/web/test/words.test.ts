@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { type Entry, speak, t } from "../src/words";
 import { catalogue as de } from "../src/words/de";
 import { en as first } from "../src/words/en";
+import { enLater } from "../src/words/en_later";
 import { overviewWords } from "../src/words/en_overview";
 
 /** The texts of the first paint, and those that load later. */
-const en = { ...first, ...overviewWords };
-
+const en = { ...first, ...overviewWords, ...enLater };
 const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
 const places = (entry: Entry) =>
   [...new Set(forms(entry).flatMap((text) => text.match(/\{\w+\}/g) ?? []))].sort();

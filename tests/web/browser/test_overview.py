@@ -40,7 +40,7 @@ async def count(desk: Desk) -> None:
 
 
 async def waits(page: Page, n: int) -> None:
-    """Wait until the page says that so many questions wait."""
+    """Wait until the page says that `n` questions wait."""
     await expect(page.locator("#overview-waiting + .figures .figure").first).to_contain_text(str(n))
 
 
@@ -226,7 +226,7 @@ async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
     await desk.world.hitl.AnswerPrompt(answer(await ask(desk.world)))
     await count(desk)
     found: dict[str, list[str]] = {}
-    for options in ({"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE, SMALL):
+    for options in ({}, PHONE, SMALL):
         page = await desk.open(path="/overview?window=7d", **options)
         await page.locator(".lanes").first.wait_for()
         for summary in await page.locator(".overview summary").all():
@@ -292,3 +292,26 @@ async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions
     assert "secret" not in await pages["ana"].content()
     await expect(pages["wes"].get_by_text("You have no right to see these figures")).to_be_visible()
     await expect(pages["wes"].locator(".figures, .lanes")).to_have_count(0)
+
+
+async def test_figures_go_with_the_person(guarded: Desk) -> None:
+    guarded.complaints.allowed += ["401"]
+    bob = guarded.world.with_token("bob-token")
+    await ask(bob, title="For ana?", audience=audience("ana"))
+    await ask(bob, title="Only bob?", audience=audience("bob"))
+    page = await open_as(guarded, "bob")
+    await waits(page, 2)
+    await guarded.end_session(page)
+    held: list[Route] = []
+    await page.route(CALL, lambda route: held.append(route))
+    await page.get_by_role("button", name="Sign in again").click()
+    await page.get_by_label("Your token").fill("ana-token")
+    async with page.expect_request(CALL):
+        await page.keyboard.press("Enter")
+    await live(page)
+    # The service has not answered ana yet: nothing of bob's is on the screen.
+    await expect(page.locator(".oldest-row, .figure")).to_have_count(0)
+    for route in held:
+        await route.continue_()
+    await waits(page, 1)
+    await expect(page.locator(".oldest-row")).to_have_text(re.compile("For ana"))

@@ -9,7 +9,6 @@ import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
-import { startNotices } from "./notices";
 import { USUAL_WINDOW } from "./overview/window";
 import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
@@ -28,6 +27,24 @@ const JobView = lazy(async () => (await pages()).JobView);
 const OverviewView = lazy(async () => (await pages()).OverviewView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
 
+/** Start what is not needed for the first paint. Returns a function that stops it, also before it is there. */
+function startLater(read: () => Promise<() => void>): () => void {
+  let isGone = false;
+  let stop = () => {};
+  // Where it cannot be loaded, the panes cannot either, and they say so.
+  void read().then(
+    (started) => {
+      stop = started;
+      if (isGone) stop();
+    },
+    () => undefined,
+  );
+  return () => {
+    isGone = true;
+    stop();
+  };
+}
+
 interface ShellProps {
   readonly page: Page;
   /** The person signed in again, perhaps as someone else. */
@@ -43,7 +60,7 @@ export function Shell({ page, onSession }: ShellProps) {
     const stops = [
       stopSteady,
       startList(page.inbox, subjectOf(page)),
-      startNotices(page.inbox),
+      startLater(async () => (await import("./notices")).startNotices(page)),
       startKeyboard(page),
     ];
     return () => {
@@ -57,7 +74,8 @@ export function Shell({ page, onSession }: ShellProps) {
         <Header page={page} />
         <ConnectionStrip />
         <main class="panes" id="main">
-          <View place={place} />
+          {/* Another person who signs in gets a page of their own: nothing of the one before stays in a view. */}
+          <View key={page} place={place} />
         </main>
       </div>
       <Windows page={page} onSession={onSession} />

@@ -4,14 +4,17 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { enLater } from "./en_later";
 import type { overviewWords } from "./en_overview";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
 export type Key = keyof typeof en | keyof typeof overviewWords;
-export type Catalogue = Readonly<Record<Key, Entry>>;
+/** A key of a text that may load later: only `later.ts` gives it. */
+export type LaterKey = Key | keyof typeof enLater;
+export type Catalogue = Readonly<Record<LaterKey, Entry>>;
 export type Language = "en" | "de";
-type Params = Readonly<Record<string, string | number>>;
+export type Params = Readonly<Record<string, string | number>>;
 
 export const LANGUAGES: readonly Language[] = ["en", "de"];
 
@@ -46,7 +49,7 @@ function speechOf(language: Language, file: LanguageFile): Speech {
 }
 
 /** Those of the first paint, and what `learn` added. */
-const englishTexts: Partial<Record<Key, Entry>> = { ...en };
+const englishTexts: Partial<Record<LaterKey, Entry>> = { ...en };
 const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
 const speech = signal<Speech>(english);
 
@@ -66,7 +69,7 @@ export function locale(): string {
 }
 
 /** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
-export function learn(texts: Partial<Record<Key, Entry>>): void {
+export function learn(texts: Partial<Record<LaterKey, Entry>>): void {
   Object.assign(englishTexts, texts);
 }
 
@@ -76,7 +79,7 @@ export async function speak(wanted: Language): Promise<void> {
   speech.value = speechOf(wanted, file);
 }
 
-function template(key: Key, n: string | number | undefined): string {
+function template(key: LaterKey, n: string | number | undefined): string {
   const { catalogue, plural } = speech.value;
   const entry: Entry = catalogue[key];
   if (typeof entry === "string") return entry;

@@ -50,6 +50,11 @@ export function BarTable({ title, first, rows }: BarTableProps) {
   return (
     <table class="course-table bars">
       <caption>{title}</caption>
+      <colgroup>
+        <col />
+        <col />
+        <col />
+      </colgroup>
       <thead class="visually-hidden">
         <tr>
           <th scope="col">{first}</th>
