@@ -151,6 +151,20 @@ async def settled(page: Page) -> None:
     await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
 
 
+SAVED = """
+async (part) => {
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await result(indexedDB.open("askback-drafts"));
+  const records = await result(database.transaction("drafts").objectStore("drafts").getAll());
+  database.close();
+  return JSON.stringify(records).includes(part);
+}
+"""
+"""For `evaluate`: whether a draft in the browser's storage has this text in it."""
+
 _AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]},
