@@ -73,6 +73,20 @@ test("pagehide writes at once", async () => {
   assert.equal(database.writes, 2);
 });
 
+test("what waits when the page is left is written at once, though old drafts are still looked for", async () => {
+  class Slow extends Small {
+    override ofOwner(): Promise<DraftRecord[]> {
+      return new Promise(() => {});
+    }
+  }
+  const database = new Slow();
+  const { drafts } = setup(database);
+  drafts.save("p", draft("a"));
+  drafts.flush();
+  await settle();
+  assert.equal(database.writes, 1);
+});
+
 test("drafts belong to a person and a prompt", async () => {
   const database = new Small();
   const ana = setup(database);
@@ -190,7 +204,9 @@ test("drafts older than 14 days go", async () => {
   drafts.save("newer", draft("y"));
   await clock.advance(2 * DAY_MS);
   const later = setup(database, "ana", clock);
+  await settle();
   assert.deepEqual(await later.drafts.list(), ["newer"]);
+  assert.equal(database.records.size, 1);
 });
 
 test("a database that is forbidden loses nothing but the drafts", async () => {

@@ -52,7 +52,7 @@ export class DraftStore implements Drafts {
   constructor(options: DraftOptions) {
     this.#options = options;
     this.#owner = JSON.stringify([options.server, options.subject]);
-    void this.#inOrder(() => this.#deleteOld());
+    void this.#deleteOld();
   }
 
   get status(): ReadonlySignal<"ok" | "full" | "too_large"> {
@@ -180,10 +180,21 @@ export class DraftStore implements Drafts {
   }
 
   async #deleteOld(): Promise<void> {
+    try {
+      // Not in order: what is typed meanwhile must not wait for it when the page is left.
+      if ((await this.#old()).length === 0) return;
+    } catch {
+      this.#status.value = "full";
+      return;
+    }
+    await this.#inOrder(async () => this.#options.database.remove(await this.#old()));
+  }
+
+  /** The keys of drafts that no one has changed for long. */
+  async #old(): Promise<readonly string[]> {
     const oldest = this.#options.clock.wall() - MAX_AGE_MS;
     const own = await this.#options.database.ofOwner(this.#owner);
-    const old = own.filter(({ savedAt }) => savedAt < oldest);
-    await this.#options.database.remove(old.map(({ key }) => key));
+    return own.filter(({ savedAt }) => savedAt < oldest).map(({ key }) => key);
   }
 
   #inOrder(run: () => Promise<void>): Promise<void> {
