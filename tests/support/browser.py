@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from tests.support.chromium import launch_options
 from tests.support.page_packages import page_source
+from tests.support.processes import eventually
 from tests.support.service import ServiceWorld
 
 WAIT_MS = 20_000
@@ -151,8 +152,8 @@ async def settled(page: Page) -> None:
     await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
 
 
-SAVED = """
-async (part) => {
+_SAVED = """
+async ([part, isSaved]) => {
   const result = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -160,10 +161,15 @@ async (part) => {
   const database = await result(indexedDB.open("askback-drafts"));
   const records = await result(database.transaction("drafts").objectStore("drafts").getAll());
   database.close();
-  return JSON.stringify(records).includes(part);
+  return JSON.stringify(records).includes(part) === isSaved;
 }
 """
-"""For `evaluate`: whether a draft in the browser's storage has this text in it."""
+
+
+async def saved(page: Page, part: str, *, is_saved: bool = True) -> None:
+    """Wait until a draft in the browser's storage has this text in it, or none has."""
+    await eventually(lambda: page.evaluate(_SAVED, [part, is_saved]), f"saved: {part} {is_saved}")
+
 
 _AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {
     "light": {"resultTypes": ["violations"]},

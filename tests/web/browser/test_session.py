@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import SAVED, Desk, live, settled
+from tests.support.browser import Desk, live, saved, settled
 from tests.support.requests import confirm
 
 
@@ -108,11 +108,11 @@ async def test_who_signs_out_in_one_tab_leaves_nothing_in_the_others(desk: Desk)
     await live(second)
     await settled(second)
     await second.locator("#comment").fill("of no one else's business")
-    await second.wait_for_function(SAVED, arg="of no one else's business")
+    await saved(second, "of no one else's business")
     await first.get_by_role("button", name="Sign out").click()
     await expect(first.get_by_role("dialog")).to_contain_text("1 question has text")
     await first.get_by_role("button", name="Sign out and delete my text").click()
     await expect(second.get_by_label("Your name")).to_be_visible()
     await expect(second.locator("body")).not_to_contain_text("Go?")
     await expect(second).to_have_title("Askback")
-    assert not await second.evaluate(SAVED, "business")
+    await saved(second, "business", is_saved=False)
