@@ -1,4 +1,4 @@
-"""A press within 300 ms of a change of what it acts on does nothing, also if the page itself asked first."""
+"""A press within 300 ms of a change of what it would act on does nothing, also where the page itself asks."""
 
 from playwright.async_api import expect
 

@@ -186,7 +186,7 @@ function rowLink(id: string): HTMLElement | null {
 function moveInList(event: KeyboardEvent): boolean {
   if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return false;
   const ids = arrangement.peek().ids;
-  const from = document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+  const from = rowInFocus();
   const targets: Record<string, string | null | undefined> = {
     ArrowDown: neighbour(from, 1),
     ArrowUp: neighbour(from, -1),
@@ -205,9 +205,14 @@ function moveInList(event: KeyboardEvent): boolean {
   return true;
 }
 
+/** The row that has the focus, or the list's tab stop. */
+function rowInFocus(): string {
+  return document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+}
+
 function focusRow(id: string): void {
   const place = arrangement.peek().ids.indexOf(id);
-  if (place >= drawn.peek()) drawn.value += PAGE_ROWS;
+  if (place >= drawn.peek()) drawn.value = Math.ceil((place + 1) / PAGE_ROWS) * PAGE_ROWS;
   active.value = id;
   const focus = () => rowLink(id)?.focus();
   if (rowLink(id) === null) requestAnimationFrame(focus);
@@ -217,7 +222,7 @@ function focusRow(id: string): void {
 /** Open the next or the previous row. The focus stays in the pane where it is. */
 export function move(step: 1 | -1): void {
   const place = route.peek().place;
-  const from = place.view === "prompt" ? place.promptId : active.peek();
+  const from = place.view === "prompt" ? place.promptId : rowInFocus();
   const to = place.view === "prompt" ? neighbour(from, step) : from === "" ? null : from;
   if (to === null) {
     if (step === 1 && arrangement.peek().added > 0) showWaiting();

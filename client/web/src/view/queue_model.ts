@@ -152,7 +152,7 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   }
   const compare = comparison(query.order);
   rows.sort((one, other) => compare(one.prompt, other.prompt));
-  return { rows, counts, filtered, claimedByOthers };
+  return { rows: inGroups(rows, query.group), counts, filtered, claimedByOthers };
 }
 
 export interface Arrangement {
@@ -230,6 +230,35 @@ function groupName(prompt: Prompt | undefined, by: string): string {
   if (by === "requester") return prompt.requestedBy ?? "";
   if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
   return "";
+}
+
+/** The rows in the order of the screen, so that keys go from one to the next that is seen. */
+function inGroups(rows: readonly Row[], by: string): readonly Row[] {
+  if (by === "") return rows;
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const name = groupName(row.prompt, by);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
+  }
+  return [...groups.values()].flat();
+}
+
+/** How many open prompts each group of a list has, by its name: also those that are not drawn yet. */
+export function groupSizes(
+  ids: readonly string[],
+  rowOf: (id: string) => Row | undefined,
+  by: string,
+): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const id of ids) {
+    const row = rowOf(id);
+    if (row === undefined || !isOpen(row)) continue;
+    const name = groupName(row.prompt, by);
+    sizes.set(name, (sizes.get(name) ?? 0) + 1);
+  }
+  return sizes;
 }
 
 /** The ids in groups, each group where its first row stood; one group without a name where `by` is empty. */

@@ -102,7 +102,7 @@ export class Work {
     const pending = this.pending.peek();
     if (pending !== null) this.pending.value = { decision: pending.decision, confirmed: new Set() };
     if (this.hasText) this.#works.drafts.save(this.promptId, this.draft());
-    else void this.#works.drafts.remove(this.promptId);
+    else void this.#works.drafts.discard(this.promptId);
   }
 
   /** What was typed, as a draft of the painted revision. */
@@ -156,7 +156,7 @@ export class Work {
       this.restoredFrom.value = 0;
       this.#reset(this.shown.peek());
     });
-    void this.#works.drafts.remove(this.promptId);
+    void this.#works.drafts.discard(this.promptId);
   }
 
   #reset(prompt: Prompt): void {
