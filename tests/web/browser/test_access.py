@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
-from tests.support.browser import Desk, axe, settled
+from tests.support.browser import Desk, axe, live, settled
 from tests.support.requests import answer, confirm, form, seconds
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -251,6 +251,31 @@ async def test_the_page_speaks_german(desk: Desk) -> None:
     await settled(page)
     assert await page.evaluate("document.documentElement.lang") == "de"
     await expect(page.locator(".summary")).to_have_text("1 Frage wartet")
-    # The label is what the asker or the service wrote; what it decides is said in the reader's language.
-    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Genehmigen")
-    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Confirm")
+    # A label that the service filled in is said in the reader's language.
+    words = await page.locator("[data-decision] .decision-words").all_inner_texts()
+    assert words == ["Bestätigen", "Änderungen verlangen", "Ablehnen"]
+    await expect(page.locator(".comment")).to_contain_text("Änderungen verlangen")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+async def test_a_phone_says_who_is_signed_in_and_names_the_pages(desk: Desk, locale: str) -> None:
+    context = await desk.context("ana", ("desk",), locale=locale, **PHONE)
+    page = await desk.tab(context)
+    await live(page)
+    who = page.locator(".strip-who a")
+    await expect(who).to_contain_text("ana")
+    await expect(who).to_contain_text("desk")
+    for link in await page.locator(".top nav a").all():
+        await expect(link.locator("span")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    last = await page.locator(".top > button").last.bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] <= PHONE["viewport"]["width"]
+    assert await axe(page) == []
+    await who.click()
+    # Where to sign out is at the top of the settings.
+    out = await page.get_by_role(
+        "button", name="Sign out" if locale == "en-GB" else "Abmelden"
+    ).bounding_box()
+    assert out is not None
+    assert out["y"] < PHONE["viewport"]["height"]

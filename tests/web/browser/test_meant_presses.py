@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Desk, live, saved, settled
 from tests.support.requests import REJECT, answer, confirm
 from tests.web.browser.test_answering import focused, middle, show, submissions, tombstone
 
@@ -151,9 +151,8 @@ async def test_a_restored_text_is_not_called_unsent_after_the_decision(desk: Des
     prompt = await desk.world.create_prompt(confirm("Go?"))
     page = await show(desk, prompt)
     await page.locator("#comment").fill("a reason")
-    await page.get_by_role("link", name="Settings").click()
-    await expect(page.get_by_role("heading", name="Settings")).to_be_visible()
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    await saved(page, "a reason")
+    await page.reload()
     await expect(page.locator(".detail")).to_contain_text("Your unsent text")
     await settled(page)
     reject = page.locator("[data-decision=DECISION_REJECT]")

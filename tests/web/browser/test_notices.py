@@ -350,6 +350,24 @@ async def test_a_refusal_of_the_browser_is_explained(desk: Desk) -> None:
     assert await axe(page) == []
 
 
+@pytest.mark.parametrize("answered", ["denied", "default"])
+async def test_a_browser_that_never_replies_leaves_the_choice_off(desk: Desk, answered: str) -> None:
+    """A box that stays ticked meanwhile promises what will not come."""
+    page = await desk.tab(await browser_of(desk, allowed=False), "/settings")
+    await page.evaluate(
+        """(answered) => {
+          Notification.requestPermission = () => new Promise(() => {});
+          Object.defineProperty(Notification, "permission", {get: () => answered});
+        }""",
+        answered,
+    )
+    box = page.get_by_role("checkbox", name="Desktop notification")
+    await box.click()
+    text = {"denied": "This browser blocks notifications", "default": "Your browser asks"}
+    await expect(page.locator("#notices-blocked")).to_contain_text(text[answered])
+    await expect(box).not_to_be_checked()
+
+
 async def test_the_browser_is_asked_in_the_click(desk: Desk) -> None:
     page = await desk.tab(await browser_of(desk, allowed=False), "/settings")
     await page.evaluate("""() => {

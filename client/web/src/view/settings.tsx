@@ -18,6 +18,39 @@ export function SettingsView() {
       <h1 id="settings-title" tabIndex={-1}>
         {t("settings.title")}
       </h1>
+      <h2>{t("settings.person")}</h2>
+      <dl class="person">
+        <dt>{t("person.name")}</dt>
+        <dd>
+          <Name text={session.subject ?? ""} />
+        </dd>
+        <dt>{t("person.groups")}</dt>
+        <dd>
+          <Name text={(session.groups ?? []).join(", ") || t("person.no_groups")} />
+        </dd>
+        <dt>{t("person.roles")}</dt>
+        <dd>{(session.roles ?? []).join(", ")}</dd>
+        {expires === undefined ? null : (
+          <>
+            <dt>{t("person.expires")}</dt>
+            <dd>
+              <Time at={expires} now={inbox.now()} />
+            </dd>
+          </>
+        )}
+        <dt>{t("person.server")}</dt>
+        <dd>{session.server ?? ""}</dd>
+      </dl>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          dialog.value = "sign-out";
+        }}
+      >
+        {t("sign_out")}
+      </button>
+      <h2>{t("settings.browser")}</h2>
       <p class="hint">{t("settings.where")}</p>
       <fieldset>
         <legend>{t("settings.theme")}</legend>
@@ -82,38 +115,6 @@ export function SettingsView() {
       </fieldset>
       <NoticeSettings />
       <KeySettings />
-      <h2>{t("settings.person")}</h2>
-      <dl class="person">
-        <dt>{t("person.name")}</dt>
-        <dd>
-          <Name text={session.subject ?? ""} />
-        </dd>
-        <dt>{t("person.groups")}</dt>
-        <dd>
-          <Name text={(session.groups ?? []).join(", ") || t("person.no_groups")} />
-        </dd>
-        <dt>{t("person.roles")}</dt>
-        <dd>{(session.roles ?? []).join(", ")}</dd>
-        {expires === undefined ? null : (
-          <>
-            <dt>{t("person.expires")}</dt>
-            <dd>
-              <Time at={expires} now={inbox.now()} />
-            </dd>
-          </>
-        )}
-        <dt>{t("person.server")}</dt>
-        <dd>{session.server ?? ""}</dd>
-      </dl>
-      <button
-        type="button"
-        class="button"
-        onClick={() => {
-          dialog.value = "sign-out";
-        }}
-      >
-        {t("sign_out")}
-      </button>
     </section>
   );
 }

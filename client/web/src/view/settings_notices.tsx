@@ -76,15 +76,22 @@ export function NoticeSettings() {
 
 function Desktop() {
   const wasRefused = useSignal(false);
+  const isAsked = useSignal(false);
   useEffect(() => {
     permission.value = currentPermission();
   }, []);
   const { notify: wanted } = settings;
   /** Browsers ask the person only if this runs in a click. */
   const turn = async (isOn: boolean) => {
+    permission.value = currentPermission();
     wanted.value = isOn && permission.peek() === "granted";
     if (!isOn || unsupported.peek()) return;
-    permission.value = await Notification.requestPermission();
+    // A browser that has denied it does not ask again, and some do not even reply.
+    if (permission.peek() !== "denied") {
+      isAsked.value = true;
+      permission.value = await Notification.requestPermission();
+      isAsked.value = false;
+    }
     wanted.value = permission.peek() === "granted";
     wasRefused.value = !wanted.peek();
   };
@@ -98,7 +105,10 @@ function Desktop() {
           aria-describedby="notices-blocked"
           onChange={(event) => {
             const box = event.currentTarget;
-            void turn(box.checked).finally(() => {
+            const done = turn(box.checked);
+            // It is on when the browser allows it, which may take as long as the person's reply.
+            box.checked = wanted.peek();
+            void done.finally(() => {
               box.checked = wanted.peek();
             });
           }}
@@ -109,15 +119,17 @@ function Desktop() {
         </span>
       </label>
       <p
-        class={isBlocked || unsupported.value ? "notice" : "visually-hidden"}
+        class={isBlocked || isAsked.value || unsupported.value ? "notice" : "visually-hidden"}
         role="status"
         id="notices-blocked"
       >
         {unsupported.value
           ? t("notices.unsupported")
-          : isBlocked
-            ? t(permission.value === "denied" ? "notices.denied" : "notices.unanswered")
-            : ""}
+          : isAsked.value
+            ? t("notices.asked")
+            : isBlocked
+              ? t(permission.value === "denied" ? "notices.denied" : "notices.unanswered")
+              : ""}
       </p>
       {wanted.value && !isBlocked ? (
         <p>

@@ -16,7 +16,8 @@ import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 import { SignInForm } from "./sign_in";
 import { disturb } from "./steady";
 import type { Session } from "../model/session";
-import { Dialog, Icon, type IconName, Key, Name } from "./ui";
+import { Dialog, Icon, type IconName, Key } from "./ui";
+import { Who } from "./who";
 
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const windows = () => import("./windows");
@@ -170,8 +171,7 @@ function Header({ page }: { readonly page: Page }) {
         <span aria-hidden="true">?</span>
       </button>
       <p class="who" title={t("person.signed_in")}>
-        <Icon name="person" />
-        <Name text={subjectOf(page)} />
+        <Who />
       </p>
     </header>
   );

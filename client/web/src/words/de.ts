@@ -4,6 +4,20 @@ import type { Catalogue } from ".";
 
 export { DE as formWords } from "../forms/words_de";
 
+export const labels: Readonly<Record<string, string>> = {
+  Accept: "Annehmen",
+  "Accept with changes": "Mit Änderungen annehmen",
+  Answer: "Antworten",
+  "Ask for changes": "Änderungen verlangen",
+  Reject: "Ablehnen",
+  Dismiss: "Verwerfen",
+  Confirm: "Bestätigen",
+  Approve: "Genehmigen",
+  Proceed: "Fortfahren",
+  "Use the suggestion": "Vorschlag übernehmen",
+  "Correct it": "Korrigieren",
+};
+
 export const catalogue: Catalogue = {
   "content.show_all": "Alle {n} Zeichen zeigen",
   "content.escape": "Ein unsichtbares Zeichen oder Füllzeichen",
@@ -579,11 +593,11 @@ export const catalogue: Catalogue = {
   "key.not_offered": "{key} gibt es hier nicht. Möglich: {names}",
   "help.title": "Tasten",
   "help.page": "Überall",
-  "help.prompt": "Auf einer Frage",
+  "help.prompt": "Auf der offenen Frage",
   "help.always": "Immer an",
   "help.keys_off": "Einzelne Tasten sind aus. Die Einstellungen schalten sie an.",
   "help.rules":
-    "Buchstaben entscheiden nur, solange der Fokus auf der Frage ist und nicht in einem Text. Eine Taste gleich nach einer Änderung des Bildes tut nichts.",
+    "Buchstaben entscheiden nur, solange der Fokus auf der offenen Frage oder ihrer Zeile in der Liste ist und nicht in einem Text. Eine Taste gleich nach einer Änderung des Bildes tut nichts.",
   "palette.title": "Befehle",
   "palette.label": "Befehl oder Wörter einer Frage",
   "palette.none": "Nichts passt.",
@@ -595,6 +609,7 @@ export const catalogue: Catalogue = {
   "palette.theme": "Farben: {name}",
 
   "settings.title": "Einstellungen",
+  "settings.browser": "Dieser Browser",
   "settings.where": "Diese Einstellungen sind in diesem Browser gespeichert.",
   "settings.theme": "Farben",
   "theme.system": "Wie das System",
@@ -635,6 +650,7 @@ export const catalogue: Catalogue = {
   "notices.desktop.more": "Sie nennt Titel und Art der Frage, sonst nichts. Ein Klick öffnet die Frage.",
   "notices.denied":
     "Dieser Browser verbietet dieser Seite Meldungen. Erlauben Sie sie in seinen Einstellungen für diese Seite (das Symbol vor der Adresse), und schalten Sie sie dann ein.",
+  "notices.asked": "Ihr Browser fragt, ob er darf. Bis Sie es dort erlauben, bleibt das aus.",
   "notices.unanswered":
     "Der Browser hat es nicht erlaubt. Schalten Sie es ein, um noch einmal gefragt zu werden.",
   "notices.unsupported":

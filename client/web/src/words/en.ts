@@ -3,7 +3,6 @@
 export { EN as formWords } from "../forms/words_en";
 
 export const en = {
-  "content.show_all": "Show all {n} characters",
   "content.escape": "A character that cannot be seen, or padding",
   "content.refused.size": "Shown as plain text: it is too long to read as Markdown.",
   "content.refused.run":
@@ -13,21 +12,6 @@ export const en = {
   "content.refused.tokens": "Shown as plain text: it has too many parts to read as Markdown.",
   "content.working": "Preparing the view…",
   "content.not_loaded": "A part of the page could not be loaded; the text is complete, but plain.",
-  "content.task.done": "done",
-  "content.task.open": "open",
-  "content.image": "Image",
-  "content.file": "File",
-  "content.opens": "opens {host} in a new tab",
-  "content.no_link": "Not a web address, so it is no link:",
-  "content.json.not": "Shown as text: it is not valid JSON (line {line}, column {column}).",
-  "content.json.tree": "JSON",
-  "content.json.fields": { one: "{n} field", other: "{n} fields" },
-  "content.json.items": { one: "{n} item", other: "{n} items" },
-  "content.json.more": { one: "show {n} more", other: "show {n} more" },
-  "content.json.expand_all": "Expand",
-  "content.json.collapse_all": "Collapse",
-  "content.json.as_text": "Show as text",
-  "content.json.as_tree": "Show as tree",
   "content.diff.unified": "In one column",
   "content.diff.split": "Side by side",
   "content.diff.added": "added",

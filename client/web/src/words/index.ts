@@ -20,6 +20,8 @@ export const LANGUAGES: readonly Language[] = ["en", "de"];
 
 interface LanguageFile {
   readonly catalogue: Catalogue;
+  /** The labels that the service gives to decisions without one, by their English text. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly formWords: FormWords;
 }
 
@@ -43,9 +45,8 @@ function localeOf(language: Language): string {
 
 function speechOf(language: Language, file: LanguageFile): Speech {
   const locale = localeOf(language);
-  const { catalogue, formWords } = file;
   const plural = new Intl.PluralRules(language);
-  return { language, locale, catalogue, formWords, plural, number: new Intl.NumberFormat(locale) };
+  return { ...file, language, locale, plural, number: new Intl.NumberFormat(locale) };
 }
 
 /** Those of the first paint, and what `learn` added. */
@@ -56,6 +57,12 @@ const speech = signal<Speech>(english);
 /** The language of the texts on the screen. */
 export function language(): Language {
   return speech.value.language;
+}
+
+/** The label of a decision: one that the service gave, in the language of the page; the asker's own as it is. */
+export function labelWords(label: string): string {
+  const { labels = {} } = speech.value;
+  return Object.hasOwn(labels, label) ? (labels[label] ?? label) : label;
 }
 
 /** The words of forms in the language of the page. */
