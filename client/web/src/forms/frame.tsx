@@ -37,7 +37,13 @@ export function describedBy(
   ...more: (string | false | undefined)[]
 ): string | undefined {
   const { help, rationale } = node.entry;
-  const ids = [help && "help", rationale && "why", hintOf(node.entry, words) && "hint", ...more];
+  const ids = [
+    node.hasDefault && "default",
+    help && "help",
+    rationale && "why",
+    hintOf(node.entry, words) && "hint",
+    ...more,
+  ];
   return (
     ids
       .filter(Boolean)
@@ -58,9 +64,20 @@ export function Title({ node }: { readonly node: Node }): JSX.Element {
   return (
     <>
       <Plain text={other?.node === node ? other.title : node.entry.title} />
-      {node.hasDefault && <span class="form-default"> ({words.byDefault})</span>}
       {required && !nullable && <span class="form-required"> ({words.required})</span>}
     </>
+  );
+}
+
+/** Says that the value is the asker's. It is no part of the name, which would change with the first letter. */
+export function DefaultMark({ node }: { readonly node: Node }): JSX.Element | null {
+  const words = useWords();
+  if (!node.hasDefault) return null;
+  return (
+    <span class="form-default" id={`${node.id}-default`}>
+      {" "}
+      ({words.byDefault})
+    </span>
   );
 }
 
@@ -149,6 +166,7 @@ export function Fieldset(props: {
     >
       <legend>
         <Title node={node} />
+        <DefaultMark node={node} />
       </legend>
       <Notes node={node} />
       {props.children}

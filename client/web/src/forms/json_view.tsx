@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { format, tryParse } from "../json/exact";
-import { describedBy, Notes, Problems, Title, useProblems, useWords } from "./frame";
+import { DefaultMark, describedBy, Notes, Problems, Title, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
 
 export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
@@ -28,9 +28,12 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
   const { required, nullable, secret } = node.entry;
   return (
     <div class="form-field" data-seen>
-      <label for={node.id}>
-        <Title node={node} />
-      </label>
+      <p class="form-head">
+        <label for={node.id}>
+          <Title node={node} />
+        </label>
+        <DefaultMark node={node} />
+      </p>
       <Notes node={node} />
       <textarea
         ref={area}

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { describedBy, Notes, Problems, ReadBack, Title, useProblems, useWords } from "./frame";
+import { DefaultMark, describedBy, Notes, Problems, ReadBack, Title, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
 import { isDay } from "./zones";
 
@@ -30,9 +30,12 @@ export function TextView({ node }: { readonly node: TextNode }): JSX.Element {
   };
   return (
     <div class="form-field" data-seen>
-      <label for={node.id}>
-        <Title node={node} />
-      </label>
+      <p class="form-head">
+        <label for={node.id}>
+          <Title node={node} />
+        </label>
+        <DefaultMark node={node} />
+      </p>
       <Notes node={node} />
       {format === "date-time" && kind === "text" ? (
         <MomentControls node={node} common={common} />
