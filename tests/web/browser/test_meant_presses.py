@@ -163,3 +163,20 @@ async def test_a_restored_text_is_not_called_unsent_after_the_decision(desk: Des
     await reject.click()
     await expect(tombstone(page)).to_contain_text("Rejected by you")
     await expect(page.locator(".detail")).not_to_contain_text("unsent text")
+
+
+async def test_the_other_layout_of_a_diff_keeps_what_was_seen(desk: Desk) -> None:
+    lines = "".join(f"-old {n}\n+new {n}\n" for n in range(80))
+    text = f"--- a/file\n+++ b/file\n@@ -1,80 +1,80 @@\n{lines}"
+    part = prompts.PromptPart(content_id="diff", media_type="text/x-diff", text=text)
+    page = await show(desk, await desk.world.create_prompt(confirm("Merge?", contents=[part])))
+    why = page.locator("#answer-why")
+    await expect(why).to_contain_text("not seen yet")
+    while await page.locator("[data-command=scroll]").count():
+        await page.locator("[data-command=scroll]").click()
+        await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await expect(why).to_contain_text("You have seen all of it")
+    await page.get_by_role("button", name="Side by side").click()
+    await expect(page.locator(".diff-split")).to_be_visible()
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await expect(why).to_contain_text("You have seen all of it")
