@@ -51,6 +51,7 @@ export function setFocusInside(inside: boolean): void {
 }
 
 let selection = computed<Selection | null>(() => null);
+let clock: () => number = () => 0;
 let rowsNow: () => ReadonlyMap<string, Row> = () => new Map();
 let takeFresh = false;
 
@@ -67,6 +68,7 @@ export function rowById(id: string): Row | undefined {
 /** Follow the inbox. Returns a function that stops it. */
 export function startList(inbox: Inbox, subject: string): () => void {
   rowsNow = () => inbox.rows.value;
+  clock = () => inbox.now();
   selection = computed(() => {
     halfMinute.value;
     return select(inbox.rows.value.values(), route.value.query, { subject, now: inbox.now() });
@@ -152,7 +154,7 @@ export function toggleChosen(id: string): void {
 
 /** Other open prompts of the same job, in the usual order. */
 export function siblings(prompt: Prompt): readonly Prompt[] {
-  const compare = comparison("urgent");
+  const compare = comparison("urgent", clock());
   return [...rowsNow().values()]
     .filter((row) => isOpen(row) && row.prompt.jobId === prompt.jobId && idOf(row.prompt) !== idOf(prompt))
     .map((row) => row.prompt)

@@ -90,6 +90,12 @@ export function urgency(deadline: number | undefined, at: number): Urgency {
   return left <= SOON_MS ? "soon" : "later";
 }
 
+/** Whether a prompt ends within minutes: it comes before every other one, whatever its priority. */
+export function endsSoon(deadline: number | undefined, at: number): boolean {
+  const how = urgency(deadline, at);
+  return how === "now" || how === "over";
+}
+
 /** Whether a new prompt is announced as urgent: it is due within the hour, or its asker raised its priority. */
 export function isUrgent(prompt: Prompt, at: number): boolean {
   const how = urgency(instant(prompt.expireTime), at);

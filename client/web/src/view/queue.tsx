@@ -4,9 +4,10 @@ import { t } from "../words";
 import { Filters } from "./filters";
 import { arrangement, chosen, listedCount, selectionNow, showWaiting } from "./list_state";
 import { dialog } from "./page";
+import { idOf } from "./prompt_facts";
 import { VIEWS, type View } from "./query";
 import { List } from "./queue_list";
-import { formatRoute, isPlainClick, refine, route } from "./route";
+import { formatRoute, go, isPlainClick, refine, route } from "./route";
 import { Icon } from "./ui";
 
 export function Queue() {
@@ -75,7 +76,24 @@ function Waiting() {
           {text}
         </button>
       )}
+      <Ending />
     </div>
+  );
+}
+
+/** How many questions end within minutes, also where the order or a filter keeps them off the screen. Opens the first. */
+function Ending() {
+  const ending = selectionNow()?.ending ?? [];
+  const [first] = ending;
+  if (first === undefined || route.value.query.view === "decided") return null;
+  return (
+    <button
+      type="button"
+      class="link-button ends-soon"
+      onClick={() => go({ view: "prompt", promptId: idOf(first) })}
+    >
+      {t("queue.ending", { n: ending.length })}
+    </button>
   );
 }
 

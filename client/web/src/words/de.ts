@@ -104,6 +104,7 @@ export const catalogue: Catalogue = {
   "queue.more": "{n} weitere von {all} zeigen",
   "queue.new": { one: "{n} neu – zeigen", other: "{n} neu – zeigen" },
   "queue.new.urgent": { one: "{n} neu, {urgent} eilig – zeigen", other: "{n} neu, {urgent} eilig – zeigen" },
+  "queue.ending": { one: "{n} endet in 5 min", other: "{n} enden in 5 min" },
   "queue.part": "{name}, Teil {n}",
   "queue.moved": "Die Reihenfolge hat sich geändert – neu ordnen",
   "view.all": "Alle",
@@ -187,7 +188,7 @@ export const catalogue: Catalogue = {
 
   "deadline.none": "Keine Frist: Sie wartet, bis sie beantwortet ist.",
   "deadline.left": "Noch {span}, bis {time}.",
-  "deadline.stopped": "Bis {time} (ohne Verbindung steht die Uhr still).",
+  "deadline.stopped": "Bis {time} (Restzeit ohne Verbindung unbekannt; die Frist läuft weiter).",
   "deadline.over": "Frist erreicht: Der Dienst entscheidet gleich.",
   "deadline.then.expire": "Dann läuft sie ohne Antwort ab, und der Auftrag geht weiter.",
   "deadline.then.expire_blocking": "Dann läuft sie ab, und der Auftrag geht ohne Antwort weiter.",

@@ -102,6 +102,7 @@ export const en = {
     one: "{n} new, {urgent} urgent – show it",
     other: "{n} new, {urgent} urgent – show them",
   },
+  "queue.ending": { one: "{n} ends within 5 min", other: "{n} end within 5 min" },
   "queue.part": "{name}, part {n}",
   "queue.moved": "The order has changed – sort again",
   "view.all": "All",
@@ -184,7 +185,7 @@ export const en = {
 
   "deadline.none": "No deadline: it waits until it is answered.",
   "deadline.left": "{span} left, until {time}.",
-  "deadline.stopped": "Until {time} (the clock stands still without a connection).",
+  "deadline.stopped": "Until {time} (time left unknown without a connection; the deadline still runs).",
   "deadline.over": "Deadline reached: waiting for the service.",
   "deadline.then.expire": "Then it expires unanswered, and the job goes on.",
   "deadline.then.expire_blocking": "Then it expires unanswered, and the job goes on without an answer.",
