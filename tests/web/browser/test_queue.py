@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live
+from tests.support.browser import Desk, live, settled
 from tests.support.requests import REJECT, answer, audience, confirm
 
 OPEN_ROWS = ".row:not(.is-closed)"
@@ -149,3 +150,59 @@ async def test_a_long_list_is_drawn_in_pages(desk: Desk) -> None:
     await page.locator(".row").nth(5).hover()
     await page.mouse.wheel(0, 100_000)
     await expect(page.locator(".row")).to_have_count(205)
+
+
+async def test_what_ends_within_minutes_is_first_and_said_above_a_list_that_hides_it(desk: Desk) -> None:
+    await desk.world.create_prompt(confirm("Important", priority=9))
+    soon = await desk.world.create_prompt(confirm("Ends soon", timeout=Duration(seconds=200)))
+    page = await desk.open()
+    await expect(page.locator(".row-words")).to_have_count(2)
+    assert await titles(page) == ["Ends soon", "Important"]
+    await page.locator("#search").fill("important")
+    await expect(page.locator(".row-words")).to_have_text(["Important"])
+    line = page.locator(".ends-soon")
+    await expect(line).to_have_text("1 ends within 5 min")
+    await line.click()
+    await page.wait_for_url(f"**/prompts/{soon.prompt_id}?q=important")
+    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(soon))
+    await expect(line).to_have_count(0)
+
+
+async def test_a_search_lists_hits_only_and_enter_opens_the_first(desk: Desk) -> None:
+    other = await desk.world.create_prompt(confirm("Refund?"))
+    hit = await desk.world.create_prompt(confirm("Delete snapshot?"))
+    page = await desk.open(path=f"/prompts/{other.prompt_id}")
+    await expect(page.locator(".row-words")).to_have_count(2)
+    await page.locator("#search").fill("snapshot")
+    await expect(page.locator(".row-words")).to_have_text(["Delete snapshot?"])
+    await expect(page.locator(".summary")).to_have_text("1 question waits · 1 more hidden by the filters")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#prompt-title")).to_have_text("Delete snapshot?")
+    await expect(page.locator(f'[data-open="{hit.prompt_id}"]')).to_be_focused()
+    # What is open and undecided is no row of the decided ones.
+    await page.locator("#search").fill("")
+    await page.locator('[data-view="decided"]').click()
+    await expect(page.locator(".empty-title")).to_have_text("You have decided nothing yet")
+    await expect(page.locator(".row")).to_have_count(0)
+
+
+async def test_next_is_the_most_urgent_question_that_the_person_may_answer(desk: Desk) -> None:
+    world = desk.world
+    high = await world.create_prompt(confirm("High", priority=7))
+    middle = await world.create_prompt(confirm("Middle", priority=5))
+    low = await world.create_prompt(confirm("Low", priority=1))
+    taken = await world.create_prompt(confirm("Taken", priority=9))
+    await world.as_user("ben").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
+    page = await desk.open(path=f"/prompts/{middle.prompt_id}")
+    await settled(page)
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("a")
+    await expect(page.locator("[data-command=next]")).to_contain_text("High")
+    await page.keyboard.press("s")
+    await expect(page.locator("#prompt-title")).to_have_text("High")
+    # What was skipped comes again after all others, and never at once.
+    for title in ("Low", "High", "Low"):
+        await page.keyboard.press("s")
+        await expect(page.locator("#prompt-title")).to_have_text(title)
+    assert (await world.prompt(high.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await world.prompt(low.prompt_id)).state == prompts.PROMPT_STATE_PENDING

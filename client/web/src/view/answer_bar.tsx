@@ -9,7 +9,7 @@ import type { Hindrance } from "./decision_rules";
 import { ErrorNote } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decisionWords, verbOf } from "./labels";
-import { nextOpen } from "./list_state";
+import { leave, nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
@@ -265,7 +265,10 @@ function Skip({ id }: { readonly id: string }) {
       type="button"
       class="button is-skip"
       data-command="skip"
-      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+      onClick={() => {
+        leave(id);
+        go({ view: "prompt", promptId: next }, "replace");
+      }}
     >
       {t("answer.skip")}
       <KeyHint does="key.skip" />

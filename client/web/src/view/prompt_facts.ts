@@ -46,6 +46,14 @@ export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
+/** Whether a person with these groups is in the audience. Who may see all prompts sees others too. */
+export function isAsked(prompt: Prompt, subject: string, groups: readonly string[]): boolean {
+  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
+  return (
+    users.length + asked.length === 0 || users.includes(subject) || groups.some((one) => asked.includes(one))
+  );
+}
+
 /** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
 export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
   return (prompt.content?.decisions ?? []).filter(
