@@ -124,7 +124,7 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     # One closes while the table is on the screen: it is left out.
     await world.as_user("ben").hitl.AnswerPrompt(answer(chosen[0], decision=REJECT))
     left_out = table.locator(f'[data-bulk="{chosen[0].prompt_id}"]')
-    await expect(left_out).to_contain_text("Left out: it is closed")
+    await expect(left_out).to_contain_text("Left out: Rejected by ben")
     # The words are those of the buttons of each question.
     await table.get_by_text("Confirm (3 of 3)").click()
     confirm_button = table.locator("[data-command=bulk-confirm]")
@@ -137,6 +137,41 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     await expect(left_out).to_contain_text("Left out")
     assert (await world.prompt(chosen[0].prompt_id)).resolution.answer.user_id == "ben"
     assert (await world.prompt(other.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+
+
+async def test_while_rows_are_chosen_the_only_decision_is_the_joint_one(desk: Desk) -> None:
+    """Its table says how each text begins and which were not opened; its results stay within reach."""
+    world = desk.world
+    shown = await world.create_prompt(confirm("Open beside the list?", priority=5))
+    one = await world.create_prompt(confirm("Delete one?", body="The **first** line.\n\nThe second."))
+    two = await world.create_prompt(confirm("Delete two?"))
+    page = await desk.open(path=f"/prompts/{one.prompt_id}")
+    await settled(page)
+    await page.locator(f'[data-open="{shown.prompt_id}"]').click()
+    await settled(page)
+    for prompt in (one, two):
+        await page.locator(f'[data-choose="{prompt.prompt_id}"]').check()
+    await expect(page.locator("[data-decision]")).to_have_count(0)
+    await expect(page.locator(".answer")).to_contain_text("2 questions are chosen in the list")
+    # Its keys are off as well.
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("a")
+    await page.get_by_role("button", name="Decide together").click()
+    table = page.get_by_role("dialog")
+    await expect(table.locator(f'[data-bulk="{one.prompt_id}"] th')).to_contain_text("The **first** line.")
+    await expect(table.locator(f'[data-bulk="{one.prompt_id}"]')).not_to_contain_text("not opened")
+    await expect(table.locator(f'[data-bulk="{two.prompt_id}"] th')).to_contain_text("not opened")
+    await table.get_by_text("Confirm (2 of 2)").click()
+    await expect(table.locator("[data-command=bulk-confirm]")).to_have_attribute("aria-disabled", "false")
+    await table.locator("[data-command=bulk-confirm]").click()
+    await expect(table.locator('[data-result="accepted"]')).to_have_count(2)
+    await table.locator("footer").get_by_role("button", name="Close").click()
+    await expect(table).to_have_count(0)
+    await page.locator("[data-command=results]").click()
+    await expect(table.locator('[data-result="accepted"]')).to_have_count(2)
+    assert (await world.prompt(shown.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    await page.keyboard.press("Escape")
+    await settled(page)
 
 
 async def test_a_long_list_is_drawn_in_pages(desk: Desk) -> None:

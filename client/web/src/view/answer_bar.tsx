@@ -9,7 +9,7 @@ import type { Hindrance } from "./decision_rules";
 import { ErrorNote } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decisionWords, verbOf } from "./labels";
-import { leave, nextOpen } from "./list_state";
+import { chosen, leave, nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
@@ -28,6 +28,7 @@ export function AnswerBar({ row, work }: BarProps) {
   const page = usePage();
   if (!isOpen(row)) return <Tombstone row={row} work={work} />;
   const why = hindrance(page, row, work);
+  if (chosen.value.size > 0) return <ForTheChosen />;
   return (
     <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
       <div class="answer-top">
@@ -44,6 +45,26 @@ export function AnswerBar({ row, work }: BarProps) {
           ))
         )}
       </div>
+    </section>
+  );
+}
+
+/** While rows are chosen, the only decision on the screen is the joint one. */
+function ForTheChosen() {
+  return (
+    <section class="answer" aria-label={t("answer.title")}>
+      <p class="status-text">
+        <span>{t("why.chosen", { n: chosen.value.size })}</span>
+        <button
+          type="button"
+          class="button is-small"
+          onClick={() => {
+            chosen.value = new Set();
+          }}
+        >
+          {t("chosen.clear")}
+        </button>
+      </p>
     </section>
   );
 }

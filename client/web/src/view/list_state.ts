@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
-import type { Prompt } from "../wire/messages";
+import type { Decision, Prompt } from "../wire/messages";
 import { claimant, idOf, isAsked, isOpen } from "./prompt_facts";
 import type { Query } from "./query";
 import { type Arrangement, type Selection, arrange, comparison, passes, select } from "./queue_model";
@@ -21,6 +21,16 @@ export const drawn = signal(PAGE_ROWS);
 export const active = signal("");
 /** The rows that were chosen for a bulk decision, by id. */
 export const chosen = signal<ReadonlySet<string>>(new Set());
+/** The last joint decision that was sent, for its results. */
+export interface JointDecision {
+  readonly prompts: readonly Prompt[];
+  readonly decision: Decision | null;
+  readonly comment: string;
+  /** The prompts that an answer was sent to; the others were left out. */
+  readonly sent: ReadonlySet<string>;
+}
+
+export const jointDecision = signal<JointDecision | null>(null);
 /** What the person decided, newest first, as far as it was read. */
 export interface Decisions {
   readonly rows: readonly Row[];

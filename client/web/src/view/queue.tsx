@@ -2,7 +2,7 @@
 
 import { t } from "../words";
 import { Filters } from "./filters";
-import { arrangement, chosen, listedCount, selectionNow, showWaiting } from "./list_state";
+import { arrangement, chosen, jointDecision, listedCount, selectionNow, showWaiting } from "./list_state";
 import { dialog } from "./page";
 import { idOf } from "./prompt_facts";
 import { VIEWS, type View } from "./query";
@@ -112,10 +112,41 @@ function Summary() {
   return <p class="summary">{parts.join(" · ")}</p>;
 }
 
+/** The way back to the results of the last joint decision. */
+function Sent() {
+  const sent = jointDecision.value;
+  if (sent === null || dialog.value === "bulk") return null;
+  return (
+    <section class="chosen" aria-label={t("chosen.results")}>
+      <span>{t("chosen.done", { n: sent.sent.size })}</span>
+      <button
+        type="button"
+        class="button"
+        data-command="results"
+        onClick={() => {
+          dialog.value = "bulk";
+        }}
+      >
+        {t("chosen.results")}
+      </button>
+      <button
+        type="button"
+        class="button"
+        aria-label={t("close")}
+        onClick={() => {
+          jointDecision.value = null;
+        }}
+      >
+        <Icon name="cross" />
+      </button>
+    </section>
+  );
+}
+
 /** The rows that were chosen, and what can be done with all of them. */
 function Chosen() {
   const n = chosen.value.size;
-  if (n === 0) return null;
+  if (n === 0) return <Sent />;
   return (
     <section class="chosen" aria-label={t("chosen.title")}>
       <span>{t("chosen.count", { n })}</span>
@@ -123,6 +154,7 @@ function Chosen() {
         type="button"
         class="button is-main"
         onClick={() => {
+          jointDecision.value = null;
           dialog.value = "bulk";
         }}
       >

@@ -166,6 +166,8 @@ export const en = {
   "chosen.title": "Chosen questions",
   "chosen.count": { one: "{n} chosen", other: "{n} chosen" },
   "chosen.decide": "Decide together…",
+  "chosen.done": { one: "{n} sent together", other: "{n} sent together" },
+  "chosen.results": "Results",
   "chosen.clear": "Choose none",
 
   "detail.title": "Question",
@@ -394,6 +396,10 @@ export const en = {
   },
   "seen.show": "Scroll on",
   "why.claimed": "Claimed by {name} until {time}. You can read it, and answer when the claim ends.",
+  "why.chosen": {
+    one: "{n} question is chosen in the list: decide it there, or choose none to decide this one.",
+    other: "{n} questions are chosen in the list: decide them together, or choose none to decide this one.",
+  },
   "why.offline": "Not connected: you can read and write, and decide when the connection is back.",
   "why.signed_out": "Your session has ended: sign in again to decide. Your text is kept.",
 
