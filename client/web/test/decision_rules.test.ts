@@ -76,6 +76,7 @@ const open: Gate = {
   isSignedOut: false,
   canDecide: true,
   isClaimedByOther: false,
+  hasChosen: false,
 };
 
 test("nothing can be decided while anything stands in the way", () => {
@@ -85,7 +86,8 @@ test("nothing can be decided while anything stands in the way", () => {
   assert.equal(hindranceOf({ ...open, isChanged: true, isClaimedByOther: true }), "changed");
   assert.equal(hindranceOf({ ...open, isSignedOut: true, canDecide: false }), "signed_out");
   assert.equal(hindranceOf({ ...open, canDecide: false }), "offline");
-  assert.equal(hindranceOf({ ...open, isClaimedByOther: true }), "claimed");
+  assert.equal(hindranceOf({ ...open, isClaimedByOther: true, hasChosen: true }), "claimed");
+  assert.equal(hindranceOf({ ...open, hasChosen: true }), "chosen");
 });
 
 test("a label that is not usual cannot pass for another decision", () => {

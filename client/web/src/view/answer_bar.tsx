@@ -9,7 +9,7 @@ import type { Hindrance } from "./decision_rules";
 import { ErrorNote } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decisionWords, verbOf } from "./labels";
-import { nextOpen } from "./list_state";
+import { chosen, leave, nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
@@ -28,6 +28,7 @@ export function AnswerBar({ row, work }: BarProps) {
   const page = usePage();
   if (!isOpen(row)) return <Tombstone row={row} work={work} />;
   const why = hindrance(page, row, work);
+  if (chosen.value.size > 0) return <ForTheChosen />;
   return (
     <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
       <div class="answer-top">
@@ -44,6 +45,26 @@ export function AnswerBar({ row, work }: BarProps) {
           ))
         )}
       </div>
+    </section>
+  );
+}
+
+/** While rows are chosen, the only decision on the screen is the joint one. */
+function ForTheChosen() {
+  return (
+    <section class="answer" aria-label={t("answer.title")}>
+      <p class="status-text">
+        <span>{t("why.chosen", { n: chosen.value.size })}</span>
+        <button
+          type="button"
+          class="button is-small"
+          onClick={() => {
+            chosen.value = new Set();
+          }}
+        >
+          {t("chosen.clear")}
+        </button>
+      </p>
     </section>
   );
 }
@@ -265,7 +286,10 @@ function Skip({ id }: { readonly id: string }) {
       type="button"
       class="button is-skip"
       data-command="skip"
-      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+      onClick={() => {
+        leave(id);
+        go({ view: "prompt", promptId: next }, "replace");
+      }}
     >
       {t("answer.skip")}
       <KeyHint does="key.skip" />

@@ -5,6 +5,7 @@ import type { AnswerBody, Row } from "../model/inbox";
 import { t } from "../words";
 import type { DecisionOption } from "../wire/messages";
 import { type Hindrance, type Question, type Situation, hindranceOf, stepOf } from "./decision_rules";
+import { chosen } from "./list_state";
 import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
@@ -44,6 +45,7 @@ export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
     isSignedOut: link === "signed_out",
     canDecide: page.inbox.canDecide.value && link === "live",
     isClaimedByOther: holder !== "" && holder !== subjectOf(page),
+    hasChosen: chosen.value.size > 0,
   });
 }
 

@@ -47,7 +47,7 @@ export function stepOf(decision: Decision, now: Situation): Step {
 }
 
 /** Why no decision can be made now, the most important reason first; null: one can. */
-export type Hindrance = "sending" | "closed" | "changed" | "signed_out" | "offline" | "claimed";
+export type Hindrance = "sending" | "closed" | "changed" | "signed_out" | "offline" | "claimed" | "chosen";
 
 export interface Gate {
   readonly isSending: boolean;
@@ -57,6 +57,8 @@ export interface Gate {
   readonly isSignedOut: boolean;
   readonly canDecide: boolean;
   readonly isClaimedByOther: boolean;
+  /** Rows of the list are chosen for a joint decision: one for the open prompt could be taken for it. */
+  readonly hasChosen: boolean;
 }
 
 export function hindranceOf(gate: Gate): Hindrance | null {
@@ -65,7 +67,8 @@ export function hindranceOf(gate: Gate): Hindrance | null {
   if (gate.isChanged) return "changed";
   if (gate.isSignedOut) return "signed_out";
   if (!gate.canDecide) return "offline";
-  return gate.isClaimedByOther ? "claimed" : null;
+  if (gate.isClaimedByOther) return "claimed";
+  return gate.hasChosen ? "chosen" : null;
 }
 
 /** Labels that need no explanation, as in the terminal: the usual words for each decision, in English. */

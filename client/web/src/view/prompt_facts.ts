@@ -46,6 +46,14 @@ export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
+/** Whether a person with these groups is in the audience. Who may see all prompts sees others too. */
+export function isAsked(prompt: Prompt, subject: string, groups: readonly string[]): boolean {
+  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
+  return (
+    users.length + asked.length === 0 || users.includes(subject) || groups.some((one) => asked.includes(one))
+  );
+}
+
 /** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
 export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
   return (prompt.content?.decisions ?? []).filter(
@@ -88,6 +96,12 @@ export function urgency(deadline: number | undefined, at: number): Urgency {
   if (left <= 0) return "over";
   if (left <= NOW_MS) return "now";
   return left <= SOON_MS ? "soon" : "later";
+}
+
+/** Whether a prompt ends within minutes: it comes before every other one, whatever its priority. */
+export function endsSoon(deadline: number | undefined, at: number): boolean {
+  const how = urgency(deadline, at);
+  return how === "now" || how === "over";
 }
 
 /** Whether a new prompt is announced as urgent: it is due within the hour, or its asker raised its priority. */

@@ -102,6 +102,7 @@ export const en = {
     one: "{n} new, {urgent} urgent – show it",
     other: "{n} new, {urgent} urgent – show them",
   },
+  "queue.ending": { one: "{n} ends within 5 min", other: "{n} end within 5 min" },
   "queue.part": "{name}, part {n}",
   "queue.moved": "The order has changed – sort again",
   "view.all": "All",
@@ -165,6 +166,8 @@ export const en = {
   "chosen.title": "Chosen questions",
   "chosen.count": { one: "{n} chosen", other: "{n} chosen" },
   "chosen.decide": "Decide together…",
+  "chosen.done": { one: "{n} sent together", other: "{n} sent together" },
+  "chosen.results": "Results",
   "chosen.clear": "Choose none",
 
   "detail.title": "Question",
@@ -184,7 +187,7 @@ export const en = {
 
   "deadline.none": "No deadline: it waits until it is answered.",
   "deadline.left": "{span} left, until {time}.",
-  "deadline.stopped": "Until {time} (the clock stands still without a connection).",
+  "deadline.stopped": "Until {time} (time left unknown without a connection; the deadline still runs).",
   "deadline.over": "Deadline reached: waiting for the service.",
   "deadline.then.expire": "Then it expires unanswered, and the job goes on.",
   "deadline.then.expire_blocking": "Then it expires unanswered, and the job goes on without an answer.",
@@ -393,6 +396,10 @@ export const en = {
   },
   "seen.show": "Scroll on",
   "why.claimed": "Claimed by {name} until {time}. You can read it, and answer when the claim ends.",
+  "why.chosen": {
+    one: "{n} question is chosen in the list: decide it there, or choose none to decide this one.",
+    other: "{n} questions are chosen in the list: decide them together, or choose none to decide this one.",
+  },
   "why.offline": "Not connected: you can read and write, and decide when the connection is back.",
   "why.signed_out": "Your session has ended: sign in again to decide. Your text is kept.",
 
