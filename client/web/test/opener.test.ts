@@ -82,7 +82,7 @@ test("a person who signs in again keeps the page; another person gets an empty o
   assert.notEqual(page()?.works, first.works);
 });
 
-test("a person who signs out in another tab leaves nothing here; nobody else's page goes", async () => {
+test("a person who signs out in another tab leaves nothing here; no other person's page goes", async () => {
   const { opener, opened, gateway, finish } = setup(ana);
   void opener.look();
   await finish();
