@@ -78,6 +78,7 @@ const open: Gate = {
   canDecide: true,
   isFor: true,
   isClaimedByOther: false,
+  hasChosen: false,
 };
 
 test("nothing can be decided while anything stands in the way", () => {
@@ -87,8 +88,9 @@ test("nothing can be decided while anything stands in the way", () => {
   assert.equal(hindranceOf({ ...open, isChanged: true, isClaimedByOther: true }), "changed");
   assert.equal(hindranceOf({ ...open, isSignedOut: true, canDecide: false }), "signed_out");
   assert.equal(hindranceOf({ ...open, canDecide: false }), "offline");
-  assert.equal(hindranceOf({ ...open, isClaimedByOther: true }), "claimed");
+  assert.equal(hindranceOf({ ...open, isClaimedByOther: true, hasChosen: true }), "claimed");
   assert.equal(hindranceOf({ ...open, isFor: false, isClaimedByOther: true }), "not_for");
+  assert.equal(hindranceOf({ ...open, hasChosen: true }), "chosen");
 });
 
 test("a label that is not usual cannot pass for another decision", () => {

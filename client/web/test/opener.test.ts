@@ -85,7 +85,7 @@ test("a person who signs in again keeps the page; another person gets an empty o
   assert.deepEqual(left, ["ben"], "what the person before had open is closed");
 });
 
-test("a person who signs out in another tab leaves nothing here; nobody else's page goes", async () => {
+test("a person who signs out in another tab leaves nothing here; no other person's page goes", async () => {
   const { opener, opened, gateway, finish } = setup(ana);
   void opener.look();
   await finish();

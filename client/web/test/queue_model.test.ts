@@ -22,10 +22,24 @@ const rows = [
   row(prompt(9, { jobType: "deploy" }, { labels: { team: "b" } })),
 ];
 
-test("the most urgent come first: priority, deadline, age", () => {
-  assert.deepEqual(ids(select(rows, query(), viewer).rows), ["p5", "p6", "p9", "p4", "p3", "p2", "p1"]);
+test("the most urgent come first: what ends within minutes, priority, deadline, age", () => {
+  assert.deepEqual(ids(select(rows, query(), viewer).rows), ["p6", "p5", "p9", "p4", "p3", "p2", "p1"]);
   assert.deepEqual(ids(select(rows, query({ order: "newest" }), viewer).rows)[0], "p1");
   assert.deepEqual(ids(select(rows, query({ order: "deadline" }), viewer).rows)[0], "p6");
+});
+
+test("what ends within minutes comes before any priority, and is counted where a filter hides it", () => {
+  const near = [
+    row(prompt(1, {}, { priority: 9 })),
+    row(prompt(2, { expireTime: at(4) })),
+    row(prompt(3, { expireTime: at(2) }, { priority: -3 })),
+    row(prompt(4, { expireTime: at(6) })),
+    row(prompt(5, { expireTime: at(1), claimedBy: "bob", claimExpireTime: at(5) })),
+  ];
+  assert.deepEqual(ids(select(near, query(), viewer).rows), ["p5", "p3", "p2", "p1", "p4"]);
+  assert.deepEqual(ids(select(near, query({ order: "priority" }), viewer).rows)[0], "p1");
+  const hidden = select(near, query({ search: "nothing like it" }), viewer);
+  assert.deepEqual(hidden.ending.map(idOf), ["p3", "p2"]);
 });
 
 test("each view's count equals its list, and closed prompts are in none", () => {

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import expect
 
 from tests.support.browser import Desk, live, settled
@@ -49,7 +50,7 @@ async def switch(desk: Desk, tmp_path: Path) -> AsyncIterator[Switch]:
 async def test_a_page_reads_while_it_is_offline_and_catches_up_exactly(desk: Desk, switch: Switch) -> None:
     desk.complaints.allowed += ["ERR_", "WebSocket", "503", "502"]
     world = desk.world
-    shown = await world.create_prompt(confirm("Shown?"))
+    shown = await world.create_prompt(confirm("Shown?", timeout=Duration(seconds=3600)))
     closing = await world.create_prompt(confirm("Closing?"))
     page = await desk.open(path=f"/prompts/{shown.prompt_id}")
     await settled(page)
@@ -60,6 +61,7 @@ async def test_a_page_reads_while_it_is_offline_and_catches_up_exactly(desk: Des
     approve = page.locator("[data-decision=DECISION_ACCEPT]")
     await expect(approve).to_have_attribute("aria-disabled", "true")
     await expect(page.locator("#answer-why")).to_contain_text("Not connected")
+    await expect(page.locator(".fact.is-stopped")).to_contain_text("the deadline still runs")
     await approve.click(force=True)
     await page.locator("#comment").fill("kept and more")
     await world.as_user("ben").hitl.AnswerPrompt(answer(closing))

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live
+from tests.support.browser import Desk, live, settled
 from tests.support.requests import REJECT, answer, audience, confirm
 
 OPEN_ROWS = ".row:not(.is-closed)"
@@ -123,7 +124,7 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     # One closes while the table is on the screen: it is left out.
     await world.as_user("ben").hitl.AnswerPrompt(answer(chosen[0], decision=REJECT))
     left_out = table.locator(f'[data-bulk="{chosen[0].prompt_id}"]')
-    await expect(left_out).to_contain_text("Left out: it is closed")
+    await expect(left_out).to_contain_text("Left out: Rejected by ben")
     # The words are those of the buttons of each question.
     await table.get_by_text("Confirm (3 of 3)").click()
     confirm_button = table.locator("[data-command=bulk-confirm]")
@@ -138,6 +139,41 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     assert (await world.prompt(other.prompt_id)).state == prompts.PROMPT_STATE_PENDING
 
 
+async def test_while_rows_are_chosen_the_only_decision_is_the_joint_one(desk: Desk) -> None:
+    """Its table says how each text begins and which were not opened; its results stay within reach."""
+    world = desk.world
+    shown = await world.create_prompt(confirm("Open beside the list?", priority=5))
+    one = await world.create_prompt(confirm("Delete one?", body="The **first** line.\n\nThe second."))
+    two = await world.create_prompt(confirm("Delete two?"))
+    page = await desk.open(path=f"/prompts/{one.prompt_id}")
+    await settled(page)
+    await page.locator(f'[data-open="{shown.prompt_id}"]').click()
+    await settled(page)
+    for prompt in (one, two):
+        await page.locator(f'[data-choose="{prompt.prompt_id}"]').check()
+    await expect(page.locator("[data-decision]")).to_have_count(0)
+    await expect(page.locator(".answer")).to_contain_text("2 questions are chosen in the list")
+    # Its keys are off as well.
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("a")
+    await page.get_by_role("button", name="Decide together").click()
+    table = page.get_by_role("dialog")
+    await expect(table.locator(f'[data-bulk="{one.prompt_id}"] th')).to_contain_text("The **first** line.")
+    await expect(table.locator(f'[data-bulk="{one.prompt_id}"]')).not_to_contain_text("not opened")
+    await expect(table.locator(f'[data-bulk="{two.prompt_id}"] th')).to_contain_text("not opened")
+    await table.get_by_text("Confirm (2 of 2)").click()
+    await expect(table.locator("[data-command=bulk-confirm]")).to_have_attribute("aria-disabled", "false")
+    await table.locator("[data-command=bulk-confirm]").click()
+    await expect(table.locator('[data-result="accepted"]')).to_have_count(2)
+    await table.locator("footer").get_by_role("button", name="Close").click()
+    await expect(table).to_have_count(0)
+    await page.locator("[data-command=results]").click()
+    await expect(table.locator('[data-result="accepted"]')).to_have_count(2)
+    assert (await world.prompt(shown.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    await page.keyboard.press("Escape")
+    await settled(page)
+
+
 async def test_a_long_list_is_drawn_in_pages(desk: Desk) -> None:
     for n in range(205):
         await desk.world.create_prompt(confirm(f"Question {n}"))
@@ -149,3 +185,59 @@ async def test_a_long_list_is_drawn_in_pages(desk: Desk) -> None:
     await page.locator(".row").nth(5).hover()
     await page.mouse.wheel(0, 100_000)
     await expect(page.locator(".row")).to_have_count(205)
+
+
+async def test_what_ends_within_minutes_is_first_and_said_above_a_list_that_hides_it(desk: Desk) -> None:
+    await desk.world.create_prompt(confirm("Important", priority=9))
+    soon = await desk.world.create_prompt(confirm("Ends soon", timeout=Duration(seconds=200)))
+    page = await desk.open()
+    await expect(page.locator(".row-words")).to_have_count(2)
+    assert await titles(page) == ["Ends soon", "Important"]
+    await page.locator("#search").fill("important")
+    await expect(page.locator(".row-words")).to_have_text(["Important"])
+    line = page.locator(".ends-soon")
+    await expect(line).to_have_text("1 ends within 5 min")
+    await line.click()
+    await page.wait_for_url(f"**/prompts/{soon.prompt_id}?q=important")
+    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(soon))
+    await expect(line).to_have_count(0)
+
+
+async def test_a_search_lists_hits_only_and_enter_opens_the_first(desk: Desk) -> None:
+    other = await desk.world.create_prompt(confirm("Refund?"))
+    hit = await desk.world.create_prompt(confirm("Delete snapshot?"))
+    page = await desk.open(path=f"/prompts/{other.prompt_id}")
+    await expect(page.locator(".row-words")).to_have_count(2)
+    await page.locator("#search").fill("snapshot")
+    await expect(page.locator(".row-words")).to_have_text(["Delete snapshot?"])
+    await expect(page.locator(".summary")).to_have_text("1 question waits · 1 more hidden by the filters")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#prompt-title")).to_have_text("Delete snapshot?")
+    await expect(page.locator(f'[data-open="{hit.prompt_id}"]')).to_be_focused()
+    # What is open and undecided is no row of the decided ones.
+    await page.locator("#search").fill("")
+    await page.locator('[data-view="decided"]').click()
+    await expect(page.locator(".empty-title")).to_have_text("You have decided nothing yet")
+    await expect(page.locator(".row")).to_have_count(0)
+
+
+async def test_next_is_the_most_urgent_question_that_the_person_may_answer(desk: Desk) -> None:
+    world = desk.world
+    high = await world.create_prompt(confirm("High", priority=7))
+    middle = await world.create_prompt(confirm("Middle", priority=5))
+    low = await world.create_prompt(confirm("Low", priority=1))
+    taken = await world.create_prompt(confirm("Taken", priority=9))
+    await world.as_user("ben").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
+    page = await desk.open(path=f"/prompts/{middle.prompt_id}")
+    await settled(page)
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("a")
+    await expect(page.locator("[data-command=next]")).to_contain_text("High")
+    await page.keyboard.press("s")
+    await expect(page.locator("#prompt-title")).to_have_text("High")
+    # What was skipped comes again after all others, and never at once.
+    for title in ("Low", "High", "Low"):
+        await page.keyboard.press("s")
+        await expect(page.locator("#prompt-title")).to_have_text(title)
+    assert (await world.prompt(high.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await world.prompt(low.prompt_id)).state == prompts.PROMPT_STATE_PENDING

@@ -10,7 +10,7 @@ import { AudienceText } from "./detail_header";
 import { ErrorNote } from "./errors";
 import { KeyHint } from "./key_hint";
 import { nameOf, verbOf } from "./labels";
-import { nextOpen } from "./list_state";
+import { chosen, leave, nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
@@ -29,6 +29,7 @@ export function AnswerBar({ row, work }: BarProps) {
   const page = usePage();
   if (!isOpen(row)) return <Tombstone row={row} work={work} />;
   const why = hindrance(page, row, work);
+  if (chosen.value.size > 0) return <ForTheChosen />;
   return (
     <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
       <div class="answer-top">
@@ -45,6 +46,26 @@ export function AnswerBar({ row, work }: BarProps) {
           ))
         )}
       </div>
+    </section>
+  );
+}
+
+/** While rows are chosen, the only decision on the screen is the joint one. */
+function ForTheChosen() {
+  return (
+    <section class="answer" aria-label={t("answer.title")}>
+      <p class="status-text">
+        <span>{t("why.chosen", { n: chosen.value.size })}</span>
+        <button
+          type="button"
+          class="button is-small"
+          onClick={() => {
+            chosen.value = new Set();
+          }}
+        >
+          {t("chosen.clear")}
+        </button>
+      </p>
     </section>
   );
 }
@@ -281,7 +302,9 @@ function Skip({ id }: { readonly id: string }) {
       class="button is-skip"
       data-command="skip"
       onClick={(event) => {
-        if (isSteadyClick(event, inbox.steadySince.peek())) go({ view: "prompt", promptId: next }, "replace");
+        if (!isSteadyClick(event, inbox.steadySince.peek())) return;
+        leave(id);
+        go({ view: "prompt", promptId: next }, "replace");
       }}
     >
       {t("answer.skip")}

@@ -6,6 +6,7 @@ import { locale, t } from "../words";
 import type { DecisionOption } from "../wire/messages";
 import { type Hindrance, type Question, type Situation, hindranceOf, stepOf } from "./decision_rules";
 import { nameOf } from "./labels";
+import { chosen } from "./list_state";
 import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
@@ -46,6 +47,7 @@ export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
     canDecide: page.inbox.canDecide.value && link === "live",
     isFor: isFor(row.prompt, page.inbox.session.value),
     isClaimedByOther: holder !== "" && holder !== subjectOf(page),
+    hasChosen: chosen.value.size > 0,
   });
 }
 

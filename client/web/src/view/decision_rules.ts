@@ -52,7 +52,15 @@ export function stepOf(decision: Decision, now: Situation): Step {
 }
 
 /** Why no decision can be made now, the most important reason first; null: one can. */
-export type Hindrance = "sending" | "closed" | "changed" | "signed_out" | "offline" | "not_for" | "claimed";
+export type Hindrance =
+  | "sending"
+  | "closed"
+  | "changed"
+  | "signed_out"
+  | "offline"
+  | "not_for"
+  | "claimed"
+  | "chosen";
 
 export interface Gate {
   readonly isSending: boolean;
@@ -64,6 +72,8 @@ export interface Gate {
   /** The person is of its audience. */
   readonly isFor: boolean;
   readonly isClaimedByOther: boolean;
+  /** Rows of the list are chosen for a joint decision: one for the open prompt could be taken for it. */
+  readonly hasChosen: boolean;
 }
 
 export function hindranceOf(gate: Gate): Hindrance | null {
@@ -73,7 +83,8 @@ export function hindranceOf(gate: Gate): Hindrance | null {
   if (gate.isSignedOut) return "signed_out";
   if (!gate.canDecide) return "offline";
   if (!gate.isFor) return "not_for";
-  return gate.isClaimedByOther ? "claimed" : null;
+  if (gate.isClaimedByOther) return "claimed";
+  return gate.hasChosen ? "chosen" : null;
 }
 
 /** Labels that need no explanation, as in the terminal: the usual words for each decision, in English. */

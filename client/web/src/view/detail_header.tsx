@@ -91,7 +91,7 @@ function Fact({
   );
 }
 
-/** Until when, and what happens then. The clock stands still while there is no connection. */
+/** Until when, and what happens then. Without a connection the time left is not known. */
 function Deadline({ row }: { readonly row: Row }) {
   const { inbox } = usePage();
   const { prompt } = row;

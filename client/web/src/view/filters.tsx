@@ -3,7 +3,9 @@
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { t } from "../words";
+import { open } from "./keyboard";
 import { kindWords } from "./labels";
+import { arrangement } from "./list_state";
 import { usePage } from "./page";
 import { ORDERS, type Query, hasFilters } from "./query";
 import { facets } from "./queue_model";
@@ -29,6 +31,7 @@ export function Filters() {
             autocomplete="off"
             spellcheck={false}
             onInput={(event) => refine({ search: event.currentTarget.value })}
+            onKeyDown={openFirst}
           />
         </label>
         <button
@@ -50,6 +53,14 @@ export function Filters() {
       <Chips query={query} />
     </search>
   );
+}
+
+/** Enter opens the first hit. */
+function openFirst(event: KeyboardEvent): void {
+  const [first] = arrangement.peek().ids;
+  if (event.key !== "Enter" || event.isComposing || first === undefined) return;
+  event.preventDefault();
+  open(first);
 }
 
 function More({ query }: { readonly query: Query }) {

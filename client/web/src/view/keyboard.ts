@@ -6,6 +6,7 @@ import { nameOf } from "./labels";
 import {
   active,
   neighbour,
+  leave as leaveToOthers,
   nextOpen,
   rowById,
   showWaiting,
@@ -234,7 +235,9 @@ export function move(step: 1 | -1): void {
 /** Leave this prompt to others, and open the next one that is open. */
 export function skip(): void {
   const place = route.peek().place;
-  const to = nextOpen(place.view === "prompt" ? place.promptId : "");
+  const from = place.view === "prompt" ? place.promptId : "";
+  leaveToOthers(from);
+  const to = nextOpen(from);
   if (to === null) announce(t("next.none"));
   else open(to);
 }
@@ -242,6 +245,7 @@ export function skip(): void {
 /** Open a prompt by a key: the focus goes to its row where the list has it, else to its title. */
 export function open(id: string): void {
   const inList = document.activeElement?.closest(".queue") !== null;
+  if (!arrangement.peek().ids.includes(id)) showWaiting();
   go({ view: "prompt", promptId: id }, route.peek().place.view === "prompt" ? "replace" : "push");
   if (rowById(id) === undefined) return;
   if (inList) focusRow(id);

@@ -47,6 +47,19 @@ export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
+/** Whether a person with these groups is in the audience. Who may see all prompts sees others too. */
+export function isAsked(prompt: Prompt, subject: string, groups: readonly string[]): boolean {
+  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
+  return (
+    users.length + asked.length === 0 || users.includes(subject) || groups.some((one) => asked.includes(one))
+  );
+}
+
+/** Whether the service takes an answer of this person: an admin may answer what is asked of others too. */
+export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
+  return admin || isAsked(prompt, subject, groups);
+}
+
 /**
  * What may be decided, in the order of the asker. Left out are decisions that this page does not know, and changes where
  * nothing can be changed: the service refuses such an answer.
@@ -78,13 +91,6 @@ export function isDecision(decision: string): decision is Decision {
   return DECISIONS.has(decision);
 }
 
-/** Whether a person may answer: an admin, and the audience of the prompt. Without an audience, everyone. */
-export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
-  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
-  if (admin || users.length + asked.length === 0) return true;
-  return users.includes(subject) || asked.some((group) => groups.includes(group));
-}
-
 /** Whether a decision takes the values of the form. */
 export function takesValues(decision: Decision): boolean {
   return decision === "DECISION_ACCEPT" || decision === "DECISION_EDIT" || decision === "DECISION_RESPOND";
@@ -107,6 +113,12 @@ export function urgency(deadline: number | undefined, at: number): Urgency {
   if (left <= 0) return "over";
   if (left <= NOW_MS) return "now";
   return left <= SOON_MS ? "soon" : "later";
+}
+
+/** Whether a prompt ends within minutes: it comes before every other one, whatever its priority. */
+export function endsSoon(deadline: number | undefined, at: number): boolean {
+  const how = urgency(deadline, at);
+  return how === "now" || how === "over";
 }
 
 /** Whether a new prompt is announced as urgent: it is due within the hour, or its asker raised its priority. */

@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from "./prompt_facts";
+import { claimant, endsSoon, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
@@ -101,6 +101,7 @@ const byPriority: Compare = (one, other) => priorityOf(other) - priorityOf(one);
 const byId: Compare = (one, other) => (idOf(one) < idOf(other) ? -1 : idOf(one) > idOf(other) ? 1 : 0);
 
 const ORDERS: Record<Order, readonly Compare[]> = {
+  // Before these rules comes what ends within minutes: see `comparison`.
   urgent: [byPriority, byDeadline, byAge],
   deadline: [byDeadline, byPriority, byAge],
   oldest: [byAge],
@@ -108,9 +109,15 @@ const ORDERS: Record<Order, readonly Compare[]> = {
   priority: [byPriority, byAge],
 };
 
-/** The order of two prompts: negative where `one` comes first. */
-export function comparison(order: Order): Compare {
-  const rules = [...ORDERS[order], byId];
+/** The order of two prompts at a time: negative where `one` comes first. */
+export function comparison(order: Order, at: number): Compare {
+  const isNear = (prompt: Prompt) => endsSoon(sortingOf(prompt).expires, at);
+  const byEnd: Compare = (one, other) => {
+    const [near, far] = [isNear(one), isNear(other)];
+    if (near && far) return byDeadline(one, other);
+    return Number(far) - Number(near);
+  };
+  const rules = [...(order === "urgent" ? [byEnd] : []), ...ORDERS[order], byId];
   return (one, other) => {
     for (const rule of rules) {
       const found = rule(one, other);
@@ -127,6 +134,8 @@ export interface Selection {
   readonly counts: Readonly<Record<Exclude<View, "decided">, number>>;
   /** How many open prompts of this view the filters leave out. */
   readonly filtered: number;
+  /** The open prompts of this view that end within minutes and that no other person has claimed, the first to end first. */
+  readonly ending: readonly Prompt[];
   /** How many open prompts pass the filters and are in no list because others have claimed them. */
   readonly claimedByOthers: number;
 }
@@ -137,9 +146,11 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   const counts = { all: 0, mine: 0, unclaimed: 0 };
   let filtered = 0;
   let claimedByOthers = 0;
+  const ending: Prompt[] = [];
   for (const row of all) {
     if (!isOpen(row)) continue;
     const here = inView(row.prompt, query.view, viewer);
+    if (here && isEndingFor(row.prompt, viewer)) ending.push(row.prompt);
     if (!passes(row.prompt, query)) {
       if (here) filtered += 1;
       continue;
@@ -150,9 +161,15 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     if (here) rows.push(row);
     else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
   }
-  const compare = comparison(query.order);
+  const compare = comparison(query.order, viewer.now);
   rows.sort((one, other) => compare(one.prompt, other.prompt));
-  return { rows: inGroups(rows, query.group), counts, filtered, claimedByOthers };
+  ending.sort(byDeadline);
+  return { rows: inGroups(rows, query.group), counts, filtered, ending, claimedByOthers };
+}
+
+function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
+  const holder = claimant(prompt, viewer.now);
+  return (holder === "" || holder === viewer.subject) && endsSoon(sortingOf(prompt).expires, viewer.now);
 }
 
 export interface Arrangement {

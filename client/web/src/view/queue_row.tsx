@@ -135,7 +135,7 @@ interface TimedProps {
   readonly isLive: boolean;
 }
 
-/** The time left. It is grey and stands still while there is no connection. */
+/** The time left. Without a connection it is grey, and the last one that was known. */
 function Deadline({ prompt: row, now, clocks, isLive }: TimedProps) {
   const deadline = instant(row.prompt.expireTime);
   const state = useComputed(() => {

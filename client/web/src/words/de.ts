@@ -118,6 +118,7 @@ export const catalogue: Catalogue = {
   "queue.more": "{n} weitere von {all} zeigen",
   "queue.new": { one: "{n} neu – zeigen", other: "{n} neu – zeigen" },
   "queue.new.urgent": { one: "{n} neu, {urgent} eilig – zeigen", other: "{n} neu, {urgent} eilig – zeigen" },
+  "queue.ending": { one: "{n} endet in 5 min", other: "{n} enden in 5 min" },
   "queue.part": "{name}, Teil {n}",
   "queue.moved": "Die Reihenfolge hat sich geändert – neu ordnen",
   "view.all": "Alle",
@@ -182,6 +183,8 @@ export const catalogue: Catalogue = {
   "chosen.title": "Gewählte Fragen",
   "chosen.count": { one: "{n} gewählt", other: "{n} gewählt" },
   "chosen.decide": "Gemeinsam entscheiden …",
+  "chosen.done": { one: "{n} gemeinsam gesendet", other: "{n} gemeinsam gesendet" },
+  "chosen.results": "Ergebnisse",
   "chosen.clear": "Keine wählen",
 
   "detail.title": "Frage",
@@ -201,7 +204,7 @@ export const catalogue: Catalogue = {
 
   "deadline.none": "Keine Frist: Sie wartet, bis sie beantwortet ist.",
   "deadline.left": "Noch {span}, bis {time}.",
-  "deadline.stopped": "Bis {time} (ohne Verbindung steht die Uhr still).",
+  "deadline.stopped": "Bis {time} (Restzeit ohne Verbindung unbekannt; die Frist läuft weiter).",
   "deadline.over": "Frist erreicht: Der Dienst entscheidet gleich.",
   "deadline.then.expire": "Dann läuft sie ohne Antwort ab, und der Auftrag geht weiter.",
   "deadline.then.expire_blocking": "Dann läuft sie ab, und der Auftrag geht ohne Antwort weiter.",
@@ -503,6 +506,11 @@ export const catalogue: Catalogue = {
   },
   "seen.show": "Weiter",
   "why.claimed": "Von {name} belegt bis {time}. Sie können lesen und nach dem Ende der Belegung antworten.",
+  "why.chosen": {
+    one: "{n} Frage ist in der Liste gewählt: Entscheiden Sie sie dort, oder wählen Sie keine, um diese zu entscheiden.",
+    other:
+      "{n} Fragen sind in der Liste gewählt: Entscheiden Sie sie gemeinsam, oder wählen Sie keine, um diese zu entscheiden.",
+  },
   "why.offline": "Nicht verbunden: Lesen und Schreiben gehen, Entscheiden erst mit Verbindung.",
   "why.signed_out": "Ihre Sitzung ist zu Ende: Melden Sie sich an, um zu entscheiden. Ihr Text bleibt.",
 
@@ -543,6 +551,8 @@ export const catalogue: Catalogue = {
   "bulk.undecided": "Wählen Sie eine Entscheidung",
   "bulk.left_out": "Ausgelassen:",
   "bulk.left_out.closed": "sie ist geschlossen",
+  "bulk.left_out.done": "{done} von {name}",
+  "bulk.not_opened": "nicht geöffnet",
   "bulk.left_out.changed": "sie hat sich geändert; lesen Sie sie zuerst",
   "bulk.left_out.claimed": "{name} hat sie belegt",
   "bulk.left_out.not_offered": "sie bietet diese Entscheidung nicht an",

@@ -85,6 +85,7 @@ export const en = {
     one: "{n} new, {urgent} urgent – show it",
     other: "{n} new, {urgent} urgent – show them",
   },
+  "queue.ending": { one: "{n} ends within 5 min", other: "{n} end within 5 min" },
   "queue.part": "{name}, part {n}",
   "queue.moved": "The order has changed – sort again",
   "view.all": "All",
@@ -148,6 +149,8 @@ export const en = {
   "chosen.title": "Chosen questions",
   "chosen.count": { one: "{n} chosen", other: "{n} chosen" },
   "chosen.decide": "Decide together…",
+  "chosen.done": { one: "{n} sent together", other: "{n} sent together" },
+  "chosen.results": "Results",
   "chosen.clear": "Choose none",
 
   "detail.title": "Question",
@@ -161,7 +164,7 @@ export const en = {
   "form.title": "Fill in",
 
   "deadline.left": "{span} left, until {time}.",
-  "deadline.stopped": "Until {time} (the clock stands still without a connection).",
+  "deadline.stopped": "Until {time} (time left unknown without a connection; the deadline still runs).",
   "reminder.next": "Next reminder {time}, then every {span}.",
   "audience.some": "Only {names} may answer.",
 
@@ -318,6 +321,10 @@ export const en = {
   "answer.choose": "Nothing is sent yet. Choose: {names}.",
   "answer.skip": "Skip",
   "why.claimed": "Claimed by {name} until {time}. You can read it, and answer when the claim ends.",
+  "why.chosen": {
+    one: "{n} question is chosen in the list: decide it there, or choose none to decide this one.",
+    other: "{n} questions are chosen in the list: decide them together, or choose none to decide this one.",
+  },
   "why.offline": "Not connected: you can read and write, and decide when the connection is back.",
 
   "verdict.sending": "Sending…",

@@ -66,6 +66,8 @@ export const enLater = {
   "bulk.undecided": "Choose a decision",
   "bulk.left_out": "Left out:",
   "bulk.left_out.closed": "it is closed",
+  "bulk.left_out.done": "{done} by {name}",
+  "bulk.not_opened": "not opened",
   "bulk.left_out.changed": "it has changed; read it first",
   "bulk.left_out.claimed": "{name} has claimed it",
   "bulk.left_out.not_offered": "it does not offer this decision",
