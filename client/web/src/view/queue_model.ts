@@ -11,11 +11,11 @@ interface Viewer {
   readonly now: number;
 }
 
-/** Whether an open prompt belongs to a view. `decided` has a list of its own. */
+/** Whether an open prompt belongs to a view. `decided` has a list of its own, and `closed` has no open prompt. */
 function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
   if (view === "mine") return isMine(prompt, viewer.subject, viewer.now);
   if (view === "unclaimed") return claimant(prompt, viewer.now) === "";
-  return true;
+  return view !== "closed";
 }
 
 interface Sorting {
@@ -121,7 +121,7 @@ export interface Selection {
   /** The rows to list, in order. */
   readonly rows: readonly Row[];
   /** How many open prompts each view has, after the filters. */
-  readonly counts: Readonly<Record<Exclude<View, "decided">, number>>;
+  readonly counts: Readonly<Record<Exclude<View, "decided" | "closed">, number>>;
   /** How many open prompts of this view the filters leave out. */
   readonly filtered: number;
   /** The open prompts of this view that end within minutes and that no other person has claimed, the first to end first. */
@@ -138,7 +138,12 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   let claimedByOthers = 0;
   const ending: Prompt[] = [];
   for (const row of all) {
-    if (!isOpen(row)) continue;
+    if (!isOpen(row)) {
+      if (query.view !== "closed" || row.closed === undefined) continue;
+      if (passes(row.prompt, query)) rows.push(row);
+      else filtered += 1;
+      continue;
+    }
     const here = inView(row.prompt, query.view, viewer);
     if (here && isEndingFor(row.prompt, viewer)) ending.push(row.prompt);
     if (!passes(row.prompt, query)) {
@@ -152,7 +157,9 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
   }
   const compare = comparison(query.order, viewer.now);
-  rows.sort((one, other) => compare(one.prompt, other.prompt));
+  // What closed, the last first. Open prompts have no such time.
+  const newest = (one: Row, other: Row) => (other.closed?.at ?? 0) - (one.closed?.at ?? 0);
+  rows.sort((one, other) => newest(one, other) || compare(one.prompt, other.prompt));
   ending.sort(byDeadline);
   return { rows, counts, filtered, ending, claimedByOthers };
 }

@@ -192,14 +192,20 @@ function Ending({ row, subject }: { readonly row: Row; readonly subject: string 
   const resolution = row.closed?.resolution ?? row.prompt.resolution;
   const answer = resolution?.answer;
   if (resolution?.state === "PROMPT_STATE_ANSWERED") {
+    const done = doneWords(answer?.decision);
+    if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
+      return (
+        <span class="ending">
+          <Icon name="clock" />
+          {t("row.by_default", { done })}
+        </span>
+      );
     const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
     const who = isMine ? t("row.you") : (answer?.userId ?? "");
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === ""
-          ? doneWords(answer?.decision)
-          : rich("row.done", { done: doneWords(answer?.decision), name: <Name text={who} /> })}
+        {who === "" ? done : rich("row.done", { done, name: <Name text={who} /> })}
       </span>
     );
   }
