@@ -54,6 +54,14 @@ export function isAsked(prompt: Prompt, subject: string, groups: readonly string
   );
 }
 
+/** How the client for workers begins a question that it asks again, because a validator refused the last answer. */
+const NOT_ACCEPTED = "> **The answer was not accepted:**";
+
+/** Whether a question was answered before, with an answer that its job did not accept. */
+export function isAskedAgain(prompt: Prompt): boolean {
+  return /#\d$/.test(prompt.key ?? "") && (prompt.content?.body ?? "").startsWith(NOT_ACCEPTED);
+}
+
 /** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
 export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
   return (prompt.content?.decisions ?? []).filter(

@@ -6,7 +6,7 @@ import type { Row } from "../model/inbox";
 import { Plain } from "../content/plain";
 import { rich, t } from "../words";
 import { doneWords, kindWords, looksOf } from "./labels";
-import { claimant, idOf, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
+import { claimant, idOf, isAskedAgain, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
 import { formatRoute, route } from "./route";
 import { type Clocks, exact, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
@@ -103,6 +103,12 @@ export class QueueRow extends Component<QueueRowProps> {
               <Time at={ended} now={now()} />
             )}
             {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
+            {isAskedAgain(prompt) ? (
+              <span class="mark">
+                <Icon name="redo" />
+                {t("row.again")}
+              </span>
+            ) : null}
             {open && prompt.unattendedTime !== undefined ? (
               <span class="mark" title={t("row.unattended.more")}>
                 <Icon name="away" />

@@ -168,6 +168,7 @@ export const catalogue: Catalogue = {
   "row.unattended.more": "Niemand, der antworten darf, war verbunden",
   "row.done": "{done} von {name}",
   "row.by_default": "{done} nach Frist",
+  "row.again": "Erneut gefragt: nicht angenommen",
   "row.expired": "Ohne Antwort abgelaufen",
   "row.superseded": "Durch eine andere Frage ersetzt",
   "row.cancelled": "Zurückgezogen",
@@ -410,6 +411,7 @@ export const catalogue: Catalogue = {
   "overview.times.p50": "die Hälfte der Antworten in höchstens",
   "overview.times.p90": "90 % in höchstens",
   "overview.times.p99": "99 % in höchstens",
+  "overview.times.few": "Unter {n} Antworten wird nur die mittlere genannt.",
   "overview.times.none": "In dieser Zeit hat niemand geantwortet",
   "overview.times.how":
     "Das untere Ende eines Balkens: In dieser Zeit kam die Hälfte der Antworten. Das obere Ende: 90 % davon. Die Skala wächst um Faktoren.",
