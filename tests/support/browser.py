@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from tests.support.chromium import launch_options
 from tests.support.page_packages import page_source
+from tests.support.processes import eventually
 from tests.support.service import ServiceWorld
 
 WAIT_MS = 20_000
@@ -149,6 +150,25 @@ async def live(page: Page) -> None:
 async def settled(page: Page) -> None:
     """Wait until decisions are possible: the dead time after the last change is over."""
     await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
+
+
+_SAVED = """
+async ([part, isSaved]) => {
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await result(indexedDB.open("askback-drafts"));
+  const records = await result(database.transaction("drafts").objectStore("drafts").getAll());
+  database.close();
+  return JSON.stringify(records).includes(part) === isSaved;
+}
+"""
+
+
+async def saved(page: Page, part: str, *, is_saved: bool = True) -> None:
+    """Wait until a draft in the browser's storage has this text in it, or none has."""
+    await eventually(lambda: page.evaluate(_SAVED, [part, is_saved]), f"saved: {part} {is_saved}")
 
 
 _AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {

@@ -17,13 +17,15 @@ function setup(first: Session) {
     readonly link: { value: Link };
     closed: number;
     resumed: number;
+    /** What happened at its end, in order. */
+    readonly ended: string[];
   }[] = [];
   const waiting: (() => void)[] = [];
   const gateway = { session: first };
   const opener = new Opener(
     async ({ subject = "" }) => {
       await new Promise<void>((resolve) => waiting.push(resolve));
-      const it = { subject, link: signal<Link>("live"), closed: 0, resumed: 0 };
+      const it = { subject, link: signal<Link>("live"), closed: 0, resumed: 0, ended: [] as string[] };
       opened.push(it);
       const signedIn = (session: Session) => {
         if (session.subject !== subject) return false;
@@ -33,8 +35,11 @@ function setup(first: Session) {
       };
       const close = () => {
         it.closed += 1;
+        it.ended.push("closed");
       };
-      return { inbox: { link: it.link, signedIn } as unknown as Inbox, drafts: {} as Drafts, close };
+      const clear = async () => void it.ended.push("drafts deleted");
+      const drafts = { clear } as Partial<Drafts> as Drafts;
+      return { inbox: { link: it.link, signedIn } as unknown as Inbox, drafts, close };
     },
     async () => gateway.session,
   );
@@ -75,6 +80,23 @@ test("a person who signs in again keeps the page; another person gets an empty o
   await finish();
   assert.deepEqual([inbox.closed, opened.map(({ subject }) => subject)], [1, ["ana", "ben"]]);
   assert.notEqual(page()?.works, first.works);
+});
+
+test("a person who signs out in another tab leaves nothing here; no other person's page goes", async () => {
+  const { opener, opened, gateway, finish } = setup(ana);
+  void opener.look();
+  await finish();
+  const [inbox] = opened;
+  assert.ok(inbox);
+  await opener.left("ben");
+  assert.deepEqual([opener.state.value.kind, inbox.ended], ["open", []]);
+  await opener.left("ana");
+  assert.deepEqual([opener.state.value.kind, inbox.ended], ["asking", ["drafts deleted", "closed"]]);
+  gateway.session = { signedIn: false };
+  await opener.look();
+  assert.equal(opener.state.value.kind, "signed_out");
+  await opener.left("ana");
+  assert.equal(opener.state.value.kind, "signed_out");
 });
 
 test("an inbox that cannot be opened leaves the way free for the next attempt", async () => {

@@ -131,14 +131,6 @@ class JobReads(PromptLists, Carrying):
         found = await self._all(sa.select(jobs).where(self._dialect.among(jobs.c.job_id, ids)))
         return [rows.to_job(r) for r in found]
 
-    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """The prompts with these ids that exist, in no particular order."""
-        ids = list(prompt_ids)
-        if not ids:
-            return []
-        statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
-        return [rows.to_prompt(r) for r in await self._all(statement)]
-
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """See JobStore."""
         count = await self._fitting_ids(jobs.c.job_id, job_ids, JOB_DOCUMENTS, max_bytes)
@@ -163,9 +155,10 @@ class JobReads(PromptLists, Carrying):
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
-        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
-        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
+        newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        ids, last = await self._page_ids([jobs.c.job_id], [newest], JOB_DOCUMENTS, limit, max_bytes)
+        found = {job.job_id: job for job in await self.get_jobs(ids) if filter.lists(job)}
+        return JobsPage(tuple(found[i] for i in ids if i in found), last["job_id"] if last else None)
 
     async def count_jobs(self, filter: JobFilter) -> int:
         """How many jobs match."""

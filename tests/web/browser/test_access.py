@@ -251,3 +251,6 @@ async def test_the_page_speaks_german(desk: Desk) -> None:
     await settled(page)
     assert await page.evaluate("document.documentElement.lang") == "de"
     await expect(page.locator(".summary")).to_have_text("1 Frage wartet")
+    # The label is what the asker or the service wrote; what it decides is said in the reader's language.
+    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Genehmigen")
+    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Confirm")

@@ -8,7 +8,7 @@ from playwright.async_api import Page, Request, expect
 
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, settled
-from tests.support.requests import confirm
+from tests.support.requests import ACCEPT, audience, confirm
 
 HOSTILE = """# <img src=x onerror=alert(1)> heading
 
@@ -145,3 +145,15 @@ async def test_the_largest_diff_is_shown_to_its_end(desk: Desk) -> None:
     )
     await expect(page.locator(".diff-rows > p")).to_have_count(0, timeout=60_000)
     assert await page.locator(".diff-added").count() == count
+
+
+async def test_hostile_names_are_written_out(desk: Desk) -> None:
+    accept = prompts.DecisionOption(decision=ACCEPT, label="Go \u202eon")
+    content = confirm(
+        "Go?", decisions=[accept], labels={"team": "a\u202eb"}, audience=audience("ana", "b\u200bo")
+    )
+    prompt = await desk.world.create_prompt(content)
+    page = await desk.open("ana", f"/prompts/{prompt.prompt_id}")
+    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Go <U+202E>on")
+    await expect(page.locator(".detail-scroll")).to_contain_text("team: a<U+202E>b")
+    await expect(page.locator(".detail-scroll")).to_contain_text("b<U+200B>o")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Desk, live, saved, settled
 from tests.support.requests import confirm
 
 
@@ -95,3 +95,24 @@ async def test_signing_out_asks_about_text_that_was_not_sent(desk: Desk) -> None
     await expect(page.get_by_role("dialog")).to_contain_text("1 question has text of yours that was not sent")
     await page.get_by_role("button", name="Sign out and delete my text").click()
     await expect(page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_who_signs_out_in_one_tab_leaves_nothing_in_the_others(desk: Desk) -> None:
+    """Neither on the screen nor, typed a moment before, in the browser's storage."""
+    desk.complaints.allowed += ["401", "WebSocket"]
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    context = await desk.context()
+    first = await desk.tab(context, "/settings")
+    second = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    await live(first)
+    await live(second)
+    await settled(second)
+    await second.locator("#comment").fill("of no one else's business")
+    await saved(second, "of no one else's business")
+    await first.get_by_role("button", name="Sign out").click()
+    await expect(first.get_by_role("dialog")).to_contain_text("1 question has text")
+    await first.get_by_role("button", name="Sign out and delete my text").click()
+    await expect(second.get_by_label("Your name")).to_be_visible()
+    await expect(second.locator("body")).not_to_contain_text("Go?")
+    await expect(second).to_have_title("Askback")
+    await saved(second, "business", is_saved=False)

@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Desk, live, saved, settled
 from tests.support.requests import answer, confirm
 
 APPROVE = "[data-decision=DECISION_ACCEPT]"
@@ -108,6 +108,30 @@ async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
         await page.clock.resume()
         await live(page)
         await expect(page.locator("#comment")).to_have_value(f"the words of round {n}")
+
+
+async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(desk: Desk) -> None:
+    prompt = await desk.world.create_prompt(confirm("Go?"))
+    context = await desk.context()
+    first, second = [await desk.tab(context, f"/prompts/{prompt.prompt_id}") for _ in range(2)]
+    for page in (first, second):
+        await live(page)
+        await settled(page)
+    await first.locator("#comment").fill("of the first")
+    await saved(first, "of the first")
+    # Two ways in which the other tab would take it away: with no text of its own, and with its own.
+    await second.locator("#comment").fill("of the second")
+    await saved(second, "of the second")
+    await first.reload()
+    await expect(first.locator("#comment")).to_have_value("of the first")
+    await second.locator("#comment").fill("")
+    await saved(second, "of the second", is_saved=False)
+    await first.reload()
+    await expect(first.locator("#comment")).to_have_value("of the first")
+    await second.locator("#comment").fill("x")
+    await second.locator(APPROVE).click()
+    await expect(second.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await saved(second, "of the first", is_saved=False)
 
 
 async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:

@@ -4,13 +4,14 @@ import type { Draft, Drafts } from "./drafts";
 
 /** A record as it is stored. */
 export interface DraftRecord {
-  /** Server, person and prompt. */
+  /** Server, person, prompt and tab. */
   readonly key: string;
   /** Server and person. */
   readonly owner: string;
   readonly promptId: string;
   readonly savedAt: number;
-  readonly draft: Draft;
+  /** Null: its tab had taken over the text of another one, and threw it away. */
+  readonly draft: Draft | null;
 }
 
 /** The database of drafts. Each method may reject: storage may be full or forbidden. */
@@ -27,6 +28,8 @@ interface DraftOptions {
   readonly database: DraftDatabase;
   readonly server: string;
   readonly subject: string;
+  /** The id of this tab, which a reload keeps. */
+  readonly tab: string;
 }
 
 const SAVE_MS = 300;
@@ -40,6 +43,8 @@ export class DraftStore implements Drafts {
   readonly #options: DraftOptions;
   readonly #owner: string;
   readonly #status = signal<"ok" | "full" | "too_large">("ok");
+  /** The prompts for which this tab has taken over the text of another one. */
+  readonly #takenOver = new Set<string>();
   readonly #waiting = new Map<string, { draft: Draft; cancel: () => void }>();
   /** Writes go one after another, so that an older one never lands last. */
   #last: Promise<unknown> = Promise.resolve();
@@ -47,7 +52,7 @@ export class DraftStore implements Drafts {
   constructor(options: DraftOptions) {
     this.#options = options;
     this.#owner = JSON.stringify([options.server, options.subject]);
-    void this.#inOrder(() => this.#deleteOld());
+    void this.#deleteOld();
   }
 
   get status(): ReadonlySignal<"ok" | "full" | "too_large"> {
@@ -61,7 +66,11 @@ export class DraftStore implements Drafts {
     }
     try {
       await this.#last;
-      return (await this.#options.database.get(this.#key(promptId)))?.draft ?? null;
+      const found = await this.#newest(promptId);
+      if (found !== undefined && (found.draft === null || found.key !== this.#key(promptId))) {
+        this.#takenOver.add(promptId);
+      }
+      return found?.draft ?? null;
     } catch {
       return null;
     }
@@ -80,17 +89,34 @@ export class DraftStore implements Drafts {
     }
   }
 
+  async discard(promptId: string): Promise<void> {
+    this.#cancel(promptId);
+    const key = this.#key(promptId);
+    const savedAt = this.#options.clock.wall();
+    const record = { key, owner: this.#owner, promptId, savedAt, draft: null };
+    await this.#inOrder(() =>
+      this.#takenOver.has(promptId) ? this.#put(record) : this.#options.database.remove([key]),
+    );
+  }
+
   async remove(promptId: string): Promise<void> {
-    this.#waiting.get(promptId)?.cancel();
-    this.#waiting.delete(promptId);
-    await this.#inOrder(() => this.#options.database.remove([this.#key(promptId)]));
+    this.#cancel(promptId);
+    await this.#inOrder(async () => {
+      const found = await this.#ofPrompt(promptId);
+      await this.#options.database.remove(found.map((record) => record.key));
+    });
   }
 
   async list(): Promise<readonly string[]> {
     this.flush();
     await this.#last;
     try {
-      return (await this.#options.database.ofOwner(this.#owner)).map((record) => record.promptId);
+      const newest = new Map<string, DraftRecord>();
+      for (const record of await this.#options.database.ofOwner(this.#owner)) {
+        const { promptId } = record;
+        if (newest.get(promptId)?.key !== this.#key(promptId)) newest.set(promptId, record);
+      }
+      return [...newest.values()].filter(({ draft }) => draft !== null).map(({ promptId }) => promptId);
     } catch {
       return [];
     }
@@ -107,13 +133,28 @@ export class DraftStore implements Drafts {
     });
   }
 
+  #cancel(promptId: string): void {
+    this.#waiting.get(promptId)?.cancel();
+    this.#waiting.delete(promptId);
+  }
+
+  /** The record of this tab, or else the newest of another one. */
+  async #newest(promptId: string): Promise<DraftRecord | undefined> {
+    const own = await this.#options.database.get(this.#key(promptId));
+    return own ?? (await this.#ofPrompt(promptId)).at(-1);
+  }
+
+  async #ofPrompt(promptId: string): Promise<readonly DraftRecord[]> {
+    const all = await this.#options.database.ofOwner(this.#owner);
+    return all.filter((record) => record.promptId === promptId);
+  }
+
   #write(promptId: string): void {
     const waiting = this.#waiting.get(promptId);
     if (!waiting) {
       return;
     }
-    waiting.cancel();
-    this.#waiting.delete(promptId);
+    this.#cancel(promptId);
     const { draft } = waiting;
     if (JSON.stringify(draft).length > MAX_CHARS) {
       this.#status.value = "too_large";
@@ -139,10 +180,21 @@ export class DraftStore implements Drafts {
   }
 
   async #deleteOld(): Promise<void> {
+    try {
+      // Not in order: what is typed meanwhile must not wait for it when the page is left.
+      if ((await this.#old()).length === 0) return;
+    } catch {
+      this.#status.value = "full";
+      return;
+    }
+    await this.#inOrder(async () => this.#options.database.remove(await this.#old()));
+  }
+
+  /** The keys of drafts that no one has changed for long. */
+  async #old(): Promise<readonly string[]> {
     const oldest = this.#options.clock.wall() - MAX_AGE_MS;
     const own = await this.#options.database.ofOwner(this.#owner);
-    const old = own.filter(({ savedAt }) => savedAt < oldest);
-    await this.#options.database.remove(old.map(({ key }) => key));
+    return own.filter(({ savedAt }) => savedAt < oldest).map(({ key }) => key);
   }
 
   #inOrder(run: () => Promise<void>): Promise<void> {
@@ -154,6 +206,7 @@ export class DraftStore implements Drafts {
   }
 
   #key(promptId: string): string {
-    return JSON.stringify([this.#options.server, this.#options.subject, promptId]);
+    const { server, subject, tab } = this.#options;
+    return JSON.stringify([server, subject, promptId, tab]);
   }
 }

@@ -184,9 +184,9 @@ function PendingText({ work, pending }: { readonly work: Work; readonly pending:
 
 /** What is missing before the chosen decision can be sent, or what a second press would do. */
 function pendingText(work: Work, pending: Pending, verb: string, needsComment: boolean): string {
-  if (pending.question === "no_reason") return t("confirm.no_reason", { verb });
-  if (pending.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
-  if (pending.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
+  if (pending.asked?.question === "no_reason") return t("confirm.no_reason", { verb });
+  if (pending.asked?.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
+  if (pending.asked?.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
   if (needsComment && work.comment.value.trim() === "") return t("need.comment", { verb });
   if (pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues)
     return t("need.edit", { verb });

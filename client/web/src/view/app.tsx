@@ -1,7 +1,7 @@
 // The page from its first paint on: who is signed in, then the inbox of that person.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { openHints } from "../model/hints";
+import { openHints, tellTabs } from "../model/hints";
 import { fetchSession, type Session } from "../model/session";
 import { fetchHere } from "../model/start";
 import { Attempts } from "../wire/attempts";
@@ -39,11 +39,12 @@ function startAsking(opener: Opener): { ask(): void; stop(): void } {
   return { ask, stop: () => attempts.cancel() };
 }
 
-/** Call `changed` when another tab signed in, and when the window is looked at again. Nothing depends on a hint. */
-function watchSession(changed: () => void): () => void {
+/** Look when another tab signed in or out, and when the window is looked at again. Nothing depends on a hint. */
+function watchSession(opener: Opener, changed: () => void): () => void {
   const hints = openHints();
   const stop = hints.listen((hint) => {
     if (hint.kind === "signed_in") changed();
+    else if (hint.kind === "signed_out") void opener.left(hint.subject).then(changed);
   });
   addEventListener("focus", changed);
   return () => {
@@ -51,12 +52,6 @@ function watchSession(changed: () => void): () => void {
     hints.close();
     removeEventListener("focus", changed);
   };
-}
-
-function tellTabs(): void {
-  const hints = openHints();
-  hints.send({ kind: "signed_in" });
-  hints.close();
 }
 
 export function App({ open }: { readonly open: Open }) {
@@ -68,17 +63,17 @@ export function App({ open }: { readonly open: Open }) {
       startClocks(),
       startFocusGuard(),
       startScreenKeyboard(),
-      watchSession(asker.ask),
+      watchSession(opener, asker.ask),
       asker.stop,
     ];
     asker.ask();
     return () => {
       for (const stop of stops) stop();
     };
-  }, [asker]);
+  }, [opener, asker]);
   const onSession = (session: Session) => {
     if (!session.signedIn) return;
-    tellTabs();
+    tellTabs({ kind: "signed_in" });
     void opener.enter(session);
   };
   return (

@@ -10,7 +10,7 @@ import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
 import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
-import { isSteady } from "./steady";
+import { DEAD_MS, dim, isSteady } from "./steady";
 import type { Work } from "./work";
 
 /** What is painted in the detail pane: the prompt and the revision that an answer would be about. */
@@ -65,6 +65,21 @@ function situation(work: Work, option: DecisionOption, confirmed: ReadonlySet<Qu
 /** How a decision was pressed: a key leads into the comment where a reason is asked for. */
 export type How = "key" | "pointer";
 
+/** Whether a press at `stamp`, the event's own time, may act on what is painted. */
+function mayAct(page: Page, row: Row, work: Work, stamp: number): boolean {
+  const at = painted.peek();
+  if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return false;
+  if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return false;
+  return isSteady(stamp, page.inbox.steadySince.peek());
+}
+
+/** A decision that needs a text was chosen by its key: it waits for the text. False: the press may not act. */
+export function choose(page: Page, row: Row, work: Work, option: DecisionOption, stamp: number): boolean {
+  if (!mayAct(page, row, work, stamp)) return false;
+  work.pending.value = { decision: option.decision ?? "DECISION_UNSPECIFIED", confirmed: new Set() };
+  return true;
+}
+
 /** A decision was pressed at `stamp`, the event's own time. Does nothing where it may not act. */
 export function decide(
   page: Page,
@@ -76,13 +91,14 @@ export function decide(
 ): void {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const at = painted.peek();
-  if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return;
-  if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return;
-  if (!isSteady(stamp, page.inbox.steadySince.peek())) return;
+  if (at === null || !mayAct(page, row, work, stamp)) return;
   const before = work.pending.peek();
   const again = before?.decision === decision ? before : null;
   const confirmed = new Set(again?.confirmed);
-  if (again?.question !== undefined) confirmed.add(again.question);
+  const asked = again?.asked;
+  // A double press is one press: the question could not be read.
+  if (asked !== undefined && stamp - asked.at < DEAD_MS) return;
+  if (asked !== undefined) confirmed.add(asked.question);
   const step = stepOf(decision, situation(work, option, confirmed));
   page.inbox.forgetSubmission(work.promptId);
   if (step.kind === "send") {
@@ -90,12 +106,11 @@ export function decide(
     page.inbox.submit(bodyOf(work, option, at));
     return;
   }
-  work.pending.value = {
-    decision,
-    confirmed,
-    at: stamp,
-    ...(step.kind === "confirm" ? { question: step.question } : {}),
-  };
+  work.pending.value = { decision, confirmed };
+  if (step.kind === "confirm") {
+    work.pending.value = { decision, confirmed, asked: { question: step.question, at: performance.now() } };
+    dim();
+  }
   const asksReason =
     step.kind === "confirm" && step.question === "no_reason" && decision === "DECISION_REJECT";
   if (step.kind === "comment" || (asksReason && how === "key")) focus?.comment();

@@ -1,7 +1,7 @@
 // The page's keys. Plain letters act only where no text is written; those that decide act only on the prompt itself.
 
 import { t } from "../words";
-import { decide, painted, presses, send } from "./deciding";
+import { choose, decide, painted, presses, send } from "./deciding";
 import { decisionWords } from "./labels";
 import {
   active,
@@ -148,7 +148,7 @@ function onKeyUp(page: Page, event: KeyboardEvent): void {
   }
   if (option.decision === "DECISION_REVISE" || option.decision === "DECISION_EDIT") {
     // Both need a text, which Ctrl+Enter sends.
-    here.work.pending.value = { decision: option.decision, confirmed: new Set(), at: stamp };
+    if (!choose(page, here.row, here.work, option, stamp)) return;
     if (option.decision === "DECISION_REVISE") document.getElementById("comment")?.focus();
     else startEditing(here.work);
     return;
@@ -190,7 +190,7 @@ function rowLink(id: string): HTMLElement | null {
 function moveInList(event: KeyboardEvent): boolean {
   if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return false;
   const ids = arrangement.peek().ids;
-  const from = document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+  const from = rowInFocus();
   const targets: Record<string, string | null | undefined> = {
     ArrowDown: neighbour(from, 1),
     ArrowUp: neighbour(from, -1),
@@ -209,9 +209,14 @@ function moveInList(event: KeyboardEvent): boolean {
   return true;
 }
 
+/** The row that has the focus, or the list's tab stop. */
+function rowInFocus(): string {
+  return document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+}
+
 function focusRow(id: string): void {
   const place = arrangement.peek().ids.indexOf(id);
-  if (place >= drawn.peek()) drawn.value += PAGE_ROWS;
+  if (place >= drawn.peek()) drawn.value = Math.ceil((place + 1) / PAGE_ROWS) * PAGE_ROWS;
   active.value = id;
   const focus = () => rowLink(id)?.focus();
   if (rowLink(id) === null) requestAnimationFrame(focus);
@@ -221,7 +226,7 @@ function focusRow(id: string): void {
 /** Open the next or the previous row. The focus stays in the pane where it is. */
 export function move(step: 1 | -1): void {
   const place = route.peek().place;
-  const from = place.view === "prompt" ? place.promptId : active.peek();
+  const from = place.view === "prompt" ? place.promptId : rowInFocus();
   const to = place.view === "prompt" ? neighbour(from, step) : from === "" ? null : from;
   if (to === null) {
     if (step === 1 && arrangement.peek().added > 0) showWaiting();

@@ -1,6 +1,6 @@
 // Words for the contract's names: kinds, decisions, states.
 
-import { type Key, isKey, t } from "../words";
+import { type Key, isKey, language, t } from "../words";
 import type { Decision, DecisionOption } from "../wire/messages";
 import { isUsualLabel } from "./decision_rules";
 import type { IconName } from "./ui";
@@ -26,12 +26,17 @@ export function verbOf(decision: Decision): string {
   return t(VERBS[decision]);
 }
 
-/** The name of a decision on its button: the asker's label, behind the verb where the label is not a usual one. */
+/**
+ * The name of a decision on its button: the asker's label, behind the verb where the label does not say it all to this
+ * reader. The service fills in English labels, so a page in another language says the verb too.
+ */
 export function decisionWords(option: DecisionOption): { readonly verb: string; readonly label: string } {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const label = (option.label ?? "").trim();
   if (label === "") return { verb: verbOf(decision), label: "" };
-  return isUsualLabel(decision, label) ? { verb: label, label: "" } : { verb: verbOf(decision), label };
+  return language() === "en" && isUsualLabel(decision, label)
+    ? { verb: label, label: "" }
+    : { verb: verbOf(decision), label };
 }
 
 const DONE: Record<Decision, Key> = {

@@ -120,11 +120,14 @@ export function startList(inbox: Inbox, subject: string): () => void {
     const fresh = isRecord ? decidedRows(now) : found.rows;
     const before = arrangement.peek().ids;
     const place = route.value.place;
+    const isPrompt = place.view === "prompt";
     // What a search or another view leaves out is no row of it, also while it is open beside the list.
-    const pinned = new Set(isSame && place.view === "prompt" ? [place.promptId] : []);
+    const pinned = new Set(isSame && isPrompt ? [place.promptId] : []);
     arrangement.value = arrange(before, fresh, isHeld && before.length > 0, pinned, inbox.now());
     const ids = arrangement.peek().ids;
-    if (!ids.includes(active.peek())) active.value = ids[0] ?? "";
+    // Until a person goes to a row, the tab stop is the first row of the list as it is, not as it once came.
+    const isFirst = active.peek() === (before[0] ?? "") && !isHeld && !focusInside.peek() && !isPrompt;
+    if (isFirst || !ids.includes(active.peek())) active.value = ids[0] ?? "";
   });
 }
 

@@ -41,6 +41,18 @@ export class Opener {
     return this.#inTurn(() => this.#enter(session));
   }
 
+  /** The person has signed out in another tab: nothing of theirs stays on the screen, or is saved again. */
+  left(subject: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.state.peek();
+      if (before.kind !== "open" || before.page.session.subject !== subject) return;
+      // Before the end, which would save what was typed last.
+      void before.page.drafts.clear();
+      before.close();
+      this.state.value = { kind: "asking" };
+    });
+  }
+
   #isSignedIn(): boolean {
     const now = this.state.peek();
     return now.kind === "open" && now.page.inbox.link.peek() !== "signed_out";

@@ -22,6 +22,7 @@ interface Sorting {
   readonly created: number;
   readonly expires: number;
   text: string | undefined;
+  readonly ids: string;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -35,6 +36,7 @@ function sortingOf(prompt: Prompt): Sorting {
     created: instant(prompt.createTime) ?? 0,
     expires: instant(prompt.expireTime) ?? NEVER,
     text: undefined,
+    ids: `${prompt.promptId ?? ""}\n${prompt.jobId ?? ""}`,
   };
   known.set(prompt, made);
   return made;
@@ -45,6 +47,14 @@ function searchText(prompt: Prompt): string {
   sorting.text ??= makeSearchText(prompt);
   return sorting.text;
 }
+
+/** Letters as a search compares them: in any case, and in either of the two forms that accents have. */
+function folded(text: string): string {
+  return text.normalize("NFKC").toLocaleLowerCase();
+}
+
+/** The fewest characters of an id that find it. Any digit is in many ids, so a short word would find all prompts. */
+const ID_PART = 8;
 
 function makeSearchText(prompt: Prompt): string {
   const content = prompt.content;
@@ -57,7 +67,7 @@ function makeSearchText(prompt: Prompt): string {
     prompt.key,
     prompt.claimedBy,
   ];
-  return [...parts, ...labels, prompt.promptId, prompt.jobId, content?.body].join("\n").toLocaleLowerCase();
+  return folded([...parts, ...labels, content?.body].join("\n"));
 }
 
 /** Whether a prompt passes the search and the filters. Every word of the search must be found. */
@@ -70,13 +80,13 @@ export function passes(prompt: Prompt, query: Query): boolean {
     const cut = label.indexOf("=");
     if (own[label.slice(0, cut)] !== label.slice(cut + 1)) return false;
   }
-  const words = query.search
-    .toLocaleLowerCase()
+  const words = folded(query.search)
     .split(/\s+/)
     .filter((word) => word !== "");
   if (words.length === 0) return true;
   const text = searchText(prompt);
-  return words.every((word) => text.includes(word));
+  const { ids } = sortingOf(prompt);
+  return words.every((word) => text.includes(word) || (word.length >= ID_PART && ids.includes(word)));
 }
 
 type Compare = (one: Prompt, other: Prompt) => number;
@@ -161,7 +171,7 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   const newest = (one: Row, other: Row) => (other.closed?.at ?? 0) - (one.closed?.at ?? 0);
   rows.sort((one, other) => newest(one, other) || compare(one.prompt, other.prompt));
   ending.sort(byDeadline);
-  return { rows, counts, filtered, ending, claimedByOthers };
+  return { rows: inGroups(rows, query.group), counts, filtered, ending, claimedByOthers };
 }
 
 function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
@@ -244,6 +254,35 @@ function groupName(prompt: Prompt | undefined, by: string): string {
   if (by === "requester") return prompt.requestedBy ?? "";
   if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
   return "";
+}
+
+/** The rows in the order of the screen, so that keys go from one to the next that is seen. */
+function inGroups(rows: readonly Row[], by: string): readonly Row[] {
+  if (by === "") return rows;
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const name = groupName(row.prompt, by);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
+  }
+  return [...groups.values()].flat();
+}
+
+/** How many open prompts each group of a list has, by its name: also those that are not drawn yet. */
+export function groupSizes(
+  ids: readonly string[],
+  rowOf: (id: string) => Row | undefined,
+  by: string,
+): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const id of ids) {
+    const row = rowOf(id);
+    if (row === undefined || !isOpen(row)) continue;
+    const name = groupName(row.prompt, by);
+    sizes.set(name, (sizes.get(name) ?? 0) + 1);
+  }
+  return sizes;
 }
 
 /** The ids in groups, each group where its first row stood; one group without a name where `by` is empty. */

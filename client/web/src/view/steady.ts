@@ -14,6 +14,11 @@ export const unsteady = signal(false);
 /** Note that what the decision keys and buttons act on has changed: the selection, a revision, a dialog. */
 export function disturb(at: number = performance.now()): void {
   changedAt = Math.max(changedAt, at);
+  dim();
+}
+
+/** Show that the decision buttons do not act during the dead time. */
+export function dim(): void {
   unsteady.value = true;
   clearTimeout(timer);
   timer = setTimeout(() => {

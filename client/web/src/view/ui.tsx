@@ -7,10 +7,8 @@ import { t } from "../words";
 import { disturb } from "./steady";
 import { clock, exact, halfMinute, span } from "./times";
 
-/** A name that a person or a program chose: isolated, so that its direction cannot change the text around it. */
-export function Name({ text }: { readonly text: string }) {
-  return <bdi dir="auto">{text}</bdi>;
-}
+/** A name that a person or a program chose: it can hide nothing, and its direction changes nothing around it. */
+export { Plain as Name } from "../content/plain";
 
 /** A time of day, with the exact time on hover. */
 export function Time({ at, now }: { readonly at: number; readonly now: number }) {
