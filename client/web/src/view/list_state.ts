@@ -3,9 +3,10 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
+import { type Arrangement, arrange } from "./arrangement";
 import { claimant, idOf, isAsked, isOpen } from "./prompt_facts";
 import type { Query } from "./query";
-import { type Arrangement, type Selection, arrange, comparison, passes, select } from "./queue_model";
+import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
 import { halfMinute } from "./times";
 
