@@ -6,10 +6,12 @@ then `KEY#3`, with the reason above the question and the previous values filled 
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +30,8 @@ from askback.v1 import prompt_pb2 as pb
 _log = logging.getLogger("askback.worker")
 
 MAX_ROUNDS = 3
+NOT_ACCEPTED = "> **The answer was not accepted:**"
+"""How the text of such a question begins. The page marks it in its list by that and the key."""
 _MAX_REASONS = 20
 _MAX_REASON_CHARS = 500
 _MAX_FILLED_CHARS = 200_000
@@ -73,8 +77,8 @@ async def ask_until_it_fits(
             values = None if form is None else _parse(form, answer.values_json, content.title, key)
             return Fitting(prompt, values, edits)
         except ValidationError as error:
-            reasons = list(_reasons(error))
-        refused = "; ".join(reasons)
+            fault = error
+        refused = "; ".join(_reasons(fault, _named))
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
@@ -85,7 +89,7 @@ async def ask_until_it_fits(
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
         asked = lease.find_closed_content(name) or _correction_question(
-            content, reasons, answer.values_json, edits
+            content, list(_reasons(fault, partial(_titled, content.schema_json))), answer.values_json, edits
         )
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
@@ -116,12 +120,42 @@ def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
         ) from error
 
 
-def _reasons(error: ValidationError) -> Iterator[str]:
+def _reasons(error: ValidationError, place_of: Callable[[Sequence[int | str]], str]) -> Iterator[str]:
     """Describe each fault by field, without its value: `cost: whole euros only`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        place = ".".join(map(str, fault["loc"]))
+        place = place_of(fault["loc"])
         yield one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
+
+
+def _named(place: Sequence[int | str]) -> str:
+    """A field for programmers: `order.cost`."""
+    return ".".join(map(str, place))
+
+
+def _titled(schema_json: str, place: Sequence[int | str]) -> str:
+    """A field as people see it in the form: `Order, Cost in euros`. Items have their number."""
+    schema = json.loads(schema_json or "{}")
+    node, titles = schema, []
+    for part in place:
+        node = _inside(schema, node, part)
+        titles.append(str(part + 1 if isinstance(part, int) else node.get("title") or part))
+    return ", ".join(titles)
+
+
+def _inside(schema: dict[str, Any], node: dict[str, Any], part: int | str) -> dict[str, Any]:
+    """The schema of a field of an object or of an item of a list; empty if it is in neither."""
+
+    def resolved(one: dict[str, Any]) -> dict[str, Any]:
+        name = str(one.get("$ref", "")).removeprefix("#/$defs/")
+        return {**schema.get("$defs", {}).get(name, {}), **one}
+
+    node = resolved(node)
+    for branch in (node, *map(resolved, node.get("anyOf", ()))):
+        found = branch.get("items") if isinstance(part, int) else branch.get("properties", {}).get(part)
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _correction_question(
@@ -131,7 +165,7 @@ def _correction_question(
     question = pb.PromptContent()
     question.CopyFrom(content)
     listed = "\n".join(f"> - {reason}" for reason in reasons[:_MAX_REASONS])
-    question.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    question.body = f"{NOT_ACCEPTED}\n>\n{listed}\n\n{content.body}".rstrip()
     filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)
     question.schema_json = text if len(text) <= _MAX_FILLED_CHARS else content.schema_json

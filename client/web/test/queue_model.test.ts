@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { arrange } from "../src/view/arrangement";
 import { idOf } from "../src/view/prompt_facts";
 import { DEFAULT_QUERY, type Query } from "../src/view/query";
-import { arrange, facets, grouped, groupSizes, select } from "../src/view/queue_model";
+import { facets, grouped, groupSizes, select } from "../src/view/queue_model";
 import type { Row } from "../src/model/inbox";
 import { at, NOW, prompt, row } from "./prompts_of_tests";
 

@@ -4,10 +4,11 @@ import { type Entry, speak, t } from "../src/words";
 import { catalogue as de } from "../src/words/de";
 import { en as first } from "../src/words/en";
 import { enLater } from "../src/words/en_later";
+import { jobsWords } from "../src/words/en_jobs";
 import { overviewWords } from "../src/words/en_overview";
 
 /** The texts of the first paint, and those that load later. */
-const en = { ...first, ...overviewWords, ...enLater };
+const en = { ...first, ...jobsWords, ...overviewWords, ...enLater };
 const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
 const places = (entry: Entry) =>
   [...new Set(forms(entry).flatMap((text) => text.match(/\{\w+\}/g) ?? []))].sort();

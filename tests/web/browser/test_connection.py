@@ -10,6 +10,7 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import expect
 
+from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, live, settled
 from tests.support.ports import free_port
 from tests.support.requests import answer, confirm
@@ -79,3 +80,19 @@ async def test_a_page_reads_while_it_is_offline_and_catches_up_exactly(desk: Des
     await approve.click()
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
     assert (await world.prompt(shown.prompt_id)).submissions == 1
+
+
+async def test_a_view_that_could_not_be_loaded_comes_with_the_connection(desk: Desk, switch: Switch) -> None:
+    desk.complaints.allowed += ["ERR_", "WebSocket", "503", "502", "Failed to load"]
+    diff = prompts.PromptPart(content_id="it", media_type="text/x-diff", text="@@ -1 +1 @@\n-old\n+new\n")
+    prompt = await desk.world.create_prompt(confirm("Which?", contents=[diff]))
+    page = await desk.open()
+    await page.route("**/assets/diff_view.js*", lambda route: route.abort())
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
+    await expect(page.get_by_text("could not be loaded")).to_be_visible()
+    await page.unroute("**/assets/diff_view.js*")
+    await switch.stop()
+    await page.wait_for_selector('[data-link="offline"], [data-link="connecting"]')
+    await switch.start()
+    await live(page)
+    await expect(page.locator(".diff-added")).to_contain_text("new")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import Page, expect
 
+from askback._worker.asking import NOT_ACCEPTED
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, live, settled
@@ -139,6 +140,43 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     assert (await world.prompt(other.prompt_id)).state == prompts.PROMPT_STATE_PENDING
 
 
+async def test_what_closed_elsewhere_is_listed_the_last_first_and_found_by_its_words(desk: Desk) -> None:
+    world = desk.world
+    first = await world.create_prompt(confirm("Refund one?"))
+    second = await world.create_prompt(confirm("Refund two?"))
+    page = await desk.open()
+    await expect(page.locator(OPEN_ROWS)).to_have_count(2)
+    await world.create_prompt(
+        confirm(
+            "Renew it?",
+            timeout=Duration(seconds=4),
+            final_action=prompts.FINAL_ACTION_DEFAULT,
+            default_answer=prompts.DefaultAnswer(decision=REJECT),
+        )
+    )
+    await page.locator(".waiting-button").click()
+    await expect(page.locator(OPEN_ROWS)).to_have_count(3)
+    await expect(page.locator(OPEN_ROWS)).to_have_count(2)
+    await world.as_user("ben").hitl.AnswerPrompt(answer(first))
+    await expect(page.locator(OPEN_ROWS)).to_have_count(1)
+    await world.as_user("ben").hitl.AnswerPrompt(answer(second, decision=REJECT))
+    await page.locator('[data-view="closed"]').click()
+    await expect(page.locator(".summary")).to_have_text("3 closed since you opened this page")
+    assert await titles(page) == ["Refund two?", "Refund one?", "Renew it?"]
+    # A deadline's default is no person's decision.
+    await expect(page.locator(".ending")).to_have_text(
+        ["Rejected by ben", "Approved by ben", "Rejected by default"]
+    )
+    await page.locator("#search").fill("one")
+    await expect(page.locator(".row-words")).to_have_text(["Refund one?"])
+    await page.locator("#search").fill("")
+    await page.locator('[data-view="all"]').click()
+    await page.keyboard.press("Control+k")
+    await page.get_by_role("combobox").fill("refund two")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".tombstone-title")).to_contain_text("Rejected by ben")
+
+
 async def test_while_rows_are_chosen_the_only_decision_is_the_joint_one(desk: Desk) -> None:
     """Its table says how each text begins and which were not opened; its results stay within reach."""
     world = desk.world
@@ -241,3 +279,15 @@ async def test_next_is_the_most_urgent_question_that_the_person_may_answer(desk:
         await expect(page.locator("#prompt-title")).to_have_text(title)
     assert (await world.prompt(high.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await world.prompt(low.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+
+
+async def test_a_question_whose_last_answer_was_not_accepted_is_marked(desk: Desk) -> None:
+    """The worker's client asks it again under the next key, with the reason above the text."""
+    lease = await desk.world.lease_new_job()
+    body = f"{NOT_ACCEPTED}\n>\n> - Window: too late"
+    await desk.world.ask(lease, "when#2", confirm("Again?", body=body))
+    # The text alone is no mark.
+    await desk.world.ask(lease, "when", confirm("First?", body=body, priority=-1))
+    page = await desk.open()
+    await expect(page.locator(".row-words")).to_have_text(["Again?", "First?"])
+    await expect(page.locator(".row .mark")).to_have_text(["Asked again: not accepted"])

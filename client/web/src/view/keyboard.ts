@@ -8,6 +8,7 @@ import {
   neighbour,
   leave as leaveToOthers,
   nextOpen,
+  selectionNow,
   rowById,
   showWaiting,
   toggleChosen,
@@ -20,7 +21,7 @@ import { pressed } from "./key_choices";
 import { PROMPT_KEYS } from "./keys";
 import { type Page, dialog } from "./page";
 import { isPlain, isSend, takesText } from "./press";
-import { decisionsOf, isOpen } from "./prompt_facts";
+import { decisionsOf, idOf, isOpen } from "./prompt_facts";
 import { go, route } from "./route";
 import { settings } from "./settings_store";
 import { focusMoved } from "./steady";
@@ -245,7 +246,8 @@ export function skip(): void {
 /** Open a prompt by a key: the focus goes to its row where the list has it, else to its title. */
 export function open(id: string): void {
   const inList = document.activeElement?.closest(".queue") !== null;
-  if (!arrangement.peek().ids.includes(id)) showWaiting();
+  const isWanted = selectionNow()?.rows.some((row) => idOf(row.prompt) === id) === true;
+  if (isWanted && !arrangement.peek().ids.includes(id)) showWaiting();
   go({ view: "prompt", promptId: id }, route.peek().place.view === "prompt" ? "replace" : "push");
   if (rowById(id) === undefined) return;
   if (inList) focusRow(id);

@@ -3,9 +3,10 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
+import { type Arrangement, arrange } from "./arrangement";
 import { claimant, idOf, isAsked, isOpen } from "./prompt_facts";
 import type { Query } from "./query";
-import { type Arrangement, type Selection, arrange, comparison, passes, select } from "./queue_model";
+import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
 import { halfMinute } from "./times";
 
@@ -146,6 +147,7 @@ export function showWaiting(): void {
 export function listedCount(): number {
   const { view, search } = route.value.query;
   // The service counts what it has; the words of a search are looked for in what was read.
+  if (view === "closed") return arrangement.value.ids.length;
   if (view === "decided") return search === "" ? decided.value.total : arrangement.value.ids.length;
   const rows = rowsNow();
   return arrangement.value.ids.filter((id) => {
@@ -166,7 +168,7 @@ export function leave(id: string): void {
 /** The first prompt other than `id`, in the order of the list, that this person may answer; null: none is left. */
 export function nextOpen(id: string): string | null {
   const free = (selection.value?.rows ?? [])
-    .filter((row) => isFree(row.prompt))
+    .filter((row) => isOpen(row) && isFree(row.prompt))
     .map((row) => idOf(row.prompt));
   const others = new Set(free.filter((one) => one !== id));
   const fresh = [...others].find((one) => !skipped.has(one));

@@ -1,6 +1,6 @@
 // The queue's view, filters, order and groups, as they stand in the address.
 
-export const VIEWS = ["all", "mine", "unclaimed", "decided"] as const;
+export const VIEWS = ["all", "mine", "unclaimed", "decided", "closed"] as const;
 export type View = (typeof VIEWS)[number];
 
 export const ORDERS = ["urgent", "deadline", "oldest", "newest", "priority"] as const;

@@ -31,7 +31,7 @@ function Views() {
   const listed = listedCount();
   const countOf = (view: View): number | undefined => {
     if (view === query.view) return listed;
-    return view === "decided" ? undefined : counts?.[view];
+    return view === "decided" || view === "closed" ? undefined : counts?.[view];
   };
   return (
     <nav class="views" aria-label={t("queue.views")}>
@@ -85,7 +85,7 @@ function Waiting() {
 function Ending() {
   const ending = selectionNow()?.ending ?? [];
   const [first] = ending;
-  if (first === undefined || route.value.query.view === "decided") return null;
+  if (first === undefined) return null;
   return (
     <button
       type="button"
@@ -102,7 +102,8 @@ function Summary() {
   const { query } = route.value;
   const found = selectionNow();
   const n = listedCount();
-  const parts = [query.view === "decided" ? t("queue.decided", { n }) : t("queue.count", { n })];
+  const isRecord = query.view === "decided" || query.view === "closed";
+  const parts = [t(isRecord ? `queue.${query.view}` : "queue.count", { n })];
   if (query.view !== "decided" && found !== null) {
     if (found.filtered > 0) parts.push(t("queue.filtered", { n: found.filtered }));
     if (query.view === "unclaimed" && found.claimedByOthers > 0) {

@@ -137,7 +137,7 @@ export function List() {
               rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}
-              chosen={isDecided ? undefined : chosen.value}
+              chosen={isDecided || query.view === "closed" ? undefined : chosen.value}
               subject={subjectOf(page)}
               now={() => inbox.now()}
               isLive={link === "live"}

@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, endsSoon, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from "./prompt_facts";
+import { claimant, endsSoon, idOf, instant, isMine, isOpen, priorityOf } from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
@@ -11,11 +11,11 @@ interface Viewer {
   readonly now: number;
 }
 
-/** Whether an open prompt belongs to a view. `decided` has a list of its own. */
+/** Whether an open prompt belongs to a view. `decided` has a list of its own, and `closed` has no open prompt. */
 function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
   if (view === "mine") return isMine(prompt, viewer.subject, viewer.now);
   if (view === "unclaimed") return claimant(prompt, viewer.now) === "";
-  return true;
+  return view !== "closed";
 }
 
 interface Sorting {
@@ -131,7 +131,7 @@ export interface Selection {
   /** The rows to list, in order. */
   readonly rows: readonly Row[];
   /** How many open prompts each view has, after the filters. */
-  readonly counts: Readonly<Record<Exclude<View, "decided">, number>>;
+  readonly counts: Readonly<Record<Exclude<View, "decided" | "closed">, number>>;
   /** How many open prompts of this view the filters leave out. */
   readonly filtered: number;
   /** The open prompts of this view that end within minutes and that no other person has claimed, the first to end first. */
@@ -148,7 +148,12 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   let claimedByOthers = 0;
   const ending: Prompt[] = [];
   for (const row of all) {
-    if (!isOpen(row)) continue;
+    if (!isOpen(row)) {
+      if (query.view !== "closed" || row.closed === undefined) continue;
+      if (passes(row.prompt, query)) rows.push(row);
+      else filtered += 1;
+      continue;
+    }
     const here = inView(row.prompt, query.view, viewer);
     if (here && isEndingFor(row.prompt, viewer)) ending.push(row.prompt);
     if (!passes(row.prompt, query)) {
@@ -162,7 +167,9 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
   }
   const compare = comparison(query.order, viewer.now);
-  rows.sort((one, other) => compare(one.prompt, other.prompt));
+  // What closed, the last first. Open prompts have no such time.
+  const newest = (one: Row, other: Row) => (other.closed?.at ?? 0) - (one.closed?.at ?? 0);
+  rows.sort((one, other) => newest(one, other) || compare(one.prompt, other.prompt));
   ending.sort(byDeadline);
   return { rows: inGroups(rows, query.group), counts, filtered, ending, claimedByOthers };
 }
@@ -170,68 +177,6 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
 function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
   const holder = claimant(prompt, viewer.now);
   return (holder === "" || holder === viewer.subject) && endsSoon(sortingOf(prompt).expires, viewer.now);
-}
-
-export interface Arrangement {
-  /** The ids on the screen, in their order. */
-  readonly ids: readonly string[];
-  /** How many new prompts wait behind the button. */
-  readonly added: number;
-  /** How many of them are urgent. */
-  readonly urgent: number;
-  /** Whether rows would move. */
-  readonly moved: boolean;
-}
-
-/**
- * The ids on the screen after a change of the rows.
- *
- * `held`: a person is in the list, so no row may move; new rows wait. Otherwise the fresh order is taken, and only
- * the rows in `pinned` (the selected one, the focused one) stay although they have left the view.
- */
-export function arrange(
-  before: readonly string[],
-  fresh: readonly Row[],
-  held: boolean,
-  pinned: ReadonlySet<string>,
-  at: number,
-): Arrangement {
-  const wanted = fresh.map((row) => idOf(row.prompt));
-  if (!held) return { ids: keepPinned(before, wanted, pinned), added: 0, urgent: 0, moved: false };
-  const present = new Set(before);
-  const added = fresh.filter((row) => !present.has(idOf(row.prompt)));
-  const wantedSet = new Set(wanted);
-  const stay = before.filter((id) => wantedSet.has(id));
-  const order = wanted.filter((id) => present.has(id));
-  return {
-    ids: before,
-    added: added.length,
-    urgent: added.filter((row) => isUrgent(row.prompt, at)).length,
-    moved: stay.some((id, index) => id !== order[index]),
-  };
-}
-
-/** The wanted ids, with each pinned one that is missing behind the row that it stood behind. */
-function keepPinned(
-  before: readonly string[],
-  wanted: readonly string[],
-  pinned: ReadonlySet<string>,
-): readonly string[] {
-  const missing = before.filter((id) => pinned.has(id) && !wanted.includes(id));
-  if (missing.length === 0) return wanted;
-  const ids = [...wanted];
-  for (const id of missing) {
-    let place = 0;
-    for (let index = before.indexOf(id) - 1; index >= 0; index -= 1) {
-      const found = ids.indexOf(before[index] ?? "");
-      if (found >= 0) {
-        place = found + 1;
-        break;
-      }
-    }
-    ids.splice(place, 0, id);
-  }
-  return ids;
 }
 
 export interface Group {

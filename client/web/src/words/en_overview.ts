@@ -80,6 +80,7 @@ export const overviewWords = {
   "overview.times.p50": "half of the answers within",
   "overview.times.p90": "90 % within",
   "overview.times.p99": "99 % within",
+  "overview.times.few": "Below {n} answers only the middle one is said.",
   "overview.times.none": "No person answered in this time",
   "overview.times.how":
     "The lower end of a bar: half of the answers came within this time. The upper end: 90 % of them. The scale grows by factors.",

@@ -4,12 +4,13 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { jobsWords } from "./en_jobs";
 import type { enLater } from "./en_later";
 import type { overviewWords } from "./en_overview";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en | keyof typeof overviewWords;
+export type Key = keyof typeof en | keyof typeof jobsWords | keyof typeof overviewWords;
 /** A key of a text that may load later: only `later.ts` gives it. */
 export type LaterKey = Key | keyof typeof enLater;
 export type Catalogue = Readonly<Record<LaterKey, Entry>>;

@@ -1,5 +1,6 @@
 // The page of one job: how far it is, what it asked, what happened, what went in and came out. It is live.
 
+import "../../words/en_jobs";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { JsonTree, Plain } from "../../content";

@@ -1,5 +1,6 @@
 // The list of jobs: live where they have not ended, page by page where they have.
 
+import "../../words/en_jobs";
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Plain } from "../../content";

@@ -10,9 +10,11 @@ import { Name, Time } from "../ui";
 import {
   countOf,
   highest,
+  ENOUGH,
   isQuiet,
   JOB_ROWS,
   QUESTION_ROWS,
+  saysEnough,
   seriesOf,
   type Step,
   stepsOf,
@@ -127,7 +129,7 @@ const heads = (rows: Rows) => rows.map(([, name]) => t(name));
 const numbers = (counts: ActivityCounts | undefined, rows: Rows) =>
   rows.map(([measure]) => figure(countOf(counts, measure)));
 const times = (found: AnswerTimes | undefined) =>
-  TIMES.map(([field]) => answerTime(milliseconds(found?.[field])));
+  TIMES.map(([field]) => (saysEnough(found, field) ? answerTime(milliseconds(found?.[field])) : "–"));
 
 function typeName({ jobType = "" }: ActivityOfType) {
   return jobType === "" ? t("overview.type.deleted") : <Name text={jobType} />;
@@ -172,14 +174,16 @@ function Times({ activity, steps, now }: PlotsProps) {
       ) : (
         <>
           <ul class="figures">
-            {TIMES.map(([field, name]) => (
+            {TIMES.filter(([field]) => saysEnough(all, field)).map(([field, name]) => (
               <Figure key={field} value={answerTime(milliseconds(all[field]))}>
                 {t(name)}
               </Figure>
             ))}
           </ul>
           <AnswerPlot steps={steps} now={now} label={t("overview.times.plot", { p50, p90 })} />
-          <p class="hint">{t("overview.times.how")}</p>
+          <p class="hint">
+            {t("overview.times.how")} {saysEnough(all, "p99") ? "" : t("overview.times.few", { n: ENOUGH })}
+          </p>
           <details>
             <summary>{t("overview.table")}</summary>
             <NumberTable

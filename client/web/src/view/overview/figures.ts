@@ -13,6 +13,14 @@ import { instant, milliseconds } from "../prompt_facts";
 
 type Measure = keyof ActivityCounts;
 
+/** Number of answers from which on a percentile other than the middle one says something. */
+export const ENOUGH = 20;
+
+/** Whether there are enough answers for a percentile: of few, the estimate is longer than any of them took. */
+export function saysEnough(times: AnswerTimes | undefined, field: "p50" | "p90" | "p99"): boolean {
+  return field === "p50" || Number(times?.count ?? "0") >= ENOUGH;
+}
+
 /** What happened to questions and to jobs, in the order of their rows. */
 export const QUESTION_ROWS: readonly (readonly [Measure, Key])[] = [
   ["promptsAsked", "overview.asked"],
