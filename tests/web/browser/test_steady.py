@@ -6,9 +6,11 @@ from playwright.async_api import Page, expect
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, live, saved, settled
+from tests.support.processes import eventually
 from tests.support.requests import answer, confirm
 
 APPROVE = "[data-decision=DECISION_ACCEPT]"
+DATABASE_EXISTS = "async () => (await indexedDB.databases()).some(({ name }) => name === 'askback-drafts')"
 
 
 async def submissions(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
@@ -101,6 +103,8 @@ async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
     await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
     await live(page)
     await settled(page)
+    # The first visit of all makes the database, and the end of a page cannot wait for that.
+    await eventually(lambda: page.evaluate(DATABASE_EXISTS), "the database of drafts")
     for n in range(5):
         await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
         await page.locator("#comment").fill(f"the words of round {n}")
