@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -171,11 +171,17 @@ async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(
     async def read_nothing() -> bool:
         return False
 
-    async with node(pg_url, poll=NEVER) as there, node(pg_url, poll=NEVER) as here, awake(here):
-        await until(are_live(here), "it listens")
-        # A listener that has connected lets the log be read, which may take until the prompts are there.
+    async with (
+        node(pg_url, poll=NEVER) as there,
+        node(pg_url, poll=NEVER) as here,
+        AsyncExitStack() as running,
+    ):
+        # From the start: a listener that has connected lets the log be read, which may take until the prompts
+        # are there.
         own = here.feed.read
         monkeypatch.setattr(here.feed, "read", read_nothing)
+        await running.enter_async_context(awake(here))
+        await until(are_live(here), "it listens")
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.receive_hints([Hint(job.job_id, 4, 5)])

@@ -212,6 +212,7 @@ async def test_a_long_title_is_read_whole_before_an_approval(desk: Desk) -> None
     await expect(cell).to_contain_text(title)
     assert await cell.evaluate("(cell) => cell.scrollHeight <= cell.clientHeight")
     await page.keyboard.press("Escape")
+    await page.locator(f'[data-choose="{prompt.prompt_id}"]').uncheck()
     await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
     await settled(page)
     await expect(page.locator("#prompt-title")).to_have_text(title)

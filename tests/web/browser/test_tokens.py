@@ -110,6 +110,8 @@ async def test_another_person_who_signs_in_gets_none_of_the_text(
     await page.wait_for_selector('[data-link="signed_out"]')
     await page.get_by_role("button", name="Sign in again").click()
     await sign_in(page, "ben-token")
+    # Another person starts with the list.
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
     await settled(page)
     await expect(page.locator("#comment")).to_have_value("")
     await page.locator("[data-decision=DECISION_ACCEPT]").click()
