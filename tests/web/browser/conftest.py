@@ -20,9 +20,12 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the asynchronous tests in the loop of the session, in which Chromium runs."""
+    """Run the asynchronous tests in the loop of the session, in which Chromium runs; all of them are long."""
     for item in items:
-        if _HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+        if _HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.long)
+        if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
