@@ -186,7 +186,9 @@ class PromptFollower:
         position = self._tokens.read(resume_token, self._digest)
         if isinstance(position, Refusal) or position <= self._feed.position:
             return position  # whether the log still has it turns out when it is read
-        refusal = await self._load(("position", position), partial(refusal_of, self._log, position))
+        refusal = await self._load(
+            ("position", position, position.mark), partial(refusal_of, self._log, position)
+        )
         if refusal is None:
             await self._feed.reach(position)
         return refusal or position
