@@ -229,7 +229,6 @@ class PromptFollower:
         known = view.sent_ids
         if known is None:
             view.reset(self._reset_reason)
-        view.start_reading()
         if await self._recheck(known or []) and await self._read_pages():
             self._resume_position = position  # no token is issued before all is sent
             view.finish_load()
