@@ -15,7 +15,7 @@ from askback._console.console_view import Closing
 from askback._model.enums import AnswerStatus
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2, stream_pb2
-from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span
 from tests.support.statuses import with_reason
 
 
@@ -208,6 +208,36 @@ async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) 
     assert [(c.prompt_id, c.job_id, c.why) for c in left] == [("b", "job-b", "gone")]
     assert await asyncio.wait_for(first, 1) == left[0]
     await closings.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_the_end_of_a_snapshot_counts_for_its_own_stream(desk: Desk, when: str) -> None:
+    """The console is asked to move while the first snapshot is sent, and gets its end before, or after, the
+    welcome of the next stream, which sends a snapshot of its own."""
+    console = await desk.open(credit=0)
+    left: list[Closing] = []
+    console.on_closed(left.append)
+    desk.events(up("a"), up("b"))
+    prompts, old = console.prompts(), desk.stream
+    assert [(await take(prompts)).prompt_id for _ in range(2)] == ["a", "b"]
+    old.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
+    desk.stream = await desk.server.converse()
+    hello = await desk.stream.next("hello")
+    assert not hello.hello.resume_token
+    if when == "before":
+        old.send(prompt_event=caught_up("old"))
+        await asyncio.wait_for(console.caught_up.wait(), 2)
+    desk.stream.send(hello.ref, **converse_welcome())
+    await asyncio.wait_for(old.half_closed.wait(), 2)
+    if when == "after":
+        old.send(prompt_event=caught_up("old"))
+    old.end()
+    await asyncio.gather(*console._session._retiring)
+    assert not console.caught_up.is_set()
+    assert (console.open_ids, left) == (["a", "b"], [])
+    desk.events(up("b"), caught_up("new"))
+    await asyncio.wait_for(console.caught_up.wait(), 2)
+    assert [(c.prompt_id, c.why) for c in left] == [("a", "gone")]
 
 
 async def test_closings_name_the_winner(desk: Desk) -> None:
