@@ -125,8 +125,8 @@ class JobStore(Protocol):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age, after a position. Contains at least one, even if
-        that exceeds max_bytes."""
+        """A page of prompts by priority, deadline and age, or with `answered_by` the newest answer first;
+        after a position. Contains at least one, even if that exceeds max_bytes."""
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         """Count the matching prompts. The cost grows with their number."""
