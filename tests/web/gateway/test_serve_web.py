@@ -140,6 +140,7 @@ def test_a_page_that_others_could_use_needs_authentication(settings: dict[str, A
         ({"listen": "8080"}, "HOST:PORT"),
         ({"listen": "::1:8080"}, "HOST:PORT"),
         ({"listen": "127.0.0.1:99999"}, "65535"),
+        ({"metrics_listen": "9465"}, "'9465' is not HOST:PORT"),
         ({"public_origins": ("http://a.example",)}, "https://"),
         ({"public_origins": ("https://a.example/path",)}, "is not an origin"),
         ({"public_origins": ("https://a.example",), "names": True}, "this machine only"),
