@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import grpc
 
 from askback.v1 import job_service_pb2, job_service_pb2_grpc
+from scripts.chromium import find_chromium
 from tests.bench import replicas, servers
 from tests.bench.report import Figures, percentile
 from tests.support.requests import confirm
@@ -52,7 +52,7 @@ def obstacle() -> str:
     """Why the page cannot be measured here; empty if it can."""
     if importlib.util.find_spec("playwright") is None:
         return "the package playwright is not installed"
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+    if find_chromium() is None:
         return "there is no Chromium on this machine"
     return ""
 

@@ -89,6 +89,7 @@ CASES: dict[str, tuple[Any, Any, Any, str]] = {
     ),
     "bare validator": (Annotated[int, AfterValidator(_even)], 3, 4, "3 is odd"),
     "in a list": (list[Annotated[int, AfterValidator(_even)]], [2, 3], [2, 4], "2: 3 is odd"),
+    "models in a list": (list[Row], [{"price": 0.125}], [{"price": 0.25}], "> - 1, Price: Decimal input"),
     "dataclass": (Span, {"low": 2, "high": 1}, {"low": 1, "high": 2}, "low is above high"),
 }
 

@@ -6,19 +6,17 @@ then `KEY#3`, with the reason above the question and the previous values filled 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from askback._client.verdict import GIVING_VALUES
 from askback._model.content import Deadline, time_to_correct
-from askback._model.form import Form
+from askback._model.form import Form, TypeForm
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.nonretryable import InvalidAnswer
 from askback._model.prompts import PromptInfo
@@ -64,6 +62,7 @@ async def ask_until_it_fits(
     ValueError or AssertionError; and the errors of AskPrompt.
     """
     asked, name, refused = content, key, ""
+    titled = form.title_of if isinstance(form, TypeForm) else _named
     edits: dict[str, str] = {}
     for number in range(2, MAX_ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
@@ -89,7 +88,7 @@ async def ask_until_it_fits(
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
         asked = lease.find_closed_content(name) or _correction_question(
-            content, list(_reasons(fault, partial(_titled, content.schema_json))), answer.values_json, edits
+            content, list(_reasons(fault, titled)), answer.values_json, edits
         )
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
@@ -131,31 +130,6 @@ def _reasons(error: ValidationError, place_of: Callable[[Sequence[int | str]], s
 def _named(place: Sequence[int | str]) -> str:
     """A field for programmers: `order.cost`."""
     return ".".join(map(str, place))
-
-
-def _titled(schema_json: str, place: Sequence[int | str]) -> str:
-    """A field as people see it in the form: `Order, Cost in euros`. Items have their number."""
-    schema = json.loads(schema_json or "{}")
-    node, titles = schema, []
-    for part in place:
-        node = _inside(schema, node, part)
-        titles.append(str(part + 1 if isinstance(part, int) else node.get("title") or part))
-    return ", ".join(titles)
-
-
-def _inside(schema: dict[str, Any], node: dict[str, Any], part: int | str) -> dict[str, Any]:
-    """The schema of a field of an object or of an item of a list; empty if it is in neither."""
-
-    def resolved(one: dict[str, Any]) -> dict[str, Any]:
-        name = str(one.get("$ref", "")).removeprefix("#/$defs/")
-        return {**schema.get("$defs", {}).get(name, {}), **one}
-
-    node = resolved(node)
-    for branch in (node, *map(resolved, node.get("anyOf", ()))):
-        found = branch.get("items") if isinstance(part, int) else branch.get("properties", {}).get(part)
-        if isinstance(found, dict):
-            return found
-    return {}
 
 
 def _correction_question(

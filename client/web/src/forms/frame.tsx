@@ -140,6 +140,23 @@ export function ReadBack({
   );
 }
 
+/** A control with a label of its own. */
+export function Labelled(props: { readonly node: Node; readonly children: ComponentChildren }): JSX.Element {
+  const { node, children } = props;
+  return (
+    <div class="form-field" data-seen>
+      <p class="form-head">
+        <label for={node.id}>
+          <Title node={node} />
+        </label>
+        <DefaultMark node={node} />
+      </p>
+      <Notes node={node} />
+      {children}
+    </div>
+  );
+}
+
 /** A labelled group of controls. It can have the focus itself, so that what is wrong with it is read. */
 export function Fieldset(props: {
   readonly node: Node;

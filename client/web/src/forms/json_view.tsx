@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { format, tryParse } from "../json/exact";
-import { DefaultMark, describedBy, Notes, Problems, Title, useProblems, useWords } from "./frame";
+import { describedBy, Labelled, Problems, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
 
 export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
@@ -27,14 +27,7 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
     });
   const { required, nullable, secret } = node.entry;
   return (
-    <div class="form-field" data-seen>
-      <p class="form-head">
-        <label for={node.id}>
-          <Title node={node} />
-        </label>
-        <DefaultMark node={node} />
-      </p>
-      <Notes node={node} />
+    <Labelled node={node}>
       <textarea
         ref={area}
         id={node.id}
@@ -70,6 +63,6 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
         )}
         {!isEmpty && !problems.length && <span class="form-valid">{words.valid}</span>}
       </div>
-    </div>
+    </Labelled>
   );
 }
