@@ -171,7 +171,7 @@ export const enLater = {
   "comment.reason": "the reason for “{verb}”",
   "comment.needed": "needed for: {names}",
   "need.comment": "“{verb}” needs a comment. Write it, then Ctrl+Enter.",
-  "need.values": "“{verb}” needs the marked fields.",
+  "need.values": "“{verb}” needs the marked fields: fill them in or correct them.",
   "need.edit": "Change the text first, then Ctrl+Enter.",
   "pending.ready": "Press Ctrl+Enter, or “{verb}”, to send it.",
   "confirm.no_reason": "“{verb}” without a reason? Press again, or write the reason first.",
