@@ -2,7 +2,16 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, endsSoon, idOf, instant, isMine, isOpen, priorityOf } from "./prompt_facts";
+import {
+  claimant,
+  endsSoon,
+  idOf,
+  instant,
+  isClaimedByOther,
+  isMine,
+  isOpen,
+  priorityOf,
+} from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
@@ -175,8 +184,9 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
 }
 
 function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
-  const holder = claimant(prompt, viewer.now);
-  return (holder === "" || holder === viewer.subject) && endsSoon(sortingOf(prompt).expires, viewer.now);
+  return (
+    !isClaimedByOther(prompt, viewer.subject, viewer.now) && endsSoon(sortingOf(prompt).expires, viewer.now)
+  );
 }
 
 export interface Group {
