@@ -173,7 +173,7 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     if (inView(row.prompt, "mine", viewer)) counts.mine += 1;
     if (inView(row.prompt, "unclaimed", viewer)) counts.unclaimed += 1;
     if (here) rows.push(row);
-    else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
+    else if (isClaimedByOther(row.prompt, viewer.subject, viewer.now)) claimedByOthers += 1;
   }
   const compare = comparison(query.order, viewer.now);
   // What closed, the last first. Open prompts have no such time.
