@@ -22,8 +22,8 @@ export const drawn = signal(PAGE_ROWS);
 export const active = signal("");
 /** The rows that were chosen for a bulk decision, by id. */
 export const chosen = signal<ReadonlySet<string>>(new Set());
-/** The last joint decision that was sent, for its results. */
-export interface JointDecision {
+
+interface JointDecision {
   readonly prompts: readonly Prompt[];
   readonly decision: Decision | null;
   readonly comment: string;
@@ -31,7 +31,9 @@ export interface JointDecision {
   readonly sent: ReadonlySet<string>;
 }
 
+/** The last joint decision that was sent, for its results. */
 export const jointDecision = signal<JointDecision | null>(null);
+
 /** What the person decided, newest first, as far as it was read. */
 export interface Decisions {
   readonly rows: readonly Row[];

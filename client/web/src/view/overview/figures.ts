@@ -134,7 +134,7 @@ export function agesOf(entry: WaitingPrompts | WaitingOfKind, classes: number): 
 /** Marks of a scale of times that grows by factors, in milliseconds. */
 const MARKS = [1, 10, 60, 600, 3600, 21_600, 86_400, 604_800, 2_592_000].map((s) => s * 1000);
 
-export interface TimeScale {
+interface TimeScale {
   readonly marks: readonly number[];
   /** Where a time stands, from 0 at the bottom to 1 at the top. */
   place(ms: number): number;

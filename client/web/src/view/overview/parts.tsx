@@ -31,7 +31,7 @@ export function Figure({ value, children, title, isAlert = false }: FigureProps)
   );
 }
 
-export interface BarRow {
+interface BarRow {
   readonly key: string;
   readonly name: ComponentChildren;
   readonly n: number;
