@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { Job } from "../../wire/messages";
-import { t } from "../../words";
+import { t } from "../../words/later";
 import { jobStateWords } from "../labels";
 import { go } from "../route";
 import { Icon } from "../ui";

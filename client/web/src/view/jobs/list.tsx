@@ -1,12 +1,11 @@
 // The list of jobs: live where they have not ended, page by page where they have.
 
-import "../../words/en_jobs";
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Plain } from "../../content";
 import type { Inbox } from "../../model/inbox";
 import type { Job } from "../../wire/messages";
-import { rich, t } from "../../words";
+import { rich, t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, jobStateText, shortId } from "../job_facts";
 import { ProgressBar } from "../job_parts";

@@ -1,6 +1,6 @@
-// The English texts of views that load after the first paint. German has one file for all, which loads later anyway.
+// The English texts of the views that load after the first paint, without those of jobs and the overview.
 
-export const enLater = {
+export const enViews = {
   "key.approve": "approve it as it is",
   "key.edit": "edit what it shows, then approve that",
   "key.reject": "reject it; asks for a reason",
