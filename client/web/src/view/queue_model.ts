@@ -2,6 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
+import { meetsAll } from "./conditions";
 import {
   claimant,
   endsSoon,
@@ -84,11 +85,7 @@ export function passes(prompt: Prompt, query: Query): boolean {
   const { kinds, types, labels } = query;
   if (kinds.length > 0 && !kinds.includes(prompt.content?.kind ?? "")) return false;
   if (types.length > 0 && !types.includes(prompt.jobType ?? "")) return false;
-  const own = prompt.content?.labels ?? {};
-  for (const label of labels) {
-    const cut = label.indexOf("=");
-    if (own[label.slice(0, cut)] !== label.slice(cut + 1)) return false;
-  }
+  if (!meetsAll(prompt.content?.labels, labels)) return false;
   const words = folded(query.search)
     .split(/\s+/)
     .filter((word) => word !== "");

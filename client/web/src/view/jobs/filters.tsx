@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { Job } from "../../wire/messages";
 import { t } from "../../words/later";
+import { isLabelCondition, isSameLabel } from "../conditions";
 import { jobStateWords } from "../labels";
 import { go } from "../route";
 import { Icon } from "../ui";
@@ -87,15 +88,12 @@ function Choice({ label, name, filter, offered }: ChoiceProps) {
   const add = (field: HTMLInputElement) => {
     const value = field.value.trim();
     if (value === "" || filter[name].includes(value)) return;
-    if (name === "labels" && value.indexOf("=") < 1) {
+    if (name === "labels" && !isLabelCondition(value)) {
       problem.value = t("jobs.label.wrong");
       return;
     }
     // Of a label, one value can hold.
-    const others =
-      name === "labels"
-        ? filter.labels.filter((one) => one.slice(0, one.indexOf("=")) !== value.slice(0, value.indexOf("=")))
-        : filter[name];
+    const others = name === "labels" ? filter.labels.filter((one) => !isSameLabel(one, value)) : filter[name];
     field.value = "";
     problem.value = "";
     change({ ...filter, [name]: [...others, value] });
