@@ -1,6 +1,5 @@
 """The list of jobs and the page of a job: live, filters in the address, cancel and retry."""
 
-import json
 import re
 import sqlite3
 from contextlib import closing
@@ -259,14 +258,7 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
                 workers.AskPromptRequest(job_id=job_id, token=lease.token, key=key, content=content)
             )
         for name in ("ana", "bob", "carl"):
-            context = await desk.context("")
-            reply = await context.request.post(
-                f"{desk.origin}/session",
-                data=json.dumps({"token": f"{name}-token"}),
-                headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-            )
-            assert reply.ok, await reply.text()
-            page = await desk.tab(context, f"/jobs/{job_id}")
+            page = await desk.open_by_token(f"{name}-token", f"/jobs/{job_id}")
             await live(page)
             may = int(name != "ana")
             questions = "2 questions" if may else "1 question"

@@ -263,14 +263,7 @@ async def guarded(
 
 async def open_as(desk: Desk, name: str) -> Page:
     """The overview of a person with a token."""
-    context = await desk.context("")
-    reply = await context.request.post(
-        f"{desk.origin}/session",
-        data=json.dumps({"token": f"{name}-token"}),
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    assert reply.ok, await reply.text()
-    return await desk.tab(context, "/overview")
+    return await desk.open_by_token(f"{name}-token", "/overview")
 
 
 async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:
