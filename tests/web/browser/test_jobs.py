@@ -76,6 +76,11 @@ async def test_filters_of_jobs_stand_in_the_address(desk: Desk) -> None:
     await expect(rows).to_have_count(2)
     await page.get_by_role("button", name="Remove the filter deploy").click()
     await expect(rows).to_have_count(3)
+    # A label has one value, so that another one takes its place.
+    await field.fill("team=b")
+    await field.press("Enter")
+    await expect(page).to_have_url(re.compile(r"/jobs\?creator=ada&label=team%3Db$"))
+    await expect(rows).to_have_count(1)
     await field.fill("team")
     await field.press("Enter")
     await expect(page.locator(".job-filters .error-note")).to_contain_text("name=value")
