@@ -104,9 +104,18 @@ class Desk:
 
     async def sign_in(self, context: BrowserContext, user: str, groups: tuple[str, ...] = ()) -> None:
         """Give the browser the cookie of a person."""
+        await self._begin_session(context, {"name": user, "groups": groups})
+
+    async def open_by_token(self, token: str, path: str = "/") -> Page:
+        """The page of the person with this token, where the service asks for one."""
+        context = await self.context("")
+        await self._begin_session(context, {"token": token})
+        return await self.tab(context, path)
+
+    async def _begin_session(self, context: BrowserContext, who: dict[str, object]) -> None:
         reply = await context.request.post(
             f"{self.origin}/session",
-            data=json.dumps({"name": user, "groups": groups}),
+            data=json.dumps(who),
             headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
         )
         assert reply.ok, await reply.text()

@@ -32,4 +32,5 @@ test("an address that no view has is said to be unknown", () => {
   assert.equal(parseRoute("/prompts/a/b", "").place.view, "unknown");
   assert.equal(parseRoute("/nowhere", "").place.view, "unknown");
   assert.equal(parseRoute("/", "?view=nonsense&order=1&label=x").query.view, "all");
+  assert.deepEqual(parseRoute("/", "?label=x&label=%3Dx").query.labels, []);
 });

@@ -1,8 +1,6 @@
 """Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -40,22 +38,26 @@ async def chromium() -> AsyncIterator[object]:
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(
-    chromium: object, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[object]:
-    """The service on SQLite, a gateway in front of it, and people with browsers."""
+@pytest.fixture(autouse=True)
+def page_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways of these tests serve the page of `PAGE_FOLDER`, where that is set."""
+    if _playwright is None:
+        return
     from askback.web.assets import Assets
-    from tests.support.browser import Desk, page_folder
-    from tests.support.service import serving
-    from tests.support.web import gateway_for
+    from tests.support.browser import page_folder
 
     if (folder := page_folder()) is not None:
         monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "desk.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    async with serving(f"sqlite+aiosqlite:///{path}") as world, gateway_for(world) as web:
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(chromium: object, lite_url: str) -> AsyncIterator[object]:
+    """The service on SQLite, a gateway in front of it, and people with browsers."""
+    from tests.support.browser import Desk
+    from tests.support.service import serving
+    from tests.support.web import gateway_for
+
+    async with serving(lite_url) as world, gateway_for(world) as web:
         opened = Desk(chromium, world, web)  # type: ignore[arg-type]
         try:
             yield opened

@@ -244,6 +244,21 @@ async def test_a_form_is_filled_in_by_keys_and_keeps_every_digit(desk: Desk) -> 
     await expect(page.locator(".form-box")).to_contain_text("9007199254740993")
 
 
+async def test_what_is_wrong_with_a_field_is_in_sight_beside_the_decisions(desk: Desk) -> None:
+    """The reason was drawn below the field, behind the edge of the scrolled part."""
+    prompt = await desk.world.create_prompt(form("How many?", body="\n\n".join(["A line."] * 60)))
+    page = await show(desk, prompt)
+    field = page.locator(".form-box input").first
+    await field.fill("ten")
+    # The field is the last thing in sight, as it is where the keyboard led to it.
+    await field.evaluate("(field) => field.scrollIntoView({ block: 'end' })")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("#answer-why")).to_contain_text("fill them in or correct them")
+    await expect(field).to_be_focused()
+    await expect(page.locator(".form-box .form-problem")).to_be_in_viewport(ratio=0.9)
+    assert not await submissions(desk, prompt)
+
+
 async def test_text_stays_with_its_prompt_and_survives_a_reload(desk: Desk) -> None:
     first = await desk.world.create_prompt(confirm("First?"))
     second = await desk.world.create_prompt(confirm("Second?"))

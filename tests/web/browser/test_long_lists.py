@@ -142,7 +142,8 @@ async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -
 
     job = new_job()
     plain = PromptContent("confirm", "?")
-    own = [answered(new_prompt(job, plain), "ana", minute=-n) for n in range(450)]
+    labelled = PromptContent("confirm", "?", labels={"team": "a=b"})
+    own = [answered(new_prompt(job, plain if n < 447 else labelled), "ana", minute=-n) for n in range(450)]
     others = [answered(new_prompt(job, plain), "ben", minute=-n) for n in range(40)]
     assert own[0].state is PromptState.ANSWERED
     await desk.world.service.replica.jobs.write([creation(job, *own, *others)])
@@ -161,3 +162,7 @@ async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -
     ids = await page.locator(".row").evaluate_all("rows => rows.map((row) => row.dataset.row)")
     assert ids == [prompt.prompt_id for prompt in own]
     assert ids[0] == first
+    # The service filters: these are on no page that was read yet.
+    await page.goto(f"{desk.origin}/?view=decided&label=team%3Da%3Db")
+    await expect(page.locator(".summary")).to_contain_text("3 questions decided by you")
+    await expect(page.locator(".row")).to_have_count(3)

@@ -2,21 +2,16 @@
 
 import json
 import re
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
-from askback.web.assets import Assets
-from tests.support.browser import Desk, axe, live, page_folder
+from tests.support.browser import Desk, axe, live
 from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
 from tests.support.service import serving
@@ -241,20 +236,12 @@ async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def guarded(
-    chromium: Any, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desk]:
+async def guarded(chromium: Any, lite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     """A page with authentication: bob sees all, ana answers only, wes works only."""
-    if (folder := page_folder()) is not None:
-        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
     people = TokenFile(
         tmp_path / "tokens.toml", ana={}, bob={"roles": ["client", "console"]}, wes={"roles": ["worker"]}
     )
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
+    async with serving(lite_url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
         desk = Desk(chromium, world, web)
         desk.complaints.allowed += ["403", "WebSocket"]
         yield desk
@@ -263,14 +250,7 @@ async def guarded(
 
 async def open_as(desk: Desk, name: str) -> Page:
     """The overview of a person with a token."""
-    context = await desk.context("")
-    reply = await context.request.post(
-        f"{desk.origin}/session",
-        data=json.dumps({"token": f"{name}-token"}),
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    assert reply.ok, await reply.text()
-    return await desk.tab(context, "/overview")
+    return await desk.open_by_token(f"{name}-token", "/overview")
 
 
 async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:

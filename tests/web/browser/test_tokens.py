@@ -1,9 +1,7 @@
 """A token is removed while its person writes: the page says so by itself, and keeps what was written."""
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,16 +27,12 @@ def people(tmp_path: Path) -> TokenFile:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: object, migrated_file: Path, people: TokenFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chromium: object, lite_url: str, people: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Desk, Caller]]:
     """A page with authentication, and ada's calls."""
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
+    async with serving(lite_url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
         desk = Desk(chromium, world, web)  # type: ignore[arg-type]
         desk.complaints.allowed += ["401", "WebSocket"]
         yield desk, world.with_token("ada-token")

@@ -192,7 +192,10 @@ export function Fieldset(props: {
   );
 }
 
-/** Moves the focus to a node: to its control, or to the group that has no control of its own. */
+/**
+ * Moves the focus to a node: to its control, or to the group that has no control of its own. What is wrong with it is
+ * drawn below the control after this; it comes into view too.
+ */
 export function focusNode(node: Node): void {
   const element = document.getElementById(node.id);
   const control = element?.matches("[role=radiogroup]")
@@ -200,5 +203,6 @@ export function focusNode(node: Node): void {
       element.querySelector<HTMLElement>("input[type=radio]"))
     : element;
   control?.focus();
-  element?.scrollIntoView({ block: "nearest" });
+  const whole = element?.closest(".form-field") ?? element;
+  requestAnimationFrame(() => whole?.scrollIntoView({ block: "nearest" }));
 }

@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Decision, DecisionOption, Prompt, Resolution } from "../wire/messages";
-import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
+import { decisionsOf, hasForm, isClaimedByOther, isOpen, revisionOf, takesValues } from "./prompt_facts";
 
 type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
 
@@ -30,8 +30,7 @@ export function bulkRow(
     return { shown, leftOut: "closed", ...(resolution === undefined ? {} : { resolution }) };
   }
   if (revisionOf(row.prompt) !== revisionOf(shown)) return { shown, leftOut: "changed" };
-  const holder = claimant(row.prompt, now);
-  if (holder !== "" && holder !== subject) return { shown, leftOut: "claimed" };
+  if (isClaimedByOther(row.prompt, subject, now)) return { shown, leftOut: "claimed" };
   if (decision === null) return { shown };
   const option = decisionsOf(shown).find((one) => one.decision === decision);
   if (option === undefined) return { shown, leftOut: "not_offered" };

@@ -10,7 +10,15 @@ import { chosen } from "./list_state";
 import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
-import { claimant, decisionsOf, hasForm, isFor, isOpen, revisionOf, takesValues } from "./prompt_facts";
+import {
+  decisionsOf,
+  hasForm,
+  isClaimedByOther,
+  isFor,
+  isOpen,
+  revisionOf,
+  takesValues,
+} from "./prompt_facts";
 import { dim, type How, isSteady } from "./steady";
 import type { Work } from "./work";
 
@@ -38,7 +46,6 @@ export function setFocusTargets(targets: Focus | null): void {
 export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
   const sent = page.inbox.submission(work.promptId).value;
   const link = page.inbox.link.value;
-  const holder = claimant(row.prompt, page.inbox.now());
   return hindranceOf({
     isSending: sent?.state === "sending" || sent?.state === "unconfirmed",
     isOpen: isOpen(row),
@@ -46,7 +53,7 @@ export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
     isSignedOut: link === "signed_out",
     canDecide: page.inbox.canDecide.value && link === "live",
     isFor: isFor(row.prompt, page.inbox.session.value),
-    isClaimedByOther: holder !== "" && holder !== subjectOf(page),
+    isClaimedByOther: isClaimedByOther(row.prompt, subjectOf(page), page.inbox.now()),
     hasChosen: chosen.value.size > 0,
   });
 }

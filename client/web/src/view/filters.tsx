@@ -10,7 +10,7 @@ import { usePage } from "./page";
 import { ORDERS, type Query, hasFilters } from "./query";
 import { facets } from "./queue_model";
 import { clearFilters, refine, route } from "./route";
-import { Icon } from "./ui";
+import { FilterChips, Icon } from "./ui";
 
 const isOpen = signal(false);
 
@@ -134,31 +134,18 @@ function Choice({ label, values, words = (value) => value, onChange }: ChoicePro
   );
 }
 
-/** The filters that are on, each with a way to take it off. */
 function Chips({ query }: { readonly query: Query }) {
   if (!hasFilters(query)) return null;
   const chips = [
     ...query.kinds.map((value) => ({ name: "kinds" as const, value, text: kindWords(value) })),
-    ...query.types.map((value) => ({ name: "types" as const, value, text: value })),
-    ...query.labels.map((value) => ({ name: "labels" as const, value, text: value })),
+    ...query.types.map((value) => ({ name: "types" as const, value })),
+    ...query.labels.map((value) => ({ name: "labels" as const, value })),
   ];
   return (
-    <div class="chips">
-      {chips.map(({ name, value, text }) => (
-        <button
-          key={`${name} ${value}`}
-          type="button"
-          class="chip"
-          aria-label={t("filter.remove", { name: text })}
-          onClick={() => refine({ [name]: query[name].filter((one) => one !== value) })}
-        >
-          <bdi>{text}</bdi>
-          <Icon name="cross" />
-        </button>
-      ))}
-      <button type="button" class="link-button" onClick={clearFilters}>
-        {t("filters.clear")}
-      </button>
-    </div>
+    <FilterChips
+      chips={chips}
+      onRemove={({ name, value }) => refine({ [name]: query[name].filter((one) => one !== value) })}
+      onClear={clearFilters}
+    />
   );
 }

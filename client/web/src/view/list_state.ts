@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
 import { type Arrangement, arrange } from "./arrangement";
-import { claimant, idOf, isAsked, isOpen } from "./prompt_facts";
+import { idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
 import type { Query } from "./query";
 import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
@@ -22,8 +22,8 @@ export const drawn = signal(PAGE_ROWS);
 export const active = signal("");
 /** The rows that were chosen for a bulk decision, by id. */
 export const chosen = signal<ReadonlySet<string>>(new Set());
-/** The last joint decision that was sent, for its results. */
-export interface JointDecision {
+
+interface JointDecision {
   readonly prompts: readonly Prompt[];
   readonly decision: Decision | null;
   readonly comment: string;
@@ -31,7 +31,9 @@ export interface JointDecision {
   readonly sent: ReadonlySet<string>;
 }
 
+/** The last joint decision that was sent, for its results. */
 export const jointDecision = signal<JointDecision | null>(null);
+
 /** What the person decided, newest first, as far as it was read. */
 export interface Decisions {
   readonly rows: readonly Row[];
@@ -92,12 +94,9 @@ export function rowById(id: string): Row | undefined {
 export function startList(inbox: Inbox, subject: string): () => void {
   rowsNow = () => inbox.rows.value;
   clock = () => inbox.now();
-  isFree = (prompt) => {
-    const holder = claimant(prompt, inbox.now());
-    return (
-      (holder === "" || holder === subject) && isAsked(prompt, subject, inbox.session.peek().groups ?? [])
-    );
-  };
+  isFree = (prompt) =>
+    !isClaimedByOther(prompt, subject, inbox.now()) &&
+    isAsked(prompt, subject, inbox.session.peek().groups ?? []);
   followed.value = { inbox, subject };
   let query: Query | undefined;
   let wasLive = false;

@@ -41,6 +41,12 @@ export function claimant(prompt: Prompt, at: number): string {
   return until === undefined || until > at ? (prompt.claimedBy ?? "") : "";
 }
 
+/** Whether another person has the prompt claimed at a time, so that the service takes no answer of this one. */
+export function isClaimedByOther(prompt: Prompt, subject: string, at: number): boolean {
+  const holder = claimant(prompt, at);
+  return holder !== "" && holder !== subject;
+}
+
 /** Whether a prompt is a person's own: claimed by them, or asked of them by name. */
 export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   if (subject === "") return false;

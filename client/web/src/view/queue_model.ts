@@ -2,7 +2,17 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, endsSoon, idOf, instant, isMine, isOpen, priorityOf } from "./prompt_facts";
+import { meetsAll } from "./conditions";
+import {
+  claimant,
+  endsSoon,
+  idOf,
+  instant,
+  isClaimedByOther,
+  isMine,
+  isOpen,
+  priorityOf,
+} from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
@@ -75,11 +85,7 @@ export function passes(prompt: Prompt, query: Query): boolean {
   const { kinds, types, labels } = query;
   if (kinds.length > 0 && !kinds.includes(prompt.content?.kind ?? "")) return false;
   if (types.length > 0 && !types.includes(prompt.jobType ?? "")) return false;
-  const own = prompt.content?.labels ?? {};
-  for (const label of labels) {
-    const cut = label.indexOf("=");
-    if (own[label.slice(0, cut)] !== label.slice(cut + 1)) return false;
-  }
+  if (!meetsAll(prompt.content?.labels, labels)) return false;
   const words = folded(query.search)
     .split(/\s+/)
     .filter((word) => word !== "");
@@ -164,7 +170,7 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     if (inView(row.prompt, "mine", viewer)) counts.mine += 1;
     if (inView(row.prompt, "unclaimed", viewer)) counts.unclaimed += 1;
     if (here) rows.push(row);
-    else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
+    else if (isClaimedByOther(row.prompt, viewer.subject, viewer.now)) claimedByOthers += 1;
   }
   const compare = comparison(query.order, viewer.now);
   // What closed, the last first. Open prompts have no such time.
@@ -175,8 +181,9 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
 }
 
 function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
-  const holder = claimant(prompt, viewer.now);
-  return (holder === "" || holder === viewer.subject) && endsSoon(sortingOf(prompt).expires, viewer.now);
+  return (
+    !isClaimedByOther(prompt, viewer.subject, viewer.now) && endsSoon(sortingOf(prompt).expires, viewer.now)
+  );
 }
 
 export interface Group {

@@ -4,6 +4,7 @@ import { t } from "../words/later";
 import { LANGUAGES } from "../words";
 import { dialog, usePage } from "./page";
 import { instant } from "./prompt_facts";
+import { SettingSwitch } from "./setting_switch";
 import { settings, THEMES } from "./settings_store";
 import { KeySettings } from "./settings_keys";
 import { NoticeSettings } from "./settings_notices";
@@ -86,32 +87,8 @@ export function SettingsView() {
       </fieldset>
       <fieldset>
         <legend>{t("settings.access")}</legend>
-        <label class="choice">
-          <input
-            type="checkbox"
-            checked={singleKeys.value}
-            onChange={(event) => {
-              singleKeys.value = event.currentTarget.checked;
-            }}
-          />
-          <span>
-            {t("settings.keys")}
-            <small>{t("settings.keys.more")}</small>
-          </span>
-        </label>
-        <label class="choice">
-          <input
-            type="checkbox"
-            checked={quiet.value}
-            onChange={(event) => {
-              quiet.value = event.currentTarget.checked;
-            }}
-          />
-          <span>
-            {t("settings.quiet")}
-            <small>{t("settings.quiet.more")}</small>
-          </span>
-        </label>
+        <SettingSwitch setting={singleKeys} name="settings.keys" />
+        <SettingSwitch setting={quiet} name="settings.quiet" />
       </fieldset>
       <NoticeSettings />
       <KeySettings />

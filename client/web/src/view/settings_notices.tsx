@@ -4,6 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words/later";
 import { notify, unsupported } from "./alerts";
+import { SettingSwitch } from "./setting_switch";
 import { settings } from "./settings_store";
 import { playTone, primeTone } from "./tone";
 
@@ -23,20 +24,7 @@ export function NoticeSettings() {
         {t("notices.why")}
       </p>
       <Desktop />
-      <label class="choice">
-        <input
-          type="checkbox"
-          checked={sound.value}
-          onChange={(event) => {
-            sound.value = event.currentTarget.checked;
-            if (sound.value) primeTone();
-          }}
-        />
-        <span>
-          {t("notices.sound")}
-          <small>{t("notices.sound.more")}</small>
-        </span>
-      </label>
+      <SettingSwitch setting={sound} name="notices.sound" onTurnedOn={primeTone} />
       {sound.value ? (
         <p class="volume">
           <label>
@@ -57,19 +45,7 @@ export function NoticeSettings() {
           </button>
         </p>
       ) : null}
-      <label class="choice">
-        <input
-          type="checkbox"
-          checked={titles.value}
-          onChange={(event) => {
-            titles.value = event.currentTarget.checked;
-          }}
-        />
-        <span>
-          {t("notices.in_title")}
-          <small>{t("notices.in_title.more")}</small>
-        </span>
-      </label>
+      <SettingSwitch setting={titles} name="notices.in_title" />
     </fieldset>
   );
 }

@@ -122,3 +122,42 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
     </dialog>
   );
 }
+
+interface Chip<Name extends string> {
+  readonly name: Name;
+  readonly value: string;
+  /** What stands on it, where that is not the value. */
+  readonly text?: string;
+}
+
+interface FilterChipsProps<Name extends string> {
+  readonly chips: readonly Chip<Name>[];
+  readonly onRemove: (chip: Chip<Name>) => void;
+  readonly onClear: () => void;
+}
+
+/** The filters that are on, each with a way to take it off, and one for all of them. */
+export function FilterChips<Name extends string>({ chips, onRemove, onClear }: FilterChipsProps<Name>) {
+  return (
+    <div class="chips">
+      {chips.map((chip) => {
+        const text = chip.text ?? chip.value;
+        return (
+          <button
+            key={`${chip.name} ${chip.value}`}
+            type="button"
+            class="chip"
+            aria-label={t("filter.remove", { name: text })}
+            onClick={() => onRemove(chip)}
+          >
+            <bdi>{text}</bdi>
+            <Icon name="cross" />
+          </button>
+        );
+      })}
+      <button type="button" class="link-button" onClick={onClear}>
+        {t("filters.clear")}
+      </button>
+    </div>
+  );
+}

@@ -497,7 +497,7 @@ export const catalogue: Catalogue = {
   "comment.reason": "der Grund für „{verb}“",
   "comment.needed": "nötig für: {names}",
   "need.comment": "„{verb}“ braucht einen Kommentar. Schreiben Sie ihn, dann Strg+Enter.",
-  "need.values": "„{verb}“ braucht die markierten Felder.",
+  "need.values": "„{verb}“ braucht die markierten Felder: ergänzen oder berichtigen Sie sie.",
   "need.edit": "Ändern Sie zuerst den Text, dann Strg+Enter.",
   "pending.ready": "Strg+Enter oder „{verb}“ sendet es.",
   "confirm.no_reason": "„{verb}“ ohne Begründung? Noch einmal drücken oder zuerst begründen.",

@@ -1,8 +1,6 @@
-// The English texts of the pages of jobs, which load after the first paint. A catalogue of another language has them among its own.
+// The English texts of the pages of jobs.
 
-import { learn } from "./index";
-
-export const jobsWords = {
+export const enJobs = {
   "job.loading": "Loading the job…",
   "job.missing": "This job cannot be shown",
   "job.head_only": "You see this job because it asked you: how far it is, and your questions.",
@@ -87,5 +85,3 @@ export const jobsWords = {
   "jobs.add": "Type it, then Enter",
   "jobs.label.wrong": "A label is written as name=value.",
 } as const;
-
-learn(jobsWords);

@@ -1,8 +1,6 @@
-// The English texts of the overview, which load with it. A catalogue of another language has them among its own.
+// The English texts of the overview.
 
-import { learn } from "./index";
-
-export const overviewWords = {
+export const enOverview = {
   "overview.loading": "Loading the figures…",
   "overview.read": "Read at {time}, again every {n} s.",
   "overview.read_now": "Read now",
@@ -93,5 +91,3 @@ export const overviewWords = {
   "overview.type": "Job",
   "overview.type.deleted": "deleted jobs",
 } as const;
-
-learn(overviewWords);

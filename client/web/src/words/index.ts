@@ -4,13 +4,11 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
-import type { jobsWords } from "./en_jobs";
-import type { enLater } from "./en_later";
-import type { overviewWords } from "./en_overview";
+import type { enLater } from "./later";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en | keyof typeof jobsWords | keyof typeof overviewWords;
+export type Key = keyof typeof en;
 /** A key of a text that may load later: only `later.ts` gives it. */
 export type LaterKey = Key | keyof typeof enLater;
 export type Catalogue = Readonly<Record<LaterKey, Entry>>;
@@ -50,7 +48,7 @@ function speechOf(language: Language, file: LanguageFile): Speech {
   return { ...file, language, locale, plural, number: new Intl.NumberFormat(locale) };
 }
 
-/** Those of the first paint, and what `learn` added. */
+/** Those of the first paint, and after `learn` all of them. */
 const englishTexts: Partial<Record<LaterKey, Entry>> = { ...en };
 const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
 const speech = signal<Speech>(english);
@@ -76,7 +74,7 @@ export function locale(): string {
   return speech.value.locale;
 }
 
-/** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
+/** Add the English texts that load later. */
 export function learn(texts: Partial<Record<LaterKey, Entry>>): void {
   Object.assign(englishTexts, texts);
 }

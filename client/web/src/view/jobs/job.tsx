@@ -1,11 +1,10 @@
 // The page of one job: how far it is, what it asked, what happened, what went in and came out. It is live.
 
-import "../../words/en_jobs";
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { JsonTree, Plain } from "../../content";
 import type { Checkpoint, Failure, Job, JobEvent, Prompt } from "../../wire/messages";
-import { t } from "../../words";
+import { t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, nameOf, shortId } from "../job_facts";
 import { EventLines, JobHead } from "../job_parts";

@@ -1,7 +1,8 @@
 // What happened in a window of time: to questions, to jobs, and how long people took to answer.
 
 import type { Activity as Figures, ActivityCounts, ActivityOfType, AnswerTimes } from "../../wire/messages";
-import { type Key, rich, t } from "../../words";
+import type { LaterKey } from "../../words";
+import { rich, t } from "../../words/later";
 import { kindWords } from "../labels";
 import { PlaceLink } from "../place_link";
 import { instant, milliseconds } from "../prompt_facts";
@@ -122,7 +123,7 @@ const TIMES = [
   ["p50", "overview.times.p50"],
   ["p90", "overview.times.p90"],
   ["p99", "overview.times.p99"],
-] as const satisfies readonly (readonly [keyof AnswerTimes, Key])[];
+] as const satisfies readonly (readonly [keyof AnswerTimes, LaterKey])[];
 
 const timeHead = ([, name]: (typeof TIMES)[number]) => t(name);
 const heads = (rows: Rows) => rows.map(([, name]) => t(name));

@@ -1,6 +1,6 @@
-// The English texts of views that load after the first paint. German has one file for all, which loads later anyway.
+// The English texts of the views that load after the first paint, without those of jobs and the overview.
 
-export const enLater = {
+export const enViews = {
   "key.approve": "approve it as it is",
   "key.edit": "edit what it shows, then approve that",
   "key.reject": "reject it; asks for a reason",
@@ -171,7 +171,7 @@ export const enLater = {
   "comment.reason": "the reason for “{verb}”",
   "comment.needed": "needed for: {names}",
   "need.comment": "“{verb}” needs a comment. Write it, then Ctrl+Enter.",
-  "need.values": "“{verb}” needs the marked fields.",
+  "need.values": "“{verb}” needs the marked fields: fill them in or correct them.",
   "need.edit": "Change the text first, then Ctrl+Enter.",
   "pending.ready": "Press Ctrl+Enter, or “{verb}”, to send it.",
   "confirm.no_reason": "“{verb}” without a reason? Press again, or write the reason first.",
