@@ -138,7 +138,7 @@ async def test_rows_off_the_screen_can_be_found_and_focused(desk: Desk) -> None:
 
 async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -> None:
     """Newest first, with the number of all, and more rows as the list is scrolled. Others' are not in it."""
-    from tests.contract.test_queries import answered
+    from tests.contract.test_prompt_lists import answered
 
     job = new_job()
     plain = PromptContent("confirm", "?")
