@@ -157,6 +157,15 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def lite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """A new SQLite file with Askback's tables, for tests that run on SQLite only."""
+    path = tmp_path / "lite.db"
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
 def forked_commands() -> Iterator[Path]:
     """A folder for `PATH`, whose `askback`, `python` and `pytest` start without importing."""
     # Imported late, as in `_upgrade`.

@@ -1,8 +1,6 @@
 """Fixtures with a running service: `world` on both databases, `lite` on SQLite; `shell` calls `lite`."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,15 +27,6 @@ async def world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn."""
     async with serving(migrated_db_url) as running:
         yield running
-
-
-@pytest.fixture
-def lite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A new SQLite file with Askback's tables."""
-    path = tmp_path / "lite.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture
