@@ -104,9 +104,18 @@ class Desk:
 
     async def sign_in(self, context: BrowserContext, user: str, groups: tuple[str, ...] = ()) -> None:
         """Give the browser the cookie of a person."""
+        await self._begin_session(context, {"name": user, "groups": groups})
+
+    async def open_with_token(self, user: str, path: str = "/") -> Page:
+        """The page of a person who has signed in with a token of a `TokenFile`."""
+        context = await self.context("")
+        await self._begin_session(context, {"token": f"{user}-token"})
+        return await self.tab(context, path)
+
+    async def _begin_session(self, context: BrowserContext, fields: dict[str, Any]) -> None:
         reply = await context.request.post(
             f"{self.origin}/session",
-            data=json.dumps({"name": user, "groups": groups}),
+            data=json.dumps(fields),
             headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
         )
         assert reply.ok, await reply.text()

@@ -1,14 +1,14 @@
 """Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
 
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.support.browsers import TokenFile
 from tests.support.requirements import absent
 
 try:
@@ -40,11 +40,12 @@ async def chromium() -> AsyncIterator[object]:
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(
-    chromium: object, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[object]:
-    """The service on SQLite, a gateway in front of it, and people with browsers."""
+@pytest.fixture
+def open_desk(
+    chromium: object, lite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., AbstractAsyncContextManager[object]]:
+    """Opens a desk: the service on SQLite, a gateway in front of it, and people with browsers. With a
+    `TokenFile` they sign in with a token instead of a name."""
     from askback.web.assets import Assets
     from tests.support.browser import Desk, page_folder
     from tests.support.service import serving
@@ -52,12 +53,22 @@ async def desk(
 
     if (folder := page_folder()) is not None:
         monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "desk.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    async with serving(f"sqlite+aiosqlite:///{path}") as world, gateway_for(world) as web:
-        opened = Desk(chromium, world, web)  # type: ignore[arg-type]
-        try:
-            yield opened
-        finally:
-            await opened.close()
+
+    @asynccontextmanager
+    async def opening(people: TokenFile | None = None) -> AsyncIterator[object]:
+        auth = {} if people is None else {"auth": str(people.path)}
+        async with serving(lite_url, **auth) as world, gateway_for(world, names=people is None) as web:
+            desk = Desk(chromium, world, web)  # type: ignore[arg-type]
+            try:
+                yield desk
+            finally:
+                await desk.close()
+
+    return opening
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(open_desk: Callable[..., AbstractAsyncContextManager[object]]) -> AsyncIterator[object]:
+    """A desk where people sign in with a name."""
+    async with open_desk() as opened:
+        yield opened

@@ -1,25 +1,20 @@
 """The list of jobs and the page of a job: live, filters in the address, cancel and retry."""
 
-import json
 import re
-import sqlite3
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
-from askback.web.assets import Assets
-from tests.support.browser import Desk, axe, live, page_folder
+from tests.support.browser import Desk, axe, live
 from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
@@ -225,15 +220,8 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
 
 
 async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questions(
-    chromium: Browser, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]], tmp_path: Path
 ) -> None:
-    if (folder := page_folder()) is not None:
-        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    with (
-        closing(sqlite3.connect(migrated_file)) as source,
-        closing(sqlite3.connect(tmp_path / "d.db")) as copy,
-    ):
-        source.backup(copy)
     everything = ["client", "worker", "console"]
     people = TokenFile(
         tmp_path / "tokens.toml",
@@ -241,12 +229,8 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
         bob={"roles": everything},
         carl={"roles": ["client", "console"]},
     )
-    async with (
-        serving(f"sqlite+aiosqlite:///{tmp_path / 'd.db'}", auth=str(people.path)) as world,
-        gateway_for(world, names=False) as web,
-    ):
-        desk = Desk(chromium, world, web)
-        bob: Any = world.with_token("bob-token")
+    async with open_desk(people) as desk:
+        bob: Any = desk.world.with_token("bob-token")
         created = await bob.jobs.CreateJob(
             job_service.CreateJobRequest(job_type="deploy", input_json='{"key": "hidden"}')
         )
@@ -259,14 +243,7 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
                 workers.AskPromptRequest(job_id=job_id, token=lease.token, key=key, content=content)
             )
         for name in ("ana", "bob", "carl"):
-            context = await desk.context("")
-            reply = await context.request.post(
-                f"{desk.origin}/session",
-                data=json.dumps({"token": f"{name}-token"}),
-                headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-            )
-            assert reply.ok, await reply.text()
-            page = await desk.tab(context, f"/jobs/{job_id}")
+            page = await desk.open_with_token(name, f"/jobs/{job_id}")
             await live(page)
             may = int(name != "ana")
             questions = "2 questions" if may else "1 question"
@@ -283,4 +260,3 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
             await live(page)
             await expect(page.locator(".job-row")).to_have_count(may)
             await expect(page.get_by_text("You have no right to see the list")).to_have_count(1 - may)
-        await desk.close()

@@ -2,25 +2,19 @@
 
 import json
 import re
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
-from askback.web.assets import Assets
-from tests.support.browser import Desk, axe, live, page_folder
+from tests.support.browser import Desk, axe, live
 from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
 
 CALL = "**/askback.v1.JobService/GetOverview"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -242,35 +236,15 @@ async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: Any, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]], tmp_path: Path
 ) -> AsyncIterator[Desk]:
     """A page with authentication: bob sees all, ana answers only, wes works only."""
-    if (folder := page_folder()) is not None:
-        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
     people = TokenFile(
         tmp_path / "tokens.toml", ana={}, bob={"roles": ["client", "console"]}, wes={"roles": ["worker"]}
     )
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)
+    async with open_desk(people) as desk:
         desk.complaints.allowed += ["403", "WebSocket"]
         yield desk
-        await desk.close()
-
-
-async def open_as(desk: Desk, name: str) -> Page:
-    """The overview of a person with a token."""
-    context = await desk.context("")
-    reply = await context.request.post(
-        f"{desk.origin}/session",
-        data=json.dumps({"token": f"{name}-token"}),
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    assert reply.ok, await reply.text()
-    return await desk.tab(context, "/overview")
 
 
 async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:
@@ -278,7 +252,7 @@ async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"), kind="secret")
     await count(guarded)
-    pages = {name: await open_as(guarded, name) for name in ("ana", "bob", "wes")}
+    pages = {name: await guarded.open_with_token(name, "/overview") for name in ("ana", "bob", "wes")}
     await waits(pages["ana"], 1)
     await waits(pages["bob"], 2)
     for name, may in (("ana", 0), ("bob", 1)):
@@ -299,7 +273,7 @@ async def test_figures_go_with_the_person(guarded: Desk) -> None:
     bob = guarded.world.with_token("bob-token")
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"))
-    page = await open_as(guarded, "bob")
+    page = await guarded.open_with_token("bob", "/overview")
     await waits(page, 2)
     await guarded.end_session(page)
     held: list[Route] = []

@@ -1,9 +1,8 @@
 """A token is removed while its person writes: the page says so by itself, and keeps what was written."""
 
 import json
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,7 @@ from askback_server.transport import open_calls, tokens
 from tests.support.browser import Desk, live, settled
 from tests.support.browsers import TokenFile
 from tests.support.requests import confirm, form
-from tests.support.service import Caller, serving
-from tests.support.web import gateway_for
+from tests.support.service import Caller
 
 
 @pytest.fixture
@@ -29,20 +27,16 @@ def people(tmp_path: Path) -> TokenFile:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: object, migrated_file: Path, people: TokenFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]],
+    people: TokenFile,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[tuple[Desk, Caller]]:
     """A page with authentication, and ada's calls."""
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)  # type: ignore[arg-type]
+    async with open_desk(people) as desk:
         desk.complaints.allowed += ["401", "WebSocket"]
-        yield desk, world.with_token("ada-token")
-        await desk.close()
+        yield desk, desk.world.with_token("ada-token")
 
 
 async def ask(caller: Caller, content: prompts.PromptContent) -> prompts.Prompt:
