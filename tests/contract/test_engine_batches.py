@@ -27,17 +27,15 @@ from askback_server.domain.prompts import AnswerStatus
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
+from tests.support.rows import creation, new_job, step
 from tests.support.storage import (
     DelegatingStore,
     GatedStore,
     Node,
     check_job,
-    creation,
     execute,
     get_job,
-    new_job,
     node,
-    step,
     until,
     whole,
 )

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
-from tests.support.storage import creation, event, execute, fetch, new_job
+from tests.support.rows import creation, event, new_job
+from tests.support.storage import execute, fetch
 
 
 def days(connection: sa.Connection) -> list[str]:

@@ -11,7 +11,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter
 from askback_server.storage.database import Database
 from tests.support.lists import BIG, job_pages, put
-from tests.support.storage import new_job, now
+from tests.support.rows import new_job, now
 
 
 async def test_each_filter_finds_the_matching_jobs(database: Database) -> None:

@@ -29,7 +29,8 @@ from tests.baseline import SCHEMA_REVISION, schema_file
 from tests.baseline.schema import describe_schema
 from tests.support.migrations import NEXT, use_next_migration
 from tests.support.postgres import PostgresServer
-from tests.support.storage import creation, execute, fetch, new_job
+from tests.support.rows import creation, new_job
+from tests.support.storage import execute, fetch
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(ScriptDirectory.from_config(scripts()).get_current_head())

@@ -17,7 +17,7 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
 from tests.support.lists import BIG, prompt_pages
-from tests.support.storage import as_closed, creation, new_job, new_prompt, now, submission
+from tests.support.rows import as_closed, creation, new_job, new_prompt, now, submission
 
 
 async def test_an_id_suffix_finds_only_what_the_viewer_may_see(database: Database) -> None:

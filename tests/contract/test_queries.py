@@ -12,7 +12,7 @@ from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN
 from tests.support.lists import job_pages, prompt_pages, put
-from tests.support.storage import creation, new_job, new_prompt, submission
+from tests.support.rows import creation, new_job, new_prompt, submission
 
 NO_ID = "00000000-0000-7000-8000-000000000000"
 

@@ -7,7 +7,7 @@ from typing import Any
 from askback_server.domain.jobs import Job
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.database import Database
-from tests.support.storage import creation
+from tests.support.rows import creation
 
 BIG = 1 << 30
 

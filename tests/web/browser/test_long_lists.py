@@ -12,7 +12,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.prompts import PromptState
 from tests.support.browser import Desk
 from tests.support.requests import confirm
-from tests.support.storage import creation, new_job, new_prompt
+from tests.support.rows import creation, new_job, new_prompt
 
 MANY = 9_990
 """Nearly 10,000, because the list is drawn in steps of 200: there is room for a few more."""
