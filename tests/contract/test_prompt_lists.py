@@ -11,13 +11,13 @@ from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.jobs import Job
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
 from tests.support.lists import BIG, prompt_pages
-from tests.support.rows import as_closed, creation, new_job, new_prompt, now, submission
+from tests.support.rows import as_answered, as_closed, creation, new_job, new_prompt, now
 
 
 async def test_an_id_suffix_finds_only_what_the_viewer_may_see(database: Database) -> None:
@@ -62,12 +62,6 @@ async def test_filters_by_person_and_overdue_find_the_matching_prompts(database:
     assert await found(person="bob", overdue=True) == set()
 
 
-def answered(prompt: Prompt, who: str, minute: int) -> Prompt:
-    answer = replace(submission(prompt).answer, user_id=who)
-    resolution = Resolution(PromptState.ANSWERED, who, now() + timedelta(minutes=minute), "", answer)
-    return replace(prompt, state=PromptState.ANSWERED, resolution=resolution)
-
-
 async def test_a_list_by_answerer_has_their_answers_newest_first(database: Database) -> None:
     """Pages without gaps, whatever the priorities; closed prompts without an answer have no answerer; the
     viewer still sees only what is for them."""
@@ -75,10 +69,10 @@ async def test_a_list_by_answerer_has_their_answers_newest_first(database: Datab
     content = PromptContent("confirm", "?")
     hidden = replace(content, audience=Audience(frozenset({"ann"})))
     theirs = [
-        answered(new_prompt(job, replace(content, priority=n % 3)), "ann", minute=n // 2) for n in range(9)
+        as_answered(new_prompt(job, replace(content, priority=n % 3)), "ann", minute=n // 2) for n in range(9)
     ]
-    secret = answered(new_prompt(job, hidden), "ann", minute=7)
-    others = [answered(new_prompt(job, content), "bob", 1), answered(new_prompt(job, content), "", 1)]
+    secret = as_answered(new_prompt(job, hidden), "ann", minute=7)
+    others = [as_answered(new_prompt(job, content), "bob", 1), as_answered(new_prompt(job, content), "", 1)]
     closed = as_closed(new_prompt(job, content))  # by ann, without an answer
     every = [*theirs, secret, *others, closed, new_prompt(job, content)]
     await database.jobs.write([creation(job, *every)])

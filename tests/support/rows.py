@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from askback_server.domain.aggregate import Guard
@@ -92,6 +92,13 @@ def submission(prompt: Prompt, answer_id: str = "a1", **fields: Any) -> Submissi
     given = {name: fields.pop(name) for name in tuple(fields) if hasattr(answer, name)}
     fields = {"status": AnswerStatus.ACCEPTED, "digest": "d", "seq": prompt.version, **fields}
     return Submission(prompt.prompt_id, prompt.job_id, replace(answer, **given), **fields)
+
+
+def as_answered(prompt: Prompt, who: str, minute: int) -> Prompt:
+    """The prompt, answered by `who` that many minutes from now."""
+    answer = replace(submission(prompt).answer, user_id=who)
+    resolution = Resolution(PromptState.ANSWERED, who, now() + timedelta(minutes=minute), "", answer)
+    return replace(prompt, state=PromptState.ANSWERED, resolution=resolution)
 
 
 def event(job: Job, type: EventType = EventType.JOB_UPDATED, **fields: Any) -> Event:
