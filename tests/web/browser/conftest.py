@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.browsers import TokenFile
 from tests.support.requirements import absent
+from tests.support.token_files import TokenFile
 
 try:
     import playwright.async_api as _playwright

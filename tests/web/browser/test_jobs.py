@@ -13,8 +13,8 @@ from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.browser import Desk, axe, live
-from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
+from tests.support.token_files import TokenFile
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 

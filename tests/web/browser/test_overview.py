@@ -13,8 +13,8 @@ from playwright.async_api import Page, Route, expect
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, axe, live
-from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
+from tests.support.token_files import TokenFile
 
 CALL = "**/askback.v1.JobService/GetOverview"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}

@@ -14,9 +14,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.transport import open_calls, tokens
 from tests.support.browser import Desk, live, settled
-from tests.support.browsers import TokenFile
 from tests.support.requests import confirm, form
 from tests.support.service import Caller
+from tests.support.token_files import TokenFile
 
 
 @pytest.fixture
