@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from askback.v1 import job_service_pb2 as pb
-from tests.integration.test_permissions import person, world_with_tokens
+from tests.integration.test_permissions import person
 from tests.support.refusals import expect_refusal, until
 from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.service import Caller, ServiceWorld, serving
-
-__all__ = ["world_with_tokens"]
 
 HOUR, DAY = 3_600, 86_400
 
