@@ -10,7 +10,8 @@ from askback_server.engine import backlog
 from askback_server.engine.concurrency import QueueKey
 from tests.contract.test_dispatch import put
 from tests.support.fake_worker import FakeWorker, dispatching, finish, new_dispatcher
-from tests.support.storage import Node, until
+from tests.support.storage import Node
+from tests.support.waiting import until
 
 
 class BlockingQueue:

@@ -28,17 +28,8 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.rows import creation, new_job, step
-from tests.support.storage import (
-    DelegatingStore,
-    GatedStore,
-    Node,
-    check_job,
-    execute,
-    get_job,
-    node,
-    until,
-    whole,
-)
+from tests.support.storage import DelegatingStore, GatedStore, Node, check_job, execute, get_job, node, whole
+from tests.support.waiting import until
 
 
 def unstorable(**fields: Any) -> c.CreateJob:

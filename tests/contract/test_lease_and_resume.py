@@ -20,7 +20,8 @@ from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
 from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.rows import creation, new_job, step
-from tests.support.storage import get_job, node, until, waits_for_a_lock
+from tests.support.storage import get_job, node, waits_for_a_lock
+from tests.support.waiting import until
 
 TTL = 30.0
 

@@ -24,7 +24,8 @@ from tests.contract.test_event_feed import INSERT
 from tests.support.aggregates import BOB, CLIENT
 from tests.support.pg_relay import PgRelay
 from tests.support.rows import creation, new_job, step
-from tests.support.storage import Node, awake, node, until
+from tests.support.storage import Node, awake, node
+from tests.support.waiting import until
 
 NEVER = 3600.0
 """A poll interval longer than any test: everything delivered came by a hint."""

@@ -16,9 +16,10 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.sessions import job_follower
 from askback_server.transport.server import SERVICES
-from tests.support.refusals import SOON, Refusal, refusal_of, until
+from tests.support.refusals import SOON, Refusal, refusal_of
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
+from tests.support.waiting import until
 
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
 CALLERS = {

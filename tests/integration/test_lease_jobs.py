@@ -10,10 +10,11 @@ from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.sessions import lease_jobs, unary_consumer
-from tests.support.refusals import SOON, expect_refusal, until
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 
 async def test_lease_jobs_returns_ready_jobs_or_waits_for_the_first(world: ServiceWorld) -> None:

@@ -10,7 +10,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import SOON, expect_refusal, until
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -25,6 +25,7 @@ from tests.support.requests import (
 )
 from tests.support.service import ServiceWorld
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:

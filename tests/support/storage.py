@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -38,23 +37,9 @@ from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
 from tests.support.rows import now
+from tests.support.waiting import until
 
-WITHIN = 30.0
-"""Seconds after which a wait fails. Generous: never a measure of speed."""
 LONG = timedelta(hours=1)
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Poll until `condition`, awaited if need be, returns a true value. Raises AssertionError."""
-    end = time.monotonic() + WITHIN
-    while True:
-        found = condition()
-        if inspect.isawaitable(found):
-            found = await found
-        if found:
-            return
-        assert time.monotonic() < end, f"not in {WITHIN:g} s: {what}"
-        await asyncio.sleep(0.005)
 
 
 CHILDREN = (tables.prompts, tables.answers, tables.checkpoints, tables.understandings, tables.events)
