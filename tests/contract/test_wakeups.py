@@ -23,7 +23,9 @@ from askback_server.storage.postgres_wakeups import MAX_PAYLOAD_BYTES, PostgresW
 from tests.contract.test_event_feed import INSERT
 from tests.support.aggregates import BOB, CLIENT
 from tests.support.pg_relay import PgRelay
-from tests.support.storage import Node, awake, creation, new_job, node, step, until
+from tests.support.rows import creation, new_job, step
+from tests.support.storage import Node, awake, node
+from tests.support.waiting import until
 
 NEVER = 3600.0
 """A poll interval longer than any test: everything delivered came by a hint."""

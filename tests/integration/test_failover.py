@@ -19,9 +19,9 @@ from askback_server.storage import job_store, postgres_wakeups
 from askback_server.storage.migrate import upgrade
 from tests.integration.test_database_away import Load
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 WITHIN = 60.0
 

@@ -20,11 +20,12 @@ from askback_server.engine.observer import NullObserver
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
 from tests.support.aggregates import CLIENT
-from tests.support.refusals import SOON, expect_refusal, outcome, until
+from tests.support.refusals import SOON, expect_refusal, outcome
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.storage import GatedStore
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 Samples = Mapping[tuple[str, ...], float]
 

@@ -22,9 +22,9 @@ from tests.contract.test_event_feed import INSERT
 from tests.integration.test_converse_view import Watch as PromptWatch
 from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 

@@ -9,7 +9,7 @@ import pytest
 
 from askback import After, Job, JobFailed, JobState, PromptExpired, Remind, Run, Worker
 from askback.testing import Clock, Human, Server
-from tests.support.refusals import until
+from tests.support.waiting import until
 
 worker = Worker(capacity=20)
 HOURS = 3600.0

@@ -13,8 +13,8 @@ import pytest
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.content import PromptContent
 from askback_server.sessions.prompt_follower import READ_AHEAD
+from tests.support.rows import creation, new_job, new_prompt
 from tests.support.service import ServiceWorld
-from tests.support.storage import creation, new_job, new_prompt
 from tests.support.streams import Console
 
 CREDIT = 20

@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import SOON, check, expect_refusal, frame_refusal, until
+from tests.support.refusals import SOON, check, expect_refusal, frame_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -22,6 +22,7 @@ from tests.support.requests import (
 )
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 
 def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:

@@ -106,16 +106,16 @@ class Desk:
         """Give the browser the cookie of a person."""
         await self._begin_session(context, {"name": user, "groups": groups})
 
-    async def open_by_token(self, token: str, path: str = "/") -> Page:
-        """The page of the person with this token, where the service asks for one."""
+    async def open_with_token(self, user: str, path: str = "/") -> Page:
+        """The page of a person who has signed in with a token of a `TokenFile`."""
         context = await self.context("")
-        await self._begin_session(context, {"token": token})
+        await self._begin_session(context, {"token": f"{user}-token"})
         return await self.tab(context, path)
 
-    async def _begin_session(self, context: BrowserContext, who: dict[str, object]) -> None:
+    async def _begin_session(self, context: BrowserContext, fields: dict[str, Any]) -> None:
         reply = await context.request.post(
             f"{self.origin}/session",
-            data=json.dumps(who),
+            data=json.dumps(fields),
             headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
         )
         assert reply.ok, await reply.text()

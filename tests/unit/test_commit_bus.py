@@ -12,7 +12,7 @@ from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
-from tests.support.storage import new_job, new_prompt
+from tests.support.rows import new_job, new_prompt
 
 
 def commit(job_id: str, version: int = 1) -> Committed:

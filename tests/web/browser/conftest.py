@@ -1,6 +1,7 @@
 """Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.requirements import absent
+from tests.support.token_files import TokenFile
 
 try:
     import playwright.async_api as _playwright
@@ -50,16 +52,29 @@ def page_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(chromium: object, lite_url: str) -> AsyncIterator[object]:
-    """The service on SQLite, a gateway in front of it, and people with browsers."""
+@pytest.fixture
+def open_desk(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncContextManager[object]]:
+    """Opens a desk: the service on SQLite, a gateway in front of it, and people with browsers. With a
+    `TokenFile` they sign in with a token instead of a name."""
     from tests.support.browser import Desk
     from tests.support.service import serving
     from tests.support.web import gateway_for
 
-    async with serving(lite_url) as world, gateway_for(world) as web:
-        opened = Desk(chromium, world, web)  # type: ignore[arg-type]
-        try:
-            yield opened
-        finally:
-            await opened.close()
+    @asynccontextmanager
+    async def opening(people: TokenFile | None = None) -> AsyncIterator[object]:
+        auth = {} if people is None else {"auth": str(people.path)}
+        async with serving(lite_url, **auth) as world, gateway_for(world, names=people is None) as web:
+            desk = Desk(chromium, world, web)  # type: ignore[arg-type]
+            try:
+                yield desk
+            finally:
+                await desk.close()
+
+    return opening
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(open_desk: Callable[..., AbstractAsyncContextManager[object]]) -> AsyncIterator[object]:
+    """A desk where people sign in with a name."""
+    async with open_desk() as opened:
+        yield opened

@@ -1,20 +1,20 @@
 """The list of jobs and the page of a job: live, filters in the address, cancel and retry."""
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.browser import Desk, axe, live
-from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
+from tests.support.token_files import TokenFile
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
@@ -225,7 +225,7 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
 
 
 async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questions(
-    chromium: Browser, lite_url: str, tmp_path: Path
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]], tmp_path: Path
 ) -> None:
     everything = ["client", "worker", "console"]
     people = TokenFile(
@@ -234,12 +234,8 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
         bob={"roles": everything},
         carl={"roles": ["client", "console"]},
     )
-    async with (
-        serving(lite_url, auth=str(people.path)) as world,
-        gateway_for(world, names=False) as web,
-    ):
-        desk = Desk(chromium, world, web)
-        bob: Any = world.with_token("bob-token")
+    async with open_desk(people) as desk:
+        bob: Any = desk.world.with_token("bob-token")
         created = await bob.jobs.CreateJob(
             job_service.CreateJobRequest(job_type="deploy", input_json='{"key": "hidden"}')
         )
@@ -252,7 +248,7 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
                 workers.AskPromptRequest(job_id=job_id, token=lease.token, key=key, content=content)
             )
         for name in ("ana", "bob", "carl"):
-            page = await desk.open_by_token(f"{name}-token", f"/jobs/{job_id}")
+            page = await desk.open_with_token(name, f"/jobs/{job_id}")
             await live(page)
             may = int(name != "ana")
             questions = "2 questions" if may else "1 question"
@@ -269,4 +265,3 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
             await live(page)
             await expect(page.locator(".job-row")).to_have_count(may)
             await expect(page.get_by_text("You have no right to see the list")).to_have_count(1 - may)
-        await desk.close()

@@ -12,7 +12,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.prompts import PromptState
 from tests.support.browser import Desk
 from tests.support.requests import confirm
-from tests.support.storage import creation, new_job, new_prompt
+from tests.support.rows import as_answered, creation, new_job, new_prompt
 
 MANY = 9_990
 """Nearly 10,000, because the list is drawn in steps of 200: there is room for a few more."""
@@ -138,13 +138,11 @@ async def test_rows_off_the_screen_can_be_found_and_focused(desk: Desk) -> None:
 
 async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -> None:
     """Newest first, with the number of all, and more rows as the list is scrolled. Others' are not in it."""
-    from tests.contract.test_queries import answered
-
     job = new_job()
     plain = PromptContent("confirm", "?")
     labelled = PromptContent("confirm", "?", labels={"team": "a=b"})
-    own = [answered(new_prompt(job, plain if n < 447 else labelled), "ana", minute=-n) for n in range(450)]
-    others = [answered(new_prompt(job, plain), "ben", minute=-n) for n in range(40)]
+    own = [as_answered(new_prompt(job, plain if n < 447 else labelled), "ana", minute=-n) for n in range(450)]
+    others = [as_answered(new_prompt(job, plain), "ben", minute=-n) for n in range(40)]
     assert own[0].state is PromptState.ANSWERED
     await desk.world.service.replica.jobs.write([creation(job, *own, *others)])
     page = await desk.open()

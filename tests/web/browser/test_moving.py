@@ -13,9 +13,9 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, live, settled
 from tests.support.processes import quiet_port
 from tests.support.proxies import Proxy
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.site import write_keys
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for
 
 APPROVE = "[data-decision=DECISION_ACCEPT]"

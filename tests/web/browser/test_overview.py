@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,8 @@ from playwright.async_api import Page, Route, expect
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, axe, live
-from tests.support.browsers import TokenFile
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
+from tests.support.token_files import TokenFile
 
 CALL = "**/askback.v1.JobService/GetOverview"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -236,21 +235,16 @@ async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def guarded(chromium: Any, lite_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def guarded(
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]], tmp_path: Path
+) -> AsyncIterator[Desk]:
     """A page with authentication: bob sees all, ana answers only, wes works only."""
     people = TokenFile(
         tmp_path / "tokens.toml", ana={}, bob={"roles": ["client", "console"]}, wes={"roles": ["worker"]}
     )
-    async with serving(lite_url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)
+    async with open_desk(people) as desk:
         desk.complaints.allowed += ["403", "WebSocket"]
         yield desk
-        await desk.close()
-
-
-async def open_as(desk: Desk, name: str) -> Page:
-    """The overview of a person with a token."""
-    return await desk.open_by_token(f"{name}-token", "/overview")
 
 
 async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:
@@ -258,7 +252,7 @@ async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"), kind="secret")
     await count(guarded)
-    pages = {name: await open_as(guarded, name) for name in ("ana", "bob", "wes")}
+    pages = {name: await guarded.open_with_token(name, "/overview") for name in ("ana", "bob", "wes")}
     await waits(pages["ana"], 1)
     await waits(pages["bob"], 2)
     for name, may in (("ana", 0), ("bob", 1)):
@@ -279,7 +273,7 @@ async def test_figures_go_with_the_person(guarded: Desk) -> None:
     bob = guarded.world.with_token("bob-token")
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"))
-    page = await open_as(guarded, "bob")
+    page = await guarded.open_with_token("bob", "/overview")
     await waits(page, 2)
     await guarded.end_session(page)
     held: list[Route] = []

@@ -10,8 +10,8 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Desk, live, settled
 from tests.support.processes import eventually
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
+from tests.support.waiting import until
 from tests.support.web import gateway_for
 from tests.support.wire import Wire
 

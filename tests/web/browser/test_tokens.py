@@ -1,7 +1,8 @@
 """A token is removed while its person writes: the page says so by itself, and keeps what was written."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.transport import open_calls, tokens
 from tests.support.browser import Desk, live, settled
-from tests.support.browsers import TokenFile
 from tests.support.requests import confirm, form
-from tests.support.service import Caller, serving
-from tests.support.web import gateway_for
+from tests.support.service import Caller
+from tests.support.token_files import TokenFile
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def people(tmp_path: Path) -> TokenFile:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: object, lite_url: str, people: TokenFile, monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., AbstractAsyncContextManager[Desk]],
+    people: TokenFile,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[tuple[Desk, Caller]]:
     """A page with authentication, and ada's calls."""
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-    async with serving(lite_url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)  # type: ignore[arg-type]
+    async with open_desk(people) as desk:
         desk.complaints.allowed += ["401", "WebSocket"]
-        yield desk, world.with_token("ada-token")
-        await desk.close()
+        yield desk, desk.world.with_token("ada-token")
 
 
 async def ask(caller: Caller, content: prompts.PromptContent) -> prompts.Prompt:

@@ -14,9 +14,10 @@ from askback.v1.prompt_pb2 import PromptContent
 from askback.web.app import PAGES
 from askback.web.contract import METHODS
 from askback.web.settings import WebLimits
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for, slow_socket_of
 from tests.web.gateway.test_converse_socket import HELLO, Page
 

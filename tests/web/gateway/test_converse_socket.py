@@ -22,9 +22,10 @@ from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError
 from askback.web.proto_json import format_events
 from askback.web.settings import WebLimits
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for, slow_socket_of
 
 HELLO: dict[str, Any] = {"ref": "1", "hello": {}}

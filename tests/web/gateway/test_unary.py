@@ -14,7 +14,6 @@ from google.rpc import error_details_pb2
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.web.connect_errors import HTTP_STATUS
 from askback.web.contract import METHODS
-from tests.support.refusals import until
 from tests.support.service import ServiceWorld
 from tests.support.web import WebWorld
 
@@ -180,6 +179,8 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
     writer.write(head(web, "WorkerService/LeaseJobs", f"content-length: {len(body)}") + body.encode())
     server = lite.service._server
     assert server is not None
+    from tests.support.waiting import until
+
     await until(lambda: server.calls.streams.total == 1)
     writer.transport.abort()
     await until(lambda: server.calls.streams.total == 0)

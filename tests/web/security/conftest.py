@@ -7,8 +7,9 @@ import pytest
 
 from askback_server.engine import sign_outs
 from askback_server.transport import open_calls, tokens
-from tests.support.browsers import Browser, TokenFile
+from tests.support.browsers import Browser
 from tests.support.service import ServiceWorld, serving
+from tests.support.token_files import TokenFile
 from tests.support.web import WebWorld, gateway_for
 
 
