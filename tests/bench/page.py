@@ -43,7 +43,7 @@ _NOTE_CLICK = """
 
 @dataclass(frozen=True)
 class _Web:
-    """Where the page is, for `Desk`."""
+    """Where the page is, for `Inbox`."""
 
     port: int
 
@@ -92,19 +92,19 @@ async def _measure(address: str, port: int) -> Figures:
 
 async def _clicks(address: str, port: int) -> list[float]:
     """The ms from each click of one person until another person's list shows the answer."""
-    from tests.support.browser import Desk, running_chromium, settled
+    from tests.support.browser import Inbox, running_chromium, settled
 
     times: list[float] = []
     async with running_chromium() as browser, grpc.aio.insecure_channel(address) as channel:
         jobs: Any = job_service_pb2_grpc.JobServiceStub(channel)
-        desk = Desk(browser, None, _Web(port))  # type: ignore[arg-type]
-        one, other = await desk.open("ana"), await desk.open("ben")
+        inbox = Inbox(browser, None, _Web(port))  # type: ignore[arg-type]
+        one, other = await inbox.open("ana"), await inbox.open("ben")
         await other.locator("#search").focus()  # with the focus in the list its rows would not move
         for number in range(WARM + CLICKS):
             request = job_service_pb2.CreateJobRequest(job_type="page", prompt=confirm(f"Question {number}"))
             prompt_id = (await jobs.CreateJob(request)).prompt.prompt_id
             await other.wait_for_selector(f'[data-row="{prompt_id}"]')
-            await one.goto(f"{desk.origin}/prompts/{prompt_id}")
+            await one.goto(f"{inbox.origin}/prompts/{prompt_id}")
             await settled(one)
             await other.evaluate(_WATCH, prompt_id)
             await one.evaluate(_NOTE_CLICK)
@@ -113,5 +113,5 @@ async def _clicks(address: str, port: int) -> list[float]:
             closed = await other.evaluate("() => window.closedAt")
             if number >= WARM:
                 times.append(closed - clicked)
-        await desk.close()
+        await inbox.close()
     return times

@@ -72,7 +72,7 @@ class Published(Protocol):
         """The port on loopback."""
 
 
-class Desk:
+class Inbox:
     """Opens the page for people, each in a browser context of their own."""
 
     def __init__(self, browser: Browser, world: ServiceWorld, web: Published) -> None:

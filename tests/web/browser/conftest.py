@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
+"""Fixtures of the browser tests: `inbox` opens the page for people, in one Chromium for all tests."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -53,10 +53,10 @@ def page_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_desk(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncContextManager[object]]:
-    """Opens a desk: the service on SQLite, a gateway in front of it, and people with browsers. With a
+def open_inbox(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncContextManager[object]]:
+    """Opens the inbox: the service on SQLite, a gateway in front of it, and people with browsers. With a
     `TokenFile` they sign in with a token instead of a name."""
-    from tests.support.browser import Desk
+    from tests.support.browser import Inbox
     from tests.support.service import serving
     from tests.support.web import gateway_for
 
@@ -64,17 +64,17 @@ def open_desk(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncCon
     async def opening(people: TokenFile | None = None) -> AsyncIterator[object]:
         auth = {} if people is None else {"auth": str(people.path)}
         async with serving(lite_url, **auth) as world, gateway_for(world, names=people is None) as web:
-            desk = Desk(chromium, world, web)  # type: ignore[arg-type]
+            inbox = Inbox(chromium, world, web)  # type: ignore[arg-type]
             try:
-                yield desk
+                yield inbox
             finally:
-                await desk.close()
+                await inbox.close()
 
     return opening
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(open_desk: Callable[..., AbstractAsyncContextManager[object]]) -> AsyncIterator[object]:
-    """A desk where people sign in with a name."""
-    async with open_desk() as opened:
+async def inbox(open_inbox: Callable[..., AbstractAsyncContextManager[object]]) -> AsyncIterator[object]:
+    """An inbox where people sign in with a name."""
+    async with open_inbox() as opened:
         yield opened

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, saved, settled
+from tests.support.browser import Inbox, live, saved, settled
 from tests.support.requests import REJECT, answer, confirm
 from tests.web.browser.test_answering import focused, middle, show, submissions, tombstone
 
@@ -31,11 +31,11 @@ async def settled_next(page: Page) -> None:
     await page.wait_for_selector('[data-command=next][aria-disabled="false"]')
 
 
-async def test_a_sentence_goes_on_in_the_kept_text_when_its_question_closes(desk: Desk) -> None:
+async def test_a_sentence_goes_on_in_the_kept_text_when_its_question_closes(inbox: Inbox) -> None:
     """Letters of the rest would skip to the next question, approve it, and write into a third one."""
-    world = desk.world
+    world = inbox.world
     asked = [await world.create_prompt(confirm(f"Number {n}?", priority=9 - n)) for n in range(3)]
-    page = await show(desk, asked[0])
+    page = await show(inbox, asked[0])
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("c")
     await page.keyboard.type("because the cause ")
@@ -49,14 +49,14 @@ async def test_a_sentence_goes_on_in_the_kept_text_when_its_question_closes(desk
     await page.keyboard.press("s")  # A key that is meant acts, so those before were taken and ignored.
     await expect(page.locator("#prompt-title")).to_have_text("Number 1?")
     for prompt in asked[1:]:
-        assert not await submissions(desk, prompt)
+        assert not await submissions(inbox, prompt)
 
 
-async def test_letters_wait_after_a_text_left_the_page_until_the_person_moves_the_focus(desk: Desk) -> None:
+async def test_letters_wait_after_a_text_left_the_page_until_the_person_moves_the_focus(inbox: Inbox) -> None:
     """Nothing was typed yet, so nothing is kept that the focus could go to."""
-    world = desk.world
+    world = inbox.world
     asked = [await world.create_prompt(confirm(f"Number {n}?", priority=9 - n)) for n in range(2)]
-    page = await show(desk, asked[0])
+    page = await show(inbox, asked[0])
     await page.locator("#comment").focus()
     await world.as_user("ben").hitl.AnswerPrompt(answer(asked[0], decision=REJECT))
     await expect(tombstone(page)).to_contain_text("Rejected by ben")
@@ -70,13 +70,13 @@ async def test_letters_wait_after_a_text_left_the_page_until_the_person_moves_th
     await expect(page.locator("#prompt-title")).to_have_text("Number 0?")
     await page.keyboard.press("s")
     await expect(page.locator("#prompt-title")).to_have_text("Number 1?")
-    assert not await submissions(desk, asked[1])
+    assert not await submissions(inbox, asked[1])
 
 
-async def test_a_finger_that_goes_on_tapping_decides_one_question(desk: Desk) -> None:
-    world = desk.world
+async def test_a_finger_that_goes_on_tapping_decides_one_question(inbox: Inbox) -> None:
+    world = inbox.world
     asked = [await world.create_prompt(confirm(f"Number {n}?", priority=9 - n)) for n in range(3)]
-    page = await desk.open(path=f"/prompts/{asked[0].prompt_id}", **PHONE)
+    page = await inbox.open(path=f"/prompts/{asked[0].prompt_id}", **PHONE)
     await settled(page)
     place = await middle(page.locator("[data-decision=DECISION_ACCEPT]"))
     await page.touchscreen.tap(*place)
@@ -91,13 +91,13 @@ async def test_a_finger_that_goes_on_tapping_decides_one_question(desk: Desk) ->
     await expect(page.locator("#prompt-title")).to_have_text("Number 1?")
     await live(page)
     for prompt in asked[1:]:
-        assert not await submissions(desk, prompt)
+        assert not await submissions(inbox, prompt)
 
 
-async def test_ctrl_enter_without_a_decision_says_what_to_choose_and_keeps_the_focus(desk: Desk) -> None:
+async def test_ctrl_enter_without_a_decision_says_what_to_choose_and_keeps_the_focus(inbox: Inbox) -> None:
     """With the focus on a button, the next Space approved a question with an objection as its comment."""
-    prompt = await desk.world.create_prompt(confirm("Delete the customer table?"))
-    page = await show(desk, prompt)
+    prompt = await inbox.world.create_prompt(confirm("Delete the customer table?"))
+    page = await show(inbox, prompt)
     comment = page.locator("#comment")
     await comment.fill("no, it is in use")
     await page.keyboard.press("Control+Enter")
@@ -105,13 +105,13 @@ async def test_ctrl_enter_without_a_decision_says_what_to_choose_and_keeps_the_f
     await expect(comment).to_be_focused()
     await page.keyboard.press("Space")
     await expect(comment).to_have_value("no, it is in use ")
-    assert not await submissions(desk, prompt)
+    assert not await submissions(inbox, prompt)
     await page.locator("[data-decision=DECISION_REJECT]").click()
     await expect(tombstone(page)).to_contain_text("Rejected by you")
 
 
 @pytest.mark.parametrize("kind", ["confirm", "clarify"])
-async def test_the_fields_of_a_form_count_as_text_to_be_seen(desk: Desk, kind: str) -> None:
+async def test_the_fields_of_a_form_count_as_text_to_be_seen(inbox: Inbox, kind: str) -> None:
     """They are below a short text; one press would approve values that were never on the screen."""
     questions = [
         prompts.Question(
@@ -119,37 +119,37 @@ async def test_the_fields_of_a_form_count_as_text_to_be_seen(desk: Desk, kind: s
         )
         for n in range(20)
     ]
-    prompt = await desk.world.create_prompt(
+    prompt = await inbox.world.create_prompt(
         confirm("Go?", kind=kind, body="Short.", questions=prompts.QuestionForm(questions=questions))
     )
-    page = await show(desk, prompt)
+    page = await show(inbox, prompt)
     why = page.locator("#answer-why")
     await expect(why).to_contain_text("not seen yet")
     yes = page.locator("[data-decision]").first
     await yes.click()
     await expect(why).to_contain_text("were not on your screen")
-    assert not await submissions(desk, prompt)
+    assert not await submissions(inbox, prompt)
     last = page.locator("fieldset", has_text="Field 19")
     await expect(last.locator("legend")).to_contain_text("(default)")
     await last.get_by_label("No", exact=True).check()
     await expect(last.locator("legend")).not_to_contain_text("(default)")
 
 
-async def test_changes_are_offered_where_something_can_be_changed(desk: Desk) -> None:
+async def test_changes_are_offered_where_something_can_be_changed(inbox: Inbox) -> None:
     text = prompts.PromptPart(content_id="text", title="Text", media_type="text/plain", text="as it is")
-    fixed = await desk.world.create_prompt(confirm("Fixed?", kind="preview", contents=[text]))
+    fixed = await inbox.world.create_prompt(confirm("Fixed?", kind="preview", contents=[text]))
     text.editable = True
-    editable = await desk.world.create_prompt(confirm("Editable?", kind="preview", contents=[text]))
-    page = await show(desk, fixed)
+    editable = await inbox.world.create_prompt(confirm("Editable?", kind="preview", contents=[text]))
+    page = await show(inbox, fixed)
     await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_be_visible()
     await expect(page.locator("[data-decision=DECISION_EDIT]")).to_have_count(0)
     await page.locator(f'[data-open="{editable.prompt_id}"]').click()
     await expect(page.locator("[data-decision=DECISION_EDIT]")).to_be_visible()
 
 
-async def test_a_restored_text_is_not_called_unsent_after_the_decision(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await show(desk, prompt)
+async def test_a_restored_text_is_not_called_unsent_after_the_decision(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await show(inbox, prompt)
     await page.locator("#comment").fill("a reason")
     await saved(page, "a reason")
     await page.reload()
@@ -165,11 +165,11 @@ async def test_a_restored_text_is_not_called_unsent_after_the_decision(desk: Des
     await expect(page.locator(".detail")).not_to_contain_text("unsent text")
 
 
-async def test_the_other_layout_of_a_diff_keeps_what_was_seen(desk: Desk) -> None:
+async def test_the_other_layout_of_a_diff_keeps_what_was_seen(inbox: Inbox) -> None:
     lines = "".join(f"-old {n}\n+new {n}\n" for n in range(80))
     text = f"--- a/file\n+++ b/file\n@@ -1,80 +1,80 @@\n{lines}"
     part = prompts.PromptPart(content_id="diff", media_type="text/x-diff", text=text)
-    page = await show(desk, await desk.world.create_prompt(confirm("Merge?", contents=[part])))
+    page = await show(inbox, await inbox.world.create_prompt(confirm("Merge?", contents=[part])))
     why = page.locator("#answer-why")
     await expect(why).to_contain_text("not seen yet")
     while await page.locator("[data-command=scroll]").count():

@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, saved, settled
+from tests.support.browser import Inbox, live, saved, settled
 from tests.support.processes import eventually
 from tests.support.requests import answer, confirm
 
@@ -13,10 +13,10 @@ APPROVE = "[data-decision=DECISION_ACCEPT]"
 DATABASE_EXISTS = "async () => (await indexedDB.databases()).some(({ name }) => name === 'askback-drafts')"
 
 
-async def submissions(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
+async def submissions(inbox: Inbox, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
     """What was submitted to a prompt, refused answers included."""
     request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
-    return list((await desk.world.hitl.ListAnswers(request)).answers)
+    return list((await inbox.world.hitl.ListAnswers(request)).answers)
 
 
 async def selected(page: Page) -> list[str | None]:
@@ -26,13 +26,13 @@ async def selected(page: Page) -> list[str | None]:
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in the list", "outside"])
-async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: bool) -> None:
+async def test_a_changing_list_never_moves_the_selection(inbox: Inbox, inside: bool) -> None:
     """The row above closes, rows arrive above and below: a key acts on the prompt that is shown."""
-    world = desk.world
+    world = inbox.world
     above = await world.create_prompt(confirm("Above?", priority=5))
     shown = await world.create_prompt(confirm("Shown?"))
     below = await world.create_prompt(confirm("Below?", priority=-5))
-    page = await desk.open()
+    page = await inbox.open()
     await page.locator(f'[data-open="{shown.prompt_id}"]').click()
     await settled(page)
     if not inside:
@@ -57,18 +57,18 @@ async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: boo
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("a")
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    assert [record.answer.user_id for record in await submissions(desk, shown)] == ["ana"]
+    assert [record.answer.user_id for record in await submissions(inbox, shown)] == ["ana"]
     for prompt in others:
-        assert not await submissions(desk, prompt)
-    assert [record.answer.user_id for record in await submissions(desk, above)] == ["ben"]
+        assert not await submissions(inbox, prompt)
+    assert [record.answer.user_id for record in await submissions(inbox, above)] == ["ben"]
 
 
-async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
+async def test_enter_opens_the_row_that_had_the_focus(inbox: Inbox) -> None:
     """The row under the focus stays under it while its neighbours close, and when it closes itself."""
-    world = desk.world
+    world = inbox.world
     above = await world.create_prompt(confirm("Above?", priority=5))
     focused = await world.create_prompt(confirm("Focused?"))
-    page = await desk.open()
+    page = await inbox.open()
     row = page.locator(f'[data-open="{focused.prompt_id}"]')
     await expect(page.locator(f'[data-open="{above.prompt_id}"]')).to_be_focused()
     await page.keyboard.press("ArrowDown")
@@ -92,15 +92,15 @@ async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by ben")
 
 
-async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
+async def test_text_typed_just_before_a_reload_is_kept(inbox: Inbox) -> None:
     """The draft is not yet due: it is written when the page is left, and the browser finishes it."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    context = await desk.context()
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
     page = await context.new_page()
     # Time stands still, so that only the end of the page can save the draft.
     await page.clock.install()
-    desk.complaints.watch(page)
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    inbox.complaints.watch(page)
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
     await live(page)
     await settled(page)
     # The first visit of all makes the database, and the end of a page cannot wait for that.
@@ -114,10 +114,10 @@ async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
         await expect(page.locator("#comment")).to_have_value(f"the words of round {n}")
 
 
-async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    context = await desk.context()
-    first, second = [await desk.tab(context, f"/prompts/{prompt.prompt_id}") for _ in range(2)]
+async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
+    first, second = [await inbox.tab(context, f"/prompts/{prompt.prompt_id}") for _ in range(2)]
     for page in (first, second):
         await live(page)
         await settled(page)
@@ -138,11 +138,11 @@ async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(d
     await saved(second, "of the first", is_saved=False)
 
 
-async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
+async def test_a_duplicated_tab_answers_for_itself(inbox: Inbox) -> None:
     """Both press at once: one answer counts, and both say which."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    context = await desk.context()
-    first = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
+    first = await inbox.tab(context, f"/prompts/{prompt.prompt_id}")
     await live(first)
     tab = await first.evaluate("sessionStorage.getItem('askback.tab')")
     assert tab
@@ -150,7 +150,7 @@ async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
     async with context.expect_page() as opened:
         await first.evaluate("window.open(location.href) && null")
     second = await opened.value
-    desk.complaints.watch(second)
+    inbox.complaints.watch(second)
     await live(second)
     pages = [first, second]
     names = [await page.evaluate("sessionStorage.getItem('askback.tab')") for page in pages]
@@ -166,7 +166,7 @@ async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
         await page.mouse.click(*point)
     for page in pages:
         await expect(page.locator(".tombstone-title")).to_contain_text("Approved by")
-    stored = await desk.world.prompt(prompt.prompt_id)
+    stored = await inbox.world.prompt(prompt.prompt_id)
     assert stored.resolution.answer.user_id == "ana"
-    counted = [r for r in await submissions(desk, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]
+    counted = [r for r in await submissions(inbox, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]
     assert [record.answer.answer_id for record in counted] == [stored.resolution.answer.answer_id]

@@ -13,7 +13,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.transport import open_calls, tokens
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Inbox, live, settled
 from tests.support.requests import confirm, form
 from tests.support.service import Caller
 from tests.support.token_files import TokenFile
@@ -27,16 +27,16 @@ def people(tmp_path: Path) -> TokenFile:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    open_desk: Callable[..., AbstractAsyncContextManager[Desk]],
+    open_inbox: Callable[..., AbstractAsyncContextManager[Inbox]],
     people: TokenFile,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[tuple[Desk, Caller]]:
+) -> AsyncIterator[tuple[Inbox, Caller]]:
     """A page with authentication, and ada's calls."""
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-    async with open_desk(people) as desk:
-        desk.complaints.allowed += ["401", "WebSocket"]
-        yield desk, desk.world.with_token("ada-token")
+    async with open_inbox(people) as inbox:
+        inbox.complaints.allowed += ["401", "WebSocket"]
+        yield inbox, inbox.world.with_token("ada-token")
 
 
 async def ask(caller: Caller, content: prompts.PromptContent) -> prompts.Prompt:
@@ -54,11 +54,11 @@ async def sign_in(page: Page, token: str) -> None:
 
 
 async def test_a_removed_token_signs_out_at_once_and_the_form_stays(
-    guarded: tuple[Desk, Caller], people: TokenFile
+    guarded: tuple[Inbox, Caller], people: TokenFile
 ) -> None:
-    desk, ada = guarded
+    inbox, ada = guarded
     prompt = await ask(ada, form("How many?"))
-    page = await desk.open("", f"/prompts/{prompt.prompt_id}")
+    page = await inbox.open("", f"/prompts/{prompt.prompt_id}")
     await sign_in(page, "ana-token")
     await settled(page)
     number = page.locator(".form-box input").first
@@ -92,11 +92,11 @@ async def test_a_removed_token_signs_out_at_once_and_the_form_stays(
 
 
 async def test_another_person_who_signs_in_gets_none_of_the_text(
-    guarded: tuple[Desk, Caller], people: TokenFile
+    guarded: tuple[Inbox, Caller], people: TokenFile
 ) -> None:
-    desk, ada = guarded
+    inbox, ada = guarded
     prompt = await ask(ada, confirm("Go?"))
-    page = await desk.open("", f"/prompts/{prompt.prompt_id}")
+    page = await inbox.open("", f"/prompts/{prompt.prompt_id}")
     await sign_in(page, "ana-token")
     await settled(page)
     await page.locator("#comment").fill("of ana")
