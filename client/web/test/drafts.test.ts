@@ -5,6 +5,7 @@ import { IndexedDrafts } from "../src/model/draft_database";
 import { type DraftDatabase, type DraftRecord, DraftStore } from "../src/model/draft_store";
 import type { Draft } from "../src/model/drafts";
 import { FakeClock, settle } from "./support/clock";
+import { FakeStore } from "./support/stores";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -43,8 +44,14 @@ class Small implements DraftDatabase {
   }
 }
 
-function setup(database: DraftDatabase = new Small(), subject = "ana", clock = new FakeClock(), tab = "one") {
-  const drafts = new DraftStore({ clock, database, server: "s", subject, tab });
+function setup(
+  database: DraftDatabase = new Small(),
+  subject = "ana",
+  clock = new FakeClock(),
+  tab = "one",
+  store = new FakeStore(),
+) {
+  const drafts = new DraftStore({ clock, database, store, server: "s", subject, tab });
   return { clock, drafts };
 }
 
@@ -85,6 +92,67 @@ test("what waits when the page is left is written at once, though old drafts are
   drafts.flush();
   await settle();
   assert.equal(database.writes, 1);
+});
+
+/** A browser that has not opened the database yet. */
+class Opening extends Small {
+  override put(): Promise<void> {
+    return new Promise(() => {});
+  }
+}
+
+test("what waits when the page is left before its database is open comes back with the tab", async () => {
+  const store = new FakeStore();
+  const { drafts } = setup(new Opening(), "ana", new FakeClock(), "one", store);
+  drafts.save("p", draft("a"));
+  drafts.flush();
+  const database = new Small();
+  const reloaded = setup(database, "ana", new FakeClock(), "one", store).drafts;
+  assert.equal((await reloaded.load("p"))?.comment, "a");
+  assert.deepEqual([database.records.size, store.entries.size], [1, 0], "moved to the database");
+});
+
+test("what is not yet in the database goes with its answer, at sign-out, and when another person signs in", async () => {
+  const ends: [string, (drafts: DraftStore, store: FakeStore) => unknown][] = [
+    ["answered", (drafts) => drafts.remove("p")],
+    ["discarded", (drafts) => drafts.discard("p")],
+    ["signed out", (drafts) => drafts.clear()],
+    ["another person", (_, store) => setup(new Small(), "ben", new FakeClock(), "one", store)],
+  ];
+  for (const [name, end] of ends) {
+    const store = new FakeStore();
+    const { drafts } = setup(new Opening(), "ana", new FakeClock(), "one", store);
+    drafts.save("p", draft("a"));
+    drafts.flush();
+    assert.equal(store.entries.size, 1);
+    void end(drafts, store);
+    assert.equal(store.entries.size, 0, name);
+  }
+});
+
+test("a newer text is not lost to the write of an older one, and damaged records are dropped", async () => {
+  const store = new FakeStore([
+    ["askback.draft.x", "{"],
+    ["askback.draft.y", '{"owner":"[\\"s\\",\\"ana\\"]","promptId":"other"}'],
+  ]);
+  let write = () => {};
+  class Slow extends Small {
+    override async put(record: DraftRecord) {
+      await new Promise<void>((resolve) => (write = resolve));
+      await super.put(record);
+    }
+  }
+  const { drafts } = setup(new Slow(), "ana", new FakeClock(), "one", store);
+  assert.equal(store.entries.size, 0);
+  drafts.save("p", draft("older"));
+  drafts.flush();
+  await settle();
+  drafts.save("p", draft("newer"));
+  drafts.flush();
+  write();
+  await settle();
+  const reloaded = setup(new Small(), "ana", new FakeClock(), "one", store).drafts;
+  assert.equal((await reloaded.load("p"))?.comment, "newer");
 });
 
 test("drafts belong to a person and a prompt", async () => {

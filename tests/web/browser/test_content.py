@@ -98,10 +98,10 @@ async def test_a_changed_line_is_told_by_its_sign_and_by_its_words(inbox: Inbox)
     page, _ = await show(inbox, contents=[part(diff, "text/x-diff")])
     removed, added = page.locator(".diff-removed"), page.locator(".diff-added")
     await expect(removed).to_contain_text("price is 10 EUR")
-    assert await removed.get_by_role("img", name="removed").inner_text() == "−"
-    assert await added.get_by_role("img", name="added").inner_text() == "+"
-    assert await removed.locator("del").all_inner_texts() == ["10"]
-    assert await added.locator("ins").all_inner_texts() == ["99"]
+    await expect(removed.get_by_role("img", name="removed")).to_have_text("−")
+    await expect(added.get_by_role("img", name="added")).to_have_text("+")
+    await expect(removed.locator("del")).to_have_text(["10"])
+    await expect(added.locator("ins")).to_have_text(["99"])
     await page.get_by_role("button", name="Side by side").click()
     await expect(page.locator(".diff-pair")).to_have_count(3)
 

@@ -15,8 +15,8 @@ OPEN_ROWS = ".row:not(.is-closed)"
 
 
 async def titles(page: Page) -> list[str]:
-    """The titles of the rows, in order."""
-    return [text.strip() for text in await page.locator(".row-words").all_inner_texts()]
+    """The titles of the rows, in order. A row that the browser has not drawn yet has no inner text."""
+    return [text.strip() for text in await page.locator(".row-words").all_text_contents()]
 
 
 async def expect_count(page: Page, view: str, count: int) -> None:

@@ -1,5 +1,6 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
-import type { Clock } from "../wire/environment";
+import type { Clock, TextStore } from "../wire/environment";
+import { DraftJournal } from "./draft_journal";
 import type { Draft, Drafts } from "./drafts";
 
 /** A record as it is stored. */
@@ -26,6 +27,8 @@ export interface DraftDatabase {
 interface DraftOptions {
   readonly clock: Clock;
   readonly database: DraftDatabase;
+  /** The storage of this tab. */
+  readonly store: TextStore;
   readonly server: string;
   readonly subject: string;
   /** The id of this tab, which a reload keeps. */
@@ -42,6 +45,7 @@ const EVICT = 5;
 export class DraftStore implements Drafts {
   readonly #options: DraftOptions;
   readonly #owner: string;
+  readonly #journal: DraftJournal;
   readonly #status = signal<"ok" | "full" | "too_large">("ok");
   /** The prompts for which this tab has taken over the text of another one. */
   readonly #takenOver = new Set<string>();
@@ -52,6 +56,10 @@ export class DraftStore implements Drafts {
   constructor(options: DraftOptions) {
     this.#options = options;
     this.#owner = JSON.stringify([options.server, options.subject]);
+    this.#journal = new DraftJournal(options.store);
+    for (const record of this.#journal.recover(this.#owner)) {
+      void this.#inOrder(() => this.#put(record));
+    }
     void this.#deleteOld();
   }
 
@@ -91,16 +99,16 @@ export class DraftStore implements Drafts {
 
   async discard(promptId: string): Promise<void> {
     this.#cancel(promptId);
-    const key = this.#key(promptId);
-    const savedAt = this.#options.clock.wall();
-    const record = { key, owner: this.#owner, promptId, savedAt, draft: null };
+    this.#journal.remove(promptId);
+    const record = this.#record(promptId, this.#options.clock.wall(), null);
     await this.#inOrder(() =>
-      this.#takenOver.has(promptId) ? this.#put(record) : this.#options.database.remove([key]),
+      this.#takenOver.has(promptId) ? this.#put(record) : this.#options.database.remove([record.key]),
     );
   }
 
   async remove(promptId: string): Promise<void> {
     this.#cancel(promptId);
+    this.#journal.remove(promptId);
     await this.#inOrder(async () => {
       const found = await this.#ofPrompt(promptId);
       await this.#options.database.remove(found.map((record) => record.key));
@@ -127,6 +135,7 @@ export class DraftStore implements Drafts {
       cancel();
     }
     this.#waiting.clear();
+    this.#journal.clear();
     await this.#inOrder(async () => {
       const records = await this.#options.database.ofOwner(this.#owner);
       await this.#options.database.remove(records.map((record) => record.key));
@@ -160,8 +169,8 @@ export class DraftStore implements Drafts {
       this.#status.value = "too_large";
       return;
     }
-    const savedAt = draft.savedAt ?? 0;
-    const record = { key: this.#key(promptId), owner: this.#owner, promptId, savedAt, draft };
+    const record = this.#record(promptId, draft.savedAt ?? 0, draft);
+    this.#journal.add(record);
     void this.#inOrder(() => this.#put(record));
   }
 
@@ -176,6 +185,7 @@ export class DraftStore implements Drafts {
       await database.remove(others.map(({ key }) => key));
       await database.put(record);
     }
+    this.#journal.written(record);
     this.#status.value = "ok";
   }
 
@@ -203,6 +213,10 @@ export class DraftStore implements Drafts {
     });
     this.#last = done;
     return done;
+  }
+
+  #record(promptId: string, savedAt: number, draft: Draft | null): DraftRecord {
+    return { key: this.#key(promptId), owner: this.#owner, promptId, savedAt, draft };
   }
 
   #key(promptId: string): string {

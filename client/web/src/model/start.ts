@@ -35,6 +35,7 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
   const drafts = new DraftStore({
     clock,
     database: new IndexedDrafts(indexedDB),
+    store: tabStore,
     server: location.origin,
     subject: session.subject ?? "",
     tab: ownTab,
