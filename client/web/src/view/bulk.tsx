@@ -9,10 +9,10 @@ import { t } from "../words/later";
 import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { errorText } from "./errors";
-import { decisionWords, doneWords, kindWords, looksOf, verbOf } from "./labels";
+import { decisionWords, doneWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
-import { claimant, idOf, revisionOf } from "./prompt_facts";
+import { claimant, idOf, requesterOf, revisionOf } from "./prompt_facts";
 import { oneLine } from "./one_line";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
@@ -93,9 +93,9 @@ export function Bulk() {
                     {isSent ? null : <Reading work={page.works.get(idOf(row.shown))} prompt={row.shown} />}
                   </th>
                   <td>
-                    {kindWords(row.shown.content?.kind)} · <Name text={row.shown.jobType ?? ""} />
-                    {(row.shown.requestedBy ?? "") === "" ? null : (
-                      <> · {rich("row.for", { name: <Name text={row.shown.requestedBy ?? ""} /> })}</>
+                    {kindWords(row.shown.content?.kind)} · <Name text={typeWords(row.shown.jobType)} />
+                    {requesterOf(row.shown) === "" ? null : (
+                      <> · {rich("row.for", { name: <Name text={requesterOf(row.shown)} /> })}</>
                     )}
                   </td>
                   <td>

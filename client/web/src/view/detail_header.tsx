@@ -6,7 +6,7 @@ import type { Row } from "../model/inbox";
 
 import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
-import type { PromptContent } from "../wire/messages";
+import type { Prompt, PromptContent } from "../wire/messages";
 import { ErrorNote } from "./errors";
 import { kindWords, nameOf, verbOf } from "./labels";
 import { siblings } from "./list_state";
@@ -20,6 +20,8 @@ import {
   isOpen,
   milliseconds,
   priorityOf,
+  requesterOf,
+  saysMore,
   urgency,
 } from "./prompt_facts";
 import { formatRoute, go, isPlainClick, route } from "./route";
@@ -46,19 +48,7 @@ export function DetailHeader({ row }: { readonly row: Row }) {
             {priority > 0 ? t("row.priority.high", { n: priority }) : t("row.priority.low", { n: priority })}
           </span>
         )}
-        <span>
-          {rich("detail.asks", {
-            type: <Name text={prompt.jobType ?? ""} />,
-            who:
-              (prompt.requestedBy ?? "") === "" ? (
-                t("someone")
-              ) : (
-                <strong>
-                  <Name text={prompt.requestedBy ?? ""} />
-                </strong>
-              ),
-          })}
-        </span>
+        <Asks prompt={prompt} />
         {created === undefined ? null : <Ago key={created} at={created} now={() => inbox.now()} />}
       </p>
       {open ? <Deadline row={row} /> : null}
@@ -72,6 +62,27 @@ export function DetailHeader({ row }: { readonly row: Row }) {
       <Siblings row={row} />
     </div>
   );
+}
+
+/** Which job asks, and for whom, as far as that says anything. */
+function Asks({ prompt }: { readonly prompt: Prompt }) {
+  const requester = requesterOf(prompt);
+  const parts = {
+    type: <Name text={prompt.jobType ?? ""} />,
+    who: (
+      <strong>
+        <Name text={requester} />
+      </strong>
+    ),
+  };
+  const key: LaterKey | null = saysMore(prompt.jobType)
+    ? requester === ""
+      ? "detail.asks.job"
+      : "detail.asks"
+    : requester === ""
+      ? null
+      : "detail.asks.person";
+  return key === null ? null : <span>{rich(key, parts)}</span>;
 }
 
 function Fact({

@@ -3,12 +3,18 @@
 import { type Key, isKey, labelWords, language, t } from "../words";
 import type { Decision, DecisionOption } from "../wire/messages";
 import { isUsualLabel } from "./decision_rules";
+import { saysMore } from "./prompt_facts";
 import type { IconName } from "./ui";
 
 /** What kind of question it is, for people. A kind of the asker's own stays as it is. */
 export function kindWords(kind: string | undefined): string {
   const key = `kind.${kind ?? ""}`;
   return isKey(key) ? t(key) : (kind ?? "");
+}
+
+/** The type of a job, for people. */
+export function typeWords(jobType: string | undefined): string {
+  return saysMore(jobType) ? (jobType ?? "") : t("type.single");
 }
 
 const VERBS: Record<Decision, Key> = {

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
 import { Decided, loadDecided, moreDecided } from "./decided";
+import { kindWords, typeWords } from "./labels";
 import { type ListPage, pagesOf } from "./list_pages";
 import {
   active,
@@ -68,6 +69,13 @@ function onClick(event: MouseEvent): void {
   go({ view: "prompt", promptId: open }, route.peek().place.view === "prompt" ? "replace" : "push");
 }
 
+/** The name of a group, for people. */
+function groupWords(name: string, by: string): string {
+  if (name === "") return t("group.none");
+  if (by === "type") return typeWords(name);
+  return by === "kind" ? kindWords(name) : name;
+}
+
 function labelOf(group: string, index: number): string {
   const name = group === "" ? t("queue.title") : group;
   return index === 0 ? name : t("queue.part", { name, n: index + 1 });
@@ -124,7 +132,7 @@ export function List() {
         <div key={group.name} class="group">
           {query.group === "" ? null : (
             <h2 class="group-name">
-              <Name text={group.name === "" ? t("group.none") : group.name} />
+              <Name text={groupWords(group.name, query.group)} />
               <span class="count">
                 {(sizes === null ? group.ids.length : (sizes.get(group.name) ?? 0)).toLocaleString()}
               </span>
@@ -133,7 +141,7 @@ export function List() {
           {paged(group.name, group.ids).map((part, index) => (
             <QueuePage
               key={part.key}
-              label={labelOf(group.name, index)}
+              label={labelOf(query.group === "" ? "" : groupWords(group.name, query.group), index)}
               rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}

@@ -12,6 +12,7 @@ import {
   isMine,
   isOpen,
   priorityOf,
+  requesterOf,
 } from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
@@ -196,7 +197,7 @@ function groupName(prompt: Prompt | undefined, by: string): string {
   if (prompt === undefined) return "";
   if (by === "type") return prompt.jobType ?? "";
   if (by === "kind") return prompt.content?.kind ?? "";
-  if (by === "requester") return prompt.requestedBy ?? "";
+  if (by === "requester") return requesterOf(prompt);
   if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
   return "";
 }

@@ -81,6 +81,7 @@ export const catalogue: Catalogue = {
   "span.h": "{n} h",
   "span.d": "{n} T",
   "span.less": "weniger als 1 min",
+  "time.now": "gerade eben",
   "time.ago": "vor {span}",
 
   "kind.clarify": "Frage",
@@ -89,6 +90,8 @@ export const catalogue: Catalogue = {
   "kind.validate": "Prüfung",
   "kind.deep_understanding": "Gespräch",
   "kind.structure_fix": "Aufbau",
+
+  "type.single": "einzelne Frage",
 
   "decision.unknown": "Entscheiden",
   "decision.accept": "Genehmigen",
@@ -107,7 +110,15 @@ export const catalogue: Catalogue = {
 
   "queue.title": "Eingang",
   "queue.views": "Ansichten des Eingangs",
-  "queue.count": { one: "{n} Frage wartet", other: "{n} Fragen warten" },
+  "queue.all": { one: "{n} Frage wartet", other: "{n} Fragen warten" },
+  "queue.mine": {
+    one: "{n} Frage nennt Sie, oder Sie haben sie belegt",
+    other: "{n} Fragen nennen Sie, oder Sie haben sie belegt",
+  },
+  "queue.unclaimed": {
+    one: "{n} Frage, die kein anderer belegt hat",
+    other: "{n} Fragen, die kein anderer belegt hat",
+  },
   "queue.decided": { one: "{n} Frage von Ihnen entschieden", other: "{n} Fragen von Ihnen entschieden" },
   "queue.closed": {
     one: "{n} seit dem Öffnen dieser Seite geschlossen",
@@ -174,7 +185,6 @@ export const catalogue: Catalogue = {
   "row.priority.high": "Vorrang {n}",
   "row.priority.low": "Niedriger Vorrang {n}",
   "row.deadline": "noch {span}",
-  "row.deadline.none": "Keine Frist",
   "row.deadline.over": "Frist erreicht",
   "row.claim": "Von {name} belegt",
   "row.claim.mine": "Von Ihnen belegt",
@@ -202,6 +212,8 @@ export const catalogue: Catalogue = {
   "detail.loading": "Die Frage wird geladen …",
   "detail.missing": "Diese Frage kann nicht gezeigt werden",
   "detail.asks": "Gefragt vom Auftrag {type} für {who}",
+  "detail.asks.job": "Gefragt vom Auftrag {type}",
+  "detail.asks.person": "Gefragt für {who}",
   "detail.more": "Mehr über diese Frage",
   "labels.title": "Merkmale",
   "form.title": "Ausfüllen",
@@ -706,6 +718,7 @@ export const catalogue: Catalogue = {
   "sign_in.name.more": "Dieser Dienst läuft auf diesem Rechner ohne Anmeldung: Jeder Name wird geglaubt.",
   "sign_in.no_name": "Schreiben Sie zuerst Ihren Namen.",
   "sign_in.groups": "Ihre Gruppen",
+  "sign_in.groups.more": "Ein Komma trennt Gruppen: ops, legal.",
   "sign_in.busy": "Anmeldung läuft …",
   sign_out: "Abmelden",
   "sign_out.sure": "In diesem Browser abmelden?",

@@ -48,6 +48,7 @@ export const en = {
   "span.h": "{n} h",
   "span.d": "{n} d",
   "span.less": "less than 1 min",
+  "time.now": "just now",
   "time.ago": "{span} ago",
 
   "kind.clarify": "Question",
@@ -56,6 +57,8 @@ export const en = {
   "kind.validate": "Check",
   "kind.deep_understanding": "Interview",
   "kind.structure_fix": "Structure",
+
+  "type.single": "single question",
 
   "decision.unknown": "Decide",
   "decision.accept": "Approve",
@@ -74,7 +77,15 @@ export const en = {
 
   "queue.title": "Inbox",
   "queue.views": "Views of the inbox",
-  "queue.count": { one: "{n} question waits", other: "{n} questions wait" },
+  "queue.all": { one: "{n} question waits", other: "{n} questions wait" },
+  "queue.mine": {
+    one: "{n} question names you, or you have claimed it",
+    other: "{n} questions name you, or you have claimed them",
+  },
+  "queue.unclaimed": {
+    one: "{n} question that no other person has claimed",
+    other: "{n} questions that no other person has claimed",
+  },
   "queue.decided": { one: "{n} question decided by you", other: "{n} questions decided by you" },
   "queue.closed": {
     one: "{n} closed since you opened this page",
@@ -140,7 +151,6 @@ export const en = {
   "row.priority.high": "Priority {n}",
   "row.priority.low": "Low priority {n}",
   "row.deadline": "{span} left",
-  "row.deadline.none": "No deadline",
   "row.deadline.over": "Deadline reached",
   "row.claim": "Claimed by {name}",
   "row.claim.mine": "Claimed by you",
@@ -167,7 +177,6 @@ export const en = {
   "detail.none.keys": "{next} and {previous} move, Enter opens, {help} shows all keys",
   "detail.loading": "Loading the question…",
   "detail.missing": "This question cannot be shown",
-  "detail.asks": "Asked by the job {type} for {who}",
   "labels.title": "Labels",
   "form.title": "Fill in",
 
@@ -308,6 +317,7 @@ export const en = {
   "sign_in.name.more": "This service runs on this machine without authentication: any name is believed.",
   "sign_in.no_name": "Write your name first.",
   "sign_in.groups": "Your groups",
+  "sign_in.groups.more": "Put a comma between groups: ops, legal.",
   "sign_in.busy": "Signing in…",
 
   "error.unknown": "Something went wrong, and the page does not know what. Try again.",

@@ -129,6 +129,9 @@ export const enViews = {
     "“(3) Release version 2?” instead of “(3)”. Browsers write titles to their history, and others may read them.",
   "notices.more": { one: "and {n} more", other: "and {n} more" },
   default_answer: "the deadline’s default",
+  "detail.asks": "Asked by the job {type} for {who}",
+  "detail.asks.job": "Asked by the job {type}",
+  "detail.asks.person": "Asked for {who}",
   "detail.more": "More about this question",
   "siblings.title": {
     one: "This job has {n} more open question:",

@@ -3,7 +3,7 @@
 import type { Activity as Figures, ActivityCounts, ActivityOfType, AnswerTimes } from "../../wire/messages";
 import type { LaterKey } from "../../words";
 import { rich, t } from "../../words/later";
-import { kindWords } from "../labels";
+import { kindWords, typeWords } from "../labels";
 import { PlaceLink } from "../place_link";
 import { instant, milliseconds } from "../prompt_facts";
 import { span } from "../times";
@@ -133,7 +133,7 @@ const times = (found: AnswerTimes | undefined) =>
   TIMES.map(([field]) => (saysEnough(found, field) ? answerTime(milliseconds(found?.[field])) : "–"));
 
 function typeName({ jobType = "" }: ActivityOfType) {
-  return jobType === "" ? t("overview.type.deleted") : <Name text={jobType} />;
+  return jobType === "" ? t("overview.type.deleted") : <Name text={typeWords(jobType)} />;
 }
 
 interface CountedProps extends PlotsProps {
