@@ -11,6 +11,7 @@ import { formWords, t } from "../words";
 import { Amended, Offered } from "./amended";
 import { AnswerBar } from "./answer_bar";
 import { painted, setFocusTargets, unseenLines } from "./deciding";
+import { followChanges, showNextChange } from "./diff_changes";
 import { DetailHeader } from "./detail_header";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
@@ -168,9 +169,11 @@ function PromptPane({ row }: { readonly row: Row }) {
       edit: () => {
         requestAnimationFrame(() => inPane(".part-edit textarea")?.focus());
       },
+      change: showNextChange,
     });
     return () => setFocusTargets(null);
   }, [work]);
+  useEffect(() => (pane.current === null ? undefined : followChanges(pane.current)), []);
 
   return (
     <article

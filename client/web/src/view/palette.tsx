@@ -99,6 +99,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       ["claim", t("claim.take")],
       ["release", t("claim.release")],
       ["skip", t("answer.skip")],
+      ["change", t("key.change")],
       ["review", t("amended.review")],
       ["copy", t("closed.copy")],
     ] as const) {
@@ -108,7 +109,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
         group,
         text,
         run: press(command),
-        ...(command === "skip" ? { does: "key.skip" } : {}),
+        ...(command === "skip" || command === "change" ? { does: `key.${command}` } : {}),
       });
     }
   }

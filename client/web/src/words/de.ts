@@ -54,6 +54,7 @@ export const catalogue: Catalogue = {
   "content.diff.too_large": "Zu verschieden für einen Vergleich Zeile für Zeile: Beide Texte stehen ganz da.",
   "content.diff.before": "Vorher",
   "content.diff.after": "Nachher",
+  "content.diff.unfold": { one: "{n} gleiche Zeile verbergen", other: "{n} gleiche Zeilen verbergen" },
   "content.diff.fold": { one: "{n} gleiche Zeile zeigen", other: "{n} gleiche Zeilen zeigen" },
 
   "app.name": "Askback",
@@ -526,6 +527,8 @@ export const catalogue: Catalogue = {
     other: "Etwa {n} Zeilen noch nicht gesehen.",
   },
   "seen.show": "Weiter",
+  "change.next": { one: "Zur Änderung", other: "Nächste von {n} Änderungen" },
+  "change.at": "Änderung {place} von {n}",
   "why.claimed": "Von {name} belegt bis {time}. Sie können lesen und nach dem Ende der Belegung antworten.",
   "why.chosen": {
     one: "{n} Frage ist in der Liste gewählt: Entscheiden Sie sie dort, oder wählen Sie keine, um diese zu entscheiden.",
@@ -615,6 +618,7 @@ export const catalogue: Catalogue = {
   "key.skip": "anderen überlassen und zur nächsten gehen",
   "key.next": "die nächste öffnen",
   "key.previous": "die vorige öffnen",
+  "key.change": "zur nächsten Änderung eines Vergleichs gehen",
   "key.search": "im Eingang suchen",
   "key.help": "diese Tasten zeigen",
   "key.send": "senden, was geschrieben ist",
