@@ -61,7 +61,7 @@ async def test_another_key_acts_and_is_shown_everywhere(inbox: Inbox) -> None:
     assert (stored.state, stored.submissions) == (prompts.PROMPT_STATE_PENDING, 0)
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("y")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
 
 
 async def test_a_key_of_another_command_is_refused(inbox: Inbox) -> None:

@@ -9,7 +9,7 @@ import { t } from "../words/later";
 import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { errorText } from "./errors";
-import { decisionWords, doneWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
+import { acceptedText, decidedWords, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
 import { claimant, idOf, requesterOf, revisionOf } from "./prompt_facts";
@@ -221,7 +221,11 @@ function Plan({
     const name = answer.userId ?? row.resolution?.actor ?? t("someone");
     return (
       <span class="left-out">
-        {t("bulk.left_out")} {t("bulk.left_out.done", { done: doneWords(answer.decision), name })}
+        {t("bulk.left_out")}{" "}
+        {rich("row.done", {
+          done: <Name text={decidedWords(row.shown, answer.decision)} />,
+          name: <Name text={name} />,
+        })}
       </span>
     );
   }
@@ -262,7 +266,7 @@ function resultText(sent: Submission | null): string {
     case "unconfirmed":
       return t("verdict.unconfirmed");
     case "accepted":
-      return t("bulk.accepted", { done: doneWords(sent.prompt.resolution?.answer?.decision) });
+      return acceptedText(sent.prompt);
     case "recorded":
       return t("verdict.recorded");
     case "closed":

@@ -16,7 +16,7 @@ import { DetailHeader } from "./detail_header";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
 import { hintsOf } from "./key_choices";
-import { doneWords } from "./labels";
+import { acceptedText } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
 import { usePage } from "./page";
@@ -85,7 +85,7 @@ function Loaded({ promptId }: { readonly promptId: string }) {
 
 /** What became of the answer is spoken: success when the reader pauses, a failure at once. */
 function tellVerdict(sent: Submission): void {
-  if (sent.state === "accepted") announce(doneWords(sent.prompt.resolution?.answer?.decision));
+  if (sent.state === "accepted") announce(acceptedText(sent.prompt));
   if (sent.state === "recorded") announce(t("verdict.recorded"));
   if (sent.state === "closed") interrupt(t("verdict.late"));
   if (sent.state === "stale") interrupt(t("verdict.stale"));

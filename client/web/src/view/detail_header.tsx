@@ -7,6 +7,7 @@ import type { Row } from "../model/inbox";
 import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
 import type { Prompt, PromptContent } from "../wire/messages";
+import { audienceNames, namesOf } from "./audience";
 import { ErrorNote } from "./errors";
 import { kindWords, nameOf, verbOf } from "./labels";
 import { siblings } from "./list_state";
@@ -15,6 +16,7 @@ import {
   claimant,
   idOf,
   instant,
+  isAskedAgain,
   isDecision,
   isFor,
   isOpen,
@@ -49,6 +51,12 @@ export function DetailHeader({ row }: { readonly row: Row }) {
           </span>
         )}
         <Asks prompt={prompt} />
+        {isAskedAgain(prompt) ? (
+          <span class="mark">
+            <Icon name="redo" />
+            {t("row.again")}
+          </span>
+        ) : null}
         {created === undefined ? null : <Ago key={created} at={created} now={() => inbox.now()} />}
       </p>
       {open ? <Deadline row={row} /> : null}
@@ -153,22 +161,13 @@ function Nudges({ row }: { readonly row: Row }) {
   const step = content.escalation?.[prompt.escalationStep ?? 0];
   const remind = instant(prompt.nextRemindTime);
   const every = milliseconds(content.reminders?.every);
-  const to = [
-    ...(step?.to?.groups ?? []).map((name) => t("audience.group", { name })),
-    ...(step?.to?.users ?? []),
-  ];
+  const to = namesOf(step?.to);
   const key: LaterKey =
-    to.length === 0
-      ? "escalation.priority"
-      : step?.replace === true
-        ? "escalation.replace"
-        : "escalation.add";
+    to === "" ? "escalation.priority" : step?.replace === true ? "escalation.replace" : "escalation.add";
   return (
     <>
       {next === undefined || step === undefined ? null : (
-        <Fact icon="up">
-          {rich(key, { time: <Time at={next} now={now} />, names: <Name text={to.join(", ")} /> })}
-        </Fact>
+        <Fact icon="up">{rich(key, { time: <Time at={next} now={now} />, names: <Name text={to} /> })}</Fact>
       )}
       {(prompt.escalationStep ?? 0) > 0 ? (
         <Fact icon="up">{t("escalation.taken", { n: prompt.escalationStep ?? 0 })}</Fact>
@@ -195,10 +194,9 @@ function Audience({ content }: { readonly content: PromptContent }) {
 
 /** Who may answer. */
 export function AudienceText({ content }: { readonly content: PromptContent }) {
-  const { users = [], groups = [] } = content.audience ?? {};
-  if (groups.length + users.length === 0) return <>{t("audience.all")}</>;
-  const names = [...groups.map((name) => t("audience.group", { name })), ...users];
-  return <>{rich("audience.some", { names: <Name text={names.join(", ")} /> })}</>;
+  const names = audienceNames(content);
+  if (names === "") return <>{t("audience.all")}</>;
+  return <>{rich("audience.some", { names: <Name text={names} /> })}</>;
 }
 
 function ClaimLine({ row }: { readonly row: Row }) {

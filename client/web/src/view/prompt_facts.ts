@@ -50,6 +50,11 @@ export function isOpen(row: Row): boolean {
   return row.closed === undefined && row.removed !== true && row.prompt.state === "PROMPT_STATE_PENDING";
 }
 
+/** When a closed prompt ended. */
+export function endOf(row: Row): number | undefined {
+  return instant((row.closed?.resolution ?? row.prompt.resolution)?.time) ?? row.closed?.at;
+}
+
 /** The person who has the prompt claimed at a time; empty without a claim. */
 export function claimant(prompt: Prompt, at: number): string {
   const until = instant(prompt.claimExpireTime);

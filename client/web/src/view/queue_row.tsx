@@ -5,9 +5,10 @@ import { useComputed } from "@preact/signals";
 import type { Row } from "../model/inbox";
 import { Plain } from "../content/plain";
 import { rich, t } from "../words";
-import { doneWords, kindWords, looksOf } from "./labels";
+import { decidedWords, kindWords, looksOf } from "./labels";
 import {
   claimant,
+  endOf,
   idOf,
   isAskedAgain,
   instant,
@@ -56,7 +57,7 @@ export class QueueRow extends Component<QueueRowProps> {
     const open = isOpen(row);
     const deadline = instant(prompt.expireTime);
     const created = instant(prompt.createTime);
-    const ended = instant((row.closed?.resolution ?? prompt.resolution)?.time);
+    const ended = endOf(row);
     const title = prompt.content?.title ?? "";
     const requester = requesterOf(prompt);
     const classes = [
@@ -198,12 +199,13 @@ function Ending({ row, subject }: { readonly row: Row; readonly subject: string 
   const resolution = row.closed?.resolution ?? row.prompt.resolution;
   const answer = resolution?.answer;
   if (resolution?.state === "PROMPT_STATE_ANSWERED") {
-    const done = doneWords(answer?.decision);
+    const words = decidedWords(row.prompt, answer?.decision);
+    const done = <Name text={words} />;
     if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
       return (
         <span class="ending">
           <Icon name="clock" />
-          {t("row.by_default", { done })}
+          <span>{rich("row.by_default", { done })}</span>
         </span>
       );
     const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
@@ -211,7 +213,7 @@ function Ending({ row, subject }: { readonly row: Row; readonly subject: string 
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === "" ? done : rich("row.done", { done, name: <Name text={who} /> })}
+        {who === "" ? done : <span>{rich("row.done", { done, name: <Name text={who} /> })}</span>}
       </span>
     );
   }

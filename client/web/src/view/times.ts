@@ -99,6 +99,18 @@ export function clock(at: number, now: number): string {
   return formatOf({ day: "numeric", month: "short", ...year, ...hours }).format(time);
 }
 
+/** A day, as the heading of what happened on it: `today`, `yesterday`, `Friday, 27 November`. */
+export function day(at: number, now: number): string {
+  const [time, today] = [new Date(at), new Date(now)];
+  if (sameDay(time, today)) return t("day.today");
+  const before = new Date(now);
+  before.setDate(today.getDate() - 1);
+  if (sameDay(time, before)) return t("day.yesterday");
+  const year: Intl.DateTimeFormatOptions =
+    time.getFullYear() === today.getFullYear() ? {} : { year: "numeric" };
+  return formatOf({ weekday: "long", day: "numeric", month: "long", ...year }).format(time);
+}
+
 /** The exact time with its zone, for hovering. */
 export function exact(at: number): string {
   return formatOf({ dateStyle: "full", timeStyle: "long" }).format(new Date(at));
