@@ -281,13 +281,13 @@ async def test_a_job_says_who_it_waits_for_and_whether_one_of_them_is_there(inbo
     for locale, words in (
         (
             "en-GB",
-            r"Waits for an answer of group legal, cora, for less than 1 min, until .*"
-            r" None of them has been connected for less than 1 min\.",
+            r"Waits for an answer of group legal, cora, for .+, until .*"
+            r" None of them has been connected for .+\.",
         ),
         (
             "de-DE",
-            r"Wartet auf eine Antwort von Gruppe legal, cora, seit weniger als 1 min, bis .*"
-            r" Niemand davon ist verbunden, seit weniger als 1 min\.",
+            r"Wartet auf eine Antwort von Gruppe legal, cora, seit .+, bis .*"
+            r" Niemand davon ist verbunden, seit .+\.",
         ),
     ):
         page = await inbox.open("ada", f"/jobs/{lease.job.job_id}", locale=locale)

@@ -215,11 +215,15 @@ function Violations({ work }: { readonly work: Work }) {
       <div>
         <p>{t("verdict.invalid")}</p>
         <ul>
-          {violations.map((one) => (
-            <li key={`${one.field} ${one.description}`}>
-              <Name text={(one.field ?? "").replace("values_json/", "")} />: {one.description}
-            </li>
-          ))}
+          {violations.map((one) => {
+            const problem = work.form.value.problemOf(one);
+            return (
+              <li key={`${one.field} ${one.description}`}>
+                <Name text={problem?.node.entry.title ?? one.field ?? ""} />:{" "}
+                <Name text={problem?.message ?? one.description ?? ""} />
+              </li>
+            );
+          })}
         </ul>
       </div>
     </div>
