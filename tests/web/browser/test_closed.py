@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import expect
 
+from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Inbox, axe, live, settled
-from tests.support.requests import ACCEPT, answer, confirm
+from tests.support.requests import ACCEPT, REJECT, answer, confirm
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,41 @@ async def test_what_ended_stands_under_its_day(inbox: Inbox, lite_url: str) -> N
     await expect(page.locator('[data-view="all"] .count')).to_have_text("1")
     await world.as_user("ben").hitl.AnswerPrompt(answer(prompt))
     await expect(page.locator(".group-name")).to_have_text(["Heute1"])
+
+
+async def test_a_joint_decision_says_how_each_question_that_it_leaves_out_ended(inbox: Inbox) -> None:
+    world = inbox.world
+    content = confirm(
+        "Renew?",
+        timeout=Duration(seconds=10),
+        final_action=prompts.FINAL_ACTION_DEFAULT,
+        default_answer=prompts.DefaultAnswer(decision=REJECT),
+    )
+    all_of_them = [
+        await world.create_prompt(content),
+        await world.create_prompt(confirm("Withdrawn?")),
+        await world.create_prompt(confirm("Mine?")),
+    ]
+    defaulted, withdrawn, mine = all_of_them
+    page = await inbox.open()
+    for prompt in all_of_them:
+        await page.locator(f'[data-choose="{prompt.prompt_id}"]').check()
+    await page.get_by_role("button", name="Decide together").click()
+    await world.jobs.CancelJob(job_service.CancelJobRequest(job_id=withdrawn.job_id))
+    await world.as_user("ana").hitl.AnswerPrompt(answer(mine))
+    for prompt, words in (
+        (defaulted, "Left out: “Reject” by default"),
+        (withdrawn, "Left out: Withdrawn"),
+        (mine, "Left out: “Confirm” by you"),
+    ):
+        left_out = page.locator(f'[data-bulk="{prompt.prompt_id}"] .left-out')
+        await expect(left_out).to_have_text(words)
+    assert await axe(page) == []
+
+
+async def test_the_commands_have_the_way_out(inbox: Inbox) -> None:
+    page = await inbox.open()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("sign out")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog", name="Sign out")).to_contain_text("Sign out of this browser?")

@@ -8,8 +8,9 @@ import { rich } from "../words";
 import { t } from "../words/later";
 import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
+import { Ending } from "./ending";
 import { errorText } from "./errors";
-import { acceptedText, decidedWords, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
+import { acceptedText, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
 import { claimant, idOf, requesterOf, revisionOf } from "./prompt_facts";
@@ -216,16 +217,11 @@ function Plan({
   readonly now: number;
   readonly isChosen: boolean;
 }) {
-  const answer = row.resolution?.answer;
-  if (row.leftOut === "closed" && answer !== undefined) {
-    const name = answer.userId ?? row.resolution?.actor ?? t("someone");
+  const { subject } = usePage().session;
+  if (row.resolution !== undefined) {
     return (
       <span class="left-out">
-        {t("bulk.left_out")}{" "}
-        {rich("row.done", {
-          done: <Name text={decidedWords(row.shown, answer.decision)} />,
-          name: <Name text={name} />,
-        })}
+        {t("bulk.left_out")} <Ending prompt={row.shown} resolution={row.resolution} subject={subject ?? ""} />
       </span>
     );
   }
@@ -255,7 +251,15 @@ function Plan({
 /** What became of the answer to one prompt. */
 function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
   const sent = inbox.submission(id).value;
-  return <span data-result={sent?.state ?? "waiting"}>{resultText(sent)}</span>;
+  const { subject } = usePage().session;
+  return (
+    <span data-result={sent?.state ?? "waiting"}>
+      {resultText(sent)}
+      {sent?.state === "closed" ? (
+        <Ending prompt={sent.prompt} resolution={sent.prompt.resolution} subject={subject ?? ""} />
+      ) : null}
+    </span>
+  );
 }
 
 function resultText(sent: Submission | null): string {
@@ -270,7 +274,7 @@ function resultText(sent: Submission | null): string {
     case "recorded":
       return t("verdict.recorded");
     case "closed":
-      return t("bulk.closed", { name: sent.prompt.resolution?.actor ?? t("someone") });
+      return t("bulk.too_late");
     case "stale":
       return t("verdict.stale");
     case "invalid":

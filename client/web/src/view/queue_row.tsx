@@ -5,7 +5,8 @@ import { useComputed } from "@preact/signals";
 import type { Row } from "../model/inbox";
 import { Plain } from "../content/plain";
 import { rich, t } from "../words";
-import { decidedWords, kindWords, looksOf } from "./labels";
+import { RowEnding } from "./ending";
+import { kindWords } from "./labels";
 import {
   claimant,
   endOf,
@@ -95,7 +96,7 @@ export class QueueRow extends Component<QueueRowProps> {
           </span>
           <span class="row-meta">
             {!open ? (
-              <Ending row={row} subject={subject} />
+              <RowEnding row={row} subject={subject} />
             ) : deadline === undefined ? null : (
               <Deadline key={deadline} {...{ deadline, now, clocks, isLive }} />
             )}
@@ -191,34 +192,4 @@ function Claim({
       {holder === subject ? t("row.claim.mine") : rich("row.claim", { name: <Name text={holder} /> })}
     </span>
   );
-}
-
-/** How a prompt ended, in a few words. */
-function Ending({ row, subject }: { readonly row: Row; readonly subject: string }) {
-  if (row.removed === true && row.closed === undefined) return <span class="ending">{t("row.removed")}</span>;
-  const resolution = row.closed?.resolution ?? row.prompt.resolution;
-  const answer = resolution?.answer;
-  if (resolution?.state === "PROMPT_STATE_ANSWERED") {
-    const words = decidedWords(row.prompt, answer?.decision);
-    const done = <Name text={words} />;
-    if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
-      return (
-        <span class="ending">
-          <Icon name="clock" />
-          <span>{rich("row.by_default", { done })}</span>
-        </span>
-      );
-    const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
-    const who = isMine ? t("row.you") : (answer?.userId ?? "");
-    return (
-      <span class="ending">
-        <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === "" ? done : <span>{rich("row.done", { done, name: <Name text={who} /> })}</span>}
-      </span>
-    );
-  }
-  if (resolution?.state === "PROMPT_STATE_EXPIRED") return <span class="ending">{t("row.expired")}</span>;
-  if (resolution?.state === "PROMPT_STATE_SUPERSEDED")
-    return <span class="ending">{t("row.superseded")}</span>;
-  return <span class="ending">{t("row.cancelled")}</span>;
 }

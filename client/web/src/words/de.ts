@@ -597,7 +597,7 @@ export const catalogue: Catalogue = {
   "bulk.one_by_one": "Jede wird einzeln gesendet und hat ihr eigenes Ergebnis.",
   "bulk.sent": "Die Ergebnisse, eines für jede Frage:",
   "bulk.waiting": "Wartet auf das Senden",
-  "bulk.closed": "Zu spät: geschlossen von {name}",
+  "bulk.too_late": "Zu spät:",
 
   "link.title": "Verbindung",
   "link.connecting": "Verbindung wird aufgebaut …",

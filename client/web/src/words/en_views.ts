@@ -79,7 +79,7 @@ export const enViews = {
   "bulk.one_by_one": "Each is sent by itself and gets its own result.",
   "bulk.sent": "The results, one for each question:",
   "bulk.waiting": "Waits to be sent",
-  "bulk.closed": "Too late: closed by {name}",
+  "bulk.too_late": "Too late:",
   sign_out: "Sign out",
   "sign_out.sure": "Sign out of this browser?",
   "sign_out.drafts": {
