@@ -14,6 +14,8 @@ from askback.web.settings import WebLimits
 
 JSON = "application/json"
 _TIMEOUT = re.compile(r"[0-9]{1,10}")
+_READ_AT_MOST = 2
+"""How much of a body is read, as a multiple of the limit."""
 _PARAMETERS = re.compile(r"(\s*;\s*charset=(utf-8|\"utf-8\"))?\s*", re.IGNORECASE)
 
 
@@ -55,7 +57,11 @@ def timeout_of(request: Request, limits: WebLimits) -> float:
 
 
 async def read_body(request: Request, limits: WebLimits) -> bytes:
-    """The whole body. Raises ConnectError if it is too long or too slow, and ClientDisconnect."""
+    """The whole body. Raises ConnectError if it is too long or too slow, and ClientDisconnect.
+
+    The rest of a body that turns out to be a little too long is read and dropped: a connection that ends with
+    unread bytes is reset, and then the client may lose the reply.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(limits)
@@ -65,18 +71,21 @@ async def read_body(request: Request, limits: WebLimits) -> bytes:
         async with asyncio.timeout(limits.body_seconds):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > limits.body_bytes:
-                    raise _too_large(limits)
-                chunks.append(chunk)
+                if size <= limits.body_bytes:
+                    chunks.append(chunk)
+                elif size > _READ_AT_MOST * limits.body_bytes:
+                    break
     except TimeoutError:
         text = f"the body did not arrive within {limits.body_seconds:g} s"
         raise ConnectError(grpc.StatusCode.CANCELLED, text, reason="SLOW_BODY", status=408) from None
+    if size > limits.body_bytes:
+        raise _too_large(limits)
     return b"".join(chunks)
 
 
 def _too_large(limits: WebLimits) -> ConnectError:
     text = f"the body has more than {limits.body_bytes} bytes"
-    # The rest of the body is not read, so the connection cannot be used again.
+    # The body may not have been read to its end, so the connection cannot be used again.
     headers = {"connection": "close"}
     return ConnectError(
         grpc.StatusCode.RESOURCE_EXHAUSTED, text, reason="MESSAGE_TOO_LARGE", status=413, headers=headers
