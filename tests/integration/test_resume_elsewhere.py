@@ -76,7 +76,7 @@ async def test_a_console_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
 
 
 async def hold_feed(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Keep a replica's feed from reading the log until the returned event is set. No reading is under way then."""
+    """Keep a replica's feed from reading the log until the returned event is set; none is under way."""
     feed, held, released = world.service.replica.feed, asyncio.Event(), asyncio.Event()
     own = feed.read
 

@@ -228,6 +228,7 @@ async def test_a_body_over_the_limit_is_refused(web: WebWorld, declared: bool) -
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         for _ in range(size // 0x10000 + 1):
             writer.write(chunk)
+        writer.write(b"0\r\n\r\n")
     reply = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
     assert b"413" in reply.splitlines()[0]
     body = await asyncio.wait_for(reader.read(2000), 20)
