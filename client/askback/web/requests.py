@@ -61,7 +61,7 @@ def timeout_of(request: Request, limits: WebLimits) -> float:
 async def read_body(request: Request, limits: WebLimits) -> bytes:
     """The whole body. Raises ConnectError if it is too long or too slow, and ClientDisconnect.
 
-    Of a body that turns out to be too long, as much again is read and dropped, for a moment: a connection that
+    Of a body that turns out to be too long, as much again is read and dropped for a moment: a connection that
     ends with unread bytes is reset, and then the client may lose the reply.
     """
     declared = request.headers.get("content-length", "")
