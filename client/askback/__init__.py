@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from askback._model.enums import FinalAction as FinalAction
     from askback._model.enums import JobState as JobState
     from askback._model.enums import Keep as Keep
+    from askback._model.enums import PromptOrder as PromptOrder
     from askback._model.enums import PromptState as PromptState
     from askback._model.escalation import After as After
     from askback._model.escalation import Remind as Remind
@@ -98,7 +99,9 @@ _HOME = {
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
-    "askback._model.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
+    "askback._model.enums": (
+        "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptOrder PromptState"
+    ),
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",
     "askback._model.jobs": "Event JobChange JobInfo",

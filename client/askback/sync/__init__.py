@@ -20,6 +20,7 @@ from askback._model.enums import DecisionKind as DecisionKind
 from askback._model.enums import FinalAction as FinalAction
 from askback._model.enums import JobState as JobState
 from askback._model.enums import Keep as Keep
+from askback._model.enums import PromptOrder as PromptOrder
 from askback._model.enums import PromptState as PromptState
 from askback._model.escalation import After as After
 from askback._model.escalation import Remind as Remind

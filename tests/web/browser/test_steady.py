@@ -98,7 +98,7 @@ async def test_enter_opens_the_row_that_had_the_focus(inbox: Inbox) -> None:
 
 
 async def test_text_typed_just_before_a_reload_is_kept(inbox: Inbox) -> None:
-    """The draft is not yet due: it is written when the page is left, though its database may not be open yet."""
+    """The draft is not yet due: it is written when the page is left, though its database may not be open."""
     prompt = await inbox.world.create_prompt(confirm("Go?"))
     context = await inbox.context()
     page = await context.new_page()
