@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from askback._model.nonretryable import InvalidTime as InvalidTime
     from askback._model.nonretryable import InvalidValue as InvalidValue
     from askback._model.nonretryable import NonRetryable as NonRetryable
+    from askback._model.options import Option as Option
     from askback._model.overview import Activity as Activity
     from askback._model.overview import ActivityCounts as ActivityCounts
     from askback._model.overview import ConnectedStreams as ConnectedStreams
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from askback._model.prompts import AnswerInfo as AnswerInfo
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
-    from askback._model.prompts import Option as Option
     from askback._model.prompts import PromptInfo as PromptInfo
     from askback._model.prompts import Resolution as Resolution
     from askback._model.understanding import Understanding as Understanding
@@ -108,8 +108,9 @@ _HOME = {
     "askback._model.nonretryable": (
         "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
     ),
+    "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
-    "askback._model.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
+    "askback._model.prompts": "AnswerInfo AnswerOutcome Content PromptInfo Resolution",
     "askback._model.understanding": "Understanding",
     "askback._wire.channel": "Tls",
     "askback._worker.job": "Job",

@@ -190,8 +190,9 @@ class ListPromptsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before, with an otherwise equal request. Empty: the first page."""
     order: Global___PromptOrder.ValueType
-    """In which order. CLOSE_TIME goes with closed states, and without `filter.unattended` and
-    `filter.overdue`; URGENCY without `filter.answered_by`.
+    """In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
+    closed states, and without `filter.unattended` and `filter.overdue`; URGENCY without
+    `filter.answered_by`.
     """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:

@@ -765,6 +765,12 @@ export interface PromptContent {
   readonly escalation?: readonly EscalationStep[];
   readonly reminders?: Reminders;
   readonly deadline?: Timestamp;
+  readonly correction?: Correction;
+}
+
+export interface Correction {
+  readonly key?: string;
+  readonly violations?: readonly FieldViolation[];
 }
 
 export interface EscalationStep {

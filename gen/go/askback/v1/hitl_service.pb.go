@@ -254,8 +254,9 @@ type ListPromptsRequest struct {
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, with an otherwise equal request. Empty: the first page.
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// In which order. CLOSE_TIME goes with closed states, and without `filter.unattended` and
-	// `filter.overdue`; URGENCY without `filter.answered_by`.
+	// In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
+	// closed states, and without `filter.unattended` and `filter.overdue`; URGENCY without
+	// `filter.answered_by`.
 	Order         PromptOrder `protobuf:"varint,5,opt,name=order,proto3,enum=askback.v1.PromptOrder" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
