@@ -160,7 +160,7 @@ async def test_what_closed_elsewhere_is_listed_the_last_first_and_found_by_its_w
     await expect(page.locator(OPEN_ROWS)).to_have_count(1)
     await world.as_user("ben").hitl.AnswerPrompt(answer(second, decision=REJECT))
     await page.locator('[data-view="closed"]').click()
-    await expect(page.locator(".summary")).to_have_text("3 closed since you opened this page")
+    await expect(page.locator(".summary")).to_have_text("3 closed questions")
     assert await titles(page) == ["Refund two?", "Refund one?", "Renew it?"]
     # A deadline's default is no person's decision.
     await expect(page.locator(".ending")).to_have_text(
