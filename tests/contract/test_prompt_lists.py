@@ -13,7 +13,7 @@ from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptOrder
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
 from tests.support.lists import BIG, prompt_pages
@@ -82,7 +82,7 @@ async def test_a_list_by_answerer_has_their_answers_newest_first(database: Datab
         return prompt.resolution.at, prompt.prompt_id
 
     newest = [p.prompt_id for p in sorted(theirs, key=order, reverse=True)]
-    mine = PromptFilter("default", viewer=BOB, states=(), answered_by="ann")
+    mine = PromptFilter("default", viewer=BOB, states=(), answered_by="ann", order=PromptOrder.CLOSE_TIME)
     for limit in (1, 2, 4, 9, 20):
         pages = await prompt_pages(database, mine, limit)
         assert [i for page in pages for i in page] == newest, limit

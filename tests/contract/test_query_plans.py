@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from askback_server.domain.jobs import JobState
 from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queries import JobFilter, PromptFilter, PromptPosition
+from askback_server.ports.queries import JobFilter, PromptFilter, PromptOrder, PromptPosition
 from askback_server.ports.storage import Position, Wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
@@ -116,7 +116,7 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
 ) -> None:
     """A page is a walk of the index that stops at its end: no scan, no sort, so its cost does not grow with
     the number of prompts. The count walks the same index."""
-    filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB)
+    filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB, order=PromptOrder.CLOSE_TIME)
     [sizes] = await statements_of(database.jobs.list_prompts(filter, 50, after, 1 << 20))
     [count] = await statements_of(database.jobs.count_prompts(filter))
     for statement in (sizes, count):

@@ -46,6 +46,29 @@ async def test_answered_by_lists_what_a_person_answered_newest_first(
     assert (refused.code, "--answered-by does not go with it" in refused.err) == (2, True)
 
 
+async def test_closed_lists_what_has_ended_the_latest_first(lite: ServiceWorld, shell: Shell) -> None:
+    """Also those without an answer, with the time and the person; the service does not count all of them."""
+    prompts = [await lite.create_prompt(confirm(f"Question {n}")) for n in range(4)]
+    await lite.as_user("bob").hitl.AnswerPrompt(answer(prompts[2]))
+    await lite.hitl.CancelPrompt(hitl.CancelPromptRequest(prompt_id=prompts[0].prompt_id))
+    assert await _titles(shell, "--closed") == ["Question 0", "Question 2"]
+    assert await _titles(shell, "--closed", "--state", "answered") == ["Question 2"]
+    table = await shell.ok("inbox", "ls", "--closed", "-o", "table", COLUMNS="120")
+    head, first, second = table.out.splitlines()
+    assert {"ENDED", "BY"} <= set(head.split())
+    assert (first.split()[0], second.split()[0]) == ("withdrawn", "answered")
+    assert "bob" in second
+    line = (await shell.ok("inbox", "ls", "--closed", "--state", "answered")).out.rstrip().split("\t")
+    assert line[-1] == "bob"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line[-2])
+    assert (await shell.ok("inbox", "ls", "--closed")).err == "2 closed\n"
+    assert (await shell.ok("inbox", "ls", "--closed", "--limit", "1")).err.startswith(
+        "1 closed; there may be"
+    )
+    for other in (["--state", "open"], ["--sort", "title"], ["--watch"]):
+        assert (await shell.run("inbox", "ls", "--closed", *other)).code == 2, other
+
+
 async def test_overdue_lists_escalated_prompts(lite: ServiceWorld, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
     late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))

@@ -53,6 +53,10 @@ def prompt_columns(
         Column("KIND", [p.kind for p in prompts], important=True, maximum=_KIND_WIDTH),
         Column("TITLE", [p.title for p in prompts], important=True, wide=True),
         Column("N" if numbers else "ID", names, important=True),
+        Column(
+            "ENDED", [times.age(p.resolution.at) if p.resolution else "" for p in prompts], informative=True
+        ),
+        Column("BY", [_ender(p) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
@@ -77,7 +81,7 @@ def fit_screen(
 
 def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
-    job id. Times are in UTC; absent values are empty."""
+    job id, ended at, ended by. Times are in UTC; absent values are empty."""
     return [
         instant(prompt.expires_at),
         prompt.kind,
@@ -89,6 +93,8 @@ def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
         prompt.proto.content.priority,
         state_word(prompt),
         prompt.job_id,
+        instant(prompt.resolution.at if prompt.resolution else None),
+        _ender(prompt),
     ]
 
 
@@ -110,6 +116,11 @@ def time_left_words(prompt: PromptInfo, at: datetime) -> str:
     if prompt.is_open:
         return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")
+
+
+def _ender(prompt: PromptInfo) -> str:
+    """Who ended the prompt; empty for an open one."""
+    return prompt.resolution.actor if prompt.resolution else ""
 
 
 def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:

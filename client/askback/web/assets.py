@@ -88,9 +88,10 @@ class Assets:
         self.version = found[1] if found else ""
         """Names the build of the page: each reference to one of its files has it as `v`."""
 
-    async def page(self, request: Request) -> Response:
-        """The page's shell, which is the same for every person and path."""
-        return _respond(request, self.index, "no-store")
+    async def page(self, request: Request, status: int = 200) -> Response:
+        """The page's shell, which is the same for every person and path: the page itself says what is at a
+        path, or that nothing is."""
+        return _respond(request, self.index, "no-store", status)
 
     async def manifest(self, request: Request) -> Response:
         """How the page is installed. It has no version, because an installed page asks for it for years."""
@@ -112,7 +113,7 @@ def _missing() -> Response:
     return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
 
 
-def _respond(request: Request, asset: Asset, cache: str) -> Response:
+def _respond(request: Request, asset: Asset, cache: str, status: int = 200) -> Response:
     headers = {"cache-control": cache, "vary": "accept-encoding"}
     if cache != "no-store":
         headers["etag"] = f'"{asset.digest[:32]}"'
@@ -124,4 +125,4 @@ def _respond(request: Request, asset: Asset, cache: str) -> Response:
     content = asset.content
     if "gzip" in accepted and len(asset.compressed) < len(asset.content):
         content, headers["content-encoding"] = asset.compressed, "gzip"
-    return Response(content, 200, headers, asset.content_type)
+    return Response(content, status, headers, asset.content_type)
