@@ -121,6 +121,7 @@ def migrated_db_url(database_kind: str, request: pytest.FixtureRequest) -> Itera
 def lite_url(migrated_file: Path, tmp_path: Path) -> str:
     """A new SQLite file with Askback's tables, for tests that run on SQLite only."""
     path = tmp_path / "askback.db"
+    path.touch(0o600)  # the server makes others so, with a warning
     with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
     return f"sqlite+aiosqlite:///{path}"
