@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from askback._model.escalation import After as After
     from askback._model.escalation import Remind as Remind
     from askback._model.identity import Identity as Identity
+    from askback._model.inbox_order import inbox_order as inbox_order
     from askback._model.jobs import Event as Event
     from askback._model.jobs import JobChange as JobChange
     from askback._model.jobs import JobInfo as JobInfo
@@ -104,6 +105,7 @@ _HOME = {
     ),
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",
+    "askback._model.inbox_order": "inbox_order",
     "askback._model.jobs": "Event JobChange JobInfo",
     "askback._model.nonretryable": (
         "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"

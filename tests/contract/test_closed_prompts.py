@@ -153,6 +153,17 @@ async def test_a_page_of_closed_prompts_is_a_walk_of_their_index(
         assert re.search(from_cursor, plan), plan
 
 
+@pytest.mark.parametrize("order", list(PromptOrder))
+async def test_the_prompts_of_a_job_are_found_by_the_job(database: Database, order: PromptOrder) -> None:
+    """Not by walking the list of the namespace in its order until all of them are found."""
+    states = (PromptState.PENDING,) if order is PromptOrder.URGENCY else ()
+    filter = replace(CLOSED, viewer=BOB, job_id=uuid7(), order=order, states=states)
+    [sizes] = await statements_of(database.jobs.list_prompts(filter, 20, None, BIG))
+    plan = await plan_of(database, sizes)
+    by_job = r"(uq_hitl_interactions_key|sqlite_autoindex_hitl_interactions_2|ix_hitl_interactions_job)"
+    assert re.search(by_job + r" (\(job_id=\?|.*\n *Index Cond: \(job_id = )", plan), plan
+
+
 @pytest.mark.parametrize("audience", [Audience(), FOR_ANN], ids=["visible", "hidden"])
 async def test_the_cost_of_a_page_does_not_grow_with_the_history(
     database: Database, audience: Audience, monkeypatch: pytest.MonkeyPatch

@@ -128,6 +128,30 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
     assert after is None or re.search(from_cursor, plan), plan
 
 
+async def test_what_ends_soon_is_found_by_its_deadline(migrated_db_url: str) -> None:
+    """Every `inbox ls` asks for it, also in a namespace with very many open prompts."""
+    database = await Database.open(migrated_db_url)
+    try:
+        at = datetime(2030, 1, 1, tzinfo=UTC)
+        jobs_ = [new_job() for _ in range(2_000)]
+        ends = [at + timedelta(minutes=n) for n in range(len(jobs_))]
+        await database.jobs.write(
+            [creation(job, new_prompt(job, expires_at=end)) for job, end in zip(jobs_, ends, strict=True)]
+        )
+        if database._dialect.name == "postgresql":
+            await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
+        soon = PromptFilter("default", expires_before=at + timedelta(minutes=5), viewer=BOB)
+        sizes, _ = await statements_of(database.jobs.list_prompts(soon, 50, None, 1 << 20))
+        [count] = await statements_of(database.jobs.count_prompts(soon))
+        plans = [await plan_of(database, statement) for statement in (sizes, count)]
+    finally:
+        await database.close()
+    for plan in plans:
+        assert "ix_hitl_interactions_due" in plan, plan
+        assert "ix_hitl_interactions_urgency" not in plan, plan
+        assert not re.search("SCAN h|Seq Scan", plan), plan
+
+
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -> None:
     """Every replica runs it twice per second, so it must read only what is due."""

@@ -46,6 +46,31 @@ async def test_answered_by_lists_what_a_person_answered_newest_first(
     assert (refused.code, "--answered-by does not go with it" in refused.err) == (2, True)
 
 
+async def test_what_ends_within_minutes_comes_first(lite: ServiceWorld, shell: Shell) -> None:
+    """As on the page, whatever the priorities, also beyond the limit of the list; not in other orders. The
+    note counts each prompt once."""
+    for title, given in (
+        ("high", {"priority": 9}),
+        ("hour", {"priority": 9, "timeout": seconds(3_600)}),
+        ("minutes", {"timeout": seconds(240)}),
+        ("minute", {"priority": -5, "timeout": seconds(120)}),
+        ("low", {}),
+    ):
+        await lite.create_prompt(confirm(title, **given))
+    assert await _titles(shell) == ["minute", "minutes", "hour", "high", "low"]
+    for limit in range(1, 6):
+        wanted = ["minute", "minutes", "hour", "high", "low"][:limit]
+        assert await _titles(shell, "--limit", str(limit)) == wanted
+    assert (await shell.ok("inbox", "ls", "--limit", "3")).err.startswith("5 open, 3 shown")
+    assert (await _titles(shell, "--sort", "oldest"))[0] == "high"
+    watching = await shell.start("inbox", "ls", "--watch", "-o", "table", COLUMNS="100")
+    await watching.wait_for_line("TITLE")
+    assert " minute " in await watching.wait_for_line("")
+    watching.kill()
+    done = await shell.run("inbox", "next", stdin=b"q\n")
+    assert "] minute\n" in done.out
+
+
 async def test_closed_lists_what_has_ended_the_latest_first(lite: ServiceWorld, shell: Shell) -> None:
     """Also those without an answer, with the time and the person; the service does not count all of them."""
     prompts = [await lite.create_prompt(confirm(f"Question {n}")) for n in range(4)]

@@ -1,8 +1,10 @@
 """ListPrompts: order, pages, total and filters; hidden prompts are not listed."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
@@ -138,6 +140,19 @@ async def test_prompt_filters_narrow_the_list(world: ServiceWorld) -> None:
     assert await list_titles(ops, namespace="other") == ["e"]
 
 
+async def test_what_ends_soon_is_listed_by_itself(lite: ServiceWorld) -> None:
+    await lite.create_prompt(confirm("later", priority=5, timeout=seconds(7200)))
+    await lite.create_prompt(confirm("never", priority=5))
+    await lite.create_prompt(confirm("soon", timeout=seconds(60)))
+    before = Timestamp()
+    before.FromDatetime(datetime.now(UTC) + timedelta(minutes=5))
+    soon = pb.PromptFilter(expires_before=before)
+    assert await list_titles(lite, filter=soon) == ["soon"]
+    watch = lite.hitl.WatchPrompts(pb.WatchPromptsRequest(filter=soon))
+    found = await expect_refusal(watch.read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {"filter.expires_before"}
+
+
 async def test_the_asker_sees_all_prompts_of_its_jobs(lite: ServiceWorld) -> None:
     hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
@@ -191,11 +206,11 @@ async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
         *(
             (
                 pb.ListPromptsRequest(
-                    order=pb.PROMPT_ORDER_CLOSE_TIME, filter=pb.PromptFilter(**{name: True})
+                    order=pb.PROMPT_ORDER_CLOSE_TIME, filter=pb.PromptFilter(**{name: given})
                 ),
                 f"filter.{name}",
             )
-            for name in ("unattended", "overdue")
+            for name, given in (("unattended", True), ("overdue", True), ("expires_before", Timestamp()))
         ),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from askback._client.job_filter import LabelConditions, label_fields
@@ -13,7 +14,7 @@ from askback._console.console_view import CaughtUp, Closing, ConsoleView
 from askback._model.answers import answer_request
 from askback._model.enums import AnswerStatus, DecisionKind, PromptOrder, PromptState, member_of
 from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
-from askback._model.times import duration
+from askback._model.times import duration, timestamp
 from askback._wire.backoff import Backoff
 from askback._wire.calls import Calls
 from askback._wire.following import messages
@@ -92,6 +93,7 @@ class PromptCalls:
         mine: bool = False,
         overdue: bool = False,
         answered_by: str = "",
+        expires_before: datetime | None = None,
         order: PromptOrder | str | None = None,
         page_size: int = 0,
         page_token: str = "",
@@ -100,10 +102,13 @@ class PromptCalls:
 
         `unattended` selects open prompts without a connected person who may answer, `mine` those
         that the caller has claimed or is named for, `overdue` open ones that have escalated,
-        `answered_by` those that this person answered. A page in the order CLOSE_TIME may have fewer prompts
+        `answered_by` those that this person answered, `expires_before` open ones whose deadline is before
+        that time. A page in the order CLOSE_TIME may have fewer prompts
         than asked for, or none, although more follow.
         """
         filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
+        if expires_before is not None:
+            filter.expires_before.CopyFrom(timestamp(expires_before, "expires_before"))
         filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
         filter.answered_by = answered_by
         return await self._page(filter, order, page_size, page_token)

@@ -25,6 +25,7 @@ from askback._model.enums import PromptState as PromptState
 from askback._model.escalation import After as After
 from askback._model.escalation import Remind as Remind
 from askback._model.identity import Identity as Identity
+from askback._model.inbox_order import inbox_order as inbox_order
 from askback._model.jobs import Event as Event
 from askback._model.jobs import JobChange as JobChange
 from askback._model.jobs import JobInfo as JobInfo

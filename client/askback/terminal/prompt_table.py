@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from askback._model.enums import PromptState
-from askback._model.prompts import PromptInfo
+from askback._model.prompts import PromptInfo, Resolution
 from askback._text.handle import handles
 from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines
@@ -56,7 +56,12 @@ def prompt_columns(
         Column(
             "ENDED", [times.age(p.resolution.at) if p.resolution else "" for p in prompts], informative=True
         ),
-        Column("BY", [_ender(p) for p in prompts], maximum=_NAME_WIDTH, informative=True),
+        Column(
+            "BY",
+            [p.resolution.actor if p.resolution else "" for p in prompts],
+            maximum=_NAME_WIDTH,
+            informative=True,
+        ),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
@@ -93,9 +98,13 @@ def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
         prompt.proto.content.priority,
         state_word(prompt),
         prompt.job_id,
-        instant(prompt.resolution.at if prompt.resolution else None),
-        _ender(prompt),
+        *end_fields(prompt.resolution),
     ]
+
+
+def end_fields(resolution: Resolution | None) -> list[object]:
+    """When a prompt ended and who ended it, for a program; empty for an open one."""
+    return [instant(resolution.at), resolution.actor] if resolution else ["", ""]
 
 
 def state_word(prompt: PromptInfo) -> str:
@@ -116,11 +125,6 @@ def time_left_words(prompt: PromptInfo, at: datetime) -> str:
     if prompt.is_open:
         return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")
-
-
-def _ender(prompt: PromptInfo) -> str:
-    """Who ended the prompt; empty for an open one."""
-    return prompt.resolution.actor if prompt.resolution else ""
 
 
 def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:

@@ -92,6 +92,7 @@ class PromptFilter(_message.Message):
     MINE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
     ANSWERED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRES_BEFORE_FIELD_NUMBER: _builtins.int
     ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job. Empty: any."""
@@ -139,6 +140,12 @@ class PromptFilter(_message.Message):
         """Only prompts whose audience names one of these groups. Empty: any."""
 
     @_builtins.property
+    def expires_before(self) -> _timestamp_pb2.Timestamp:
+        """Only open prompts whose time runs out before this (`Prompt.expire_time`); ListPrompts only. Consoles ask
+        for what ends within minutes first, because the order of the list does not depend on the time. Unset: any.
+        """
+
+    @_builtins.property
     def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
         """Labels that must be present, each with one of several values. Every condition must hold, and every entry of
         `labels`. Empty: no such condition.
@@ -159,11 +166,12 @@ class PromptFilter(_message.Message):
         mine: _builtins.bool = ...,
         overdue: _builtins.bool = ...,
         answered_by: _builtins.str = ...,
+        expires_before: _timestamp_pb2.Timestamp | None = ...,
         any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_before", b"expires_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_by", b"answered_by", "any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_by", b"answered_by", "any_labels", b"any_labels", "expires_before", b"expires_before", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -191,8 +199,8 @@ class ListPromptsRequest(_message.Message):
     """`next_page_token` of the page before, with an otherwise equal request. Empty: the first page."""
     order: Global___PromptOrder.ValueType
     """In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
-    closed states, and without `filter.unattended` and `filter.overdue`; URGENCY without
-    `filter.answered_by`.
+    closed states, and without `filter.unattended`, `filter.overdue` and `filter.expires_before`;
+    URGENCY without `filter.answered_by`.
     """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:

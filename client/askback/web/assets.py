@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -37,19 +38,26 @@ class AssetsMissing(RuntimeError):
     """The package lacks files of the page. The message names them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
     """A file of the page."""
 
     content: bytes
-    compressed: bytes
     content_type: str
-    digest: str
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """The content for clients that accept gzip; made at the first request, to start sooner."""
+        return gzip.compress(self.content, 9, mtime=0)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the content in hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def _load(content: bytes, name: str) -> Asset:
-    kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    return Asset(content, gzip.compress(content, 9, mtime=0), kind, hashlib.sha256(content).hexdigest())
+    return Asset(content, _TYPES.get(name.rpartition(".")[2], "application/octet-stream"))
 
 
 class Assets:

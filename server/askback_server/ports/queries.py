@@ -94,6 +94,8 @@ class PromptFilter:
     """Labels that have one of several values; besides `labels`."""
     answered_by: str = ""
     """Only prompts whose accepted answer is from this subject; for lists, not for views."""
+    expires_before: datetime | None = None
+    """Only open prompts whose deadline is before; for lists, not for views."""
     order: PromptOrder = PromptOrder.URGENCY
     """For lists, not for views."""
 
@@ -101,8 +103,12 @@ class PromptFilter:
     def is_history(self) -> bool:
         """Whether the list is as long as the history of the namespace: closed prompts, not of one job, of an
         id, or of one person's answers."""
-        narrow = self.job_id or self.id_suffix or self.job_id_suffix or self.answered_by
-        return self.order is PromptOrder.CLOSE_TIME and not narrow
+        return self.order is PromptOrder.CLOSE_TIME and not (self.is_narrow or self.answered_by)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether few prompts match, which are found without reading the list in its order."""
+        return bool(self.job_id or self.id_suffix or self.job_id_suffix or self.expires_before)
 
     def for_principal(self, principal: Principal) -> PromptFilter:
         """The same filter after the principal's access has changed. Raises PermissionDenied if the principal

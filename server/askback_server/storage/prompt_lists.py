@@ -142,13 +142,19 @@ class PromptLists(Paging):
 def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
     """The conditions of a filter."""
     among = dialect.among
-    where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
+    namespace: sa.ColumnElement[str] = prompts.c.namespace
+    if filter.is_narrow:
+        # An expression, so that no index by namespace is used: planners prefer those that have the order of
+        # the list, and would read all of its rows to find few.
+        namespace = namespace.concat("")
+    where: list[sa.ColumnElement[bool]] = [namespace == filter.namespace]
     states = [s.value for s in filter.states]
     if states == ["PENDING"]:
         where.append(prompts.c.responded_at.is_(None))
     elif states:
         where.append(among(prompts.c.status, states))
-    if filter.order is PromptOrder.CLOSE_TIME:
+    if filter.order is PromptOrder.CLOSE_TIME and not filter.answered_by:
+        # What a person answered is closed, and has an index of its own, which planners would not prefer.
         where.append(prompts.c.responded_at.is_not(None))
     if filter.answered_by:
         where.append(_answerer == filter.answered_by)
@@ -163,6 +169,8 @@ def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnE
         escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
         late = sa.or_(escalated, prompts.c.timeout_at <= dialect.now())
         where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+    if filter.expires_before is not None:
+        where.append(prompts.c.interaction_id.in_(_expiring(filter.expires_before)))
     if filter.id_suffix:
         column = prompts.c.interaction_id
         where.append(column.in_(ending(column, filter.id_suffix)))
@@ -180,6 +188,13 @@ def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnE
     if filter.viewer is not None:
         where.append(dialect.is_seen_by(filter.viewer, prompts.c.audience))
     return where
+
+
+def _expiring(before: datetime) -> sa.Select[tuple[str]]:
+    """Select the open prompts, of any namespace, whose deadline is before a time."""
+    own = prompts.alias()
+    late = own.c.timeout_at < sa.literal(before, Instant())
+    return sa.select(own.c.interaction_id).where(late, own.c.responded_at.is_(None))
 
 
 def ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:

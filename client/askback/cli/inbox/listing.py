@@ -54,7 +54,7 @@ _PAGE_SIZE = 500
     type=click.Choice(ORDERS),
     default="urgency",
     show_default=True,
-    help="urgency: by priority, then deadline, then age.",
+    help="urgency: what ends within 5 minutes, then by priority, deadline and age.",
 )
 @click.option(
     "--limit", default=_DEFAULT_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them."
@@ -79,6 +79,7 @@ async def ls(
     prompt a line; with --watch and --json one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.inbox.list_watch import watch_prompts
+    from askback.cli.inbox.urgent import ending_soon
     from askback.cli.record import record
 
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended", "answered_by")}
@@ -98,7 +99,10 @@ async def ls(
     if chosen["answered_by"] == "@me":
         chosen["answered_by"] = (await context.client.whoami()).subject
     narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
-    found, total = await _read_prompts(context, narrowed, order, limit)
+    first = []
+    if order == "urgency" and _is_open(narrowed):
+        first = await ending_soon(context.client, narrowed)
+    found, total = await _read_prompts(context, narrowed, order, limit, first)
     if context.out.as_json:
         for prompt in found:
             context.out.json(record(prompt.proto))
@@ -132,21 +136,28 @@ def _count(shown: int, total: int, limit: int, state: str) -> str:
     return f"{total} {state}" + (f", {shown} shown; --limit 0 lists all" if shown < total else "")
 
 
+def _is_open(narrowed: dict[str, Any]) -> bool:
+    """Whether open prompts are listed."""
+    ended = narrowed["answered_by"] or "order" in narrowed
+    return not ended and (not narrowed["states"] or "PENDING" in narrowed["states"])
+
+
 async def _read_prompts(
-    context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
+    context: CommandContext, narrowed: dict[str, Any], order: str, limit: int, first: Sequence[PromptInfo]
 ) -> tuple[list[PromptInfo], int]:
-    """The prompts to list, and the number of matching ones; -1 if it was not counted.
+    """The prompts to list, those of `first` before the others, and the number of matching ones; -1 if it was
+    not counted.
 
     The server sorts by urgency, or closed ones by their end; for any other order all matching prompts are
     read and sorted here.
     """
-    found: list[PromptInfo] = []
+    found, known = [*first], {prompt.prompt_id for prompt in first}
     token = ""
     maximum = limit if order == "urgency" else 0
     while True:
-        size = min(maximum - len(found), _PAGE_SIZE) if maximum else _PAGE_SIZE
+        size = min(max(maximum - len(found), 0) + len(known), _PAGE_SIZE) if maximum else _PAGE_SIZE
         page = await context.client.prompt_page(**narrowed, page_size=size, page_token=token)
-        found += page.prompts
+        found += [prompt for prompt in page.prompts if prompt.prompt_id not in known]
         token = page.next_page_token
         if not token or (maximum and len(found) >= maximum):
             break
@@ -174,9 +185,7 @@ async def _count_unattended(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
     """The number of matching prompts for which no other person has a console open."""
-    ended = narrowed["answered_by"] or "order" in narrowed
-    is_open = not ended and (not narrowed["states"] or "PENDING" in narrowed["states"])
-    if context.out.quiet or not is_open:
+    if context.out.quiet or not _is_open(narrowed):
         return 0
     if len(found) == total:
         return sum(prompt.unattended_since is not None for prompt in found)

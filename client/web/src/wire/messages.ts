@@ -86,6 +86,7 @@ export interface PromptFilter {
   readonly mine?: boolean;
   readonly overdue?: boolean;
   readonly answeredBy?: string;
+  readonly expiresBefore?: Timestamp;
   readonly anyLabels?: readonly LabelCondition[];
 }
 

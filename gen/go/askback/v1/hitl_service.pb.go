@@ -113,6 +113,9 @@ type PromptFilter struct {
 	// Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), in the
 	// order CLOSE_TIME; ListPrompts only. It does not widen what the caller may see. Empty: any.
 	AnsweredBy string `protobuf:"bytes,17,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
+	// Only open prompts whose time runs out before this (`Prompt.expire_time`); ListPrompts only. Consoles ask
+	// for what ends within minutes first, because the order of the list does not depend on the time. Unset: any.
+	ExpiresBefore *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=expires_before,json=expiresBefore,proto3" json:"expires_before,omitempty"`
 	// Labels that must be present, each with one of several values. Every condition must hold, and every entry of
 	// `labels`. Empty: no such condition.
 	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
@@ -234,6 +237,13 @@ func (x *PromptFilter) GetAnsweredBy() string {
 	return ""
 }
 
+func (x *PromptFilter) GetExpiresBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresBefore
+	}
+	return nil
+}
+
 func (x *PromptFilter) GetAnyLabels() []*LabelCondition {
 	if x != nil {
 		return x.AnyLabels
@@ -255,8 +265,8 @@ type ListPromptsRequest struct {
 	// `next_page_token` of the page before, with an otherwise equal request. Empty: the first page.
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
-	// closed states, and without `filter.unattended` and `filter.overdue`; URGENCY without
-	// `filter.answered_by`.
+	// closed states, and without `filter.unattended`, `filter.overdue` and `filter.expires_before`;
+	// URGENCY without `filter.answered_by`.
 	Order         PromptOrder `protobuf:"varint,5,opt,name=order,proto3,enum=askback.v1.PromptOrder" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2810,7 +2820,7 @@ var File_askback_v1_hitl_service_proto protoreflect.FileDescriptor
 const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/hitl_service.proto\x12\n" +
-	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
+	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x04\n" +
 	"\fPromptFilter\x12\x1b\n" +
 	"\tjob_types\x18\x01 \x03(\tR\bjobTypes\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12<\n" +
@@ -2826,7 +2836,8 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x04mine\x18\x0f \x01(\bR\x04mine\x12\x18\n" +
 	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x12\x1f\n" +
 	"\vanswered_by\x18\x11 \x01(\tR\n" +
-	"answeredBy\x129\n" +
+	"answeredBy\x12A\n" +
+	"\x0eexpires_before\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\rexpiresBefore\x129\n" +
 	"\n" +
 	"any_labels\x18\x14 \x03(\v2\x1a.askback.v1.LabelConditionR\tanyLabels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
@@ -3065,99 +3076,100 @@ var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(*ConverseGoAway)(nil),        // 35: askback.v1.ConverseGoAway
 	nil,                           // 36: askback.v1.PromptFilter.LabelsEntry
 	(PromptState)(0),              // 37: askback.v1.PromptState
-	(*LabelCondition)(nil),        // 38: askback.v1.LabelCondition
-	(*Prompt)(nil),                // 39: askback.v1.Prompt
-	(*Resolution)(nil),            // 40: askback.v1.Resolution
-	(Decision)(0),                 // 41: askback.v1.Decision
-	(*Edit)(nil),                  // 42: askback.v1.Edit
-	(AnswerStatus)(0),             // 43: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),        // 44: askback.v1.FieldViolation
-	(*durationpb.Duration)(nil),   // 45: google.protobuf.Duration
-	(*AnswerRecord)(nil),          // 46: askback.v1.AnswerRecord
-	(*FrameError)(nil),            // 47: askback.v1.FrameError
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*LabelCondition)(nil),        // 39: askback.v1.LabelCondition
+	(*Prompt)(nil),                // 40: askback.v1.Prompt
+	(*Resolution)(nil),            // 41: askback.v1.Resolution
+	(Decision)(0),                 // 42: askback.v1.Decision
+	(*Edit)(nil),                  // 43: askback.v1.Edit
+	(AnswerStatus)(0),             // 44: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),        // 45: askback.v1.FieldViolation
+	(*durationpb.Duration)(nil),   // 46: google.protobuf.Duration
+	(*AnswerRecord)(nil),          // 47: askback.v1.AnswerRecord
+	(*FrameError)(nil),            // 48: askback.v1.FrameError
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
 	36, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
 	37, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	38, // 2: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
-	1,  // 3: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	0,  // 4: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
-	39, // 5: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	39, // 6: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
-	1,  // 7: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	8,  // 8: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
-	9,  // 9: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
-	10, // 10: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
-	11, // 11: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
-	12, // 12: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
-	13, // 13: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
-	14, // 14: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	39, // 15: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	40, // 16: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	41, // 17: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	42, // 18: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
-	17, // 19: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	43, // 20: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	39, // 21: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	44, // 22: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	45, // 23: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	39, // 24: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	39, // 25: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	39, // 26: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	46, // 27: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	28, // 28: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	29, // 29: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	30, // 30: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	32, // 31: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	33, // 32: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	34, // 33: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	15, // 34: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	18, // 35: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	20, // 36: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	22, // 37: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	2,  // 38: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	4,  // 39: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	24, // 40: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	31, // 41: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	32, // 42: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	35, // 43: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	47, // 44: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	8,  // 45: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	16, // 46: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	19, // 47: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	21, // 48: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	23, // 49: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	3,  // 50: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	5,  // 51: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	25, // 52: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	1,  // 53: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	45, // 54: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	48, // 55: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	45, // 56: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	26, // 57: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	6,  // 58: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	2,  // 59: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	4,  // 60: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	15, // 61: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	18, // 62: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	20, // 63: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	22, // 64: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	24, // 65: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	27, // 66: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	7,  // 67: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	3,  // 68: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	5,  // 69: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	16, // 70: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	19, // 71: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	21, // 72: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	23, // 73: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	25, // 74: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	66, // [66:75] is the sub-list for method output_type
-	57, // [57:66] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	38, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	39, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	1,  // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	0,  // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
+	40, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	40, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	1,  // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	8,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
+	9,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
+	10, // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
+	11, // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
+	12, // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
+	13, // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
+	14, // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
+	40, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	41, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	42, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	43, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	17, // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
+	44, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	40, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	45, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	46, // 24: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	40, // 25: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	40, // 26: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	40, // 27: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	47, // 28: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	28, // 29: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	29, // 30: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	30, // 31: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	32, // 32: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	33, // 33: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	34, // 34: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	15, // 35: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	18, // 36: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	20, // 37: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	22, // 38: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	2,  // 39: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	4,  // 40: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	24, // 41: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	31, // 42: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	32, // 43: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	35, // 44: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	48, // 45: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	8,  // 46: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	16, // 47: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	19, // 48: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	21, // 49: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	23, // 50: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	3,  // 51: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	5,  // 52: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	25, // 53: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	1,  // 54: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	46, // 55: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	38, // 56: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	46, // 57: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	26, // 58: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	6,  // 59: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	2,  // 60: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	4,  // 61: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	15, // 62: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	18, // 63: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	20, // 64: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	22, // 65: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	24, // 66: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	27, // 67: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	7,  // 68: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	3,  // 69: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	5,  // 70: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	16, // 71: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	19, // 72: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	21, // 73: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	23, // 74: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	25, // 75: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	67, // [67:76] is the sub-list for method output_type
+	58, // [58:67] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }

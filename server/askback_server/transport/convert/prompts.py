@@ -29,6 +29,7 @@ from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,
+    moment,
     namespace,
     put_time,
 )
@@ -81,6 +82,8 @@ def prompt_watch_filter(
     for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue", "answered_by"):
         if getattr(filter, name):
             raise InvalidField.of(f"filter.{name}", "must be empty: it narrows lists only")
+    if filter.HasField("expires_before"):
+        raise InvalidField.of("filter.expires_before", "must be unset: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
 
 
@@ -125,8 +128,8 @@ def _order(request: hitl_service_pb2.ListPromptsRequest) -> PromptOrder:
                 check.bad(
                     f"filter.states[{index}]", "must be a state of closed prompts in the order CLOSE_TIME"
                 )
-        for name in ("unattended", "overdue"):
-            if getattr(filter, name):
+        for name in ("unattended", "overdue", "expires_before"):
+            if any(field.name == name for field, _ in filter.ListFields()):
                 check.bad(f"filter.{name}", "must be empty in the order CLOSE_TIME: it is for open prompts")
     check.done()
     assert order is not None
@@ -163,6 +166,11 @@ def _filter(
         person=principal.subject if filter.mine else "",
         overdue=filter.overdue,
         answered_by=filter.answered_by,
+        expires_before=(
+            moment(filter.expires_before, "filter.expires_before")
+            if filter.HasField("expires_before")
+            else None
+        ),
         id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
         job_id_suffix=id_suffix(filter.job_id_suffix, "filter.job_id_suffix"),
     )
