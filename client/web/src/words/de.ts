@@ -381,6 +381,10 @@ export const catalogue: Catalogue = {
   "overview.waiting.unattended": "unbeobachtet",
   "overview.waiting.unattended.more": "Unbeobachtet: Zurzeit ist niemand verbunden, der antworten darf.",
   "overview.waiting.oldest": "ist die längste Wartezeit",
+  "overview.waiting.inbox": {
+    one: "In Ihrem Eingang ist {n} davon; die anderen gelten anderen Menschen.",
+    other: "In Ihrem Eingang sind {n} davon; die anderen gelten anderen Menschen.",
+  },
   "overview.waiting.none": "Nichts wartet auf eine Antwort",
   "overview.waiting.partial": {
     one: "Es gibt mehr, als der Dienst zählt: Das ist die älteste Frage.",
