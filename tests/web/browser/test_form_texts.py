@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1.prompt_pb2 import FieldViolation
 from tests.support.browser import Inbox, axe, saved, settled
-from tests.support.requests import confirm, form
+from tests.support.requests import RESPOND, answer, confirm, form
 
 PATTERN = "^[^@ ]+@[a-z]+[.]example$"
 SCHEMA: dict[str, Any] = {
@@ -143,3 +143,18 @@ async def test_a_question_that_is_asked_again_says_so_and_why_at_its_fields(inbo
     await expect(field.locator(".form-problem")).to_have_count(0)
     await page.get_by_role("button", name="Answer").click()
     await expect(page.locator(".tombstone-title")).to_contain_text("“Answer” by you")
+
+
+async def test_answers_and_unsent_text_are_shown_by_the_titles_of_the_form(inbox: Inbox) -> None:
+    world = inbox.world
+    page, prompt = await show(inbox)
+    await page.get_by_role("textbox", name="Account").fill("cora@one.example")
+    values = json.dumps({"account": "ana@one.example", "share": 0.5})
+    await world.as_user("ben").hitl.AnswerPrompt(answer(prompt, decision=RESPOND, values_json=values))
+    await expect(page.locator("[data-kept-text]")).to_have_value("Account: cora@one.example")
+    await page.goto(f"{inbox.origin}/jobs/{prompt.job_id}")
+    question = page.locator(".rounds li")
+    await expect(question.locator("dl > div", has_text="Account")).to_contain_text("ana@one.example")
+    await expect(question.locator("dl > div", has_text="Share")).to_contain_text("0.5")
+    assert "{" not in await question.inner_text()
+    assert await axe(page) == []

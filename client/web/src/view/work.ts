@@ -75,7 +75,7 @@ export class Work {
   /** Everything that was typed, as text for the clipboard. */
   get text(): string {
     const parts: string[] = [];
-    if (this.hasChangedValues) parts.push(this.form.peek().inputs());
+    if (this.hasChangedValues) parts.push(this.form.peek().asText());
     if (this.isEdited) parts.push(...Object.values(this.edits.peek()));
     if (this.comment.peek().trim() !== "") parts.push(this.comment.peek());
     return parts.join("\n\n");
