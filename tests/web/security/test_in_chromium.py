@@ -23,7 +23,7 @@ from tests.support.service import ServiceWorld
 from tests.support.web import WebWorld, gateway_for
 from tests.web.security.test_sign_in import use_method
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 SLOW_MS = 120_000
 """How long a test waits for the page."""
 SIGNED_IN = "async () => (await (await fetch('/session')).json()).signedIn"
