@@ -6,12 +6,14 @@ import { announce } from "./live";
 
 /** How many changes the diffs on the screen have. */
 export const changes = signal(0);
+/** How many unchanged lines of them are folded. */
+export const folded = signal(0);
 /** The change that was shown last. */
 let shown: Element | null = null;
 
 /** Those that are laid out: not those of a section that is closed. */
-function found(): readonly Element[] {
-  const all = document.querySelectorAll("#detail-scroll [data-change]");
+function found(attribute = "data-change"): readonly Element[] {
+  const all = document.querySelectorAll(`#detail-scroll [${attribute}]`);
   return [...all].filter((element) => element.checkVisibility());
 }
 
@@ -21,6 +23,8 @@ export function followChanges(pane: HTMLElement): () => void {
   const count = () => {
     frame = 0;
     changes.value = found().length;
+    const folds = found("data-folded").map((element) => Number(element.getAttribute("data-folded")));
+    folded.value = folds.reduce((sum, lines) => sum + lines, 0);
   };
   const plan = () => {
     if (frame === 0) frame = requestAnimationFrame(count);
@@ -32,6 +36,7 @@ export function followChanges(pane: HTMLElement): () => void {
     watch.disconnect();
     cancelAnimationFrame(frame);
     changes.value = 0;
+    folded.value = 0;
     shown = null;
   };
 }

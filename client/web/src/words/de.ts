@@ -541,6 +541,10 @@ export const catalogue: Catalogue = {
     "„{verb}“ sendet Ihren geänderten Text nicht mit. Noch einmal drücken sendet das Original.",
   "confirm.back": "Noch nicht",
   "seen.all": "Sie haben alles gesehen.",
+  "seen.unfolded": {
+    one: "Sie haben alles gesehen, bis auf {n} gleiche Zeile.",
+    other: "Sie haben alles gesehen, bis auf {n} gleiche Zeilen.",
+  },
   "seen.not": {
     one: "Etwa {n} Zeile noch nicht gesehen.",
     other: "Etwa {n} Zeilen noch nicht gesehen.",

@@ -196,6 +196,10 @@ export const enViews = {
     one: "About {n} line not seen yet.",
     other: "About {n} lines not seen yet.",
   },
+  "seen.unfolded": {
+    one: "You have seen all but {n} unchanged line.",
+    other: "You have seen all but {n} unchanged lines.",
+  },
   "seen.show": "Scroll on",
   "change.next": { one: "Go to the change", other: "Next of {n} changes" },
   "change.at": "Change {place} of {n}",
