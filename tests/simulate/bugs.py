@@ -14,7 +14,7 @@ from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.feed.feed import Feed
+from askback_server.feed.known import KnownChanges
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
 from askback_server.sessions import work
@@ -162,13 +162,10 @@ def _publish_before_commit(patch: Patch) -> None:
 
 
 def _ignore_gaps(patch: Patch) -> None:
-    def news(self: Feed, item: Any) -> bool:
-        if self._bus.version_of(item.job.job_id) >= item.job.version:
-            return False
-        self._bus.note_version(item.job.job_id, item.job.version)
-        return True
+    def note(self: KnownChanges, job_id: str, after: int, seq: int) -> None:
+        self._bus.note_version(job_id, seq)
 
-    patch.setattr(Feed, "_note_news", news)
+    patch.setattr(KnownChanges, "note", note)
 
 
 def _skip_unconfirmed_resolutions(patch: Patch) -> None:

@@ -22,10 +22,10 @@ from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.queries import PromptFilter, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
-from askback_server.ports.wakeups import NoWakeups
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.prompt_view import _FAR, urgency
 from tests.simulate.virtual_time import LoopClock
+from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
 
 T = TypeVar("T")
 
@@ -62,8 +62,13 @@ class SimulatedDatabase:
         self._locks: dict[str, asyncio.Lock] = {}
         self.jobs = self.queue = self.feed = self.census = self.presence = self.queue_locks = self
         self.sign_outs = self.overview = self
-        self.wakeups = NoWakeups()
+        self._channel = SimulatedChannel(seed)
         self.sessions = SessionsOf(self)
+
+    @property
+    def wakeups(self) -> SimulatedWakeups:
+        """New wake-ups for each replica that asks."""
+        return SimulatedWakeups(self._channel)
 
     async def _pause(self, slow: float = 0.03) -> None:
         rng = self._rng
@@ -269,17 +274,19 @@ class SimulatedDatabase:
             return [], position
         changed: dict[str, Changed] = {}
         for _, event in span:
-            before = changed.get(event.job_id, Changed(event.job_id, 0))
+            before = changed.get(event.job_id, Changed(event.job_id, event.seq - 1, 0))
             ids = before.prompt_ids | ({event.prompt_id} if event.prompt_id else frozenset())
             changed[event.job_id] = Changed(
-                event.job_id, max(before.seq, event.seq), frozenset(ids), event.namespace
+                event.job_id, before.after, max(before.seq, event.seq), frozenset(ids), event.namespace
             )
         return list(changed.values()), span[-1][0]
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         return await self._read(
             lambda: [
-                Changed(e.job_id, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace)
+                Changed(
+                    e.job_id, e.seq - 1, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace
+                )
                 for _, e in self.rows.log
                 if e.seq > marks.get(e.job_id, 1 << 60)
             ]

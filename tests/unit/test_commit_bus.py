@@ -28,7 +28,7 @@ def test_batch_followers_receive_the_batch_before_followers_of_single_jobs() -> 
     bus.follow(lambda item: calls.append(f"any {item.job.job_id}"))
     bus.follow_job("a", lambda item: calls.append(f"a {item.job.job_id}"))
     bus.follow_batches(follow_batch)
-    bus.deliver([commit("a"), commit("b")])
+    bus.publish([commit("a"), commit("b")])
     assert calls == ["batch of a b", "any a", "a a", "any b"]
 
 
@@ -39,7 +39,7 @@ def test_a_stopped_follower_receives_nothing() -> None:
     for stop in stops:
         stop()
         stop()
-    bus.deliver([commit("a")])
+    bus.deliver(commit("a"))
     assert not received
     assert not bus.has_followers("a")
 
@@ -54,7 +54,7 @@ def test_a_failing_follower_does_not_keep_a_commit_from_the_others(
 
     bus.follow_job("a", fail)
     bus.follow_job("b", lambda item: received.append(item.job.job_id))
-    bus.deliver([commit("a"), commit("b")])
+    bus.publish([commit("a"), commit("b")])
     assert received == ["b"]
     assert "a follower of job a failed" in caplog.text
 

@@ -37,6 +37,7 @@ from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.consumers import Consumer, Consumers
 from askback_server.engine.engine import Engine
 from askback_server.engine.spread import Spread
+from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
@@ -127,15 +128,23 @@ class Dispatcher:
         """Request a scan if the batch made a job claimable, now or later, or made room in a queue with a
         limit."""
         for item in batch:
-            if self._concurrency.note_commit(item.job):
-                self._request_scan(item.job.namespace)
-            ready = item.job.ready_at
-            if ready is None or item.deleted:
-                continue
-            if ready > self._clock.now():
-                self._start_alarms.note(ready)
-            elif self._consumers.of(item.job.namespace):
-                self._request_scan(item.job.namespace)
+            job = item.job
+            self._note_change(job.namespace, job.job_type, job.ready_at, freed=job.is_freed)
+
+    def on_announced(self, announced: Sequence[Announcement]) -> None:
+        """The same for commits of other replicas."""
+        for item in announced:
+            self._note_change(item.namespace, item.job_type, item.ready_at, freed=item.freed)
+
+    def _note_change(self, namespace: str, job_type: str, ready: datetime | None, *, freed: bool) -> None:
+        if freed and self._concurrency.note_freed((namespace, job_type)):
+            self._request_scan(namespace)
+        if ready is None:
+            return
+        if ready > self._clock.now():
+            self._start_alarms.note(ready)
+        elif any(job_type in consumer.job_types for consumer in self._consumers.of(namespace)):
+            self._request_scan(namespace)
 
     async def run(self) -> None:
         """Lease jobs until cancelled."""

@@ -37,8 +37,8 @@ class HotJobs:
         ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
-        """`newest` returns the newest version of a job that was delivered to followers, 0 if none is known. A
-        read older than that was overtaken by another replica's commit, and is not cached."""
+        """`newest` returns the newest version of a job that is known to exist, 0 if none is. A read older
+        than that was overtaken by another replica's commit, and is not cached."""
         self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
@@ -120,12 +120,18 @@ class HotJobs:
             self.drop(next(iter(self._entries)))
         return aggregate
 
-    def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
-        """Apply another replica's change of a job.
+    def outdate(self, job_id: str, version: int) -> None:
+        """Drop a job if the entry is older than a version."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry[0].job is not None and entry[0].job.version < version:
+            self.drop(job_id)
 
-        `changed` are its prompts that changed after the seq `after`, read no earlier than the job; `after` is
-        None if further ones may have changed. An entry that cannot be completed is dropped, and read again
-        when it is needed.
+    def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
+        """Apply another replica's change of a job that a session of this replica holds.
+
+        `changed` are its prompts that changed after the seq `after`, as of the job's version; `after` is None
+        if further ones may have changed. An entry that cannot be completed is dropped, and read again when it
+        is needed.
         """
         # Done even while the cache is suspended: after an outage this brings the missed changes.
         entry = self._entries.get(job.job_id)

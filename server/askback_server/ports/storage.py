@@ -196,9 +196,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A changed job, and the seq up to which the feed has read it."""
+    """Changes of a job that the log has after one seq and up to another."""
 
     job_id: str
+    after: int
     seq: int
     prompt_ids: frozenset[str] = frozenset()
     namespace: str = ""

@@ -119,6 +119,7 @@ class WorkSession(StreamSession):
         self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
+        await self._reread_overtaken([job])
         await self._push(job)
         self._receipts.arm()
         self._changed.set()
@@ -233,11 +234,17 @@ class WorkSession(StreamSession):
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
                 self._follow(job.job_id)
-        # A commit may have been delivered between the read and the follow.
-        overtaken = [j.job_id for j in found if self._deps.feed.version_of(j.job_id) > j.version]
+        await self._reread_overtaken(found)
+        return count
+
+    async def _reread_overtaken(self, jobs: Sequence[Job]) -> None:
+        """Read the jobs that have changed since they were read or leased and before they were followed.
+
+        The feed delivers such a change to no session. The prompts are read after this, with the lease's data.
+        """
+        overtaken = [job.job_id for job in jobs if self._deps.feed.version_of(job.job_id) > job.version]
         for job in await self._deps.jobs.get_jobs(overtaken):
             self._on_commit(Committed(job))
-        return count
 
     def _perform(self, ref: int, call: Call) -> None:
         if not self._opened:

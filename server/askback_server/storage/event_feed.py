@@ -87,6 +87,7 @@ class EventFeed(Reader):
         statement = (
             sa.select(
                 every.c.job_id,
+                (sa.func.min(every.c.seq) - 1).label("after"),
                 sa.func.max(every.c.seq).label("seq"),
                 sa.func.max(every.c.namespace).label("namespace"),
                 _join_texts(every.c.prompt_id).label("prompt_ids"),
@@ -144,7 +145,8 @@ def _join_texts(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _to_changed(row: Any) -> Changed:
-    return Changed(row["job_id"], row["seq"], _set(row["prompt_ids"]), row["namespace"], _set(row["late"]))
+    prompt_ids, late = _set(row["prompt_ids"]), _set(row["late"])
+    return Changed(row["job_id"], row["after"], row["seq"], prompt_ids, row["namespace"], late)
 
 
 def _set(texts: str | None) -> frozenset[str]:
