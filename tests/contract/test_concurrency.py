@@ -187,7 +187,7 @@ async def test_a_queue_lock_counts_running_jobs_only(here: Node) -> None:
 async def test_a_lease_after_the_end_of_its_queue_lock_is_refused(here: Node) -> None:
     """The database's clock decides, even if the replica's clock is behind."""
     await put(here, 1)
-    [[job_id]] = (await here.database.queue.claimable("default", {"refund": 1})).values()
+    [[job_id]] = (await here.database.queue.claimable({("default", "refund"): 1})).values()
     session = await here.session()
     late = await here.database.ping() - timedelta(seconds=1)
     here.clock.observe(late - timedelta(seconds=30))

@@ -104,7 +104,7 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
     """Its session would hold the job until it expires."""
     own, reading, may_read = here.database.queue.claimable, asyncio.Event(), asyncio.Event()
 
-    async def claimable(*args: Any) -> dict[str, list[str]]:
+    async def claimable(*args: Any) -> dict[QueueKey, list[str]]:
         reading.set()
         await may_read.wait()
         return await own(*args)

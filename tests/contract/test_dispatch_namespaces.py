@@ -6,30 +6,36 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from askback_server.engine import dispatch
-from askback_server.engine.concurrency import Concurrency
+from askback_server.engine import backlog
+from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
 from tests.contract.test_dispatch import put
-from tests.support.fake_worker import FakeWorker, dispatching
+from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, until
 
 
 class BlockingQueue:
-    """The queue of a node: records each read, and blocks those of one namespace until `release` is set."""
+    """The queue of a node: records the queues of each read, and blocks reads of one namespace until `release`
+    is set."""
 
     def __init__(self, queue: Any, slow: str = "") -> None:
         self._queue = queue
         self._slow = slow
         self.release = asyncio.Event()
-        self.reads: list[tuple[str, int]] = []
+        self.reads: list[set[QueueKey]] = []
 
-    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
-        self.reads.append((namespace, len(limits)))
-        if namespace == self._slow:
+    async def claimable(self, limits: Mapping[QueueKey, int]) -> dict[QueueKey, list[str]]:
+        self.reads.append(set(limits))
+        if self._slow in self.namespaces[-1]:
             await self.release.wait()
-        found: dict[str, list[str]] = await self._queue.claimable(namespace, limits)
+        found: dict[QueueKey, list[str]] = await self._queue.claimable(limits)
         return found
+
+    @property
+    def namespaces(self) -> list[set[str]]:
+        """The namespaces of each read."""
+        return [{namespace for namespace, _ in queues} for queues in self.reads]
 
 
 async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -> None:
@@ -39,7 +45,7 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
         queue = dispatcher._queue = BlockingQueue(here.database.queue, "slow")  # type: ignore[assignment]
         slow = FakeWorker(await here.session(namespace="slow"), "refund", maximum=9, namespace="slow")
         dispatcher.add(slow)
-        await until(lambda: ("slow", 1) in queue.reads, "the slow namespace is read")
+        await until(lambda: {"slow"} in queue.namespaces, "the slow namespace is read")
         quick = FakeWorker(await here.session(namespace="quick"), "refund", maximum=20, namespace="quick")
         dispatcher.add(quick)
         await until(lambda: len(quick.taken) == 20, "the quick namespace's jobs are taken")
@@ -70,10 +76,9 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
         await until(
             lambda: sum(len(worker.taken) for worker in workers) == 3, "the jobs of all types are taken"
         )
-        reads = [namespace for namespace, _ in queue.reads]
         # The portion in progress, and the next one if it was due at the same moment.
-        assert reads.index("small") <= 2
-        assert max(count for _, count in queue.reads) <= dispatch.MAX_JOB_TYPES
+        assert ["small" in namespaces for namespaces in queue.namespaces].index(True) <= 2
+        assert max(map(len, queue.reads)) <= backlog.MAX_QUEUES
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
@@ -81,17 +86,84 @@ async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: 
     concurrency = Concurrency({}, here.database.queue_locks, here.clock)
     dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
 
-    async def read_namespaces() -> list[str]:
+    async def read_namespaces() -> list[set[str]]:
         queue.reads.clear()
         dispatcher._start_scans()
         await asyncio.gather(*dispatcher._tasks)
-        return [namespace for namespace, _ in queue.reads]
+        found: list[set[str]] = queue.namespaces
+        return found
 
     for namespace in ("busy", "idle"):
         dispatcher.add(
             FakeWorker(await here.session(namespace=namespace), "t", maximum=99, namespace=namespace)
         )
-    assert await read_namespaces() == ["busy", "idle"]
+    assert await read_namespaces() == [{"busy"}, {"idle"}]
     assert await read_namespaces() == []
-    dispatcher._request_scan("busy")
-    assert await read_namespaces() == ["busy"]
+    dispatcher._request_scan(("busy", "t"))
+    assert await read_namespaces() == [{"busy"}]
+
+
+async def test_many_namespaces_are_read_by_few_statements(here: Node) -> None:
+    """A read takes its share of the namespaces that wait, and none waits for a round of the others."""
+    names = [f"tenant{n:02}" for n in range(40)]
+    for name in names:
+        await put(here, 2, namespace=name)
+    queue: Any = BlockingQueue(here.database.queue)
+    async with dispatching(here) as dispatcher:
+        dispatcher._queue = queue
+        workers = [
+            FakeWorker(await here.session(namespace=name), "refund", maximum=2, namespace=name)
+            for name in names
+        ]
+        for worker in workers:
+            dispatcher.add(worker)
+        await until(lambda: all(len(worker.taken) == 2 for worker in workers), "all jobs are taken")
+        reads = [namespaces for namespaces in queue.namespaces if len(namespaces) > 1]
+        assert len(set.union(*reads)) == 40
+        assert len(queue.reads) <= 12, queue.namespaces
+
+
+async def test_a_job_costs_a_look_at_its_own_queue(here: Node) -> None:
+    """Also where a worker takes a thousand types: each commit leads to a read of the queues it concerns."""
+    types = [f"type{n:04}" for n in range(1_000)]
+    queue: Any = BlockingQueue(here.database.queue)
+    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
+    here.bus.follow_batches(dispatcher.on_commit)
+    worker = FakeWorker(await here.session(), *types, maximum=1_000)
+
+    async def scan() -> None:
+        while dispatcher._backlog or dispatcher._tasks:
+            dispatcher._start_scans()
+            await asyncio.gather(*dispatcher._tasks)
+
+    dispatcher.add(worker)
+    await scan()
+    assert len(set.union(*queue.reads)) == 1_000
+    queue.reads.clear()
+    for job_type in types[::100]:
+        await here.create(job_type=job_type)
+        await scan()
+    assert worker.types_taken == types[::100]
+    assert queue.reads == [{("default", job_type)} for job_type in types[::100]]
+
+
+async def test_a_read_takes_no_more_full_queues_than_there_is_room_for(here: Node) -> None:
+    """The others keep their jobs, and their turn."""
+    types = [f"type{n:02}" for n in range(30)]
+    for job_type in types:
+        await put(here, 3, job_type=job_type)
+    queue: Any = BlockingQueue(here.database.queue)
+    async with dispatching(here) as dispatcher:
+        dispatcher._queue = queue
+        worker = FakeWorker(await here.session(), *types, maximum=2)
+        dispatcher.add(worker)
+        await until(lambda: len(worker.taken) == 2, "it is full")
+        for n in range(2, 30):
+            before = len(queue.reads)
+            await finish(here, dispatcher, worker, worker.taken[n - 2])
+            await until(lambda n=n: len(worker.taken) == n + 1, "it is full again")
+            full = [len(queues) for queues in queue.reads[before:]]
+            # A poll may have marked every queue between two of them.
+            assert min(full) <= 2, full
+    assert sorted(worker.types_taken) == types

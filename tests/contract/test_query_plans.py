@@ -13,13 +13,14 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from askback_server.domain.jobs import JobState
 from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.ports.storage import Position, Wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.tables import jobs, prompts
 from tests.support.plans import plan_of, statements_of
-from tests.support.storage import creation, execute, fetch, new_job
+from tests.support.storage import as_closed, creation, execute, fetch, new_job, new_prompt
 
 SHAPES = [
     ("changed_jobs", "new_prompts", "events"),
@@ -69,14 +70,14 @@ async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(migra
             ready = [new_job(ready_at=at, job_type="mail", priority=1) for _ in range(200)]
             await database.jobs.write([creation(j) for j in (*ended, *ready)])
         await execute(database, "ANALYZE jobs")
-        statement = database.queue._first("default", ["mail", "refund", "none"], 5)
+        statement = database.queue._first([("default", t) for t in ("mail", "refund", "none")], 5)
         sql = statement.compile(dialect=asyncpg_dialect(), compile_kwargs={"literal_binds": True})
         lines = await fetch(database, sa.text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"))
     finally:
         await database.close()
     plan = "\n".join(line["QUERY PLAN"] for line in lines)
     assert "Seq Scan" not in plan, plan
-    assert "Index Cond: ((namespace = 'default'::text) AND (job_type = each.value))" in plan, plan
+    assert "Index Cond: ((namespace = each.one) AND (job_type = each.other))" in plan, plan
     assert "loops=3" in plan, plan
     assert "Rows Removed" not in plan, plan
     read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
@@ -118,3 +119,46 @@ async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -
         assert "Index Cond" in plan[at:].split("\n", 2)[1], plan
     assert "Seq Scan" not in plan
     assert plan.count("Sort") == 0, plan
+
+
+async def test_the_log_is_read_from_a_position_on(database: Database) -> None:
+    """Also on SQLite, which serves only the first column of a row comparison."""
+    after, end = Position(0, 3), Position(0, 7)
+    statements = [
+        *await statements_of(database.feed.after(after, 10)),
+        *await statements_of(database.overview.count_after(after, 10)),
+        database.overview.grouped(after, end),
+    ]
+    part = r"\(xid=\? AND id>\?|Index Cond: \(\(?ROW\(xid, id\) > ROW"
+    for statement in statements:
+        plan = await plan_of(database, statement)
+        for index in re.finditer("ix_job_events_feed|xid_id_idx", plan):
+            assert re.search(part, plan[index.start() :].split("->", 1)[0]), plan
+
+
+async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(migrated_db_url: str) -> None:
+    """Not the thousands that the job has had."""
+    database = await Database.open(migrated_db_url)
+    try:
+        job = new_job()
+        closed = [as_closed(new_prompt(job, key=f"k{n}", round=n)) for n in range(2, 500)]
+        await database.jobs.write([creation(job, new_prompt(job, key="open", round=500), *closed)])
+        others = [new_job() for _ in range(50)]
+        await database.jobs.write(
+            [creation(o, *(new_prompt(o, key=f"k{n}") for n in range(9))) for o in others]
+        )
+        if database._dialect.name == "postgresql":
+            await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
+        wanted = [Wanted(job_id=job.job_id, prompt_ids={closed[0].prompt_id}, keys={"k7", "none"})]
+        plan = await plan_of(database, database.jobs._prompts_wanted(wanted, [job.job_id]))
+        [found] = await database.jobs.load(wanted)
+    finally:
+        await database.close()
+    assert sorted(p.key for p in found.prompts.values()) == ["k2", "k7", "open"]
+    steps = [
+        r"ix_hitl_interactions_job (\(job_id=\? AND responded_at=\?\)|.*\n.*Index Cond: \(job_id = )",
+        r"(\(interaction_id=\?\)|pk_hitl_interactions.*\n.*Index Cond: \(interaction_id = )",
+        r"(\(job_id=\? AND key=\?\)|uq_hitl_interactions_key.*\n.*Index Cond: \(\(job_id = .* AND \(key = )",
+    ]
+    for step in steps:
+        assert re.search(step, plan), plan

@@ -75,7 +75,7 @@ async def read_everything(database: Database, size: int) -> None:
     )
     await database.jobs.load([Wanted(request=("default", n)) for n in names])
     # Equal limits here; different ones are rounded up to a few values.
-    await database.queue.claimable("default", dict.fromkeys(names, 8))
+    await database.queue.claimable({("default", n): 8 for n in names})
     await database.feed.of_jobs(dict.fromkeys(ids, 1))
     await database.presence.views(ids)
     await database.sessions.epochs(ids)
@@ -95,7 +95,7 @@ async def test_statement_texts_do_not_depend_on_the_length_of_lists(database: Da
 
 async def test_different_limits_share_one_statement_text(database: Database) -> None:
     with texts_of(database) as texts:
-        await database.queue.claimable("default", {f"n{n}": n for n in range(1, 200)})
+        await database.queue.claimable({("default", f"n{n}"): n for n in range(1, 200)})
     assert len(texts) == 1
 
 

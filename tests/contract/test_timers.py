@@ -247,6 +247,30 @@ async def test_a_timer_that_is_being_executed_is_not_fired_again(
     assert all(p.content.final_action is FinalAction.EXPIRE for p in prompts)
 
 
+async def test_few_timers_run_at_once(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of deadlines in one second must not fill the queue of commands, which users share."""
+    monkeypatch.setattr(timers_module, "MAX_RUNNING", 3)
+    prompts = [(await here.waiting(question(timeout=TENTH)))[1] for _ in range(20)]
+    own, running, most = here.engine.execute, 0, 0
+
+    async def execute(command: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await own(command)
+        finally:
+            running -= 1
+
+    here.engine.execute = execute  # type: ignore[method-assign]
+    last = prompts[-1].expires_at
+    assert last is not None
+    await until(lambda: here.clock.now() > last, "all are due")
+    async with running_timers(here):
+        await until(are_closed(here, prompts), "all are closed")
+    assert most == 3
+
+
 async def test_two_replicas_send_each_reminder_once(migrated_db_url: str) -> None:
     content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, maximum=3), timeout=LONG)
     async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:

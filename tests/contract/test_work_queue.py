@@ -29,6 +29,7 @@ from tests.support.storage import (
 
 SECOND = timedelta(seconds=1)
 MINUTE = 60 * SECOND
+REFUNDS = ("default", "refund")
 
 
 async def put(database: Database, *jobs: object) -> None:
@@ -42,10 +43,10 @@ async def test_claimable_jobs_are_ordered_by_priority_then_age(database: Databas
     ]
     await put(database, *jobs)
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or at))
-    found = await database.queue.claimable("default", {"refund": 100})
-    assert found == {"refund": [j.job_id for j in expected]}
-    found = await database.queue.claimable("default", {"refund": 4})
-    assert found == {"refund": [j.job_id for j in expected[:4]]}
+    found = await database.queue.claimable({REFUNDS: 100})
+    assert found == {REFUNDS: [j.job_id for j in expected]}
+    found = await database.queue.claimable({REFUNDS: 4})
+    assert found == {REFUNDS: [j.job_id for j in expected[:4]]}
 
 
 async def test_the_backlog_of_a_type_does_not_hide_jobs_of_other_types(database: Database) -> None:
@@ -54,30 +55,33 @@ async def test_the_backlog_of_a_type_does_not_hide_jobs_of_other_types(database:
     many = [new_job(ready_at=at - SECOND * i, priority=9) for i in range(1, 30)]
     few = [new_job(ready_at=at - SECOND, job_type=f"type{i:03}") for i in range(0, 200, 40)]
     await put(database, *many, *few)
-    limits = {"refund": 3, "none": 0} | {f"type{i:03}": 2 for i in range(200)}
-    found = await database.queue.claimable("default", limits)
-    assert found.pop("refund") == [j.job_id for j in many[:-4:-1]]
-    assert found == {j.job_type: [j.job_id] for j in few}
+    limits = {REFUNDS: 3, ("default", "none"): 0} | {("default", f"type{i:03}"): 2 for i in range(200)}
+    found = await database.queue.claimable(limits)
+    assert found.pop(REFUNDS) == [j.job_id for j in many[:-4:-1]]
+    assert found == {("default", j.job_type): [j.job_id] for j in few}
 
 
 async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database: Database) -> None:
     at = await database.ping()
     ready = new_job(ready_at=at - SECOND)
+    other = new_job(ready_at=at - SECOND, namespace="other")
     await put(
         database,
         ready,
         new_job(ready_at=at + LONG),
         new_job(ready_at=None, state=JobState.RUNNING),
-        new_job(ready_at=at - SECOND, namespace="other"),
+        other,
         new_job(ready_at=at - SECOND, job_type="mail"),
     )
-    found = await database.queue.claimable("default", {"refund": 100, "none": 100})
-    assert found == {"refund": [ready.job_id]}
-    assert len(await database.queue.claimable("default", {"refund": 100, "mail": 100})) == 2
-    assert await database.queue.claimable("default", {}) == {}
+    found = await database.queue.claimable({REFUNDS: 100, ("default", "none"): 100})
+    assert found == {REFUNDS: [ready.job_id]}
+    assert len(await database.queue.claimable({REFUNDS: 100, ("default", "mail"): 100})) == 2
+    found = await database.queue.claimable({REFUNDS: 100, ("other", "refund"): 100, ("other", "mail"): 100})
+    assert found == {REFUNDS: [ready.job_id], ("other", "refund"): [other.job_id]}
+    assert await database.queue.claimable({}) == {}
     # A leased job is no longer claimable.
     await database.jobs.write([step(ready, ready_at=None)])
-    assert await database.queue.claimable("default", {"refund": 100}) == {}
+    assert await database.queue.claimable({REFUNDS: 100}) == {}
 
 
 async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Database) -> None:

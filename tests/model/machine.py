@@ -28,6 +28,7 @@ from tests.support.invariants import check_aggregate
 
 Call = tuple[str, dict[str, Any]]
 JOBS = ("r1", "r2")
+REFUNDS = ("default", "refund")
 KEYS = ("a", "bb", "c", "dd", "e")
 UNSURE = ("StorageUnavailable", "OutcomeUnknown", "Contention")
 
@@ -438,7 +439,7 @@ class Machine(RuleBasedStateMachine):
     async def check_offered(self) -> None:
         """Check invariant 5: exactly the jobs that can run are offered to workers."""
         queue = self.rig.replicas[0].database.queue
-        found = set((await queue.claimable("default", {"refund": 10})).get("refund", ()))
+        found = set((await queue.claimable({REFUNDS: 10})).get(REFUNDS, []))
         ready = {
             self.translator.jobs[n]
             for n, j in self.model.jobs.items()

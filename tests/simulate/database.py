@@ -450,16 +450,16 @@ class SimulatedDatabase:
 
     # --- queries of timers, dispatcher and sweep ---
 
-    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
+    async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
         await self._pause()
         now = self.clock.now()
-        found: dict[str, list[str]] = {}
+        found: dict[tuple[str, str], list[str]] = {}
         for job in self.rows.jobs.values():
             if job.ready_at is not None and job.ready_at <= now:
-                ids = found.setdefault(job.job_type, [])
-                if len(ids) < limits.get(job.job_type, 0):
-                    ids.append(job.job_id)
-        return {job_type: ids for job_type, ids in found.items() if ids}
+                queue = job.namespace, job.job_type
+                if len(found.setdefault(queue, [])) < limits.get(queue, 0):
+                    found[queue].append(job.job_id)
+        return {queue: ids for queue, ids in found.items() if ids}
 
     async def list_due(
         self, ahead: timedelta, limit: int

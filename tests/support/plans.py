@@ -40,7 +40,7 @@ async def plan_of(database: Database, statement: Any) -> str:
         else:
             for way in _FOR_SMALL_TABLES:
                 await connection.execute(sa.text(f"SET enable_{way} = off"))
-            compiled = statement.compile(dialect=own.dialect)
+            compiled = statement.compile(dialect=own.dialect, compile_kwargs={"render_postcompile": True})
             values = tuple(compiled.params[name] for name in compiled.positiontup)
             found = await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)
         return "\n".join(str(row[-1]) for row in found)

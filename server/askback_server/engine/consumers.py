@@ -1,10 +1,9 @@
-"""The workers connected to this replica that receive leases, by namespace."""
+"""The workers connected to this replica that receive leases, by namespace and job types."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from askback_server.domain.commands import SessionRef
@@ -35,62 +34,83 @@ class Consumer(Protocol):
         reserved."""
 
 
+@dataclass(slots=True, eq=False)
+class Group:
+    """The consumers of one namespace that take the same job types, in order of arrival."""
+
+    consumers: dict[Consumer, None] = field(default_factory=dict)
+
+    def room(self) -> int:
+        """The number of further jobs that its consumers can take now."""
+        return sum(max(0, consumer.room()) for consumer in self.consumers)
+
+
 class Consumers:
-    """All consumers of this replica. Iterates in order of arrival within each namespace."""
+    """All consumers of this replica. Fleets of equal workers are a group each, so that what is asked for each
+    job type costs the same for any number of workers."""
 
     def __init__(self) -> None:
-        self._by_namespace: dict[str, dict[Consumer, None]] = {}
-        self._rounds: dict[str, deque[str]] = {}
-        """Job types still to come in the current round, for namespaces with more than fit in one scan."""
+        self._groups: dict[str, dict[frozenset[str], Group]] = {}
+        self._takers: dict[str, dict[str, list[Group]]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_namespace.values()))
+        return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Consumer]:
-        return chain.from_iterable(list(self._by_namespace.values()))
+        groups = [group for groups in self._groups.values() for group in groups.values()]
+        return iter([consumer for group in groups for consumer in group.consumers])
 
     @property
     def namespaces(self) -> Collection[str]:
         """The namespaces that have a consumer."""
-        return self._by_namespace.keys()
+        return self._groups.keys()
 
     def add(self, consumer: Consumer) -> None:
         """Add a consumer."""
-        self._by_namespace.setdefault(consumer.namespace, {})[consumer] = None
+        groups = self._groups.setdefault(consumer.namespace, {})
+        group = groups.get(consumer.job_types)
+        if group is None:
+            group = groups[consumer.job_types] = Group()
+            takers = self._takers.setdefault(consumer.namespace, {})
+            for job_type in consumer.job_types:
+                takers.setdefault(job_type, []).append(group)
+        group.consumers[consumer] = None
 
     def discard(self, consumer: Consumer) -> None:
         """Remove a consumer, if it is present."""
-        peers = self._by_namespace.get(consumer.namespace, {})
-        peers.pop(consumer, None)
-        if not peers:
-            self._by_namespace.pop(consumer.namespace, None)
-            self._rounds.pop(consumer.namespace, None)
+        groups = self._groups.get(consumer.namespace, {})
+        group = groups.get(consumer.job_types)
+        if group is None or consumer not in group.consumers:
+            return
+        del group.consumers[consumer]
+        if group.consumers:
+            return
+        del groups[consumer.job_types]
+        takers = self._takers[consumer.namespace]
+        for job_type in consumer.job_types:
+            takers[job_type].remove(group)
+            if not takers[job_type]:
+                del takers[job_type]
+        if not groups:
+            del self._groups[consumer.namespace], self._takers[consumer.namespace]
 
-    def of(self, namespace: str) -> Iterable[Consumer]:
-        """The consumers of a namespace."""
-        return self._by_namespace.get(namespace, ())
+    def groups(self, namespace: str) -> Collection[Group]:
+        """The groups of a namespace."""
+        return self._groups.get(namespace, {}).values()
+
+    def takers(self, namespace: str) -> Mapping[str, Sequence[Group]]:
+        """The groups of a namespace by each job type that they take."""
+        return self._takers.get(namespace, {})
 
     def still_connected(self, consumers: Sequence[Consumer]) -> list[Consumer]:
-        """The given consumers of one namespace, without those that have been removed."""
-        return [c for c in consumers if c in self._by_namespace.get(c.namespace, ())]
+        """The given consumers, without those that have been removed."""
+        present = self._groups
+        return [
+            c
+            for c in consumers
+            if (group := present.get(c.namespace, {}).get(c.job_types)) is not None and c in group.consumers
+        ]
 
     def with_room(self, namespace: str) -> list[Consumer]:
         """The consumers of a namespace that can take a job now."""
-        return [consumer for consumer in self.of(namespace) if consumer.room() > 0]
-
-    def next_types(self, consumers: Sequence[Consumer], maximum: int) -> tuple[set[str], bool]:
-        """The next job types to scan for these consumers of one namespace, and whether they complete a round.
-
-        Returns at most `maximum` types; the next call continues after them.
-        """
-        namespace = consumers[0].namespace
-        left = self._rounds.pop(namespace, None)
-        if left is None:
-            types = {job_type for consumer in consumers for job_type in consumer.job_types}
-            if len(types) <= maximum:
-                return types, True
-            left = deque(sorted(types))
-        some = {left.popleft() for _ in range(min(maximum, len(left)))}
-        if left:
-            self._rounds[namespace] = left
-        return some, not left
+        return [c for group in self.groups(namespace) for c in group.consumers if c.room() > 0]

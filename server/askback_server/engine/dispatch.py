@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import Coroutine, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from itertools import count
 from typing import Any
 
 from askback_server.domain.commands import LeaseJob
@@ -32,6 +31,7 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.jobs import Job
 from askback_server.engine.alarms import Alarms
+from askback_server.engine.backlog import Backlog
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.consumers import Consumer, Consumers
@@ -46,13 +46,9 @@ _log = logging.getLogger("askback.server.engine")
 POLL_SECONDS = 0.5
 """Seconds between two scans if nothing else triggers one."""
 MAX_CANDIDATES = 200
-"""Candidates read per scan, divided among the job types; each gets at least one."""
-MAX_JOB_TYPES = 64
-"""Job types per scan of a namespace."""
+"""Candidates read per namespace and scan, divided among the job types; each gets at least one."""
 MAX_CONCURRENT_SCANS = 4
-"""Namespaces scanned concurrently."""
-MAX_SERVED_QUEUES = 10_000
-"""Queues whose last lease is remembered, to choose the one served longest ago."""
+"""Scans that run concurrently. Where more namespaces wait, a scan takes its share of them."""
 
 
 class Dispatcher:
@@ -72,20 +68,16 @@ class Dispatcher:
         self._concurrency = concurrency
         self._consumers = consumers
         self._wake = asyncio.Event()
-        self._start_alarms = Alarms(clock, self._request_scan)
+        self._start_alarms = Alarms(clock, self._request_scan_of_all)
         """For jobs that become claimable at a later time."""
         self._leasing: dict[str, QueueKey] = {}
+        self._leases: Counter[QueueKey] = Counter()
+        """The number of leases in progress of each queue."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._backlog: dict[str, None] = {}
-        """Namespaces that may have untried jobs, in order. In others, new room is no reason for a scan."""
+        self._backlog = Backlog(consumers)
         self._scanning: set[str] = set()
         """Namespaces being scanned."""
-        self._rescan: set[str] = set()
-        """Namespaces to scan again after the current scan."""
-        self._scan_slots = asyncio.Semaphore(MAX_CONCURRENT_SCANS)
-        self._lease_numbers = count(1)
-        self._last_served: dict[QueueKey, int] = {}
-        """The number of each queue's last lease; a lower one was longer ago."""
+        self._scans = 0
         self._spread = Spread(MAX_CANDIDATES)
         self._paused = False
 
@@ -94,7 +86,8 @@ class Dispatcher:
         self._consumers.add(consumer)
         if self._paused:
             consumer.note_queues_read(consumer.job_types)
-        self._request_scan(consumer.namespace)
+        self._backlog.mark(consumer.namespace, consumer.job_types, has_jobs=False)
+        self._wake.set()
 
     def remove(self, consumer: Consumer) -> None:
         """Lease it no more jobs."""
@@ -108,43 +101,47 @@ class Dispatcher:
 
     def serves(self, job: Job) -> bool:
         """Whether a connected worker takes jobs of this type."""
-        return any(job.job_type in consumer.job_types for consumer in self._consumers.of(job.namespace))
+        return job.job_type in self._consumers.takers(job.namespace)
 
     def wake(self) -> None:
-        """A consumer may have room again: scan the namespaces with a backlog."""
+        """A consumer may have room again: scan what waits."""
         if self._backlog:
             self._wake.set()
 
-    def _request_scan(self, *namespaces: str) -> None:
-        """Scan namespaces soon because they may have runnable jobs; without arguments, all that have
-        consumers."""
-        for namespace in namespaces or tuple(self._consumers.namespaces):
-            self._backlog[namespace] = None
-            if namespace in self._scanning:
-                self._rescan.add(namespace)
+    def _request_scan(self, queue: QueueKey) -> None:
+        """Scan a queue soon: it has a claimable job."""
+        namespace, job_type = queue
+        if job_type in self._consumers.takers(namespace):
+            self._backlog.mark(namespace, (job_type,), has_jobs=True)
+            self._wake.set()
+
+    def _request_scan_of_all(self) -> None:
+        """Scan all queues that have a consumer: any of them may have claimable jobs."""
+        for namespace in self._consumers.namespaces:
+            self._backlog.mark(namespace, self._consumers.takers(namespace), has_jobs=False)
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Request a scan if the batch made a job claimable, now or later, or made room in a queue with a
-        limit."""
+        """Request a scan of each queue in which the batch made a job claimable, now or later, or made room
+        under a limit."""
         for item in batch:
             job = item.job
-            self._note_change(job.namespace, job.job_type, job.ready_at, freed=job.is_freed)
+            self._note_change((job.namespace, job.job_type), job.ready_at, freed=job.is_freed)
 
     def on_announced(self, announced: Sequence[Announcement]) -> None:
         """The same for commits of other replicas."""
         for item in announced:
-            self._note_change(item.namespace, item.job_type, item.ready_at, freed=item.freed)
+            self._note_change((item.namespace, item.job_type), item.ready_at, freed=item.freed)
 
-    def _note_change(self, namespace: str, job_type: str, ready: datetime | None, *, freed: bool) -> None:
-        if freed and self._concurrency.note_freed((namespace, job_type)):
-            self._request_scan(namespace)
+    def _note_change(self, queue: QueueKey, ready: datetime | None, *, freed: bool) -> None:
+        if freed and self._concurrency.note_freed(queue):
+            self._request_scan(queue)
         if ready is None:
             return
         if ready > self._clock.now():
             self._start_alarms.note(ready)
-        elif any(job_type in consumer.job_types for consumer in self._consumers.of(namespace)):
-            self._request_scan(namespace)
+        else:
+            self._request_scan(queue)
 
     async def run(self) -> None:
         """Lease jobs until cancelled."""
@@ -154,7 +151,7 @@ class Dispatcher:
                     async with asyncio.timeout(POLL_SECONDS):  # not wait_for, see Feed.run
                         await self._wake.wait()
                 except TimeoutError:
-                    self._request_scan()  # poll: other replicas may have made jobs runnable
+                    self._request_scan_of_all()  # poll: other replicas may have made jobs runnable
                 self._wake.clear()
                 self._start_scans()
         finally:
@@ -163,100 +160,101 @@ class Dispatcher:
                 task.cancel()
 
     def _start_scans(self) -> None:
-        """Start a scan of each namespace that has a backlog, a consumer with room, and no running scan."""
-        for namespace in [] if self._paused else list(self._backlog):
-            if namespace not in self._consumers.namespaces:
-                del self._backlog[namespace]
-            elif namespace not in self._scanning and self._consumers.with_room(namespace):
-                del self._backlog[namespace]
-                self._scanning.add(namespace)
-                self._spawn(self._scan(namespace))
+        """Scan what waits and has a consumer with room, each namespace in one scan at a time."""
+        while self._scans < MAX_CONCURRENT_SCANS and not self._paused:
+            planned = self._backlog.plan_scan(MAX_CONCURRENT_SCANS - self._scans, self._scanning)
+            if not planned:
+                break
+            self._scanning.update(planned)
+            self._scans += 1
+            self._spawn(self._scan(planned))
 
-    async def _scan(self, namespace: str) -> None:
+    async def _scan(self, planned: dict[str, list[str]]) -> None:
         try:
-            async with self._scan_slots:
-                consumers = self._consumers.with_room(namespace)
-                if consumers:
-                    await self._scan_queues(namespace, consumers)
+            await self._scan_queues(planned)
         except AskbackError as error:
             _log.warning("cannot scan for runnable jobs: %s", error)
             await asyncio.sleep(POLL_SECONDS)
-            self._rescan.add(namespace)
+            for namespace, types in planned.items():
+                self._backlog.mark(namespace, types, has_jobs=False)
         finally:
-            self._scanning.discard(namespace)
-            if namespace in self._rescan:
-                self._rescan.discard(namespace)
-                self._request_scan(namespace)
+            self._scans -= 1
+            self._scanning.difference_update(planned)
+            self.wake()
 
-    async def _scan_queues(self, namespace: str, consumers: Sequence[Consumer]) -> None:
-        """Read the first jobs of the queues that these consumers take, and distribute them."""
-        types, is_last = self._consumers.next_types(consumers, MAX_JOB_TYPES)
-        if not is_last:
-            self._rescan.add(namespace)
-        queues = {(namespace, t) for t in types if self._concurrency.is_open((namespace, t))}
-        room = sum(consumer.room() for consumer in consumers)
-        share = min(room, max(1, MAX_CANDIDATES // max(1, len(queues))))
-        limits = {queue[1]: share + self._spread.more(queue) for queue in queues}
-        # Jobs with a lease in progress are still claimable in the database: read as many more.
-        for queue in self._leasing.values():
-            if queue in queues:
-                limits[queue[1]] += 1
-        found = await self._queue.claimable(namespace, limits)
+    async def _scan_queues(self, planned: dict[str, list[str]]) -> None:
+        """Read the first jobs of these queues, and distribute them."""
+        consumers = {namespace: self._consumers.with_room(namespace) for namespace in planned}
+        limits: dict[QueueKey, int] = {}
+        shares: dict[QueueKey, int] = {}
+        for namespace, types in planned.items():
+            room = min(2 * sum(consumer.room() for consumer in consumers[namespace]), MAX_CANDIDATES)
+            for queue in [(namespace, job_type) for job_type in types]:
+                if self._concurrency.is_open(queue):
+                    shares[queue] = max(1, room // len(types))
+                    # Jobs with a lease in progress are still claimable in the database: read as many more.
+                    limits[queue] = shares[queue] + self._spread.more(queue) + self._leases[queue]
+        found = await self._queue.claimable(limits)
         candidates: dict[QueueKey, deque[str]] = {}
-        truncated = False
-        for job_type, ids in found.items():
-            truncated = truncated or len(ids) == limits[job_type]
+        for queue, ids in found.items():
             untried = deque(i for i in ids if i not in self._leasing)
-            self._spread.step_aside((namespace, job_type), untried, share)
-            candidates[namespace, job_type] = untried
+            self._spread.step_aside(queue, untried, shares[queue])
+            candidates[queue] = untried
         # A consumer removed while the queues were read cannot receive jobs.
-        consumers = self._consumers.still_connected(consumers)
-        # More jobs than were read may be runnable, and no commit will report them again: rescan.
-        if self._lease_in_turn(consumers, candidates) and truncated:
-            self._rescan.add(namespace)
-        for consumer in consumers:
-            consumer.note_queues_read(types)
-        if truncated or any(candidates.values()):
-            self._backlog[namespace] = None
+        connected = {n: self._consumers.still_connected(some) for n, some in consumers.items()}
+        limited = self._lease_in_turn(connected, candidates)
+        for queue, ids in found.items():
+            # No commit will report the jobs again that are left, or were not read. The end of a lease under a
+            # limit will.
+            if queue not in limited and (candidates[queue] or len(ids) == limits[queue]):
+                self._backlog.mark(queue[0], queue[1:], has_jobs=True)
+        for namespace, some in connected.items():
+            for consumer in some:
+                consumer.note_queues_read(planned[namespace])
 
-    def _lease_in_turn(self, consumers: Sequence[Consumer], candidates: dict[QueueKey, deque[str]]) -> int:
-        """Lease one job of each queue in turn, the queue served longest ago first. Returns how many."""
-        started = 0
+    def _lease_in_turn(
+        self, consumers: dict[str, list[Consumer]], candidates: dict[QueueKey, deque[str]]
+    ) -> Collection[QueueKey]:
+        """Lease one job of each queue in turn, the queue served longest ago first.
+
+        Returns the queues with a limit of which jobs are being leased.
+        """
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
         waiting = [queue for queue, ids in candidates.items() if ids]
-        queues = deque(sorted(waiting, key=lambda q: (self._last_served.get(q, 0), q)))
+        queues = deque(sorted(waiting, key=lambda q: (self._backlog.turn(q), q)))
         while queues:
             queue = queues.popleft()
-            able = [t for t in consumers if queue[1] in t.job_types and t.room() > 0]
+            able = [t for t in consumers[queue[0]] if queue[1] in t.job_types and t.room() > 0]
             limit = self._concurrency.limit(queue)
             if not able or (limit is not None and len(planned[queue]) >= limit):
                 continue
             consumer = max(able, key=lambda t: t.room())
             job_id = candidates[queue].popleft()
             self._begin_lease(job_id, queue, consumer)
-            started += 1
             if limit is None:
                 self._spawn(self._lease(job_id, queue, consumer))
             else:
                 planned[queue].append((job_id, consumer))
             if candidates[queue]:
                 queues.append(queue)
-        for queue, tried in planned.items():
-            if tried:
-                self._spawn(self._lease_under_lock(queue, tried))
-        return started
+        limited = {queue: tried for queue, tried in planned.items() if tried}
+        for queue, tried in limited.items():
+            self._spawn(self._lease_under_lock(queue, tried))
+        return limited
 
     def _begin_lease(self, job_id: str, queue: QueueKey, consumer: Consumer) -> None:
         """Reserve room at the consumer, and skip the job in scans until `_end_lease`."""
         self._leasing[job_id] = queue
-        self._last_served.pop(queue, None)
-        self._last_served[queue] = next(self._lease_numbers)
-        if len(self._last_served) > MAX_SERVED_QUEUES:
-            del self._last_served[next(iter(self._last_served))]
+        self._leases[queue] += 1
+        self._backlog.note_lease(queue)
         consumer.reserve(+1)
 
     def _end_lease(self, job_id: str, consumer: Consumer) -> None:
-        self._leasing.pop(job_id, None)
+        queue = self._leasing.pop(job_id, None)
+        if queue is not None:
+            self._leases[queue] -= 1
+            if not self._leases[queue]:
+                del self._leases[queue]
         consumer.reserve(-1)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -278,11 +276,9 @@ class Dispatcher:
             for job_id, consumer in left:
                 self._end_lease(job_id, consumer)
         if self._concurrency.is_open(queue):
-            self._request_scan(queue[0])
-        else:
-            self._backlog[queue[0]] = None
-            if (reopens_at := self._concurrency.reopens_at(queue)) is not None:
-                self._clock.call_at(reopens_at, partial(self._request_scan, queue[0]))
+            self._request_scan(queue)
+        elif (reopens_at := self._concurrency.reopens_at(queue)) is not None:
+            self._clock.call_at(reopens_at, partial(self._request_scan, queue))
 
     async def _lease(
         self, job_id: str, queue: QueueKey, consumer: Consumer, not_after: datetime | None = None
@@ -304,12 +300,12 @@ class Dispatcher:
                 extra={"job_id": job_id, "session_id": consumer.session.session_id},
             )
             self.remove(consumer)
-            self._request_scan(consumer.namespace)
+            self._request_scan(queue)
         except AskbackError as error:
             # Another replica was faster, or the job ended. The next scan shows the truth.
             _log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._spread.widen(queue)
-            self._request_scan(queue[0])
+            self._request_scan(queue)
         else:
             consumer.accept_lease(job)
         finally:

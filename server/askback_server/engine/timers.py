@@ -33,6 +33,9 @@ LOOKAHEAD = timedelta(seconds=1.5)
 """How far ahead a query looks: beyond the next query, so that each timer fires on time."""
 MAX_DEADLINES = 5_000
 """Maximum number of deadlines read per query."""
+MAX_RUNNING = 128
+"""Maximum number of timers whose commands run at once. The others wait in the heap: if all were sent when
+thousands of deadlines fall into one second, calls of users would be refused or wait behind them."""
 RETRY_DELAY = timedelta(seconds=0.5)
 """Wait before retrying a deadline whose command failed, for example while the database was unavailable."""
 
@@ -55,6 +58,8 @@ class Timers:
         self._running: dict[tuple[str, str], asyncio.Task[datetime | None]] = {}
         """Running commands by (kind, job id). A job needs no second timer meanwhile: the reply names its next
         deadline."""
+        self._failed = 0
+        """Commands that failed since the last line of the log about them."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -98,10 +103,15 @@ class Timers:
             self._set_alarm()
 
     def _set_alarm(self) -> None:
-        """Set the alarm for the earliest entry."""
+        """Set the alarm for the earliest entry. While too many run, the end of one of them is the alarm."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._clock.call_at(self._heap[0][0], self._due.set) if self._heap else None
+        may_fire = self._heap and not self._is_full
+        self._alarm = self._clock.call_at(self._heap[0][0], self._due.set) if may_fire else None
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._running) >= MAX_RUNNING
 
     @property
     def idle(self) -> bool:
@@ -132,11 +142,15 @@ class Timers:
                 pass  # the feed logs it
             except Exception:
                 _log.exception("reading deadlines failed")
+            if self._failed:
+                text = "%d timers could not run since the last poll; each is tried again"
+                _log.warning(text, self._failed)
+                self._failed = 0
             await asyncio.sleep(POLL_SECONDS)
 
     def _fire_due(self) -> None:
         now = self._clock.now()
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and not self._is_full:
             entry = heapq.heappop(self._heap)
             self._pending.discard(entry)
             _, kind, job_id = entry
@@ -146,6 +160,8 @@ class Timers:
                 task.add_done_callback(partial(self._on_fired, kind, job_id))
 
     def _on_fired(self, kind: str, job_id: str, task: asyncio.Task[datetime | None]) -> None:
+        if self._is_full:
+            self._due.set()
         del self._running[kind, job_id]
         if not task.cancelled() and (again := task.result()) is not None:
             self._add(again, kind, job_id)
@@ -160,7 +176,8 @@ class Timers:
             command = c.EndGrace(job_id=job_id) if kind == "cancel" else c.RunDue(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            _log.warning("a timer of job %s could not run: %s", job_id, error, extra={"job_id": job_id})
+            self._failed += 1
+            _log.debug("a timer of job %s could not run: %s", job_id, error, extra={"job_id": job_id})
             return self._clock.now() + RETRY_DELAY
         except Exception:
             _log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})

@@ -151,10 +151,11 @@ class JobStore(Protocol):
 class WorkQueue(Protocol):
     """Queries of timers, dispatch and sweep. Results are hints: a guarded write decides."""
 
-    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
-        """Ids of claimable jobs by job type, by priority and age, at most `limits[job_type]` each.
+    async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
+        """Ids of claimable jobs by queue (namespace and job type), at most `limits[queue]` each, by priority
+        and age.
 
-        A type without any is left out. Claimable is judged by the database's clock.
+        A queue without any is left out. Claimable is judged by the database's clock.
         """
 
     async def list_due(

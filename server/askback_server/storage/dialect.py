@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.domain.principals import Principal
 from askback_server.ports.queries import JobFilter, PromptFilter
-from askback_server.ports.storage import Holder
+from askback_server.ports.storage import Holder, Position
 from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch, BatchOutcome
+from askback_server.storage.tables import events
 
 
 class Dialect(ABC):
@@ -53,6 +54,19 @@ class Dialect(ABC):
     def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Whether an event is settled: no transaction can still add an event before it."""
 
+    def in_log(self, after: Position, end: Position | None = None) -> sa.ColumnElement[bool]:
+        """Whether a row of `events` comes after a position of the log, up to `end` and including it.
+
+        The index of the log is read from `after` to `end` only.
+        """
+        place = sa.tuple_(events.c.xid, events.c.id)
+
+        def at(position: Position) -> Any:
+            xid, id = sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger())
+            return sa.tuple_(xid, id)
+
+        return place > at(after) if end is None else sa.and_(place > at(after), place <= at(end))
+
     @abstractmethod
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values, which are a single parameter."""
@@ -63,9 +77,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def firsts(
-        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """The union of what `first` selects for each of the values, passed to it as a column."""
+        """The union of what `first` selects for each of the pairs, passed to it as two columns."""
 
     def wakeups(self) -> Wakeups:
         """The channel between replicas; it does nothing where only one replica can run."""

@@ -56,7 +56,9 @@ class EventFeed(Reader):
 
         The database folds the events, because most of them were written by this replica and are known here.
         """
-        span = _columns().where(beyond(position)).order_by(events.c.xid, events.c.id).limit(limit)
+        span = (
+            _columns().where(self._dialect.in_log(position)).order_by(events.c.xid, events.c.id).limit(limit)
+        )
         if settled:
             span = span.where(self._dialect.is_settled(events.c.xid))
         found = await self._fold(span)
@@ -132,12 +134,6 @@ def _columns() -> sa.Select[Any]:
 def _position(row: Any) -> Position:
     # The last characters of a UUIDv7 are random.
     return Position(row["xid"], row["id"], row["command_id"][-8:])
-
-
-def beyond(position: Position) -> sa.ColumnElement[bool]:
-    """Whether an event comes after a position."""
-    place = sa.tuple_(sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger()))
-    return sa.tuple_(events.c.xid, events.c.id) > place
 
 
 def _join_texts(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -16,7 +16,6 @@ from askback_server.domain.overview import BOUNDS, NO_TIME, Measure, Window
 from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.overview import CountMark, CountPage, HourCount
 from askback_server.ports.storage import Position
-from askback_server.storage.event_feed import beyond
 from askback_server.storage.hour_table import hour_counts
 from askback_server.storage.reader import Reader
 from askback_server.storage.settings import COUNTED
@@ -54,7 +53,7 @@ class HourCounts(Reader):
         now = await self.now()
         span = (
             sa.select(events.c.xid, events.c.id)
-            .where(beyond(position), self._dialect.is_settled(events.c.xid))
+            .where(self._dialect.in_log(position), self._dialect.is_settled(events.c.xid))
             .order_by(events.c.xid, events.c.id)
             .limit(limit)
             .cte("span")
@@ -70,7 +69,12 @@ class HourCounts(Reader):
             end, more = Position(found[0]["xid"], found[0]["id"]), found[0]["n"] == limit
             rows = await self._all(self.grouped(position, end))
             counts = tuple(HourCount(**{**row, "measure": Measure(row["measure"])}) for row in rows)
-        following = sa.select(events.c.at).where(beyond(end)).order_by(events.c.xid, events.c.id).limit(1)
+        following = (
+            sa.select(events.c.at)
+            .where(self._dialect.in_log(end))
+            .order_by(events.c.xid, events.c.id)
+            .limit(1)
+        )
         rest = await self._all(following)
         return CountPage(counts, CountMark(end, rest[0]["at"] if rest else now), more)
 
@@ -106,8 +110,7 @@ class HourCounts(Reader):
                 )
             )
             .where(
-                beyond(after),
-                sa.not_(beyond(end)),
+                self._dialect.in_log(after, end),
                 self._dialect.among(e.type, [type.value for type in _MEASURES]),
             )
             .subquery("each")

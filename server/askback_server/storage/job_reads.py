@@ -50,18 +50,8 @@ class JobReads(Paging, Carrying):
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
-        among = self._dialect.among
         submissions = await self._submissions_of(wanted)
-        prompt_ids = [p for w in wanted for p in w.prompt_ids]
-        keys = [k for w in wanted for k in w.keys]
-        condition: sa.ColumnElement[bool] = prompts.c.responded_at.is_(None)
-        if prompt_ids:
-            condition = sa.or_(condition, among(prompts.c.interaction_id, prompt_ids))
-        if keys:
-            condition = sa.or_(condition, among(prompts.c.key, keys))
-        if any(w.request for w in wanted):
-            condition = sa.or_(condition, prompts.c.round_number == 1)
-        found = await self._all(sa.select(prompts).where(among(prompts.c.job_id, ids), condition))
+        found = await self._all(self._prompts_wanted(wanted, ids))
         by_job: dict[str, dict[str, Prompt]] = {}
         for row in found:
             prompt = rows.to_prompt(row)
@@ -79,6 +69,25 @@ class JobReads(Paging, Carrying):
             before = carried.get(job.job_id, {})
             result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
         return result
+
+    def _prompts_wanted(
+        self, wanted: Sequence[Wanted], job_ids: Sequence[str]
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
+
+        A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
+        """
+        among, p = self._dialect.among, prompts.c
+        is_open = p.responded_at.is_(None)
+        parts = [sa.select(prompts).where(among(p.job_id, job_ids), is_open)]
+        closed = sa.select(prompts).where(sa.not_(is_open))
+        if prompt_ids := [i for w in wanted for i in w.prompt_ids]:
+            parts.append(closed.where(among(p.interaction_id, prompt_ids)))
+        if keys := [k for w in wanted for k in w.keys]:
+            parts.append(closed.where(among(p.job_id, job_ids), among(p.key, keys)))
+        if any(w.request for w in wanted):
+            parts.append(closed.where(among(p.job_id, job_ids), p.round_number == 1))
+        return sa.union_all(*parts) if len(parts) > 1 else parts[0]
 
     async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]

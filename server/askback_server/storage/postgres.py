@@ -273,12 +273,15 @@ class Postgres(Dialect):
             return await connection.run_sync(find_holder)
 
     def firsts(
-        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """A lateral join with the array, by `unnest`."""
-        array = sa.literal(list(values), pg.ARRAY(sa.Text))
-        each = sa.func.unnest(array).table_valued(sa.column("value", sa.Text)).render_derived("each")
-        found = first(each.c.value).correlate(each).lateral("found")
+        """A lateral join with two arrays, by `unnest`."""
+        arrays = [sa.literal([pair[n] for pair in pairs], pg.ARRAY(sa.Text)) for n in (0, 1)]
+        columns = sa.column("one", sa.Text), sa.column("other", sa.Text)
+        each = sa.func.unnest(*arrays).table_valued(*columns).render_derived("each")
+        found = first(each.c.one, each.c.other).correlate(each).lateral("found")
         return sa.select(found).select_from(each.join(found, sa.true())).subquery()
 
     def has_labels(

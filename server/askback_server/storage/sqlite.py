@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import BadData
+from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
@@ -149,6 +149,12 @@ class SQLite(Dialect):
         """Always true: with one writer, ids are in the order of commits."""
         return sa.true()
 
+    def in_log(self, after: Position, end: Position | None = None) -> sa.ColumnElement[bool]:
+        """Ids of the xid 0, which all events have. Of a row comparison SQLite serves only the first column by
+        an index: each read would walk the whole log."""
+        part = sa.and_(events.c.xid == 0, events.c.id > after.id)
+        return part if end is None else sa.and_(part, events.c.id <= end.id)
+
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
@@ -158,10 +164,12 @@ class SQLite(Dialect):
         return lists.marks(marks)
 
     def firsts(
-        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
     ) -> sa.FromClause:
-        """Without lateral joins: an array of ids for each value, whose rows are then selected."""
-        return lists.firsts(values, first)
+        """Without lateral joins: an array of ids for each pair, whose rows are then selected."""
+        return lists.firsts(pairs, first)
 
     octets = staticmethod(lists.octets)
 

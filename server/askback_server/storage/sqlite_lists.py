@@ -34,18 +34,22 @@ def marks(marks: Mapping[str, int]) -> sa.FromClause:
     return sa.select(each.c.key.label("job_id"), each.c.value.label("after")).subquery("marks")
 
 
-def firsts(values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]) -> sa.FromClause:
-    """The rows of `jobs` that `first` selects for each of the values."""
-    each = _elements(values)
-    found = first(each.c.value).correlate(each).subquery()
+def firsts(
+    pairs: Sequence[tuple[str, str]],
+    first: Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.Select[Any]],
+) -> sa.FromClause:
+    """The rows of `jobs` that `first` selects for each of the pairs."""
+    each = _elements(pairs)
+    one, other = (sa.func.json_extract(each.c.value, f"$[{n}]", type_=sa.Text()) for n in (0, 1))
+    found = first(one, other).correlate(each).subquery()
     [key] = [column for column in found.c if column.name == "job_id"]
     ids = sa.select(sa.func.json_group_array(key)).scalar_subquery()
     by_value = sa.select(ids.label("ids")).select_from(each).subquery()
-    one = sa.func.json_each(by_value.c.ids).table_valued("value")
+    id = sa.func.json_each(by_value.c.ids).table_valued("value")
     columns = [jobs.c[column.name] for column in found.c]
     return (
         sa.select(*columns)
-        .select_from(by_value.join(one, sa.true()).join(jobs, jobs.c.job_id == one.c.value))
+        .select_from(by_value.join(id, sa.true()).join(jobs, jobs.c.job_id == id.c.value))
         .subquery()
     )
 

@@ -157,6 +157,12 @@ prompts = sa.Table(
         "interaction_id",
         **_only("unattended_since IS NOT NULL"),
     ),
+    sa.Index(
+        "ix_hitl_interactions_job",
+        "job_id",
+        "responded_at",  # always null: for SQLite, which would otherwise choose the key of closed ones
+        **_only("responded_at IS NULL"),
+    ),
     # For counts and the oldest. It has every column that they read, because contents make rows large.
     sa.Index(
         "ix_hitl_interactions_open",

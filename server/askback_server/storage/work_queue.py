@@ -12,40 +12,40 @@ from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
-MAX_JOB_TYPES = 64
-"""Maximum number of job types per statement, so that none takes long."""
+MAX_QUEUES = 64
+"""Maximum number of queues per statement, so that none takes long."""
 
 
 class WorkQueueStore(Reader):
     """The WorkQueue port. All results are hints from indexes; the guard of each write decides."""
 
-    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
-        """Runnable jobs of some types, for each type by priority and age.
+    async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
+        """Runnable jobs of some queues, for each queue by priority and age.
 
         Read without locks: the lease is a guarded write, and a SKIP LOCKED claim after other writes would
-        break the order of the feed. Each type is a short scan of the index of ready jobs, so a long backlog
+        break the order of the feed. Each queue is a short scan of the index of ready jobs, so a long backlog
         is never read whole.
         """
-        found: dict[str, list[str]] = {}
-        by_limit: dict[int, list[str]] = {}
-        for job_type, limit in sorted(limits.items()):
+        found: dict[tuple[str, str], list[str]] = {}
+        by_limit: dict[int, list[tuple[str, str]]] = {}
+        for queue, limit in sorted(limits.items()):
             if limit > 0:
                 # Rounded up to a power of two, so that few distinct statements are compiled.
-                by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(job_type)
-        for limit, job_types in by_limit.items():
-            for at in range(0, len(job_types), MAX_JOB_TYPES):
-                for row in await self._all(self._first(namespace, job_types[at : at + MAX_JOB_TYPES], limit)):
-                    found.setdefault(row["job_type"], []).append(row["job_id"])
-        return {job_type: ids[: limits[job_type]] for job_type, ids in found.items()}
+                by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(queue)
+        for limit, queues in by_limit.items():
+            for at in range(0, len(queues), MAX_QUEUES):
+                for row in await self._all(self._first(queues[at : at + MAX_QUEUES], limit)):
+                    found.setdefault((row["namespace"], row["job_type"]), []).append(row["job_id"])
+        return {queue: ids[: limits[queue]] for queue, ids in found.items()}
 
-    def _first(self, namespace: str, job_types: Sequence[str], limit: int) -> Any:
-        """The first jobs of each type, in queue order."""
+    def _first(self, queues: Sequence[tuple[str, str]], limit: int) -> Any:
+        """The first jobs of each queue, in its order."""
         here = jobs.alias("here")
         now = self._dialect.now()
 
-        def first(job_type: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        def first(namespace: sa.ColumnElement[Any], job_type: sa.ColumnElement[Any]) -> sa.Select[Any]:
             return (
-                sa.select(here.c.job_id, here.c.job_type, here.c.priority, here.c.ready_at)
+                sa.select(here.c.job_id, here.c.namespace, here.c.job_type, here.c.priority, here.c.ready_at)
                 .where(
                     here.c.namespace == namespace,
                     here.c.job_type == job_type,
@@ -56,9 +56,9 @@ class WorkQueueStore(Reader):
                 .limit(limit)
             )
 
-        every = self._dialect.firsts(job_types, first)
+        every = self._dialect.firsts(queues, first)
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
-        return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
+        return sa.select(every.c.job_id, every.c.namespace, every.c.job_type).order_by(*order)
 
     async def list_due(
         self, ahead: timedelta, limit: int
