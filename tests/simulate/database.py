@@ -201,6 +201,10 @@ class SimulatedDatabase:
     async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
         return await self.get_prompts(prompt_ids), len(prompt_ids)
 
+    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
+        prompts = self.rows.prompts
+        return await self._read(lambda: {i: prompts[i].job_id for i in prompt_ids if i in prompts})
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self._pause()
         if ref.prompt_id:

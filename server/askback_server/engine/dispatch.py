@@ -122,10 +122,8 @@ class Dispatcher:
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Request a scan of each queue in which the batch made a job claimable, now or later, or made room
-        under a limit."""
-        for item in batch:
-            job = item.job
+        """Request a scan of each queue in which a commit made a job claimable, now or later, or made room."""
+        for job in (item.job for item in batch):
             self._note_change((job.namespace, job.job_type), job.ready_at, freed=job.is_freed)
 
     def on_announced(self, announced: Sequence[Announcement]) -> None:
@@ -134,13 +132,10 @@ class Dispatcher:
             self._note_change((item.namespace, item.job_type), item.ready_at, freed=item.freed)
 
     def _note_change(self, queue: QueueKey, ready: datetime | None, *, freed: bool) -> None:
-        if freed and self._concurrency.note_freed(queue):
-            self._request_scan(queue)
-        if ready is None:
-            return
-        if ready > self._clock.now():
+        if ready is not None and ready > self._clock.now():
             self._start_alarms.note(ready)
-        else:
+            ready = None
+        if (freed and self._concurrency.note_freed(queue)) or ready is not None:
             self._request_scan(queue)
 
     async def run(self) -> None:

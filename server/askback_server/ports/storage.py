@@ -103,6 +103,9 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in no order."""
 
+    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
+        """The job ids of existing prompts, by prompt id."""
+
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
 

@@ -72,6 +72,17 @@ class Dialect(ABC):
         """Whether a column has one of the values, which are a single parameter."""
 
     @abstractmethod
+    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the values of the array that `look_up` is given under a name."""
+
+    @abstractmethod
+    async def look_up(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], arrays: Mapping[str, Sequence[Any]]
+    ) -> Sequence[Any]:
+        """The rows of a statement whose only parameters are arrays. The statement is built once: by its
+        identity the database knows it again. Raises StorageUnavailable."""
+
+    @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """A relation (job_id, after) to join, in at most two parameters for any number of marks."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
+from askback_server.storage.outages import connection_of
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.tables import (
     events,
@@ -158,6 +160,19 @@ class SQLite(Dialect):
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
+
+    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+        """`IN` with the elements of a named JSON array."""
+        return lists.among_array(column, name)
+
+    async def look_up(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], arrays: Mapping[str, Sequence[Any]]
+    ) -> Sequence[Any]:
+        """By SQLAlchemy, which has compiled the statement before."""
+        texts = {name: json.dumps(list(values)) for name, values in arrays.items()}
+        async with connection_of(self.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement, texts)).mappings().all()
+            return found
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """The members of one JSON object."""
