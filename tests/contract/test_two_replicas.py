@@ -115,12 +115,12 @@ async def test_an_aggregate_read_while_it_changes_is_consistent(here: Node, ther
     here.hot.drop(job.job_id)
     own, statements = here.database.jobs._all, 0
 
-    async def read(statement: Any, **arrays: Any) -> Any:
+    async def read(statement: Any, **values: Any) -> Any:
         nonlocal statements
         statements += 1
         if statements == at:
             await there.do(command)
-        return await own(statement, **arrays)
+        return await own(statement, **values)
 
     command = here.answer_command(prompt, "a1")
     here.database.jobs._all = read  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pydantic_core import from_json, to_json
 
@@ -28,6 +29,8 @@ from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.json_text import Json, JsonObject
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
+_SMALL_CHARS = 4096
+"""Maximum length of the document of a content that is remembered after it was read."""
 _VALUES = '{"values":'
 """The beginning of the document of an answer with values."""
 
@@ -73,7 +76,20 @@ def content_to_json(content: PromptContent) -> str:
 
 
 def content_from_json(text: str) -> PromptContent:
-    """The content that `content_to_json` wrote."""
+    """The content that `content_to_json` wrote.
+
+    Small texts give the same object again: a replica reads the prompt that it shows, and again when it is
+    answered there.
+    """
+    return _parse_small_content(text) if len(text) <= _SMALL_CHARS else _parse_content(text)
+
+
+@lru_cache(maxsize=1024)
+def _parse_small_content(text: str) -> PromptContent:
+    return _parse_content(text)
+
+
+def _parse_content(text: str) -> PromptContent:
     doc = json.loads(text)
     default = doc.get("default_answer")
     return PromptContent(

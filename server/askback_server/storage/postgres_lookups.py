@@ -1,4 +1,4 @@
-"""Statements that only take arrays, run by the driver itself.
+"""Statements that are built once, run by the driver itself.
 
 SQLAlchemy takes four times the CPU of the driver for a statement of this kind, and such statements run with
 every batch and every announced change. Here each is compiled once.
@@ -25,22 +25,24 @@ class PostgresLookups:
     """The part of the dialect that runs such statements."""
 
     reads: AsyncEngine
-    _compiled: dict[Statement, tuple[str, list[str]]]
-    """The text of each statement, and the names of its parameters in order."""
+    _compiled: dict[Statement, tuple[str, list[tuple[str, Any]]]]
+    """The text of each statement, and its parameters in order, each with its value if that is constant."""
 
     def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """`= ANY` of a named array."""
-        return column == sa.any_(sa.bindparam(name, type_=pg.ARRAY(column.type)))
+        return column == sa.any_(sa.bindparam(name, None, type_=pg.ARRAY(column.type)))
 
-    async def look_up(self, statement: Statement, arrays: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement. Raises StorageUnavailable."""
         known = self._compiled.get(statement)
         if known is None:
             known = self._compiled[statement] = _compile(statement)
-        sql, names = known
+        sql, parameters = known
         try:
             async with driver_of(self.reads) as driver:
-                found: Sequence[Any] = await driver.fetch(sql, *(arrays[name] for name in names))
+                found: Sequence[Any] = await driver.fetch(
+                    sql, *(values.get(name, constant) for name, constant in parameters)
+                )
                 return found
         except BROKEN as error:
             if not is_outage(error):
@@ -48,8 +50,18 @@ class PostgresLookups:
             raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
 
 
-def _compile(statement: Statement) -> tuple[str, list[str]]:
-    rows = statement.subquery()
-    columns = [sa.cast(c, sa.Text).label(c.name) if isinstance(c.type, sa.Uuid) else c for c in rows.c]
-    compiled = sa.select(*columns).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
-    return str(compiled), list(compiled.positiontup or ())
+def _compile(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+    # The driver has a type of its own for ids.
+    if isinstance(statement, sa.Select):
+        selected = statement.with_only_columns(*map(_as_text, statement.selected_columns))
+    else:
+        selected = sa.select(*map(_as_text, statement.subquery().c))
+    compiled = selected.compile(
+        dialect=asyncpg_dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"render_postcompile": True},
+    )
+    return str(compiled), [(name, compiled.params[name]) for name in compiled.positiontup or ()]
+
+
+def _as_text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.cast(column, sa.Text).label(column.name) if isinstance(column.type, sa.Uuid) else column

@@ -22,26 +22,24 @@ class Reader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def _all(
-        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], **arrays: Sequence[Any]
-    ) -> Sequence[Any]:
+    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any], **values: Any) -> Sequence[Any]:
         """All rows of a statement, as mappings by column name. Raises StorageUnavailable.
 
-        `arrays` are the values for `among_array`, in a statement that is built once.
+        A statement that takes `values` by name is built once (`Dialect.look_up`).
         """
         try:
-            return await self._once(statement, arrays)
+            return await self._once(statement, values)
         except StorageUnavailable as error:
             if isinstance(error.__cause__, _WAITED):
                 raise
         # An idle connection of the pool may have been closed by the server; a read can be repeated.
-        return await self._once(statement, arrays)
+        return await self._once(statement, values)
 
     async def _once(
-        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], arrays: Mapping[str, Sequence[Any]]
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        if arrays:
-            return await self._dialect.look_up(statement, arrays)
+        if values:
+            return await self._dialect.look_up(statement, values)
         async with connection_of(self._dialect.reads) as connection:
             found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found

@@ -55,6 +55,7 @@ class SQLite(Dialect):
     program's."""
 
     name = "sqlite"
+    reads_clock = False
 
     def __init__(self, url: sa.URL, clock: Clock) -> None:
         if not url.database or url.database == ":memory:":
@@ -157,6 +158,11 @@ class SQLite(Dialect):
         part = sa.and_(events.c.xid == 0, events.c.id > after.id)
         return part if end is None else sa.and_(part, events.c.id <= end.id)
 
+    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+        """The same for a named position."""
+        is_first = sa.bindparam(xid, None, type_=events.c.xid.type) == events.c.xid
+        return sa.and_(is_first, events.c.id > sa.bindparam(id, None, type_=sa.BigInteger()))
+
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
@@ -166,12 +172,12 @@ class SQLite(Dialect):
         return lists.among_array(column, name)
 
     async def look_up(
-        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], arrays: Mapping[str, Sequence[Any]]
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
         """By SQLAlchemy, which has compiled the statement before."""
-        texts = {name: json.dumps(list(values)) for name, values in arrays.items()}
+        given = {n: v if isinstance(v, int) else json.dumps(list(v)) for n, v in values.items()}
         async with connection_of(self.reads) as connection:
-            found: Sequence[Any] = (await connection.execute(statement, texts)).mappings().all()
+            found: Sequence[Any] = (await connection.execute(statement, given)).mappings().all()
             return found
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:

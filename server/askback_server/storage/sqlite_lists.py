@@ -28,7 +28,7 @@ def among(column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElem
 
 def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """Whether the column has one of the values of a named parameter, the JSON text of an array."""
-    values = sa.func.json_each(sa.bindparam(name, type_=sa.Text())).table_valued("value")
+    values = sa.func.json_each(sa.bindparam(name, None, type_=sa.Text())).table_valued("value")
     return column.in_(sa.select(values.c.value))
 
 
