@@ -354,8 +354,8 @@ async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, Serv
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
     # Neither hints nor the log of the other replica arrive here.
     feed = a.service.replica.feed
-    feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._receive = feed.receive_hints  # type: ignore[attr-defined]
+    feed.receive = lambda announced: None  # type: ignore[method-assign]
+    feed.wakeups._receive = feed.receive  # type: ignore[attr-defined]
     feed._poll = 3600.0
     feed._wake.set()
     await asyncio.sleep(0)

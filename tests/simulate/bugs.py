@@ -12,8 +12,11 @@ from askback._wire import stream
 from askback._worker.lease import Lease
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.feed import announcing
+from askback_server.feed.interests import Interests
 from askback_server.feed.known import KnownChanges
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
@@ -168,6 +171,45 @@ def _ignore_gaps(patch: Patch) -> None:
     patch.setattr(KnownChanges, "note", note)
 
 
+def _count_no_view(patch: Patch) -> None:
+    patch.setattr(Interests, "add_view", lambda *_: lambda: None)
+
+
+def _announce_by_the_newest_audience(patch: Patch) -> None:
+    patch.setattr(announcing, "marks_of", lambda prompt: frozenset(announcing._marks(prompt)))
+
+
+def _forget_failed_reads(patch: Patch) -> None:
+    patch.setattr(KnownChanges, "retract", lambda *_: None)
+
+
+def _count_a_view_after_its_load(patch: Patch) -> None:
+    attach, load = PromptFollower._attach, PromptFollower.load
+
+    def attach_unseen(self: PromptFollower) -> None:
+        attach(self)
+        self._unfollow()
+        self._unfollow = lambda: None
+
+    async def load_first(self: PromptFollower, token: str) -> None:
+        await load(self, token)
+        self._unfollow = self._feed.follow_prompts(self._view.filter, self._on_change)
+
+    patch.setattr(PromptFollower, "_attach", attach_unseen)
+    patch.setattr(PromptFollower, "load", load_first)
+
+
+def _skip_overtaken_jobs(patch: Patch) -> None:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    patch.setattr(work.WorkSession, "_reread_overtaken", nothing)
+
+
+def _ignore_held_jobs(patch: Patch) -> None:
+    patch.setattr(CommitBus, "has_followers", lambda *_: False)
+
+
 def _skip_unconfirmed_resolutions(patch: Patch) -> None:
     async def none(*_: Any) -> list[Any]:
         return []
@@ -238,6 +280,8 @@ WORK: dict[str, Bug] = {
     "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
     "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
     "token not raised": Bug(_reuse_token, ""),
+    "overtaken job not read again": Bug(_skip_overtaken_jobs, "not settled", seed=150),
+    "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
     "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
     "late answer without resolution": Bug(
         _push_the_late_answer_only, "a late answer is sent before the resolution", seed=1400
@@ -259,4 +303,8 @@ CONVERSE: dict[str, Bug] = {
     "requests not sent again": Bug(_skip_resending, "not settled"),
     "published before the commit": Bug(_publish_before_commit, "not committed"),
     "gap not filled": Bug(_ignore_gaps, ""),
+    "views not counted": Bug(_count_no_view, "a token skips"),
+    "announced by the newest audience": Bug(_announce_by_the_newest_audience, "a token skips"),
+    "failed reads forgotten": Bug(_forget_failed_reads, "a token skips"),
+    "view counted after its load": Bug(_count_a_view_after_its_load, "a token skips"),
 }

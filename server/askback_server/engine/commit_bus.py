@@ -109,6 +109,11 @@ class CommitBus:
         """Follow the events of one job. Returns a function that stops it."""
         return _add(self._events_followers, job_id, follower)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether any session follows something."""
+        return any((self._followers, self._by_job, self._prompts_followers, self._events_followers))
+
     def has_followers(self, job_id: str) -> bool:
         """Whether a follower follows this job by its id."""
         return job_id in self._by_job

@@ -38,6 +38,8 @@ _log = logging.getLogger("askback.server.feed")
 
 POLL_SECONDS = 0.5
 """Seconds between two polls of the log."""
+IDLE_POLL_SECONDS = 5.0
+"""The same while no session follows anything and no job is in memory: then no change can be late."""
 MAX_EVENTS_PER_READ = 5_000
 """Events read per query."""
 MAX_NEWS = 10_000
@@ -79,20 +81,33 @@ class Feed:
         """Everything up to this position has been delivered."""
         self.epoch = ""
 
+    @property
+    def _interval(self) -> float:
+        is_needed = self._bus.is_followed or len(self._hot) > 0 or self._positions
+        return self._poll if is_needed else max(self._poll, IDLE_POLL_SECONDS)
+
+    def _end_idleness(self) -> None:
+        if not self._bus.is_followed:
+            self._wake.set()
+
     def follow_jobs(self, filter: JobFilter, follower: Follower) -> Callable[[], None]:
         """Follow the jobs that may match a filter, and others. Returns a function that stops it."""
+        self._end_idleness()
         return _both(self._bus.follow(follower), self._interests.add_watcher(filter))
 
     def follow_prompts(self, filter: PromptFilter, follower: PromptsFollower) -> Callable[[], None]:
         """Follow the prompts that may match a filter, and others. Returns a function that stops it."""
+        self._end_idleness()
         return _both(self._bus.follow_prompts(filter.job_id, follower), self._interests.add_view(filter))
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
         """Follow one job with its prompts. Returns a function that stops it."""
+        self._end_idleness()
         return self._bus.follow_job(job_id, follower)
 
     def follow_events(self, job_id: str, follower: EventsFollower) -> Callable[[], None]:
         """Follow the events of one job. Returns a function that stops it."""
+        self._end_idleness()
         return self._bus.follow_events(job_id, follower)
 
     def version_of(self, job_id: str) -> int:
@@ -152,12 +167,13 @@ class Feed:
     def _take(self, announced: Announcement) -> None:
         """Have a change read if a session here can get it; otherwise only note it."""
         job_id = announced.job_id
-        version = self._bus.version_of(job_id)
+        waiting = self._news.get(job_id)
+        version = waiting.seq if waiting is not None else self._bus.version_of(job_id)
         if 0 < version < announced.after:
             # The announcement of the changes before it was lost: read them too.
             announced = Announcement(job_id, version, announced.seq)
-        if job_id in self._news:
-            self._news[job_id] = self._news[job_id].merge(announced)
+        if waiting is not None:
+            self._news[job_id] = waiting.merge(announced)
         elif self._delivery.concerns_a_session(announced):
             self._news[job_id] = announced
         else:
@@ -185,7 +201,7 @@ class Feed:
                         "the database has lost commits that this replica has seen (a failover to a standby "
                         "that was behind, or a restore): what it knows may be wrong, and it must restart"
                     )
-                if self._due or clock() >= polled + self._poll:
+                if self._due or clock() >= polled + self._interval:
                     self._due = False
                     more = await self.read()
                     self._due = self._due or more
@@ -207,7 +223,7 @@ class Feed:
                 with contextlib.suppress(TimeoutError):
                     # `wait_for` is avoided: before Python 3.12 it swallows a cancellation that coincides with
                     # the wake-up.
-                    async with asyncio.timeout_at(polled + self._poll):
+                    async with asyncio.timeout_at(polled + self._interval):
                         await self._wake.wait()
 
     async def _read_news(self) -> None:
