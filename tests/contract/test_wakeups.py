@@ -15,9 +15,10 @@ import pytest
 from askback_server.domain import commands as c
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import PromptState
-from askback_server.ports.announcements import EVERYONE, AnnouncedPrompt, Announcement, from_texts
+from askback_server.ports.announcements import EVERYONE, AnnouncedPrompt, Announcement
 from askback_server.ports.clock import uuid7
 from askback_server.storage import postgres_wakeups
+from askback_server.storage.announcement_texts import from_texts
 from askback_server.storage.database import Database
 from askback_server.storage.postgres_wakeups import MAX_PAYLOAD_BYTES, PostgresWakeups
 from tests.contract.test_event_feed import INSERT

@@ -200,10 +200,10 @@ def _count_a_view_after_its_load(patch: Patch) -> None:
 
 
 def _skip_overtaken_jobs(patch: Patch) -> None:
-    async def nothing(*_: Any) -> None:
-        pass
+    async def none(*_: Any) -> list[Any]:
+        return []
 
-    patch.setattr(work.WorkSession, "_reread_overtaken", nothing)
+    patch.setattr(work, "read_overtaken", none)
 
 
 def _ignore_held_jobs(patch: Patch) -> None:

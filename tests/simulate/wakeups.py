@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from random import Random
 
-from askback_server.ports.announcements import Announcement, from_texts, to_text
+from askback_server.ports.announcements import Announcement
 from askback_server.ports.wakeups import Receiver
+from askback_server.storage.announcement_texts import from_texts, to_text
 
 
 class SimulatedChannel:

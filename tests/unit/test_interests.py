@@ -17,8 +17,9 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.feed.announcing import announce
 from askback_server.feed.interests import Interests
-from askback_server.ports.announcements import AnnouncedPrompt, Announcement, from_texts, to_text
+from askback_server.ports.announcements import AnnouncedPrompt, Announcement
 from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.storage.announcement_texts import from_texts, to_text
 from tests.support.storage import event, new_job, new_prompt
 
 TYPES, KINDS, USERS, GROUPS = ("a", "b"), ("confirm", "clarify"), ("ann", "bob"), ("law", "ops")

@@ -7,7 +7,7 @@ delays another.
 
 The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
 decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every
-`POLL_SECONDS`, because other replicas may have made jobs runnable without a hint.
+`POLL_SECONDS`, because other replicas may have made jobs runnable unannounced.
 """
 
 from __future__ import annotations

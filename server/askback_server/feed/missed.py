@@ -16,8 +16,8 @@ async def read_missed(log: FeedStore, position: Position) -> list[Changed] | Ref
     """Read everything committed after a position, or return that it is too much.
 
     Call it after following the feed: what commits while this reads is then delivered. Unsettled events are
-    included. They may have been delivered before the follower came, as this replica's own commit or by a
-    hint, and the log does not deliver them a second time.
+    included. They may have been decided before the follower came, as this replica's own commit or when they
+    were announced, and the log does not deliver them a second time.
     """
     found: list[Changed] = []
     for _ in range(MAX_MISSED_EVENTS // PAGE_SIZE):

@@ -26,7 +26,7 @@ from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.lease_data import read_lease_data
+from askback_server.sessions.lease_data import read_lease_data, read_overtaken
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
@@ -119,7 +119,8 @@ class WorkSession(StreamSession):
         self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
-        await self._reread_overtaken([job])
+        for again in await read_overtaken(self._deps.feed, self._deps.jobs, [job]):
+            self._on_commit(Committed(again))
         await self._push(job)
         self._receipts.arm()
         self._changed.set()
@@ -234,17 +235,9 @@ class WorkSession(StreamSession):
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
                 self._follow(job.job_id)
-        await self._reread_overtaken(found)
+        for again in await read_overtaken(self._deps.feed, self._deps.jobs, found):
+            self._on_commit(Committed(again))
         return count
-
-    async def _reread_overtaken(self, jobs: Sequence[Job]) -> None:
-        """Read the jobs that have changed since they were read or leased and before they were followed.
-
-        The feed delivers such a change to no session. The prompts are read after this, with the lease's data.
-        """
-        overtaken = [job.job_id for job in jobs if self._deps.feed.version_of(job.job_id) > job.version]
-        for job in await self._deps.jobs.get_jobs(overtaken):
-            self._on_commit(Committed(job))
 
     def _perform(self, ref: int, call: Call) -> None:
         if not self._opened:

@@ -19,8 +19,9 @@ from typing import Any
 import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.announcements import Announcement, from_texts, to_text
+from askback_server.ports.announcements import Announcement
 from askback_server.ports.wakeups import Receiver
+from askback_server.storage.announcement_texts import from_texts, to_text
 from askback_server.storage.outages import BROKEN, first_line
 
 _log = logging.getLogger("askback.server.storage")
