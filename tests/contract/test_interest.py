@@ -14,7 +14,7 @@ from askback_server.domain.content import Audience
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.hot_jobs import HotJobs
@@ -185,6 +185,26 @@ async def test_a_held_job_costs_its_row_and_the_changed_prompts_and_is_kept(
         known = other.hot.get(job.job_id)
         assert known is not None
         assert known.job == got[-1].job
+
+
+async def test_an_answer_where_its_prompt_is_shown_reads_the_job_once(
+    here: Node, there: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job of a shown prompt is known, and is not kept in memory before it is answered."""
+    _, prompt = await here.waiting()
+    there.feed.receive(taken(announced))
+    await there.feed._read_news()
+    assert len(there.hot) == 0
+    once, statements = Reader._once, 0
+
+    async def count(self: Reader, statement: Any, values: Any) -> Sequence[Any]:
+        nonlocal statements
+        statements += 1
+        return await once(self, statement, values)
+
+    monkeypatch.setattr(Reader, "_once", count)
+    assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
+    assert statements == 2, "the job, and its open prompts with the answers of this id"
 
 
 async def test_the_interest_moves_with_a_changed_filter(

@@ -280,7 +280,9 @@ class Engine:
         unknown: dict[str, c.PromptRef] = {}
         for ref in refs:
             prompt = self.hot.locate(ref)
-            if prompt is None and ref.prompt_id:
+            if prompt is None and (job_id := self.hot.place_of(ref.prompt_id)):
+                places[ref] = job_id, ref.prompt_id
+            elif prompt is None and ref.prompt_id:
                 unknown[ref.prompt_id] = ref
             elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
                 places[ref] = prompt.job_id, prompt.prompt_id

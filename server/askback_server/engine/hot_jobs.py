@@ -7,7 +7,7 @@ write is guarded by the job's version, and a decision without a write is not mad
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate
@@ -18,6 +18,10 @@ from askback_server.domain.prompts import Prompt
 MAX_BYTES = 256 * 1024 * 1024
 MAX_CLOSED_PROMPTS = 32
 """Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
+
+
+MAX_PLACES = 10_000
+"""Prompts of other jobs whose job is remembered; the least recently shown is forgotten first."""
 
 
 def _unknown(_: str) -> int:
@@ -49,6 +53,8 @@ class HotJobs:
         self.bytes = 0
         """Approximate size of all entries."""
         self._by_prompt: dict[str, str] = {}
+        self._places: OrderedDict[str, str] = OrderedDict()
+        """The jobs of prompts that are shown here and live elsewhere: a person may answer them next."""
         self.hits = self.misses = 0
         """Cache hits and misses of `get`."""
         self._live = True
@@ -92,6 +98,19 @@ class HotJobs:
             return None
         aggregate = self.get(job_id)
         return aggregate.find(ref) if aggregate is not None else None
+
+    def note_places(self, prompts: Iterable[Prompt]) -> None:
+        """Remember the jobs of open prompts, without the jobs themselves."""
+        for prompt in prompts:
+            self._places.pop(prompt.prompt_id, None)
+            if prompt.is_open:
+                self._places[prompt.prompt_id] = prompt.job_id
+        while len(self._places) > MAX_PLACES:
+            self._places.popitem(last=False)
+
+    def place_of(self, prompt_id: str) -> str:
+        """The job of a prompt; empty if it is not remembered."""
+        return self._places.get(prompt_id, "")
 
     def put(self, aggregate: Aggregate) -> Aggregate:
         """Cache an aggregate unless a newer version is cached. Equal versions are merged. Returns the merged

@@ -78,6 +78,7 @@ class Delivery:
             raise
         jobs_by_id = {job.job_id: job for job in jobs}
         prompts_by_id = {prompt.prompt_id: prompt for prompt in prompts}
+        self._hot.note_places(prompts)
         for change in changes:
             job_id = change.job_id
             found = tuple(prompts_by_id[i] for i in prompt_ids[job_id] if i in prompts_by_id)

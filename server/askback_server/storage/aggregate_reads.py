@@ -5,7 +5,7 @@ The engine and the feed run these statements all the time: each is built once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,9 +32,6 @@ class AggregateReads(Carrying):
         self._jobs_by_id = sa.select(jobs).where(among(jobs.c.job_id, "ids"))
         self._prompts_by_id = sa.select(prompts).where(among(p.interaction_id, "ids"))
         self._places_by_id = sa.select(p.interaction_id, p.job_id).where(among(p.interaction_id, "ids"))
-        self._answers_by_id = sa.select(answers).where(
-            among(answers.c.interaction_id, "prompt_ids"), among(answers.c.answer_id, "answer_ids")
-        )
         self._statements: dict[tuple[frozenset[str], bool], Statement] = {}
         """Those for prompts, by the arrays that they take and whether they read first rounds."""
 
@@ -42,19 +39,24 @@ class AggregateReads(Carrying):
         """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
 
         Jobs are read before their children: if another write commits in between, the aggregate has the older
-        version, so a decision on it loses its guard and is made again. Submissions are read before prompts: a
-        client that repeats an accepted answer must not see its prompt as open.
+        version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
+        one statement: a client that repeats an accepted answer must not see its prompt as open.
         """
         by_id = await self._jobs_of(wanted)
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
-        submissions = await self._submissions_of(wanted)
-        found = await self._prompts_of(wanted, ids)
         by_job: dict[str, dict[str, Prompt]] = {}
-        for row in found:
-            prompt = rows.to_prompt(row)
-            by_job.setdefault(prompt.job_id, {})[prompt.prompt_id] = prompt
+        submissions: dict[tuple[str, str], Submission] = {}
+        pairs = {pair for w in wanted for pair in w.submissions}
+        for row in await self._prompts_of(wanted, ids, pairs):
+            # One row for each submission of a prompt.
+            theirs = by_job.setdefault(row["job_id"], {})
+            if row["interaction_id"] not in theirs:
+                theirs[row["interaction_id"]] = rows.to_prompt(row)
+            if pairs and (row["interaction_id"], row["answer_answer_id"]) in pairs:
+                answer = {name: row[f"answer_{name}"] for name in answers.c.keys()}  # noqa: SIM118
+                submissions[row["interaction_id"], row["answer_answer_id"]] = rows.to_submission(answer)
         understandings = await self._understandings_of(by_id.values())
         carried = await self._carried_of(by_id.values(), wanted)
         result = []
@@ -69,15 +71,19 @@ class AggregateReads(Carrying):
             result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
         return result
 
-    async def _prompts_of(self, wanted: Sequence[Wanted], job_ids: Sequence[str]) -> Sequence[Any]:
+    async def _prompts_of(
+        self, wanted: Sequence[Wanted], job_ids: Sequence[str], answered: Collection[tuple[str, str]]
+    ) -> Sequence[Any]:
         arrays: dict[str, Sequence[str]] = {"job_ids": job_ids}
         arrays |= {"prompt_ids": ids} if (ids := [i for w in wanted for i in w.prompt_ids]) else {}
         arrays |= {"keys": keys} if (keys := [k for w in wanted for k in w.keys]) else {}
+        arrays |= {"answer_ids": [answer_id for _, answer_id in answered]} if answered else {}
         statement = self._prompts_wanted(frozenset(arrays), first=any(w.request for w in wanted))
         return await self._all(statement, **arrays)
 
     def _prompts_wanted(self, given: frozenset[str], *, first: bool) -> Statement:
         """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
+        Each with its answers by id.
 
         A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
         """
@@ -95,6 +101,12 @@ class AggregateReads(Carrying):
         if first:
             parts.append(closed.where(among(p.job_id, "job_ids"), p.round_number == sa.literal_column("1")))
         made: Statement = sa.union_all(*parts) if len(parts) > 1 else parts[0]
+        if "answer_ids" in given:
+            one = made.subquery()
+            theirs = answers.c.interaction_id == one.c.interaction_id
+            joined = one.outerjoin(answers, sa.and_(theirs, among(answers.c.answer_id, "answer_ids")))
+            columns = (column.label(f"answer_{column.name}") for column in answers.c)
+            made = sa.select(*one.c, *columns).select_from(joined)
         self._statements[given, first] = made
         return made
 
@@ -113,14 +125,6 @@ class AggregateReads(Carrying):
                 if (job.namespace, job.request_id) in asked:
                     found[job.namespace, job.request_id] = job
         return found
-
-    async def _submissions_of(self, wanted: Sequence[Wanted]) -> dict[tuple[str, str], Submission]:
-        pairs = {pair for w in wanted for pair in w.submissions}
-        if not pairs:
-            return {}
-        arrays = {"prompt_ids": sorted({p[0] for p in pairs}), "answer_ids": [p[1] for p in pairs]}
-        found = map(rows.to_submission, await self._all(self._answers_by_id, **arrays))
-        return {key: s for s in found if (key := (s.prompt_id, s.answer.answer_id)) in pairs}
 
     async def _understandings_of(self, found: Iterable[Job]) -> dict[str, DeepUnderstanding]:
         ids = [job.job_id for job in found if job.understanding_version]
