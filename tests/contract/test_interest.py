@@ -31,7 +31,7 @@ from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.storage.reader import Reader
 from tests.support.aggregates import question
-from tests.support.storage import Node, node
+from tests.support.storage import Node, node, until
 
 BOB = Principal("bob", frozenset({Role.CONSOLE}))
 LAWYER = replace(BOB, groups=frozenset({"law"}))
@@ -256,8 +256,12 @@ async def test_a_change_whose_read_failed_comes_from_the_log(
             await other.take(taken(announced))
         other.feed._delivery._jobs.get_prompts = own  # type: ignore[method-assign]
         assert not shown
-        while not shown:  # the log can be read once older transactions have ended
+
+        async def is_shown() -> bool:
             await other.feed.read()
+            return bool(shown)
+
+        await until(is_shown, "the log brings it")
         assert [p.prompt_id for c in shown for p in c.prompts] == [prompt.prompt_id]
 
 
