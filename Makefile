@@ -4,8 +4,8 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
-	web screenshots install-figures model simulate chaos flood fuzz soak clean
+.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench \
+	web icons screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ web: $(VENV) ## build the page of client/web into client/askback/web/static; nee
 	$(BIN)/python scripts/gen_web_types.py
 	$(BIN)/python scripts/web_build.py
 
+icons: $(VENV) ## draw the PNG icons of the page from client/web/public/icon.svg; needs Chromium
+	$(BIN)/python -m scripts.web_icons
+
 screenshots: $(VENV) ## take docs/pictures/web-*.png of the page; needs Chromium; names of pictures in ARGS
 	$(BIN)/python -m scripts.web_pictures $(ARGS)
 
@@ -46,8 +49,12 @@ serve: $(VENV) ## run the service on this machine
 
 # Much of a test's time is spent waiting for processes: four at once suit two cores. PROCESSES=0 for a debugger.
 PROCESSES ?= 4
+TESTS := $(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container
 test: $(VENV) ## run the tests; more arguments in ARGS
-	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
+	$(TESTS) -m 'not long' $(ARGS)
+
+test-long: $(VENV) ## run the tests with the marker `long`, which test programs other than the product; more arguments in ARGS
+	$(TESTS) -m long $(ARGS)
 
 unit: $(VENV) ## run the unit tests only, for the inner loop: few examples of Hypothesis; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile few tests/unit $(ARGS)

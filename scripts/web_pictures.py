@@ -166,10 +166,24 @@ class Person:
         await self.call(request)
 
 
+async def fill_history(shop: Person, ben: Person, clock: StandingClock) -> None:
+    """Let ben answer questions of the last day, more of them by day: what the overview draws."""
+    for hours in range(24, 2, -1):
+        begin = TODAY - timedelta(hours=hours)
+        for number in range(5 + hours % 4 if 6 <= begin.hour <= 17 else 1):
+            clock.set(begin + timedelta(minutes=7 * number))
+            job_type, kind = ("refund", "confirm") if number % 3 else ("invoice", "validate")
+            prompt = await shop.ask(job_type, question(kind, f"Question {hours}-{number}?"))
+            clock.set(clock.now() + timedelta(seconds=(40, 190, 420, 95, 1500)[(hours + number) % 5]))
+            await ben.answer(prompt, prompt_pb2.DECISION_ACCEPT)
+
+
 async def fill(channel: grpc.aio.Channel, clock: StandingClock) -> dict[str, prompt_pb2.Prompt]:
     """Ask and answer the questions of the pictures. Returns the open ones by name."""
     ana, ben = Person(channel, "ana", "desk"), Person(channel, "ben", "desk")
     shop, bot = Person(channel, "shop"), Person(channel, "release-bot")
+    await fill_history(shop, ben, clock)
+    clock.set(TODAY - timedelta(days=1))
     for order, decision, why in (
         ("A-11", prompt_pb2.DECISION_ACCEPT, "paid by card"),
         ("A-12", prompt_pb2.DECISION_REJECT, "the parcel was delivered"),
@@ -381,6 +395,19 @@ class Studio:
         await page.wait_for_selector(".diff-added", state="attached")
         return page
 
+    async def overview(self) -> Page:
+        """What waits and what happened."""
+        await self._service.replica.sweep.sweep()
+        page = await self.open("/overview", viewport={"width": 1180, "height": 1000})
+        await page.wait_for_selector(".lanes")
+        return page
+
+    async def overview_activity(self) -> Page:
+        """What happened, with its plots."""
+        page = await self.overview()
+        await page.locator("#overview-activity").evaluate("(heading) => heading.scrollIntoView()")
+        return page
+
     async def closed(self) -> Page:
         """A question that was answered elsewhere while ana read it."""
         page = await self.open_prompt("staging", **WIDE)
@@ -403,7 +430,18 @@ class Studio:
 
 
 NAMES = (
-    *("queue", "detail", "form", "claimed", "bulk", "job", "dark", "decided"),
+    *(
+        "queue",
+        "detail",
+        "form",
+        "claimed",
+        "bulk",
+        "job",
+        "overview",
+        "overview_activity",
+        "dark",
+        "decided",
+    ),
     *("phone_list", "phone_detail", "closed", "offline"),
 )
 

@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from askback._model.nonretryable import InvalidTime as InvalidTime
     from askback._model.nonretryable import InvalidValue as InvalidValue
     from askback._model.nonretryable import NonRetryable as NonRetryable
+    from askback._model.overview import Activity as Activity
+    from askback._model.overview import ActivityCounts as ActivityCounts
+    from askback._model.overview import ConnectedStreams as ConnectedStreams
+    from askback._model.overview import Overview as Overview
+    from askback._model.overview import Waiting as Waiting
+    from askback._model.overview import WaitingPrompt as WaitingPrompt
     from askback._model.prompts import AnswerInfo as AnswerInfo
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
@@ -99,6 +105,7 @@ _HOME = {
     "askback._model.nonretryable": (
         "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
     ),
+    "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
     "askback._model.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback._model.understanding": "Understanding",
     "askback._wire.channel": "Tls",

@@ -217,8 +217,10 @@ async function test() {
       sourcemap: "inline",
     });
     const flags = ["--enable-source-maps", "--harmony-json-parse-with-source", "--test"];
-    const files = readdirSync(folder).map((name) => join(folder, name));
-    const done = spawnSync(process.execPath, [...flags, ...files], { stdio: "inherit", cwd: HERE });
+    // One process for all files: the start of one for each took a third of the time.
+    const all = join(folder, "all.mjs");
+    writeFileSync(all, sources.map((name) => `import "./${name.replace(/\.tsx?$/, ".mjs")}";\n`).join(""));
+    const done = spawnSync(process.execPath, [...flags, all], { stdio: "inherit", cwd: HERE });
     process.exitCode = done.status ?? 1;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -102,8 +102,9 @@ def roles(comment: str) -> dict[str, str]:
         return {"*": every.group(1).replace("`", "")}
     by_method: dict[str, str] = {}
     for line in comment.splitlines():
-        if row := re.fullmatch(r" {2}(\S+(?:, \S+)*) {2,}(\S.*)", line):
-            by_method |= dict.fromkeys(row.group(1).split(", "), row.group(2))
+        if row := re.fullmatch(r" {2}(every other RPC|\S+(?:, \S+)*) {2,}(\S.*)", line):
+            names = row.group(1).replace("every other RPC", "*").split(", ")
+            by_method |= dict.fromkeys(names, row.group(2))
     return by_method
 
 

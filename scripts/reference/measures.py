@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from askback._metrics.metric import Metric
+from askback.web import catalogue as web
 from askback_server.metrics.catalogue import CATALOGUE
 from scripts.reference.tables import table
 
@@ -18,10 +20,23 @@ def lines() -> Iterator[str]:
         "same of the whole database; `each`, because together they mean nothing."
     )
     yield ""
-    yield from table(
+    yield from _table(CATALOGUE)
+    yield ""
+    yield "## The gateway"
+    yield ""
+    yield (
+        "`askback web --metrics-listen HOST:PORT` exposes these, and `askback serve --web` has them "
+        "beside its own."
+    )
+    yield ""
+    yield from _table(web.CATALOGUE)
+
+
+def _table(catalogue: Sequence[Metric]) -> Iterator[str]:
+    return table(
         ["metric", "kind", "labels", "across", "meaning"],
         [
             (f"`{m.exposed}`", m.kind, ", ".join(f"`{name}`" for name in m.labels), m.across, m.help)
-            for m in CATALOGUE
+            for m in catalogue
         ],
     )

@@ -34,6 +34,7 @@ GROUPS = {
         "Closing",
         "CaughtUp",
     ],
+    "Figures": ["Overview", "Waiting", "WaitingPrompt", "ConnectedStreams", "Activity", "ActivityCounts"],
     "Words of the contract": [
         "JobState",
         "PromptState",

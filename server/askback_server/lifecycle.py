@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from askback_server import descriptors
+from askback_server.addresses import address
 from askback_server.bootstrap import build
 from askback_server.config.by_name import retention_words
 from askback_server.config.settings import Config, mask_password
@@ -29,7 +30,7 @@ from askback_server.transport.server import Server
 from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
 
 if TYPE_CHECKING:
-    from askback_server.metrics.exposition import Exposition
+    from askback._metrics.exposition import Exposition
     from askback_server.web_page import WebPage
 
 _log = logging.getLogger("askback.server")
@@ -118,6 +119,8 @@ class Service:
             await self._server.start()
             if self._page is not None:
                 await self._page.start(self._part_ended)
+                if self._exposition is not None:
+                    self._exposition.add(self._page.collector())
                 self.web_port, self.web_address = self._page.port, self._page.address
             await self._server.set_ready(True)
         except BaseException:
@@ -165,11 +168,15 @@ class Service:
 
     def _expose(self, meter: Meter, replica: Replica, server: Server, database: Database) -> None:
         # Imported here, because without metrics the library need not be installed.
+        from askback._metrics.exposition import Exposition
         from askback_server.metrics.collector import ReplicaCollector
-        from askback_server.metrics.exposition import Exposition
 
+        listen = self.config.metrics_listen
         collector = ReplicaCollector(replica, server, database.census, meter)
-        self._exposition = Exposition(self.config.metrics_listen, collector)
+        try:
+            self._exposition = Exposition(*address(listen), collector)
+        except OSError as error:
+            raise cannot_listen(listen, "--metrics-listen", error) from None
         self.metrics_port = self._exposition.port
 
     def _run(self, name: str, work: Coroutine[object, object, None]) -> None:

@@ -82,6 +82,10 @@ class WebPage:
         found: str = self._server.address
         return found
 
+    def collector(self) -> Any:
+        """The metrics of the gateway, for the exposition of the service."""
+        return self._server.collector()
+
     async def stop(self) -> None:
         """Ask the pages to leave, and stop listening."""
         self._stopping = True

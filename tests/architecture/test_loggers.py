@@ -16,7 +16,10 @@ def named_loggers() -> list[tuple[str, str, str]]:
     """(path, variable, logger) of each `logging.getLogger` in the service; variable empty for a bare call."""
     found = []
     for path in python_files(SERVER):
-        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        text = (ROOT / path).read_text(encoding="utf-8")
+        if "getLogger" not in text:
+            continue
+        tree = ast.parse(text)
         variables = {
             id(node.value): ast.unparse(node.targets[0])
             for node in ast.walk(tree)

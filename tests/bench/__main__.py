@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import grpc
 from google.protobuf.internal import api_implementation
 
-from tests.bench import profile, replicas, report, servers
+from tests.bench import page, profile, replicas, report, servers
 from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.processes import cpu_model, file_system, flush_ms
 from tests.support.postgres import PostgresServer
@@ -37,7 +37,9 @@ def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = _folder(arguments.dir)
-    targets = ["postgres"] if arguments.replicas else arguments.only or list(TARGETS)
+    targets = arguments.only or list(TARGETS)
+    if arguments.replicas or arguments.page:
+        targets = ["postgres"] if arguments.replicas else []
     try:
         with _postgres("postgres" in targets) as database, _out(arguments.json) as out:
             _print(out, _machine(folder, database))
@@ -52,9 +54,13 @@ def main() -> int:
                         partial(_print, out),
                     )
                 )
+            if arguments.page:
+                print(_page(arguments.repeat, out))
+                return 0
             if arguments.profile:
                 return _profile(targets, database, arguments, folder)
             found = _measure(targets, database, arguments, out)
+            page_line = _page(arguments.repeat, out)
     except (PostgresUnavailable, RuntimeError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -62,7 +68,16 @@ def main() -> int:
     print()
     print(report.table(by_target))
     print()
+    print(page_line)
+    print()
     return _verdict(report.verdicts(by_target))
+
+
+def _page(repeats: int, out: TextIO | None) -> str:
+    """The line about the page."""
+    if why := page.obstacle():
+        return f"page: not measured, because {why}"
+    return page.run(repeats, partial(_print, out))
 
 
 def _verdict(verdicts: Sequence[tuple[bool, str]]) -> int:
@@ -90,6 +105,7 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help="measure the cost of several replicas on one PostgreSQL instead",
     )
+    parser.add_argument("--page", action="store_true", help="measure the web page only")
     parser.add_argument("--profile", action="store_true", help="print a CPU profile of the servers instead")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.repeat < 1:

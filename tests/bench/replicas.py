@@ -48,7 +48,7 @@ def run(
     for repeat in range(repeats):
         done: list[str] = []
         with servers.replicas(database, 2) as (here, there):
-            found["latency"].append(asyncio.run(_latency(here.address, there.address)))
+            found["latency"].append(asyncio.run(latency(here.address, there.address)))
             done.append("latency")
         for count in (1, *COUNTS):
             for case in ("elsewhere", "beside") if count > 1 else ("elsewhere",):
@@ -218,7 +218,9 @@ class _LatencySetup:
                     pass
 
 
-async def _latency(here: str, there: str) -> Figures:
+async def latency(here: str, there: str) -> Figures:
+    """The times until a console at each address gets a prompt that is asked at `here`, and until a worker and
+    a passive console at `here` get an answer that is given at each address."""
     setup = _LatencySetup(here, there)
     times: defaultdict[str, list[float]] = defaultdict(list)
     try:

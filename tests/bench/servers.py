@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,10 @@ def floor(python: Sequence[str]) -> Iterator[RunningServer]:
 
 
 @contextmanager
-def sqlite(python: Sequence[str]) -> Iterator[RunningServer]:
-    """Run Askback on a new SQLite file with default settings: WAL, synchronous=FULL."""
+def sqlite(python: Sequence[str], more: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
+    """Run Askback on a new SQLite file with default settings (WAL, synchronous=FULL) and `more`."""
     with _folder() as folder:
-        settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
+        settings = {**(more or {}), "ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
         with serving([*python, *SERVE], settings, folder) as (pid, address):
             yield RunningServer("sqlite", address, pid)
 
@@ -121,7 +121,7 @@ def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> I
         line = _first_line(process)
         if " serves on " not in line:
             raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
-        yield process.pid, line.rsplit(" ", 1)[1]
+        yield process.pid, line.split(" serves on ", 1)[1].split()[0].rstrip(",;")
         if process.poll() is not None:
             raise RuntimeError(f"{' '.join(command)} ended ({process.returncode}):\n{_tail(log)}")
     except BaseException:

@@ -12,7 +12,7 @@ from tests.container.visit import ask_and_answer
 from tests.support.processes import ROOT, Processes, quiet_port
 from tests.support.requirements import absent
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 USER = 10001
 TOKEN = "a-token-of-this-test"
 ENTRY = f"""

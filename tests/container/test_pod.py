@@ -18,7 +18,7 @@ from tests.deploy.manifests import Manifests, build
 from tests.support.authority import Authority
 from tests.support.processes import Processes, quiet_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 AUTHORITY = Authority()
 
 

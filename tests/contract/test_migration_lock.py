@@ -15,6 +15,7 @@ from askback_server.storage import migration_lock
 from askback_server.storage.migrate import upgrade
 from tests.support.migrations import use_next_migration
 from tests.support.postgres import PostgresServer
+from tests.support.processes import eventually
 
 LOCK = migration_lock._LOCK
 
@@ -85,6 +86,57 @@ async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
         finally:
             await other.execute("ROLLBACK PREPARED 'left over'")
     await asyncio.to_thread(upgrade, empty, wait=0)
+
+
+INDEX = "ix_hitl_interactions_answered"
+
+
+async def invalid_indexes(connection: asyncpg.Connection) -> list[str]:
+    found = await connection.fetch("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+    return [row[0] for row in found]
+
+
+@asynccontextmanager
+async def open_report(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session with a long transaction in a database that lacks INDEX."""
+    await asyncio.to_thread(upgrade, url, "0003_overview")
+    async with session(url, "a report") as other:
+        # Its snapshot is older than the index, which is complete only after its end.
+        await other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        await other.execute("SELECT count(*) FROM jobs")
+        yield other
+
+
+async def is_begun(connection: asyncpg.Connection, migrating: asyncio.Task[object]) -> bool:
+    assert not migrating.done(), "it did not wait for the report: the index was made in a transaction"
+    return INDEX in await invalid_indexes(connection)
+
+
+async def test_prompts_can_be_written_while_an_index_is_made(empty: str) -> None:
+    async with open_report(empty) as other, session(empty, "writer") as writer:
+        migrating = asyncio.create_task(asyncio.to_thread(upgrade, empty, wait=60))
+        # The index is listed as invalid from its creation until the end of the report.
+        await eventually(lambda: is_begun(writer, migrating), "the index has begun")
+        await writer.execute("SET lock_timeout = '2s'")
+        await writer.execute("DELETE FROM hitl_interactions")  # takes the lock that any write needs
+        assert not migrating.done()
+        await other.execute("ROLLBACK")
+        await migrating
+        assert await invalid_indexes(writer) == []
+
+
+async def test_an_interrupted_index_is_made_again(empty: str) -> None:
+    async with open_report(empty) as other, session(empty, "watch") as watch:
+        with pytest.raises(
+            StorageUnavailable, match=r"for a table that is in use, held by process \d+ \(a rep"
+        ):
+            await asyncio.to_thread(upgrade, empty, wait=0)
+        assert await invalid_indexes(watch) == [INDEX]
+        assert await watch.fetchval("SELECT version_num FROM alembic_version") == "0003_overview"
+        await other.execute("ROLLBACK")
+        await asyncio.to_thread(upgrade, empty, wait=0)
+        assert await invalid_indexes(watch) == []
+        assert await watch.fetchval("SELECT to_regclass($1)::text", INDEX) == INDEX
 
 
 async def test_a_killed_migration_leaves_no_lock(empty: str) -> None:

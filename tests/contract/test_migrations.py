@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
@@ -244,6 +245,15 @@ def test_migrations_that_only_add_serve_all_earlier_versions() -> None:
     revisions = [s.revision for s in history.walk_revisions()]
     assert served_by(HEAD) == revisions
     assert served_by("0001_initial") == ["0001_initial"]
+
+
+def test_an_index_of_an_existing_table_is_made_without_blocking_writes() -> None:
+    """A plain CREATE INDEX blocks all writes of the table until it is done."""
+    for script in ScriptDirectory.from_config(scripts()).walk_revisions():
+        text = Path(script.path).read_text(encoding="utf-8")
+        own = set(re.findall(r'create_table\(\s*"(\w+)"', text))
+        indexed = set(re.findall(r'op\.create_index\(\s*[^,]+,\s*"(\w+)"', text))
+        assert indexed <= own, f"{script.revision}: use create_large_index"
 
 
 def test_a_contracting_migration_does_not_serve_earlier_versions(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.jobs import Failure, Job, JobState
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.database import Database
@@ -160,6 +160,44 @@ async def test_filters_by_person_and_overdue_find_the_matching_prompts(database:
     assert await found(person="x") == {named.prompt_id}
     assert await found(overdue=True) == {stepped.prompt_id, over.prompt_id}
     assert await found(person="bob", overdue=True) == set()
+
+
+def answered(prompt: Prompt, who: str, minute: int) -> Prompt:
+    answer = replace(submission(prompt).answer, user_id=who)
+    resolution = Resolution(PromptState.ANSWERED, who, now() + timedelta(minutes=minute), "", answer)
+    return replace(prompt, state=PromptState.ANSWERED, resolution=resolution)
+
+
+async def test_a_list_by_answerer_has_their_answers_newest_first(database: Database) -> None:
+    """Pages without gaps, whatever the priorities; closed prompts without an answer have no answerer; the
+    viewer still sees only what is for them."""
+    job = new_job()
+    content = PromptContent("confirm", "?")
+    hidden = replace(content, audience=Audience(frozenset({"ann"})))
+    theirs = [
+        answered(new_prompt(job, replace(content, priority=n % 3)), "ann", minute=n // 2) for n in range(9)
+    ]
+    secret = answered(new_prompt(job, hidden), "ann", minute=7)
+    others = [answered(new_prompt(job, content), "bob", 1), answered(new_prompt(job, content), "", 1)]
+    closed = as_closed(new_prompt(job, content))  # by ann, without an answer
+    every = [*theirs, secret, *others, closed, new_prompt(job, content)]
+    await database.jobs.write([creation(job, *every)])
+
+    def order(prompt: Prompt) -> Any:
+        assert prompt.resolution is not None
+        return prompt.resolution.at, prompt.prompt_id
+
+    newest = [p.prompt_id for p in sorted(theirs, key=order, reverse=True)]
+    mine = PromptFilter("default", viewer=BOB, states=(), answered_by="ann")
+    for limit in (1, 2, 4, 9, 20):
+        pages = await prompt_pages(database, mine, limit)
+        assert [i for page in pages for i in page] == newest, limit
+    page = await database.jobs.list_prompts(mine, 2, None, BIG)
+    assert page.total == 9
+    [found] = await prompt_pages(database, replace(mine, viewer=ANN), 20)
+    assert found == [secret.prompt_id, *newest]
+    for changes in ({"answered_by": "nobody"}, {"namespace": "other"}, {"states": (PromptState.PENDING,)}):
+        assert await prompt_pages(database, replace(mine, **changes), 20) == [[]], changes
 
 
 async def test_labels_with_special_characters_are_found(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from askback_server.domain.jobs import JobState
+from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Position, Wanted
 from askback_server.storage.batch import DELETES, PARTS
@@ -19,6 +21,7 @@ from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.tables import jobs, prompts
+from tests.support.aggregates import BOB
 from tests.support.plans import plan_of, statements_of
 from tests.support.storage import as_closed, creation, execute, fetch, new_job, new_prompt
 
@@ -101,6 +104,23 @@ async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
         plan = await plan_of(database, statement)
         assert index in plan, plan
         assert "SCAN" not in plan, plan
+
+
+@pytest.mark.parametrize("after", [None, ("2026-01-01T00:00:00+00:00", uuid7())], ids=["first", "next"])
+async def test_a_persons_answers_are_read_from_an_index_in_order(
+    database: Database, after: tuple[Any, ...] | None
+) -> None:
+    """A page is a walk of the index that stops at its end: no scan, no sort, so its cost does not grow with
+    the number of prompts. The count walks the same index."""
+    filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB)
+    sizes, count = await statements_of(database.jobs.list_prompts(filter, 50, after, 1 << 20))
+    for statement in (sizes, count):
+        plan = await plan_of(database, statement)
+        assert "ix_hitl_interactions_answered" in plan, plan
+        assert not re.search("SCAN h|Seq Scan|Sort|TEMP B-TREE", plan), plan
+    plan = await plan_of(database, sizes)
+    from_cursor = r"Index Cond.*\(ROW\(responded_at, interaction_id\) <|AND \(responded_at,interaction_id\)<"
+    assert after is None or re.search(from_cursor, plan), plan
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)

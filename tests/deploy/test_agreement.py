@@ -13,7 +13,7 @@ from askback_server.transport.server import LIVENESS
 from tests.deploy.manifests import KUBERNETES, OVERLAYS, Manifests, build
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 SERVING = ("production", "trial")
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SECONDS_FOR_THE_LAST_COMMITS = 10

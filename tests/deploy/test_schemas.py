@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.manifests import OVERLAYS, build
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
 """The oldest version in the README, and the newest with a schema."""
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from askback._metrics import exposition
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1.job_service_pb2_grpc import JobServiceStub
-from askback_server.metrics import exposition
 from tests.support.processes import Processes, eventually
 
 LIMIT = 128

@@ -12,7 +12,7 @@ import pytest
 from askback.demo.story import NAMES
 from tests.support.processes import ROOT, Processes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 RUN = "from askback.cli import main; main()"
 
 

@@ -144,7 +144,7 @@ async def _settle(plan: Plan, cluster: Cluster) -> None:
 
 async def _stop_replicas(plan: Plan, cluster: Cluster, memory: dict[str, int]) -> None:
     """Record the replicas' resources, now that no client is connected, and drain them."""
-    await _record_resources(cluster, memory)
+    await _record_resources(plan, cluster, memory)
     for replica in cluster.replicas:
         replica.signal(15)
     for replica in cluster.replicas:
@@ -152,17 +152,21 @@ async def _stop_replicas(plan: Plan, cluster: Cluster, memory: dict[str, int]) -
         cluster.record.write("drained", party=replica.name, code=code, last=True)
 
 
-async def _record_resources(cluster: Cluster, memory: dict[str, int]) -> None:
-    """Record open streams and memory of each replica, now that no client is connected."""
+async def _record_resources(plan: Plan, cluster: Cluster, memory: dict[str, int]) -> None:
+    """Record open streams and memory of each replica, now that no client is connected.
+
+    On a busy machine a replica needs seconds to read the ends of its connections, so it gets as long as for
+    its exit.
+    """
     for replica in cluster.replicas:
-        found: dict[str, float] = {}
-        for _ in range(20):
-            found = await replica.metrics()
-            if found and not found.get(STREAMS) and not found.get(QUEUE):
+        found = await replica.metrics()
+        end = time.monotonic() + min(30, plan.patience + 5)
+        while not found or found.get(STREAMS) or found.get(QUEUE):
+            if time.monotonic() > end:
+                replica.signal(signal.SIGUSR1)  # it prints its tasks
                 break
             await asyncio.sleep(0.25)
-        else:
-            replica.signal(signal.SIGUSR1)  # it prints its tasks
+            found = await replica.metrics()
         before, after = memory[replica.name], replica.memory()
         cluster.record.write(
             "at_rest",

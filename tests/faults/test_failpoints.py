@@ -10,6 +10,7 @@ from tests.faults.failpoints import PLACES
 from tests.faults.history import read
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_a_replica_that_dies_at_any_failpoint_violates_no_invariant(tmp_path: Path) -> None:
     config = ClusterConfig(

@@ -22,6 +22,7 @@ def test_the_reliability_page_names_every_planted_bug() -> None:
     assert not [name for name in PLANTS if f"`{name}`" not in page]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLANTS)
 async def test_the_checker_finds_each_planted_bug(
@@ -39,6 +40,7 @@ async def test_the_checker_finds_each_planted_bug(
     pytest.fail(f"invariant {plant.invariant}: {plant.what}, and that was not seen:\n  {found}")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_a_run_without_a_planted_bug_has_no_violations(tmp_path: Path) -> None:
     outcome = await run_with_bug("", tmp_path)

@@ -48,6 +48,7 @@ async def test_faults_on_two_replicas_with_a_standby_violate_no_invariant() -> N
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", REGRESSIONS)
 async def test_a_seed_that_once_failed_violates_no_invariant(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.install.wheelhouse import Wheelhouse
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 PACKAGES = 39
 STEPS = [
     "make an environment in .venv-demo",

@@ -9,7 +9,7 @@ import pytest
 from tests.install.wheelhouse import EXTRAS, Wheelhouse
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 NEEDED = (
     "askback/py.typed",
     "askback/service_config.json",

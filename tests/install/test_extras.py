@@ -9,7 +9,7 @@ from tests.install.test_light_client import CALL
 from tests.install.wheelhouse import EXTRAS, Environment, Wheelhouse
 from tests.support.processes import Processes, quiet_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
 SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
 ADDED = {

@@ -8,7 +8,7 @@ import pytest
 from tests.install.wheelhouse import Environment
 from tests.support.processes import Processes
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 SERVICE_ONLY = {
     "aiosqlite",
     "alembic",

@@ -14,7 +14,7 @@ from tests.install.wheelhouse import Environment, Wheelhouse
 from tests.support.processes import ROOT, Processes, eventually, quiet_port
 from tests.support.web import fetch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 STATIC = "askback/web/static"
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.install.wheelhouse import run
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("lock", ["server", "build"])

@@ -5,7 +5,7 @@ import pytest
 from tests.install.start_up import BARE, measure, programs
 from tests.install.wheelhouse import Environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 BUDGETS = {
     # Loads nothing: names are loaded when they are used.
     "import askback": 2.0,

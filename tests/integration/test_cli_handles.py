@@ -176,6 +176,7 @@ async def test_only_the_end_of_an_id_is_accepted_as_a_handle(lite: ServiceWorld,
 
 async def test_a_watch_refuses_filters_that_only_lists_have(lite: ServiceWorld) -> None:
     given: dict[str, Any] = {"id_suffix": "abcdef", "job_id_suffix": "abcdef", "mine": True, "overdue": True}
+    given["answered_by"] = "ana"
     for field, value in given.items():
         watch = hpb.WatchPromptsRequest(filter=hpb.PromptFilter(**{field: value}))
         with pytest.raises(Exception, match="narrows lists only"):

@@ -8,7 +8,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.requests import audience, confirm, form, seconds
+from tests.support.requests import answer, audience, confirm, form, seconds
 from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
@@ -27,6 +27,23 @@ async def test_mine_lists_prompts_i_claimed_or_am_named_for(lite: ServiceWorld, 
         await lite.as_user(who).hitl.ClaimPrompt(claim)
     assert sorted(await _titles(shell, "--mine")) == ["For ana", "Held"]
     assert (await shell.ok("inbox", "ls", "--mine", "--limit", "1")).err.startswith("2 open, 1 shown")
+
+
+async def test_answered_by_lists_what_a_person_answered_newest_first(
+    lite: ServiceWorld, shell: Shell
+) -> None:
+    prompts = [await lite.create_prompt(confirm(f"Question {n}")) for n in range(4)]
+    for who, at in (("ana", 2), ("bob", 1), ("ana", 0)):
+        await lite.as_user(who).hitl.AnswerPrompt(answer(prompts[at]))
+    assert await _titles(shell, "--answered-by", "@me") == ["Question 0", "Question 2"]
+    assert await _titles(shell, "--answered-by", "bob") == ["Question 1"]
+    assert await _titles(shell, "--answered-by", "@me", "--state", "open") == []
+    assert await _titles(shell, "--answered-by", "ana", "--sort", "oldest") == ["Question 0", "Question 2"]
+    assert (await shell.ok("inbox", "ls", "--answered-by", "@me", "--limit", "1")).err.startswith(
+        "2 answered, 1 shown"
+    )
+    refused = await shell.run("inbox", "ls", "--watch", "--answered-by", "ana")
+    assert (refused.code, "--answered-by does not go with it" in refused.err) == (2, True)
 
 
 async def test_overdue_lists_escalated_prompts(lite: ServiceWorld, shell: Shell) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from askback._metrics import exposition
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
@@ -348,7 +349,7 @@ async def test_many_readers_share_one_database_query(
 async def test_metrics_stay_readable_while_the_event_loop_is_blocked(
     lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(collector, "COLLECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(exposition, "COLLECT_TIMEOUT", 0.05)
 
     async def never(asked: float) -> None:
         await asyncio.Event().wait()

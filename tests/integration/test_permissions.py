@@ -96,7 +96,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "AwaitPrompt": ((WO,), "workers", wpb.AwaitPromptRequest(**P)),
     "AcknowledgePrompts": ((WO,), "workers", wpb.AcknowledgePromptsRequest(**NAMED)),
     "SaveCheckpoint": ((WO,), "workers", wpb.SaveCheckpointRequest(key="k", value_json="1", **NAMED)),
-    "ListCheckpoints": ((WO,), "workers", wpb.ListCheckpointsRequest(**NAMED)),
+    "ListCheckpoints": ((CL, WO), "workers", wpb.ListCheckpointsRequest(**NAMED)),
     "CompleteJob": ((WO,), "workers", wpb.CompleteJobRequest(**NAMED)),
     "FailJob": ((WO,), "workers", wpb.FailJobRequest(**NAMED)),
     "ReleaseJob": ((WO,), "workers", wpb.ReleaseJobRequest(**NAMED)),

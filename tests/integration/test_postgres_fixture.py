@@ -37,6 +37,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.mark.long
 async def test_each_source_of_postgres_binaries_serves_databases(server: PostgresServer) -> None:
     url = server.create_database()
     assert url.startswith("postgresql+asyncpg://postgres@127.0.0.1:")
@@ -52,6 +53,7 @@ async def test_each_source_of_postgres_binaries_serves_databases(server: Postgre
         await fetch_value(copy, "SELECT 1")
 
 
+@pytest.mark.long
 async def test_a_crashed_postgres_server_restarts_with_its_data_and_address(server: PostgresServer) -> None:
     url = server.create_database()
     await fetch_value(url, "CREATE TABLE kept AS SELECT 7 AS x")
@@ -62,6 +64,7 @@ async def test_a_crashed_postgres_server_restarts_with_its_data_and_address(serv
     assert await fetch_value(url, "SELECT x FROM kept") == 7
 
 
+@pytest.mark.long
 def test_stopping_the_postgres_server_removes_its_files(server: PostgresServer) -> None:
     data = Path(server.execute("SHOW data_directory"))
     assert data.exists()
@@ -69,6 +72,7 @@ def test_stopping_the_postgres_server_removes_its_files(server: PostgresServer) 
     assert not data.parent.exists()
 
 
+@pytest.mark.long
 def test_a_killed_test_process_leaves_no_server() -> None:
     script = (
         "import time; from tests.support.postgres import PostgresServer\n"

@@ -9,9 +9,10 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import presence
+from askback_server.sessions.view_presence import MAX_SILENT_BEATS
 from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import answer, audience, confirm, form
-from tests.support.service import ServiceWorld
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 
 
@@ -66,15 +67,49 @@ async def test_a_prompt_is_marked_unattended_while_its_audience_is_absent(world:
     ]
 
 
-async def test_a_watch_of_prompts_counts_as_presence(world: ServiceWorld) -> None:
+async def test_a_watch_of_prompts_is_no_presence(world: ServiceWorld) -> None:
+    """It reads only: a bridge, a log or a forgotten curl must not look like a person who can answer."""
     await wait_until_settled(world)
+    law = world.as_user("ann", "law")
+    call = law.hitl.WatchPrompts(hitl.WatchPromptsRequest())
+    await call.read()
     prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
-    call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
-    await call.read()
+    assert world.service.replica.presence.count_consoles("default") == (0, 0)
+    console = world.console(law)
+    await console.hello()
     await wait_for_mark(world, prompt, False)
     call.cancel()
-    await wait_for_mark(world, prompt, True)
+
+
+async def test_a_console_without_heartbeats_is_not_present(lite_url: str) -> None:
+    """Its stream stays open: a laptop that sleeps, or a client that was written without heartbeats."""
+    async with serving(lite_url, heartbeat=0.05) as world:
+        await wait_until_settled(world)
+        console = world.console()
+        await console.hello()
+        await console.snapshot()
+        prompt = await world.create_prompt(confirm())
+        await wait_for_mark(world, prompt, True)
+        await console.send(hitl.ConverseClientFrame(heartbeat=hitl.ConverseHeartbeat()))
+        await wait_for_mark(world, prompt, False)
+        await wait_for_mark(world, prompt, True)
+        assert world.service.replica.presence.count_consoles("default") == (0, 0)
+
+
+async def test_a_console_with_heartbeats_stays_present(lite_url: str) -> None:
+    async with serving(lite_url, heartbeat=0.05) as world:
+        await wait_until_settled(world)
+        console = world.console()
+        await console.hello()
+        prompt = await world.create_prompt(confirm())
+        # One for each of the server's, for longer than the server waits.
+        for _ in range(3 * MAX_SILENT_BEATS):
+            while (await console.any_frame()).WhichOneof("body") != "heartbeat":
+                pass
+            await console.send(hitl.ConverseClientFrame(heartbeat=hitl.ConverseHeartbeat()))
+        log = await world.service.replica.jobs.list_events(prompt.job_id, 0, 100)
+        assert "PROMPT_UNATTENDED" not in [e.type.value for e in log]
 
 
 async def test_a_watch_refuses_the_unattended_filter(lite: ServiceWorld) -> None:

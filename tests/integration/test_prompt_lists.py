@@ -29,6 +29,29 @@ async def list_titles(caller: Caller, size: int = 0, **fields: Any) -> list[str]
             return titles
 
 
+async def test_what_a_person_answered_is_listed_newest_first(world: ServiceWorld) -> None:
+    """By priority in no other list. A console sees others' answers too, but never a prompt for others; the
+    token of one person's list is refused for another's."""
+    ann, bob = world.as_user("ann"), world.as_user("bob")
+    for who, title, content in (
+        (ann, "first", {"priority": 1}),
+        (bob, "other", {}),
+        (ann, "second", {"priority": 9}),
+        (ann, "third", {"audience": audience("ann")}),
+    ):
+        await who.hitl.AnswerPrompt(answer(await world.create_prompt(confirm(title, **content))))
+    await world.create_prompt(confirm("open"))
+    by_ann, by_bob = pb.PromptFilter(answered_by="ann"), pb.PromptFilter(answered_by="bob")
+    for size in (1, 2, 0):
+        assert await list_titles(ann, size, filter=by_ann) == ["third", "second", "first"]
+        assert await list_titles(bob, size, filter=by_ann) == ["second", "first"]
+    assert await list_titles(ann, filter=by_bob) == ["other"]
+    assert await list_titles(ann, filter=pb.PromptFilter(answered_by="ann", labels={"a": "b"})) == []
+    page = await ann.hitl.ListPrompts(pb.ListPromptsRequest(page_size=1, filter=by_ann))
+    moved = pb.ListPromptsRequest(page_size=1, filter=by_bob, page_token=page.next_page_token)
+    await expect_refusal(ann.hitl.ListPrompts(moved), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+
+
 async def test_pages_are_sorted_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     await world.create_prompt(confirm("old"))
     await world.create_prompt(confirm("young"))

@@ -168,3 +168,27 @@ async def test_workers_are_served_before_consoles_after_a_restart(lite_url: str)
         assert 0 < maximum <= replica.limits.view_loads
         last = max(n for n, who in enumerate(order) if who == "worker")
         assert last < 160, f"the last worker came after {last} of 300 consoles"
+
+
+async def test_a_watch_that_moves_is_not_logged_as_a_lost_connection(
+    lite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server asks an old watch to open again. There is a connection all the time."""
+    caplog.set_level("INFO", "askback.stream")
+
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "askback.stream"]
+
+    async def follow(client: Client) -> None:
+        async for _ in client.watch_prompts():
+            pass
+
+    async with (
+        serving(lite_url, stream_age=0.5, heartbeat=0.2) as world,
+        Client(f"127.0.0.1:{world.service.port}", user="ana") as client,
+    ):
+        following = asyncio.create_task(follow(client))
+        await until(lambda: len(lines()) >= 2)
+        following.cancel()
+    for line in lines():
+        assert line.startswith("HitlService.WatchPrompts: moved to another stream of 127.0.0.1:"), line

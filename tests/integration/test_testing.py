@@ -358,6 +358,7 @@ async def test_never_without_a_deadline_fails_at_once(human: Human) -> None:
 async def test_never_without_a_deadline_can_be_allowed(human: Human) -> None:
     human.on(key="any-time").never(without_deadline=True)
     run = await forgetful.start()
+    await until(lambda: human.seen)
     with pytest.raises(TimeoutError):
         await run.result(timeout=0.2)
     await run.cancel()

@@ -86,6 +86,7 @@ def test_two_replicas_reply_like_the_reference_model(machine: type[Machine]) -> 
     run_state_machine_as_test(machine, settings=profile(10))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("database_kind", "name"),
     [*(("sqlite", name) for name in BUGS), *(("postgres", name) for name in ON_POSTGRES)],

@@ -131,7 +131,14 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Limit the time of each test function; builds, in fixtures, have their own limit."""
+    """Mark the tests that build an example as long, and limit the time of each test function.
+
+    The limit does not count for builds: they are in fixtures, and have their own.
+    """
     for item in items:
-        if "tests/polyglot/" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
+        if "tests/polyglot/" not in item.path.as_posix():
+            continue
+        if {"go", "typescript", "programs"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.long)
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(90, func_only=True))

@@ -19,7 +19,7 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.overview import CountMark, CountPage
-from askback_server.ports.queries import PromptFilter, PromptsPage
+from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
@@ -213,17 +213,16 @@ class SimulatedDatabase:
         return next(named, None)
 
     async def list_prompts(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+        self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
         return await self._read(lambda: self._page(filter, limit, after))
 
-    def _page(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None
-    ) -> PromptsPage:
+    def _page(self, filter: PromptFilter, limit: int, after: PromptPosition | None) -> PromptsPage:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
         found.sort(key=urgency)
         total = len(found)
         if after is not None:
+            assert len(after) == 3  # no list by answerer here
             rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
             found = [p for p in found if urgency(p) > rank]
         page = found[:limit]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -72,8 +74,17 @@ class OrderedSet(dict[Any, None]):
 
 @contextmanager
 def seed_randomness(seed: int, loop: VirtualLoop) -> Iterator[None]:
-    """Derive ids, secrets and backoffs from the seed; ids are ordered by virtual time."""
-    noise = random.Random(f"{seed} noise")
+    """Derive ids, secrets and backoffs from the seed; ids are ordered by virtual time.
+
+    Threads that other tests have left behind, such as that of the synchronous client, draw from the module
+    `random`, and make ids. So the modules under test get a source of their own, and other threads other ids.
+    """
+    noise, chance, here = random.Random(f"{seed} noise"), random.Random(seed), threading.get_ident()
+    drawing = [
+        module
+        for name, module in tuple(sys.modules.items())
+        if name.startswith(("askback.", "askback_server.")) and vars(module).get("random") is random
+    ]
 
     class Time:
         monotonic = staticmethod(loop.time)
@@ -82,13 +93,16 @@ def seed_randomness(seed: int, loop: VirtualLoop) -> Iterator[None]:
         def time_ns() -> int:
             return int((START.timestamp() + loop.time()) * 1e9)
 
-    own = (ports_clock._draw, ports_clock.time)
-    ports_clock._draw = lambda: f"{noise.getrandbits(80):020x}"
+    own, own_draw = ports_clock.time, ports_clock._draw
+    ports_clock._draw = lambda: (
+        f"{noise.getrandbits(80):020x}" if threading.get_ident() == here else own_draw()
+    )
     ports_clock.time = Time  # type: ignore[assignment]
-    state = random.getstate()
-    random.seed(seed)
+    for module in drawing:
+        vars(module)["random"] = chance
     try:
         yield
     finally:
-        random.setstate(state)
-        ports_clock._draw, ports_clock.time = own  # type: ignore[assignment]
+        for module in drawing:
+            vars(module)["random"] = random
+        ports_clock._draw, ports_clock.time = own_draw, own

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
-from tests.support.requirements import absent
+from tests.support.chromium import launch_options
+from tests.support.page_packages import page_source
 from tests.support.service import ServiceWorld
 
-ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "client" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 WAIT_MS = 20_000
 """How long a test waits for something to appear before it fails."""
 
@@ -29,20 +28,12 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-def chromium_path() -> str:
-    """The program of Chromium. Skips the test where there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    absent("chromium", "no Chromium on this machine")
-
-
 @asynccontextmanager
 async def running_chromium() -> AsyncIterator[Browser]:
     """Chromium without a window."""
-    path = chromium_path()
+    options = launch_options()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, headless=True)
+        browser = await playwright.chromium.launch(**options)
         try:
             yield browser
         finally:
@@ -160,17 +151,27 @@ async def settled(page: Page) -> None:
     await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
 
 
+_AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]},
+}
+"""The dark theme has other colours, and nothing else: only the rules about colours run again."""
+
+
 async def axe(page: Page) -> list[str]:
-    """The violations that axe-core finds on the page as it is."""
-    if not AXE.is_file():
-        absent("node", "axe-core is not installed: run `npm ci --ignore-scripts` in client/web")
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{violation['id']}: {violation['help']}\n  "
-        + "\n  ".join(f"{node['target']} {node['html'][:200]}" for node in violation["nodes"])
-        for violation in found["violations"]
-    ]
+    """The violations that axe-core finds on the page as it is, in both themes."""
+    source = await asyncio.to_thread(page_source)
+    await page.evaluate((source / "node_modules/axe-core/axe.min.js").read_text())
+    problems = []
+    for theme, options in _AXE_RUNS.items():
+        await page.emulate_media(color_scheme=theme)
+        found = await page.evaluate("(options) => axe.run(document, options)", options)
+        problems += [
+            f"{theme}: {violation['id']}: {violation['help']}\n  "
+            + "\n  ".join(f"{node['target']} {node['html'][:200]}" for node in violation["nodes"])
+            for violation in found["violations"]
+        ]
+    return problems
 
 
 def page_folder() -> Path | None:

@@ -35,7 +35,7 @@ IMPORTED = [
     "tests.faults.shared_process",
     "askback._worker.worker",
     "aiosqlite",
-    "askback_server.metrics.exposition",
+    "askback._metrics.exposition",
     "asyncpg",
     "uvloop",  # servers import it late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "context")),

@@ -6,6 +6,7 @@ Every wait is bounded: unary calls and streams carry a gRPC deadline, and waitin
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
+from askback_server.feed.tokens import SIGNATURE_BYTES
 from askback_server.lifecycle import Service
+from askback_server.ports.storage import Position
 from tests.support.refusals import SOON, until
 from tests.support.requests import confirm, seconds
 from tests.support.streams import Console, Stream, Worker
@@ -33,6 +36,15 @@ Metadata = tuple[tuple[str, str], ...]
 SHORT_TTL = 3.0
 """The lifetime of worker sessions in seconds, for tests of their expiry: long enough for the calls that come
 before it, and for a receipt within a third of it, while other tests use the processor."""
+
+
+def position_of(token: str) -> Position:
+    """The position in a resume token, which is opaque to clients; the first one without a token."""
+    if not token:
+        return Position()
+    signed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    _, xid, id, *_ = signed[SIGNATURE_BYTES:].decode().split(".")
+    return Position(int(xid), int(id))
 
 
 class _Stub:
@@ -90,8 +102,11 @@ class ServiceWorld(Caller):
         self._streams.append(stream)
         return stream
 
-    async def catch_up(self) -> None:
-        """Wait until the feed has read everything committed so far, so that resume tokens are up to date."""
+    async def catch_up(self) -> Position:
+        """Wait until the feed has read everything committed so far, and return the position that it reached.
+
+        Tokens that are on their way to a client may be older: wait for one with `position_of` at or after it.
+        """
         replica = self.service.replica
         # Includes events that are held back by open transactions, for example those of other replicas.
         position, head = replica.feed.position, None
@@ -99,6 +114,7 @@ class ServiceWorld(Caller):
             head = position
             _, position = await replica.log.after(head, 10_000, settled=False)
         await until(lambda: replica.feed.position >= head)
+        return position
 
     def mark_stopped(self) -> None:
         """Note that the test has stopped the service itself: do not stop it again."""

@@ -91,13 +91,12 @@ def replace_in(folder: Path, old: str, new: str) -> None:
     path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
 
 
-@pytest.mark.slow
 def test_mypy_finds_no_error_in_the_programs(programs: Path, cache: Path) -> None:
     found = mypy(programs, cache)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pyright_finds_no_error_in_the_programs(pyright_output: str) -> None:
     assert f"{len(MISTAKES)} errors" in pyright_output, pyright_output
     found = [line for line in pyright_output.splitlines() if "/clean/" in line]
@@ -114,7 +113,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mypy_finds_every_planted_mistake(programs: Path, cache: Path) -> None:
     for old, new in MISTAKES:
         replace_in(programs, old, new)
@@ -122,7 +121,7 @@ def test_mypy_finds_every_planted_mistake(programs: Path, cache: Path) -> None:
     assert found.stdout.count("error:") == len(MISTAKES), found.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pyright_finds_every_planted_mistake(pyright_output: str) -> None:
     found = [line for line in pyright_output.splitlines() if "/mistakes/" in line and " error:" in line]
     assert len(found) == len(MISTAKES), pyright_output

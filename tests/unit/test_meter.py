@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate
 
+from askback._metrics import families
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import JobState
@@ -11,7 +12,7 @@ from askback_server.domain.overview import AGES
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
-from askback_server.metrics.collector import _histogram, _limit_labels
+from askback_server.metrics.collector import _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
 from askback_server.ports.storage import Lost
 from tests.support.aggregates import question
@@ -36,7 +37,7 @@ def test_a_histogram_counts_each_value_in_one_bucket() -> None:
         histogram.observe(value)
     assert histogram.counts == [2, 2, 1, 2]  # an upper bound belongs to its bucket
     assert histogram.total == 125.5
-    [*samples] = _histogram(
+    [*samples] = families.histogram(
         catalogue.Metric("x", catalogue.Kind.HISTOGRAM, "x", buckets=(1, 5, 10)), {(): histogram}
     ).samples
     assert [s.value for s in samples] == [*accumulate([2, 2, 1, 2]), 7, 125.5]

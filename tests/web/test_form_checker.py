@@ -5,7 +5,6 @@ The page checks while a person types; the service judges. Both get the same rand
 
 import json
 import random
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.support.requirements import absent
+from tests.support.page_packages import page_source
 
 WEB = Path(__file__).parents[2] / "client" / "web"
 CASES = 3_000
@@ -96,9 +95,7 @@ class Generator:
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that checks values as the page does."""
-    esbuild = WEB / "node_modules" / ".bin" / "esbuild"
-    if shutil.which("node") is None or not esbuild.exists():
-        absent("node", "the page's tests need Node and `npm ci` in client/web")
+    esbuild = page_source() / "node_modules" / ".bin" / "esbuild"
     program = tmp_path_factory.mktemp("checker") / "check.mjs"
     command = [str(esbuild), "test/pages/check_cases.ts", "--bundle", "--platform=node", "--format=esm"]
     subprocess.run([*command, f"--outfile={program}", "--log-level=error"], cwd=WEB, check=True, timeout=60)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.web_build import SOURCE, contents, install_packages, missing_programs
-from tests.support.requirements import absent
+from scripts.web_build import contents
+from tests.support.page_packages import page_source
 
 PACKAGES = ("@esbuild", "@preact", "diff", "esbuild", "highlight.js", "marked", "preact")
 """What a build needs: the compiler and the packages of the page."""
@@ -19,10 +19,7 @@ PACKAGES = ("@esbuild", "@preact", "diff", "esbuild", "highlight.js", "marked", 
 @pytest.fixture(scope="module")
 def source() -> Path:
     """client/web with its packages."""
-    if missing := missing_programs():
-        absent("node", f"{' and '.join(missing)} not installed")
-    install_packages()
-    return SOURCE
+    return page_source()
 
 
 def build(source: Path, out: Path) -> str:

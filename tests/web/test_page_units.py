@@ -4,18 +4,14 @@ import subprocess
 
 import pytest
 
-from scripts.web_build import SOURCE, install_packages, missing_programs
-from tests.support.requirements import absent
+from tests.support.page_packages import page_source
 
 
 # Node builds and runs hundreds of tests, some with thousands of random cases.
 @pytest.mark.timeout(600)
 def test_the_units_of_the_page() -> None:
-    if missing := missing_programs():
-        absent("node", f"{' and '.join(missing)} not installed")
-    install_packages()
     done = subprocess.run(
-        ["node", "build.mjs", "--test"], cwd=SOURCE, capture_output=True, text=True, check=False
+        ["node", "build.mjs", "--test"], cwd=page_source(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-10_000:]
     assert "# fail 0" in done.stdout

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback._client.ask_calls import AskCalls
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._client.prompt_calls import PromptCalls
 from askback._model.identity import Identity
+from askback._model.overview import Overview
+from askback._model.times import duration
 from askback._wire.calls import CALL_SECONDS, Calls
 from askback._wire.channel import Endpoint, Tls, default_namespace
 from askback._wire.contact import CONNECT_SECONDS
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
 
 if TYPE_CHECKING:
     from askback._console.console import Console
@@ -108,6 +112,18 @@ class Client(AskCalls, PromptCalls):
         Any role may call it. Raises Unauthenticated, Unimplemented (an older server).
         """
         return Identity.from_proto(await self._calls.unary(self._calls.access.WhoAmI, access.WhoAmIRequest()))
+
+    async def overview(self, *, window: timedelta | float | None = None) -> Overview:
+        """Read the figures of the namespace: what waits, who is connected, and what happened in a window.
+
+        `window` is from 1 hour to 30 days, until now; 24 hours if not given. A caller with the role console
+        alone gets the figures of the prompts that it may see, and nothing else. Raises InvalidTime,
+        InvalidArgument, Unimplemented (an older server).
+        """
+        request = jobs.GetOverviewRequest(namespace=self.namespace)
+        if window is not None:
+            request.window.CopyFrom(duration(window, "window"))
+        return Overview.from_proto(await self._calls.unary(self._calls.jobs.GetOverview, request))
 
     async def aclose(self) -> None:
         """Close the connection. May be called repeatedly."""

@@ -56,15 +56,18 @@ class PromptCalls:
         for_groups: Iterable[str] = (),
         id_suffix: str = "",
         job_id_suffix: str = "",
+        answered_by: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
         """Yield the prompts that match (open ones by default), ordered by priority, deadline and age.
 
         `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and the job's id.
+        `answered_by` selects those that this person answered, the newest answer first.
         """
         token = ""
         filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
         filter.id_suffix, filter.job_id_suffix = id_suffix, job_id_suffix
+        filter.answered_by = answered_by
         while True:
             page = await self._page(filter, page_size, token)
             for prompt in page.prompts:
@@ -84,16 +87,19 @@ class PromptCalls:
         unattended: bool = False,
         mine: bool = False,
         overdue: bool = False,
+        answered_by: str = "",
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
         """One page of the prompts that `prompts` yields, and their total number. Raises InvalidArgument.
 
         `unattended` selects open prompts without a connected person who may answer, `mine` those
-        that the caller has claimed or is named for, `overdue` open ones that have escalated.
+        that the caller has claimed or is named for, `overdue` open ones that have escalated,
+        `answered_by` those that this person answered.
         """
         filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
         filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
+        filter.answered_by = answered_by
         return await self._page(filter, page_size, page_token)
 
     async def _page(self, filter: pb.PromptFilter, size: int, token: str) -> PromptPage:

@@ -31,6 +31,10 @@ COMMANDS = {
         "A console on the full screen: the queue, the selected prompt, and questions below them.",
     ),
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
+    "overview": (
+        "askback.cli.overview:overview",
+        "Say what waits by age and kind, who is connected, and what happened lately.",
+    ),
     "whoami": (
         "askback.cli.whoami:whoami",
         "Say who the server takes you for: name, namespaces, roles, groups, expiry.",

@@ -78,6 +78,12 @@ def _own(flag: str, text: str, **settings: Any) -> Callable[[F], F]:
     "gateways. [default: a key that ends with the process]",
     metavar="FILE",
 )
+@_own(
+    "metrics-listen",
+    "An address for Prometheus, over plain HTTP. Metrics are disabled unless set.",
+    default="",
+    metavar="HOST:PORT",
+)
 @_own("tls-cert", "Certificate chain of the page (PEM), unless a proxy speaks TLS.", metavar="FILE")
 @_own("tls-key", "Its private key (PEM), not encrypted.", metavar="FILE")
 @_own(

@@ -34,6 +34,12 @@ from askback._model.nonretryable import InvalidStep as InvalidStep
 from askback._model.nonretryable import InvalidTime as InvalidTime
 from askback._model.nonretryable import InvalidValue as InvalidValue
 from askback._model.nonretryable import NonRetryable as NonRetryable
+from askback._model.overview import Activity as Activity
+from askback._model.overview import ActivityCounts as ActivityCounts
+from askback._model.overview import ConnectedStreams as ConnectedStreams
+from askback._model.overview import Overview as Overview
+from askback._model.overview import Waiting as Waiting
+from askback._model.overview import WaitingPrompt as WaitingPrompt
 from askback._model.prompts import AnswerInfo as AnswerInfo
 from askback._model.prompts import AnswerOutcome as AnswerOutcome
 from askback._model.prompts import Content as Content

@@ -174,6 +174,7 @@ class Client(Twin):
     answers = iterating(aio.Client.answers)
     answer_records = iterating(aio.Client.answer_records)
     whoami = blocking(aio.Client.whoami)
+    overview = blocking(aio.Client.overview)
 
     def console(
         self,

@@ -62,6 +62,7 @@ class PromptFilter(_message.Message):
     JOB_ID_SUFFIX_FIELD_NUMBER: _builtins.int
     MINE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
+    ANSWERED_BY_FIELD_NUMBER: _builtins.int
     ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job. Empty: any."""
@@ -84,6 +85,10 @@ class PromptFilter(_message.Message):
     """True: only open prompts that have waited too long: a step of their escalation was taken, or
     their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
     """
+    answered_by: _builtins.str
+    """Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), newest
+    answer first; ListPrompts only. It does not widen what the caller may see. Empty: any.
+    """
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The types of their jobs. Empty: any."""
@@ -98,7 +103,7 @@ class PromptFilter(_message.Message):
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_prompt_pb2.PromptState.ValueType]:
-        """Their states; ListPrompts only. Empty: PENDING."""
+        """Their states; ListPrompts only. Empty: PENDING, or any that `answered_by` allows."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -124,11 +129,12 @@ class PromptFilter(_message.Message):
         job_id_suffix: _builtins.str = ...,
         mine: _builtins.bool = ...,
         overdue: _builtins.bool = ...,
+        answered_by: _builtins.str = ...,
         any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_by", b"answered_by", "any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,7 +191,7 @@ class ListPromptsResponse(_message.Message):
     """How many prompts match in all, of those that the caller may see."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
-        """By priority, deadline and age."""
+        """By priority, deadline and age; with `filter.answered_by` the newest answer first."""
 
     def __init__(
         self,

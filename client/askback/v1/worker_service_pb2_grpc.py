@@ -27,7 +27,12 @@ if _version_not_supported:
 
 class WorkerServiceStub(object):
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+    ListCheckpoints    client or worker
+    every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -109,7 +114,12 @@ class WorkerServiceStub(object):
 
 class WorkerServiceServicer(object):
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+    ListCheckpoints    client or worker
+    every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -226,8 +236,8 @@ class WorkerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCheckpoints(self, request, context):
-        """Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-        (BAD_PAGE_TOKEN).
+        """Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+        well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,7 +342,12 @@ def add_WorkerServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class WorkerService(object):
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+    ListCheckpoints    client or worker
+    every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired

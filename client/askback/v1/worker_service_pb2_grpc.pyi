@@ -28,7 +28,12 @@ GRPC_VERSION: str
 
 class WorkerServiceStub:
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+      ListCheckpoints    client or worker
+      every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -117,8 +122,8 @@ class WorkerServiceStub:
     FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     ListCheckpoints: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ListCheckpointsRequest, _worker_service_pb2.ListCheckpointsResponse]
-    """Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-    (BAD_PAGE_TOKEN).
+    """Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+    well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
     """
     CompleteJob: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.CompleteJobRequest, _worker_service_pb2.CompleteJobResponse]
     """Ends the job with a result. Repeating it with the token that completed the job returns that
@@ -138,7 +143,12 @@ class WorkerServiceStub:
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+      ListCheckpoints    client or worker
+      every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -224,8 +234,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     ListCheckpoints: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ListCheckpointsRequest, _worker_service_pb2.ListCheckpointsResponse]  # type: ignore[assignment]
-    """Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-    (BAD_PAGE_TOKEN).
+    """Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+    well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
     """
     CompleteJob: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.CompleteJobRequest, _worker_service_pb2.CompleteJobResponse]  # type: ignore[assignment]
     """Ends the job with a result. Repeating it with the token that completed the job returns that
@@ -244,7 +254,12 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-    grpcurl, can be a worker. Role needed by every RPC: `worker`.
+    grpcurl, can be a worker.
+
+    Role needed, by RPC:
+
+      ListCheckpoints    client or worker
+      every other RPC    worker
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -382,8 +397,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_service_pb2.ListCheckpointsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.ListCheckpointsResponse, _abc.Awaitable[_worker_service_pb2.ListCheckpointsResponse]]:
-        """Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-        (BAD_PAGE_TOKEN).
+        """Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+        well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
         """
 
     @_abc_1.abstractmethod

@@ -47,6 +47,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
         routes=[
             *gateway.sign_in(methods).routes(),
             *(Route(path, assets.page, methods=["GET"]) for path in PAGES),
+            Route("/manifest.webmanifest", assets.manifest, methods=["GET"]),
             Route("/assets/{name}", assets.file, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
@@ -65,7 +66,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
             Exception: _fail,
         },
     )
-    return protect(app, gateway.origins, gateway.cookies)
+    return protect(app, gateway.origins, gateway.cookies, gateway.counts)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

@@ -26,6 +26,8 @@ _TYPES = {
     "webmanifest": "application/manifest+json",
 }
 _INDEX = "index.html"
+_MANIFEST = "manifest.webmanifest"
+"""What browsers read to install the page. It names the icons."""
 _VERSION = re.compile(r'<meta name="askback-page" content="([0-9a-f]+)">')
 """Where the build of the page (client/web/build.mjs) wrote the hash of all its files."""
 _FOREVER = "public, max-age=31536000, immutable"
@@ -64,7 +66,14 @@ class Assets:
             item.name: _load(item.read_bytes(), item.name) for item in folder.iterdir() if item.is_file()
         }
         self.index = self._files[_INDEX]
-        named = set(_NAMED.findall(self.index.content.decode()))
+        named = {
+            name
+            for file in (_INDEX, _MANIFEST)
+            if file in self._files
+            for name in _NAMED.findall(self._files[file].content.decode())
+        }
+        if f'"/{_MANIFEST}"' in self.index.content.decode():
+            named.add(_MANIFEST)
         if missing := sorted(named - self._files.keys()):
             raise AssetsMissing(f"this installation lacks files of the page: {', '.join(missing)}")
         found = _VERSION.search(self.index.content.decode())
@@ -75,6 +84,11 @@ class Assets:
         """The page's shell, which is the same for every person and path."""
         return _respond(request, self.index, "no-store")
 
+    async def manifest(self, request: Request) -> Response:
+        """How the page is installed. It has no version, because an installed page asks for it for years."""
+        found = self._files.get(_MANIFEST)
+        return _missing() if found is None else _respond(request, found, "no-store")
+
     async def file(self, request: Request) -> Response:
         """A file of the page. With the page's version as `v` caches may store it for a year."""
         asset = self._files.get(request.path_params["name"])
@@ -82,8 +96,12 @@ class Assets:
         if asset is None or version not in (None, self.version):
             # A page of another build asks for it, and must not mix with this one: it says "reload". The
             # reply is not stored, because another gateway may have the file.
-            return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
+            return _missing()
         return _respond(request, asset, "no-cache" if version is None else _FOREVER)
+
+
+def _missing() -> Response:
+    return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
 
 
 def _respond(request: Request, asset: Asset, cache: str) -> Response:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -41,9 +42,11 @@ _REFUSED_OPENLY = frozenset({CloseCode.FORBIDDEN, CloseCode.BAD_MESSAGE, CloseCo
 async def converse(gateway: Gateway, socket: WebSocket) -> None:
     """Serve a handshake at /converse, and its socket until it ends."""
     try:
-        caller = gateway.callers.of_handshake(socket)
-        stream = ConverseSocket(gateway, socket, caller)
-        with gateway.pages.opened(caller), gateway.streams.hold(stream):
+        with gateway.counts.opening(ConverseSocket.kind), ExitStack() as held:
+            caller = gateway.callers.of_handshake(socket)
+            stream = ConverseSocket(gateway, socket, caller)
+            held.enter_context(gateway.pages.opened(caller))
+            held.enter_context(gateway.streams.hold(stream))
             await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
             close = await stream.run()
             await _close(socket, close)
@@ -75,6 +78,8 @@ async def _close(socket: WebSocket, close: Close | None) -> None:
 
 class ConverseSocket:
     """An accepted WebSocket and its stream."""
+
+    kind = "socket"
 
     def __init__(self, gateway: Gateway, socket: WebSocket, caller: Caller) -> None:
         """Raises Refused."""
@@ -164,6 +169,7 @@ class ConverseSocket:
                 self._finish(Close(CloseCode.TOO_LARGE, f"a message has more than {MAX_SEND_BYTES} bytes"))
                 return
             self._note(request)
+            self._gateway.counts.messages["in"] += 1
             try:
                 await call.write(request)
                 if self._leaving(request):
@@ -218,4 +224,5 @@ class ConverseSocket:
         except (WebSocketDisconnect, RuntimeError):
             self._finish(None)
             return False
+        self._gateway.counts.messages["out"] += 1
         return True

@@ -68,9 +68,10 @@ class EventStreams:
     async def _respond(self, request: Request, method: Method) -> Response:
         request_id = new_request_id()
         try:
-            caller = self._gateway.callers.of_request(request)
-            message = _request(method, request)
-            response = await self._open(method, message, caller, request_id)
+            with self._gateway.counts.opening(EventStream.kind):
+                caller = self._gateway.callers.of_request(request)
+                message = _request(method, request)
+                response = await self._open(method, message, caller, request_id)
         except Refused as refused:
             response = from_refusal(refused).response()
         except ConnectError as error:
@@ -115,6 +116,7 @@ class _EventResponse(StreamingResponse):
 class EventStream:
     """One open event stream."""
 
+    kind = "events"
     busy = False
 
     def __init__(self, gateway: Gateway, caller: Caller) -> None:

@@ -8,6 +8,7 @@ from askback._wire.channel import Endpoint
 from askback.web.access_calls import AccessCalls
 from askback.web.assets import Assets
 from askback.web.callers import Callers
+from askback.web.counts import Counts
 from askback.web.open_streams import OpenStreams
 from askback.web.origins import Origins
 from askback.web.rate_limits import REQUESTS, RateLimit, SocketCounts
@@ -36,6 +37,7 @@ class Gateway:
         self.requests = RateLimit(REQUESTS, "requests")
         self.callers = Callers(self.cookies, self.origins, names=settings.names, count=self.requests.count)
         self.pages = SocketCounts()
+        self.counts = Counts()
         self.assets = Assets()
         self.upstream = Upstream(endpoint, only_healthy=only_healthy)
         self.streams = OpenStreams(settings.limits.sockets)
@@ -48,5 +50,6 @@ class Gateway:
             self.cookies,
             page_version=self.assets.version,
             server=self.origins.all[0],
+            counted=self.counts.sign_in,
             methods=methods,
         )

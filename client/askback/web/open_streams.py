@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -23,6 +24,9 @@ _POLL_SECONDS = 0.02
 
 class OpenStream(Protocol):
     """A WebSocket or an event stream."""
+
+    kind: str
+    """`socket` or `events`, for the metrics."""
 
     @property
     def busy(self) -> bool:
@@ -45,6 +49,12 @@ class OpenStreams:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def by_kind(self) -> Counter[str]:
+        """How many are open, by kind."""
+        found = Counter(socket=0, events=0)
+        found.update(stream.kind for stream in self._open)
+        return found
 
     @contextmanager
     def hold(self, stream: OpenStream) -> Iterator[None]:

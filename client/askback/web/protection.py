@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from askback.web.callers import SCOPE_KEY
 from askback.web.connect_errors import from_refusal
+from askback.web.counts import Counts
 from askback.web.origins import Origins
 from askback.web.refused import Refused
 from askback.web.security_headers import SecurityHeaders
@@ -16,17 +17,18 @@ PROBES = frozenset({"/healthz", "/readyz"})
 """Paths for probes, which name the host as they like. They say nothing about people and jobs."""
 
 
-def protect(app: ASGIApp, origins: Origins, cookies: SessionCookies) -> ASGIApp:
+def protect(app: ASGIApp, origins: Origins, cookies: SessionCookies, counts: Counts) -> ASGIApp:
     """The application with the protection of every request and WebSocket."""
-    return SecurityHeaders(HostCheck(CookieRenewal(app, cookies), origins), origins)
+    return SecurityHeaders(HostCheck(CookieRenewal(app, cookies), origins, counts), origins)
 
 
 class HostCheck:
     """ASGI middleware that refuses requests to hosts that are not the page's."""
 
-    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+    def __init__(self, app: ASGIApp, origins: Origins, counts: Counts) -> None:
         self._app = app
         self._origins = origins
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket."""
@@ -34,6 +36,8 @@ class HostCheck:
             try:
                 self._origins.require_host(Headers(scope=scope))
             except Refused as refused:
+                if scope["type"] == "websocket":
+                    self._counts.refused["socket", refused.reason] += 1
                 await from_refusal(refused).response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -17,6 +18,9 @@ from askback.web.app import create_app
 from askback.web.gateway import Gateway
 from askback.web.http_server import HttpProtocol, SocketProtocol
 from askback.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from askback._metrics.exposition import Exposition, LoopCollector
 
 _log = logging.getLogger("askback.web")
 STOP_SECONDS = 5
@@ -87,6 +91,12 @@ class WebServer:
         """Where browsers find the page."""
         return self.gateway.origins.all[0]
 
+    def collector(self) -> LoopCollector:
+        """The metrics of this gateway. Call it in its event loop."""
+        from askback.web.metrics import GatewayCollector  # needs the library of Prometheus
+
+        return GatewayCollector(self.gateway)
+
     async def start(self) -> asyncio.Task[None]:
         """Serve. Returns the task, which ends by `stop` or by a failure."""
         self._running = asyncio.create_task(self._server.serve([self._listener]), name="askback-web")
@@ -122,6 +132,11 @@ def run(settings: WebSettings, endpoint: Endpoint) -> int:
 
 async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
     server = WebServer(settings, endpoint)
+    exposition: Exposition | None = None
+    if settings.metrics_listen:
+        from askback._metrics.exposition import Exposition
+
+        exposition = Exposition(*settings.metrics_address, server.collector())
     loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -135,6 +150,8 @@ async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
     failed = serving.done()
     waiting.cancel()
     await server.stop()
+    if exposition is not None:
+        await exposition.close()
     if failed:
         serving.result()
     return 1 if failed else 0

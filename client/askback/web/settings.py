@@ -46,6 +46,17 @@ class WebLimits:
     """Age at which an event stream ends. Its client opens another one, whose rights are checked again."""
 
 
+def _address(listen: str) -> tuple[str, int]:
+    """Host and port; an IPv6 host without its brackets. Raises WebSettingsError."""
+    host, colon, port = listen.rpartition(":")
+    is_number = port.isascii() and port.isdecimal()
+    if not colon or not host or not is_number or (":" in host and host[0] != "["):
+        raise WebSettingsError(f"{listen!r} is not HOST:PORT, for example 127.0.0.1:8080")
+    if int(port) > 65_535:
+        raise WebSettingsError(f"the port of {listen!r} must be a number from 0 to 65535")
+    return host.strip("[]"), int(port)
+
+
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """The settings of a gateway. Times are in seconds. Raises WebSettingsError."""
@@ -58,6 +69,8 @@ class WebSettings:
     """People sign in with a name and no credential: for a service without authentication, on this machine."""
     session_keys: str = ""
     """File of the keys that seal session cookies. Without one, sessions end with this process."""
+    metrics_listen: str = ""
+    """An address for Prometheus, over plain HTTP. Empty: there are no metrics."""
     tls_cert: str = ""
     tls_key: str = ""
     drain_wait: float = 0.0
@@ -69,14 +82,14 @@ class WebSettings:
     limits: WebLimits = field(default_factory=WebLimits)
 
     def __post_init__(self) -> None:
-        host, port = self.address
+        host, _ = self.address
         try:
             origins = tuple(map(normal_origin, self.public_origins))
         except ValueError as error:
             raise WebSettingsError(f"public origin: {error}") from None
         object.__setattr__(self, "public_origins", origins)
-        if port > 65_535:
-            raise WebSettingsError(f"the port of {self.listen!r} must be a number from 0 to 65535")
+        if self.metrics_listen:
+            _address(self.metrics_listen)
         if not origins and not is_loopback(host):
             raise WebSettingsError(
                 f"{self.listen} can be reached from outside: say with a public origin where browsers see the "
@@ -97,15 +110,12 @@ class WebSettings:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on; an IPv6 host without its brackets. Raises WebSettingsError."""
-        host, colon, port = self.listen.rpartition(":")
-        if (
-            not colon
-            or not host
-            or not (port.isascii() and port.isdecimal())
-            or (":" in host and host[0] != "[")
-        ):
-            raise WebSettingsError(f"{self.listen!r} is not HOST:PORT, for example 127.0.0.1:8080")
-        return host.strip("[]"), int(port)
+        return _address(self.listen)
+
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """Likewise, for Prometheus."""
+        return _address(self.metrics_listen)
 
     @property
     def scheme(self) -> str:

@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -79,14 +80,17 @@ class SignIn:
         page_version: str,
         server: str,
         methods: Sequence[SignInMethod] = (),
+        counted: Callable[[], AbstractContextManager[None]] = nullcontext,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`page_version` and `server` are for the page; `methods` are further ways to sign in."""
+        """`page_version` and `server` are for the page; `methods` are further ways to sign in;
+        `counted` counts an attempt, which is made inside of it."""
         self._access = access
         self._callers = callers
         self._cookies = cookies
         self._shown = {"pageVersion": page_version, "server": server}
         self._methods = methods
+        self._counted = counted
         self._monotonic = monotonic
         self._failures = RateLimit(FAILED_SIGN_INS, "failed attempts to sign in", monotonic=monotonic)
         self._own: tuple[str, ...] = ()
@@ -118,6 +122,10 @@ class SignIn:
 
     async def _start(self, request: Request) -> Response:
         """Sign in with a token or a name."""
+        with self._counted():
+            return await self._sign_in(request)
+
+    async def _sign_in(self, request: Request) -> Response:
         self._callers.require_locks(request)
         address = client_of(request)
         self._failures.check(address)
@@ -149,8 +157,9 @@ class SignIn:
         return await self._signed_out(remove=True)
 
     async def _start_for(self, credential: Credential) -> str:
-        session, _ = await self._check(credential)
-        return self._seal(session)
+        with self._counted():
+            session, _ = await self._check(credential)
+            return self._seal(session)
 
     async def _check(self, credential: Credential) -> tuple[Session, pb.WhoAmIResponse]:
         """A new session, and the person whom the service knows by the credential.

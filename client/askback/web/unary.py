@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 
 import grpc
@@ -29,15 +30,22 @@ class Unary:
 
     async def handle(self, request: Request) -> Response:
         """The reply to a request. Raises ClientDisconnect if its sender has gone."""
-        request_id = new_request_id()
+        request_id, began, code = new_request_id(), time.monotonic(), grpc.StatusCode.INTERNAL
         try:
             reply = await self._reply(request, request_id)
         except ConnectError as error:
+            code = error.code
             response = error.response()
+        except ClientDisconnect:
+            code = grpc.StatusCode.CANCELLED
+            raise
         else:
+            code = grpc.StatusCode.OK
             response = Response(format_message(reply.message), 200, {"cache-control": "no-store"}, JSON)
             _pass_on(response, reply.initial, "")
             _pass_on(response, reply.trailing, "trailer-")
+        finally:
+            self._gateway.counts.count_call(request.url.path, code, began)
         response.headers[REQUEST_ID] = request_id
         return response
 

@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, speak, t } from "../src/words";
 import { catalogue as de } from "../src/words/de";
-import { en } from "../src/words/en";
+import { en as first } from "../src/words/en";
+import { enLater } from "../src/words/en_later";
+import { overviewWords } from "../src/words/en_overview";
 
+/** The texts of the first paint, and those that load later. */
+const en = { ...first, ...overviewWords, ...enLater };
 const forms = (entry: Entry) => (typeof entry === "string" ? [entry] : [entry.one, entry.other]);
 const places = (entry: Entry) =>
   [...new Set(forms(entry).flatMap((text) => text.match(/\{\w+\}/g) ?? []))].sort();
@@ -14,6 +18,13 @@ test("both languages have the same keys, and the same places in each text", () =
     assert.deepEqual(places(de[key]), places(en[key]), key);
     for (const text of forms(de[key])) assert.notEqual(text.trim(), "", key);
   }
+});
+
+test("texts that load later are there in both languages, whichever came first", async () => {
+  await speak("de");
+  assert.equal(t("overview.oldest"), de["overview.oldest"]);
+  await speak("en");
+  assert.equal(t("overview.oldest"), overviewWords["overview.oldest"]);
 });
 
 test("a text takes the form of its number, and writes large numbers with groups", async () => {

@@ -41,6 +41,7 @@ OF_GATEWAYS = frozenset(
         "DRAIN_SPREAD",
         "DRAIN_WAIT",
         "LISTEN",
+        "METRICS_LISTEN",
         "NAMES",
         "PUBLIC_ORIGIN",
         "TLS_CERT",

@@ -143,7 +143,8 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ConverseHello": {"namespace": _NAME, "console_id": _ID, "instance_id": _ID, "resume_token": _TOKEN},
     "PromptFilter": {
         "job_types": _NAMES, "kinds": _NAMES, "labels": _LABELS, "job_id": _ID, "states": _STATES,
-        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "any_labels": _list("labels"),
+        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "answered_by": _ID,
+        "any_labels": _list("labels"),
     },
     "ConverseHeartbeat": {"resume_token": _TOKEN},
     "AnswerPromptRequest": {

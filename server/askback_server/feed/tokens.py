@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from askback_server.ports.storage import Position
 
-_MAC = 12
+SIGNATURE_BYTES = 12
+"""Length of the signature at the beginning of a token. A HMAC of 96 bits cannot be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class ResumeTokens:
         return base64.urlsafe_b64encode(self._mac(body, view) + body.encode()).decode().rstrip("=")
 
     def _mac(self, body: str, view: str) -> bytes:
-        return hmac.new(self._key, f"{view}|{body}".encode(), hashlib.sha256).digest()[:_MAC]
+        return hmac.new(self._key, f"{view}|{body}".encode(), hashlib.sha256).digest()[:SIGNATURE_BYTES]
 
     def read(self, token: str, view: str) -> Position | Refusal:
         """Verify a token. Returns its position, or why it cannot be honoured."""
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-            mac, body = raw[:_MAC], raw[_MAC:].decode()
+            mac, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:].decode()
             epoch, xid, id, *mark = body.split(".")  # tokens of earlier releases have no mark
             position = Position(int(xid), int(id), *mark[:1])
         except ValueError:

@@ -5,46 +5,7 @@ The exposition, docs/reference/metrics.md and the check of the alerts are derive
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    """The kinds of Prometheus metrics."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Across(StrEnum):
-    """How to aggregate a metric over replicas."""
-
-    SUM = "sum"
-    """Each replica counts its own part: sum them."""
-    MAX = "max"
-    """Each replica reports the whole database: take the maximum, because a sum would count it once per
-    replica."""
-    EACH = "each"
-    """Meaningful for one replica only; do not aggregate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. `name` is without a counter's `_total`."""
-
-    name: str
-    kind: Kind
-    help: str
-    across: Across = Across.SUM
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def exposed(self) -> str:
-        """The name as Prometheus shows it; a histogram has this with `_bucket`, `_sum` and `_count`."""
-        return f"{self.name}_total" if self.kind is Kind.COUNTER else self.name
-
+from askback._metrics.metric import Across, Kind, Metric
 
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 _MAX, _EACH = Across.MAX, Across.EACH

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from askback._metrics.metric import Histogram
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.prompts import AnswerSource, Prompt
 from askback_server.engine.committed import Committed
@@ -22,23 +22,6 @@ _RESOLVED = {
 }
 _ENDED = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
 _REFUSED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
-
-
-class Histogram:
-    """A histogram: counts per bucket, and the sum of all values."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        """Counts per bucket, not cumulative; the last bucket is above all bounds."""
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Add a value to its bucket."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
 
 
 class Names:

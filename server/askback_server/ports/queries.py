@@ -77,6 +77,9 @@ class PromptFilter:
     """Only prompts that have escalated, or whose deadline has passed; for lists, not for views."""
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Labels that have one of several values; besides `labels`."""
+    answered_by: str = ""
+    """Only prompts whose accepted answer is from this subject, newest answer first; for lists, not for
+    views."""
 
     def for_principal(self, principal: Principal) -> PromptFilter:
         """The same filter after the principal's access has changed. Raises PermissionDenied if the principal
@@ -114,13 +117,13 @@ class JobsPage:
     next: str | None
 
 
-PromptPosition = tuple[int, str | None, str]
-"""The position of a prompt in a list: negative priority, deadline, id."""
+PromptPosition = tuple[int, str | None, str] | tuple[str, str]
+"""The position of a prompt in a list: priority, deadline, id; or the time of the answer, id."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
-    """A page of prompts by priority, deadline and age. `total` counts all that match."""
+    """A page of prompts in the order of the list. `total` counts all that match."""
 
     prompts: tuple[Prompt, ...]
     next: PromptPosition | None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from askback_server.domain.principals import Principal, Role
+from askback_server.engine.presence import PresenceTracker
 from askback_server.ports.clock import uuid7
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse_core import ConverseCore
@@ -11,24 +14,34 @@ from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat
 from askback_server.sessions.live_view import LiveView
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
+from askback_server.sessions.view_presence import ViewPresence
+
+
+class ConverseDeps(StreamDeps, Protocol):
+    """What Converse needs of the replica."""
+
+    presence: PresenceTracker
 
 
 class ConverseSession(StreamSession):
-    """A console's stream."""
+    """A console's stream. Its view counts as presence of its viewer while the console sends frames: unlike a
+    watch it takes answers."""
 
     def __init__(
-        self, deps: StreamDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
+        self, deps: ConverseDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
     ) -> None:
         self._deps = deps
         self._core = ConverseCore(deps.limits, deps.heartbeat)
         super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         access.follow(self._change_access, access.principal)
         self._live: LiveView | None = None
+        self._presence = ViewPresence(deps.presence)
         self.session_id = uuid7()
 
     def receive(self, frame: ClientFrame) -> None:
         """Take a frame. Raises BadHello, InvalidField, which end the stream."""
         todo = self._core.receive(frame)
+        self._presence.note_frame()
         if isinstance(todo, ConverseHello):
             self._welcome(frame.ref)
             assert self._core.view is not None
@@ -55,6 +68,7 @@ class ConverseSession(StreamSession):
 
     def _open_view(self, view: PromptView, resume_token: str) -> None:
         self._live = LiveView(self._deps, view, self._account, self._changed)
+        self._presence.show(view.filter)
         self._spawn(self._live.follow(resume_token))
 
     def _change_access(self, principal: Principal) -> None:
@@ -62,11 +76,13 @@ class ConverseSession(StreamSession):
         principal.require(Role.CONSOLE)
         if self._live is not None:
             self._live.change_access(principal)
+            self._presence.show(self._live.filter)
 
     def _take(self) -> list[ServerFrame]:
         if self._live is not None:
             self._live.note_written()
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
+            self._presence.note_beat()
             caught_up = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if caught_up else "", self._deps.clock.now()))
         if not self._core.has_news:
@@ -79,6 +95,7 @@ class ConverseSession(StreamSession):
 
     def close(self) -> None:
         """Release everything."""
+        self._presence.close()
         if self._live is not None:
             self._live.close()
         super().close()

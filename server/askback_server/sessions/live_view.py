@@ -6,9 +6,9 @@ import asyncio
 from typing import Protocol
 
 from askback_server.domain.principals import Principal, Role
-from askback_server.engine.presence import PresenceTracker
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
+from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
@@ -26,18 +26,16 @@ class ViewDeps(Protocol):
     tokens: ResumeTokens
     admission: Admission
     images: Images
-    presence: PresenceTracker
 
 
 class LiveView:
-    """Follows the feed for a `PromptView` and counts as presence of its viewer, until `close`.
+    """Follows the feed for a `PromptView`, until `close`.
 
     `changed` is set whenever the view may have news. What the view keeps is charged to `account`.
     """
 
     def __init__(self, deps: ViewDeps, view: PromptView, account: Account, changed: asyncio.Event) -> None:
         self._view = view
-        self._presence = deps.presence
         self._changed = changed
         self._follower = PromptFollower(
             view,
@@ -50,18 +48,20 @@ class LiveView:
             account,
             changed,
         )
-        self._leave = deps.presence.enter(view.filter)
 
     async def follow(self, resume_token: str) -> None:
         """Bring the view up to date, from a token if it can be honoured, and keep it so until cancelled."""
         await self._follower.follow(resume_token)
 
+    @property
+    def filter(self) -> PromptFilter:
+        """What the view shows."""
+        return self._view.filter
+
     def change_access(self, principal: Principal) -> None:
         """Show what the principal may see now. Raises PermissionDenied if it may see nothing."""
         principal.require(Role.CONSOLE)
         filter = self._view.filter.for_principal(principal)
-        self._leave()
-        self._leave = self._presence.enter(filter)
         self._follower.change_filter(filter)
         self._changed.set()
 
@@ -76,5 +76,4 @@ class LiveView:
 
     def close(self) -> None:
         """Stop following."""
-        self._leave()
         self._follower.detach()

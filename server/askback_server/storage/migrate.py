@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -41,7 +42,8 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT_SECONDS) -> 
     Blocking; call it from a thread if there is a loop.
 
     Raises StorageUnavailable with the reason, after `wait` seconds with the session that holds a lock which
-    is needed. A migration that fails changes nothing on PostgreSQL.
+    is needed. On PostgreSQL a migration that fails changes nothing, except that it may leave an index without
+    its rows, which the next attempt replaces; the migrations before it stay.
     """
     parsed = sa.make_url(url)
     try:
@@ -50,7 +52,9 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT_SECONDS) -> 
             return _run_sqlite(parsed.set(drivername="sqlite"), revision)
         else:
             return asyncio.run(
-                _on_postgres(parsed, lambda c: upgrade_under_lock(c, partial(_upgrade, c, revision), wait))
+                _on_postgres(
+                    parsed, lambda c: upgrade_under_lock(c, partial(_upgrade, c, revision, wait), wait)
+                )
             )
     except BROKEN as error:
         problem = database_problem(parsed, error)
@@ -65,7 +69,7 @@ def _run_sqlite(url: sa.URL, revision: str) -> tuple[str, str]:
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
-            versions = _upgrade(connection, revision)
+            versions = _upgrade(connection, revision, 0)
             connection.commit()
             return versions
     finally:
@@ -152,16 +156,18 @@ def _describe(connection: sa.Connection) -> str:
     return f"{connection.dialect.name} {server}, schema {found}"
 
 
-def _upgrade(connection: sa.Connection, revision: str) -> tuple[str, str]:
+def _upgrade(connection: sa.Connection, revision: str, wait: float) -> tuple[str, str]:
     before = _version(connection)
     config = scripts()
-    config.attributes["connection"] = connection
+    # 0 would mean no limit.
+    config.attributes.update(connection=connection, index_wait=max(1, math.ceil(wait)))
     if is_newer(connection):
         # A newer version has migrated it, and migrations cannot be undone.
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
         return before, before
     if before != ScriptDirectory.from_config(config).as_revision_number(revision):
+        connection.rollback()  # ends the reads, because Alembic begins a transaction for each migration
         command.upgrade(config, revision)
     return before, _version(connection)
 

@@ -44,22 +44,22 @@ ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST LIMIT 1
 
 
 def upgrade_under_lock(connection: sa.Connection, work: Callable[[], T], wait: float) -> T:
-    """Run `work` in one transaction under the migration lock, commit, and return its result.
+    """Run `work`, which makes its own transactions, under the migration lock, and return its result.
 
     Retries for `wait` seconds while another migration or a reader of a table blocks it. Raises
-    StorageUnavailable then, naming the session that holds the lock.
+    StorageUnavailable then, naming the session that holds the lock. The connection keeps the lock until it
+    is closed: an index is made outside of transactions.
     """
     end = time.monotonic() + wait
     said = False
     while True:
         try:
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_TABLE_LOCK}'"))
-            # Released with the transaction, whatever happens to the connection.
-            taken = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:id)"), {"id": _LOCK})
-            if taken.scalar_one():
-                done = work()
-                connection.commit()
-                return done
+            connection.execute(sa.text(f"SET lock_timeout = '{_TABLE_LOCK}'"))
+            taken = connection.execute(sa.text("SELECT pg_try_advisory_lock(:id)"), {"id": _LOCK})
+            is_taken = taken.scalar_one()
+            connection.commit()
+            if is_taken:
+                return work()
             what, advisory = "another migration", True
         except sa.exc.DBAPIError as error:
             if state_of(error) != LOCKED:

@@ -22,6 +22,11 @@ metadata = sa.MetaData(
 )
 
 
+ANSWERED_BY = "response_data ->> 'user_id'"
+"""Who gave the accepted answer; null without an answer. An expression, so that also an older program keeps
+its index."""
+
+
 def _only(condition: str) -> dict[str, Any]:
     """The options of an index that has only the rows of a condition."""
     return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
@@ -174,6 +179,14 @@ prompts = sa.Table(
         "unattended_since",
         "responded_at",  # always null: for SQLite, which reads the row without it
         **_only("responded_at IS NULL"),
+    ),
+    sa.Index(
+        "ix_hitl_interactions_answered",
+        "namespace",
+        sa.text(f"({ANSWERED_BY})"),
+        "responded_at",
+        "interaction_id",
+        **_only(f"({ANSWERED_BY}) IS NOT NULL"),
     ),
     sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},

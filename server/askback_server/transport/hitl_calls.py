@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import cast
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.errors import NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.sizes import fit_bytes
+from askback_server.ports.queries import PromptPosition
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import commands
 from askback_server.transport.convert.prompts import (
@@ -64,7 +66,7 @@ class HitlCalls:
         page = await replica.jobs.list_prompts(
             filter,
             page_size(request.page_size, limits),
-            (after[0], after[1], after[2]) if after else None,
+            cast(PromptPosition, tuple(after)) if after else None,
             limits.page_bytes,
         )
         token = seal(replica.secret, query, list(page.next)) if page.next else ""

@@ -47,7 +47,7 @@ class WorkerCalls:
         return self._submit(commands.save_checkpoint(request, self._principal, self._session))
 
     async def list_checkpoints(self, request: pb.ListCheckpointsRequest) -> pb.ListCheckpointsResponse:
-        self._principal.require(Role.WORKER)
+        self._principal.require(Role.CLIENT, Role.WORKER)
         replica, limits = self._replica, self._replica.limits
         job = await replica.queries.job(job_id(request.job_id), self._principal)
         query = digest_of("checkpoints", job.job_id)

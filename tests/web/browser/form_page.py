@@ -6,18 +6,16 @@ Its source is `client/web/test/pages/forms_page.tsx`.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.requirements import absent
+from tests.support.page_packages import page_source
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
 WEB = Path(__file__).parents[3] / "client" / "web"
-CHROMIUM = shutil.which("chromium") or ""
 ORIGIN = "http://forms.test"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -31,10 +29,7 @@ SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>For
 
 def build_page(folder: Path) -> dict[str, str]:
     """Bundle the page into the folder. Returns its files by name; skips the test where node is missing."""
-    node = shutil.which("node")
-    esbuild = WEB / "node_modules" / ".bin" / "esbuild"
-    if node is None or not esbuild.exists():
-        absent("node", "the page's tests need Node and `npm ci` in client/web")
+    esbuild = page_source() / "node_modules" / ".bin" / "esbuild"
     command = [str(esbuild), "test/pages/forms_page.tsx", "--bundle", "--format=esm", "--jsx=automatic"]
     command += ["--jsx-import-source=preact", "--splitting", f"--outdir={folder}", "--log-level=warning"]
     subprocess.run(command, cwd=WEB, check=True, timeout=60)

@@ -41,6 +41,14 @@ async def open_bulk(page: Page) -> None:
     await page.get_by_role("dialog").wait_for()
 
 
+async def turn_all_on(page: Page) -> None:
+    """Turn on what settings offer, and ask for a key."""
+    await page.context.grant_permissions(["notifications"])
+    for box in await page.locator(".settings fieldset input[type=checkbox]").all():
+        await box.check()
+    await page.get_by_role("button", name="Add a key for: search").click()
+
+
 VIEWS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "queue": ("/", nothing),
     "filters": ("/?kind=confirm&group=type", open_filters),
@@ -52,6 +60,7 @@ VIEWS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
     "help": ("/", open_help),
     "palette": ("/", open_palette),
     "settings": ("/settings", nothing),
+    "settings on": ("/settings", turn_all_on),
     "unknown": ("/jobs/not_an_id", nothing),
 }
 
@@ -77,11 +86,10 @@ async def fill(desk: Desk) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_axe_finds_nothing_in_any_view(desk: Desk, theme: str) -> None:
+async def test_axe_finds_nothing_in_any_view(desk: Desk) -> None:
     ids = await fill(desk)
     found: dict[str, list[str]] = {}
-    context = await desk.context(color_scheme=theme)
+    context = await desk.context()
     for name, (path, act) in VIEWS.items():
         page = await desk.tab(context, path.format(**ids))
         await page.wait_for_selector('[data-link="live"]')
@@ -91,7 +99,7 @@ async def test_axe_finds_nothing_in_any_view(desk: Desk, theme: str) -> None:
         if violations := await axe(page):
             found[name] = violations
         await page.close()
-    signed_out = await desk.context("", color_scheme=theme)
+    signed_out = await desk.context("")
     page = await desk.tab(signed_out)
     await page.wait_for_selector(".sign-in")
     if violations := await axe(page):
@@ -111,6 +119,17 @@ async def test_nothing_is_cut_off_sideways(desk: Desk, size: tuple[int, int]) ->
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= size[0], f"{path} is {width} px wide"
         await page.close()
+
+
+async def test_german_settings_fit_a_narrow_window_and_axe_finds_nothing(desk: Desk) -> None:
+    page = await desk.open(path="/settings", locale="de-DE", viewport={"width": 320, "height": 640})
+    for box in await page.locator(".settings fieldset input[type=checkbox]").all():
+        await box.click()
+    await page.get_by_role("button", name="Taste hinzufügen für: im Eingang suchen").click()
+    await page.keyboard.press("a")
+    await expect(page.locator(".key-said").first).to_contain_text("„a“ gehört zu: genehmigen, wie es ist.")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert await axe(page) == []
 
 
 async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
@@ -155,6 +174,66 @@ async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(desk: 
     await page.locator(".back").tap()
     await expect(page.locator(".empty")).to_contain_text("Nothing waits for you")
     await expect(page.locator(".row")).to_have_count(0)
+
+
+async def test_the_answer_on_a_phone_leaves_room_for_the_question(desk: Desk) -> None:
+    prompt = await desk.world.create_prompt(confirm("Go?", body="A paragraph.\n\n" * 30))
+    await desk.world.create_prompt(confirm("Another?"))
+    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", **PHONE)
+    await settled(page)
+    bar = page.locator(".answer")
+
+    async def height(selector: str) -> float:
+        box = await page.locator(selector).first.bounding_box()
+        assert box is not None
+        return box["height"]
+
+    await expect(page.locator("#answer-why")).to_contain_text("not seen yet")
+    assert await height(".answer") < 780 / 4
+    assert await height("[data-decision]") >= 48
+    one_line = await height("#comment")
+    await page.locator("#comment").fill("A text of several lines.\n" * 8)
+    long = await height("#comment")
+    assert long > 2 * one_line
+    await page.locator("#prompt-title").focus()
+    assert one_line < await height("#comment") < long
+    # Screen readers hear what is needed, although the words have no room.
+    await expect(bar.get_by_role("textbox")).to_have_accessible_name("Comment needed for: Ask for changes")
+
+
+async def test_a_long_title_is_read_whole_before_an_approval(desk: Desk) -> None:
+    title = ("Release version 2 to all customers, with the new payment provider. " * 7).strip()
+    prompt = await desk.world.create_prompt(confirm(title))
+    page = await desk.open(**PHONE)
+    await expect(page.locator(".row-words")).to_have_text(title)
+    await page.locator(f'[data-choose="{prompt.prompt_id}"]').check()
+    await page.get_by_role("button", name="Decide together").click()
+    cell = page.locator(f'[data-bulk="{prompt.prompt_id}"] th')
+    await expect(cell).to_contain_text(title)
+    assert await cell.evaluate("(cell) => cell.scrollHeight <= cell.clientHeight")
+    await page.keyboard.press("Escape")
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
+    await settled(page)
+    await expect(page.locator("#prompt-title")).to_have_text(title)
+    # It has no text but the title, whose end is below the screen.
+    await expect(page.locator("#answer-why")).to_contain_text("not seen yet")
+    await page.locator("[data-decision=DECISION_ACCEPT]").tap()
+    await expect(page.locator("#answer-why")).to_contain_text("not on your screen")
+    await page.get_by_role("button", name="Not yet").tap()
+    await page.get_by_role("button", name="Scroll on").tap()
+    await expect(page.locator("#answer-why")).to_contain_text("You have seen all of it")
+    assert not (await desk.world.prompt(prompt.prompt_id)).submissions
+
+
+async def test_the_strip_says_what_to_do_on_every_width(desk: Desk) -> None:
+    for locale, words in (("en-GB", "Signed out. Your text is kept."), ("de-DE", "Abgemeldet.")):
+        page = await desk.open(locale=locale, **{**PHONE, "viewport": {"width": 320, "height": 640}})
+        await desk.end_session(page)
+        await expect(page.locator(".strip-state")).to_contain_text(words)
+        await expect(page.locator(".strip-state")).not_to_contain_text("(")
+        box = await page.locator(".strip .button").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 320
 
 
 async def test_new_prompts_are_announced_in_one_message(desk: Desk) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.forms import SHAPES
-from tests.support.requirements import absent
-from tests.web.browser.form_page import CHROMIUM, FormPage, build_page
+from tests.support.chromium import launch_options
+from tests.web.browser.form_page import FormPage, build_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 
@@ -19,10 +19,9 @@ NAMES = [shape["name"] for shape in SHAPES]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        absent("chromium", "the browser tests need Chromium")
+    options = launch_options()
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True)
+        browser = driver.chromium.launch(**options)
         yield browser
         browser.close()
 

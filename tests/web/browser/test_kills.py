@@ -14,7 +14,7 @@ from tests.support.browser import Desk, live, settled
 from tests.support.requests import answer, confirm
 from tests.support.site import Site, running_site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 APPROVE = "[data-decision=DECISION_ACCEPT]"
 
 

@@ -89,6 +89,7 @@ async def test_no_get_changes_anything(web: WebWorld, lite: ServiceWorld) -> Non
         *(page.replace("{id}", prompt.prompt_id) + "?decision=ACCEPT&answer=yes" for page in PAGES),
         *(f"{path}?promptId={prompt.prompt_id}&decision=DECISION_ACCEPT&answerId=1" for path in METHODS),
         *("/assets/index.html", "/healthz", "/readyz", "/openapi.json", "/session", "/session/end"),
+        "/manifest.webmanifest",
     ]
     for path in paths:
         for method in ("GET", "HEAD"):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import pytest
 from google.protobuf.message import Message
 from websockets.exceptions import ConnectionClosed
 
@@ -118,7 +117,6 @@ def test_the_parser_gives_a_message_or_says_what_is_wrong() -> None:
     assert MUTATED * 0.03 < parsed < MUTATED * 0.9, "some are still messages"
 
 
-@pytest.mark.slow
 async def test_mutated_calls_get_a_status_of_their_caller(web: WebWorld, lite: ServiceWorld) -> None:
     """Never one of the gateway or the service, and never silence."""
     chance = random.Random(7)
@@ -141,7 +139,6 @@ async def test_mutated_calls_get_a_status_of_their_caller(web: WebWorld, lite: S
     assert (await web.call("AccessService/WhoAmI")).status == 200
 
 
-@pytest.mark.slow
 async def test_mutated_messages_on_a_socket_end_at_most_that_socket(
     web: WebWorld, lite: ServiceWorld
 ) -> None:

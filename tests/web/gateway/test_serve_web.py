@@ -160,6 +160,15 @@ def test_a_package_without_its_page_does_not_start(tmp_path: Path) -> None:
         Assets(tmp_path)
     (tmp_path / "app.js").write_text("1")
     assert Assets(tmp_path).version == "12345678"
+    shell = tmp_path.joinpath("index.html").read_text() + '<link rel="manifest" href="/manifest.webmanifest">'
+    tmp_path.joinpath("index.html").write_text(shell)
+    with pytest.raises(AssetsMissing, match=r"manifest\.webmanifest"):
+        Assets(tmp_path)
+    tmp_path.joinpath("manifest.webmanifest").write_text('{"icons": [{"src": "/assets/icon-9.png"}]}')
+    with pytest.raises(AssetsMissing, match=r"icon-9\.png"):
+        Assets(tmp_path)
+    tmp_path.joinpath("icon-9.png").write_text("1")
+    assert Assets(tmp_path).version == "12345678"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Console:
         await eventually(attempt, "the page shows the open prompts")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_pages_recover_from_the_kill_of_gateway_and_service(tmp_path: Path) -> None:
     """Nothing is lost or doubled: the answer that was in flight is sent again under its id."""

@@ -68,6 +68,7 @@ ROUTES: list[tuple[str, str, int]] = [
     ("GET", "/events/prompts?nonsense=1", 400),
     ("GET", "/none", 404),
     ("POST", "/", 405),
+    ("GET", "/manifest.webmanifest", 200),
     ("GET", "/assets/none.js", 404),
     ("GET", "/assets/../../secret", 404),
     ("OPTIONS", "/session", 405),

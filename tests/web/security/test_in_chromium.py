@@ -7,7 +7,6 @@ sends the cookie from one to the other, so only the gateway's own locks protect 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.authority import Authority
 from tests.support.browsers import Browser
+from tests.support.chromium import launch_options
 from tests.support.requirements import absent
 from tests.support.service import ServiceWorld
 from tests.support.web import WebWorld, gateway_for
@@ -25,22 +25,20 @@ from tests.web.security.test_sign_in import use_method
 
 pytestmark = pytest.mark.timeout(300)
 SLOW_MS = 120_000
-"""Playwright gives up after 30 s, which a busy machine may need to start a browser."""
+"""How long a test waits for the page."""
 SIGNED_IN = "async () => (await (await fetch('/session')).json()).signedIn"
 
 
 @pytest.fixture
 async def context() -> AsyncIterator[Any]:
     """A new profile of Chromium."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        absent("chromium", "no Chromium is installed")
+    options = launch_options()
     try:
         from playwright.async_api import async_playwright
     except ModuleNotFoundError:
         absent("chromium", "the package playwright is not installed")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, timeout=SLOW_MS)
+        browser = await playwright.chromium.launch(**options)
         context = await browser.new_context(ignore_https_errors=True)
         context.set_default_timeout(SLOW_MS)
         yield context

@@ -38,6 +38,12 @@ _PAGE_SIZE = 500
 )
 @click.option("--unattended", is_flag=True, help="Only those for which no one else has a console open.")
 @click.option(
+    "--answered-by",
+    default="",
+    metavar="NAME",
+    help="Those that this person answered, the newest answer first; @me: yourself.",
+)
+@click.option(
     "--sort",
     "order",
     type=click.Choice(ORDERS),
@@ -64,14 +70,18 @@ async def ls(
     from askback.cli.inbox.list_watch import watch_prompts
     from askback.cli.record import record
 
-    chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended")}
+    chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended", "answered_by")}
     if watch:
         other = next((name for name, given in {"state": states, **chosen}.items() if given), None)
         other = other or ("sort" if order != "urgency" else "limit" if limit != _DEFAULT_LIMIT else None)
         if other:
-            raise click.UsageError(f"--watch follows open prompts; --{other} does not go with it")
+            raise click.UsageError(
+                f"--watch follows open prompts; --{other.replace('_', '-')} does not go with it"
+            )
         await watch_prompts(context, await view(context.client, options))
         return
+    if chosen["answered_by"] == "@me":
+        chosen["answered_by"] = (await context.client.whoami()).subject
     narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
     found, total = await _read_prompts(context, narrowed, order, limit)
     if context.out.as_json:
@@ -79,7 +89,7 @@ async def ls(
             context.out.json(record(prompt.proto))
         return
     write_prompts(context, found)
-    note = f"{total} {' or '.join(states) or 'open'}"
+    note = f"{total} {' or '.join(states) or ('answered' if chosen['answered_by'] else 'open')}"
     if len(found) < total:
         note += f", {len(found)} shown; --limit 0 lists all"
     alone = await _count_unattended(context, narrowed, found, total)
@@ -129,7 +139,8 @@ async def _count_unattended(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
     """The number of matching prompts for which no other person has a console open."""
-    if context.out.quiet or (narrowed["states"] and "PENDING" not in narrowed["states"]):
+    is_open = not narrowed["answered_by"] and (not narrowed["states"] or "PENDING" in narrowed["states"])
+    if context.out.quiet or not is_open:
         return 0
     if len(found) == total:
         return sum(prompt.unattended_since is not None for prompt in found)

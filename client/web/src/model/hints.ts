@@ -1,7 +1,10 @@
 /**
  * What tabs tell each other. Nothing depends on a hint: it may be lost, or come late, or come twice.
  */
-export type Hint = { readonly kind: "signed_in" | "new_page" };
+export type Hint = {
+  /** "seen": the person looks at this tab, so nothing there is news any more. */
+  readonly kind: "signed_in" | "new_page" | "seen";
+};
 
 export interface Hints {
   send(hint: Hint): void;

@@ -97,6 +97,11 @@ export interface Inbox {
   readonly session: ReadonlySignal<Session>;
   /** True: the gateway serves a newer page. Offer "reload (drafts are kept)"; never reload by itself. */
   readonly newerPage: ReadonlySignal<boolean>;
+  /**
+   * Calls the function with each change of the rows, before the next frame is read, also in a hidden page: drawing
+   * waits for the screen there. `isLive`: the view is complete. Returns a function that ends it.
+   */
+  follow(take: (isLive: boolean) => void): () => void;
   /** The filter of the view; a change takes a new snapshot. */
   setFilter(namespace: string, filter: PromptFilter): void;
   /** The time of the service in ms, by the measured offset. */

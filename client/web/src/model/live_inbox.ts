@@ -11,7 +11,7 @@ import type { AnswerBody, Away, Inbox, Link, Row, Submission } from "./inbox";
 import type { Session } from "./session";
 import { SessionWatch } from "./session_watch";
 import { Submissions } from "./submissions";
-import { closedOf, View } from "./view";
+import { View } from "./view";
 
 interface InboxOptions {
   readonly clock: Clock;
@@ -52,6 +52,7 @@ export class LiveInbox implements Inbox {
   readonly #watch: SessionWatch;
   readonly #stopListening: () => void;
   readonly #stopHolding: () => void;
+  readonly #followers = new Set<(isLive: boolean) => void>();
   #namespace: string;
   #filter: PromptFilter;
   /** Service time at which the view was last live; null while it is. */
@@ -117,7 +118,7 @@ export class LiveInbox implements Inbox {
     this.link = this.#connection.link;
     this.linkReason = this.#connection.reason;
     this.canDecide = computed(() => this.link.value === "live");
-    this.#stopListening = options.hints.listen(() => void this.#watch.ask());
+    this.#stopListening = options.hints.listen(({ kind }) => kind === "seen" || void this.#watch.ask());
     this.#stopHolding = effect(() => {
       if (this.link.value === "signed_out") {
         this.#submissions.hold();
@@ -150,6 +151,11 @@ export class LiveInbox implements Inbox {
 
   dismissAway(): void {
     this.#away.value = null;
+  }
+
+  follow(take: (isLive: boolean) => void): () => void {
+    this.#followers.add(take);
+    return () => this.#followers.delete(take);
   }
 
   setFilter(namespace: string, filter: PromptFilter): void {
@@ -192,14 +198,7 @@ export class LiveInbox implements Inbox {
 
   async load(id: string): Promise<Row> {
     const { prompt } = await this.call("HitlService/GetPrompt", { promptId: id });
-    const loaded = this.#learn(prompt);
-    const row = this.#rows.value.get(id);
-    if (row && BigInt(row.prompt.version ?? "0") >= BigInt(loaded.version ?? "0")) {
-      return row;
-    }
-    const answerId = loaded.resolution?.answer?.answerId ?? "";
-    const closed = closedOf(loaded, answerId, this.#submissions.isMine(answerId));
-    return { prompt: loaded, arrivedAt: this.#options.clock.now(), ...(closed ? { closed } : {}) };
+    return this.#view.rowOf(this.#learn(prompt));
   }
 
   async call<M extends keyof Methods>(
@@ -248,12 +247,19 @@ export class LiveInbox implements Inbox {
 
   #take(events: readonly PromptEvent[]): void {
     this.#view.apply(events);
-    this.#rows.value = this.#view.rows;
+    this.#publish(this.link.peek() === "live");
   }
 
   #reset(historyLost: boolean): void {
     this.#view.reset(historyLost);
+    this.#publish(false);
+  }
+
+  #publish(isLive: boolean): void {
     this.#rows.value = this.#view.rows;
+    for (const take of this.#followers) {
+      take(isLive);
+    }
   }
 
   #lost(aliveUntil: number): void {
@@ -263,7 +269,7 @@ export class LiveInbox implements Inbox {
 
   #agrees(openPrompts: number): boolean {
     this.#view.finishSnapshot();
-    this.#rows.value = this.#view.rows;
+    this.#publish(false);
     return this.#view.openCount === openPrompts;
   }
 
@@ -280,6 +286,7 @@ export class LiveInbox implements Inbox {
     }
     this.#lostAt = null;
     this.#steadySince.value = this.#options.clock.now();
+    this.#publish(true);
   }
 
   #jumped(ms: number): void {
@@ -305,7 +312,7 @@ export class LiveInbox implements Inbox {
       throw new CallError({ code: "internal", message: "The reply has no prompt." });
     }
     this.#view.learn(prompt);
-    this.#rows.value = this.#view.rows;
+    this.#publish(this.link.peek() === "live");
     return prompt;
   }
 }

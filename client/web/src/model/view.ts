@@ -17,7 +17,7 @@ function versionOf(text: string | undefined): bigint {
 }
 
 /** How a prompt ended, as its closed state tells; undefined while it is open. */
-export function closedOf(prompt: Prompt, answerId: string, mine: boolean): Closed | undefined {
+function closedOf(prompt: Prompt, answerId: string, mine: boolean): Closed | undefined {
   if (!prompt.resolution) {
     return undefined;
   }
@@ -112,6 +112,17 @@ export class View {
       this.#put(rows, prompt, answerId);
       this.#publish(rows);
     }
+  }
+
+  /** The row of a prompt of a reply: that of the view where it is as new, else one that the view does not have. */
+  rowOf(prompt: Prompt): Row {
+    const row = this.rows.get(prompt.promptId ?? "");
+    if (row && versionOf(row.prompt.version) >= versionOf(prompt.version)) {
+      return row;
+    }
+    const answerId = prompt.resolution?.answer?.answerId ?? "";
+    const closed = closedOf(prompt, answerId, this.#isMine(answerId));
+    return { prompt, arrivedAt: this.#now(), ...(closed ? { closed } : {}) };
   }
 
   /** Every event of the snapshot has come. */

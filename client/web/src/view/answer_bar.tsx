@@ -7,16 +7,16 @@ import { hindrance, send, unseenLines } from "./deciding";
 import { DecisionButton } from "./decision_button";
 import type { Hindrance } from "./decision_rules";
 import { ErrorNote } from "./errors";
+import { KeyHint } from "./key_hint";
 import { decisionWords, verbOf } from "./labels";
 import { nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
 import { go } from "./route";
-import { settings } from "./settings_store";
 import { disturb, isSteady, unsteady } from "./steady";
 import { Tombstone } from "./tombstone";
-import { Icon, Key, Name, Time } from "./ui";
+import { Icon, Name, Time } from "./ui";
 import type { Pending, Work } from "./work";
 
 interface BarProps {
@@ -268,7 +268,7 @@ function Skip({ id }: { readonly id: string }) {
       onClick={() => go({ view: "prompt", promptId: next }, "replace")}
     >
       {t("answer.skip")}
-      {settings.singleKeys.value ? <Key name="s" /> : null}
+      <KeyHint does="key.skip" />
     </button>
   );
 }

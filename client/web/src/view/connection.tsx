@@ -27,6 +27,8 @@ export function ConnectionStrip() {
     return () => clearTimeout(timer);
   }, [isLive]);
 
+  // Why a session ended is written for programs; what to do is on the button.
+  const hasReason = reason !== "" && !isLive && link !== "signed_out";
   const words: Key = `link.${link}`;
   return (
     <section class={`strip is-${link}`} data-link={link} aria-label={t("link.title")}>
@@ -34,7 +36,7 @@ export function ConnectionStrip() {
         {isLive ? <span class="dot" aria-hidden="true" /> : <Icon name="alert" />}
         <span>
           {t(words)}
-          {reason === "" || isLive ? "" : ` (${reason})`}
+          {hasReason ? ` (${reason})` : ""}
         </span>
       </p>
       {link === "signed_out" ? (

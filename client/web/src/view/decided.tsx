@@ -1,57 +1,82 @@
-// The view of what the person decided. The service has no such list, so the page reads the answered prompts and
-// picks those that this person answered.
+// The view of what the person decided: the service lists it newest first, and the page reads it as far as it is
+// scrolled. The list is a record: nothing in it moves, more rows only come at its end.
 
 import { signal } from "@preact/signals";
 import type { Row } from "../model/inbox";
-import type { Prompt } from "../wire/messages";
+import type { PromptFilter } from "../wire/messages";
 import { t } from "../words";
 import { errorText } from "./errors";
-import { decided } from "./list_state";
+import { decided, type Decisions, PAGE_ROWS } from "./list_state";
 import { type Page, subjectOf } from "./page";
-import { instant } from "./prompt_facts";
+import type { Query } from "./query";
 
-/** How many answered prompts the page reads at most, in pages of 500. */
-const MOST_PAGES = 4;
+const NOTHING: Decisions = { rows: [], total: 0, next: "" };
 
-const state = signal<
-  { readonly kind: "idle" | "loading" | "partial" } | { readonly kind: "failed"; readonly text: string }
->({
-  kind: "idle",
-});
+const isReading = signal(false);
+const problem = signal("");
+/** Rises with each new list: what an earlier one still receives is dropped. */
+let list = 0;
 
-/** Read what the person decided. */
-export async function loadDecided(page: Page): Promise<void> {
-  state.value = { kind: "loading" };
-  const found: Prompt[] = [];
-  let token = "";
-  try {
-    for (let count = 0; count < MOST_PAGES; count += 1) {
-      const reply = await page.inbox.call("HitlService/ListPrompts", {
-        filter: { states: ["PROMPT_STATE_ANSWERED"] },
-        pageSize: 500,
-        ...(token === "" ? {} : { pageToken: token }),
-      });
-      found.push(...(reply.prompts ?? []));
-      token = reply.nextPageToken ?? "";
-      if (token === "") break;
-    }
-  } catch (error) {
-    state.value = { kind: "failed", text: errorText(error) };
-    return;
-  }
-  const subject = subjectOf(page);
-  const own = found.filter((prompt) => prompt.resolution?.answer?.userId === subject);
-  const time = (prompt: Prompt) => instant(prompt.resolution?.time) ?? 0;
-  own.sort((one, other) => time(other) - time(one));
-  decided.value = own.map((prompt): Row => ({ prompt, arrivedAt: 0 }));
-  state.value = { kind: token === "" ? "idle" : "partial" };
+/** What the service filters by. The words of a search are looked for in what was read. */
+function filterOf(page: Page, query: Query): PromptFilter {
+  const labels = Object.fromEntries(
+    query.labels.map((label) => {
+      const cut = label.indexOf("=");
+      return [label.slice(0, cut), label.slice(cut + 1)];
+    }),
+  );
+  return { answeredBy: subjectOf(page), kinds: query.kinds, jobTypes: query.types, labels };
 }
 
-/** What the list of decided prompts does not show. */
-export function Decided() {
-  const now = state.value;
-  if (now.kind === "loading") return <p class="empty">{t("queue.loading")}</p>;
-  if (now.kind === "failed") return <p class="empty">{now.text}</p>;
-  if (now.kind === "partial") return <p class="note">{t("decided.partial")}</p>;
-  return decided.value.length === 0 ? <p class="empty empty-title">{t("empty.decided")}</p> : null;
+/** Read what the person decided, from the newest. */
+export function loadDecided(page: Page, query: Query): void {
+  list += 1;
+  isReading.value = false;
+  decided.value = NOTHING;
+  void read(page, query, "");
+}
+
+/** Read the next part of the list, if there is one. */
+export function moreDecided(page: Page, query: Query): void {
+  const { next } = decided.peek();
+  if (next !== "" && !isReading.peek()) void read(page, query, next);
+}
+
+async function read(page: Page, query: Query, pageToken: string): Promise<void> {
+  const own = list;
+  isReading.value = true;
+  problem.value = "";
+  try {
+    const reply = await page.inbox.call("HitlService/ListPrompts", {
+      filter: filterOf(page, query),
+      pageSize: PAGE_ROWS,
+      pageToken,
+    });
+    if (own !== list) return;
+    const rows = (reply.prompts ?? []).map((prompt): Row => ({ prompt, arrivedAt: 0 }));
+    decided.value = {
+      rows: [...decided.peek().rows, ...rows],
+      total: reply.totalSize ?? 0,
+      next: reply.nextPageToken ?? "",
+    };
+  } catch (error) {
+    if (own === list) problem.value = errorText(error);
+  } finally {
+    if (own === list) isReading.value = false;
+  }
+}
+
+/** What the list does not show, and why. */
+export function Decided({ query, listed }: { readonly query: Query; readonly listed: number }) {
+  const { rows, total } = decided.value;
+  if (isReading.value) return <p class="empty">{t("queue.loading")}</p>;
+  if (problem.value !== "") return <p class="empty">{problem.value}</p>;
+  if (total === 0) {
+    const isNarrow = query.kinds.length + query.types.length + query.labels.length > 0;
+    return <p class="empty empty-title">{t(isNarrow ? "empty.filtered" : "empty.decided")}</p>;
+  }
+  if (query.search === "") return null;
+  if (rows.length === total)
+    return listed > 0 ? null : <p class="empty empty-title">{t("empty.filtered")}</p>;
+  return <p class="note">{t("decided.searched", { n: rows.length, all: total })}</p>;
 }

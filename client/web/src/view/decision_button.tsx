@@ -4,12 +4,13 @@ import type { Row } from "../model/inbox";
 import type { DecisionOption } from "../wire/messages";
 import { decide, painted, presses } from "./deciding";
 import type { Hindrance } from "./decision_rules";
+import { commandFor, hintsOf } from "./key_choices";
+import { KeyHint } from "./key_hint";
 import { decisionWords, looksOf } from "./labels";
 import { usePage } from "./page";
 import { isPlain } from "./press";
-import { settings } from "./settings_store";
 import { unsteady } from "./steady";
-import { Icon, Key, Name } from "./ui";
+import { Icon, Name } from "./ui";
 import type { Work } from "./work";
 
 interface ButtonProps {
@@ -24,6 +25,7 @@ export function DecisionButton({ row, work, option, why }: ButtonProps) {
   const page = usePage();
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const looks = looksOf(decision);
+  const does = commandFor(decision);
   const words = decisionWords(option);
   const isPending = work.pending.value?.decision === decision;
   const act = (stamp: number) => decide(page, row, work, option, stamp);
@@ -55,7 +57,7 @@ export function DecisionButton({ row, work, option, why }: ButtonProps) {
       data-decision={decision}
       aria-disabled={why !== null || unsteady.value}
       aria-describedby="answer-why"
-      aria-keyshortcuts={settings.singleKeys.value ? looks.key : undefined}
+      aria-keyshortcuts={hintsOf(does).join(" ") || undefined}
       onPointerDown={(event) => presses.down(name("pointer"), painted.peek(), event.timeStamp)}
       onKeyDown={onKeyDown}
       onKeyUp={onKeyUp}
@@ -70,9 +72,7 @@ export function DecisionButton({ row, work, option, why }: ButtonProps) {
           </small>
         )}
       </span>
-      {settings.singleKeys.value && looks.key !== "" ? (
-        <Key name={looks.key === "Enter" ? "⏎" : looks.key} />
-      ) : null}
+      <KeyHint does={does} />
     </button>
   );
 }

@@ -14,6 +14,7 @@ import { painted, setFocusTargets, unseenLines } from "./deciding";
 import { DetailHeader } from "./detail_header";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
+import { hintsOf } from "./key_choices";
 import { doneWords } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
@@ -33,11 +34,19 @@ export function Detail() {
     return (
       <section class="detail is-blank" aria-label={t("detail.title")}>
         <p>{t("detail.none")}</p>
-        <p class="hint">{t("detail.none.keys")}</p>
+        <KeysOfTheList />
       </section>
     );
   }
   return <Loaded key={place.promptId} promptId={place.promptId} />;
+}
+
+function KeysOfTheList() {
+  const [next] = hintsOf("key.next");
+  const [previous] = hintsOf("key.previous");
+  const [help] = hintsOf("key.help");
+  if (next === undefined || previous === undefined || help === undefined) return null;
+  return <p class="hint">{t("detail.none.keys", { next, previous, help })}</p>;
 }
 
 /** Finds the prompt: in the inbox, or by asking the service. */
@@ -148,6 +157,7 @@ function PromptPane({ row }: { readonly row: Row }) {
   }, []);
 
   const pane = useRef<HTMLElement>(null);
+  const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const inPane = (selector: string) => pane.current?.querySelector<HTMLElement>(selector);
     setFocusTargets({
@@ -173,12 +183,12 @@ function PromptPane({ row }: { readonly row: Row }) {
     >
       <div class="detail-scroll" id="detail-scroll">
         <Back />
-        <h1 id="prompt-title" class="detail-title" tabIndex={-1}>
+        <h1 id="prompt-title" class="detail-title" tabIndex={-1} ref={title}>
           <Plain text={shown.content?.title ?? ""} />
         </h1>
         <DetailHeader row={row} />
         <Amended work={work} />
-        <Content key={revision} work={work} row={row} />
+        <Content key={revision} work={work} row={row} title={title} />
         <Rounds prompt={row.prompt} />
         <JobPanel prompt={row.prompt} />
       </div>
@@ -187,16 +197,27 @@ function PromptPane({ row }: { readonly row: Row }) {
   );
 }
 
+interface ContentProps {
+  readonly work: Work;
+  readonly row: Row;
+  readonly title: RefObject<HTMLHeadingElement | null>;
+}
+
 /** What is decided on: the body, the parts, the form. It is drawn for one revision and never changes under the eyes. */
-function Content({ work, row }: { readonly work: Work; readonly row: Row }) {
+function Content({ work, row, title }: ContentProps) {
   const box = useRef<HTMLDivElement>(null);
   const shown = work.shown.peek();
   const open = isOpen(row);
   const answer = (row.closed?.resolution ?? row.prompt.resolution)?.answer;
-  const seen = useSeen(box as RefObject<HTMLElement>, `${idOf(shown)} ${revisionOf(shown)}`);
+  const key = `${idOf(shown)} ${revisionOf(shown)}`;
+  const seen = useSeen(box as RefObject<HTMLElement>, key);
+  // A title may fill the screen of a phone.
+  const seenTitle = useSeen(title as RefObject<HTMLElement>, key);
+  const isComplete = seen.complete && seenTitle.complete;
+  const hidden = seen.hiddenLines + seenTitle.hiddenLines;
   useEffect(() => {
-    unseenLines.value = open && !seen.complete ? Math.max(1, seen.hiddenLines) : 0;
-  }, [open, seen.complete, seen.hiddenLines]);
+    unseenLines.value = open && !isComplete ? Math.max(1, hidden) : 0;
+  }, [open, isComplete, hidden]);
   const body = shown.content?.body ?? "";
   return (
     <div class="content" ref={box}>

@@ -1,6 +1,7 @@
 // The help on `?`: the keys, and what the marks mean.
 
-import { t } from "../words";
+import { t } from "../words/later";
+import { keysOf } from "./key_choices";
 import { OTHER_KEYS, PAGE_KEYS, type PageKey, PROMPT_KEYS } from "./keys";
 import { dialog } from "./page";
 import { settings } from "./settings_store";
@@ -17,7 +18,7 @@ export function Help() {
         <div class="help-columns">
           <KeyTable title={t("help.page")} keys={PAGE_KEYS} />
           <KeyTable title={t("help.prompt")} keys={PROMPT_KEYS} />
-          <KeyTable title={t("help.always")} keys={OTHER_KEYS} />
+          <KeyTable title={t("help.always")} keys={OTHER_KEYS} isFixed />
         </div>
         <p class="hint">{t("help.rules")}</p>
       </div>
@@ -25,17 +26,28 @@ export function Help() {
   );
 }
 
-function KeyTable({ title, keys }: { readonly title: string; readonly keys: readonly PageKey[] }) {
+interface TableProps {
+  readonly title: string;
+  readonly keys: readonly PageKey[];
+  /** Keys that cannot be changed. */
+  readonly isFixed?: boolean;
+}
+
+function KeyTable({ title, keys, isFixed = false }: TableProps) {
   return (
     <section>
       <h3>{title}</h3>
       <dl class="keys">
-        {keys.map(({ key, does }) => (
-          <div key={key}>
+        {keys.map((command) => (
+          <div key={command.does}>
             <dt>
-              <kbd class="key">{key}</kbd>
+              {(isFixed ? [command.key] : keysOf(command)).map((key) => (
+                <kbd key={key} class="key">
+                  {key}
+                </kbd>
+              ))}
             </dt>
-            <dd>{t(does)}</dd>
+            <dd>{t(command.does)}</dd>
           </div>
         ))}
       </dl>

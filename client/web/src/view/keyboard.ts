@@ -15,6 +15,7 @@ import {
   PAGE_ROWS,
 } from "./list_state";
 import { announce } from "./live";
+import { pressed } from "./key_choices";
 import { PROMPT_KEYS } from "./keys";
 import { type Page, dialog } from "./page";
 import { isPlain, isSend, takesText } from "./press";
@@ -91,31 +92,30 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
     if (moveInList(event)) return;
   }
   if (scope === "text" || !settings.singleKeys.peek()) return;
-  if (event.key === "j" || event.key === "k") {
+  const command = pressed(event.key);
+  if (command === undefined) return;
+  if (command.does === "key.next" || command.does === "key.previous") {
     // Moving may repeat while the key is held: it decides nothing.
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    move(event.key === "j" ? 1 : -1);
+    move(command.does === "key.next" ? 1 : -1);
     return;
   }
   if (!isPlain(event)) return;
-  if (event.key === "/") {
-    event.preventDefault();
-    focusSearch();
-  } else if (event.key === "?") {
-    event.preventDefault();
-    dialog.value = "help";
-  } else if (isOnPrompt(scope) && isPromptKey(event.key, scope)) {
+  if (PROMPT_KEYS.includes(command)) {
+    if (!isOnPrompt(scope) || (event.key === "Enter" && !takesEnter(scope))) return;
     presses.down(`key ${event.key}`, painted.peek(), event.timeStamp);
-  } else if (event.key === "s") {
-    skip();
+  } else {
+    event.preventDefault();
+    if (command.does === "key.search") focusSearch();
+    else if (command.does === "key.help") dialog.value = "help";
+    else if (command.does === "key.skip") skip();
   }
 }
 
-function isPromptKey(key: string, scope: Scope): boolean {
-  // Enter belongs to a button or a link that has the focus.
-  if (key === "Enter") return scope === "prompt" && document.activeElement?.closest("[data-row]") === null;
-  return PROMPT_KEYS.some((one) => one.key === key);
+/** Enter belongs to a button or a link that has the focus. */
+function takesEnter(scope: Scope): boolean {
+  return scope === "prompt" && document.activeElement?.closest("[data-row]") === null;
 }
 
 function onKeyUp(page: Page, event: KeyboardEvent): void {
@@ -123,13 +123,13 @@ function onKeyUp(page: Page, event: KeyboardEvent): void {
   if (stamp === null || dialog.peek() !== null || !isOnPrompt(scopeOf(document.activeElement))) return;
   const here = workHere(page);
   if (here === null || !isOpen(here.row)) return;
-  if (event.key === "c") {
+  const command = pressed(event.key);
+  if (command?.does === "key.comment") {
     document.getElementById("comment")?.focus();
     return;
   }
-  const wanted = PROMPT_KEYS.find((one) => one.key === event.key)?.decision;
-  const option = decisionsOf(here.work.shown.peek()).find((one) => one.decision === wanted);
-  if (event.key === "Enter") {
+  const option = decisionsOf(here.work.shown.peek()).find((one) => one.decision === command?.decision);
+  if (command?.does === "key.fill") {
     const field = document.querySelector<HTMLElement>(
       "[data-prompt] .form-box :is(input, textarea, select), #comment",
     );

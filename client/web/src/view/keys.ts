@@ -1,11 +1,11 @@
 // The keys of the page: the letters are those of the terminal consoles (askback.terminal.keys), which a test compares.
 
-import type { Key as WordKey } from "../words";
+import type { LaterKey } from "../words";
 import type { Decision } from "../wire/messages";
 
 export interface PageKey {
   readonly key: string;
-  readonly does: WordKey;
+  readonly does: LaterKey;
   /** The decision that the key makes, if any. */
   readonly decision?: Decision;
 }

@@ -51,22 +51,18 @@ export function doneWords(decision: Decision | undefined): string {
 
 type Tone = "yes" | "no" | "plain";
 
-const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone; readonly key: string }> = {
-  DECISION_UNSPECIFIED: { icon: "minus", tone: "plain", key: "" },
-  DECISION_ACCEPT: { icon: "check", tone: "yes", key: "a" },
-  DECISION_EDIT: { icon: "pencil", tone: "plain", key: "e" },
-  DECISION_RESPOND: { icon: "reply", tone: "yes", key: "Enter" },
-  DECISION_REVISE: { icon: "redo", tone: "plain", key: "v" },
-  DECISION_REJECT: { icon: "cross", tone: "no", key: "r" },
-  DECISION_DISMISS: { icon: "minus", tone: "plain", key: "d" },
+const LOOKS: Record<Decision, { readonly icon: IconName; readonly tone: Tone }> = {
+  DECISION_UNSPECIFIED: { icon: "minus", tone: "plain" },
+  DECISION_ACCEPT: { icon: "check", tone: "yes" },
+  DECISION_EDIT: { icon: "pencil", tone: "plain" },
+  DECISION_RESPOND: { icon: "reply", tone: "yes" },
+  DECISION_REVISE: { icon: "redo", tone: "plain" },
+  DECISION_REJECT: { icon: "cross", tone: "no" },
+  DECISION_DISMISS: { icon: "minus", tone: "plain" },
 };
 
-/** The picture, the tone and the key of a decision. */
-export function looksOf(decision: Decision): {
-  readonly icon: IconName;
-  readonly tone: Tone;
-  readonly key: string;
-} {
+/** The picture and the tone of a decision. */
+export function looksOf(decision: Decision): { readonly icon: IconName; readonly tone: Tone } {
   return LOOKS[decision];
 }
 

@@ -21,9 +21,18 @@ export const drawn = signal(PAGE_ROWS);
 export const active = signal("");
 /** The rows that were chosen for a bulk decision, by id. */
 export const chosen = signal<ReadonlySet<string>>(new Set());
-/** What the person decided, newest first: the view `decided` reads it from the service. */
-export const decided = signal<readonly Row[]>([]);
-const decidedById = computed(() => new Map(decided.value.map((row) => [idOf(row.prompt), row])));
+/** What the person decided, newest first, as far as it was read. */
+export interface Decisions {
+  readonly rows: readonly Row[];
+  /** How many the service has. */
+  readonly total: number;
+  /** The token of the next part; empty: there is none. */
+  readonly next: string;
+}
+
+/** The view `decided` reads it from the service. */
+export const decided = signal<Decisions>({ rows: [], total: 0, next: "" });
+const decidedById = computed(() => new Map(decided.value.rows.map((row) => [idOf(row.prompt), row])));
 
 /** Pointer or focus is in the list. */
 const pointerInside = signal(false);
@@ -72,13 +81,15 @@ export function startList(inbox: Inbox, subject: string): () => void {
     const at = route.value.place.view;
     const isBack = at === "queue" && wasAt !== "queue";
     wasAt = at;
-    const isHeld = held.value && wasLive && !takeFresh && !isBack && query === now;
+    // What was decided is a record: rows only come at its end, so nothing has to be held.
+    const isRecord = now.view === "decided";
+    const isHeld = held.value && wasLive && !takeFresh && !isBack && query === now && !isRecord;
     wasLive = wasLive || inbox.link.value === "live";
     if (found === null) return;
     if (query !== now) drawn.value = PAGE_ROWS;
     query = now;
     takeFresh = false;
-    const fresh = now.view === "decided" ? decidedRows(now) : found.rows;
+    const fresh = isRecord ? decidedRows(now) : found.rows;
     const before = arrangement.peek().ids;
     const place = route.value.place;
     const pinned = new Set(place.view === "prompt" ? [place.promptId] : []);
@@ -89,7 +100,7 @@ export function startList(inbox: Inbox, subject: string): () => void {
 }
 
 function decidedRows(query: Query): readonly Row[] {
-  return decided.value.filter((row) => passes(row.prompt, query));
+  return decided.value.rows.filter((row) => passes(row.prompt, query));
 }
 
 /** Show the new and moved rows that wait. */
@@ -101,7 +112,9 @@ export function showWaiting(): void {
 
 /** How many open prompts the list shows. The number beside the view's name is this one. */
 export function listedCount(): number {
-  if (route.value.query.view === "decided") return arrangement.value.ids.length;
+  const { view, search } = route.value.query;
+  // The service counts what it has; the words of a search are looked for in what was read.
+  if (view === "decided") return search === "" ? decided.value.total : arrangement.value.ids.length;
   const rows = rowsNow();
   return arrangement.value.ids.filter((id) => {
     const row = rows.get(id);

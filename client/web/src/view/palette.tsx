@@ -3,11 +3,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Session } from "../model/session";
-import { t } from "../words";
+import { t } from "../words/later";
 import { isClient } from "./job_facts";
 import { ALL_JOBS } from "./jobs/job_query";
+import { KeyHint } from "./key_hint";
 import { focusSearch, open } from "./keyboard";
+import type { PageKey } from "./keys";
 import { selectionNow, showWaiting } from "./list_state";
+import { USUAL_WINDOW } from "./overview/window";
 import { dialog, usePage } from "./page";
 import { idOf } from "./prompt_facts";
 import { VIEWS } from "./query";
@@ -19,6 +22,8 @@ interface Command {
   readonly id: string;
   readonly text: string;
   readonly group: string;
+  /** The command whose key does this too. */
+  readonly does?: PageKey["does"];
   run(): void;
 }
 
@@ -42,7 +47,7 @@ function commands(session: Session): readonly Command[] {
         go({ view: "queue" });
       },
     })),
-    { id: "search", group: pages, text: t("key.search"), run: focusSearch },
+    { id: "search", group: pages, text: t("key.search"), does: "key.search", run: focusSearch },
     { id: "filters", group: pages, text: t("filters.clear"), run: clearFilters },
     { id: "new", group: pages, text: t("palette.new"), run: showWaiting },
     ...(isClient(session)
@@ -55,11 +60,18 @@ function commands(session: Session): readonly Command[] {
           },
         ]
       : []),
+    {
+      id: "overview",
+      group: pages,
+      text: t("overview.title"),
+      run: () => go({ view: "overview", window: USUAL_WINDOW }),
+    },
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
     {
       id: "help",
       group: pages,
       text: t("help.title"),
+      does: "key.help",
       run: () =>
         setTimeout(() => {
           dialog.value = "help";
@@ -84,7 +96,13 @@ function commands(session: Session): readonly Command[] {
       ["copy", t("closed.copy")],
     ] as const) {
       if (document.querySelector(`[data-prompt] [data-command="${command}"]`) === null) continue;
-      found.push({ id: command, group, text, run: press(command) });
+      found.push({
+        id: command,
+        group,
+        text,
+        run: press(command),
+        ...(command === "skip" ? { does: "key.skip" } : {}),
+      });
     }
   }
   for (const row of selectionNow()?.rows ?? []) {
@@ -164,6 +182,7 @@ export function Palette() {
             >
               <bdi>{command.text}</bdi>
               <small>{command.group}</small>
+              <KeyHint does={command.does} />
             </div>
           ))}
         </div>

@@ -6,13 +6,16 @@ import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 interface PlaceLinkProps {
   readonly place: Place;
   readonly class?: string;
+  /** Whether it leads to what is shown: one of several choices. */
+  readonly isHere?: boolean;
   readonly children: ComponentChildren;
 }
 
-export function PlaceLink({ place, class: name, children }: PlaceLinkProps) {
+export function PlaceLink({ place, class: name, isHere, children }: PlaceLinkProps) {
   return (
     <a
       class={name}
+      aria-current={isHere === true ? "page" : undefined}
       href={formatRoute(place, route.value.query)}
       onClick={(event) => {
         if (!isPlainClick(event)) return;

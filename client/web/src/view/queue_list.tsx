@@ -2,11 +2,13 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
-import { Decided, loadDecided } from "./decided";
+import { Decided, loadDecided, moreDecided } from "./decided";
+import { type ListPage, pagesOf } from "./list_pages";
 import {
   active,
   arrangement,
   chosen,
+  decided,
   drawn,
   PAGE_ROWS,
   rowById,
@@ -65,12 +67,6 @@ function onClick(event: MouseEvent): void {
   go({ view: "prompt", promptId: open }, route.peek().place.view === "prompt" ? "replace" : "push");
 }
 
-function pagesOf(ids: readonly string[]): readonly (readonly string[])[] {
-  const pages: (readonly string[])[] = [];
-  for (let start = 0; start < ids.length; start += PAGE_ROWS) pages.push(ids.slice(start, start + PAGE_ROWS));
-  return pages;
-}
-
 function labelOf(group: string, index: number): string {
   const name = group === "" ? t("queue.title") : group;
   return index === 0 ? name : t("queue.part", { name, n: index + 1 });
@@ -82,13 +78,20 @@ export function List() {
   const { place, query } = route.value;
   const ids = arrangement.value.ids;
   const box = useRef<HTMLDivElement>(null);
+  const pages = useRef(new Map<string, readonly ListPage[]>());
+  const paged = (group: string, members: readonly string[]): readonly ListPage[] => {
+    const made = pagesOf(members, pages.current.get(group) ?? [], PAGE_ROWS);
+    pages.current.set(group, made);
+    return made;
+  };
   const isDecided = query.view === "decided";
   const link = inbox.link.value;
   inbox.rows.value;
 
+  const narrowed = JSON.stringify([query.kinds, query.types, query.labels]);
   useEffect(() => {
-    if (isDecided) void loadDecided(page);
-  }, [isDecided, page]);
+    if (isDecided) loadDecided(page, query);
+  }, [isDecided, narrowed, page]);
 
   useEffect(() => (box.current === null ? undefined : listen(box.current)), []);
 
@@ -104,6 +107,13 @@ export function List() {
   const found = new Map(shown.map((id) => [id, rowById(id)] as const));
   const known = new Map([...found].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const groups = grouped(shown, known, query.group);
+  const all = isDecided ? decided.value.total : ids.length;
+  const read = isDecided ? Math.min(drawn.value, decided.value.rows.length) : shown.length;
+  const hasMore = ids.length > drawn.value || (isDecided && decided.value.next !== "");
+  const showMore = () => {
+    drawn.value += PAGE_ROWS;
+    if (isDecided && ids.length < drawn.value) moreDecided(page, query);
+  };
 
   return (
     <div class="list" ref={box}>
@@ -116,11 +126,11 @@ export function List() {
               <span class="count">{group.ids.length.toLocaleString()}</span>
             </h2>
           )}
-          {pagesOf(group.ids).map((part, index) => (
+          {paged(group.name, group.ids).map((part, index) => (
             <QueuePage
-              key={index}
+              key={part.key}
               label={labelOf(group.name, index)}
-              rows={part.flatMap((id) => known.get(id) ?? [])}
+              rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}
               chosen={isDecided ? undefined : chosen.value}
@@ -132,19 +142,34 @@ export function List() {
           ))}
         </div>
       ))}
-      {ids.length > drawn.value ? (
-        <button
-          type="button"
-          class="more"
-          onClick={() => {
-            drawn.value += PAGE_ROWS;
-          }}
-        >
-          {t("queue.more", { n: Math.min(PAGE_ROWS, ids.length - drawn.value), all: ids.length })}
-        </button>
-      ) : null}
-      {isDecided ? <Decided /> : null}
+      {hasMore ? <More shown={read} all={all} onMore={showMore} /> : null}
+      {isDecided ? <Decided query={query} listed={ids.length} /> : null}
     </div>
+  );
+}
+
+interface MoreProps {
+  readonly shown: number;
+  readonly all: number;
+  readonly onMore: () => void;
+}
+
+/** More rows at the end of the list, where nothing above them moves: as soon as a person scrolls there. */
+function More({ shown, all, onMore }: MoreProps) {
+  const button = useRef<HTMLButtonElement>(null);
+  const latest = useRef(onMore);
+  latest.current = onMore;
+  useEffect(() => {
+    const end = new IntersectionObserver((seen) => {
+      if (seen.some((entry) => entry.isIntersecting)) latest.current();
+    });
+    if (button.current !== null) end.observe(button.current);
+    return () => end.disconnect();
+  }, [shown]);
+  return (
+    <button type="button" class="more" ref={button} onClick={() => latest.current()}>
+      {t("queue.more", { n: Math.min(PAGE_ROWS, all - shown), all })}
+    </button>
   );
 }
 

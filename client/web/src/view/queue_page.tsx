@@ -1,9 +1,11 @@
 // A page of the list: up to 200 rows that are laid out together, and not at all while they are off the screen.
 
-import { Component } from "preact";
+import { signal } from "@preact/signals";
+import { Component, createRef } from "preact";
 import type { Row } from "../model/inbox";
 import { idOf } from "./prompt_facts";
 import { QueueRow } from "./queue_row";
+import { clocksWhile } from "./times";
 
 interface QueuePageProps {
   readonly label: string;
@@ -24,6 +26,18 @@ function isIn(rows: readonly Row[], id: string): boolean {
 
 /** A page is compared row by row before it is drawn again: one new prompt among 10,000 draws few pages. */
 export class QueuePage extends Component<QueuePageProps> {
+  readonly #list = createRef<HTMLUListElement>();
+  readonly #isShown = signal(true);
+  readonly #clocks = clocksWhile(this.#isShown);
+
+  /** The browser says when a page comes near the screen, gets the focus, or is found by a search in the page. */
+  override componentDidMount(): void {
+    this.#list.current?.addEventListener("contentvisibilityautostatechange", (event) => {
+      if (event.target !== event.currentTarget) return;
+      if (event instanceof ContentVisibilityAutoStateChangeEvent) this.#isShown.value = !event.skipped;
+    });
+  }
+
   override shouldComponentUpdate(next: QueuePageProps): boolean {
     const now = this.props;
     if (now.rows.length !== next.rows.length || now.rows.some((row, index) => row !== next.rows[index]))
@@ -41,7 +55,12 @@ export class QueuePage extends Component<QueuePageProps> {
 
   render({ label, rows, selected, active, chosen, subject, now, isLive, speech }: QueuePageProps) {
     return (
-      <ul class="rows" aria-label={label} style={{ containIntrinsicSize: `auto ${rows.length * ROW_PX}px` }}>
+      <ul
+        ref={this.#list}
+        class="rows"
+        aria-label={label}
+        style={{ containIntrinsicSize: `auto ${rows.length * ROW_PX}px` }}
+      >
         {rows.map((row) => {
           const id = idOf(row.prompt);
           return (
@@ -50,6 +69,7 @@ export class QueuePage extends Component<QueuePageProps> {
               row={row}
               subject={subject}
               now={now}
+              clocks={this.#clocks}
               isLive={isLive}
               isSelected={id === selected}
               isActive={id === active}

@@ -8,13 +8,14 @@ import { rich, t } from "../words";
 import { doneWords, kindWords, looksOf } from "./labels";
 import { claimant, idOf, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
 import { formatRoute, route } from "./route";
-import { exact, halfMinute, second, span } from "./times";
+import { type Clocks, exact, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
 
 interface QueueRowProps {
   readonly row: Row;
   readonly subject: string;
   readonly now: () => number;
+  readonly clocks: Clocks;
   readonly isLive: boolean;
   readonly isSelected: boolean;
   readonly isActive: boolean;
@@ -39,7 +40,7 @@ export class QueueRow extends Component<QueueRowProps> {
     );
   }
 
-  render({ row, subject, now, isSelected, isActive, isChosen, isLive }: QueueRowProps) {
+  render({ row, subject, now, clocks, isSelected, isActive, isChosen, isLive }: QueueRowProps) {
     const { prompt } = row;
     const id = idOf(prompt);
     const open = isOpen(row);
@@ -81,7 +82,7 @@ export class QueueRow extends Component<QueueRowProps> {
           </span>
           <span class="row-state">
             {open ? (
-              <Deadline key={prompt.expireTime} prompt={row} now={now} isLive={isLive} />
+              <Deadline key={prompt.expireTime} prompt={row} now={now} clocks={clocks} isLive={isLive} />
             ) : (
               <Ending row={row} subject={subject} />
             )}
@@ -96,12 +97,12 @@ export class QueueRow extends Component<QueueRowProps> {
             )}
             {open ? (
               created === undefined ? null : (
-                <Ago key={created} at={created} now={now} />
+                <Ago key={created} at={created} now={now} tick={clocks.halfMinute} />
               )
             ) : ended === undefined ? null : (
               <Time at={ended} now={now()} />
             )}
-            {open ? <Claim row={row} subject={subject} now={now} /> : null}
+            {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
             {open && prompt.unattendedTime !== undefined ? (
               <span class="mark" title={t("row.unattended.more")}>
                 <Icon name="away" />
@@ -130,17 +131,18 @@ function Priority({ value }: { readonly value: number }) {
 interface TimedProps {
   readonly prompt: Row;
   readonly now: () => number;
+  readonly clocks: Clocks;
   readonly isLive: boolean;
 }
 
 /** The time left. It is grey and stands still while there is no connection. */
-function Deadline({ prompt: row, now, isLive }: TimedProps) {
+function Deadline({ prompt: row, now, clocks, isLive }: TimedProps) {
   const deadline = instant(row.prompt.expireTime);
   const state = useComputed(() => {
     const at = now();
     const how = urgency(deadline, at);
-    if (how === "now") second.value;
-    else halfMinute.value;
+    if (how === "now") clocks.second.value;
+    else clocks.halfMinute.value;
     const words =
       deadline === undefined
         ? t("row.deadline.none")
@@ -166,12 +168,14 @@ function Claim({
   row,
   subject,
   now,
+  clocks,
 }: {
   readonly row: Row;
   readonly subject: string;
   readonly now: () => number;
+  readonly clocks: Clocks;
 }) {
-  halfMinute.value;
+  clocks.halfMinute.value;
   const holder = claimant(row.prompt, now());
   if (holder === "") return null;
   return (

@@ -1,8 +1,9 @@
 // Addresses of the page: which view, which prompt or job, and in the query the filters of the queue or of the
-// list of jobs.
+// list of jobs, or the window of the overview.
 
 import { signal } from "@preact/signals";
 import { type JobQuery, readJobQuery, writeJobQuery } from "./jobs/job_query";
+import { readWindow, type WindowName, writeWindow } from "./overview/window";
 import { DEFAULT_QUERY, type Query, readQuery, writeQuery } from "./query";
 
 export type Place =
@@ -10,6 +11,7 @@ export type Place =
   | { readonly view: "prompt"; readonly promptId: string }
   | { readonly view: "jobs"; readonly filter: JobQuery }
   | { readonly view: "job"; readonly jobId: string }
+  | { readonly view: "overview"; readonly window: WindowName }
   | { readonly view: "settings" }
   | { readonly view: "sign-in" }
   | { readonly view: "unknown"; readonly path: string };
@@ -27,6 +29,8 @@ export function parseRoute(path: string, search: string): Route {
   const params = new URLSearchParams(search);
   if (path === "/jobs")
     return { place: { view: "jobs", filter: readJobQuery(params) }, query: DEFAULT_QUERY };
+  if (path === "/overview")
+    return { place: { view: "overview", window: readWindow(params) }, query: DEFAULT_QUERY };
   const query = readQuery(params);
   const prompt = PROMPT.exec(path)?.[1];
   if (prompt !== undefined) return { place: { view: "prompt", promptId: prompt }, query };
@@ -40,9 +44,14 @@ export function parseRoute(path: string, search: string): Route {
 
 /** The address of a route. */
 export function formatRoute(place: Place, query: Query): string {
-  const params = place.view === "jobs" ? writeJobQuery(place.filter) : writeQuery(query);
+  const params = paramsOf(place, query);
   const text = params.toString();
   return text === "" ? pathOf(place) : `${pathOf(place)}?${text}`;
+}
+
+function paramsOf(place: Place, query: Query): URLSearchParams {
+  if (place.view === "jobs") return writeJobQuery(place.filter);
+  return place.view === "overview" ? writeWindow(place.window) : writeQuery(query);
 }
 
 function pathOf(place: Place): string {

@@ -1,10 +1,12 @@
 // The settings view: how the page looks and behaves in this browser, and who is signed in.
 
-import { t } from "../words";
+import { t } from "../words/later";
 import { LANGUAGES } from "../words";
 import { dialog, usePage } from "./page";
 import { instant } from "./prompt_facts";
 import { settings, THEMES } from "./settings_store";
+import { KeySettings } from "./settings_keys";
+import { NoticeSettings } from "./settings_notices";
 import { Name, Time } from "./ui";
 
 export function SettingsView() {
@@ -78,6 +80,8 @@ export function SettingsView() {
           </span>
         </label>
       </fieldset>
+      <NoticeSettings />
+      <KeySettings />
       <h2>{t("settings.person")}</h2>
       <dl class="person">
         <dt>{t("person.name")}</dt>

@@ -9,7 +9,7 @@ import { ALL_JOBS } from "./jobs/job_query";
 import { startKeyboard } from "./keyboard";
 import { lazy } from "./lazy";
 import { startList } from "./list_state";
-import { startNotices } from "./notices";
+import { USUAL_WINDOW } from "./overview/window";
 import { dialog, type Page, PageProvider, subjectOf } from "./page";
 import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
@@ -21,10 +21,29 @@ import { Dialog, Icon, type IconName, Key, Name } from "./ui";
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const windows = () => import("./windows");
 const OpenWindow = lazy(async () => (await windows()).OpenWindow);
-const jobs = () => import("./jobs/pages");
-const JobsView = lazy(async () => (await jobs()).JobsView);
-const JobView = lazy(async () => (await jobs()).JobView);
+const pages = () => import("./pages");
+const JobsView = lazy(async () => (await pages()).JobsView);
+const JobView = lazy(async () => (await pages()).JobView);
+const OverviewView = lazy(async () => (await pages()).OverviewView);
 const SettingsView = lazy(async () => (await windows()).SettingsView);
+
+/** Start what is not needed for the first paint. Returns a function that stops it, also before it is there. */
+function startLater(read: () => Promise<() => void>): () => void {
+  let isGone = false;
+  let stop = () => {};
+  // Where it cannot be loaded, the panes cannot either, and they say so.
+  void read().then(
+    (started) => {
+      stop = started;
+      if (isGone) stop();
+    },
+    () => undefined,
+  );
+  return () => {
+    isGone = true;
+    stop();
+  };
+}
 
 interface ShellProps {
   readonly page: Page;
@@ -41,7 +60,7 @@ export function Shell({ page, onSession }: ShellProps) {
     const stops = [
       stopSteady,
       startList(page.inbox, subjectOf(page)),
-      startNotices(page.inbox),
+      startLater(async () => (await import("./notices")).startNotices(page)),
       startKeyboard(page),
     ];
     return () => {
@@ -55,7 +74,8 @@ export function Shell({ page, onSession }: ShellProps) {
         <Header page={page} />
         <ConnectionStrip />
         <main class="panes" id="main">
-          <View place={place} />
+          {/* Another person who signs in gets a page of their own: nothing of the one before stays in a view. */}
+          <View key={page} place={place} />
         </main>
       </div>
       <Windows page={page} onSession={onSession} />
@@ -67,6 +87,7 @@ function View({ place }: { readonly place: Place }) {
   if (place.view === "settings") return <SettingsView.Component />;
   if (place.view === "jobs") return <JobsView.Component filter={place.filter} />;
   if (place.view === "job") return <JobView.Component key={place.jobId} jobId={place.jobId} />;
+  if (place.view === "overview") return <OverviewView.Component window={place.window} />;
   if (place.view === "unknown") {
     return (
       <section class="settings" data-focus-home>
@@ -124,6 +145,7 @@ function Header({ page }: { readonly page: Page }) {
         {isClient(page.inbox.session.value) ? (
           <Link place={{ view: "jobs", filter: ALL_JOBS }} icon="job" text={t("jobs.title")} />
         ) : null}
+        <Link place={{ view: "overview", window: USUAL_WINDOW }} icon="chart" text={t("overview.title")} />
         <Link place={{ view: "settings" }} icon="gear" text={t("settings.title")} />
       </nav>
       <button

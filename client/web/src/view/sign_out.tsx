@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { t } from "../words";
+import { t } from "../words/later";
 import { dialog, type Page } from "./page";
 import { signOut } from "../model/session";
 import { fetchHere } from "../model/start";

@@ -1,12 +1,30 @@
 // Times and spans for people, in their own zone. Clocks run by the server's time.
 
-import { signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { locale, t } from "../words";
 
 /** Rises each second while the page is visible: clocks read it to be drawn again. */
 export const second = signal(0);
 /** Rises each half minute: for rows, which need no seconds. */
 export const halfMinute = signal(0);
+
+/** What the words of a row follow. */
+export interface Clocks {
+  readonly second: ReadonlySignal<number>;
+  readonly halfMinute: ReadonlySignal<number>;
+}
+
+/** Clocks that stand still while `isShown` is false, and catch up when it becomes true. */
+export function clocksWhile(isShown: ReadonlySignal<boolean>): Clocks {
+  const follow = (clock: ReadonlySignal<number>) => {
+    let last = clock.peek();
+    return computed(() => {
+      if (isShown.value) last = clock.value;
+      return last;
+    });
+  };
+  return { second: follow(second), halfMinute: follow(halfMinute) };
+}
 
 /** Let the clocks run. Returns a function that stops them. */
 export function startClocks(): () => void {
@@ -58,19 +76,30 @@ function sameDay(one: Date, other: Date): boolean {
   return one.toDateString() === other.toDateString();
 }
 
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** A format, made once: rows by the thousand use it, and making one takes longer than drawing a row. */
+function formatOf(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${locale()} ${Object.entries(options).join()}`;
+  let found = formats.get(key);
+  if (found === undefined) {
+    found = new Intl.DateTimeFormat(locale(), options);
+    formats.set(key, found);
+  }
+  return found;
+}
+
 /** The time of day, with the date unless it is today: `14:05`, `30 Nov, 14:05`. */
 export function clock(at: number, now: number): string {
   const time = new Date(at);
   const hours: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
-  if (sameDay(time, new Date(now))) return new Intl.DateTimeFormat(locale(), hours).format(time);
+  if (sameDay(time, new Date(now))) return formatOf(hours).format(time);
   const year: Intl.DateTimeFormatOptions =
     time.getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" };
-  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "short", ...year, ...hours }).format(
-    time,
-  );
+  return formatOf({ day: "numeric", month: "short", ...year, ...hours }).format(time);
 }
 
 /** The exact time with its zone, for hovering. */
 export function exact(at: number): string {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "long" }).format(new Date(at));
+  return formatOf({ dateStyle: "full", timeStyle: "long" }).format(new Date(at));
 }

@@ -5,13 +5,13 @@ import type { Row } from "../model/inbox";
 import { Plain } from "../content";
 import { rich, t } from "../words";
 import { copyText } from "./errors";
+import { KeyHint } from "./key_hint";
 import { decisionWords, doneWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
 import { go } from "./route";
-import { settings } from "./settings_store";
-import { Icon, Key, Name, Time } from "./ui";
+import { Icon, Name, Time } from "./ui";
 import type { Work } from "./work";
 
 export function Tombstone({ row, work }: { readonly row: Row; readonly work: Work }) {
@@ -149,7 +149,7 @@ function Next({ id }: { readonly id: string }) {
       <span>
         {t("next.label")} <Name text={title} />
       </span>
-      {settings.singleKeys.value ? <Key name="s" /> : null}
+      <KeyHint does="key.skip" />
     </button>
   );
 }

@@ -1,6 +1,6 @@
 // Small elements that every view uses.
 
-import { useComputed } from "@preact/signals";
+import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../words";
@@ -22,9 +22,17 @@ export function Time({ at, now }: { readonly at: number; readonly now: number })
 }
 
 /** How long ago something was, with the exact time on hover; it grows by itself. */
-export function Ago({ at, now }: { readonly at: number; readonly now: () => number }) {
+export function Ago({
+  at,
+  now,
+  tick = halfMinute,
+}: {
+  readonly at: number;
+  readonly now: () => number;
+  readonly tick?: ReadonlySignal<number>;
+}) {
   const words = useComputed(() => {
-    halfMinute.value;
+    tick.value;
     return t("time.ago", { span: span(now() - at, { seconds: false }) });
   });
   return (
@@ -52,6 +60,7 @@ const ICONS = {
   gear: "M8 10.2a2.2 2.2 0 100-4.4 2.2 2.2 0 000 4.4zM8 1.8v2M8 12.2v2M1.8 8h2M12.2 8h2M3.6 3.6L5 5M11 11l1.4 1.4M3.6 12.4L5 11M11 5l1.4-1.4",
   inbox: "M2 9.5h3.2l1 2h3.6l1-2H14M2 9.5L4 3.5h8l2 6v3.5H2V9.5z",
   job: "M2.5 3.5h11M2.5 8h7M2.5 12.5h9",
+  chart: "M2.5 13.5h11M4.5 13V9M8 13V3.5M11.5 13V6.5",
   away: "M8 14A6 6 0 108 2a6 6 0 000 12zM4 4l8 8",
 } as const;
 

@@ -80,6 +80,7 @@ export interface PromptFilter {
   readonly jobIdSuffix?: string;
   readonly mine?: boolean;
   readonly overdue?: boolean;
+  readonly answeredBy?: string;
   readonly anyLabels?: readonly LabelCondition[];
 }
 

@@ -4,13 +4,17 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
+import type { enLater } from "./en_later";
+import type { overviewWords } from "./en_overview";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en;
-export type Catalogue = Readonly<Record<Key, Entry>>;
+export type Key = keyof typeof en | keyof typeof overviewWords;
+/** A key of a text that may load later: only `later.ts` gives it. */
+export type LaterKey = Key | keyof typeof enLater;
+export type Catalogue = Readonly<Record<LaterKey, Entry>>;
 export type Language = "en" | "de";
-type Params = Readonly<Record<string, string | number>>;
+export type Params = Readonly<Record<string, string | number>>;
 
 export const LANGUAGES: readonly Language[] = ["en", "de"];
 
@@ -25,15 +29,28 @@ const loaders: Record<Exclude<Language, "en">, () => Promise<LanguageFile>> = {
 
 interface Speech extends LanguageFile {
   readonly language: Language;
+  /** The browser's locale, where it speaks this language. */
+  readonly locale: string;
   readonly plural: Intl.PluralRules;
+  /** Made once: rows by the thousand have numbers, and making a format takes longer than using it. */
+  readonly number: Intl.NumberFormat;
 }
 
-const english: Speech = {
-  language: "en",
-  catalogue: en,
-  formWords: formWordsEn,
-  plural: new Intl.PluralRules("en"),
-};
+function localeOf(language: Language): string {
+  const own = typeof navigator === "undefined" ? [] : navigator.languages;
+  return own.find((name) => name.toLowerCase().split("-")[0] === language) ?? language;
+}
+
+function speechOf(language: Language, file: LanguageFile): Speech {
+  const locale = localeOf(language);
+  const { catalogue, formWords } = file;
+  const plural = new Intl.PluralRules(language);
+  return { language, locale, catalogue, formWords, plural, number: new Intl.NumberFormat(locale) };
+}
+
+/** Those of the first paint, and what `learn` added. */
+const englishTexts: Partial<Record<LaterKey, Entry>> = { ...en };
+const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
 const speech = signal<Speech>(english);
 
 /** The language of the texts on the screen. */
@@ -48,19 +65,21 @@ export function formWords(): FormWords {
 
 /** The locale for dates and numbers: the browser's, where it speaks the page's language. */
 export function locale(): string {
-  const wanted = language();
-  const own = typeof navigator === "undefined" ? [] : navigator.languages;
-  return own.find((name) => name.toLowerCase().split("-")[0] === wanted) ?? wanted;
+  return speech.value.locale;
+}
+
+/** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
+export function learn(texts: Partial<Record<LaterKey, Entry>>): void {
+  Object.assign(englishTexts, texts);
 }
 
 /** Load a language and show it. Where its file cannot be loaded, the texts stay as they are. */
 export async function speak(wanted: Language): Promise<void> {
   const file = wanted === "en" ? english : await loaders[wanted]();
-  const { catalogue, formWords } = file;
-  speech.value = { language: wanted, catalogue, formWords, plural: new Intl.PluralRules(wanted) };
+  speech.value = speechOf(wanted, file);
 }
 
-function template(key: Key, n: string | number | undefined): string {
+function template(key: LaterKey, n: string | number | undefined): string {
   const { catalogue, plural } = speech.value;
   const entry: Entry = catalogue[key];
   if (typeof entry === "string") return entry;
@@ -74,7 +93,7 @@ export function t(key: Key, params: Params = {}): string {
   return template(key, params.n).replace(PLACE, (place, name: string) => {
     const value = params[name];
     if (value === undefined) return place;
-    return typeof value === "number" ? value.toLocaleString(locale()) : value;
+    return typeof value === "number" ? speech.value.number.format(value) : value;
   });
 }
 

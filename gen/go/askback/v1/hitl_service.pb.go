@@ -37,7 +37,7 @@ type PromptFilter struct {
 	Labels map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Only prompts of this job. Empty: any.
 	JobId string `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Their states; ListPrompts only. Empty: PENDING.
+	// Their states; ListPrompts only. Empty: PENDING, or any that `answered_by` allows.
 	States []PromptState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=askback.v1.PromptState" json:"states,omitempty"`
 	// Only prompts whose audience names one of these groups. Empty: any.
 	Groups []string `protobuf:"bytes,6,rep,name=groups,proto3" json:"groups,omitempty"`
@@ -56,6 +56,9 @@ type PromptFilter struct {
 	// True: only open prompts that have waited too long: a step of their escalation was taken, or
 	// their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
 	Overdue bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), newest
+	// answer first; ListPrompts only. It does not widen what the caller may see. Empty: any.
+	AnsweredBy string `protobuf:"bytes,17,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
 	// Labels that must be present, each with one of several values. Every condition must hold, and every entry of
 	// `labels`. Empty: no such condition.
 	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
@@ -170,6 +173,13 @@ func (x *PromptFilter) GetOverdue() bool {
 	return false
 }
 
+func (x *PromptFilter) GetAnsweredBy() string {
+	if x != nil {
+		return x.AnsweredBy
+	}
+	return ""
+}
+
 func (x *PromptFilter) GetAnyLabels() []*LabelCondition {
 	if x != nil {
 		return x.AnyLabels
@@ -253,7 +263,7 @@ func (x *ListPromptsRequest) GetPageToken() string {
 // A page of prompts.
 type ListPromptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By priority, deadline and age.
+	// By priority, deadline and age; with `filter.answered_by` the newest answer first.
 	Prompts []*Prompt `protobuf:"bytes,1,rep,name=prompts,proto3" json:"prompts,omitempty"`
 	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -2730,7 +2740,7 @@ var File_askback_v1_hitl_service_proto protoreflect.FileDescriptor
 const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/hitl_service.proto\x12\n" +
-	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n" +
+	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
 	"\fPromptFilter\x12\x1b\n" +
 	"\tjob_types\x18\x01 \x03(\tR\bjobTypes\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12<\n" +
@@ -2744,7 +2754,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\tid_suffix\x18\r \x01(\tR\bidSuffix\x12\"\n" +
 	"\rjob_id_suffix\x18\x0e \x01(\tR\vjobIdSuffix\x12\x12\n" +
 	"\x04mine\x18\x0f \x01(\bR\x04mine\x12\x18\n" +
-	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x129\n" +
+	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x12\x1f\n" +
+	"\vanswered_by\x18\x11 \x01(\tR\n" +
+	"answeredBy\x129\n" +
 	"\n" +
 	"any_labels\x18\x14 \x03(\v2\x1a.askback.v1.LabelConditionR\tanyLabels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +

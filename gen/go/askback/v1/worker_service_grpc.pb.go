@@ -40,7 +40,12 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-// grpcurl, can be a worker. Role needed by every RPC: `worker`.
+// grpcurl, can be a worker.
+//
+// Role needed, by RPC:
+//
+//	ListCheckpoints    client or worker
+//	every other RPC    worker
 //
 // A worker holds jobs through a session with one heartbeat for all of them, and writes to each
 // with the fencing token of its lease. A write with an older token, or after the session expired
@@ -115,8 +120,8 @@ type WorkerServiceClient interface {
 	// the step again. The same key again replaces it. Errors: INVALID_ARGUMENT (INVALID_FIELD),
 	// FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
 	SaveCheckpoint(ctx context.Context, in *SaveCheckpointRequest, opts ...grpc.CallOption) (*SaveCheckpointResponse, error)
-	// Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-	// (BAD_PAGE_TOKEN).
+	// Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+	// well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
 	ListCheckpoints(ctx context.Context, in *ListCheckpointsRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
 	// Ends the job with a result. Repeating it with the token that completed the job returns that
 	// job. Errors: INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (LEASE_LOST).
@@ -267,7 +272,12 @@ func (c *workerServiceClient) ReleaseJob(ctx context.Context, in *ReleaseJobRequ
 // for forward compatibility.
 //
 // Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
-// grpcurl, can be a worker. Role needed by every RPC: `worker`.
+// grpcurl, can be a worker.
+//
+// Role needed, by RPC:
+//
+//	ListCheckpoints    client or worker
+//	every other RPC    worker
 //
 // A worker holds jobs through a session with one heartbeat for all of them, and writes to each
 // with the fencing token of its lease. A write with an older token, or after the session expired
@@ -342,8 +352,8 @@ type WorkerServiceServer interface {
 	// the step again. The same key again replaces it. Errors: INVALID_ARGUMENT (INVALID_FIELD),
 	// FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
 	SaveCheckpoint(context.Context, *SaveCheckpointRequest) (*SaveCheckpointResponse, error)
-	// Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
-	// (BAD_PAGE_TOKEN).
+	// Lists a job's checkpoints in the order of their keys. Needs no lease, and is open to clients as
+	// well. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
 	ListCheckpoints(context.Context, *ListCheckpointsRequest) (*ListCheckpointsResponse, error)
 	// Ends the job with a result. Repeating it with the token that completed the job returns that
 	// job. Errors: INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (LEASE_LOST).

@@ -73,7 +73,7 @@ def prompt_watch_filter(
     """The filter of a live view. Raises InvalidField, JobNotFound, PermissionDenied."""
     if filter.states:
         raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
-    for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue"):
+    for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue", "answered_by"):
         if getattr(filter, name):
             raise InvalidField.of(f"filter.{name}", "must be empty: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
@@ -97,9 +97,8 @@ def prompt_list_filter(request: hitl_service_pb2.ListPromptsRequest, principal: 
     by_id = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
     sees_all = bool(by_id) and principal.has(Role.CLIENT, Role.WORKER)
     viewer = None if sees_all else principal
-    return _filter(
-        request.filter, request.namespace, principal, viewer, tuple(states) or (PromptState.PENDING,)
-    )
+    default = () if request.filter.answered_by else (PromptState.PENDING,)
+    return _filter(request.filter, request.namespace, principal, viewer, tuple(states) or default)
 
 
 def _filter(
@@ -115,6 +114,7 @@ def _filter(
     for name in ("job_types", "kinds", "groups"):
         check.storable(f"filter.{name}", getattr(filter, name))
     check.storable("filter.labels", (text for pair in filter.labels.items() for text in pair))
+    check.storable("filter.answered_by", [filter.answered_by])
     several = any_labels(check, filter.any_labels)
     check.done()
     return PromptFilter(
@@ -130,6 +130,7 @@ def _filter(
         unattended=filter.unattended,
         person=principal.subject if filter.mine else "",
         overdue=filter.overdue,
+        answered_by=filter.answered_by,
         id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
         job_id_suffix=id_suffix(filter.job_id_suffix, "filter.job_id_suffix"),
     )

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from askback_server.storage.large_indexes import create_large_index
 from askback_server.storage.types import Instant
 
 revision = "0003_overview"
@@ -12,6 +13,20 @@ depends_on = None
 
 
 def upgrade() -> None:
+    create_large_index(
+        "ix_hitl_interactions_open",
+        "hitl_interactions",
+        [
+            "namespace",
+            "created_at",
+            "interaction_id",
+            "interaction_type",
+            "priority",
+            "unattended_since",
+            "responded_at",
+        ],
+        where="responded_at IS NULL",
+    )
     op.create_table(
         "hour_counts",
         sa.Column("namespace", sa.Text(), nullable=False),
@@ -26,21 +41,5 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_hour_counts_hour", "hour_counts", ["hour"], unique=False)
-    op.create_index(
-        "ix_hitl_interactions_open",
-        "hitl_interactions",
-        [
-            "namespace",
-            "created_at",
-            "interaction_id",
-            "interaction_type",
-            "priority",
-            "unattended_since",
-            "responded_at",
-        ],
-        unique=False,
-        postgresql_where=sa.text("responded_at IS NULL"),
-        sqlite_where=sa.text("responded_at IS NULL"),
-    )
     # The first sweep counts what the log still has.
     op.execute("INSERT INTO askback_settings (name, value) VALUES ('counted', '0:0:')")

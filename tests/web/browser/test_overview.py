@@ -1,0 +1,317 @@
+"""The overview: the figures of the service, read again by itself and by hand, for those who may see them."""
+
+import json
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, Route, expect
+
+from askback.v1 import job_service_pb2 as job_service
+from askback.v1 import prompt_pb2 as prompts
+from askback.web.assets import Assets
+from tests.support.browser import Desk, axe, live, page_folder
+from tests.support.browsers import TokenFile
+from tests.support.requests import answer, audience, confirm
+from tests.support.service import serving
+from tests.support.web import gateway_for
+
+CALL = "**/askback.v1.JobService/GetOverview"
+PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+SMALL = PHONE | {"viewport": {"width": 320, "height": 640}, "locale": "de-DE"}
+
+
+async def ask(caller: Any, job_type: str = "refund", **content: Any) -> prompts.Prompt:
+    """Ask a question without a worker."""
+    request = job_service.CreateJobRequest(job_type=job_type, prompt=confirm(**content))
+    prompt: prompts.Prompt = (await caller.jobs.CreateJob(request)).prompt
+    return prompt
+
+
+async def count(desk: Desk) -> None:
+    """Let the service count what happened."""
+    await desk.world.service.replica.sweep.sweep()
+
+
+async def waits(page: Page, n: int) -> None:
+    """Wait until the page says that `n` questions wait."""
+    await expect(page.locator("#overview-waiting + .figures .figure").first).to_contain_text(str(n))
+
+
+def lane(page: Page, measure: str) -> Any:
+    """The row of columns of a measure."""
+    return page.locator(f'[data-measure="{measure}"]')
+
+
+async def test_the_figures_are_those_of_the_service(desk: Desk) -> None:
+    oldest = await ask(desk.world, title="Pay 84.00 EUR?", priority=5)
+    for _ in range(2):
+        await ask(desk.world, "support", kind="clarify", title="How do we answer?")
+    for number in range(3):
+        closed = await ask(desk.world, title=f"Closed {number}?")
+        await desk.world.hitl.AnswerPrompt(answer(closed))
+    await desk.world.worker().hello("t")
+    await count(desk)
+    page = await desk.open()
+    await page.get_by_role("link", name="Overview").focus()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("/overview$"))
+    await waits(page, 3)
+    ages = page.get_by_role("table", name="How long they have waited")
+    await expect(ages.locator("tbody tr")).to_have_count(6)
+    await expect(ages.locator("tbody tr").first).to_contain_text("less than 1 min")
+    assert sum(int(n) for n in await ages.locator("tbody .number").all_inner_texts()) == 3
+    kinds = page.get_by_role("table", name="What kind they are")
+    await expect(kinds.locator("tbody tr")).to_have_text(
+        [re.compile("Question.*2"), re.compile("Confirm.*1")]
+    )
+    urgent = page.get_by_role("table", name="How urgent they are")
+    await expect(urgent.locator("tbody tr")).to_have_text([re.compile("5.*1"), re.compile("0.*2")])
+    streams = page.locator("#overview-streams + .figures")
+    await expect(streams).to_contain_text("1 person with an inbox open")
+    await expect(streams).to_contain_text("1 worker")
+    for measure, n in (
+        ("promptsAsked", 6),
+        ("promptsAnswered", 3),
+        ("promptsExpired", 0),
+        ("jobsCreated", 6),
+    ):
+        await expect(lane(page, measure).locator("strong")).to_have_text(str(n))
+    await expect(page.locator(".figure", has_text="half of the answers within")).to_be_visible()
+    # The oldest question is the first, and leads to its page.
+    link = page.locator(".oldest-row").first.get_by_role("link", name="Pay 84.00 EUR?")
+    await link.press("Enter")
+    await expect(page).to_have_url(re.compile(f"/prompts/{oldest.prompt_id}"))
+    await expect(page.locator("#prompt-title")).to_have_text("Pay 84.00 EUR?")
+
+
+async def test_every_plot_has_a_table_with_the_same_numbers(desk: Desk) -> None:
+    for _ in range(2):
+        await desk.world.hitl.AnswerPrompt(answer(await ask(desk.world)))
+    await count(desk)
+    page = await desk.open(path="/overview")
+    plot = lane(page, "promptsAsked").get_by_role("img")
+    assert "Asked: 2 in all" in (await plot.get_attribute("aria-label") or "")
+    titles = await plot.locator("title").all_text_contents()
+    table = page.locator("details", has=page.get_by_role("region", name="Questions")).first
+    await page.get_by_text("As a table").first.press("Enter")
+    rows = table.locator("tbody tr")
+    drawn = [int(text.rpartition(": ")[2]) for text in titles]
+    assert drawn == [int(await row.locator("td").first.inner_text()) for row in await rows.all()]
+    assert sum(drawn) == 2
+    # A time is exact on hover, in the zone of the person.
+    assert re.search(r"\d\d:00:00 CET$", await rows.first.locator("time").get_attribute("title") or "")
+    plots = await page.locator("svg.plot").count()
+    named = await page.locator('svg.plot[role="img"][aria-label]').count()
+    assert plots == named + await page.locator('td.bar svg.plot[aria-hidden="true"]').count()
+    await expect(page.get_by_role("img", name=re.compile("Answer times"))).to_be_visible()
+
+
+async def test_it_reads_again_by_itself_and_by_hand(desk: Desk) -> None:
+    context = await desk.context()
+    page = await context.new_page()
+    await page.clock.install()
+    desk.complaints.watch(page)
+    await page.goto(f"{desk.origin}/overview")
+    await live(page)
+    await expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
+    await expect(page.locator(".overview-read")).to_contain_text("again every 30 s")
+    await ask(desk.world)
+    async with page.expect_response(CALL):
+        await page.clock.run_for(30_000)
+    await waits(page, 1)
+    await ask(desk.world)
+    await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
+    button = page.get_by_role("button", name="Read now")
+    await button.press("Enter")
+    await waits(page, 2)
+    await expect(button).to_be_focused()
+
+
+async def test_the_window_is_a_choice_in_the_address(desk: Desk) -> None:
+    await ask(desk.world)
+    await count(desk)
+    page = await desk.open(path="/overview")
+    choices = page.get_by_role("navigation", name="Time")
+    await expect(choices.locator('[aria-current="page"]')).to_have_text("24 hours")
+    steps = lane(page, "promptsAsked").locator("g")
+    await choices.get_by_role("link", name="30 days").press("Enter")
+    await expect(page).to_have_url(re.compile(r"/overview\?window=30d$"))
+    await expect(page.locator(".overview")).to_contain_text("Each column is 12 h")
+    assert await steps.count() in (60, 61)
+    await page.reload()
+    await expect(choices.locator('[aria-current="page"]')).to_have_text("30 days")
+    await choices.get_by_role("link", name="Last hour").click()
+    # An hour is two full hours, and the page says so.
+    await expect(page.locator(".overview")).to_contain_text(
+        re.compile(r"From \d\d:00, because the service counts full")
+    )
+    assert await steps.count() in (1, 2)
+    await page.go_back()
+    await expect(page.locator(".overview")).to_contain_text("Each column is 12 h")
+
+
+async def test_a_late_reply_of_another_window_changes_nothing(desk: Desk) -> None:
+    await ask(desk.world)
+    await count(desk)
+    page = await desk.open(path="/overview")
+    await expect(page.locator(".overview")).to_contain_text("Each column is 1 h")
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        if "2592000s" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.route(CALL, hold)
+    choices = page.get_by_role("navigation", name="Time")
+    await choices.get_by_role("link", name="30 days").click()
+    await expect(page).to_have_url(re.compile("30d"))
+    await choices.get_by_role("link", name="7 days").click()
+    await expect(page.locator(".overview")).to_contain_text("Each column is 3 h")
+    [route] = held
+    async with page.expect_response(CALL):
+        await route.continue_()
+    # What came before this reply is drawn.
+    await page.evaluate(
+        """fetch("/healthz").then(
+            () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))"""
+    )
+    assert "Each column is 3 h" in await page.locator(".overview").inner_text()
+
+
+async def test_old_figures_stay_with_their_time_when_a_reading_fails(desk: Desk) -> None:
+    desk.complaints.allowed += ["503"]
+    await ask(desk.world)
+    page = await desk.open(path="/overview")
+    await waits(page, 1)
+    body = json.dumps({"code": "unavailable", "message": "down"})
+    await page.route(
+        CALL, lambda route: route.fulfill(status=503, body=body, content_type="application/json")
+    )
+    await page.get_by_role("button", name="Read now").click()
+    await expect(page.locator(".overview .error-note")).to_contain_text("cannot be reached")
+    await expect(page.locator(".overview-read")).to_contain_text("These are the figures of")
+    await waits(page, 1)
+    await page.unroute(CALL)
+    await page.get_by_role("button", name="Read now").click()
+    await expect(page.locator(".overview .error-note")).to_have_count(0)
+
+
+async def test_without_any_figures_the_page_says_so(desk: Desk) -> None:
+    page = await desk.open(path="/overview")
+    await expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
+    await expect(page.get_by_text("Nothing happened in this time")).to_be_visible()
+    await expect(page.locator(".lanes, .oldest-row")).to_have_count(0)
+
+
+async def test_the_palette_leads_to_it(desk: Desk) -> None:
+    page = await desk.open()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("overview")
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("/overview$"))
+
+
+async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
+    await ask(desk.world, title="Release?", priority=5)
+    await ask(desk.world, "support", kind="clarify", title="How do we answer?")
+    await desk.world.hitl.AnswerPrompt(answer(await ask(desk.world)))
+    await count(desk)
+    found: dict[str, list[str]] = {}
+    for options in ({}, PHONE, SMALL):
+        page = await desk.open(path="/overview?window=7d", **options)
+        await page.locator(".lanes").first.wait_for()
+        for summary in await page.locator(".overview summary").all():
+            await summary.press("Enter")
+        inside = "[document.documentElement, document.querySelector('.overview')]"
+        width = await page.evaluate(f"Math.max(...{inside}.map((one) => one.scrollWidth - one.clientWidth))")
+        assert width <= 0, options
+        if violations := await axe(page):
+            found[str(options)] = violations
+        await page.context.close()
+    assert found == {}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def guarded(
+    chromium: Any, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Desk]:
+    """A page with authentication: bob sees all, ana answers only, wes works only."""
+    if (folder := page_folder()) is not None:
+        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
+    path = tmp_path / "guarded.db"
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    people = TokenFile(
+        tmp_path / "tokens.toml", ana={}, bob={"roles": ["client", "console"]}, wes={"roles": ["worker"]}
+    )
+    url = f"sqlite+aiosqlite:///{path}"
+    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
+        desk = Desk(chromium, world, web)
+        desk.complaints.allowed += ["403", "WebSocket"]
+        yield desk
+        await desk.close()
+
+
+async def open_as(desk: Desk, name: str) -> Page:
+    """The overview of a person with a token."""
+    context = await desk.context("")
+    reply = await context.request.post(
+        f"{desk.origin}/session",
+        data=json.dumps({"token": f"{name}-token"}),
+        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
+    )
+    assert reply.ok, await reply.text()
+    return await desk.tab(context, "/overview")
+
+
+async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:
+    bob = guarded.world.with_token("bob-token")
+    await ask(bob, title="For ana?", audience=audience("ana"))
+    await ask(bob, title="Only bob?", audience=audience("bob"), kind="secret")
+    await count(guarded)
+    pages = {name: await open_as(guarded, name) for name in ("ana", "bob", "wes")}
+    await waits(pages["ana"], 1)
+    await waits(pages["bob"], 2)
+    for name, may in (("ana", 0), ("bob", 1)):
+        page = pages[name]
+        await expect(page.locator(".oldest-row", has_text="For ana?")).to_have_count(1)
+        await expect(page.locator(".oldest-row", has_text="Only bob?")).to_have_count(may)
+        await expect(page.get_by_role("heading", name="What happened")).to_have_count(may)
+        await expect(page.get_by_role("heading", name="Connected now")).to_have_count(may)
+        await expect(page.get_by_text("figures of the questions that you may answer")).to_have_count(1 - may)
+        await expect(page.get_by_role("link", name="the job refund")).to_have_count(2 * may)
+    assert "secret" not in await pages["ana"].content()
+    await expect(pages["wes"].get_by_text("You have no right to see these figures")).to_be_visible()
+    await expect(pages["wes"].locator(".figures, .lanes")).to_have_count(0)
+
+
+async def test_figures_go_with_the_person(guarded: Desk) -> None:
+    guarded.complaints.allowed += ["401"]
+    bob = guarded.world.with_token("bob-token")
+    await ask(bob, title="For ana?", audience=audience("ana"))
+    await ask(bob, title="Only bob?", audience=audience("bob"))
+    page = await open_as(guarded, "bob")
+    await waits(page, 2)
+    await guarded.end_session(page)
+    held: list[Route] = []
+    await page.route(CALL, lambda route: held.append(route))
+    await page.get_by_role("button", name="Sign in again").click()
+    await page.get_by_label("Your token").fill("ana-token")
+    async with page.expect_request(CALL):
+        await page.keyboard.press("Enter")
+    await live(page)
+    # The service has not answered ana yet: nothing of bob's is on the screen.
+    await expect(page.locator(".oldest-row, .figure")).to_have_count(0)
+    for route in held:
+        await route.continue_()
+    await waits(page, 1)
+    await expect(page.locator(".oldest-row")).to_have_text(re.compile("For ana"))
