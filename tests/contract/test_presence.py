@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +17,14 @@ from askback_server.domain.events import EventType
 from askback_server.domain.principals import Principal
 from askback_server.engine import presence
 from askback_server.engine.presence import PresenceTracker
+from askback_server.engine.view_texts import encode_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage import tables
 from tests.support.aggregates import ANN, BOB, question
-from tests.support.storage import Node, check_job, execute, until
+from tests.support.storage import Node, check_job, creation, execute, new_job, new_prompt, now, until
 
+ALL = PromptFilter("default", states=(), unattended=True)
+EVERYONE = Audience(frozenset({"ann", "bob"}), frozenset({"law"}))
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
@@ -186,13 +190,44 @@ async def test_unattended_prompts_are_read_in_pages(here: Node, monkeypatch: pyt
     async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]
-        listed = await here.database.presence.list_unattended("default", "", 100)
+        listed = await here.database.presence.list_unattended(ALL, EVERYONE, "", 100)
         assert [p.prompt_id for p in listed] == sorted(ids)
         at_a.enter(view(BOB))
 
         async def only_those_for_ann_are_left() -> bool:
-            found = await here.database.presence.list_unattended("default", "", 100)
+            found = await here.database.presence.list_unattended(ALL, EVERYONE, "", 100)
             return {p.prompt_id for p in found} == set(ids[1::2])
 
         await until(only_those_for_ann_are_left, "those for bob are attended")
         assert len(await here.database.presence.list_attended("default", 100)) == 20
+
+
+@pytest.mark.parametrize("count", [20, 200])
+async def test_a_console_that_may_answer_none_of_the_unattended_prompts_reads_none(
+    here: Node, count: int
+) -> None:
+    """Whatever their number: a console that comes must not cost as much as all that wait."""
+    here.presence.settle()
+    job = new_job(open_prompts=count + 1)
+    prompts = [new_prompt(job, LAW, unattended_since=now()) for _ in range(count)]
+    named = replace(LAW, audience=Audience(frozenset({"bob"})), kind="deploy")
+    mine = new_prompt(job, named, unattended_since=now())
+    await here.database.jobs.write([creation(job, *prompts, mine)])
+    tracker = PresenceTracker(here.database.presence, here.engine, here.presence)
+    store: Any = here.database.presence
+    own, read = store.list_unattended, []
+
+    async def count_read(*args: Any) -> Any:
+        read.append(await own(*args))
+        return read[-1]
+
+    store.list_unattended = count_read
+    for kinds, may_answer in ((("preview",), []), (("deploy",), [mine.prompt_id]), ((), [])):
+        read.clear()
+        arriving = replace(view(BOB), kinds=kinds)
+        tracker._index.add(encode_view(arriving))
+        tracker._arrivals.add(arriving)
+        await tracker.review()
+        assert [prompt.prompt_id for page in read for prompt in page] == may_answer
+        assert len(read) <= 2
+    del store.list_unattended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,17 +13,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from askback_server.domain.jobs import JobState
+from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.ports.queries import JobFilter, PromptFilter, PromptPosition
 from askback_server.ports.storage import Position, Wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from askback_server.storage.prompt_lists import prompt_conditions
 from askback_server.storage.tables import jobs, prompts
-from tests.support.aggregates import BOB
-from tests.support.plans import plan_of, statements_of
+from tests.support.aggregates import BOB, question
+from tests.support.plans import cost_of, plan_of, statements_of
 from tests.support.storage import as_closed, creation, execute, fetch, new_job, new_prompt
+from tests.support.streams import ABSENT_ID
 
 SHAPES = [
     ("changed_jobs", "new_prompts", "events"),
@@ -91,8 +94,8 @@ async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
     """On both databases, also for suffixes of seven characters. ANALYZE is not used, because its statistics
     would stay for other tests."""
     where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
-    asked = database.jobs._prompt_conditions(
-        PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
+    asked = prompt_conditions(
+        database._dialect, PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
     )
     newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(11)
     urgent = sa.select(prompts).order_by(prompts.c.priority.desc(), prompts.c.interaction_id).limit(11)
@@ -113,7 +116,8 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
     """A page is a walk of the index that stops at its end: no scan, no sort, so its cost does not grow with
     the number of prompts. The count walks the same index."""
     filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB)
-    sizes, count = await statements_of(database.jobs.list_prompts(filter, 50, after, 1 << 20))
+    [sizes] = await statements_of(database.jobs.list_prompts(filter, 50, after, 1 << 20))
+    [count] = await statements_of(database.jobs.count_prompts(filter))
     for statement in (sizes, count):
         plan = await plan_of(database, statement)
         assert "ix_hitl_interactions_answered" in plan, plan
@@ -139,6 +143,78 @@ async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -
         assert "Index Cond" in plan[at:].split("\n", 2)[1], plan
     assert "Seq Scan" not in plan
     assert plan.count("Sort") == 0, plan
+
+
+VIEWS = (
+    PromptFilter("default"),
+    PromptFilter("default", Principal("ann", groups=frozenset({"law"})), ("refund",), ("confirm",)),
+)
+POSITIONS = (None, (3, None, ABSENT_ID), (3, "2030-01-01T00:00:00+00:00", ABSENT_ID))
+
+
+@pytest.mark.parametrize("after", POSITIONS, ids=("first", "without a deadline", "with one"))
+@pytest.mark.parametrize("view", VIEWS, ids=("all", "narrow"))
+async def test_a_page_of_an_inbox_starts_at_its_place_in_the_index(
+    database: Database, view: PromptFilter, after: PromptPosition | None
+) -> None:
+    """Otherwise a page would cost as much as all pages before it, and a snapshot the square of its size."""
+    statements = await statements_of(database.jobs.list_prompts(view, 20, after, 1 << 20))
+    assert len(statements) == (1 if after is None else 2 if after[1] is None else 3)
+    for statement, bounds in zip(statements, _bounds(database, after), strict=True):
+        plan = await plan_of(database, statement)
+        assert "ix_hitl_interactions_urgency" in plan, plan
+        assert "SCAN hitl" not in plan, plan
+        assert "Sort" not in plan, plan
+        assert "B-TREE" not in plan, plan
+        [condition] = [line for line in plan.splitlines() if "Index Cond" in line or "SEARCH hitl" in line]
+        for bound in bounds:
+            assert bound in condition, plan
+
+
+def _bounds(database: Database, after: PromptPosition | None) -> list[tuple[str, ...]]:
+    """What the index condition of each statement of a page must contain."""
+    if database.jobs._dialect.name == "sqlite":
+        same = ("priority=?", "<expr>=?", "interaction_id>?")
+        later, lower = ("priority=?", "<expr>>?"), ("priority<?",)
+    else:
+        same = ("priority = ", "COALESCE(timeout_at, ", " = ", "interaction_id > ")
+        later, lower = ("priority = ", "COALESCE(timeout_at, ", " > "), ("priority < ",)
+    if after is None:
+        return [("namespace",)]
+    return [same, lower] if after[1] is None else [same, later, lower]
+
+
+async def test_the_rows_of_a_page_are_read_by_their_ids_alone(database: Database) -> None:
+    """With further conditions both planners chose the index of the inbox, and read all of it."""
+    job = new_job()
+    await database.jobs.write([creation(job, new_prompt(job))])
+    narrow = VIEWS[1]
+    _, page = await statements_of(database.jobs.list_prompts(narrow, 20, None, 1 << 20))
+    plan = await plan_of(database, page)
+    assert re.search(r"(pk_hitl_interactions|sqlite_autoindex_hitl_interactions_1)\b", plan), plan
+    assert "namespace" not in plan, plan
+
+
+@pytest.mark.parametrize("equal", ["priority", "deadline", "neither"])
+async def test_the_last_page_costs_as_much_as_the_first(database: Database, equal: str) -> None:
+    """Counted in rows that PostgreSQL reads, and in steps of SQLite's program."""
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    jobs_ = [new_job() for _ in range(600)]
+    contents = [question(priority=0 if equal == "priority" else n % 7) for n in range(len(jobs_))]
+    deadlines = [None if equal == "deadline" else at + timedelta(seconds=n % 50) for n in range(len(jobs_))]
+    await database.jobs.write(
+        [
+            creation(job, new_prompt(job, content, expires_at=deadline))
+            for job, content, deadline in zip(jobs_, contents, deadlines, strict=True)
+        ]
+    )
+    costs, after = [], None
+    for _ in range(30):
+        statements = await statements_of(database.jobs.list_prompts(VIEWS[0], 20, after, 1 << 20))
+        costs.append(sum([await cost_of(database, statement) for statement in statements[:-1]]))
+        after = (await database.jobs.list_prompts(VIEWS[0], 20, after, 1 << 20)).next
+    assert after is None
+    assert max(costs[:-1]) <= 3 * costs[0], costs
 
 
 async def test_the_log_is_read_from_a_position_on(database: Database) -> None:

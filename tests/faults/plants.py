@@ -230,8 +230,8 @@ def foreign_audience_told() -> None:
 def resume_token_skips() -> None:
     """A resumed stream reports that nothing was missed."""
 
-    async def read_nothing(log: Any, position: Any) -> list[Any]:
-        return []
+    async def read_nothing(log: Any, position: Any) -> dict[str, Any]:
+        return {}
 
     prompt_follower.read_missed = read_nothing
 

@@ -201,7 +201,8 @@ class Prompts:
         elif kind == "caught_up":
             self.caught_up += 1
             self.token = body.resume_token
-            assert body.open_prompts == len(self.has)
+            is_resumed = self.hello.resume_token and not self.resets
+            assert body.open_prompts == (-1 if is_resumed else len(self.has))
         elif kind == "reset_view":
             self.resets += 1
             self.has.clear()

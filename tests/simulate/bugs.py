@@ -23,6 +23,8 @@ from askback_server.ports.storage import Position
 from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.snapshot import Snapshot
+from askback_server.sessions.tombstones import Tombstones
 from askback_server.sessions.work_core import WorkCore
 from askback_server.sessions.work_frames import PromptResolved
 from tests.simulate.database import SimulatedDatabase
@@ -48,7 +50,7 @@ def _advance_token_too_early(patch: Patch) -> None:
 
 
 def _forget_tombstones(patch: Patch) -> None:
-    patch.setattr(PromptView, "_add_tombstone", lambda *_: None)
+    patch.setattr(Tombstones, "add", lambda *_, **__: None)
 
 
 def _ignore_credit(patch: Patch) -> None:
@@ -136,6 +138,27 @@ def _snapshot_before_attach(patch: Patch) -> None:
 
     patch.setattr(PromptFollower, "_attach", lambda _: None)
     patch.setattr(PromptFollower, "load", first)
+
+
+def _ignore_changes_while_a_page_is_read(patch: Patch) -> None:
+    patch.setattr(Snapshot, "pass_by", lambda *_: None)
+
+
+def _ignore_all_changes_while_reading(patch: Patch) -> None:
+    patch.setattr(Snapshot, "is_unread", lambda self, _: self._frontier is not None)
+
+
+def _show_what_is_read_later(patch: Patch) -> None:
+    patch.setattr(Snapshot, "is_unread", lambda *_: False)
+
+
+def _forget_where_a_page_ends(patch: Patch) -> None:
+    read = PromptFollower._read_page
+
+    async def read_once(self: PromptFollower, after: Any) -> None:
+        await read(self, after)
+
+    patch.setattr(PromptFollower, "_read_page", read_once)
 
 
 def _skip_resending(patch: Patch) -> None:
@@ -300,6 +323,10 @@ CONVERSE: dict[str, Bug] = {
     "end not sent after resume": Bug(_hide_ends_after_resume, ""),
     "audience ignored": Bug(_ignore_audience, "may not see it"),
     "snapshot before attach": Bug(_snapshot_before_attach, ""),
+    "change missed while a page is read": Bug(_ignore_changes_while_a_page_is_read, ""),
+    "change missed before the frontier": Bug(_ignore_all_changes_while_reading, ""),
+    "live before more urgent ones": Bug(_show_what_is_read_later, "before a more urgent one"),
+    "only one page read": Bug(_forget_where_a_page_ends, ""),
     "requests not sent again": Bug(_skip_resending, "not settled"),
     "published before the commit": Bug(_publish_before_commit, "not committed"),
     "gap not filled": Bug(_ignore_gaps, ""),

@@ -21,9 +21,9 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
 from askback_server.ports.sign_outs import StoredSignOut
-from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
+from askback_server.ports.storage import Changed, ChangedPrompts, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
-from askback_server.sessions.prompt_view import _FAR, urgency
+from askback_server.sessions.snapshot import urgency, urgency_at
 from tests.simulate.virtual_time import LoopClock
 from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
 
@@ -217,21 +217,21 @@ class SimulatedDatabase:
     ) -> PromptsPage:
         return await self._read(lambda: self._page(filter, limit, after))
 
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        return await self._read(lambda: len(self._page(filter, 1 << 30, None).prompts))
+
     def _page(self, filter: PromptFilter, limit: int, after: PromptPosition | None) -> PromptsPage:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
         found.sort(key=urgency)
-        total = len(found)
         if after is not None:
-            assert len(after) == 3  # no list by answerer here
-            rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
-            found = [p for p in found if urgency(p) > rank]
+            found = [p for p in found if urgency(p) > urgency_at(after)]
         page = found[:limit]
         last = page[-1] if len(page) < len(found) else None
         mark = None
         if last is not None:
             at = last.expires_at.isoformat() if last.expires_at else None
             mark = (last.content.priority, at, last.prompt_id)
-        return PromptsPage(tuple(page), mark, total)
+        return PromptsPage(tuple(page), mark)
 
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
         await self._pause()
@@ -283,6 +283,16 @@ class SimulatedDatabase:
                 event.job_id, before.after, max(before.seq, event.seq), frozenset(ids), event.namespace
             )
         return list(changed.values()), span[-1][0]
+
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+        if position < await self.tail():
+            return None
+        changed, reached = await self.after(position, limit, settled=False)
+        ids: dict[str, frozenset[str]] = {}
+        for change in changed:
+            ids[change.namespace] = ids.get(change.namespace, frozenset()) | change.prompt_ids
+        rest, _ = await self.after(reached, 1, settled=False)
+        return ChangedPrompts(ids, reached, not rest)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         return await self._read(
@@ -360,7 +370,7 @@ class SimulatedDatabase:
         await self._pause()
         return {}
 
-    async def list_unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+    async def list_unattended(self, *_: Any) -> list[Prompt]:
         await self._pause()
         return []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.storage import Position
+from askback_server.sessions.snapshot import urgency
 from tests.simulate.database import Rows
 from tests.simulate.replica import PEOPLE
 
@@ -49,6 +51,9 @@ class ConverseJudge:
         self._shown = 0
         self._base: Position | None = None
         self._must_reset = False
+        self._opened = asyncio.get_running_loop().time()
+        self._is_snapshot = True
+        """Whether the prompts that were open at the start are still being sent, in their order."""
 
     def on_receive(self, message: Any) -> None:
         for frame in message.frames:
@@ -57,6 +62,7 @@ class ConverseJudge:
                 self._credit = frame.hello.credit or None
                 token = frame.hello.resume_token
                 self._base = self._verdicts.positions.get(token) if token else None
+                self._is_snapshot = not token
                 self._must_reset = bool(token) and (self._base is None or self._base < self._tail)
             elif body == "credit" and self._credit is not None:
                 self._credit += frame.credit.prompts
@@ -91,11 +97,26 @@ class ConverseJudge:
             self._report("a prompt is shown to a user who may not see it")
         if prompt.version <= self._versions.get(prompt.prompt_id, 0):
             self._report(f"version {prompt.version} after {self._versions[prompt.prompt_id]}")
+        if self._is_snapshot and prompt.prompt_id not in self._versions:
+            self._check_order(image)
         self._versions[prompt.prompt_id] = prompt.version
         self._has.add(prompt.prompt_id)
         self._shown += 1
         if self._credit is not None and self._shown > self._credit:
             self._report(f"{self._shown} prompts on a credit of {self._credit}")
+
+    def _check_order(self, image: Prompt) -> None:
+        """Check that no more urgent prompt is missing that has not changed since the stream was opened."""
+        rows = self._verdicts.rows
+        for prompt in rows.prompts.values():
+            if (
+                prompt.prompt_id not in self._versions
+                and prompt.is_open
+                and prompt.is_for(self._viewer)
+                and urgency(prompt) < urgency(image)
+                and rows.since[prompt.prompt_id, prompt.version] < self._opened
+            ):
+                self._report("a prompt is shown before a more urgent one")
 
     def _on_closed(self, event: Any) -> None:
         self._expect_no_reset()
@@ -123,12 +144,14 @@ class ConverseJudge:
             self._report("the id of a prompt is sent to a user who could never see it")
 
     def _on_reset_view(self, _: Any) -> None:
+        self._is_snapshot = False  # it may be that of a later moment
         self._must_reset = False
         self._base = None
         self._versions = {i: v - 1 for i, v in self._versions.items()}
         self._has.clear()
 
     def _on_caught_up(self, event: Any) -> None:
+        self._is_snapshot = False
         self._expect_no_reset()
         self._check_token(event.resume_token)
 

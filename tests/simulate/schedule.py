@@ -147,9 +147,15 @@ class Schedule(ABC):
         """Run the schedule to its end."""
         loop = VirtualLoop()
         errors = _ErrorLogHandler(self.verdicts.report)
-        own = (connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE)
+        own = (
+            connection.OPEN_SECONDS,
+            prompt_follower.PAGE_SIZE,
+            prompt_follower.READ_AHEAD,
+            unconfirmed.PAGE_SIZE,
+        )
         # Small pages, so that reads need several.
-        connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE = 5.0, 3, 3
+        connection.OPEN_SECONDS = 5.0
+        prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = 3, 1, 3
         asyncio.set_event_loop(loop)
         try:
             with errors, seed_randomness(self.seed, loop):
@@ -157,7 +163,8 @@ class Schedule(ABC):
         except (Deadlock, TimeoutError) as error:
             self.verdicts.report(repr(error))
         finally:
-            connection.OPEN_SECONDS, prompt_follower.PAGE_SIZE, unconfirmed.PAGE_SIZE = own
+            connection.OPEN_SECONDS, *pages = own
+            prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = pages
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.close()

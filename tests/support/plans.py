@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
@@ -69,3 +70,32 @@ async def plan_of(database: Database, statement: Any, **values: Any) -> str:
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
         found = await connection.exec_driver_sql(f"{explain} {compiled}", parameters)
         return "\n".join(str(row[-1]) for row in found)
+
+
+async def cost_of(database: Database, statement: Any) -> int:
+    """What a statement costs by its index: the rows that PostgreSQL's plan reads, dropped ones included, or
+    the steps of SQLite's program in tens."""
+    own = database._dialect.reads
+    async with own.connect() as connection:
+        compiled = statement.compile(dialect=own.dialect)
+        if own.dialect.name == "sqlite":
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            steps = [0]
+
+            def count() -> int:
+                steps[0] += 1
+                return 0
+
+            await raw.set_progress_handler(count, 10)
+            try:
+                await connection.execute(statement)
+            finally:
+                await raw.set_progress_handler(None, 10)
+            return steps[0]
+        for way in _FOR_SMALL_TABLES:
+            await connection.execute(sa.text(f"SET enable_{way} = off"))
+        values = tuple(compiled.params[name] for name in compiled.positiontup)
+        found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {compiled}", values)
+        plan = "\n".join(str(row[-1]) for row in found)
+        [scan] = re.findall(r"Scan using .*\(actual rows=(\d+)", plan)
+        return int(scan) + sum(int(n) for n in re.findall(r"Rows Removed.*: (\d+)", plan))

@@ -54,7 +54,7 @@ class Store:
             Prompt(f"p{n}", "j", MARK, "t", "k", n, 1, 1, PromptState.PENDING, content, "", NOW, NOW)
             for n in await self._next()
         ]
-        return PromptsPage(tuple(prompts), (0, None, "next"), 100)
+        return PromptsPage(tuple(prompts), (0, None, "~"))
 
     async def first_prompts(self, ids: list[str], _: int) -> tuple[list[Prompt], int]:
         page = await self.list_prompts()

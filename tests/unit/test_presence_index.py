@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from askback_server.domain import commands as c
 from askback_server.domain.content import Audience
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import AnswerStatus
-from askback_server.engine.presence import PresenceIndex, decode_view, encode_view
+from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.engine.arrivals import Arrivals, cover
+from askback_server.engine.presence import PresenceIndex
+from askback_server.engine.view_texts import decode_view, encode_view
 from askback_server.ports.queries import PromptFilter
 from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, JobWorld, question
 from tests.support.storage import new_job, new_prompt
@@ -141,8 +145,8 @@ def test_a_view_attends_the_prompts_that_it_shows(text: str, prompt: dict[str, A
 def test_the_index_counts_equal_views() -> None:
     index = PresenceIndex()
     prompt = new_prompt(new_job(), LAW)
-    assert index.add(view()) == "default"
-    assert index.add(view()) == ""
+    assert index.add(view()) == decode_view(view())
+    assert index.add(view()) is None
     assert index.discard(view()) == ""
     assert index.has(prompt)
     assert index.discard(view()) == "default"
@@ -172,3 +176,58 @@ def test_a_view_with_several_values_of_a_label_is_read_back() -> None:
         encode_view(PromptFilter("default", ANN, labels={"a": "1"})).count("[")
         == encode_view(view).count("[") - 2
     )
+
+
+names = st.lists(st.sampled_from("ab"), unique=True, max_size=2).map(tuple)
+some_names = st.lists(st.sampled_from("12"), unique=True, min_size=1, max_size=2).map(tuple)
+labels = st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=2)
+several = st.dictionaries(st.sampled_from("xy"), some_names, max_size=2)
+views = st.builds(
+    PromptFilter,
+    st.just("default"),
+    st.sampled_from([ANN, BOB]),
+    job_types=names,
+    kinds=names,
+    labels=labels,
+    any_labels=several,
+    groups=st.sampled_from([(), ("law",)]),
+    job_id=st.sampled_from(["", "j"]),
+)
+asked = st.builds(
+    lambda job_type, kind, labels, audience: new_prompt(
+        new_job(job_type=job_type, job_id="j"), question(kind=kind, labels=labels, audience=audience)
+    ),
+    st.sampled_from("abc"),
+    st.sampled_from("abc"),
+    labels,
+    st.sampled_from([Audience(), LAW.audience, Audience(frozenset({BOB.subject}))]),
+)
+
+
+@given(st.lists(views, min_size=1, max_size=4), st.lists(asked, max_size=8))
+def test_what_covers_arrivals_has_all_that_any_of_them_may_answer(
+    arriving: list[PromptFilter], prompts: list[Prompt]
+) -> None:
+    arrivals = Arrivals()
+    for view in arriving:
+        arrivals.add(view)
+    filter, people = arrivals.pop()
+    assert not arrivals
+    for prompt in prompts:
+        audience = prompt.content.audience
+        is_named = not (audience.users or audience.groups) or bool(
+            audience.users & people.users or audience.groups & people.groups
+        )
+        if any(view.matches(prompt) for view in arriving):
+            assert filter.matches(prompt)
+            assert is_named
+        elif len(arriving) == 1:
+            assert not (filter.matches(prompt) and is_named)
+
+
+def test_arrivals_are_covered_by_namespace() -> None:
+    arrivals = Arrivals()
+    for namespace in ("one", "two"):
+        arrivals.add(PromptFilter(namespace, ANN))
+    assert {arrivals.pop()[0].namespace, arrivals.pop()[0].namespace} == {"one", "two"}
+    assert cover([PromptFilter("one", ANN)])[1] == Audience(frozenset({ANN.subject}), ANN.groups)

@@ -3,24 +3,33 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState, Resolution
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.sessions.frames import CaughtUp, Closed, Removed, Reset, Upserted
-from askback_server.sessions.prompt_view import PromptView, urgency
+from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.snapshot import urgency, urgency_at
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 ANN = Principal("ann", frozenset({Role.CONSOLE}))
 FILTER = PromptFilter("default", viewer=ANN, labels={"x": "1"})
 
 
-def image(number: int, version: int, *, mine: bool = True, closed: bool = False, revision: int = 1) -> Prompt:
-    content = PromptContent("confirm", f"{number}", priority=number % 3, labels={"x": "1" if mine else "2"})
+def image(
+    number: int,
+    version: int,
+    *,
+    mine: bool = True,
+    closed: bool = False,
+    revision: int = 1,
+    priority: int | None = None,
+) -> Prompt:
+    priority = number % 3 if priority is None else priority
+    content = PromptContent("confirm", f"{number}", priority=priority, labels={"x": "1" if mine else "2"})
     prompt = Prompt(
         f"p{number}",
         "j",
@@ -82,11 +91,11 @@ class Console:
 
 
 changes = st.tuples(st.integers(0, 4), st.sampled_from(["open", "away", "close", "old"]))
-steps = st.lists(
-    st.one_of(
-        changes, st.integers(1, 3).map(lambda n: ("take", n)), st.integers(1, 2).map(lambda n: ("credit", n))
-    )
-)
+more_changes = st.tuples(st.integers(0, 9), st.sampled_from(["open", "up", "down", "away", "close"]))
+takes = st.integers(1, 3).map(lambda n: ("take", n))
+credits = st.integers(1, 2).map(lambda n: ("credit", n))
+steps = st.lists(st.one_of(changes, takes, credits))
+pages = st.one_of(st.integers(1, 3).map(lambda n: ("ask for a page", n)), st.just(("add the page", 0)))
 
 
 class World:
@@ -108,8 +117,11 @@ class World:
             return None
         self.version += 1
         revision = 1 if known is None else known.revision + (how != "close")
-        mine = how == "open" if how != "close" else known is not None and known.content.labels["x"] == "1"
-        prompt = image(number, self.version, mine=mine, closed=how == "close", revision=revision)
+        mine = how != "away" if how != "close" else known is not None and known.content.labels["x"] == "1"
+        priority = {"up": 3, "down": -1}.get(how, known.content.priority if known is not None else None)
+        prompt = image(
+            number, self.version, mine=mine, closed=how == "close", revision=revision, priority=priority
+        )
         self.now[number] = prompt
         self.past.append(prompt)
         return prompt
@@ -117,6 +129,21 @@ class World:
     @property
     def shown(self) -> dict[str, Prompt]:
         return {p.prompt_id: p for p in self.now.values() if p.is_open and FILTER.matches(p)}
+
+    def page(
+        self, after: PromptPosition | None, limit: int = 1_000
+    ) -> tuple[list[Prompt], PromptPosition | None]:
+        """The prompts after a position, as the database has them, and where the page ends."""
+        rest = sorted(self.shown.values(), key=urgency)
+        if after is not None:
+            rest = [p for p in rest if urgency(p) > urgency_at(after)]
+        found = rest[:limit]
+        return found, position(found[-1]) if len(found) < len(rest) else None
+
+
+def position(prompt: Prompt) -> PromptPosition:
+    deadline = prompt.expires_at.isoformat() if prompt.expires_at else None
+    return prompt.content.priority, deadline, prompt.prompt_id
 
 
 def play(view: PromptView, console: Console, world: World, script: list[tuple[object, object]]) -> None:
@@ -132,6 +159,14 @@ def play(view: PromptView, console: Console, world: World, script: list[tuple[ob
                 continue  # delayed older images exist only of prompts that this view has seen
             view.offer(prompt)
             world.seen[prompt.prompt_id] = max(prompt.version, world.seen.get(prompt.prompt_id, 0))
+
+
+def loaded(*prompts: Prompt) -> PromptView:
+    """A view that has read its only page."""
+    view = PromptView(FILTER)
+    view.add_page(prompts, None)
+    view.finish_load()
+    return view
 
 
 def settle(view: PromptView, console: Console) -> None:
@@ -152,8 +187,7 @@ def test_a_console_ends_up_with_the_open_prompts(before: list, after: list, cred
     silent = PromptView(FILTER)
     play(silent, Console(), world, [s for s in before if s[0] not in ("take", "credit")])
     world.seen.clear()
-    for prompt in world.shown.values():  # the snapshot
-        view.offer(prompt)
+    view.add_page(*world.page(None))
     view.finish_load()
     play(view, console, world, after)
     settle(view, console)
@@ -166,8 +200,7 @@ def test_a_console_ends_up_with_the_open_prompts(before: list, after: list, cred
 @settings(max_examples=3 * settings.default.max_examples, deadline=None)
 def test_a_resumed_console_ends_up_with_the_open_prompts(before: list, missed: list, after: list) -> None:
     world = World()
-    first, console = PromptView(FILTER), Console()
-    first.finish_load()
+    first, console = loaded(), Console()
     play(first, console, world, before)
     settle(first, console)
     since = world.version
@@ -182,7 +215,7 @@ def test_a_resumed_console_ends_up_with_the_open_prompts(before: list, missed: l
     for prompt in world.now.values():
         if prompt.version > since:
             view.offer(prompt)
-    view.finish_load(len(world.shown))
+    view.finish_load()
     play(view, again, world, after)
     settle(view, again)
     assert again.has == world.shown
@@ -197,8 +230,7 @@ def test_a_reset_forgets_what_was_sent_before(script: list) -> None:
     play(view, console, world, script)
     assert not console.versions, "a Reset comes first, before all that is new"
     view.reset("too old")
-    for prompt in world.shown.values():
-        view.offer(prompt)
+    view.add_page(*world.page(None))
     view.finish_load()
     settle(view, console)
     assert console.has == world.shown
@@ -216,31 +248,24 @@ def test_nothing_is_sent_until_the_resume_token_has_been_checked() -> None:
     honoured = PromptView(FILTER)
     honoured.resume()
     honoured.offer(image(1, 1))
-    honoured.finish_load(1)
+    honoured.finish_load()
     assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
 
 
-@pytest.mark.parametrize("ends", ["before", "after"])
-def test_a_resumed_console_learns_how_many_prompts_are_open(ends: str) -> None:
-    """One of the three prompts that it has closes, before or after the others are counted."""
+def test_the_prompts_of_a_resumed_console_are_not_counted() -> None:
     view = PromptView(FILTER)
     view.resume()
-    if ends == "before":
-        view.offer(image(1, 2, closed=True))
-    view.finish_load(2 if ends == "before" else 3)
-    if ends == "after":
-        view.offer(image(1, 2, closed=True))
+    view.offer(image(1, 2, closed=True))
+    view.finish_load()
     closed, caught_up = view.take(10, "")
     assert isinstance(closed, Closed)
     assert isinstance(caught_up, CaughtUp)
-    assert caught_up.open_prompts == 2
+    assert caught_up.open_prompts == -1
 
 
 def test_the_most_urgent_prompts_are_sent_first() -> None:
-    view = PromptView(FILTER)
     prompts = [image(n, n + 1) for n in range(12)]
-    for prompt in prompts:
-        view.offer(prompt)
+    view = loaded(*prompts)
     shown = [e.prompt for e in view.take(100, "") if isinstance(e, Upserted)]
     assert shown == sorted(prompts, key=urgency)
 
@@ -254,11 +279,8 @@ def test_the_number_of_tombstones_is_bounded() -> None:
 
 
 def test_prompts_of_a_deleted_job_are_removed() -> None:
-    view = PromptView(FILTER)
     told, waiting, resolved = image(1, 1), image(2, 2), image(3, 3)
-    for prompt in (told, resolved):
-        view.offer(prompt)
-    view.finish_load()
+    view = loaded(told, resolved)
     view.take(10, "")
     view.offer(waiting)
     closed = image(3, 4, closed=True)
@@ -287,7 +309,7 @@ behind = st.lists(
 @settings(max_examples=2 * settings.default.max_examples)
 def test_a_view_that_falls_behind_ends_up_with_the_open_prompts(script: list) -> None:
     """It drops all waiting images and rereads the prompts that the console has and those that match."""
-    view, console, world = PromptView(FILTER), Console(), World()
+    view, console, world = loaded(), Console(), World()
     unread = [False]
 
     def read_again() -> None:
@@ -297,13 +319,11 @@ def test_a_view_that_falls_behind_ends_up_with_the_open_prompts(script: list) ->
             by_id = {p.prompt_id: p for p in world.now.values()}
             for prompt_id in known:
                 view.recheck(by_id[prompt_id])
-            for prompt in world.shown.values():
-                view.offer(prompt)
+            view.add_page(*world.page(None))
             console.caught_up = None
             view.finish_load()
         unread.append(False)
 
-    view.finish_load()
     for what, how in script:
         if what == "fall behind":
             view.fall_behind()
@@ -321,15 +341,114 @@ def test_a_view_that_falls_behind_ends_up_with_the_open_prompts(script: list) ->
 
 
 def test_prompts_deleted_while_a_view_was_behind_are_removed() -> None:
-    view, console = PromptView(FILTER), Console()
-    view.offer(image(1, 5))
-    view.finish_load()
+    view, console = loaded(image(1, 5)), Console()
     settle(view, console)
     view.remove("p1", 7)
     view.fall_behind()
     assert view.sent_ids == ["p1"]
     view.remove("p1")
+    view.add_page([], None)
     view.finish_load()
     console.caught_up = None
     settle(view, console)
     assert not console.has
+
+
+class Reader:
+    """Reads a view page by page, as the follower does, with commits and takes while a page is on its way."""
+
+    def __init__(self, view: PromptView, world: World) -> None:
+        self.view = view
+        self.world = world
+        self.after: PromptPosition | None = None
+        self.on_its_way: tuple[list[Prompt], PromptPosition | None] | None = None
+        self.is_done = False
+
+    def step(self, what: object, size: int) -> None:
+        if what == "ask for a page" and self.on_its_way is None and not self.is_done:
+            self.view.expect_page()
+            self.on_its_way = self.world.page(self.after, size)
+        elif what == "add the page" and self.on_its_way is not None:
+            page, self.after = self.on_its_way
+            self.on_its_way = None
+            self.view.add_page(page, self.after)
+            self.is_done = self.after is None
+            if self.is_done:
+                self.view.finish_load()
+
+    def finish(self) -> None:
+        while not self.is_done:
+            self.step("ask for a page", 2)
+            self.step("add the page", 0)
+
+
+@given(
+    st.lists(more_changes, max_size=12),
+    st.lists(st.one_of(more_changes, pages, takes, credits), max_size=40),
+    st.one_of(st.none(), st.integers(1, 3)),
+)
+@example([(0, "open")], [("ask for a page", 1), (1, "open"), ("add the page", 0)], None)
+@example(
+    [(0, "open"), (1, "open")], [("ask for a page", 2), (1, "up"), (1, "down"), ("add the page", 0)], None
+)
+@example([(0, "open")], [("ask for a page", 1), (0, "close"), ("add the page", 0)], None)
+@settings(max_examples=4 * settings.default.max_examples, deadline=None)
+def test_a_view_read_in_pages_ends_up_with_the_open_prompts(
+    before: list, script: list, credit: int | None
+) -> None:
+    """Prompts change, come, move and end before, while and after their page is read. Until the view is
+    complete it sends no prompt before a more urgent one that was there at the start."""
+    world, console = World(), Console()
+    for number, how in before:
+        world.change(number, how)
+    start = {p.prompt_id: p for p in world.shown.values()}
+    view = PromptView(FILTER, credit)
+    reader = Reader(view, world)
+    for what, how in script:
+        reader.step(what, how)
+        if what == "take":
+            take_in_order(view, console, world, start, how)
+        elif what == "credit":
+            view.give_credit(how, 100)
+        elif isinstance(what, int) and (prompt := world.change(what, how)) is not None:
+            view.offer(prompt)
+    reader.finish()
+    settle(view, console)
+    assert console.has == world.shown
+    assert console.caught_up is not None
+    assert view.is_settled
+
+
+def take_in_order(
+    view: PromptView, console: Console, world: World, start: dict[str, Prompt], limit: int
+) -> None:
+    """Take events, and check that no more urgent prompt, unchanged since the start, is still missing."""
+    for event in view.take(limit, "token"):
+        if isinstance(event, Upserted) and event.prompt.prompt_id not in console.versions:
+            for prompt_id, prompt in start.items():
+                if world.shown.get(prompt_id) is prompt and prompt_id not in console.versions:
+                    assert urgency(event.prompt) <= urgency(prompt), "a less urgent prompt came first"
+        console.hear(event)
+
+
+def test_a_view_has_no_prompts_that_are_read_later() -> None:
+    view = PromptView(FILTER, credit=2)
+    prompts = sorted((image(n, n + 1) for n in range(12)), key=urgency)
+    view.add_page(prompts[:4], position(prompts[3]))
+    for prompt in prompts[4:]:
+        view.offer(replace(prompt, version=100 + prompt.version))
+    assert len(view.take(100, "")) == 2
+    assert view.waiting[0] == 2
+    assert not view.caught_up
+
+
+def test_another_filter_shows_the_most_urgent_prompts_first() -> None:
+    view = PromptView(FILTER)
+    low, high = image(0, 1), image(2, 2, mine=False)
+    view.add_page([low], None)
+    view.finish_load()
+    view.change_filter(replace(FILTER, labels={}))
+    assert not view.has_news, "the high one must be read first"
+    view.add_page([high, low], None)
+    view.finish_load()
+    assert [e.prompt for e in view.take(9, "") if isinstance(e, Upserted)] == [high, low]

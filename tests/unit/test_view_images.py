@@ -56,7 +56,7 @@ def test_a_shared_image_is_counted_once() -> None:
     for view in views:
         view.kept.close()
     assert images.total == 0
-    assert not images._keepers
+    assert not images._kept
     assert not images._views
 
 

@@ -198,13 +198,12 @@ class ConverseRunner(Runner):
             view.resume()
             for prompt in found["resumed"]:
                 view.offer(prompt_of(prompt))
-            view.finish_load(found["openPrompts"])
+            view.finish_load()
             return
         if "reset" in found:
             view.resume()
             view.reset(found["reset"])
-        for prompt in found["open"]:
-            view.offer(prompt_of(prompt))
+        view.add_page(map(prompt_of, found["open"]), None)
         view.finish_load()
 
     def _commit(self, changed: list[dict[str, Any]]) -> None:

@@ -188,7 +188,7 @@ class ListPromptsResponse(_message.Message):
     next_page_token: _builtins.str
     """Send it to get the next page. Empty: this was the last one."""
     total_size: _builtins.int
-    """How many prompts match in all, of those that the caller may see."""
+    """How many prompts match in all, of those that the caller may see; counted for the first page."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
         """By priority, deadline and age; with `filter.answered_by` the newest answer first."""
@@ -485,7 +485,9 @@ class PromptsCaughtUp(_message.Message):
     resume_token: _builtins.str
     """Resume from here."""
     open_prompts: _builtins.int
-    """How many open prompts the view holds."""
+    """How many open prompts the view holds. -1 after a resume: the client has them, and the server does
+    not count them.
+    """
     def __init__(
         self,
         *,

@@ -437,6 +437,20 @@ test("a view that does not agree with the server's count is read once more, and 
   assert.deepEqual(told, ["snapshot", "opened", "snapshot", "opened", "live"]);
 });
 
+test("a resumed view, whose prompts the server does not count, is not read again", async () => {
+  const { clock, network, connection, live } = setup({ agrees: [true, false] });
+  connection.start();
+  live();
+  network.last.end(1006);
+  await clock.advance(1000);
+  network.last.welcome();
+  network.last.caughtUp("t2", -1);
+  await clock.advance(0);
+  assert.equal(network.sockets.length, 2);
+  assert.equal(hello(network)?.resumeToken, "t1");
+  assert.equal(connection.link.value, "live");
+});
+
 test("credit comes back in halves, for doubled and late prompts too", async () => {
   const { clock, network, connection } = setup();
   connection.start();

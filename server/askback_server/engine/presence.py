@@ -13,18 +13,18 @@ counts for `LINGER_SECONDS` more, so that a reconnect marks nothing.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from askback_server.domain.commands import ReviewPresence
 from askback_server.domain.errors import AskbackError
-from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.arrivals import Arrivals
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
+from askback_server.engine.view_texts import decode_view, encode_view
 from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
@@ -42,46 +42,11 @@ TTL_SECONDS = 15.0
 PAGE_SIZE = 100
 """Prompts reviewed at once, with a pause after each page."""
 PAUSE_SECONDS = 0.05
+REST_RATIO = 4.0
+"""Ratio of rest to the duration of a review, which bounds its share of the database. Consoles that come
+meanwhile are reviewed together."""
 MAX_REVIEWED = 1_000
 """Maximum number of prompts reviewed when a console has left: the most urgent of the namespace."""
-
-
-def encode_view(view: PromptFilter) -> str:
-    """A view as text; equal views have equal texts."""
-    viewer = view.viewer
-    assert viewer is not None
-    return json.dumps(
-        [
-            view.namespace,
-            viewer.subject,
-            sorted(viewer.groups),
-            sorted(view.job_types),
-            sorted(view.kinds),
-            _label_pairs(view),
-            sorted(view.groups),
-            view.job_id,
-        ]
-    )
-
-
-def decode_view(text: str) -> PromptFilter:
-    """Parse the text of a view. Its viewer gets only the role CONSOLE: no other role may answer."""
-    namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
-    viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
-    each = {name: value for name, value in labels if isinstance(value, str)}
-    several = {name: tuple(values) for name, values in labels if not isinstance(values, str)}
-    return PromptFilter(
-        namespace, viewer, tuple(job_types), tuple(kinds), each, tuple(asked), job_id, any_labels=several
-    )
-
-
-def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:
-    """The labels of a view: a string where one value is wanted, a list where one of several is.
-
-    Both are in one list, so that a replica of the previous version can read the text too.
-    """
-    several = sorted((name, sorted(values)) for name, values in view.any_labels.items())
-    return [*sorted(view.labels.items()), *several]
 
 
 class PresenceIndex:
@@ -98,15 +63,15 @@ class PresenceIndex:
     def __len__(self) -> int:
         return len(self._count)
 
-    def add(self, text: str) -> str:
-        """Add a view. Returns its namespace if there was no equal view, else an empty string."""
+    def add(self, text: str) -> PromptFilter | None:
+        """Add a view. Returns it if there was no equal view."""
         self._count[text] += 1
         if self._count[text] > 1:
-            return ""
+            return None
         view = decode_view(text)
         for key in _audience_keys(view):
             self._by_audience.setdefault(key, {})[text] = view
-        return view.namespace
+        return view
 
     def discard(self, text: str) -> str:
         """Remove a view. Returns its namespace if it was the last equal view, else an empty string."""
@@ -174,17 +139,19 @@ class PresenceTracker:
         self._version = 0
         self._published = 0
         self._others: dict[str, tuple[int, Sequence[str]]] = {}
-        self._arrived: set[str] = set()
+        self._arrivals = Arrivals()
         self._left: set[str] = set()
-        """Namespaces whose prompts must be reviewed because consoles came, or left."""
+        """Namespaces whose prompts must be reviewed because consoles left."""
+        self._doubtful: set[str] = set()
+        """Jobs whose prompts must be reviewed: their marks were written while consoles came or left."""
         self._changed = asyncio.Event()
         self._asked_early: set[str] = set()
         """Namespaces of prompts that were asked before the index was settled."""
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Note namespaces to review: those with open prompts while the index is not settled, and those where
-        consoles came or left while this replica wrote a mark, because the review this caused may have been
-        too early."""
+        """Note what to review: namespaces with open prompts while the index is not settled, and jobs whose
+        marks were written while consoles came or left, because the review this caused may have been too
+        early."""
         if not self._index.is_settled:
             self._asked_early.update(item.job.namespace for item in batch if item.job.open_prompts)
             return
@@ -192,7 +159,8 @@ class PresenceTracker:
             for prompt in item.prompts if item.events else ():
                 marked = prompt.unattended_since is not None
                 if prompt.is_open and self._index.has(prompt) is marked:
-                    self._note_namespace(item.job.namespace, self._arrived if marked else self._left)
+                    self._doubtful.add(item.job.job_id)
+                    self._changed.set()
 
     def on_announced(self, announced: Sequence[Announcement]) -> None:
         """While the index is not settled, note namespaces with changed prompts."""
@@ -203,7 +171,8 @@ class PresenceTracker:
         """Add a console's view. Returns the function to call when its stream has ended."""
         text = encode_view(view)
         self._own_views[text] += 1
-        self._note_namespace(self._index.add(text), self._arrived, own=True)
+        self._version += 1
+        self._add_view(text)
         left = False
 
         def leave() -> None:
@@ -218,13 +187,19 @@ class PresenceTracker:
         self._own_views[text] -= 1
         if not self._own_views[text]:
             del self._own_views[text]
-        self._note_namespace(self._index.discard(text), self._left, own=True)
+        self._version += 1
+        self._discard_view(text)
 
-    def _note_namespace(self, namespace: str, where: set[str], *, own: bool = False) -> None:
-        if own:
-            self._version += 1
+    def _add_view(self, text: str) -> None:
+        view = self._index.add(text)
+        if view is not None:
+            self._arrivals.add(view)
+            self._changed.set()
+
+    def _discard_view(self, text: str) -> None:
+        namespace = self._index.discard(text)
         if namespace:
-            where.add(namespace)
+            self._left.add(namespace)
             self._changed.set()
 
     async def run(self) -> None:
@@ -257,7 +232,10 @@ class PresenceTracker:
         except BaseException:
             await asyncio.sleep(INTERVAL_SECONDS)  # the database may be unavailable: do not spin
             raise
+        began = asyncio.get_running_loop().time()
         await self.review()
+        took = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(min(INTERVAL_SECONDS, REST_RATIO * took))
 
     async def exchange(self) -> None:
         """Publish the views of this replica and read those of the others. Raises StorageUnavailable."""
@@ -276,27 +254,29 @@ class PresenceTracker:
             now = found[replica_id][1] if replica_id in found else ()
             # Add before removing, so that a view in both never disappears in between.
             for text in now:
-                self._note_namespace(self._index.add(text), self._arrived)
+                self._add_view(text)
             for text in before:
-                self._note_namespace(self._index.discard(text), self._left)
+                self._discard_view(text)
 
     async def review(self) -> None:
-        """Review the prompts of namespaces where consoles came or left. Raises StorageUnavailable."""
-        while self._arrived:
-            namespace = self._arrived.pop()
+        """Review the prompts that consoles which came or left may see. Raises StorageUnavailable."""
+        jobs, self._doubtful = self._doubtful, set()
+        await self._review_jobs(jobs)
+        while self._arrivals:
+            filter, people = self._arrivals.pop()
             after = ""
-            while marked := await self._store.list_unattended(namespace, after, PAGE_SIZE):
-                await self._review_prompts(p for p in marked if self._index.is_attended(p))
+            while marked := await self._store.list_unattended(filter, people, after, PAGE_SIZE):
+                await self._review_jobs(p.job_id for p in marked if self._index.is_attended(p))
                 after = marked[-1].prompt_id
         while self._left and self._index.is_settled:
             namespace = self._left.pop()
             open_prompts = await self._store.list_attended(namespace, MAX_REVIEWED)
             unattended = [p for p in open_prompts if not self._index.is_attended(p)]
             for at in range(0, len(unattended), PAGE_SIZE):
-                await self._review_prompts(unattended[at : at + PAGE_SIZE])
+                await self._review_jobs(p.job_id for p in unattended[at : at + PAGE_SIZE])
 
-    async def _review_prompts(self, prompts: Iterable[Prompt]) -> None:
-        jobs = sorted({p.job_id for p in prompts})
+    async def _review_jobs(self, job_ids: Iterable[str]) -> None:
+        jobs = sorted(set(job_ids))
         done = await asyncio.gather(
             *(self._engine.execute(ReviewPresence(job_id=job_id)) for job_id in jobs),
             return_exceptions=True,

@@ -79,7 +79,7 @@ class Queries:
     async def count_visible_prompts(self, job: Job, principal: Principal) -> int:
         """The number of a job's prompts, in any state, that the principal may see as a console."""
         every = PromptFilter(job.namespace, principal, job_id=job.job_id, states=tuple(PromptState))
-        return (await self._store.list_prompts(every, 1, None, 1)).total
+        return await self._store.count_prompts(every)
 
     async def prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in any state, without permission checks."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from askback_server.domain.content import Audience
 from askback_server.domain.prompts import Prompt
+from askback_server.ports.queries import PromptFilter
 
 
 class PresenceStore(Protocol):
@@ -23,8 +25,11 @@ class PresenceStore(Protocol):
     async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:
         """Version and views of some replicas."""
 
-    async def list_unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
-        """Open prompts marked unattended, by id above `after`."""
+    async def list_unattended(
+        self, filter: PromptFilter, people: Audience, after: str, limit: int
+    ) -> Sequence[Prompt]:
+        """Open prompts marked unattended that match, and that everyone or some of the people may answer; by
+        id above `after`."""
 
     async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
         """Open prompts not marked unattended, most urgent first."""

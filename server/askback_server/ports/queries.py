@@ -15,8 +15,9 @@ def labels_match(
     labels: Mapping[str, str], each: Mapping[str, str], several: Mapping[str, tuple[str, ...]]
 ) -> bool:
     """Whether labels have each value of `each`, and one of the values for each name in `several`."""
-    return all(labels.get(k) == v for k, v in each.items()) and all(
-        labels.get(k) in values for k, values in several.items()
+    # Without conditions, as mostly, no generators: this runs for each view of each changed prompt.
+    return (not each or all(labels.get(k) == v for k, v in each.items())) and (
+        not several or all(labels.get(k) in values for k, values in several.items())
     )
 
 
@@ -47,6 +48,10 @@ class JobFilter:
             and (self.created_before is None or job.created_at < self.created_before)
             and job.job_id.endswith(self.id_suffix)
         )
+
+    def lists(self, job: Job) -> bool:
+        """Whether a job matches, in its state."""
+        return (not self.states or job.state in self.states) and self.matches(job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,10 @@ class PromptFilter:
             and (self.viewer is None or prompt.is_for(self.viewer))
         )
 
+    def lists(self, prompt: Prompt) -> bool:
+        """Whether a prompt matches, in its state. The conditions that are not for views count as met."""
+        return (not self.states or prompt.state in self.states) and self.matches(prompt)
+
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
@@ -123,8 +132,8 @@ PromptPosition = tuple[int, str | None, str] | tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
-    """A page of prompts in the order of the list. `total` counts all that match."""
+    """A page of prompts in the order of the list. `next` is the position to continue after, None at the
+    end."""
 
     prompts: tuple[Prompt, ...]
     next: PromptPosition | None
-    total: int

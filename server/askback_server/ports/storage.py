@@ -128,8 +128,11 @@ class JobStore(Protocol):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age. Contains at least one, even if that exceeds
-        max_bytes."""
+        """A page of prompts by priority, deadline and age, after a position. Contains at least one, even if
+        that exceeds max_bytes."""
+
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        """Count the matching prompts. The cost grows with their number."""
 
     async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:
         """Submissions after the seq `after`, oldest first."""
@@ -212,6 +215,17 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedPrompts:
+    """The prompts that changed after a position."""
+
+    ids: Mapping[str, frozenset[str]]
+    """By namespace."""
+    reached: Position
+    is_all: bool
+    """Whether nothing more has changed after `reached`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """The transaction that holds the feed back; `age` in seconds, None if it is hidden from this role."""
 
@@ -246,6 +260,12 @@ class FeedStore(Protocol):
 
         With `settled` False, changes committed while an older transaction runs are included. Then the
         returned position may only be used to continue this read.
+        """
+
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+        """Read which prompts changed after a position, settled or not, from `limit` events.
+
+        None if the position is not in the log's past any more: `tail` and `has_position` tell why.
         """
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:

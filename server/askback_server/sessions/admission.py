@@ -7,11 +7,13 @@ limit principals take turns, so that many streams of one principal delay only ea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
+from typing import TypeVar, cast
 
 from askback_server.sessions.fair_semaphore import FairSemaphore
 
+T = TypeVar("T")
 MAX_LOAD_WAIT = 2.0
 """Maximum seconds that loading a view waits for workers."""
 MAX_READS = 4
@@ -25,6 +27,17 @@ MAX_MESSAGES = 8
 MAX_LARGE_MESSAGES = 2
 """Large messages serialised per iteration of the event loop. Each takes milliseconds and blocks all other
 calls."""
+
+
+class _SharedRead:
+    """A read and the number of views that wait for it."""
+
+    __slots__ = ("task", "waiting")
+
+    task: asyncio.Task[object]
+
+    def __init__(self) -> None:
+        self.waiting = 0
 
 
 class Admission:
@@ -41,6 +54,9 @@ class Admission:
         self.console_messages = FairSemaphore(MAX_MESSAGES)
         self.worker_messages = FairSemaphore(MAX_MESSAGES)
         self.large_messages = FairSemaphore(MAX_LARGE_MESSAGES)
+        self._shared: dict[Hashable, _SharedRead] = {}
+        """Reads that have not started."""
+        self._running: dict[Hashable, asyncio.Task[object]] = {}
         self.reading = 0
         """Views being loaded."""
 
@@ -56,6 +72,39 @@ class Admission:
             self._workers -= 1
             if not self._workers:
                 self._no_worker.set()
+
+    async def load(self, subject: str, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """Read for a view. Views that wait for a read with the same key share it.
+
+        It starts after each of them has called this, so it includes everything committed before. Only one
+        such read runs at a time, so in a rush of equal views many wait for the next one.
+        """
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _SharedRead()
+            shared.task = asyncio.create_task(self._load(subject, key, read))
+        shared.waiting += 1
+        try:
+            return cast(T, await asyncio.shield(shared.task))  # the key stands for one read, of one type
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.task.done():
+                if self._shared.get(key) is shared:
+                    del self._shared[key]
+                shared.task.cancel()
+
+    async def _load(self, subject: str, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        before = self._running.get(key)
+        if before is not None:
+            await asyncio.wait((before,))
+        async with self.view(subject):
+            # From here on it may not include what commits.
+            running = self._running[key] = self._shared.pop(key).task
+            try:
+                return await read()
+            finally:
+                if self._running.get(key) is running:
+                    del self._running[key]
 
     @asynccontextmanager
     async def view(self, subject: str) -> AsyncIterator[None]:

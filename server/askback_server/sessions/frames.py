@@ -122,6 +122,7 @@ class CaughtUp:
 
     resume_token: str
     open_prompts: int
+    """-1 if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

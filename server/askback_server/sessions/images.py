@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -29,8 +28,8 @@ class Images:
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
         self._views: set[ViewImages] = set()
-        self._keepers: Counter[int] = Counter()
-        """The number of views that keep an image, by its `id`."""
+        self._kept: dict[int, tuple[int, int]] = {}
+        """The number of views that keep an image, and its size, by its `id`."""
         self.total = 0
 
     def of_view(self, account: Account, fall_behind: Callable[[], None]) -> ViewImages:
@@ -42,17 +41,26 @@ class Images:
         self._views.add(view)
         return view
 
-    def add(self, image: Image, size: int) -> None:
-        """Count an image kept by a view."""
-        self._keepers[id(image)] += 1
-        self.total += FRAME_BYTES + (size if self._keepers[id(image)] == 1 else 0)
+    def add(self, image: Image) -> int:
+        """Count an image kept by a view. Returns its size, which is computed once for all views."""
+        known = self._kept.get(id(image))
+        if known is None:
+            count, size = 0, body_size(image)
+            self.total += size
+        else:
+            count, size = known
+        self._kept[id(image)] = count + 1, size
+        self.total += FRAME_BYTES
+        return size
 
-    def remove(self, image: Image, size: int) -> None:
+    def remove(self, image: Image) -> None:
         """Uncount an image that a view has released."""
-        self._keepers[id(image)] -= 1
+        count, size = self._kept[id(image)]
         self.total -= FRAME_BYTES
-        if not self._keepers[id(image)]:
-            del self._keepers[id(image)]
+        if count > 1:
+            self._kept[id(image)] = count - 1, size
+        else:
+            del self._kept[id(image)]
             self.total -= size
 
     def shrink(self) -> None:
@@ -104,10 +112,9 @@ class ViewImages:
         """Keep an image. This may make the view fall behind."""
         if id(image) in self.images:
             return
-        size = body_size(image)
+        size = self._all.add(image)
         self.images[id(image)] = image, size
         self.size += size
-        self._all.add(image, size)
         if self.size > MAX_VIEW_BYTES or len(self.images) > MAX_VIEW_ENTRIES:
             self.fall_behind()
         self._all.shrink()
@@ -122,7 +129,7 @@ class ViewImages:
         if kept is not None:
             image, size = kept
             self.size -= size
-            self._all.remove(image, size)
+            self._all.remove(image)
 
     def fall_behind(self) -> None:
         """Make the view discard the images that are not being written."""

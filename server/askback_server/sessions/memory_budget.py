@@ -18,6 +18,10 @@ SMALL_BYTES = 16 * 1024
 
 def body_size(body: object) -> int:
     """The approximate size of a frame's body."""
+    if isinstance(body, Prompt):  # first, because most frames to consoles have one
+        resolution = body.resolution
+        answer = None if resolution is None else resolution.answer
+        return FRAME_BYTES + body.content.size + (len(answer.values_json) if answer is not None else 0)
     size = getattr(body, "ByteSize", None)
     if size is not None:
         return FRAME_BYTES + int(size())
@@ -28,10 +32,6 @@ def body_size(body: object) -> int:
                 len(c.value_json) for c in getattr(body, "checkpoints", ())
             )
             return body_size(inner) + more
-    if isinstance(body, Prompt):
-        resolution = body.resolution
-        answer = getattr(resolution, "answer", None)
-        return FRAME_BYTES + body.content.size + (len(answer.values_json) if answer is not None else 0)
     return FRAME_BYTES + len(getattr(body, "input_json", "")) + len(getattr(body, "result_json", ""))
 
 

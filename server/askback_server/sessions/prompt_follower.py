@@ -24,6 +24,9 @@ from askback_server.sessions.prompt_view import PromptView
 
 PAGE_SIZE = 500
 PAGE_BYTES = 512 * 1024
+READ_AHEAD = 20
+"""Prompts read beyond the console's credit, so that a console which gives back one credit at a time does not
+cost a page for each prompt."""
 
 
 def _nothing() -> None:
@@ -51,6 +54,7 @@ class PromptFollower:
         self._jobs = jobs
         self._tokens = tokens
         self._reading = partial(admission.view, account.subject)
+        self._load = partial(admission.load, account.subject)
         self._images = images
         self._account = account
         self._pages: list[Callable[[], None]] = []
@@ -96,6 +100,7 @@ class PromptFollower:
             self._view.offer(prompt)
         if (concerned or changed.lost) and self._view.has_news:
             self._changed.set()
+        self._written.set()  # if the next prompts were closed, there may be room for a page
 
     def _fall_behind(self) -> None:
         """Discard pending changes: there are too many. The view is read again when there is room."""
@@ -105,6 +110,7 @@ class PromptFollower:
     def _request_reload(self, why: str) -> None:
         self._reset_reason = why
         self._reload.set()
+        self._written.set()  # a page that waits for room is not read any more
 
     def note_written(self) -> None:
         """Note that all events taken from the view have been written: there may be room for more."""
@@ -120,6 +126,18 @@ class PromptFollower:
     def _has_room(self) -> bool:
         prompts, size = self._view.waiting
         return prompts < PAGE_SIZE and size < PAGE_BYTES // 4
+
+    @property
+    def _page_size(self) -> int:
+        """How many prompts to read now; 0: none before the console has more credit.
+
+        With as many prompts waiting as there is credit, it looks ahead: if there are no more, the view is
+        complete, for which the console needs no credit.
+        """
+        room = self._view.room
+        if room is None:
+            return PAGE_SIZE
+        return min(PAGE_SIZE, room + READ_AHEAD) if room >= 0 else 0
 
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter, because the console's access has changed."""
@@ -163,8 +181,7 @@ class PromptFollower:
             position = await self._reach(resume_token)
         self._attach()
         if isinstance(position, Position):
-            async with self._reading():
-                position = await self._resume(position) or position
+            position = await self._resume(position) or position
         if isinstance(position, Refusal):
             self._view.reset(position.reason, position.history_lost)
         if not isinstance(position, Position):
@@ -173,29 +190,27 @@ class PromptFollower:
         while self._reload.is_set():
             await self._reload_view()
 
-    def _finish_load(self, open_prompts: int = 0) -> None:
-        if not self._reload.is_set():  # otherwise it is read again first
-            self._view.finish_load(open_prompts)
-
     async def _reach(self, resume_token: str) -> Position | Refusal:
         """Wait until the feed has reached the token's position. Returns the position."""
         position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, Refusal):
-            return position
-        async with self._reading():
-            refusal = await refusal_of(self._log, position)
+        if isinstance(position, Refusal) or position <= self._feed.position:
+            return position  # whether the log still has it turns out when it is read
+        refusal = await self._load(("position", position), partial(refusal_of, self._log, position))
         if refusal is None:
             await self._feed.reach(position)
         return refusal or position
 
     async def _resume(self, position: Position) -> Refusal | None:
-        changed = await read_missed(self._log, position)
-        if isinstance(changed, Refusal):
-            return changed
-        ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
+        missed = await self._load(
+            ("missed", position, position.mark), partial(read_missed, self._log, position)
+        )
+        if isinstance(missed, Refusal):
+            return missed
+        ids = sorted(missed.get(self._view.filter.namespace, ()))
         at = 0
         while at < len(ids):
-            prompts, count = await self._jobs.first_prompts(ids[at : at + PAGE_SIZE], PAGE_BYTES)
+            some = tuple(ids[at : at + PAGE_SIZE])
+            prompts, count = await self._load(some, partial(self._jobs.first_prompts, some, PAGE_BYTES))
             if len(prompts) < count:
                 return Refusal(
                     "jobs were deleted since the resume token, with prompts that it may have shown"
@@ -206,8 +221,7 @@ class PromptFollower:
                 return Refusal("too much changed since the resume token")
             self._changed.set()
             at += count
-        counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
-        self._finish_load(counted.total)
+        self._view.finish_load()
         return None
 
     async def _reload_view(self) -> None:
@@ -222,36 +236,49 @@ class PromptFollower:
         known = view.sent_ids
         if known is None:
             view.reset(self._reset_reason)
-        at = 0
-        while at < len(known or ()) and not self._reload.is_set():
-            async with self._page():
-                at += await self._recheck_page((known or [])[at : at + PAGE_SIZE])
+        view.start_reading()
+        if await self._recheck(known or []) and await self._read_pages():
+            self._resume_position = position  # no token is issued before all is sent
+            view.finish_load()
             self._changed.set()
+
+    async def _recheck(self, ids: list[str]) -> bool:
+        """Recheck the prompts that the console has. Returns False if the view must be read again first."""
+        at = 0
+        while at < len(ids):
+            async with self._page() as may_read:
+                if not may_read:
+                    return False
+                at += await self._recheck_page(ids[at : at + PAGE_SIZE])
+            self._changed.set()
+        return True
+
+    async def _read_pages(self) -> bool:
+        """Read what matches, as the console takes it. Returns False if the view must be read again first."""
         after: PromptPosition | None = None
-        more = True
-        while more and not self._reload.is_set():
-            async with self._page():
+        while True:
+            async with self._page(as_taken=True) as may_read:
+                if not may_read:
+                    return False
                 after = await self._read_page(after)
             self._changed.set()
-            more = after is not None
-        if not self._reload.is_set():
-            self._resume_position = position  # no token is issued before all is sent
-        self._finish_load()
-        self._changed.set()
+            if after is None:
+                return not self._reload.is_set()
 
     @asynccontextmanager
-    async def _page(self) -> AsyncIterator[None]:
-        """Reserve memory and a slot for a page, once the console has taken most of the previous one."""
-        while not self._has_room():
+    async def _page(self, *, as_taken: bool = False) -> AsyncIterator[bool]:
+        """Reserve memory for a page, once the console has taken most of the previous one, and with
+        `as_taken` has credit for it. Yields False if the view must be read again first."""
+        while not self._reload.is_set() and not (self._has_room() and (self._page_size or not as_taken)):
             self._written.clear()
             await self._written.wait()
         self._pages.append(await self._account.reserve(PAGE_BYTES))
-        async with self._reading():
-            yield
+        yield not self._reload.is_set()
 
     async def _recheck_page(self, ids: list[str]) -> int:
         """Recheck the first of these prompts in the view. Returns how many ids that covers."""
-        prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
+        async with self._reading():
+            prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
         for prompt in prompts:
             self._view.recheck(prompt)
         for prompt_id in set(ids[:count]) - {p.prompt_id for p in prompts}:
@@ -259,14 +286,19 @@ class PromptFollower:
         return count
 
     async def _read_page(self, after: PromptPosition | None) -> PromptPosition | None:
-        """Offer the page after a position to the view. Returns the next position, None at the end.
+        """Add the page after a position to the view. Returns the next position, None at the end.
 
         This and `_recheck_page` are functions so that no local variable keeps a page while the next one waits
         for room.
         """
-        page = await self._jobs.list_prompts(self._view.filter, PAGE_SIZE, after, PAGE_BYTES)
-        for prompt in page.prompts:
-            self._view.offer(prompt, counted=False)
+        view = self._view
+        view.expect_page()
+        limit, filter = self._page_size or READ_AHEAD, view.filter
+        # Equal views have equal digests, except that an admin sees more.
+        key = (self._digest, filter.viewer is not None and filter.viewer.is_admin, limit, after)
+        page = await self._load(key, partial(self._jobs.list_prompts, filter, limit, after, PAGE_BYTES))
+        if not self._reload.is_set():  # otherwise the view is read from the beginning
+            view.add_page(page.prompts, page.next)
         return page.next
 
 

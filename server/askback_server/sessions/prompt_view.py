@@ -2,30 +2,28 @@
 
 Pure. The view stores the sent version and the newest pending change of each prompt, never a history. So a
 slow console receives fewer and fresher events, and no prompt that is already closed.
+
+The open prompts are read page by page, in their order, when the console can take them. So a view has only
+prompts that the console has, and the next ones.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from datetime import UTC, datetime
+from collections.abc import Iterable
 
 from askback_server.domain.prompts import Prompt
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
 from askback_server.sessions.images import ViewImages
+from askback_server.sessions.snapshot import Snapshot, urgency
+from askback_server.sessions.tombstones import Tombstones
 
-MAX_TOMBSTONES = 4_096
-"""Maximum number of tombstones: versions of closed or hidden prompts, so that an older image that arrives
-late does not show them again."""
+UNKNOWN = -1
+"""The number of open prompts of a resumed console: it has some that this view never sent."""
 MAX_TAKE_BYTES = 512 * 1024
 """Maximum bytes of prompts per `take`, unless a single prompt is larger."""
-_FAR = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def urgency(prompt: Prompt) -> tuple[int, datetime, str]:
-    """The sort key of prompts: priority, deadline, age."""
-    return -prompt.content.priority, prompt.expires_at or _FAR, prompt.prompt_id
 
 
 class PromptView:
@@ -42,14 +40,11 @@ class PromptView:
         """Versions of the prompts that the console has; 0 for those from an earlier stream."""
         self._pending: dict[str, Prompt] = {}
         """Prompts to be sent."""
+        self._snapshot = Snapshot()
         self._removals: OrderedDict[str, PromptEvent] = OrderedDict()
         """Closings and removals to be sent."""
-        self._tombstones: OrderedDict[str, int] = OrderedDict()
-        self._hidden: set[str] = set()
-        """Tombstones of open prompts: another filter may show them."""
+        self._tombstones = Tombstones()
         self._resumed = False
-        self._known_before = 0
-        """Open prompts that a resumed console has and this view never sent."""
         self._reset: Reset | None = None
         self._loaded = False
         self.caught_up = False
@@ -93,11 +88,41 @@ class PromptView:
         may fall behind.
         """
         self._offer(prompt)
-        waits = self._pending.get(prompt.prompt_id) is prompt or (
-            isinstance(removal := self._removals.get(prompt.prompt_id), Closed) and removal.prompt is prompt
+        prompt_id = prompt.prompt_id
+        waits = (self._pending.get(prompt_id) or self._snapshot.ahead.get(prompt_id)) is prompt or (
+            isinstance(removal := self._removals.get(prompt_id), Closed) and removal.prompt is prompt
         )
         if counted and waits and self._images is not None:
             self._images.keep(prompt)
+
+    @property
+    def room(self) -> int | None:
+        """How many more prompts the console could take than wait for it; None stands for no limit."""
+        return None if self.credit is None else self.credit - len(self._pending)
+
+    def start_reading(self) -> None:
+        """The open prompts are read from the beginning now."""
+        self._loaded = self.caught_up = False
+        self._take_ahead()
+        self._snapshot.start()
+
+    def expect_page(self) -> None:
+        """The next page of open prompts is being read."""
+        self._snapshot.expect_page()
+
+    def add_page(self, prompts: Iterable[Prompt], end: PromptPosition | None) -> None:
+        """Add the next page, which ends at a position; None: there are no more pages."""
+        self._snapshot.advance(end)
+        for prompt in prompts:
+            self.offer(prompt, counted=False)
+        for prompt in self._take_ahead():
+            self.offer(prompt)
+
+    def _take_ahead(self) -> list[Prompt]:
+        ahead, self._snapshot.ahead = list(self._snapshot.ahead.values()), {}
+        for prompt in ahead:
+            self._release(prompt)
+        return ahead
 
     def charge_to(self, images: ViewImages | None) -> None:
         """Count pending prompts in `images` from now on; None ends that."""
@@ -105,27 +130,29 @@ class PromptView:
 
     def _offer(self, prompt: Prompt) -> None:
         prompt_id, version = prompt.prompt_id, prompt.version
-        pending = self._pending.get(prompt_id)
-        newest = max(
-            self._sent.get(prompt_id, 0),
-            self._tombstones.get(prompt_id, 0),
-            pending.version if pending else 0,
-        )
-        if version <= newest:
+        pending = self._pending.get(prompt_id) or self._snapshot.ahead.get(prompt_id)
+        ended = self._tombstones.version_of(prompt_id)
+        if version <= self._sent.get(prompt_id, 0) or version <= ended:
+            return
+        if pending is not None and version <= pending.version:
             return
         if prompt.is_open and self.filter.matches(prompt):
-            self._forget(prompt_id)
-            self._pending[prompt_id] = prompt
-            self._tombstones.pop(prompt_id, None)
+            if pending is not None or prompt_id in self._removals:
+                self._forget(prompt_id)
+            if prompt_id not in self._sent and self._snapshot.is_unread(prompt):
+                self._snapshot.pass_by(prompt)
+            else:
+                self._pending[prompt_id] = prompt
+                if ended:
+                    self._tombstones.discard(prompt_id)
             return
         self._forget(prompt_id)
         if prompt_id not in self._sent:
-            if prompt_id in self._tombstones or not self._may_be_shown(prompt):
-                self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
+            if ended or not self._may_be_shown(prompt):
+                self._tombstones.add(prompt_id, version, is_open=prompt.is_open)
                 return
-            self._known_before = max(0, self._known_before - 1)
             self._sent[prompt_id] = 0
-        self._add_tombstone(prompt_id, version, is_open=prompt.is_open)
+        self._tombstones.add(prompt_id, version, is_open=prompt.is_open)
         if prompt.is_open:
             self._removals[prompt_id] = Removed(prompt_id, version)
         elif self._may_know(prompt):
@@ -135,10 +162,14 @@ class PromptView:
 
     def _forget(self, prompt_id: str) -> None:
         """Drop the pending event of a prompt."""
-        self._release(self._pending.pop(prompt_id, None))
+        self._drop_image(prompt_id)
         removal = self._removals.pop(prompt_id, None)
         if isinstance(removal, Closed):
             self._release(removal.prompt)
+
+    def _drop_image(self, prompt_id: str) -> None:
+        self._release(self._pending.pop(prompt_id, None))
+        self._release(self._snapshot.ahead.pop(prompt_id, None))
 
     def _release(self, prompt: Prompt | None) -> None:
         if prompt is not None and self._images is not None:
@@ -147,22 +178,21 @@ class PromptView:
     def remove(self, prompt_id: str, version: int | None = None) -> None:
         """Remove a prompt whose job was deleted; how it ended is unknown. Without a version, one above the
         sent version is used."""
-        self._release(self._pending.pop(prompt_id, None))
+        self._drop_image(prompt_id)
         if version is None:
             version = self._sent.get(prompt_id, 0) + 1
         if prompt_id in self._sent:
             self._removals.setdefault(prompt_id, Removed(prompt_id, version))
-        self._add_tombstone(prompt_id, version)
+        self._tombstones.add(prompt_id, version)
 
     def fall_behind(self) -> None:
         """Discard all pending events.
 
-        Then the follower must `recheck` each of `sent_ids`, `remove` those that no longer exist,
-        `offer` what matches, and call `finish_load`.
+        Then the follower must `recheck` each of `sent_ids`, `remove` those that no longer exist, read all
+        pages, and call `finish_load`.
         """
-        self._loaded = self.caught_up = False
-        for prompt_id in self._removals.keys() & self._tombstones.keys():
-            self._tombstones[prompt_id] -= 1  # the same version may be offered again, an older one never
+        self.start_reading()
+        self._tombstones.lower(self._removals)
         for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
 
@@ -188,22 +218,14 @@ class PromptView:
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 
-    def _add_tombstone(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
-        self._tombstones[prompt_id] = version
-        self._tombstones.move_to_end(prompt_id)
-        (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
-        if len(self._tombstones) > MAX_TOMBSTONES:
-            oldest, _ = self._tombstones.popitem(last=False)
-            self._hidden.discard(oldest)
-
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter from now on. The follower then proceeds as after `fall_behind`."""
         self.filter = filter
-        self._loaded = self.caught_up = False
-        for prompt_id in self._hidden:
-            self._tombstones.pop(prompt_id, None)
-        self._hidden.clear()
-        for prompt_id in [i for i, p in self._pending.items() if not filter.matches(p)]:
+        self.start_reading()
+        self._tombstones.forget_hidden()
+        for prompt_id in [
+            i for i, p in self._pending.items() if i not in self._sent or not filter.matches(p)
+        ]:
             self._release(self._pending.pop(prompt_id))
 
     @property
@@ -223,25 +245,24 @@ class PromptView:
             self.offer(prompt, counted=False)
 
     def resume(self) -> None:
-        """The console still has what an earlier stream sent."""
+        """The console still has what an earlier stream sent: no pages are read."""
         self._resumed = True
+        self._snapshot.finish()
 
     def reset(self, reason: str, history_lost: bool = False) -> None:
         """Tell the console to discard everything, including what this view sent."""
         self._reset = Reset(reason, history_lost)
         self._resumed = False
+        self.start_reading()
         for prompt_id in tuple(self._removals):
             removal = self._removals.pop(prompt_id)
             if isinstance(removal, Closed):
                 self._release(removal.prompt)
         self._sent.clear()
 
-    def finish_load(self, open_prompts: int = 0) -> None:
-        """Mark the snapshot, or the resume, as complete. After a resume `open_prompts` is the number of
-        matching prompts."""
+    def finish_load(self) -> None:
+        """Mark the snapshot, or the resume, as complete."""
         self._loaded = True
-        known = (self._sent.keys() - self._removals.keys()) | self._pending.keys()
-        self._known_before = max(0, open_prompts - len(known))
 
     def give_credit(self, prompts: int, maximum: int) -> None:
         """Add credit, up to `maximum`."""
@@ -281,7 +302,7 @@ class PromptView:
                     self.credit -= 1
         if self._loaded and not self.caught_up and not self._pending and len(events) < limit:
             self.caught_up = True
-            events.append(CaughtUp(token, len(self._sent) + self._known_before))
+            events.append(CaughtUp(token, UNKNOWN if self._resumed else len(self._sent)))
         return events
 
     def note_written(self) -> None:

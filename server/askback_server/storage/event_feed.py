@@ -14,12 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
-from askback_server.ports.storage import Changed, Holder, Position
+from askback_server.ports.storage import Changed, ChangedPrompts, Holder, Position
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import end_history
 from askback_server.storage.reader import Reader
 from askback_server.storage.settings import get_setting
-from askback_server.storage.tables import events
+from askback_server.storage.tables import events, settings
 
 
 class EventFeed(Reader):
@@ -54,9 +54,8 @@ class EventFeed(Reader):
 
     async def tail(self) -> Position:
         """The oldest position that can still be resumed from."""
-        mark = await self._dialect.run(lambda c: get_setting(c, "feed_tail"))
-        xid, _, id = str(mark or "0:0").partition(":")
-        return Position(int(xid), int(id))
+        found = await self._all(_TAIL)
+        return _tail_of(found[0]["tail"] if found else None)
 
     async def after(
         self, position: Position, limit: int, *, settled: bool = True
@@ -70,6 +69,26 @@ class EventFeed(Reader):
         if not found:
             return [], position
         return list(map(_to_changed, found)), _position(found[0])
+
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+        """See FeedStore. One statement, which also reads the event at the position and the tail: both show
+        whether the log still has everything after it."""
+        from_here = self._dialect.in_log(Position(position.xid, position.id - 1))
+        statement = _columns().add_columns(_TAIL.scalar_subquery().label("tail")).where(from_here)
+        found = await self._all(statement.order_by(events.c.xid, events.c.id).limit(limit + 1))
+        tail = _tail_of(found[0]["tail"]) if found else await self.tail()
+        here = [row for row in found[:1] if _position(row) == position]
+        is_known = position.mark in ("", _position(here[0]).mark) if here else position == tail
+        if position < tail or not is_known:
+            return None
+        later = found[len(here) : len(here) + limit]
+        ids: dict[str, set[str]] = {}
+        for row in later:
+            if row["prompt_id"]:
+                ids.setdefault(row["namespace"], set()).add(row["prompt_id"])
+        reached = _position(later[-1]) if later else position
+        by_namespace = {namespace: frozenset(each) for namespace, each in ids.items()}
+        return ChangedPrompts(by_namespace, reached, len(found) <= limit)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """Changes of these jobs above a seq for each job."""
@@ -129,6 +148,14 @@ def _fold(span: sa.Select[Any]) -> sa.Select[Any]:
         .group_by(every.c.job_id, *last.c)
         .order_by(sa.func.min(every.c.id))
     )
+
+
+_TAIL = sa.select(settings.c.value.label("tail")).where(settings.c.name == "feed_tail")
+
+
+def _tail_of(value: str | None) -> Position:
+    xid, _, id = str(value or "0:0").partition(":")
+    return Position(int(xid), int(id))
 
 
 def _columns() -> sa.Select[Any]:

@@ -56,9 +56,10 @@ class JobReads(PromptLists, AggregateReads):
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
-        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
-        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
+        newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        ids, last = await self._page_ids([jobs.c.job_id], [newest], JOB_DOCUMENTS, limit, max_bytes)
+        found = {job.job_id: job for job in await self.get_jobs(ids) if filter.lists(job)}
+        return JobsPage(tuple(found[i] for i in ids if i in found), last["job_id"] if last else None)
 
     async def count_jobs(self, filter: JobFilter) -> int:
         """How many jobs match."""

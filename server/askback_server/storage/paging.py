@@ -25,30 +25,33 @@ class Paging(Reader):
         nothing = {"size": 0}
         return len(fit_bytes([by_id.get(i, nothing) for i in ids], _row_size, max_bytes, at_least=1))
 
-    async def _page(
+    async def _page_ids(
         self,
         cursor: Sequence[sa.Column[Any]],
-        statement: sa.Select[Any],
+        spans: Sequence[sa.Select[Any]],
         documents: Documents,
         limit: int,
         max_bytes: int,
-    ) -> tuple[Sequence[Any], Any]:
-        """The first rows of a statement with all their columns: at most `limit`, and about `max_bytes` in
-        all, but at least one. Also the `cursor` columns of the last row if there are more rows; the first of
-        them is the key.
+    ) -> tuple[list[str], Any]:
+        """The keys of the first rows: at most `limit`, and about `max_bytes` in all, but at least one. Also
+        the `cursor` columns of the last row if there are more rows; the first of them is the key.
 
-        The sizes are read first, so that rows which do not fit never come into memory.
+        `spans` are statements whose rows follow each other. They are read until the page is full. An index
+        can start at the beginning of a span, but not at a place in an order of several columns.
+
+        Only sizes are read, so that rows which do not fit never come into memory. Read the rows by their
+        keys, and check them again: they may have changed in between. (With the conditions in that statement
+        as well, the planner may choose their index instead of the keys, and read all rows of the list.)
         """
-        key = cursor[0]
-        sizes = statement.with_only_columns(*cursor, self._size(documents)).limit(limit + 1)
-        found = await self._all(sizes)
-        kept = fit_bytes(found[:limit], _row_size, max_bytes, at_least=1)
-        if not kept:
-            return (), None
-        # With the conditions again: a row that changed in between may no longer match.
-        ids = [row[key.name] for row in kept]
-        page = await self._all(statement.where(self._dialect.among(key, ids)))
-        return page, kept[-1] if len(kept) < len(found) else None
+        found: list[Any] = []
+        for span in spans:
+            sizes = span.with_only_columns(*cursor, self._size(documents))
+            found += await self._all(sizes.limit(limit + 1 - len(found)))
+            if len(found) > limit:
+                break
+        fitting = fit_bytes(found[:limit], _row_size, max_bytes, at_least=1)
+        last = fitting[-1] if len(fitting) < len(found) else None
+        return [row[cursor[0].name] for row in fitting], last
 
     def _size(self, documents: Documents) -> sa.ColumnElement[int]:
         """The size of a row's documents in bytes, as the column `size`."""

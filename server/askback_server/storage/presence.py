@@ -8,8 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from askback_server.domain.content import Audience
 from askback_server.domain.prompts import Prompt
+from askback_server.ports.queries import PromptFilter
 from askback_server.storage import rows
+from askback_server.storage.prompt_lists import URGENCY, prompt_conditions
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import presence, prompts
 
@@ -57,9 +60,15 @@ class Presences(Reader):
         )
         return {r["replica_id"]: (r["seq"], json.loads(r["views"])) for r in found}
 
-    async def list_unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
+    async def list_unattended(
+        self, filter: PromptFilter, people: Audience, after: str, limit: int
+    ) -> Sequence[Prompt]:
         """Read by the index of unattended prompts."""
-        conditions = [prompts.c.namespace == namespace, prompts.c.unattended_since.is_not(None)]
+        has_any, audience = self._dialect.has_any, prompts.c.audience
+        named = [has_any(audience, "users", sorted(people.users))]
+        if people.groups:
+            named.append(has_any(audience, "groups", sorted(people.groups)))
+        conditions = [*prompt_conditions(self._dialect, filter), sa.or_(audience.is_(None), *named)]
         if after:
             conditions.append(prompts.c.interaction_id > after)
         return await self._prompts(
@@ -75,7 +84,7 @@ class Presences(Reader):
                 prompts.c.responded_at.is_(None),
                 prompts.c.unattended_since.is_(None),
             )
-            .order_by(prompts.c.priority.desc(), prompts.c.timeout_at, prompts.c.interaction_id)
+            .order_by(*URGENCY)
             .limit(limit)
         )
         return await self._prompts(statement)

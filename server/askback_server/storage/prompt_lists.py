@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
 from askback_server.storage import rows
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging
-from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, jobs, prompts
+from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, NO_DEADLINE, jobs, prompts
+from askback_server.storage.types import Instant
 
 PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
 """The columns that make up the size of a row."""
 _answerer: sa.ColumnElement[str] = sa.literal_column(f"({ANSWERED_BY})", sa.Text())
-_FAR = datetime(9999, 12, 31, tzinfo=UTC)
-"""The sort key of prompts without a deadline: after all prompts with one."""
-_DEADLINE = sa.func.coalesce(prompts.c.timeout_at, sa.literal(_FAR, prompts.c.timeout_at.type))
+# A literal, as in the index, not a parameter: a plan for all values must match the index.
+_no_deadline: sa.ColumnElement[datetime] = sa.literal_column(NO_DEADLINE, Instant())
+_deadline = sa.func.coalesce(prompts.c.timeout_at, _no_deadline)
+URGENCY = (prompts.c.priority.desc(), _deadline, prompts.c.interaction_id)
+"""The order of prompts in an inbox: priority, deadline, age."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order of prompts. `position` is the place of a row, `after` the condition for the rows after it."""
+    """An order of prompts. `position` is the place of a row, `after` divides the rows after a place into
+    statements that follow each other."""
 
     by: tuple[sa.ColumnElement[Any], ...]
     position: Callable[[Any], PromptPosition]
-    after: Callable[[Any], sa.ColumnElement[bool]]
+    after: Callable[[sa.Select[Any], Any], list[sa.Select[Any]]]
 
 
 def _urgent_position(row: Any) -> PromptPosition:
@@ -36,31 +42,32 @@ def _urgent_position(row: Any) -> PromptPosition:
     return row["priority"], at.isoformat() if at else None, row["interaction_id"]
 
 
-def _after_urgent(position: tuple[int, str | None, str]) -> sa.ColumnElement[bool]:
+def _after_urgent(every: sa.Select[Any], position: tuple[int, str | None, str]) -> list[sa.Select[Any]]:
+    """The rest of the same deadline, later deadlines, lower priorities."""
     priority, deadline, prompt_id = position
-    at = _FAR if deadline is None else datetime.fromisoformat(deadline)
-    return sa.tuple_(-prompts.c.priority, _DEADLINE, prompts.c.interaction_id) > sa.tuple_(
-        sa.literal(-priority, sa.Integer()),
-        sa.literal(at, prompts.c.timeout_at.type),
-        sa.literal(prompt_id, prompts.c.interaction_id.type),
-    )
+    at = _no_deadline if deadline is None else sa.literal(datetime.fromisoformat(deadline), Instant())
+    _, by_deadline, by_id = URGENCY
+    equal = every.where(prompts.c.priority == priority)
+    same = equal.where(_deadline == at, prompts.c.interaction_id > prompt_id).order_by(by_id)
+    later = equal.where(_deadline > at).order_by(by_deadline, by_id)
+    lower = every.where(prompts.c.priority < priority).order_by(*URGENCY)
+    return [same, lower] if deadline is None else [same, later, lower]
 
 
 def _answered_position(row: Any) -> PromptPosition:
     return row["responded_at"].isoformat(), row["interaction_id"]
 
 
-def _after_answered(position: tuple[str, str]) -> sa.ColumnElement[bool]:
+def _after_answered(every: sa.Select[Any], position: tuple[str, str]) -> list[sa.Select[Any]]:
     at, prompt_id = position
-    return sa.tuple_(prompts.c.responded_at, prompts.c.interaction_id) < sa.tuple_(
+    before = sa.tuple_(prompts.c.responded_at, prompts.c.interaction_id) < sa.tuple_(
         sa.literal(datetime.fromisoformat(at), prompts.c.responded_at.type),
         sa.literal(prompt_id, prompts.c.interaction_id.type),
     )
+    return [every.where(before).order_by(*_ANSWERED.by)]
 
 
-_URGENT = _Order(
-    (prompts.c.priority.desc(), _DEADLINE, prompts.c.interaction_id), _urgent_position, _after_urgent
-)
+_URGENT = _Order(URGENCY, _urgent_position, _after_urgent)
 _ANSWERED = _Order(
     (prompts.c.responded_at.desc(), prompts.c.interaction_id.desc()), _answered_position, _after_answered
 )
@@ -71,59 +78,71 @@ _PLACE = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at, pr
 class PromptLists(Paging):
     """The part of the JobStore that lists prompts."""
 
+    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
+        """The prompts with these ids that exist, in no particular order."""
+        ids = list(prompt_ids)
+        if not ids:
+            return []
+        statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
+        return [rows.to_prompt(r) for r in await self._all(statement)]
+
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
         """A page of prompts by priority, deadline and age, or by the time of a person's answers."""
-        where = self._prompt_conditions(filter)
+        every = sa.select(prompts).where(*prompt_conditions(self._dialect, filter))
         order = _ANSWERED if filter.answered_by else _URGENT
-        page = where if after is None else [*where, order.after(after)]
-        statement = sa.select(prompts).where(*page).order_by(*order.by)
-        found, last = await self._page(_PLACE, statement, PROMPT_DOCUMENTS, limit, max_bytes)
-        counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        next = order.position(last) if last else None
-        return PromptsPage(tuple(map(rows.to_prompt, found)), next, counted[0]["n"])
+        spans = [every.order_by(*order.by)] if after is None else order.after(every, after)
+        ids, last = await self._page_ids(_PLACE, spans, PROMPT_DOCUMENTS, limit, max_bytes)
+        found = {p.prompt_id: p for p in await self.get_prompts(ids) if filter.lists(p)}
+        return PromptsPage(tuple(found[i] for i in ids if i in found), order.position(last) if last else None)
 
-    def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
-        among = self._dialect.among
-        where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
-        states = [s.value for s in filter.states]
-        if states == ["PENDING"]:
-            where.append(prompts.c.responded_at.is_(None))
-        elif states:
-            where.append(among(prompts.c.status, states))
-        if filter.answered_by:
-            where.append(_answerer == filter.answered_by)
-        if filter.unattended:
-            where.append(prompts.c.unattended_since.is_not(None))
-        if filter.person:
-            holds = sa.and_(
-                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
-            )
-            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
-            where.append(sa.or_(holds, named))
-        if filter.overdue:
-            # The document contains a step only after an escalation.
-            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
-            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
-            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
-        if filter.id_suffix:
-            column = prompts.c.interaction_id
-            where.append(column.in_(ending(column, filter.id_suffix)))
-        if filter.job_id:
-            where.append(prompts.c.job_id == filter.job_id)
-        if filter.job_id_suffix:
-            where.append(prompts.c.job_id.in_(ending(jobs.c.job_id, filter.job_id_suffix)))
-        if filter.job_types:
-            where.append(among(prompts.c.job_type, filter.job_types))
-        if filter.kinds:
-            where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._dialect.label_conditions(prompts.c.labels, filter)
-        if filter.groups:
-            where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
-        if filter.viewer is not None:
-            where.append(self._dialect.is_seen_by(filter.viewer, prompts.c.audience))
-        return where
+    async def count_prompts(self, filter: PromptFilter) -> int:
+        """How many prompts match."""
+        where = prompt_conditions(self._dialect, filter)
+        found = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
+        return int(found[0]["n"])
+
+
+def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
+    """The conditions of a filter."""
+    among = dialect.among
+    where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
+    states = [s.value for s in filter.states]
+    if states == ["PENDING"]:
+        where.append(prompts.c.responded_at.is_(None))
+    elif states:
+        where.append(among(prompts.c.status, states))
+    if filter.answered_by:
+        where.append(_answerer == filter.answered_by)
+    if filter.unattended:
+        where.append(prompts.c.unattended_since.is_not(None))
+    if filter.person:
+        holds = sa.and_(prompts.c.claimed_by == filter.person, prompts.c.claimed_until > dialect.now())
+        named = dialect.has_any(prompts.c.audience, "users", [filter.person])
+        where.append(sa.or_(holds, named))
+    if filter.overdue:
+        # The document contains a step only after an escalation.
+        escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
+        late = sa.or_(escalated, prompts.c.timeout_at <= dialect.now())
+        where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+    if filter.id_suffix:
+        column = prompts.c.interaction_id
+        where.append(column.in_(ending(column, filter.id_suffix)))
+    if filter.job_id:
+        where.append(prompts.c.job_id == filter.job_id)
+    if filter.job_id_suffix:
+        where.append(prompts.c.job_id.in_(ending(jobs.c.job_id, filter.job_id_suffix)))
+    if filter.job_types:
+        where.append(among(prompts.c.job_type, filter.job_types))
+    if filter.kinds:
+        where.append(among(prompts.c.interaction_type, filter.kinds))
+    where += dialect.label_conditions(prompts.c.labels, filter)
+    if filter.groups:
+        where.append(dialect.has_any(prompts.c.audience, "groups", filter.groups))
+    if filter.viewer is not None:
+        where.append(dialect.is_seen_by(filter.viewer, prompts.c.audience))
+    return where
 
 
 def ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:

@@ -12,6 +12,9 @@ HANDLE_AT = 31
 """Start of the last six of the 36 characters of an id, which are its handle and indexed. Ids from about the
 same time have the same beginning."""
 
+NO_DEADLINE = "'9999-12-31T00:00:00.000000+00:00'"
+"""The deadline, as SQL, by which prompts without one are sorted: after all prompts with one."""
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -20,7 +23,6 @@ metadata = sa.MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
-
 
 ANSWERED_BY = "response_data ->> 'user_id'"
 """Who gave the accepted answer; null without an answer. An expression, so that also an older program keeps
@@ -143,10 +145,10 @@ prompts = sa.Table(
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # A prompt is open while responded_at is null. It is set once, when the prompt ends.
     sa.Index(
-        "ix_hitl_interactions_inbox",
+        "ix_hitl_interactions_urgency",
         "namespace",
         sa.text("priority DESC"),
-        "timeout_at",
+        sa.text(f"COALESCE(timeout_at, {NO_DEADLINE})"),
         "interaction_id",
         **_only("responded_at IS NULL"),
     ),

@@ -61,17 +61,19 @@ class HitlCalls:
             filter = await replica.queries.within_namespace(filter, self._principal)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
-        query = digest_of("prompts", replace(filter, viewer=None), who)
-        after = unseal(replica.secret, query, request.page_token) if request.page_token else None
+        query = digest_of("prompts and their number", replace(filter, viewer=None), who)
+        after, total = unseal(replica.secret, query, request.page_token) if request.page_token else (None, 0)
         page = await replica.jobs.list_prompts(
             filter,
             page_size(request.page_size, limits),
             cast(PromptPosition, tuple(after)) if after else None,
             limits.page_bytes,
         )
-        token = seal(replica.secret, query, list(page.next)) if page.next else ""
+        if after is None:  # the token of this page carries the number to the next ones
+            total = await replica.jobs.count_prompts(filter)
+        token = seal(replica.secret, query, [page.next, total]) if page.next else ""
         return pb.ListPromptsResponse(
-            prompts=prompt_messages(page.prompts), next_page_token=token, total_size=page.total
+            prompts=prompt_messages(page.prompts), next_page_token=token, total_size=total
         )
 
     async def get_prompt(self, request: pb.GetPromptRequest) -> pb.GetPromptResponse:

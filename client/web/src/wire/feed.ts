@@ -133,7 +133,8 @@ export class Feed {
   }
 
   #caughtUp(openPrompts: number): void {
-    const agrees = this.#sink.agrees(openPrompts);
+    // The prompts of a resumed view are not counted.
+    const agrees = this.#sink.agrees(openPrompts) || openPrompts < 0;
     if (!agrees && !this.#distrusted) {
       // A second view that does not agree either is taken as it is, or the page would reconnect again and again.
       this.#distrusted = true;

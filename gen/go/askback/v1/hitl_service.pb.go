@@ -267,7 +267,7 @@ type ListPromptsResponse struct {
 	Prompts []*Prompt `protobuf:"bytes,1,rep,name=prompts,proto3" json:"prompts,omitempty"`
 	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many prompts match in all, of those that the caller may see.
+	// How many prompts match in all, of those that the caller may see; counted for the first page.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -892,7 +892,8 @@ type PromptsCaughtUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resume from here.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// How many open prompts the view holds.
+	// How many open prompts the view holds. -1 after a resume: the client has them, and the server does
+	// not count them.
 	OpenPrompts   int32 `protobuf:"varint,2,opt,name=open_prompts,json=openPrompts,proto3" json:"open_prompts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -3,7 +3,7 @@
 from askback_server.storage.large_indexes import create_large_index
 
 revision = "0008_open_prompts_of_jobs"
-down_revision = "0005_answered"
+down_revision = "0007_urgency"
 branch_labels = None
 depends_on = None
 
