@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.domain.events import Event
+from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
@@ -275,14 +275,7 @@ class SimulatedDatabase:
         )
         if not span:
             return [], position
-        changed: dict[str, Changed] = {}
-        for _, event in span:
-            before = changed.get(event.job_id, Changed(event.job_id, event.seq - 1, 0))
-            ids = before.prompt_ids | ({event.prompt_id} if event.prompt_id else frozenset())
-            changed[event.job_id] = Changed(
-                event.job_id, before.after, max(before.seq, event.seq), frozenset(ids), event.namespace
-            )
-        return list(changed.values()), span[-1][0]
+        return _fold(event for _, event in span), span[-1][0]
 
     async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
         if position < await self.tail():
@@ -295,15 +288,8 @@ class SimulatedDatabase:
         return ChangedPrompts(ids, reached, not rest)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
-        return await self._read(
-            lambda: [
-                Changed(
-                    e.job_id, e.seq - 1, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace
-                )
-                for _, e in self.rows.log
-                if e.seq > marks.get(e.job_id, 1 << 60)
-            ]
-        )
+        log = self.rows.log
+        return await self._read(lambda: _fold(e for _, e in log if e.seq > marks.get(e.job_id, 1 << 60)))
 
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
@@ -502,6 +488,24 @@ class SimulatedDatabase:
 
     async def make_room(self) -> None:
         pass
+
+
+def _fold(events: Iterable[Event]) -> list[Changed]:
+    """The events by job, as the database folds them."""
+    by_job: dict[str, list[Event]] = {}
+    for event in events:
+        by_job.setdefault(event.job_id, []).append(event)
+    return [
+        Changed(
+            job_id,
+            min(e.seq for e in found) - 1,
+            max(e.seq for e in found),
+            frozenset(e.prompt_id for e in found if e.prompt_id),
+            found[0].namespace,
+            frozenset(e.prompt_id for e in found if e.prompt_id and e.type is EventType.ANSWER_LATE),
+        )
+        for job_id, found in by_job.items()
+    ]
 
 
 class SessionsOf:
