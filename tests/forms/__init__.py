@@ -20,7 +20,7 @@ from askback._model.json_text import dumps
 from askback._model.prompts import PromptInfo
 from askback.terminal.draft import SavedInput, write_values
 from askback.terminal.form_filler import FormFiller
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.v1 import prompt_pb2 as pb
 from tests.forms.types import TYPES
 from tests.support.dialogue import ScriptedDialogue, prompt
@@ -45,7 +45,7 @@ def prompt_with(shape: dict[str, Any]) -> PromptInfo:
 
 def screen(shape: dict[str, Any]) -> tuple[str, Any]:
     """Type the shape's lines into the line console. Returns what it shows, and the resulting values."""
-    form, said, typed = entries(prompt_with(shape)), ScriptedDialogue(*shape["typed"]), SavedInput()
+    form, said, typed = form_of(prompt_with(shape)), ScriptedDialogue(*shape["typed"]), SavedInput()
     values = asyncio.run(FormFiller(form, said, typed).ask_all())
     assert said.unused_lines == [], f"unused lines: {said.unused_lines}"
     said.writer.line("=> ")

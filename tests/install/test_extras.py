@@ -10,12 +10,12 @@ from tests.install.wheelhouse import EXTRAS, Environment, Wheelhouse
 from tests.support.processes import Processes, quiet_port
 
 pytestmark = pytest.mark.timeout(300)
-EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
+EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "jsonschema_rs", "sqlalchemy"}
 SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
 ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,
-    "tui": {"prompt_toolkit", "rich", "textual"},
+    "tui": {"jsonschema_rs", "prompt_toolkit", "rich", "textual"},
     "web": {"joserfc", "starlette", "uvicorn", "websockets"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }

@@ -7,6 +7,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
+from tests.forms import SHAPES
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm, form, seconds
 from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
@@ -164,6 +165,20 @@ async def test_inbox_answer_takes_values_as_options(lite: ServiceWorld, shell: S
     piped = await lite.create_prompt(form())
     given = ["inbox", "answer", piped.prompt_id, "--values", "-"]
     assert (await shell.run(*given, stdin=b'{"n": 9}')).code == 0
+
+
+async def test_inbox_answer_takes_fields_that_depend_on_a_condition(lite: ServiceWorld, shell: Shell) -> None:
+    shape = next(shape for shape in SHAPES if shape["name"] == "conditional")
+    content = confirm("Why?", kind="clarify", schema_json=json.dumps(shape["schema"]))
+    prompt = await lite.create_prompt(content)
+    shown = await shell.ok("inbox", "show", prompt.prompt_id)
+    assert "- note  What else? [at least 3 characters; only for some answers]" in shown.out
+    missing = await shell.run("inbox", "answer", prompt.prompt_id, "reason=other")
+    assert missing.code == 2
+    assert "note: is required" in missing.err
+    await shell.ok("inbox", "answer", prompt.prompt_id, "reason=other", "note=wet")
+    (_, stored) = await _answers(lite, prompt.prompt_id)
+    assert json.loads(stored.answer.values_json) == {"reason": "other", "note": "wet"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from askback._model.json_text import dumps
 from askback.terminal.draft import SavedInput
 from askback.terminal.form_filler import FormFiller
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from tests.forms import SHAPES, ZONE, prompt_with
 from tests.support.zones import zone
 from tests.tui.world import World
@@ -28,7 +28,7 @@ async def test_each_shape_is_filled_in_with_the_same_lines(world: World) -> None
 
 async def fill_in(world: World, shape: dict[str, Any]) -> str:
     """Type the lines of a shape. Return the values as JSON text."""
-    filler = FormFiller(entries(prompt_with(shape)), world.app._terminal, SavedInput())
+    filler = FormFiller(form_of(prompt_with(shape)), world.app._terminal, SavedInput())
     filling = asyncio.ensure_future(filler.ask_all())
     lines = list(shape["typed"])
     while not filling.done():

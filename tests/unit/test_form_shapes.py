@@ -13,7 +13,7 @@ import pytest
 
 from askback._model.json_text import dumps
 from askback.terminal.fields import Field, flat
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.json_schema import compile_schema, schema_violations
@@ -71,7 +71,7 @@ INPUTS = [(shape, one) for shape in SHAPES for one in shape["inputs"]]
 
 @pytest.mark.parametrize(("shape", "one"), INPUTS, ids=[f"{s['name']}-{o['typed']}" for s, o in INPUTS])
 def test_typed_text_becomes_a_value_or_a_refusal(shape: dict[str, Any], one: dict[str, Any]) -> None:
-    (entry,) = flat(entries(prompt_with(shape)))
+    (entry,) = flat(form_of(prompt_with(shape)))
     assert isinstance(entry, Field)
     if "refused" in one:
         with pytest.raises(ValueError) as refused:  # noqa: PT011

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.choices import marks
-from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, flat
-from askback.terminal.prompt_form import entries
-from askback.terminal.schema_fields import schema_entries
+from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, flat, top_entries
+from askback.terminal.prompt_form import form_of
+from askback.terminal.schema_entries import schema_entry
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for
 from askback.v1 import prompt_pb2 as pb
@@ -26,14 +26,14 @@ POLICY = [
 
 
 def field_of(asked: pb.Question) -> Field:
-    (found,) = entries(asking(asked))
+    (found,) = top_entries(form_of(asking(asked)))
     assert isinstance(found, Field)
     return found
 
 
 def schema_field(part: Any, *, required: bool = False, **root: Any) -> Field | Group:
     schema = {"type": "object", "properties": {"f": part}, "required": ["f"] if required else [], **root}
-    (found,) = schema_entries(schema)
+    (found,) = top_entries(schema_entry(schema))
     return found
 
 
@@ -194,9 +194,9 @@ def test_null_makes_optional_and_bounds_are_open_or_not() -> None:
 def test_fields_come_in_the_order_of_their_declaration() -> None:
     names = ["zeta", "alpha", "mid", "beta"]
     schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
-    assert [item.name for item in flat(entries(prompt(schema_json=json.dumps(schema))))] == names
+    assert [item.name for item in flat(form_of(prompt(schema_json=json.dumps(schema))))] == names
     asked = asking(*(question(name, text=pb.TextInput()) for name in names))
-    assert [item.name for item in flat(entries(asked))] == names
+    assert [item.name for item in flat(form_of(asked))] == names
 
 
 def test_one_level_of_nested_objects_becomes_a_group() -> None:
@@ -213,7 +213,7 @@ def test_one_level_of_nested_objects_becomes_a_group() -> None:
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"allOf": []}, {"properties": {}}, [], 3, None])
 def test_a_schema_without_properties_is_asked_as_one_value(schema: Any) -> None:
-    (whole,) = schema_entries(schema)
+    (whole,) = top_entries(schema_entry(schema))
     assert isinstance(whole, Field)
     assert whole.path == ()
     assert read(whole, '{"a": 1}') == {"a": 1}
@@ -259,9 +259,9 @@ ANY = st.recursive(
 def test_any_schema_and_text_is_read_or_refused(part: Any, text: str) -> None:
     schema = {"type": "object", "properties": {"f": part, "g": {"properties": {"h": part}}}}
     for found in (
-        schema_entries(schema),
-        schema_entries(part),
-        entries(prompt(schema_json=json.dumps(schema))),
+        schema_entry(schema),
+        schema_entry(part),
+        form_of(prompt(schema_json=json.dumps(schema))),
     ):
         for item in flat(found):
             with suppress(ValueError):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from askback.terminal.fields import Field
+from askback.terminal.fields import Field, top_entries
 from askback.terminal.formats import FORMATS
-from askback.terminal.schema_fields import schema_entries
+from askback.terminal.schema_entries import schema_entry
 from askback.terminal.value_parser import fits, read
 from askback.terminal.value_text import text_for
 
@@ -69,7 +69,7 @@ def test_a_duration_is_shown_to_the_second(sent: str, shown: str) -> None:
 
 
 def _field(part: dict[str, Any]) -> Field:
-    (found,) = schema_entries({"type": "object", "properties": {"q": part}, "required": ["q"]})
+    (found,) = top_entries(schema_entry({"type": "object", "properties": {"q": part}, "required": ["q"]}))
     assert isinstance(found, Field)
     return found
 

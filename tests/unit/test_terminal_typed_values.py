@@ -8,8 +8,8 @@ import pytest
 from askback._model.enums import DecisionKind
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft
-from askback.terminal.fields import Field
-from askback.terminal.prompt_form import entries
+from askback.terminal.fields import Field, top_entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.value_parser import fits, read
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ScriptedDialogue, asking, drafts_of, prompt, question
@@ -28,7 +28,7 @@ MIXED = question("x", multi=pb.MultiInput(options=[pb.Option(value=v) for v in (
 
 
 def multi(asked: pb.Question) -> Field:
-    (found,) = entries(asking(asked))
+    (found,) = top_entries(form_of(asking(asked)))
     assert isinstance(found, Field)
     return found
 
@@ -76,7 +76,7 @@ EMPTY = [
 @pytest.mark.parametrize("schema", EMPTY)
 async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     asked = prompt(schema_json=json.dumps(schema))
-    assert entries(asked) == ()
+    assert form_of(asked) is None
     (draft,) = await drafts_of(asked, ScriptedDialogue("", "y"))
     assert draft == Draft(DecisionKind.RESPOND)
 
@@ -84,7 +84,7 @@ async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
 async def test_a_form_that_accepts_any_object_may_be_left_empty() -> None:
     (draft,) = await drafts_of(prompt(schema_json='{"type": "object"}'), ScriptedDialogue("", "", "y"))
     assert draft.values == {}
-    (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))
+    (whole,) = top_entries(form_of(prompt(schema_json='{"type": "object", "required": ["a"]}')))
     assert isinstance(whole, Field)
     assert whole.required
 
@@ -104,7 +104,7 @@ async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], 
     """An older server may still have stored one."""
     schema = {"type": "object", "properties": {"f": {**part, "default": default}}, "required": ["f"]}
     asked = prompt(schema_json=json.dumps(schema))
-    (field,) = entries(asked)
+    (field,) = top_entries(form_of(asked))
     assert isinstance(field, Field)
     assert not fits(field, default)
     said = ScriptedDialogue("", "")

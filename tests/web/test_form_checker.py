@@ -5,7 +5,6 @@ The page checks while a person types; the service judges. Both get the same rand
 
 import json
 import random
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.support.page_packages import page_source
+from tests.support.page_packages import bundle_program, run_program
 
-WEB = Path(__file__).parents[2] / "client" / "web"
 CASES = 3_000
 NUMBERS = [0, 1, -1, 2, 5, 10, 1.5, 0.1, 0.3, 1e2, 9007199254740993, 2.0, -3.25]
 TEXTS = ["", "a", "ab", "abc", "é😀", "10", "x", "2026-12-01"]
@@ -95,26 +93,14 @@ class Generator:
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that checks values as the page does."""
-    esbuild = page_source() / "node_modules" / ".bin" / "esbuild"
-    program = tmp_path_factory.mktemp("checker") / "check.mjs"
-    command = [str(esbuild), "test/pages/check_cases.ts", "--bundle", "--platform=node", "--format=esm"]
-    subprocess.run([*command, f"--outfile={program}", "--log-level=error"], cwd=WEB, check=True, timeout=60)
-    return program
+    return bundle_program("check_cases.ts", tmp_path_factory.mktemp("checker"))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_page_refuses_nothing_that_the_service_accepts(checker: Path, seed: int) -> None:
     make = Generator(seed)
     cases = [(make.schema(), make.value()) for _ in range(CASES)]
-    done = subprocess.run(
-        ["node", str(checker)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    verdicts = json.loads(done.stdout)
+    verdicts = run_program(checker, cases)
     known = 0
     for (schema, value), fits in zip(cases, verdicts, strict=True):
         valid = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(value)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import flat
-from askback.terminal.prompt_form import entries
+from askback.terminal.fields import Entry, flat
+from askback.terminal.prompt_form import form_of
 from askback.terminal.value_parser import guess, read, read_json
+from askback.terminal.value_paths import shown_entries
 
 
 def parse_assignments(
@@ -21,31 +23,39 @@ def parse_assignments(
     FIELD:=JSON gives the value itself. Raises ValueError for any other word, for a field that the form does
     not have, and for a value that does not fit.
     """
-    form = {field.name: field for field in flat(entries(prompt))}
-    free = list(form) == [""]
-    values: dict[tuple[str, ...], Any] = {}
+    form, words = form_of(prompt), list(words)
+    known = {entry.name: entry for entry in flat(form)}
+    rough: dict[tuple[str, ...], Any] = {}
     for word in words:
-        name, sign, text = word.partition("=")
-        if not sign or not name:
-            raise ValueError(f"{word!r} is not FIELD=VALUE")
-        is_json = name.endswith(":") and name not in form
-        name = name.removesuffix(":") if is_json else name
-        if free:
-            item = getattr(form[""], "item", None)  # the form is values by name: the field of one value
-            reading = guess if item is None else partial(read, item)
-            values[(name,)] = _convert(name, read_json if is_json else reading, text)
-            continue
-        field = form.get(name)
-        if field is None:
-            known = ", ".join(form) or "none: only a decision is asked for"
-            raise ValueError(f"the form has no field {name!r}; its fields: {known}")
-        values[field.path] = _convert(name, read_json, text) if is_json else _convert(name, read, field, text)
-    return _merge(dict(given or {}), _nest(values))
+        with suppress(ValueError):
+            rough.update([_assign(known, word)])
+    # Conditions may give a field another type than the list of all fields has.
+    shown = shown_entries(form, _merge(dict(given or {}), _nest(rough)))
+    known |= {entry.name: entry for entry in shown}
+    return _merge(dict(given or {}), _nest(dict(_assign(known, word) for word in words)))
 
 
-def _convert(name: str, reading: Callable[..., Any], *given: Any) -> Any:
+def _assign(known: Mapping[str, Entry], word: str) -> tuple[tuple[str, ...], Any]:
+    """The path and the value that one word gives."""
+    name, sign, text = word.partition("=")
+    if not sign or not name:
+        raise ValueError(f"{word!r} is not FIELD=VALUE")
+    is_json = name.endswith(":") and name not in known
+    name = name.removesuffix(":") if is_json else name
+    if list(known) == [""]:
+        item = getattr(known[""], "item", None)  # the form is values by name: the field of one value
+        reading = guess if item is None else partial(read, item)
+        return (name,), _convert(name, read_json if is_json else reading, text)
+    field = known.get(name)
+    if field is None:
+        names = ", ".join(known) or "none: only a decision is asked for"
+        raise ValueError(f"the form has no field {name!r}; its fields: {names}")
+    return field.path, _convert(name, read_json if is_json else partial(read, field), text)
+
+
+def _convert(name: str, reading: Callable[[str], Any], text: str) -> Any:
     try:
-        return reading(*given)
+        return reading(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import Entry, Group, Items, Variants
+from askback.terminal.fields import Entry, Items, Variants, is_object
 from askback.terminal.keys import name_of
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.value_parser import fits
 from askback.terminal.value_text import text_for
 from askback.terminal.writer import Writer
@@ -49,7 +49,7 @@ class SavedInput:
 
     def write(self, writer: Writer, prompt: PromptInfo) -> None:
         """Write all of it, so that the person can copy it even if the prompt has ended."""
-        write_values(writer, entries(prompt), self.values)
+        write_values(writer, form_of(prompt), self.values)
         for content_id, (_, text) in self.edits.items():
             write_value(writer, content_id, text)
         if self.comment:
@@ -61,7 +61,7 @@ def write_draft(writer: Writer, prompt: PromptInfo, draft: Draft) -> None:
     label = next((o.label for o in prompt.decisions if o.decision is draft.decision), "")
     writer.line(name_of(draft.decision, label), "title")
     if draft.values is not None:
-        write_values(writer, entries(prompt), draft.values)
+        write_values(writer, form_of(prompt), draft.values)
     before = {content.content_id: content for content in prompt.contents}
     for content_id, text in draft.edits.items():
         content = before.get(content_id)
@@ -70,14 +70,16 @@ def write_draft(writer: Writer, prompt: PromptInfo, draft: Draft) -> None:
         write_value(writer, "comment", draft.comment)
 
 
-def write_values(writer: Writer, form: tuple[Entry, ...], values: Any, indent: str = "  ") -> None:
-    """Write the values of a form."""
-    for entry in form:
-        if not entry.path:
-            if values != {}:
-                _write_entry(writer, entry, values, indent)
-        elif isinstance(values, Mapping) and entry.key in values:
-            _write_entry(writer, entry, values[entry.key], indent)
+def write_values(writer: Writer, form: Entry | None, values: Any, indent: str = "  ") -> None:
+    """Write the values of a form; last those of fields that conditions hide."""
+    if is_object(form) and isinstance(values, Mapping):
+        shown = {entry.key: entry for entry in form.fields_for(values)}
+        hidden = {entry.key: entry for entry in form.fields if entry.key not in shown}
+        for name, entry in (shown | hidden).items():
+            if name in values:
+                _write_entry(writer, entry, values[name], indent)
+    elif form is not None and values != {}:
+        _write_entry(writer, form, values, indent)
 
 
 def _write_entry(writer: Writer, entry: Entry, value: Any, indent: str) -> None:
@@ -85,10 +87,10 @@ def _write_entry(writer: Writer, entry: Entry, value: Any, indent: str) -> None:
     chosen = entry
     if isinstance(entry, Variants):
         chosen = next((variant for variant in entry.variants if fits(variant, value)), entry)
-    if isinstance(chosen, Group) and not chosen.sequence and isinstance(value, Mapping):
+    if is_object(chosen) and isinstance(value, Mapping):
         kind = f" ({chosen.title})" if chosen is not entry else ""
         writer.line(f"{indent}{entry.title}{kind}:")
-        write_values(writer, chosen.fields, value, indent + "  ")
+        write_values(writer, chosen, value, indent + "  ")
     elif isinstance(chosen, Items) and value:
         writer.line(f"{indent}{entry.title}:")
         named = value.items() if isinstance(value, Mapping) else enumerate(value, 1)

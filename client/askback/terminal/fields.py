@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from askback._model.json_text import dumps
 
@@ -87,6 +87,8 @@ class Part:
     required: bool = False
     nullable: bool = False
     default: Any = NOTHING
+    conditional: bool = False
+    """Whether some values of the group hide the entry."""
 
     @property
     def name(self) -> str:
@@ -132,9 +134,18 @@ class Group(Part):
     """
 
     fields: tuple[Entry, ...] = ()
+    """All entries, also those that depend on a condition."""
     fixed: tuple[tuple[str, Any], ...] = ()
     """Constants of the schema, such as the tag of a union: sent, but never asked for."""
     sequence: bool = False
+    choose: Callable[[Mapping[str, Any]], tuple[Entry, ...]] | None = field(default=None, compare=False)
+    """The entries that an object's values show; None if they are always all `fields`."""
+
+    def fields_for(self, value: Any) -> tuple[Entry, ...]:
+        """The entries that are shown for a value of the group."""
+        if self.choose is None:
+            return self.fields
+        return self.choose(value if isinstance(value, Mapping) else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +170,22 @@ class Variants(Part):
 Entry = Field | Group | Items | Variants
 
 
-def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
+def top_entries(form: Entry | None) -> tuple[Entry, ...]:
+    """The entries at the top of a form: the fields of an object, or the single entry of any other form."""
+    if form is None:
+        return ()
+    return form.fields if is_object(form) else (form,)
+
+
+def is_object(entry: Entry | None) -> TypeGuard[Group]:
+    """Whether the entry is an object with fields."""
+    return isinstance(entry, Group) and not entry.sequence
+
+
+def flat(form: Entry | None) -> Iterator[Entry]:
     """The entries that FIELD=VALUE can name: an object is replaced by its entries."""
-    for entry in form:
-        if isinstance(entry, Group) and not entry.sequence:
-            yield from flat(entry.fields)
+    for entry in top_entries(form):
+        if is_object(entry):
+            yield from flat(entry)
         else:
             yield entry

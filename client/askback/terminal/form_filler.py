@@ -9,13 +9,22 @@ from typing import Any
 
 from askback.terminal.draft import SavedInput, write_value
 from askback.terminal.field_question import ask_value
-from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
+from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants, is_object
 from askback.terminal.hints import default_of, shorten
 from askback.terminal.prompt_text import write_entry
 from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.value_parser import fits
-from askback.terminal.value_paths import copy_of, drop, entry_at, put, value_at
+from askback.terminal.value_paths import (
+    copy_of,
+    drop,
+    entry_at,
+    next_field,
+    objects_in,
+    put,
+    value_at,
+    without_hidden,
+)
 from askback.terminal.value_text import text_for
 
 _INDENT = "     "
@@ -27,7 +36,7 @@ class FormFiller:
     Each value is stored in the saved input as soon as it is typed, so that an aborted dialogue loses nothing.
     """
 
-    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, saved: SavedInput) -> None:
+    def __init__(self, form: Entry | None, dialogue: Dialogue, saved: SavedInput) -> None:
         self._form = form
         self._dialogue = dialogue
         self._saved = saved
@@ -48,18 +57,16 @@ class FormFiller:
 
     async def ask_all(self) -> dict[str, Any]:
         """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
-        if len(self._form) == 1 and not self._form[0].path:
-            await self.ask(self._form[0], self._saved.root, "values")
-        else:
-            values = self._saved.root.setdefault("values", {})
-            for number, entry in enumerate(self._form, 1):
-                place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
-                await self.ask(entry, values, entry.key, place)
+        if is_object(self._form):
+            await self._ask_fields(self._form, self._saved.root.setdefault("values", {}))
+        elif self._form is not None:
+            await self.ask(self._form, self._saved.root, "values")
         return self.values()
 
     def values(self) -> dict[str, Any]:
-        """A copy of the values typed so far."""
-        found: dict[str, Any] = copy_of(self._saved.root.get("values", {}))
+        """A copy of the values typed so far, without those of fields that conditions hide."""
+        values = self._saved.root.get("values", {})
+        found: dict[str, Any] = values if self._form is None else without_hidden(self._form, values)
         return found
 
     def has_entry(self, path: Sequence[str]) -> bool:
@@ -67,28 +74,53 @@ class FormFiller:
         return self._find_entry(path) is not None
 
     async def ask_again(self, paths: Sequence[Sequence[str]]) -> None:
-        """Ask again for the entries at the refused paths, once each, without offering the refused values."""
-        asked: list[tuple[Any, str | int]] = []
-        for found in filter(None, map(self._find_entry, paths)):
-            entry, holder, key = found
-            if any(holder is one and key == other for one, other in asked):
+        """Ask again for the entries at the refused paths, once each, without offering the refused values.
+
+        Fields that the new values show are asked too.
+        """
+        values = self._saved.root.get("values")
+        objects = [] if self._form is None else list(objects_in(self._form, values))
+        before = [(group, one, group.fields_for(one)) for group, one in objects]
+        asked: list[tuple[int, str | int]] = []  # their holders stay in `refused`
+        complete: list[int] = []
+        refused = [(path, found) for path in paths if (found := self._find_entry(path)) is not None]
+        for path, (_, holder, key) in refused:
+            found = self._find_entry(path)  # an earlier correction may have hidden it
+            if found is None or found[1] is not holder or found[2] != key or (id(holder), key) in asked:
                 continue
-            asked.append((holder, key))
+            asked.append((id(holder), key))
+            entry = found[0]
             if isinstance(entry, Field):
                 await self._ask_field(entry, holder, key, refused=value_at(holder, key))
             elif isinstance(entry, Group):
                 await self._ask_group(entry, holder, key, "", again=True)
             else:
                 await self.ask(entry, holder, key)
+            complete += (id(one) for _, one in objects_in(entry, value_at(holder, key)))
+        for group, one, shown in before:
+            if id(one) not in complete:
+                await self._ask_fields(group, one, shown)
 
     def _find_entry(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
         """The innermost entry that contains the path, with the holder and the key of its value, or None."""
-        if len(self._form) == 1 and not self._form[0].path:
-            return entry_at(self._form[0], self._saved.root, "values", path)
-        first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
-        if first is None:
+        if self._form is None:
             return None
-        return entry_at(first, self._saved.root.setdefault("values", {}), first.key, path[1:])
+        self._saved.root.setdefault("values", {})
+        found = entry_at(self._form, self._saved.root, "values", path)
+        return None if is_object(self._form) and found[0] is self._form else found
+
+    async def _ask_fields(self, group: Group, values: dict[str, Any], asked: Sequence[Entry] = ()) -> None:
+        """Ask for the fields of an object that are shown, until the values show no other fields.
+
+        A field that was asked is asked again if a condition has changed it and its value no longer fits.
+        """
+        known = list(asked)
+        while (entry := next_field(group, values, known)) is not None:
+            known.append(entry)
+            names = [one.key for one in group.fields_for(values)]
+            numbered = group is self._form and len(group.fields) > 1
+            place = f"{names.index(entry.key) + 1}/{len(names)} " if numbered else ""
+            await self.ask(entry, values, entry.key, place)
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
         """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""
@@ -137,8 +169,7 @@ class FormFiller:
         put(holder, key, was)
         was.update(group.fixed)
         with self._within():
-            for item in group.fields:
-                await self.ask(item, was, item.key)
+            await self._ask_fields(group, was)
 
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
         """Whether the person fills in the group. If not, its final value is set in the holder."""

@@ -26,12 +26,12 @@ _MAX_BRIEF_CHARS = 60
 
 def hint_of(entry: Entry) -> str:
     """A hint for the person; empty where none is needed, as for a text."""
+    parts: list[str] = []
     if isinstance(entry, Field):
-        return "; ".join(_field_parts(entry))
-    if isinstance(entry, Items):
-        bounds = f"; {entry.bounds}" if str(entry.bounds) else ""
-        return f"one after the other{bounds}"
-    return ""
+        parts = _field_parts(entry)
+    elif isinstance(entry, Items):
+        parts = ["one after the other", *([str(entry.bounds)] if str(entry.bounds) else [])]
+    return "; ".join([*parts, *(["only for some answers"] if entry.conditional else [])])
 
 
 def kind_of(entry: Entry) -> str:

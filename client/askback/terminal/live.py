@@ -18,7 +18,7 @@ from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_answerer import PromptAnswerer
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_table import fit_screen
 from askback.terminal.prompt_text import write_prompt
@@ -204,7 +204,7 @@ class LiveConsole:
             row is None
             or row.closing is not None
             or row.seen != row.prompt.revision
-            or not entries(row.prompt)
+            or form_of(row.prompt) is None
         ):
             return
         await self._follow_up(

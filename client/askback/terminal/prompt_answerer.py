@@ -17,7 +17,7 @@ from askback.terminal.draft import SavedInput
 from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.prompt_work import report_change
 from askback.terminal.short_questions import confirm_unseen
@@ -78,7 +78,7 @@ class PromptAnswerer:
             raise ValueError(
                 f"{row.number} offers {', '.join(map(verb_of, offered))}; use `answer {row.number}`"
             )
-        form = decision in CARRIES_VALUES and bool(entries(row.prompt))
+        form = decision in CARRIES_VALUES and form_of(row.prompt) is not None
         asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
         if named and row.seen == row.prompt.revision and not asks:
             return await self._run_dialogue(
@@ -92,7 +92,7 @@ class PromptAnswerer:
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
-        deciding, _ = menu(row.prompt, fillable=bool(entries(row.prompt)))
+        deciding, _ = menu(row.prompt, fillable=form_of(row.prompt) is not None)
         self._terminal.writer.line()
         for line in in_lines([*deciding, "? help"], self._terminal.columns):
             self._terminal.writer.line(line, "title")

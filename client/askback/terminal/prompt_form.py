@@ -1,24 +1,25 @@
-"""The form of a prompt: its questions or its JSON Schema as entries."""
+"""The form of a prompt: its questions or its JSON Schema as an entry."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import Bounds, Choice, Entry, Field, Kind
-from askback.terminal.schema_fields import schema_entries
+from askback.terminal.fields import Bounds, Choice, Entry, Field, Group, Kind
+from askback.terminal.schema_entries import schema_entry
 from askback.v1 import prompt_pb2 as pb
 
 
-def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
-    """The prompt's form; empty for a prompt without one. A schema that cannot be shown is one JSON field."""
+def form_of(prompt: PromptInfo) -> Entry | None:
+    """The prompt's form; None for a prompt without one. A schema that cannot be shown is one JSON field."""
     if prompt.questions:
-        return tuple(_of_question(question) for question in prompt.questions)
+        fields = tuple(_of_question(question) for question in prompt.questions)
+        return Group(path=(), title="The values", required=True, fields=fields)
     try:
         schema = prompt.schema
     except ValueError:
         schema = {}
-    return () if schema is None else schema_entries(schema)
+    return None if schema is None else schema_entry(schema)
 
 
 def _of_question(question: pb.Question) -> Field:

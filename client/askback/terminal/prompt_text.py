@@ -11,10 +11,10 @@ from askback._model.times import moment
 from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
-from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, is_object, top_entries
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
@@ -72,7 +72,7 @@ def write_prompt(
         writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
         _write_content(writer, content, full, unseen)
-    form = entries(prompt)
+    form = top_entries(form_of(prompt))
     if form and asking and prompt.is_open:
         writer.line()
         writer.wrap(f"  To fill in: {', '.join(map(_title_with_default, form))}", indent="    ")
@@ -97,8 +97,8 @@ def _write_entry_line(
 ) -> None:
     """Write one entry in the list of fields to fill in, with the entries of a group below it."""
     need = " *" if entry.required and not entry.nullable else ""
-    if isinstance(entry, Group) and not entry.sequence:
-        head = f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}"
+    if is_object(entry):
+        head = f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(hint_of(entry), _omission(entry))}"
         writer.wrap(head, indent=f"{indent}    ")
         for item in entry.fields:
             _write_entry_line(writer, item, full, unseen, indent + "  ")
@@ -118,7 +118,8 @@ def _write_entry_line(
 def _title_with_default(entry: Entry) -> str:
     """The title of an entry, with its default."""
     offered = default_of(entry)
-    return f"{entry.title} [{offered}]" if offered else entry.title
+    some = " (only for some answers)" if entry.conditional else ""
+    return f"{entry.title} [{offered}]{some}" if offered else f"{entry.title}{some}"
 
 
 def _omission(entry: Entry) -> str:

@@ -106,7 +106,7 @@ def _fits(entry: Entry, value: Any) -> bool:
                 return False
             return all(
                 fits(item, value[item.key]) if item.key in value else not item.required
-                for item in entry.fields
+                for item in entry.fields_for(value)
             )
 
 

@@ -23,7 +23,9 @@ def text_for(entry: Entry, value: Any) -> str:
             return ", ".join(map(text_for, entry.fields, value))
         case Group() if isinstance(value, dict):
             known = (
-                (item.title, text_for(item, value[item.key])) for item in entry.fields if item.key in value
+                (item.title, text_for(item, value[item.key]))
+                for item in entry.fields_for(value)
+                if item.key in value
             )
             return ", ".join(f"{title}: {text}" for title, text in known) or entry.title
         case Items(keyed=True) if isinstance(value, dict):

@@ -15,7 +15,7 @@ from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
 from askback.terminal.form_filler import FormFiller
 from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, confirm_unseen, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refusal_words, write_refusal
@@ -112,7 +112,7 @@ class Wizard:
         self._saved = SavedInput() if saved is None else saved
         self._unseen = unseen
         self._many = many
-        self._form = entries(prompt)
+        self._form = form_of(prompt)
         self._filler = FormFiller(self._form, dialogue, self._saved)
         self._saved_decision = self._saved.decision if self._saved.values else None
 
@@ -136,7 +136,7 @@ class Wizard:
 
     async def _ask_decision(self) -> DecisionKind | NotAnswered:
         """Ask for a key until one decides or leaves the prompt."""
-        writer, fillable = self._dialogue.writer, bool(self._form)
+        writer, fillable = self._dialogue.writer, self._form is not None
         known = actions(self._prompt, fillable=fillable, many=self._many)
         while True:
             self._dialogue.start_question()
@@ -177,7 +177,7 @@ class Wizard:
             return None
         draft, before = Draft(decision), self._saved.comment
         while True:
-            if decision in CARRIES_VALUES and self._form:
+            if decision in CARRIES_VALUES and self._form is not None:
                 draft = replace(draft, values=await self._filler.ask_all())
             if decision is DecisionKind.EDIT:
                 draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._saved))

@@ -619,3 +619,20 @@ test("any values come back char by char: from fields, from a JSON editor, from a
     assert.equal(json(form), `{"any":${found}}`, `seed ${seed}`);
   }
 });
+
+test("a chain of conditions is filled in to its end, and comes back from a draft", () => {
+  const names = [...Array(30).keys()];
+  const steps = names.map((n) => ({
+    if: { properties: { [`f${n}`]: { const: "y" } }, required: [`f${n}`] },
+    then: { properties: { [`f${n + 1}`]: { type: "string" } } },
+  }));
+  const schema = { type: "object", properties: { f0: { type: "string" } }, allOf: steps };
+  const form = schemaForm(schema);
+  const values = JSON.stringify(Object.fromEntries([...names, 30].map((n) => [`f${n}`, "y"])));
+  assert.ok(form.fill(values));
+  assert.equal(form.root?.children().length, 31);
+  assert.equal(json(form), values);
+  const again = schemaForm(schema);
+  again.restore(form.inputs());
+  assert.equal(json(again), values);
+});

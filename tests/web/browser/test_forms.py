@@ -436,6 +436,22 @@ def test_typing_is_reported_and_a_re_rendering_keeps_the_text(form: FormPage) ->
     assert form.field("A").input_value() == "abxc"
 
 
+def test_what_is_typed_before_the_first_paint_is_reported(form: FormPage) -> None:
+    """A machine under load paints late, and a draft must not lose its first letters."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", "title": "A"}}}
+    reported = form.page.evaluate(
+        """(content) => {
+            forms.show(content);
+            const field = document.querySelector("form input");
+            field.value = "a";
+            field.dispatchEvent(new InputEvent("input", {bubbles: true}));
+            return forms.changes();
+        }""",
+        {"schemaJson": json.dumps(schema)},
+    )
+    assert reported == 1
+
+
 def test_hostile_titles_are_text(form: FormPage) -> None:
     title = '<img src=x onerror="alert(1)">\u202egpj.exe'
     schema = {

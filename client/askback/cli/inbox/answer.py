@@ -116,7 +116,7 @@ async def _answer_from_options(
     from askback.cli.job_input import parse_json, read_source
     from askback.terminal.assignments import parse_assignments
     from askback.terminal.fields import flat
-    from askback.terminal.prompt_form import entries
+    from askback.terminal.prompt_form import form_of
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):
@@ -134,7 +134,7 @@ async def _answer_from_options(
             decision = values_decision(prompt)
         else:
             offered = ", ".join(option.decision.lower() for option in prompt.decisions)
-            fields = ", ".join(field.name for field in flat(entries(prompt)) if field.name)
+            fields = ", ".join(field.name for field in flat(form_of(prompt)) if field.name)
             known = f"; its fields: {fields}" if fields else ""
             raise click.UsageError(
                 f"say what: --decision (one of {offered}), FIELD=VALUE, --values or --edit{known}"

@@ -156,10 +156,10 @@ def _misfit_error(
     from askback.errors import InvalidArgument
     from askback.terminal.fields import flat
     from askback.terminal.keys import verb_of
-    from askback.terminal.prompt_form import entries
+    from askback.terminal.prompt_form import form_of
 
     offered = [option.decision for option in prompt.decisions]
-    fields = [field for field in flat(entries(prompt)) if field.name]
+    fields = [field for field in flat(form_of(prompt)) if field.name]
     if decision in offered:
         needed = [field.name for field in fields if field.required]
         if not needed or decision is not values_decision(prompt):

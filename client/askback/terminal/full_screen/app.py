@@ -27,7 +27,7 @@ from askback.terminal.full_screen.question_pane import QuestionPane
 from askback.terminal.full_screen.queue_view import QueueView
 from askback.terminal.keys import KEYS, SCREEN_KEYS, Action, Key, decision_of, help_lines, menu
 from askback.terminal.prompt_answerer import PromptAnswerer
-from askback.terminal.prompt_form import entries
+from askback.terminal.prompt_form import form_of
 from askback.terminal.prompt_list import PromptList, Row
 from askback.terminal.search import matches
 from askback.terminal.verdicts import write_refusal
@@ -140,7 +140,7 @@ class FullScreenConsole(App[AskbackError | None]):
             return Text("Enter answers, Esc leaves the question", "dim")
         if row is None or row.closing is not None:
             return Text("j next   k previous   / search   ? help   q quit", "dim")
-        deciding, others = menu(row.prompt, fillable=bool(entries(row.prompt)), many=True)
+        deciding, others = menu(row.prompt, fillable=form_of(row.prompt) is not None, many=True)
         return Text("   ".join(deciding), "bold").append(f"\n{'   '.join([*others, 't take'])}", "dim")
 
     async def on_key(self, event: events.Key) -> None:

@@ -1,1 +1,1 @@
-import{p as o}from"./chunk-7.js?v=a640d86f23231f6e";import{a as n}from"./chunk-4.js?v=a640d86f23231f6e";import{F as r}from"./chunk-11.js?v=a640d86f23231f6e";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{p as o}from"./chunk-7.js?v=1de2b1b2e2aab7cd";import{a as n}from"./chunk-4.js?v=1de2b1b2e2aab7cd";import{F as r}from"./chunk-11.js?v=1de2b1b2e2aab7cd";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

@@ -1,6 +1,6 @@
 import "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Plain } from "../content";
 import type { FieldViolation } from "../wire/messages";
 import { AnswerView } from "./answer_view";
@@ -30,7 +30,8 @@ export function FormView({
     const first = form.setViolations(violations);
     if (first && violations.length) focusNode(first);
   }, [form, violations]);
-  useEffect(() => {
+  // Before the first paint: what is typed at once is reported too.
+  useLayoutEffect(() => {
     let isFirst = true;
     return form.changes.subscribe(() => {
       if (!isFirst) onChange?.();

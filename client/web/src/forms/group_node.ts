@@ -7,6 +7,8 @@ import { type Ground, lose, type Lost, type Node, type Reading, valueReading } f
 
 /** How many times a group may look for fields that its own fields show. */
 const MAX_ROUNDS = 10;
+/** How many conditions may follow each other, each on a field that the one before shows. */
+const MAX_CHAIN = 100;
 
 export class GroupNode extends CompositeNode {
   declare entry: Group;
@@ -44,8 +46,7 @@ export class GroupNode extends CompositeNode {
 
   /** Fields of other conditions keep their nodes, and what was typed into them. */
   private nodeFor(entry: Entry): Node {
-    const shape = entry.type === "field" ? entry.kind : entry.type;
-    const name = `${shape} ${entry.key}`;
+    const name = nameOf(entry);
     const known = this.nodes.get(name);
     if (known?.entry === entry) return known;
     if (known && (entry.type === "field" || format(known.entry.schema) === format(entry.schema))) {
@@ -108,13 +109,16 @@ export class GroupNode extends CompositeNode {
     this.open = true;
     const fixed = new Set(this.entry.fixed.map(([name]) => name));
     const left = new Map([...values].filter(([name]) => !fixed.has(name)));
-    // Filling a field in may show other fields.
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const fitting = this.children().filter(({ entry }) => left.has(entry.key));
-      if (!fitting.every((child) => child.fill(left.get(child.entry.key) ?? null))) return false;
-      for (const { entry } of fitting) left.delete(entry.key);
-      if (!this.choose()) break;
+    // Filling a field in may show other fields, or the same field with other choices or of another type.
+    const filled = new Map<Entry, boolean>();
+    for (let round = 0; round < MAX_CHAIN; round += 1) {
+      const fitting = this.children().filter(({ entry }) => left.has(entry.key) && !filled.has(entry));
+      if (!fitting.length) break;
+      for (const child of fitting) filled.set(child.entry, child.fill(left.get(child.entry.key) ?? null));
+      this.choose();
     }
+    if (this.children().some(({ entry }) => filled.get(entry) === false)) return false;
+    for (const { entry } of this.children()) left.delete(entry.key);
     for (const child of this.children()) if (!values.has(child.entry.key)) child.clear();
     this.further = left;
     this.refresh();
@@ -141,7 +145,9 @@ export class GroupNode extends CompositeNode {
       const inputs = node.inputs();
       if (inputs !== undefined) fields.set(name, inputs);
     }
-    if (fields.size) found.set("fields", fields);
+    // In one order, however the fields came about: the same input is the same draft.
+    const sorted = [...fields].sort(([one], [other]) => (one < other ? -1 : 1));
+    if (sorted.length) found.set("fields", new Map(sorted));
     if (this.further.size) found.set("further", this.further);
     return found.size ? found : undefined;
   }
@@ -155,20 +161,17 @@ export class GroupNode extends CompositeNode {
     if (typeof open === "boolean" && this.isOptional) this.setOpen(open);
     const fields = inputs.get("fields");
     const left = new Map(isObject(fields) ? fields : []);
-    // Filling a field in may show other fields.
-    for (let before = -1; before !== left.size; this.choose()) {
-      before = left.size;
-      for (const child of this.children()) {
-        const name = [...left.keys()].find((one) => keyIn(one) === child.entry.key);
-        if (name === undefined) continue;
-        child.restore(left.get(name) ?? null, child.entry.title, lost);
-        left.delete(name);
-      }
-    }
+    // A field of the same kind comes first: another condition may show a field of the same name.
+    this.restoreFields(left, ({ entry }) => (left.has(nameOf(entry)) ? nameOf(entry) : undefined), lost);
+    const untouched = this.children().filter((child) => child.inputs() === undefined);
+    const byKey = ({ entry }: Node) => [...left.keys()].find((name) => keyIn(name) === entry.key);
+    this.restoreFields(left, (child) => (untouched.includes(child) ? byKey(child) : undefined), lost);
     const schema = format(this.ground.schema);
     for (const [name, state] of left) {
+      const hidden = this.nodes.get(name);
       const mayShow = this.entry.conditional && schema.includes(`${JSON.stringify(keyIn(name))}:`);
-      if (mayShow) this.waiting.set(name, state);
+      if (hidden) hidden.restore(state, hidden.entry.title, lost);
+      else if (mayShow) this.waiting.set(name, state);
       else lose(state, [where, keyIn(name)].filter(Boolean).join(": "), lost);
     }
     const further = inputs.get("further");
@@ -176,10 +179,33 @@ export class GroupNode extends CompositeNode {
     this.refresh();
   }
 
+  /** Restores one field after the other, because each may show others. `find` says which input a field takes. */
+  private restoreFields(
+    left: Map<string, Json>,
+    find: (child: Node) => string | undefined,
+    lost: Lost[],
+  ): void {
+    for (let more = true; more; this.choose()) {
+      more = false;
+      for (const child of this.children()) {
+        const name = find(child);
+        if (name === undefined) continue;
+        child.restore(left.get(name) ?? null, child.entry.title, lost);
+        left.delete(name);
+        more = true;
+        break;
+      }
+    }
+  }
+
   protected override nodeAt([key = "", ...rest]: readonly string[]): Node {
     const child = this.open ? this.children().find(({ entry }) => entry.key === key) : undefined;
     return child ? child.at(rest) : this;
   }
+}
+
+function nameOf(entry: Entry): string {
+  return `${entry.type === "field" ? entry.kind : entry.type} ${entry.key}`;
 }
 
 function keyIn(name: string): string {
