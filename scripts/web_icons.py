@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import io
-import shutil
 import sys
 from pathlib import Path
 
 from PIL import Image
 from playwright.async_api import Browser, async_playwright
+
+from scripts.chromium import find_chromium
 
 PUBLIC = Path(__file__).resolve().parents[1] / "client" / "web" / "public"
 ICONS = {"icon-192.png": (192, False), "icon-512.png": (512, False), "icon-maskable-512.png": (512, True)}
@@ -42,7 +43,7 @@ async def draw(browser: Browser, width: int, *, maskable: bool) -> bytes:
 
 async def main() -> None:
     """Write the icons."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = find_chromium()
     if chromium is None:
         sys.exit("make icons needs Chromium")
     async with async_playwright() as playwright:

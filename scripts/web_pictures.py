@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -37,6 +36,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from askback_server.ports.clock import SystemClock
+from scripts.chromium import find_chromium
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 TODAY = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
@@ -493,7 +493,7 @@ async def take_all(names: list[str]) -> None:
         )
         async with Service(config, clock) as service, async_playwright() as playwright:
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
-            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"))
+            browser = await playwright.chromium.launch(executable_path=find_chromium())
             studio = Studio(browser, service, channel)
             studio.prompts = await fill(channel, clock)
             for name in names:
@@ -506,7 +506,7 @@ def main(names: list[str]) -> None:
     """Take the pictures, all of them without names."""
     if unknown := set(names) - set(NAMES):
         sys.exit(f"no such picture: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    if shutil.which("chromium") is None:
+    if find_chromium() is None:
         sys.exit("Chromium is not installed")
     asyncio.run(take_all(names or list(NAMES)))
 

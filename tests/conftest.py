@@ -109,18 +109,21 @@ def db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 
 @pytest.fixture
-def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def migrated_db_url(database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Like `db_url`, with Askback's tables."""
     if database_kind == "sqlite":
-        template: Path = request.getfixturevalue("migrated_file")
-        with (
-            closing(sqlite3.connect(template)) as source,
-            closing(sqlite3.connect(tmp_path / "askback.db")) as copy,
-        ):
-            source.backup(copy)
-        yield f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
+        yield request.getfixturevalue("lite_url")
         return
     yield request.getfixturevalue("pg_url")
+
+
+@pytest.fixture
+def lite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """A new SQLite file with Askback's tables, for tests that run on SQLite only."""
+    path = tmp_path / "askback.db"
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture

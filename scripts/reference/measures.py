@@ -21,7 +21,6 @@ def lines() -> Iterator[str]:
     )
     yield ""
     yield from _table(CATALOGUE)
-    yield ""
     yield "## The gateway"
     yield ""
     yield (

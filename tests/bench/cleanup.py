@@ -33,7 +33,7 @@ from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.report import percentile
 from tests.bench.servers import SERVE, RunningServer, serving
 from tests.support.postgres import PostgresServer
-from tests.support.storage import as_closed, creation, new_job, new_prompt, submission
+from tests.support.rows import as_closed, creation, new_job, new_prompt, submission
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
 IDS = {"job": "7000", "prompt": "7001"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import grpc
 
 from askback.v1 import job_service_pb2, job_service_pb2_grpc
+from scripts.chromium import find_chromium
 from tests.bench import replicas, servers
 from tests.bench.report import Figures, percentile
 from tests.support.requests import confirm
@@ -43,7 +43,7 @@ _NOTE_CLICK = """
 
 @dataclass(frozen=True)
 class _Web:
-    """Where the page is, for `Desk`."""
+    """Where the page is, for `Inbox`."""
 
     port: int
 
@@ -52,7 +52,7 @@ def obstacle() -> str:
     """Why the page cannot be measured here; empty if it can."""
     if importlib.util.find_spec("playwright") is None:
         return "the package playwright is not installed"
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+    if find_chromium() is None:
         return "there is no Chromium on this machine"
     return ""
 
@@ -92,19 +92,19 @@ async def _measure(address: str, port: int) -> Figures:
 
 async def _clicks(address: str, port: int) -> list[float]:
     """The ms from each click of one person until another person's list shows the answer."""
-    from tests.support.browser import Desk, running_chromium, settled
+    from tests.support.browser import Inbox, running_chromium, settled
 
     times: list[float] = []
     async with running_chromium() as browser, grpc.aio.insecure_channel(address) as channel:
         jobs: Any = job_service_pb2_grpc.JobServiceStub(channel)
-        desk = Desk(browser, None, _Web(port))  # type: ignore[arg-type]
-        one, other = await desk.open("ana"), await desk.open("ben")
+        inbox = Inbox(browser, None, _Web(port))  # type: ignore[arg-type]
+        one, other = await inbox.open("ana"), await inbox.open("ben")
         await other.locator("#search").focus()  # with the focus in the list its rows would not move
         for number in range(WARM + CLICKS):
             request = job_service_pb2.CreateJobRequest(job_type="page", prompt=confirm(f"Question {number}"))
             prompt_id = (await jobs.CreateJob(request)).prompt.prompt_id
             await other.wait_for_selector(f'[data-row="{prompt_id}"]')
-            await one.goto(f"{desk.origin}/prompts/{prompt_id}")
+            await one.goto(f"{inbox.origin}/prompts/{prompt_id}")
             await settled(one)
             await other.evaluate(_WATCH, prompt_id)
             await one.evaluate(_NOTE_CLICK)
@@ -113,5 +113,5 @@ async def _clicks(address: str, port: int) -> list[float]:
             closed = await other.evaluate("() => window.closedAt")
             if number >= WARM:
                 times.append(closed - clicked)
-        await desk.close()
+        await inbox.close()
     return times

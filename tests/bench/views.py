@@ -26,7 +26,7 @@ from askback_server.storage.migrate import upgrade
 from tests.bench.processes import cpu
 from tests.bench.servers import SERVE, serving
 from tests.support.requests import confirm
-from tests.support.storage import creation, new_job, new_prompt
+from tests.support.rows import creation, new_job, new_prompt
 
 CREDIT = 20
 BURST = 100

@@ -12,7 +12,8 @@ from askback_server.domain.overview import AGES
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from tests.support.aggregates import question
-from tests.support.storage import LONG, Node, as_closed, creation, new_job, new_prompt, step
+from tests.support.rows import as_closed, creation, new_job, new_prompt, step
+from tests.support.storage import LONG, Node
 
 ALL = 1_000
 

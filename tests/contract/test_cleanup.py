@@ -18,7 +18,8 @@ from askback_server.storage import tables
 from tests.contract.test_seed_features import sweep_of
 from tests.contract.test_work_queue import day_of_events, jobs_with_events
 from tests.support.aggregates import CLIENT, JobWorld, running
-from tests.support.storage import Node, creation, event, execute, fetch, get_job, new_job, now
+from tests.support.rows import creation, event, new_job, now
+from tests.support.storage import Node, execute, fetch, get_job
 
 DAY = timedelta(days=1)
 KEPT = {"default": 9 * DAY, "FAILED": 8 * DAY, "default:default": 7 * DAY, "default:CANCELLED": 6 * DAY}

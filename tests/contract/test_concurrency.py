@@ -20,7 +20,9 @@ from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
 from tests.support.aggregates import WORKER
 from tests.support.fake_worker import FakeWorker, dispatching, finish
-from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
+from tests.support.rows import new_job, now
+from tests.support.storage import Node, execute, fetch, get_job
+from tests.support.waiting import until
 
 
 class ObservedWorkers:

@@ -15,7 +15,9 @@ from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.spread import Spread
 from tests.support.fake_worker import FakeWorker, dispatching, finish
-from tests.support.storage import Node, creation, get_job, new_job, until
+from tests.support.rows import creation, new_job
+from tests.support.storage import Node, get_job
+from tests.support.waiting import until
 
 SECOND = timedelta(seconds=1)
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import backlog
-from askback_server.engine.concurrency import Concurrency, QueueKey
-from askback_server.engine.consumers import Consumers
-from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.concurrency import QueueKey
 from tests.contract.test_dispatch import put
-from tests.support.fake_worker import FakeWorker, dispatching, finish
-from tests.support.storage import Node, until
+from tests.support.fake_worker import FakeWorker, dispatching, finish, new_dispatcher
+from tests.support.storage import Node
+from tests.support.waiting import until
 
 
 class BlockingQueue:
@@ -41,8 +40,8 @@ class BlockingQueue:
 async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -> None:
     await put(here, 1, namespace="slow")
     await put(here, 20, namespace="quick")
-    async with dispatching(here) as dispatcher:
-        queue = dispatcher._queue = BlockingQueue(here.database.queue, "slow")  # type: ignore[assignment]
+    queue = BlockingQueue(here.database.queue, "slow")
+    async with dispatching(here, queue=queue) as dispatcher:
         slow = FakeWorker(await here.session(namespace="slow"), "refund", maximum=9, namespace="slow")
         dispatcher.add(slow)
         await until(lambda: {"slow"} in queue.namespaces, "the slow namespace is read")
@@ -65,8 +64,8 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
         for at in range(0, len(types), 500)
     ]
     small = FakeWorker(await here.session(namespace="small"), "refund", maximum=1, namespace="small")
-    async with dispatching(here) as dispatcher:
-        queue = dispatcher._queue = BlockingQueue(here.database.queue, "many")  # type: ignore[assignment]
+    queue = BlockingQueue(here.database.queue, "many")
+    async with dispatching(here, queue=queue) as dispatcher:
         for worker in workers:
             dispatcher.add(worker)
         await until(lambda: queue.reads, "the first portion is read")
@@ -82,9 +81,8 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
 
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
-    queue: Any = BlockingQueue(here.database.queue)
-    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
-    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
+    queue = BlockingQueue(here.database.queue)
+    dispatcher = new_dispatcher(here, queue=queue)
 
     async def read_namespaces() -> list[set[str]]:
         queue.reads.clear()
@@ -108,9 +106,8 @@ async def test_many_namespaces_are_read_by_few_statements(here: Node) -> None:
     names = [f"tenant{n:02}" for n in range(40)]
     for name in names:
         await put(here, 2, namespace=name)
-    queue: Any = BlockingQueue(here.database.queue)
-    async with dispatching(here) as dispatcher:
-        dispatcher._queue = queue
+    queue = BlockingQueue(here.database.queue)
+    async with dispatching(here, queue=queue) as dispatcher:
         workers = [
             FakeWorker(await here.session(namespace=name), "refund", maximum=2, namespace=name)
             for name in names
@@ -126,10 +123,8 @@ async def test_many_namespaces_are_read_by_few_statements(here: Node) -> None:
 async def test_a_job_costs_a_look_at_its_own_queue(here: Node) -> None:
     """Also where a worker takes a thousand types: each commit leads to a read of the queues it concerns."""
     types = [f"type{n:04}" for n in range(1_000)]
-    queue: Any = BlockingQueue(here.database.queue)
-    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
-    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
-    here.bus.follow_batches(dispatcher.on_commit)
+    queue = BlockingQueue(here.database.queue)
+    dispatcher = new_dispatcher(here, queue=queue)
     worker = FakeWorker(await here.session(), *types, maximum=1_000)
 
     async def scan() -> None:
@@ -153,9 +148,8 @@ async def test_a_read_takes_no_more_full_queues_than_there_is_room_for(here: Nod
     types = [f"type{n:02}" for n in range(30)]
     for job_type in types:
         await put(here, 3, job_type=job_type)
-    queue: Any = BlockingQueue(here.database.queue)
-    async with dispatching(here) as dispatcher:
-        dispatcher._queue = queue
+    queue = BlockingQueue(here.database.queue)
+    async with dispatching(here, queue=queue) as dispatcher:
         worker = FakeWorker(await here.session(), *types, maximum=2)
         dispatcher.add(worker)
         await until(lambda: len(worker.taken) == 2, "it is full")

@@ -27,20 +27,9 @@ from askback_server.domain.prompts import AnswerStatus
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
-from tests.support.storage import (
-    DelegatingStore,
-    GatedStore,
-    Node,
-    check_job,
-    creation,
-    execute,
-    get_job,
-    new_job,
-    node,
-    step,
-    until,
-    whole,
-)
+from tests.support.rows import creation, new_job, step
+from tests.support.storage import DelegatingStore, GatedStore, Node, check_job, execute, get_job, node, whole
+from tests.support.waiting import until
 
 
 def unstorable(**fields: Any) -> c.CreateJob:

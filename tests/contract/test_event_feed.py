@@ -25,7 +25,8 @@ from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN
-from tests.support.storage import creation, event, fetch, new_job, new_prompt, node, step
+from tests.support.rows import creation, event, new_job, new_prompt, step
+from tests.support.storage import fetch, node
 
 
 def test_positions_are_ordered_by_transaction_then_id() -> None:

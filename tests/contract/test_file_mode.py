@@ -7,7 +7,7 @@ import pytest
 
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
-from tests.support.storage import creation, new_job
+from tests.support.rows import creation, new_job
 
 
 def mode(path: Path) -> int:

@@ -20,23 +20,9 @@ from askback_server.ports.storage import BadData, JobWrite, Lost, Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT, WORKER
-from tests.support.storage import (
-    LONG,
-    Node,
-    counts,
-    creation,
-    expire_session,
-    fetch,
-    get_job,
-    new_job,
-    new_prompt,
-    now,
-    step,
-    submission,
-    until,
-    waits_for_a_lock,
-    with_children,
-)
+from tests.support.rows import creation, new_job, new_prompt, now, step, submission, with_children
+from tests.support.storage import LONG, Node, counts, expire_session, fetch, get_job, waits_for_a_lock
+from tests.support.waiting import until
 
 ONLY_CREATED = (0, 0, 0, 0, 1)
 """No child rows, and the event of the creation."""

@@ -12,7 +12,8 @@ from askback_server.feed import horizon
 from askback_server.feed.horizon import HorizonWatch
 from askback_server.storage.database import Database
 from tests.contract.test_wakeups import long_transaction
-from tests.support.storage import creation, new_job, until
+from tests.support.rows import creation, new_job
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from askback_server.storage.hour_table import hour_counts
 from tests.contract.test_wakeups import long_transaction
 from tests.support.aggregates import CLIENT, question
 from tests.support.plans import plan_of, statements_of
-from tests.support.storage import Node, creation, event, execute, fetch, new_job, new_prompt
+from tests.support.rows import creation, event, new_job, new_prompt
+from tests.support.storage import Node, execute, fetch
 
 HOUR = timedelta(hours=1)
 KEEP = timedelta(days=400)

@@ -229,9 +229,14 @@ async def test_the_interest_moves_with_a_changed_filter(
         await follower._reload_view()
         events += view.take(100, "")
         assert {e.prompt.key for e in events if isinstance(e, Upserted)} == {"a", "b"}
+        await here.ask(job, "c", FOR_LAW)
+        await other.take(taken(announced))
+        [live] = view.take(100, "")
+        assert isinstance(live, Upserted)
+        assert live.prompt.key == "c"
         follower.change_filter(PromptFilter("default", viewer=BOB))
         other.reset()
-        await here.ask(job, "c", FOR_LAW)
+        await here.ask(job, "d", FOR_LAW)
         await other.take(taken(announced))
         assert other.rows == 0
         follower.detach()

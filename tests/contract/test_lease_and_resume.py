@@ -19,7 +19,9 @@ from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
 from tests.support.fake_worker import FakeWorker, dispatching
-from tests.support.storage import creation, get_job, new_job, node, step, until, waits_for_a_lock
+from tests.support.rows import creation, new_job, step
+from tests.support.storage import get_job, node, waits_for_a_lock
+from tests.support.waiting import until
 
 TTL = 30.0
 

@@ -1,4 +1,4 @@
-"""Migrations: create the schema once, equal to the metadata, with event partitions for the days ahead."""
+"""Migrations: create the schema once, equal to the metadata, and serve older and newer versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import describe, upgrade
-from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
 from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import metadata, settings
@@ -31,7 +29,8 @@ from tests.baseline import SCHEMA_REVISION, schema_file
 from tests.baseline.schema import describe_schema
 from tests.support.migrations import NEXT, use_next_migration
 from tests.support.postgres import PostgresServer
-from tests.support.storage import creation, event, execute, fetch, new_job
+from tests.support.rows import creation, new_job
+from tests.support.storage import execute, fetch
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(ScriptDirectory.from_config(scripts()).get_current_head())
@@ -342,96 +341,3 @@ async def test_concurrent_migrations_run_once(empty_pg: str) -> None:
     await database.close()
     assert [row["version_num"] for row in versions] == [HEAD]
     assert [row["name"] for row in names] == ["counted", "feed_epoch", "feed_tail", SERVES, "token_key"]
-
-
-# --- daily partitions of the log on PostgreSQL ---
-
-
-def days(connection: sa.Connection) -> list[str]:
-    rows = connection.execute(
-        sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'job_events'::regclass")
-    )
-    return sorted(row[0] for row in rows)
-
-
-def today() -> datetime:
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def names(first: int, last: int) -> list[str]:
-    return [f"job_events_{today() + timedelta(days=i):%Y%m%d}" for i in range(first, last + 1)]
-
-
-async def test_partitions_are_created_ahead(pg_url: str) -> None:
-    database = await Database.open(pg_url)
-    try:
-        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
-        await execute(database, f"DROP TABLE {names(3, 3)[0]}")
-        assert await database._dialect.run(days) != names(-1, DAYS_AHEAD)
-        await database.queue.make_room()
-        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
-        for ahead in (-1, 0, 1, DAYS_AHEAD):
-            job = new_job()
-            write = creation(job)
-            write.events = [event(job, at=today() + timedelta(days=ahead))]
-            assert not (await database.jobs.write([write])).lost
-        # There is no default partition: an event without a partition is refused visibly, and the error does
-        # not blame the caller's data.
-        write = creation(late := new_job())
-        write.events = [event(late, at=today() + timedelta(days=DAYS_AHEAD + 1))]
-        with pytest.raises(StorageUnavailable, match="partition"):
-            await database.jobs.write([write])
-    finally:
-        await database.close()
-
-
-async def test_a_new_partition_has_the_indexes_of_its_parent(pg_url: str) -> None:
-    database = await Database.open(pg_url)
-    try:
-        of_day = sa.text("SELECT indexdef FROM pg_indexes WHERE tablename = :name ORDER BY indexdef")
-        rows = await fetch(database, of_day.bindparams(name=names(7, 7)[0]))
-        columns = [row["indexdef"].partition("USING ")[2] for row in rows]
-        assert sorted(columns) == ["btree (id, at)", "btree (job_id, seq)", "btree (xid, id)"]
-    finally:
-        await database.close()
-
-
-async def test_dropping_removes_whole_days_only(pg_url: str) -> None:
-    database = await Database.open(pg_url)
-    try:
-        midnight = today()
-        run = database._dialect.run
-        assert await run(lambda c: drop_days(c, midnight - timedelta(microseconds=1))) == 0
-        assert await run(lambda c: drop_days(c, midnight - timedelta(days=1))) == 0
-        assert await run(lambda c: drop_days(c, midnight)) == 1
-        assert await run(days) == names(0, DAYS_AHEAD)
-        # Not even a day that is nearly over.
-        assert await run(lambda c: drop_days(c, midnight + timedelta(hours=23))) == 0
-        assert await run(lambda c: drop_days(c, midnight + timedelta(days=2, hours=1))) == 2
-        assert await run(days) == names(2, DAYS_AHEAD)
-    finally:
-        await database.close()
-
-
-async def test_a_write_creates_its_missing_partition(pg_url: str) -> None:
-    """For example after a week without a sweep: the write succeeds."""
-    database = await Database.open(pg_url)
-    try:
-        for day in names(-1, DAYS_AHEAD):
-            await execute(database, f"DROP TABLE {day}")
-        assert not (await database.jobs.write([creation(new_job())])).lost
-        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
-    finally:
-        await database.close()
-
-
-async def test_replicas_can_create_partitions_concurrently(pg_url: str) -> None:
-    databases = [await Database.open(pg_url) for _ in range(4)]
-    try:
-        for day in names(-1, DAYS_AHEAD):
-            await execute(databases[0], f"DROP TABLE {day}")
-        await asyncio.gather(*(d.queue.make_room() for d in databases))
-        assert await databases[0]._dialect.run(days) == names(-1, DAYS_AHEAD)
-    finally:
-        for database in databases:
-            await database.close()

@@ -11,7 +11,7 @@ from askback_server.domain.overview import AGES, Waiting, sum_waiting
 from askback_server.domain.principals import Principal
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, BOB, question
-from tests.support.storage import as_closed, creation, new_job, new_prompt
+from tests.support.rows import as_closed, creation, new_job, new_prompt
 
 ALL = 1_000
 LAW = Audience(groups=frozenset({"law"}))

@@ -21,7 +21,9 @@ from askback_server.engine.view_texts import encode_view
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage import tables
 from tests.support.aggregates import ANN, BOB, question
-from tests.support.storage import Node, check_job, creation, execute, new_job, new_prompt, now, until
+from tests.support.rows import creation, new_job, new_prompt, now
+from tests.support.storage import Node, check_job, execute
+from tests.support.waiting import until
 
 ALL = PromptFilter("default", states=(), unattended=True)
 EVERYONE = Audience(frozenset({"ann", "bob"}), frozenset({"law"}))

@@ -25,7 +25,8 @@ from askback_server.storage.prompt_lists import prompt_conditions
 from askback_server.storage.tables import jobs, prompts
 from tests.support.aggregates import BOB, question
 from tests.support.plans import cost_of, plan_of, statements_of
-from tests.support.storage import as_closed, creation, execute, fetch, new_job, new_prompt
+from tests.support.rows import as_closed, creation, new_job, new_prompt
+from tests.support.storage import execute, fetch
 from tests.support.streams import ABSENT_ID
 
 SHAPES = [

@@ -12,16 +12,8 @@ from askback_server.ports.storage import Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.full_values import EXACT, full_job, has_no_defaults
-from tests.support.storage import (
-    creation,
-    event,
-    fetch,
-    get_job,
-    new_job,
-    new_prompt,
-    now,
-    step,
-)
+from tests.support.rows import creation, event, new_job, new_prompt, now, step
+from tests.support.storage import fetch, get_job
 
 
 async def test_every_field_of_a_job_round_trips(database: Database) -> None:

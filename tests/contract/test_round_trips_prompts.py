@@ -29,16 +29,8 @@ from askback_server.ports.storage import Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.full_values import EXACT, every_question, full_content, full_prompt, has_no_defaults
-from tests.support.storage import (
-    LONG,
-    creation,
-    fetch,
-    new_job,
-    new_prompt,
-    now,
-    step,
-    submission,
-)
+from tests.support.rows import creation, new_job, new_prompt, now, step, submission
+from tests.support.storage import LONG, fetch
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from askback_server.ports.storage import Wanted, WorkQueue
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT
-from tests.support.storage import DelegatingStore, Node, fetch, node, until
+from tests.support.storage import DelegatingStore, Node, fetch, node
+from tests.support.waiting import until
 
 
 class CountingReads(DelegatingStore):

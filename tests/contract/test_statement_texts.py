@@ -14,7 +14,7 @@ from askback_server.domain.prompts import PromptState
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Wanted
 from askback_server.storage.database import Database
-from tests.support.storage import creation, new_job, new_prompt
+from tests.support.rows import creation, new_job, new_prompt
 
 SIZES = (1, 2, 64, 65, 700)
 ABSENT_ID = "00000000-0000-7000-8000-{:012d}"

@@ -22,17 +22,8 @@ from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
 from tests.support.aggregates import BOB, question
-from tests.support.storage import (
-    LONG,
-    DelegatingStore,
-    GatedStore,
-    Node,
-    check_job,
-    get_job,
-    node,
-    until,
-    whole,
-)
+from tests.support.storage import LONG, DelegatingStore, GatedStore, Node, check_job, get_job, node, whole
+from tests.support.waiting import until
 
 TENTH = timedelta(seconds=0.1)
 LIMITS = Limits(reminder_min=TENTH)

@@ -19,7 +19,8 @@ from askback_server.engine.hot_jobs import MAX_CLOSED_PROMPTS
 from askback_server.feed import feed
 from askback_server.ports.storage import Wanted
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER, question
-from tests.support.storage import Node, check_job, get_job, until
+from tests.support.storage import Node, check_job, get_job
+from tests.support.waiting import until
 
 
 async def test_a_losing_answer_is_closed_with_the_winner_from_another_replica(

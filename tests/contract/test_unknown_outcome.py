@@ -19,17 +19,9 @@ from askback_server.domain.events import EventType
 from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome
 from askback_server.storage import job_store, tables
 from askback_server.storage.database import Database
-from tests.support.storage import (
-    check_job,
-    counts,
-    creation,
-    get_job,
-    new_job,
-    node,
-    step,
-    until,
-    with_children,
-)
+from tests.support.rows import creation, new_job, step, with_children
+from tests.support.storage import check_job, counts, get_job, node
+from tests.support.waiting import until
 
 Write = Callable[[Any], Awaitable[Any]]
 

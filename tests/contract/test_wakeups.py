@@ -1,11 +1,11 @@
-"""Wake-ups between replicas: hints arrive before the log is readable; without hints, polling is enough."""
+"""Wake-ups: announcements arrive before the log is readable; without them, polling is enough."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,12 @@ from askback_server.storage.postgres_wakeups import MAX_PAYLOAD_BYTES, PostgresW
 from tests.contract.test_event_feed import INSERT
 from tests.support.aggregates import BOB, CLIENT
 from tests.support.pg_relay import PgRelay
-from tests.support.storage import Node, awake, creation, new_job, node, step, until
+from tests.support.rows import creation, new_job, step
+from tests.support.storage import Node, awake, node
+from tests.support.waiting import until
 
 NEVER = 3600.0
-"""A poll interval longer than any test: everything delivered came by a hint."""
+"""A poll interval longer than any test: everything delivered was announced."""
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +82,15 @@ def are_live(*nodes: Node) -> Any:
 
 @pytest.fixture
 async def two(pg_url: str) -> AsyncIterator[tuple[Node, Node]]:
-    """Two replicas that never poll and receive each other's hints."""
+    """Two replicas that never poll and receive each other's announcements."""
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
-        await until(are_live(here, there), "the replicas get each other's hints")
+        await until(are_live(here, there), "the replicas get each other's announcements")
         yield here, there
 
 
-async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, Node], pg_url: str) -> None:
+async def test_announcements_deliver_events_beyond_the_event_horizon(
+    two: tuple[Node, Node], pg_url: str
+) -> None:
     here, there = two
     async with long_transaction(pg_url):
         before = here.feed.position
@@ -95,7 +99,7 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
         await there.answer(prompt)
         answered = PromptState.ANSWERED
         await until(lambda: here.prompt_states(prompt.prompt_id)[-1] is answered, "the answer is delivered")
-        # Hints do not advance the position: a resume token made now still covers these events.
+        # Announcements do not advance the position: a resume token made now still covers these events.
         assert here.feed.position == before
     versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
@@ -117,13 +121,13 @@ async def test_a_replica_ignores_its_own_announcements(two: tuple[Node, Node]) -
     assert mine.job_id != theirs.job_id
 
 
-async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple[Node, Node]) -> None:
-    """A hint was lost, and the next one names only the later events."""
+async def test_events_of_a_lost_announcement_are_delivered_with_the_next(two: tuple[Node, Node]) -> None:
+    """An announcement was lost, and the next one names only the later events."""
     here, there = two
     job, prompt = await there.waiting()
     await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     silent = there.feed.wakeups
-    own, silent.send = silent.send, lambda hints: None  # type: ignore[method-assign]
+    own, silent.send = silent.send, lambda announced: None  # type: ignore[method-assign]
     await there.answer(prompt)
     silent.send = own  # type: ignore[method-assign]
     await there.do(there.progress_command(job, 1))
@@ -132,8 +136,10 @@ async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there: Node, known: bool) -> None:
-    """A prompt is answered on the other replica, and progress is written here before the hint arrives."""
+async def test_an_announcement_older_than_a_local_commit_is_still_read(
+    here: Node, there: Node, known: bool
+) -> None:
+    """A prompt is answered on the other replica, and progress is written here before that is announced."""
     job, prompt = await there.waiting()
     await here.catch_up()
     if not known:
@@ -147,19 +153,25 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
     assert here.received[-1].job.version == 5
 
 
-async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(
+async def test_a_job_first_seen_in_an_announcement_hides_no_earlier_events(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events before the hint are still delivered from the log, although a newer job was delivered."""
+    """Earlier events are still delivered from the log, although a newer job was delivered."""
 
     async def read_nothing() -> bool:
         return False
 
-    async with node(pg_url, poll=NEVER) as there, node(pg_url, poll=NEVER) as here, awake(here):
-        await until(are_live(here), "it listens")
-        # A listener that has connected lets the log be read, which may take until the prompts are there.
+    async with (
+        node(pg_url, poll=NEVER) as there,
+        node(pg_url, poll=NEVER) as here,
+        AsyncExitStack() as running,
+    ):
+        # From the start: a listener that has connected lets the log be read, which may take until the prompts
+        # are there.
         own = here.feed.read
         monkeypatch.setattr(here.feed, "read", read_nothing)
+        await running.enter_async_context(awake(here))
+        await until(are_live(here), "it listens")
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.receive([Announcement(job.job_id, 4, 5)])
@@ -213,7 +225,7 @@ async def test_a_reconnected_listener_reads_the_events_it_missed(
     assert await kill(pg_url, "askback listener") == 2
     await until(lambda: not listener.live, "the listener is down")
     job, prompt = await there.waiting()
-    await until(lambda: not there.feed.wakeups._pending, "the hint is sent without a listener")  # type: ignore[attr-defined]
+    await until(lambda: not there.feed.wakeups._pending, "the announcement is sent without a listener")  # type: ignore[attr-defined]
     gate.set()
     await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     assert job.job_id
@@ -234,9 +246,11 @@ async def test_a_killed_wakeup_connection_is_reopened(
 
     # The sender notices a broken connection when it sends, the listener by its own test message.
     await until(both_have_reconnected, "both have reconnected")
-    await until(are_live(here, there), "they get each other's hints again")
+    await until(are_live(here, there), "they get each other's announcements again")
     job = await there.create()
-    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "hints are received again")
+    await until(
+        lambda: job.job_id in {item.job.job_id for item in here.received}, "announcements are received again"
+    )
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
@@ -246,28 +260,30 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     """The network is cut silently: without its own check the driver would wait for good."""
     monkeypatch.setattr(postgres_wakeups, "ECHO_SECONDS", 0.5)
     relay = PgRelay(pg_url)
-    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
+    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (announced, listener):
         relay.freeze()
         await until(lambda: not listener.live, "the listener has noticed")
         relay.thaw()
         await until(lambda: listener.live, "it has a new connection")
-        hints.clear()
+        announced.clear()
         async with awake(there):
             job = await there.create()
-            await until(lambda: job.job_id in {hint.job_id for hint in hints}, "hints are received again")
+            await until(
+                lambda: job.job_id in {item.job_id for item in announced}, "announcements are received again"
+            )
 
 
 @asynccontextmanager
 async def _listener(url: str) -> AsyncIterator[tuple[list[Announcement], PostgresWakeups]]:
-    """Run only the wake-ups. Yields the received hints and the wake-ups."""
+    """Run only the wake-ups. Yields the received announcements and the wake-ups."""
     database = await Database.open(url)
     listener = database.wakeups
     assert isinstance(listener, PostgresWakeups)
-    hints: list[Announcement] = []
-    running = asyncio.create_task(listener.run(hints.extend))
+    announced: list[Announcement] = []
+    running = asyncio.create_task(listener.run(announced.extend))
     try:
         await until(lambda: listener.live, "it listens")
-        yield hints, listener
+        yield announced, listener
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -290,10 +306,11 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
         answered = PromptState.ANSWERED
         await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling finds it")
         assert not here.feed.wakeups.live
-        # Its own hints still reach the other replica.
+        # Its own announcements still reach the other replica.
         mine = await here.create()
         await until(
-            lambda: mine.job_id in {item.job.job_id for item in there.received}, "the hint is received"
+            lambda: mine.job_id in {item.job.job_id for item in there.received},
+            "the announcement is received",
         )
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING and "NOTIFY" in r.message]
     assert len(warnings) == 1
@@ -351,10 +368,10 @@ async def test_pending_announcements_are_sent_by_one_statement(pg_url: str) -> N
     await asyncio.gather(sending, return_exceptions=True)
 
 
-async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) -> None:
+async def test_a_bare_announcement_triggers_a_read_of_the_log(two: tuple[Node, Node]) -> None:
     here, there = two
     silent = there.feed.wakeups
-    silent.send = lambda hints: None  # type: ignore[method-assign]
+    silent.send = lambda announced: None  # type: ignore[method-assign]
     job = await there.create()
     here.feed.receive([])
     await until(
@@ -363,7 +380,7 @@ async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) ->
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:
-    """The read that a hint triggers: by job and sequence number, independent of the log's order."""
+    """The read that an announcement triggers: by job and sequence number, independent of the log's order."""
     one, two, other = new_job(), new_job(), new_job()
     await database.jobs.write([creation(job) for job in (one, two, other)])
     await database.jobs.write([step(one), step(two)])

@@ -14,18 +14,8 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Position
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.storage import (
-    LONG,
-    as_closed,
-    creation,
-    event,
-    execute,
-    fetch,
-    new_job,
-    new_prompt,
-    now,
-    step,
-)
+from tests.support.rows import as_closed, creation, event, new_job, new_prompt, now, step
+from tests.support.storage import LONG, execute, fetch
 
 SECOND = timedelta(seconds=1)
 MINUTE = 60 * SECOND

@@ -12,7 +12,8 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.worker_sessions import Doubt, Doubts
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.storage import creation, expire_session, fetch, new_job
+from tests.support.rows import creation, new_job
+from tests.support.storage import expire_session, fetch
 
 TTL = 3600.0
 

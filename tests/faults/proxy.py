@@ -154,11 +154,6 @@ class Link:
         self.is_stalled = False
         self.is_cut = False
 
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the link works now; a delay does not count as a fault."""
-        return not (self.is_cut or self.is_stalled or self.lost)
-
     async def open(self) -> None:
         """Listen for connections."""
         loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ ADDED = {
     "embedded": EMBEDDED,
     "server": SERVICE,
     "tui": {"jsonschema_rs", "prompt_toolkit", "rich", "textual"},
-    "web": {"joserfc", "starlette", "uvicorn", "websockets"},
+    "web": {"joserfc", "prometheus_client", "starlette", "uvicorn", "websockets"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }
 """The packages that each extra must install."""

@@ -1,8 +1,6 @@
-"""Fixtures with a running service: `world` on both databases, `lite` on SQLite; `shell` calls `lite`."""
+"""Fixtures with a running service: `world` on both databases, `lite` on SQLite, and `world_with_tokens`."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from askback_server.engine import presence
 from tests.support.postgres import PostgresServer
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
+from tests.support.token_files import TokenFile
 
 
 @pytest.fixture(autouse=True)
@@ -32,19 +31,28 @@ async def world(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
 
 
 @pytest.fixture
-def lite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A new SQLite file with Askback's tables."""
-    path = tmp_path / "lite.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    return f"sqlite+aiosqlite:///{path}"
-
-
-@pytest.fixture
 async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on SQLite, for cases where the database makes no difference."""
     async with serving(lite_url) as running:
         yield running
+
+
+@pytest.fixture
+async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
+    """A service with authentication. Each person's token is `NAME-token`."""
+    people = TokenFile(
+        tmp_path / "tokens.toml",
+        client={"roles": ["client"]},
+        worker={"roles": ["worker"]},
+        console={"groups": ["law"]},
+        admin={"roles": ["admin"]},
+        other={"roles": ["client", "worker", "console"], "namespaces": ["elsewhere"]},
+        roving={"roles": ["client", "console"], "namespaces": ["default", "elsewhere"]},
+        eve={},
+        old={"roles": ["admin"], "namespaces": ["*"], "expires": "2020-01-01T00:00:00Z"},
+    )
+    async with serving(lite_url, auth=str(people.path)) as world:
+        yield world
 
 
 @pytest.fixture

@@ -72,15 +72,15 @@ def _even(value: int) -> int:
 
 GOOD = {"start": "2026-01-01", "end": "2026-01-02", "cost": 5}
 CASES: dict[str, tuple[Any, Any, Any, str]] = {
-    "field validator": (Trip, {**GOOD, "cost": 1.5}, GOOD, "cost: whole euros only"),
+    "field validator": (Trip, {**GOOD, "cost": 1.5}, GOOD, "> - Cost in EUR: whole euros only"),
     "model validator": (Trip, {**GOOD, "end": "2025-01-01"}, GOOD, "end is before start"),
     "digits": (
         Trip,
         {**GOOD, "cost": 1234567},
         GOOD,
-        "cost: Decimal input should have no more",
+        "Cost in EUR: Decimal input should have no more",
     ),
-    "nested": (Trip, {**GOOD, "rows": [{"price": 0.125}]}, GOOD, "rows.0.price: Decimal input"),
+    "nested": (Trip, {**GOOD, "rows": [{"price": 0.125}]}, GOOD, "Rows, 1, Price: Decimal input"),
     "bare decimal": (
         Annotated[Decimal, Field(decimal_places=2)],
         1.125,
@@ -88,7 +88,8 @@ CASES: dict[str, tuple[Any, Any, Any, str]] = {
         "2 decimal places",
     ),
     "bare validator": (Annotated[int, AfterValidator(_even)], 3, 4, "3 is odd"),
-    "in a list": (list[Annotated[int, AfterValidator(_even)]], [2, 3], [2, 4], "1: 3 is odd"),
+    "in a list": (list[Annotated[int, AfterValidator(_even)]], [2, 3], [2, 4], "2: 3 is odd"),
+    "models in a list": (list[Row], [{"price": 0.125}], [{"price": 0.25}], "> - 1, Price: Decimal input"),
     "dataclass": (Span, {"low": 2, "high": 1}, {"low": 1, "high": 2}, "low is above high"),
 }
 

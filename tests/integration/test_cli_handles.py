@@ -1,6 +1,5 @@
 """The end of an id names a job or a prompt wherever an id does, among those that the caller may see."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from tests.support.refusals import expect_refusal
 from tests.support.requests import audience, confirm
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
+from tests.support.token_files import TokenFile
 
 
 async def test_a_handle_names_a_prompt_in_every_command(lite: ServiceWorld, shell: Shell) -> None:
@@ -109,26 +109,16 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
 
 
 @pytest.fixture
-async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service with authentication by tokens `NAME-token`."""
-    lines = []
-    for name, role in (("cli", "client"), ("ana", "console"), ("bob", "console")):
-        digest = hashlib.sha256(f"{name}-token".encode()).hexdigest()
-        lines.append(
-            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{name}"\nroles = ["{role}"]\n'
-            'namespaces = ["default"]\n'
-        )
-    path = tmp_path / "tokens.toml"
-    path.write_text("\n".join(lines))
-    async with serving(lite_url, auth=str(path)) as world:
+async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
+    """A service with authentication by tokens `NAME-token`: ana and bob answer, cli asks."""
+    people = TokenFile(tmp_path / "tokens.toml", cli={"roles": ["client"]}, ana={}, bob={})
+    async with serving(lite_url, auth=str(people.path)) as world:
         yield world
 
 
-async def test_a_handle_reveals_nothing_outside_the_audience(
-    world_with_tokens: ServiceWorld, tmp_path: Path
-) -> None:
+async def test_a_handle_reveals_nothing_outside_the_audience(guarded: ServiceWorld, tmp_path: Path) -> None:
     """A console finds the prompts of its audience and their jobs. Others look like missing ones."""
-    client = world_with_tokens.with_token("cli-token")
+    client = guarded.with_token("cli-token")
     request = jpb.CreateJobRequest(job_type="t", prompt=confirm("For ana", audience=audience("ana")))
     asked = (await client.jobs.CreateJob(request)).prompt
     by_id = hpb.PromptFilter(id_suffix=asked.prompt_id[-6:])
@@ -136,14 +126,14 @@ async def test_a_handle_reveals_nothing_outside_the_audience(
     for filter in (by_id, by_job):
         page = hpb.ListPromptsRequest(filter=filter)
         found = [
-            len((await world_with_tokens.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts)
+            len((await guarded.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts)
             for who in ("ana", "bob", "cli")
         ]
         assert found == [1, 0, 1]
-        totals = (await world_with_tokens.with_token("bob-token").hitl.ListPrompts(page)).total_size
+        totals = (await guarded.with_token("bob-token").hitl.ListPrompts(page)).total_size
         assert totals == 0
     shells = {
-        who: Shell(tmp_path, f"127.0.0.1:{world_with_tokens.service.port}", ASKBACK_TOKEN=f"{who}-token")
+        who: Shell(tmp_path, f"127.0.0.1:{guarded.service.port}", ASKBACK_TOKEN=f"{who}-token")
         for who in ("ana", "bob", "cli")
     }
     try:

@@ -7,10 +7,11 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import SOON, check, frame_refusal, until
+from tests.support.refusals import SOON, check, frame_refusal
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 
 def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:

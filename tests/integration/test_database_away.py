@@ -23,9 +23,10 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import job_store, postgres_pools, postgres_wakeups
 from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import SOON, outcome, refusal_of, until
+from tests.support.refusals import SOON, outcome, refusal_of
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection by its application_name."""

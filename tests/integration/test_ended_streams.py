@@ -23,9 +23,9 @@ from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport.open_calls import OpenCall, StreamContext
-from tests.support.refusals import until
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 
 HELD = (
     Account,

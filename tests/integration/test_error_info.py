@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,32 +16,19 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.sessions import job_follower
 from askback_server.transport.server import SERVICES
-from tests.support.refusals import SOON, Refusal, refusal_of, until
+from tests.support.refusals import SOON, Refusal, refusal_of
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
+from tests.support.waiting import until
 
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
 CALLERS = {
     "nobody": (),
     "a stranger": (("authorization", "Bearer unknown"),),
     "not bearer": (("authorization", "Basic YTpi"),),
-    "without a role for it": (("authorization", "Bearer console"),),
-    "admin": (("authorization", "Bearer admin"),),
+    "without a role for it": (("authorization", "Bearer console-token"),),
+    "admin": (("authorization", "Bearer admin-token"),),
 }
-
-
-@pytest.fixture
-async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service with authentication: the tokens are `admin` and `console`."""
-    entries = [
-        f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
-        f'roles = ["{name}"]\nnamespaces = ["default"]\n'
-        for name in ("admin", "console")
-    ]
-    path = tmp_path / "tokens.toml"
-    path.write_text("\n".join(entries))
-    async with serving(lite_url, auth=str(path)) as world:
-        yield world
 
 
 async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: Any) -> Refusal | None:

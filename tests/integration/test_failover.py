@@ -19,9 +19,9 @@ from askback_server.storage import job_store, postgres_wakeups
 from askback_server.storage.migrate import upgrade
 from tests.integration.test_database_away import Load
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 WITHIN = 60.0
 
@@ -121,7 +121,7 @@ async def test_the_service_follows_a_failover_to_a_synchronous_standby(
         assert (await again.event("closed")).prompt_id == gone.prompt_id
         shown, caught_up = await again.snapshot()
         assert [p.prompt_id for p in shown] == [fresh.prompt_id]
-        assert caught_up.open_prompts == 2
+        assert caught_up.open_prompts == -1, "after a resume the console counts by itself"
         assert kept.prompt_id
     assert not errors(caplog)
 

@@ -13,9 +13,10 @@ from askback.v1 import hitl_service_pb2_grpc, job_pb2, job_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.sessions import images, job_follower, jobs_follower
 from askback_server.sessions.images import ViewImages
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import CANCELLED, answer, confirm
 from tests.support.service import ServiceWorld, position_of
+from tests.support.waiting import until
 
 EVE = (("askback-user", "eve"),)
 LARGE = 230_000

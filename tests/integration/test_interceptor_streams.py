@@ -12,7 +12,8 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.limits import Limits
 from askback_server.transport.call_ends import REQUEST_ID
-from tests.support.intercepted import ADA, collect_messages, frame, reason_of, serving, until
+from tests.support.intercepted import ADA, collect_messages, frame, reason_of, serving
+from tests.support.waiting import until
 
 
 def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:

@@ -8,10 +8,11 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import judges
-from tests.support.refusals import expect_refusal, outcome, until
+from tests.support.refusals import expect_refusal, outcome
 from tests.support.requests import RESPOND
 from tests.support.service import ServiceWorld
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 SCHEMA = {
     "type": "object",

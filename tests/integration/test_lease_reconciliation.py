@@ -19,10 +19,11 @@ from askback.v1 import worker_service_pb2 as pb
 from askback_server.sessions.lease_book import digest_leases
 from tests.faults.proxy import Link
 from tests.support.processes import Processes
-from tests.support.refusals import SOON, expect_refusal, until
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import FAILED, PENDING, RUNNING
 from tests.support.service import SHORT_TTL, ServiceWorld, serving
 from tests.support.streams import ABSENT_ID, Worker
+from tests.support.waiting import until
 
 
 @pytest.fixture

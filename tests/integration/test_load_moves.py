@@ -8,8 +8,8 @@ import pytest
 from askback import Client, Event, Job, Run, Worker
 from askback.v1 import job_pb2
 from tests.support.balancer import balance
-from tests.support.refusals import until
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 METHODS = [
     f"/askback.v1.{name}" for name in ("WorkerService/Work", "HitlService/Converse", "JobService/WatchJob")

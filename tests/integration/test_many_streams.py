@@ -3,8 +3,8 @@
 import asyncio
 
 from askback import Client, Event, Run
-from tests.support.refusals import until
 from tests.support.service import serving
+from tests.support.waiting import until
 
 STREAMS = 120
 

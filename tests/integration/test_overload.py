@@ -9,9 +9,10 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.domain.limits import Limits
-from tests.support.refusals import expect_refusal, until
+from tests.support.refusals import expect_refusal
 from tests.support.requests import answer
 from tests.support.service import serving
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(("limit", "above_it"), [("calls", "bob"), ("calls_per_principal", "ada")])

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from askback.v1 import job_service_pb2 as pb
-from tests.integration.test_permissions import person, world_with_tokens
-from tests.support.refusals import expect_refusal, until
+from tests.integration.test_permissions import person
+from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.service import Caller, ServiceWorld, serving
-
-__all__ = ["world_with_tokens"]
+from tests.support.waiting import until
 
 HOUR, DAY = 3_600, 86_400
 
@@ -83,14 +82,16 @@ async def test_what_happened_is_counted_after_a_sweep(world: ServiceWorld) -> No
 
 async def test_consoles_and_workers_are_counted_at_all_replicas(pg_url: str) -> None:
     async with serving(pg_url) as here, serving(pg_url, replica="r2") as there:
-        for user in ("ann", "ann", "bob"):
-            await here.console(here.as_user(user)).hello()
-        await there.console(there.as_user("cy")).hello()
-        await there.worker().hello("t")
+        streams: list[Any] = [here.console(here.as_user(user)) for user in ("ann", "ann", "bob")]
+        streams.append(there.console(there.as_user("cy")))
+        for console in streams:
+            await console.hello()
+        streams.append(there.worker())
+        await streams[-1].hello("t")
 
         async def counted() -> bool:
             found = [(await overview(each)).streams for each in (here, there)]
-            return all((s.consoles, s.people, s.workers) == (3, 3, 1) for s in found)
+            return all((s.consoles, s.people, s.workers) == (4, 3, 1) for s in found)
 
         await until(counted)
 

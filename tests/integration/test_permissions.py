@@ -1,8 +1,5 @@
 """Tokens, roles, namespaces and audiences, for each call as documented in the protos."""
 
-import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,40 +12,10 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal, outcome
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import Caller, ServiceWorld, serving
+from tests.support.service import Caller, ServiceWorld
 from tests.support.streams import ABSENT_ID
 
-PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "client": (["client"], ["default"], []),
-    "worker": (["worker"], ["default"], []),
-    "console": (["console"], ["default"], ["law"]),
-    "admin": (["admin"], ["default"], []),
-    "other": (["client", "worker", "console"], ["elsewhere"], []),
-    "roving": (["client", "console"], ["default", "elsewhere"], []),
-    "eve": (["console"], ["default"], []),
-}
 ROLES = ("client", "worker", "console", "admin")
-
-
-@pytest.fixture
-async def world_with_tokens(lite_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
-    """A service with authentication. Each person's token is `<name>-token`."""
-    lines = []
-    for name, (roles, namespaces, groups) in PEOPLE.items():
-        digest = hashlib.sha256(f"{name}-token".encode()).hexdigest()
-        lines.append(
-            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{name}"\nroles = {roles}\n'
-            f"namespaces = {namespaces}\ngroups = {groups}\n"
-        )
-    digest = hashlib.sha256(b"old-token").hexdigest()
-    lines.append(
-        f'[[tokens]]\nsha256 = "{digest}"\nsubject = "old"\nroles = ["admin"]\nnamespaces = ["*"]\n'
-        "expires = 2020-01-01T00:00:00Z\n"
-    )
-    path = tmp_path / "tokens.toml"
-    path.write_text("\n".join(lines).replace("'", '"'))
-    async with serving(lite_url, auth=str(path)) as world:
-        yield world
 
 
 def person(world: ServiceWorld, name: str) -> Caller:

@@ -15,9 +15,9 @@ from askback_server.storage.postgres import Postgres
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import until
 from tests.support.requests import confirm
 from tests.support.service import serving
+from tests.support.waiting import until
 
 Pooled = Callable[..., str]
 

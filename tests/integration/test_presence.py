@@ -10,10 +10,11 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import presence
 from askback_server.sessions.view_presence import MAX_SILENT_BEATS
-from tests.support.refusals import SOON, expect_refusal, until
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import answer, audience, confirm, form
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

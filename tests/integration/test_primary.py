@@ -19,9 +19,10 @@ from askback_server.storage.migrate import upgrade
 from tests.integration.test_database_away import KINDS, kill
 from tests.support.pg_relay import PgRelay
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import refusal_of, until
+from tests.support.refusals import refusal_of
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from askback._worker.job import Job
 from askback_server.sessions import job_follower, work
 from askback_server.transport.server import Server
 from tests.support.proxies import Proxy
-from tests.support.refusals import until
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 IDLE = 5.0
 """The idle limit of the proxies in seconds, in tests of this limit."""

@@ -18,7 +18,7 @@ from askback_server.storage.migrate import begin_history_after_restore, upgrade
 from tests.support.backups import back_up, restore
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
-from tests.support.refusals import until
+from tests.support.waiting import until
 
 SPEND_IDS = """
 DO $$ BEGIN

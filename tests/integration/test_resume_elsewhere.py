@@ -22,9 +22,9 @@ from tests.contract.test_event_feed import INSERT
 from tests.integration.test_converse_view import Watch as PromptWatch
 from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
@@ -339,7 +339,7 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(
         raise StorageUnavailable("away")
 
     a.service.replica.log.after = away  # type: ignore[method-assign]
-    # Hints of the other replica are no reason to trust a cache that could not be refreshed.
+    # Announcements of the other replica are no reason to trust a cache that could not be refreshed.
     await until(lambda: not hot.is_live)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 6
@@ -352,7 +352,7 @@ async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, Serv
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
-    # Neither hints nor the log of the other replica arrive here.
+    # Neither announcements nor the log of the other replica arrive here.
     feed = a.service.replica.feed
     feed.receive = lambda announced: None  # type: ignore[method-assign]
     feed.wakeups._receive = feed.receive  # type: ignore[attr-defined]

@@ -14,10 +14,11 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.transport.tokens import hash_token
-from tests.support.refusals import refusal_of, until
+from tests.support.refusals import refusal_of
 from tests.support.requests import ACCEPT, audience, confirm, seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
+from tests.support.waiting import until
 
 ALL = ["client", "worker", "console"]
 

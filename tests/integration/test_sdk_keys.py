@@ -11,7 +11,7 @@ import pytest
 
 from askback import DuplicateKey, InvalidKey, Job, JobFailed, PromptDeclined, PromptExpired, Worker
 from askback.testing import Human, Server
-from tests.support.refusals import until
+from tests.support.waiting import until
 
 worker = Worker(capacity=20)
 calls: list[Any] = []

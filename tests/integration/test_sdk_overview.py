@@ -12,12 +12,9 @@ import pytest
 import askback.sync
 from askback import ActivityCounts, Client, InvalidArgument, InvalidTime, Overview
 from askback.v1 import job_service_pb2 as pb
-from tests.integration.test_permissions import world_with_tokens
 from tests.support.requests import answer, confirm
 from tests.support.service import Caller, ServiceWorld
 from tests.support.shell import Shell
-
-__all__ = ["world_with_tokens"]
 
 MEASURES = [each.name for each in fields(ActivityCounts) if "_" in each.name]
 

@@ -21,9 +21,10 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.structured_logs import configure
 from askback_server.transport.tokens import BadTokenFile
-from tests.support.refusals import SOON, expect_refusal, until
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import COMPLETED, RESPOND, answer, confirm, form, seconds
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 NAMES = [
     "",

@@ -28,10 +28,11 @@ from tests.support.http2 import (
     headers,
     message,
 )
-from tests.support.refusals import refusal_of, until
+from tests.support.refusals import refusal_of
 from tests.support.requests import confirm, seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF
+from tests.support.waiting import until
 
 TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 

@@ -18,8 +18,9 @@ from askback_server.domain.limits import Limits
 from askback_server.transport.server import SERVICES
 from askback_server.transport.tokens import hash_token
 from tests.support.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, Connection, frame, headers, message
-from tests.support.refusals import refusal_of, until
+from tests.support.refusals import refusal_of
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 METHODS = [m for service in SERVICES for m in service.methods]
 REFUSED = b"grpc-status\x0216"

@@ -11,10 +11,11 @@ from askback import Client, Job, Worker
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.sessions.ageing import AGE_SPREAD, Ageing
-from tests.support.refusals import refusal_of, until
+from tests.support.refusals import refusal_of
 from tests.support.requests import confirm
 from tests.support.service import Caller, serving
 from tests.support.streams import EOF
+from tests.support.waiting import until
 
 
 class Stream:

@@ -12,10 +12,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import hitl_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.limits import Limits
-from tests.support.refusals import until
 from tests.support.requests import ACCEPT, confirm
 from tests.support.service import ServiceWorld
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 LARGE = 200_000
 

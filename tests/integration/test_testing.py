@@ -23,7 +23,7 @@ from askback import (
 from askback.testing import Clock, Human, Server
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
-from tests.support.refusals import until
+from tests.support.waiting import until
 
 
 class Policy(StrEnum):

@@ -181,7 +181,7 @@ async def twice(job: Job) -> str:
 
 
 @pytest.fixture
-async def desk(lite_url: str) -> AsyncIterator[tuple[ServiceWorld, Client]]:
+async def refunds(lite_url: str) -> AsyncIterator[tuple[ServiceWorld, Client]]:
     """A server, a worker and a client of it."""
     async with serving(lite_url) as world:
         object.__setattr__(world.service.replica.limits, "backoff_base", timedelta(milliseconds=10))
@@ -191,9 +191,9 @@ async def desk(lite_url: str) -> AsyncIterator[tuple[ServiceWorld, Client]]:
 
 
 async def test_an_invalid_deadline_fails_the_job_and_authorises_nothing(
-    desk: tuple[ServiceWorld, Client],
+    refunds: tuple[ServiceWorld, Client],
 ) -> None:
-    _, client = desk
+    _, client = refunds
     for which in WHEN:
         run = await client.start("pay", {"which": which})
         with pytest.raises(JobFailed) as failed:
@@ -211,9 +211,9 @@ async def test_an_invalid_deadline_fails_the_job_and_authorises_nothing(
 
 
 async def test_a_job_that_asks_again_after_the_deadline_gets_its_answer(
-    desk: tuple[ServiceWorld, Client],
+    refunds: tuple[ServiceWorld, Client],
 ) -> None:
-    _, client = desk
+    _, client = refunds
     run = await client.start("twice")
     async for event in run.watch():
         if event.type == "PROMPT_ASKED":
@@ -257,8 +257,8 @@ async def test_a_worker_that_asks_again_late_gets_the_answer(world: ServiceWorld
         await expect_refusal(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_a_start_in_the_past_means_at_once(desk: tuple[ServiceWorld, Client]) -> None:
-    _, client = desk
+async def test_a_start_in_the_past_means_at_once(refunds: tuple[ServiceWorld, Client]) -> None:
+    _, client = refunds
     run = await client.start("noop", delay=datetime(1, 1, 2, tzinfo=UTC))
     job = await run.job()
     assert job.ready_at == job.created_at

@@ -13,8 +13,8 @@ import pytest
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.content import PromptContent
 from askback_server.sessions.prompt_follower import READ_AHEAD
+from tests.support.rows import creation, new_job, new_prompt
 from tests.support.service import ServiceWorld
-from tests.support.storage import creation, new_job, new_prompt
 from tests.support.streams import Console
 
 CREDIT = 20
@@ -47,8 +47,8 @@ def counting(world: ServiceWorld) -> Iterator[Counter[str]]:
             del store._all
 
 
-async def _count(read: Any, found: Counter[str], statement: Any) -> Any:
-    rows = await read(statement)
+async def _count(read: Any, found: Counter[str], statement: Any, **values: Any) -> Any:
+    rows = await read(statement, **values)
     task = asyncio.current_task()
     if task is not None and not task.get_name().startswith("askback-"):
         found["statements"] += 1

@@ -8,10 +8,11 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import check, expect_refusal, until
+from tests.support.refusals import check, expect_refusal
 from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
 from tests.support.service import SHORT_TTL, ServiceWorld, serving
 from tests.support.streams import ABSENT_ID, Worker
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import SOON, check, expect_refusal, frame_refusal, until
+from tests.support.refusals import SOON, check, expect_refusal, frame_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -22,6 +22,7 @@ from tests.support.requests import (
 )
 from tests.support.service import ServiceWorld, serving
 from tests.support.streams import ABSENT_ID
+from tests.support.waiting import until
 
 
 def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:
@@ -415,4 +416,4 @@ async def test_an_ended_work_stream_leaves_nothing_behind(lite: ServiceWorld) ->
     await until(lambda: not replica.streams)
     assert not replica.dispatcher._consumers
     assert not replica.keeper._live
-    assert not replica.bus._by_job
+    assert not replica.bus.is_followed

@@ -19,8 +19,9 @@ from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, W
 from askback._worker.loop_watch import LoopWatch, code_of
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.service import ServiceWorld, serving
+from tests.support.waiting import until
 
 FILE = re.escape(__file__)
 

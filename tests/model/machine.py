@@ -21,15 +21,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import TERMINAL
-from tests.model.reference import ENDED, Reference, Reply
+from tests.model.draws import Call, draw_answer, draw_call, draw_creation, draw_lease, draw_replica
+from tests.model.reference import Reference, Reply
 from tests.model.rig import CRASHES, FAULTS, TTL, Replica, Rig
 from tests.model.translator import PEOPLE, Translator, to_comparable
 from tests.support.invariants import check_aggregate
 
-Call = tuple[str, dict[str, Any]]
-JOBS = ("r1", "r2")
 REFUNDS = ("default", "refund")
-KEYS = ("a", "bb", "c", "dd", "e")
 UNSURE = ("StorageUnavailable", "OutcomeUnknown", "Contention")
 
 
@@ -64,8 +62,8 @@ class Machine(RuleBasedStateMachine):
         rng = Random(seed)
         for name in ("s1", "s2"):
             self.run(self.open_session(name, "wanda" if name == "s1" else "wim"))
-        self.run(self.perform([self.draw_creation(rng)], [0]))
-        self.run(self.perform([("lease", self.draw_lease(rng, "r1"))], [0]))
+        self.run(self.perform([draw_creation(rng, self.model)], [0]))
+        self.run(self.perform([("lease", draw_lease(rng, self.model, "r1"))], [0]))
 
     @rule(seed=st.integers(0, 2**32))
     def run_an_action(self, seed: int) -> None:
@@ -93,18 +91,18 @@ class Machine(RuleBasedStateMachine):
     # --- actions ---
 
     async def call_once(self, rng: Random) -> None:
-        await self.perform([self.draw_call(rng)], [self.draw_replica(rng)])
+        await self.perform([draw_call(rng, self.model)], [draw_replica(rng)])
 
     async def call_concurrently(self, rng: Random) -> None:
         """Run two or three calls at the same time, on one or both replicas, mostly on one job."""
         count = rng.choice([2, 2, 3])
-        calls = [self.draw_call(rng) for _ in range(count)]
-        await self.perform(calls, [self.draw_replica(rng) for _ in calls])
+        calls = [draw_call(rng, self.model) for _ in range(count)]
+        await self.perform(calls, [draw_replica(rng) for _ in calls])
 
     async def call_with_fault(self, rng: Random) -> None:
-        place = self.draw_replica(rng)
+        place = draw_replica(rng)
         self.rig.replicas[place].faulty.next = fault = rng.choice(FAULTS)
-        await self.perform([self.draw_call(rng)], [place], fault)
+        await self.perform([draw_call(rng, self.model)], [place], fault)
         self.rig.replicas[place].faulty.clear()
         if fault == "cut for good":
             # The replica never learned of its commit: the feed must bring its deadlines.
@@ -112,7 +110,7 @@ class Machine(RuleBasedStateMachine):
 
     async def crash_replica(self, rng: Random) -> None:
         """Crash a replica before or after a commit, and restart it."""
-        place, call = self.draw_replica(rng), self.draw_call(rng)
+        place, call = draw_replica(rng), draw_call(rng, self.model)
         faulty = self.rig.replicas[place].faulty
         faulty.next = crash = rng.choice(CRASHES)
         doing = asyncio.create_task(self.execute(self.rig.replicas[place], call))
@@ -129,7 +127,7 @@ class Machine(RuleBasedStateMachine):
 
     async def call_with_skewed_clock(self, rng: Random) -> None:
         """Make a call on a replica with a wrong clock: deadlines hold, and the write corrects the clock."""
-        place = self.draw_replica(rng)
+        place = draw_replica(rng)
         every = [(n, k, p) for n, j in self.model.jobs.items() for k, p in j["prompts"].items()]
         names = [(n, k) for n, k, p in every if not p["claim"][0]]
         if not names:
@@ -139,7 +137,7 @@ class Machine(RuleBasedStateMachine):
         until = self.model.jobs[name]["prompts"][key]["until"]
         # An answer that would be accepted: stale or invalid ones are recorded without a time guard.
         prompt = self.model.jobs[name]["prompts"][key]
-        answer = self.draw_answer(rng, name, key)
+        answer = draw_answer(rng, self.model, name, key)
         answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="")
         call = rng.choice([("expire", {"job": name}), answer])
         fast = rng.choice([-40, -4, 4, 40])
@@ -172,7 +170,7 @@ class Machine(RuleBasedStateMachine):
         """Renew, resume, open or reap a session."""
         name = rng.choice(["s1", "s2"])
         what = rng.choice(["beat", "beat", "resume", "reap", "reap", "open"])
-        store, model = self.rig.replicas[self.draw_replica(rng)].database.sessions, self.model.sessions
+        store, model = self.rig.replicas[draw_replica(rng)].database.sessions, self.model.sessions
         lives = self.model.alive(name)
         if what == "beat":
             epoch = max(1, model.get(name, {"epoch": 1})["epoch"] - rng.choice([0, 0, 1]))
@@ -203,7 +201,7 @@ class Machine(RuleBasedStateMachine):
 
     async def read_or_suspend_feed(self, rng: Random) -> None:
         """A replica reads the feed, or its feed fails and its memory must not be used."""
-        place = self.draw_replica(rng)
+        place = draw_replica(rng)
         replica = self.rig.replicas[place]
         if rng.choice([True, True, False]):
             await self.rig.read(replica)
@@ -219,7 +217,7 @@ class Machine(RuleBasedStateMachine):
 
     async def commit_out_of_order(self, rng: Random) -> None:
         """A transaction that began first commits last: a reader in between must not skip its events."""
-        slow, call, other = self.rig.replicas[1], self.draw_call(rng), self.draw_call(rng)
+        slow, call, other = self.rig.replicas[1], draw_call(rng, self.model), draw_call(rng, self.model)
         if call[1]["job"] == other[1]["job"]:
             return
         gate = slow.faulty.gate = asyncio.Event()
@@ -236,111 +234,6 @@ class Machine(RuleBasedStateMachine):
         for place, replica in enumerate(self.rig.replicas):
             await self.rig.read(replica)
             await self.check_coherent(replica, self.began[place])
-
-    # --- calls ---
-
-    def draw_replica(self, rng: Random) -> int:
-        return int(rng.choice([0, 1]))
-
-    def draw_creation(self, rng: Random) -> Call:
-        missing = [n for n in JOBS if n not in self.model.jobs]
-        ask = self.draw_content(rng) if rng.choice([False, False, False, True]) else None
-        attempts, priority = rng.randint(1, 3), rng.randint(0, 1)
-        return "create", {"job": (missing or JOBS)[0], "ask": ask, "attempts": attempts, "priority": priority}
-
-    def draw_content(self, rng: Random) -> dict[str, Any]:
-        final = rng.choice(["EXPIRE", "EXPIRE", "DEFAULT", "FAIL_JOB"])
-        timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
-        title = rng.choice(["Is it right?", "Is it good?"])
-        blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
-        return {"title": title, "blocking": blocking, "timeout": timeout, "final": final, "law": law}
-
-    def draw_lease(self, rng: Random, job: str) -> dict[str, Any]:
-        name = rng.choice(["s1", "s2"])
-        epoch = self.model.sessions.get(name, {"epoch": 1})["epoch"]
-        return {"job": job, "session": name, "epoch": epoch, "who": "wanda" if name == "s1" else "wim"}
-
-    def draw_call(self, rng: Random) -> Call:
-        """Draw a call, usually one that is valid in the job's state."""
-        job = rng.choice([*([*self.model.jobs] * 4), "new"])
-        if job == "new":
-            return self.draw_creation(rng)
-        j = self.model.jobs[job]
-        kinds = [self.draw_user_call] * 3 if j["prompts"] else []
-        kinds += [self.draw_client_call] * (2 if j["state"] in ENDED else 1)
-        if j["session"] is not None:
-            kinds += [self.draw_holder_call] * 6
-        elif j["state"] == "PENDING":
-            kinds += [lambda rng, job: ("lease", self.draw_lease(rng, job))] * 4
-        made: Call = rng.choice(kinds)(rng, job)
-        return made
-
-    def draw_client_call(self, rng: Random, job: str) -> Call:
-        verb = rng.choice(["update", "update", "cancel", "delete", "withdraw"])
-        if verb == "withdraw":
-            keys = [*self.model.jobs[job]["prompts"], "nothing"]
-            return verb, {"job": job, "key": rng.choice(keys)}
-        priority = {"priority": rng.randint(0, 3)} if verb == "update" else {}
-        return verb, {"job": job, **priority}
-
-    def draw_holder_call(self, rng: Random, job: str) -> Call:
-        j = self.model.jobs[job]
-        epoch = self.model.sessions.get(j["session"], {"epoch": 1})["epoch"]
-        mistake = rng.choice([""] * 8 + ["token", "who", "epoch"])
-        who = {"wanda": "wim", "wim": "wanda"}[j["holder"]] if mistake == "who" else j["holder"]
-        held = {
-            "job": job,
-            "who": who,
-            "token": j["token"] - (mistake == "token"),
-            "epoch": rng.choice([0, epoch]) if mistake != "epoch" else max(1, epoch - 1),
-        }
-        verbs = ["ask", "ask", "ask", "receive", "progress", "step", "complete", "fail", "release"]
-        verb = rng.choice(verbs)
-        keys = [*j["prompts"]]
-        if verb == "ask":
-            new = KEYS[len(keys) % len(KEYS)]
-            key = rng.choice([new, new, *keys])
-            same = key in keys and rng.random() < 0.5
-            ask = j["prompts"][key]["ask"] if same else self.draw_content(rng)
-            instead = rng.choice([(), (), *((k,) for k in keys if k != key)])
-            return verb, {**held, "key": key, "ask": ask, "instead": instead}
-        more: dict[str, Any] = {
-            "receive": {"key": rng.choice(keys or ["none"])},
-            "progress": {"done": rng.randint(1, 9)},
-            "step": {"key": rng.choice("kl"), "value": rng.choice("12")},
-            "complete": {"result": '{"n": 9007199254740993}'},
-            "fail": {"again": rng.choice([True, True, False])},
-        }.get(verb, {})
-        return verb, {**held, **more}
-
-    def draw_user_call(self, rng: Random, job: str) -> Call:
-        prompts = self.model.jobs[job]["prompts"]
-        still = [k for k, p in prompts.items() if p["state"] == "PENDING"]
-        key = rng.choice([*still, *still, *prompts])
-        verb = rng.choice(["answer"] * 6 + ["claim", "unclaim"])
-        if verb == "answer":
-            return self.draw_answer(rng, job, key)
-        return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"])}
-
-    def draw_answer(self, rng: Random, job: str, key: str) -> Call:
-        p = self.model.jobs[job]["prompts"][key]
-        if p["answers"] and rng.random() < 0.5:
-            id = rng.choice([*p["answers"]])
-            (who, revision, decision, why), _ = p["answers"][id]
-        else:
-            id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob"])
-            revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
-            choices = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
-            decision, why = rng.choice(choices)
-        return "answer", {
-            "job": job,
-            "key": key,
-            "who": who,
-            "id": id,
-            "revision": revision,
-            "decision": decision,
-            "why": why,
-        }
 
     # --- running calls and checking the results ---
 

@@ -211,12 +211,11 @@ def _count_a_view_after_its_load(patch: Patch) -> None:
 
     def attach_unseen(self: PromptFollower) -> None:
         attach(self)
-        self._unfollow()
-        self._unfollow = lambda: None
+        self._stops.pop(0)()
 
     async def load_first(self: PromptFollower, token: str) -> None:
         await load(self, token)
-        self._unfollow = self._feed.follow_prompts(self._view.filter, self._on_change)
+        self._stops.insert(0, self._feed.follow_prompts(self._view.filter, self._on_change))
 
     patch.setattr(PromptFollower, "_attach", attach_unseen)
     patch.setattr(PromptFollower, "load", load_first)

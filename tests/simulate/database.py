@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from askback_server.domain.aggregate import Aggregate
-from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
-from askback_server.ports.clock import uuid7
-from askback_server.ports.overview import CountMark, CountPage
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
-from askback_server.ports.sign_outs import StoredSignOut
-from askback_server.ports.storage import Changed, ChangedPrompts, JobWrite, Lost, Position, Wanted, Written
+from askback_server.ports.storage import Changed, ChangedPromptIds, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
+from tests.simulate.idle_stores import IdleStores
 from tests.simulate.virtual_time import LoopClock
 from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
+from tests.simulate.worker_sessions import SimulatedSessions
 
 T = TypeVar("T")
 
@@ -60,28 +59,30 @@ class SimulatedDatabase:
         self._ids = count(1)
         self._running: set[int] = set()
         self._locks: dict[str, asyncio.Lock] = {}
-        self.jobs = self.queue = self.feed = self.census = self.presence = self.queue_locks = self
-        self.sign_outs = self.overview = self
+        self.jobs = self.queue = self.feed = self
+        idle = IdleStores(self.pause)
+        self.census = self.presence = self.queue_locks = self.sign_outs = self.overview = idle
         self._channel = SimulatedChannel(seed)
-        self.sessions = SessionsOf(self)
+        self.sessions = SimulatedSessions(self)
 
     @property
     def wakeups(self) -> SimulatedWakeups:
         """New wake-ups for each replica that asks."""
         return SimulatedWakeups(self._channel)
 
-    async def _pause(self, slow: float = 0.03) -> None:
+    async def pause(self, slow: float = 0.03) -> None:
+        """Take the time of a round trip. Raises StorageUnavailable while the database is away."""
         rng = self._rng
         often = rng.random() >= slow
         await asyncio.sleep(rng.uniform(0.0005, 0.01) if often else rng.uniform(0.05, 0.6))
         if self.unavailable:
             raise StorageUnavailable("the database does not answer")
 
-    async def _read(self, read: Callable[[], T]) -> T:
+    async def read(self, read: Callable[[], T]) -> T:
         """Run a read. The rows may be outdated by the time it returns, as with a real database."""
-        await self._pause()
+        await self.pause()
         found = read()
-        await self._pause(slow=0.1)
+        await self.pause(slow=0.1)
         return found
 
     async def ping(self) -> datetime:
@@ -96,7 +97,7 @@ class SimulatedDatabase:
     # --- the write ---
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
-        await self._pause()
+        await self.pause()
         order = sorted(batch, key=lambda w: w.job.job_id)
         locks = [self._locks.setdefault(w.job.job_id, asyncio.Lock()) for w in order]
         for lock in locks:
@@ -105,7 +106,7 @@ class SimulatedDatabase:
         self._running.add(xid)
         try:
             ids = {id(w): [next(self._ids) for _ in w.events] for w in order}
-            await self._pause(slow=0.15)
+            await self.pause(slow=0.15)
             lost = {}
             for write in order:
                 if why := self._why_lost(write):
@@ -127,7 +128,7 @@ class SimulatedDatabase:
             )
             return Lost.VERSION if known else None
         if guard.session is not None:
-            row = self._alive(guard.session.session_id)
+            row = self.alive(guard.session.session_id)
             if row is None:
                 return Lost.SESSION
             if guard.session.epoch not in (0, row.epoch):
@@ -162,14 +163,14 @@ class SimulatedDatabase:
     # --- reads ---
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        await self._pause()
+        await self.pause()
         rows = self.rows
         jobs = [rows.jobs.get(w.job_id) if w.job_id else self._find_request(w.request) for w in wanted]
-        await self._pause()
+        await self.pause()
         submissions = [
             {k: rows.submissions[k] for k in w.submissions if k in rows.submissions} for w in wanted
         ]
-        await self._pause()
+        await self.pause()
         found = []
         for w, job, mine in zip(wanted, jobs, submissions, strict=True):
             if job is None:
@@ -189,11 +190,11 @@ class SimulatedDatabase:
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         ids = list(job_ids)
-        return await self._read(lambda: [self.rows.jobs[i] for i in ids if i in self.rows.jobs])
+        return await self.read(lambda: [self.rows.jobs[i] for i in ids if i in self.rows.jobs])
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         ids = list(prompt_ids)
-        return await self._read(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
+        return await self.read(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         return await self.get_jobs(job_ids), len(job_ids)
@@ -203,10 +204,10 @@ class SimulatedDatabase:
 
     async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
         prompts = self.rows.prompts
-        return await self._read(lambda: {i: prompts[i].job_id for i in prompt_ids if i in prompts})
+        return await self.read(lambda: {i: prompts[i].job_id for i in prompt_ids if i in prompts})
 
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
-        await self._pause()
+        await self.pause()
         if ref.prompt_id:
             return self.rows.prompts.get(ref.prompt_id)
         named = (p for p in self.rows.prompts.values() if (p.job_id, p.key) == (ref.job_id, ref.key))
@@ -215,10 +216,10 @@ class SimulatedDatabase:
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        return await self._read(lambda: self._page(filter, limit, after))
+        return await self.read(lambda: self._page(filter, limit, after))
 
     async def count_prompts(self, filter: PromptFilter) -> int:
-        return await self._read(lambda: len(self._page(filter, 1 << 30, None).prompts))
+        return await self.read(lambda: len(self._page(filter, 1 << 30, None).prompts))
 
     def _page(self, filter: PromptFilter, limit: int, after: PromptPosition | None) -> PromptsPage:
         found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
@@ -234,7 +235,7 @@ class SimulatedDatabase:
         return PromptsPage(tuple(page), mark)
 
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
-        await self._pause()
+        await self.pause()
         found = [p for (of, key), p in self.rows.checkpoints.items() if of == job_id and key > after]
         return sorted(found, key=lambda p: p.key)[:limit]
 
@@ -242,7 +243,7 @@ class SimulatedDatabase:
         return self.rows.understandings.get(job_id)
 
     async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
-        await self._pause()
+        await self.pause()
         return [e for _, e in self.rows.log if e.job_id == job_id and e.seq > after_seq][:limit]
 
     # --- the log ---
@@ -256,17 +257,17 @@ class SimulatedDatabase:
         return "epoch"
 
     async def head(self) -> Position:
-        settled = await self._read(lambda: [p for p, _ in self.rows.log if p.xid < self.horizon])
+        settled = await self.read(lambda: [p for p, _ in self.rows.log if p.xid < self.horizon])
         return settled[-1] if settled else self.tail_mark
 
     async def tail(self) -> Position:
-        await self._pause()
+        await self.pause()
         return self.tail_mark
 
     async def after(
         self, position: Position, limit: int, *, settled: bool = True
     ) -> tuple[list[Changed], Position]:
-        span = await self._read(
+        span = await self.read(
             lambda: [
                 entry
                 for entry in self.rows.log
@@ -277,7 +278,7 @@ class SimulatedDatabase:
             return [], position
         return _fold(event for _, event in span), span[-1][0]
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         if position < await self.tail():
             return None
         changed, reached = await self.after(position, limit, settled=False)
@@ -285,84 +286,25 @@ class SimulatedDatabase:
         for change in changed:
             ids[change.namespace] = ids.get(change.namespace, frozenset()) | change.prompt_ids
         rest, _ = await self.after(reached, 1, settled=False)
-        return ChangedPrompts(ids, reached, not rest)
+        return ChangedPromptIds(ids, reached, not rest)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         log = self.rows.log
-        return await self._read(lambda: _fold(e for _, e in log if e.seq > marks.get(e.job_id, 1 << 60)))
+        return await self.read(lambda: _fold(e for _, e in log if e.seq > marks.get(e.job_id, 1 << 60)))
 
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
 
     async def has_position(self, position: Position) -> bool:
-        await self._pause()
+        await self.pause()
         return True
 
     async def settle_lag(self) -> float:
-        await self._pause()
+        await self.pause()
         return 0.0
 
     async def holder(self) -> None:
-        await self._pause()
-
-    # --- queue locks: always held elsewhere, so nothing is purged ---
-
-    async def acquire(self, namespace: str, job_type: str, maximum: int, lasts: float) -> None:
-        await self._pause()
-
-    async def release(self, lock: Any) -> None:
-        await self._pause()
-
-    # --- sign-outs: not used here ---
-
-    async def list_since(self, time: datetime | None) -> Sequence[StoredSignOut]:
-        return []
-
-    async def delete_expired(self) -> int:
-        return 0
-
-    # --- counts by the hour: another replica is always faster ---
-
-    async def mark(self) -> CountMark:
-        await self._pause()
-        return CountMark(Position(), None)
-
-    async def count_after(self, position: Position, limit: int) -> CountPage:
-        await self._pause()
-        return CountPage((), CountMark(position, None), more=False)
-
-    async def add(self, before: CountMark, page: CountPage) -> bool:
-        await self._pause()
-        return False
-
-    async def delete_before(self, time: datetime) -> int:
-        await self._pause()
-        return 0
-
-    # --- presence: not used here ---
-
-    async def publish(self, replica_id: str, version: int, views: Sequence[str], ttl: float) -> None:
-        await self._pause()
-
-    async def extend(self, replica_id: str, ttl: float) -> bool:
-        await self._pause()
-        return True
-
-    async def versions(self) -> dict[str, int]:
-        await self._pause()
-        return {}
-
-    async def views(self, replica_ids: Sequence[str]) -> dict[str, tuple[int, Sequence[str]]]:
-        await self._pause()
-        return {}
-
-    async def list_unattended(self, *_: Any) -> list[Prompt]:
-        await self._pause()
-        return []
-
-    async def list_attended(self, namespace: str, limit: int) -> list[Prompt]:
-        await self._pause()
-        return []
+        await self.pause()
 
     def forget(self) -> None:
         """Mark the older half of the log as deleted: resume tokens below it are refused."""
@@ -370,87 +312,14 @@ class SimulatedDatabase:
         if half and half[-1][0].xid < self.horizon:
             self.tail_mark = half[-1][0]
 
-    # --- sessions ---
-
-    def _alive(self, session_id: str) -> WorkerSession | None:
+    def alive(self, session_id: str) -> WorkerSession | None:
         row = self.rows.sessions.get(session_id)
         return row[0] if row is not None and row[0].expires_at > self.clock.now() else None
-
-    def _until(self, ttl: float) -> datetime:
-        return self.clock.now() + timedelta(seconds=ttl)
-
-    async def open(
-        self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
-    ) -> tuple[WorkerSession, str]:
-        await self._pause()
-        row = WorkerSession(uuid7(), namespace, worker_id, subject, replica, 1, self._until(ttl))
-        self.rows.sessions[row.session_id] = (row, "secret")
-        return row, "secret"
-
-    async def resume(
-        self, session_id: str, secret: str, subject: str, replica: str, ttl: float
-    ) -> WorkerSession | None:
-        await self._pause()
-        row = self._alive(session_id)
-        if row is None or row.subject != subject:
-            return None
-        row = replace(row, replica=replica, epoch=row.epoch + 1, expires_at=self._until(ttl))
-        self.rows.sessions[session_id] = (row, secret)
-        self.rows.doubts.pop(session_id, None)
-        return row
-
-    async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
-        await self._pause()
-        return {i: row.epoch for i in session_ids if (row := self._alive(i)) is not None}
-
-    async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
-        await self._pause()
-        kept = {}
-        for session_id, epoch in sessions:
-            row = self._alive(session_id)
-            if row is not None and row.epoch == epoch:
-                kept[session_id] = self._until(ttl)
-                self.rows.sessions[session_id] = (replace(row, expires_at=kept[session_id]), "secret")
-        return kept
-
-    async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
-        await self._pause()
-        row = self._alive(session.session_id)
-        if row is not None and session.epoch in (0, row.epoch):
-            known = self.rows.doubts.get(session.session_id, {})
-            self.rows.doubts[session.session_id] = change(known)
-
-    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
-        await self._pause()
-        return [(i, d) for i, d in self.rows.doubts.items() if d and self._alive(i) is None]
-
-    async def settle(self, session_id: str) -> None:
-        await self._pause()
-        self.rows.doubts.pop(session_id, None)
-
-    async def reap(self) -> int:
-        await self._pause()
-        dead = [i for i in self.rows.sessions if self._alive(i) is None and not self.rows.doubts.get(i)]
-        for session_id in dead:
-            del self.rows.sessions[session_id]
-        return len(dead)
-
-    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
-        jobs = self.rows.jobs
-        held = await self._read(lambda: [j for j in jobs.values() if j.session_id == session_id])
-        return {job.job_id: (job.token, job.version) for job in held}
-
-    async def close_session(self, session_id: str, epoch: int) -> bool:
-        row = self._alive(session_id)
-        if row is None or row.epoch != epoch:
-            return False
-        del self.rows.sessions[session_id]
-        return True
 
     # --- queries of timers, dispatcher and sweep ---
 
     async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
-        await self._pause()
+        await self.pause()
         now = self.clock.now()
         found: dict[tuple[str, str], list[str]] = {}
         for job in self.rows.jobs.values():
@@ -463,7 +332,7 @@ class SimulatedDatabase:
     async def list_due(
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
-        await self._pause()
+        await self.pause()
         now = self.clock.now()
         until = now + ahead
         found = [
@@ -477,7 +346,7 @@ class SimulatedDatabase:
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         jobs, sessions = self.rows.jobs, self.rows.sessions
-        held = await self._read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
+        held = await self.read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
     async def list_expired(self, limit: int) -> list[str]:
@@ -506,17 +375,3 @@ def _fold(events: Iterable[Event]) -> list[Changed]:
         )
         for job_id, found in by_job.items()
     ]
-
-
-class SessionsOf:
-    """The SessionStore: the database with another `close`."""
-
-    def __init__(self, database: SimulatedDatabase) -> None:
-        self._database = database
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._database, name)
-
-    async def close(self, session_id: str, epoch: int) -> bool:
-        await self._database._pause()
-        return await self._database.close_session(session_id, epoch)

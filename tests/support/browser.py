@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from tests.support.chromium import launch_options
 from tests.support.page_packages import page_source
+from tests.support.processes import eventually
 from tests.support.service import ServiceWorld
 
 WAIT_MS = 20_000
@@ -71,7 +72,7 @@ class Published(Protocol):
         """The port on loopback."""
 
 
-class Desk:
+class Inbox:
     """Opens the page for people, each in a browser context of their own."""
 
     def __init__(self, browser: Browser, world: ServiceWorld, web: Published) -> None:
@@ -103,9 +104,18 @@ class Desk:
 
     async def sign_in(self, context: BrowserContext, user: str, groups: tuple[str, ...] = ()) -> None:
         """Give the browser the cookie of a person."""
+        await self._begin_session(context, {"name": user, "groups": groups})
+
+    async def open_with_token(self, user: str, path: str = "/") -> Page:
+        """The page of a person who has signed in with a token of a `TokenFile`."""
+        context = await self.context("")
+        await self._begin_session(context, {"token": f"{user}-token"})
+        return await self.tab(context, path)
+
+    async def _begin_session(self, context: BrowserContext, fields: dict[str, Any]) -> None:
         reply = await context.request.post(
             f"{self.origin}/session",
-            data=json.dumps({"name": user, "groups": groups}),
+            data=json.dumps(fields),
             headers={"content-type": "application/json", "x-askback": "1", "origin": self.origin},
         )
         assert reply.ok, await reply.text()
@@ -149,6 +159,25 @@ async def live(page: Page) -> None:
 async def settled(page: Page) -> None:
     """Wait until decisions are possible: the dead time after the last change is over."""
     await page.wait_for_selector('[data-decision][aria-disabled="false"]', timeout=WAIT_MS)
+
+
+_SAVED = """
+async ([part, isSaved]) => {
+  const result = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await result(indexedDB.open("askback-drafts"));
+  const records = await result(database.transaction("drafts").objectStore("drafts").getAll());
+  database.close();
+  return JSON.stringify(records).includes(part) === isSaved;
+}
+"""
+
+
+async def saved(page: Page, part: str, *, is_saved: bool = True) -> None:
+    """Wait until a draft in the browser's storage has this text in it, or none has."""
+    await eventually(lambda: page.evaluate(_SAVED, [part, is_saved]), f"saved: {part} {is_saved}")
 
 
 _AXE_RUNS: dict[Literal["light", "dark"], dict[str, Any]] = {

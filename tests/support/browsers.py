@@ -6,12 +6,10 @@ import base64
 import json
 import secrets
 from http.cookies import SimpleCookie
-from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import connect
 
-from askback_server.transport.tokens import hash_token
 from tests.support.web import Answer, WebWorld
 
 
@@ -80,26 +78,6 @@ class Browser:
         options |= {"host": "127.0.0.1", "port": self.web.port}
         address = f"ws://{named}/converse"
         return connect(address, additional_headers=headers, compression=None, **options)
-
-
-class TokenFile:
-    """A token file; each person's token is `NAME-token`, unless another one is given."""
-
-    def __init__(self, path: Path, **people: Any) -> None:
-        self.path = path
-        self.people = people
-        self.write()
-
-    def write(self, *, without: str = "", **changed: Any) -> None:
-        """Write the people, with changed fields, or without one of them."""
-        lines = []
-        for name, fields in {**self.people, **changed}.items():
-            given = {"roles": ["console"], "namespaces": ["default"], "token": f"{name}-token", **fields}
-            if name == without:
-                continue
-            lines.append(f'[[tokens]]\nsha256 = "{hash_token(given.pop("token"))}"\nsubject = "{name}"')
-            lines += [f"{key} = {value}".replace("'", '"') for key, value in given.items()]
-        self.path.write_text("\n".join(lines))
 
 
 def new_key() -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
+from scripts.chromium import find_chromium
 from tests.support.requirements import absent
 
 START_MS = 120_000
@@ -34,8 +34,8 @@ _DISABLED = (
 
 def launch_options() -> dict[str, Any]:
     """The arguments of Playwright's `launch`. Skips the test where there is no Chromium."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            args = [f"--disable-features={','.join(_DISABLED)}"]
-            return {"executable_path": path, "args": args, "timeout": START_MS}
-    absent("chromium", "no Chromium on this machine")
+    path = find_chromium()
+    if path is None:
+        absent("chromium", "no Chromium on this machine")
+    args = [f"--disable-features={','.join(_DISABLED)}"]
+    return {"executable_path": path, "args": args, "timeout": START_MS}

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 from askback_server.domain.commands import CompleteJob, SessionRef
 from askback_server.domain.jobs import Job
@@ -58,12 +59,21 @@ class FakeWorker:
         return [job.job_type for job in self.taken]
 
 
-@asynccontextmanager
-async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
-    """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
+def new_dispatcher(node: Node, limits: Mapping[str, int] | None = None, queue: Any = None) -> Dispatcher:
+    """A dispatcher that learns of the commits of a replica. It reads `queue`, or that of the replica."""
     concurrency = Concurrency(limits or {}, node.database.queue_locks, node.clock)
-    dispatcher = Dispatcher(node.engine, node.database.queue, Consumers(), node.clock, concurrency)
+    queue = queue or node.database.queue
+    dispatcher = Dispatcher(node.engine, queue, Consumers(), node.clock, concurrency)
     node.bus.follow_batches(dispatcher.on_commit)
+    return dispatcher
+
+
+@asynccontextmanager
+async def dispatching(
+    node: Node, limits: Mapping[str, int] | None = None, queue: Any = None
+) -> AsyncIterator[Dispatcher]:
+    """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
+    dispatcher = new_dispatcher(node, limits, queue)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

@@ -31,12 +31,8 @@ from askback_server.domain.jobs import Failure, Job, JobState, Progress, Wake
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.clock import uuid7
-from tests.support.storage import (
-    LONG,
-    new_job,
-    new_prompt,
-    now,
-)
+from tests.support.rows import new_job, new_prompt, now
+from tests.support.storage import LONG
 
 EXACT = (
     '{ "z": 1, "a" : 9007199254740993, "m":[18446744073709551615, -9223372036854775808, 1.10e2],'

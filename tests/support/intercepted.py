@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -189,10 +189,3 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 async def collect_messages(call: Any) -> list[Any]:
     """All messages of a stream."""
     return [message async for message in call]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)

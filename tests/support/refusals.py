@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,10 +96,3 @@ def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
     assert {k: found.metadata.get(k) for k in metadata} == metadata
     if reason in ("INVALID_FIELD", "ANSWER_INVALID"):
         assert found.violations, "which field was wrong?"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)

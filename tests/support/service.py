@@ -28,9 +28,10 @@ from askback_server.config.settings import Config
 from askback_server.feed.tokens import SIGNATURE_BYTES
 from askback_server.lifecycle import Service
 from askback_server.ports.storage import Position
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import confirm, seconds
 from tests.support.streams import Console, Stream, Worker
+from tests.support.waiting import until
 
 Metadata = tuple[tuple[str, str], ...]
 SHORT_TTL = 3.0

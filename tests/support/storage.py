@@ -1,37 +1,27 @@
-"""Rows for storage tests, and a replica's engine and feed on a real database."""
+"""A replica's engine and feed on a real database, and what a test reads from that database."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, Guard
+from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision
-from askback_server.domain.events import Event, EventType
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobState, Progress
+from askback_server.domain.events import Event
+from askback_server.domain.jobs import Job, Progress
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import (
-    Answer,
-    AnswerResult,
-    AnswerSource,
-    AnswerStatus,
-    Prompt,
-    PromptState,
-    Resolution,
-    Submission,
-)
+from askback_server.domain.prompts import AnswerResult, Prompt, PromptState
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.engine import Engine
@@ -39,130 +29,17 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.queries import Queries
 from askback_server.feed.feed import Feed
-from askback_server.ports.clock import DatabaseClock, SystemClock, uuid7
+from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import JobStore, JobWrite, Position
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
+from tests.support.rows import now
+from tests.support.waiting import until
 
-WITHIN = 30.0
-"""Seconds after which a wait fails. Generous: never a measure of speed."""
 LONG = timedelta(hours=1)
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Poll until `condition`, awaited if need be, returns a true value. Raises AssertionError."""
-    end = time.monotonic() + WITHIN
-    while True:
-        found = condition()
-        if inspect.isawaitable(found):
-            found = await found
-        if found:
-            return
-        assert time.monotonic() < end, f"not in {WITHIN:g} s: {what}"
-        await asyncio.sleep(0.005)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-# --- rows ---
-
-
-def new_job(**fields: Any) -> Job:
-    """A newly created job."""
-    at = now()
-    fields = {
-        "job_id": uuid7(),
-        "namespace": "default",
-        "job_type": "refund",
-        "user_id": "carl",
-        "state": JobState.PENDING,
-        "created_at": at,
-        "updated_at": at,
-        "ready_at": at,
-        "version": 1,
-        **fields,
-    }
-    return Job(**fields)
-
-
-def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) -> Prompt:
-    """An open prompt of the job."""
-    at = now()
-    content = content or question()
-    fields = {
-        "prompt_id": uuid7(),
-        "job_id": job.job_id,
-        "namespace": job.namespace,
-        "job_type": job.job_type,
-        "key": uuid7(),
-        "round": 1,
-        "revision": 1,
-        "version": job.version,
-        "state": PromptState.PENDING,
-        "content": content,
-        "digest": content.digest,
-        "created_at": at,
-        "updated_at": at,
-        "expires_at": at + content.timeout if content.timeout else None,
-        **fields,
-    }
-    return Prompt(**fields)
-
-
-def as_closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
-    """The prompt, closed in `state`."""
-    return replace(prompt, state=state, resolution=Resolution(state, "ann", now(), "enough"))
-
-
-def submission(prompt: Prompt, answer_id: str = "a1", **fields: Any) -> Submission:
-    """An accepted answer to the prompt."""
-    answer = Answer(
-        answer_id=answer_id,
-        decision=Decision.ACCEPT,
-        values_json="",
-        edits=(),
-        comment="",
-        source=AnswerSource.HUMAN,
-        user_id="ann",
-        revision=1,
-        created_at=now(),
-    )
-    given = {name: fields.pop(name) for name in tuple(fields) if hasattr(answer, name)}
-    fields = {"status": AnswerStatus.ACCEPTED, "digest": "d", "seq": prompt.version, **fields}
-    return Submission(prompt.prompt_id, prompt.job_id, replace(answer, **given), **fields)
-
-
-def event(job: Job, type: EventType = EventType.JOB_UPDATED, **fields: Any) -> Event:
-    """The event of the job's current version."""
-    fields = {"seq": job.version, "actor": "carl", "at": now(), "command_id": uuid7(), **fields}
-    return Event(job_id=job.job_id, type=type, state=job.state, namespace=job.namespace, **fields)
-
-
-def creation(job: Job, *prompts: Prompt, **fields: Any) -> JobWrite:
-    """The write that creates a job with its prompts and its first event."""
-    events = [event(job, EventType.JOB_CREATED)]
-    return JobWrite(job, 0, new_prompts={p.prompt_id: p for p in prompts}, events=events, **fields)
-
-
-def step(job: Job, *, guard: Guard | None = None, deleted: bool = False, **fields: Any) -> JobWrite:
-    """The write of the job's next version, based on `job`."""
-    after = replace(job, **{"version": job.version + 1, "updated_at": now(), **fields})
-    return JobWrite(after, job.version, guard or Guard(), events=[event(after)], deleted=deleted)
-
-
-def with_children(write: JobWrite) -> JobWrite:
-    """Add one child row of every kind to the write."""
-    prompt = new_prompt(write.job, submissions=1)
-    write.new_prompts[prompt.prompt_id] = prompt
-    write.submissions.append(submission(prompt))
-    write.checkpoints["step"] = Checkpoint(write.job.job_id, "step", "1", now())
-    write.understanding = DeepUnderstanding(write.job.job_id, version=1, updated_at=now())
-    return write
 
 
 CHILDREN = (tables.prompts, tables.answers, tables.checkpoints, tables.understandings, tables.events)
@@ -383,8 +260,8 @@ class Node:
         return max(versions, key=lambda p: p.version)
 
 
-def _nothing(item: Committed) -> None:
-    """Take a job: its follower has an interest, and `Node.received` gets the job only once."""
+def _nothing(item: object) -> None:
+    """Take what is delivered: its follower has an interest, and `Node` keeps it only once."""
 
 
 @asynccontextmanager
@@ -429,8 +306,9 @@ async def node(
         )
         running = asyncio.create_task(engine.run())
         made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
+        feed.follow_prompts(PromptFilter("default"), made.changed.append)
+        feed.follow_prompts(PromptFilter("other"), _nothing)
         for namespace in ("default", "other"):
-            feed.follow_prompts(PromptFilter(namespace), made.changed.append)
             feed.follow_jobs(JobFilter(namespace), _nothing)
         bus.follow(made.received.append)
         try:

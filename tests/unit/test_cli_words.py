@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from askback._text.spans import about, span_words, when
+from askback._text.spans import Times, about, span_words, when
 from askback.cli.job_input import job_input, labels
 from askback.cli.time_types import EscalationStep, Moment, Seconds, Span
 from tests.support.zones import CET, zone
@@ -119,6 +119,14 @@ def test_a_timeout_is_a_span_with_a_unit(text: str) -> None:
 )
 def test_spans_are_shown_in_words(span: float, words: str) -> None:
     assert span_words(timedelta(seconds=span)) == words
+
+
+def test_an_age_is_a_span_or_the_exact_time() -> None:
+    asked = NOW - timedelta(minutes=3)
+    with zone(CET):
+        assert Times(NOW).age(asked) == "3 min"
+        assert Times(NOW, exact=True).age(asked) == "2030-01-01T12:57:00+01:00"
+    assert Times(NOW).age(None) == Times(NOW, exact=True).age(None) == ""
 
 
 def test_points_in_time_are_shown_in_words() -> None:

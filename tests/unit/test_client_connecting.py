@@ -28,7 +28,8 @@ from askback.v1.job_service_pb2_grpc import JobServiceStub
 from tests.support.authority import Authority
 from tests.support.fake_server import FakeServer
 from tests.support.ports import free_port
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
+from tests.support.waiting import until
 from tests.support.wire import Wire
 
 WITHIN = 4.0

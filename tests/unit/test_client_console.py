@@ -15,11 +15,11 @@ from askback._console.console_view import Closing
 from askback._model.enums import AnswerStatus
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2, stream_pb2
-from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span
 from tests.support.statuses import with_reason
 
 
-class Desk:
+class Session:
     """A console and the server side of its stream."""
 
     def __init__(self, server: FakeServer) -> None:
@@ -58,12 +58,12 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(server: FakeServer) -> AsyncIterator[Desk]:
-    desk = Desk(server)
-    yield desk
-    if desk.console is not None:
-        desk.stream.end()
-        await asyncio.wait_for(desk.console.__aexit__(), 5)
+async def session(server: FakeServer) -> AsyncIterator[Session]:
+    session = Session(server)
+    yield session
+    if session.console is not None:
+        session.stream.end()
+        await asyncio.wait_for(session.console.__aexit__(), 5)
     left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
     assert not left
 
@@ -108,20 +108,25 @@ async def nothing(prompts: AsyncIterator[ConsolePrompt]) -> bool:
     return not done
 
 
-async def test_the_hello_carries_the_view_and_its_credit(desk: Desk) -> None:
-    await desk.open(kinds=["confirm"], job_types=["refund"], for_groups=["desk"], credit=7, groups=["other"])
-    assert desk.hello.credit == 7
-    assert list(desk.hello.filter.kinds) == ["confirm"]
-    assert list(desk.hello.filter.groups) == ["desk"]
-    assert desk.hello.instance_id
-    assert (desk.stream.metadata["askback-user"], desk.stream.metadata["askback-groups"]) == ("ana", "other")
+async def test_the_hello_carries_the_view_and_its_credit(session: Session) -> None:
+    await session.open(
+        kinds=["confirm"], job_types=["refund"], for_groups=["desk"], credit=7, groups=["other"]
+    )
+    assert session.hello.credit == 7
+    assert list(session.hello.filter.kinds) == ["confirm"]
+    assert list(session.hello.filter.groups) == ["desk"]
+    assert session.hello.instance_id
+    assert (session.stream.metadata["askback-user"], session.stream.metadata["askback-groups"]) == (
+        "ana",
+        "other",
+    )
 
 
-async def test_prompts_are_coalesced_and_closed_ones_are_not_delivered(desk: Desk) -> None:
-    console = await desk.open(credit=0)
-    desk.events(up("a"), up("b"), up("c"), caught_up())
+async def test_prompts_are_coalesced_and_closed_ones_are_not_delivered(session: Session) -> None:
+    console = await session.open(credit=0)
+    session.events(up("a"), up("b"), up("c"), caught_up())
     await asyncio.wait_for(console.caught_up.wait(), 2)
-    desk.events(up("a", 3), closed_event("b"), up("a", 2), up("b", 1))
+    session.events(up("a", 3), closed_event("b"), up("a", 2), up("b", 1))
     await asyncio.sleep(0.05)
     prompts = console.prompts()
     assert (await take(prompts)).title == "a v3"
@@ -130,79 +135,79 @@ async def test_prompts_are_coalesced_and_closed_ones_are_not_delivered(desk: Des
     assert console.open_ids == ["a", "c"]
 
 
-async def test_an_older_version_of_a_prompt_is_not_delivered(desk: Desk) -> None:
-    console = await desk.open(credit=0)
+async def test_an_older_version_of_a_prompt_is_not_delivered(session: Session) -> None:
+    console = await session.open(credit=0)
     prompts = console.prompts()
-    desk.events(up("a", 5))
+    session.events(up("a", 5))
     assert (await take(prompts)).version == 5
-    desk.events(up("a", 4), up("a", 5))
+    session.events(up("a", 4), up("a", 5))
     assert await nothing(prompts)
     prompts = console.prompts()
-    desk.events(up("a", 6))
+    session.events(up("a", 6))
     assert (await take(prompts)).version == 6
 
 
-async def credits(desk: Desk) -> int:
-    frames = await desk.stream.frames_within(0.05)
+async def credits(session: Session) -> int:
+    frames = await session.stream.frames_within(0.05)
     return sum(f.credit.prompts for f in frames if f.WhichOneof("body") == "credit")
 
 
-async def test_credit_is_returned_when_the_next_prompt_is_taken(desk: Desk) -> None:
-    console = await desk.open(credit=2)
+async def test_credit_is_returned_when_the_next_prompt_is_taken(session: Session) -> None:
+    console = await session.open(credit=2)
     prompts = console.prompts()
-    desk.events(up("a"), up("b"))
+    session.events(up("a"), up("b"))
     await take(prompts)
-    assert await credits(desk) == 0
+    assert await credits(session) == 0
     await take(prompts)
-    assert await credits(desk) == 1
-    desk.events(up("c"))
+    assert await credits(session) == 1
+    session.events(up("c"))
     await asyncio.sleep(0.05)
     # Frames that were coalesced or removed before delivery return their credit, because no program takes
     # them.
-    desk.events(up("c", 2))
-    assert await credits(desk) == 1
-    desk.events(closed_event("c", 3))
-    assert await credits(desk) == 1
+    session.events(up("c", 2))
+    assert await credits(session) == 1
+    session.events(closed_event("c", 3))
+    assert await credits(session) == 1
 
 
-async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(desk: Desk) -> None:
-    console = await desk.open(credit=2)
+async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(session: Session) -> None:
+    console = await session.open(credit=2)
     prompts = console.prompts()
-    desk.events(up("a"), up("b"), caught_up())
+    session.events(up("a"), up("b"), caught_up())
     await take(prompts)
-    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
-    await desk.welcome()
-    assert desk.hello.credit == 2
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await session.welcome()
+    assert session.hello.credit == 2
     await asyncio.sleep(0.1)  # until the console has taken the welcome
     await take(prompts)
-    assert await credits(desk) == 0
+    assert await credits(session) == 0
 
 
-async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) -> None:
-    console = await desk.open(credit=0)
+async def test_a_reset_after_resuming_reports_prompts_that_vanished(session: Session) -> None:
+    console = await session.open(credit=0)
     left: list[Closing] = []
     console.on_closed(left.append)
     closings = console.closings()
     first = asyncio.ensure_future(anext(closings))
     prompts = console.prompts()
-    desk.events(up("a"), up("b"), caught_up("t1"))
+    session.events(up("a"), up("b"), caught_up("t1"))
     await take(prompts)
     await take(prompts)
-    desk.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t2"))
+    session.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t2"))
     await asyncio.sleep(0.05)
-    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
-    await desk.welcome()
-    assert desk.hello.resume_token == "t2"
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await session.welcome()
+    assert session.hello.resume_token == "t2"
     await asyncio.sleep(0.05)
     assert not console.caught_up.is_set()
     # A token from before `caught_up` would skip prompts that were not sent yet.
-    desk.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t3"))
+    session.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t3"))
     await asyncio.sleep(0.05)
-    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
-    await desk.welcome()
-    assert desk.hello.resume_token == "t2"
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await session.welcome()
+    assert session.hello.resume_token == "t2"
     reset = pb.PromptEvent(reset_view=pb.PromptsReset(reason="too old"))
-    desk.events(reset, up("a"), up("c"), caught_up("t4"))
+    session.events(reset, up("a"), up("c"), caught_up("t4"))
     assert (await take(prompts)).prompt_id == "c"
     await asyncio.wait_for(console.caught_up.wait(), 2)
     assert [(c.prompt_id, c.job_id, c.why) for c in left] == [("b", "job-b", "gone")]
@@ -210,13 +215,43 @@ async def test_a_reset_after_resuming_reports_prompts_that_vanished(desk: Desk) 
     await closings.aclose()  # type: ignore[attr-defined]
 
 
-async def test_closings_name_the_winner(desk: Desk) -> None:
-    console = await desk.open(credit=0)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_the_end_of_a_snapshot_counts_for_its_own_stream(session: Session, when: str) -> None:
+    """The console is asked to move while the first snapshot is sent, and gets its end before, or after, the
+    welcome of the next stream, which sends a snapshot of its own."""
+    console = await session.open(credit=0)
+    left: list[Closing] = []
+    console.on_closed(left.append)
+    session.events(up("a"), up("b"))
+    prompts, old = console.prompts(), session.stream
+    assert [(await take(prompts)).prompt_id for _ in range(2)] == ["a", "b"]
+    old.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
+    session.stream = await session.server.converse()
+    hello = await session.stream.next("hello")
+    assert not hello.hello.resume_token
+    if when == "before":
+        old.send(prompt_event=caught_up("old"))
+        await asyncio.wait_for(console.caught_up.wait(), 2)
+    session.stream.send(hello.ref, **converse_welcome())
+    await asyncio.wait_for(old.half_closed.wait(), 2)
+    if when == "after":
+        old.send(prompt_event=caught_up("old"))
+    old.end()
+    await asyncio.gather(*console._session._retiring)
+    assert not console.caught_up.is_set()
+    assert (console.open_ids, left) == (["a", "b"], [])
+    session.events(up("b"), caught_up("new"))
+    await asyncio.wait_for(console.caught_up.wait(), 2)
+    assert [(c.prompt_id, c.why) for c in left] == [("a", "gone")]
+
+
+async def test_closings_name_the_winner(session: Session) -> None:
+    console = await session.open(credit=0)
     left: list[Closing] = []
     stop = console.on_closed(left.append)
-    desk.events(up("a"), closed_event("a"), closed_event("a"))
+    session.events(up("a"), closed_event("a"), closed_event("a"))
     removed = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id="b", version=2))
-    desk.events(up("b"), removed)
+    session.events(up("b"), removed)
     await asyncio.sleep(0.05)
     assert [(c.prompt_id, c.why) for c in left] == [("a", "closed"), ("b", "removed")]
     assert left[0].resolution
@@ -225,9 +260,9 @@ async def test_closings_name_the_winner(desk: Desk) -> None:
     stop()
 
 
-async def show_prompt(desk: Desk, **more: Any) -> ConsolePrompt:
-    console = await desk.open(credit=0)
-    desk.events(up("a", **more))
+async def show_prompt(session: Session, **more: Any) -> ConsolePrompt:
+    console = await session.open(credit=0)
+    session.events(up("a", **more))
     return await take(console.prompts())
 
 
@@ -242,9 +277,9 @@ def form(*decisions: str, **properties: Any) -> prompt_pb2.PromptContent:
     return content
 
 
-async def test_each_verb_sends_the_decision_that_fits_the_prompt(desk: Desk) -> None:
+async def test_each_verb_sends_the_decision_that_fits_the_prompt(session: Session) -> None:
     content = form("RESPOND", "DISMISS", n={"type": "integer"})
-    one = await show_prompt(desk, content=content, revision=3)
+    one = await show_prompt(session, content=content, revision=3)
     for doing, expected in (
         (one.answer(n=2), ("RESPOND", '{"n":2}', "")),
         (one.answer(5), ("RESPOND", '{"n":5}', "")),
@@ -256,7 +291,7 @@ async def test_each_verb_sends_the_decision_that_fits_the_prompt(desk: Desk) -> 
         (one.edit({"x": "y"}), ("EDIT", "", "")),
     ):
         task = asyncio.create_task(doing)
-        request = await desk.reply_to_answer("ACCEPTED")
+        request = await session.reply_to_answer("ACCEPTED")
         outcome = await task
         decision = prompt_pb2.Decision.Name(request.decision).removeprefix("DECISION_")
         assert (decision, request.values_json, request.comment) == expected
@@ -265,37 +300,37 @@ async def test_each_verb_sends_the_decision_that_fits_the_prompt(desk: Desk) -> 
         assert outcome.answer_id == request.answer_id
 
 
-async def test_an_answer_is_resent_until_its_result_arrives(desk: Desk) -> None:
-    one = await show_prompt(desk)
+async def test_an_answer_is_resent_until_its_result_arrives(session: Session) -> None:
+    one = await show_prompt(session)
     waiting = asyncio.create_task(one.approve())
-    first = await desk.stream.next("answer_prompt")
-    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
-    await desk.welcome()
-    again = await desk.reply_to_answer("ACCEPTED", replayed=True)
+    first = await session.stream.next("answer_prompt")
+    session.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await session.welcome()
+    again = await session.reply_to_answer("ACCEPTED", replayed=True)
     assert again == first.answer_prompt
     assert (await waiting).replayed
 
 
-async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(desk: Desk) -> None:
-    one = await show_prompt(desk)
+async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(session: Session) -> None:
+    one = await show_prompt(session)
     waiting = asyncio.create_task(one.approve("yes"))
-    first = (await desk.stream.next("answer_prompt")).answer_prompt
+    first = (await session.stream.next("answer_prompt")).answer_prompt
     waiting.cancel()
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.reply_to_answer("ACCEPTED")).answer_id == first.answer_id
+    assert (await session.reply_to_answer("ACCEPTED")).answer_id == first.answer_id
     await waiting
     waiting = asyncio.create_task(one.approve("yes"))
-    assert (await desk.reply_to_answer("ACCEPTED")).answer_id != first.answer_id
+    assert (await session.reply_to_answer("ACCEPTED")).answer_id != first.answer_id
     await waiting
 
 
-async def test_a_losing_answer_raises_with_the_winner(desk: Desk) -> None:
-    one = await show_prompt(desk)
+async def test_a_losing_answer_raises_with_the_winner(session: Session) -> None:
+    one = await show_prompt(session)
     waiting = asyncio.create_task(one.approve())
     won = prompt("a", 2, state=prompt_pb2.PROMPT_STATE_ANSWERED)
     won.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
     won.resolution.answer.user_id = "bob"
-    await desk.reply_to_answer("CLOSED", prompt=won)
+    await session.reply_to_answer("CLOSED", prompt=won)
     with pytest.raises(errors.PromptClosed) as caught:
         await waiting
     assert caught.value.resolution
@@ -304,45 +339,45 @@ async def test_a_losing_answer_raises_with_the_winner(desk: Desk) -> None:
     assert not one.still_open
 
 
-async def test_stale_and_invalid_answers_raise_with_details(desk: Desk) -> None:
-    one = await show_prompt(desk)
+async def test_stale_and_invalid_answers_raise_with_details(session: Session) -> None:
+    one = await show_prompt(session)
     waiting = asyncio.create_task(one.approve())
-    await desk.reply_to_answer("STALE", prompt=prompt("a", 2, revision=2))
+    await session.reply_to_answer("STALE", prompt=prompt("a", 2, revision=2))
     with pytest.raises(errors.PromptStale) as stale:
         await waiting
     assert stale.value.prompt
     assert stale.value.prompt.revision == 2
     waiting = asyncio.create_task(one.answer({"n": "x"}))
     wrong = prompt_pb2.FieldViolation(field="values_json/n", description="must be an integer")
-    await desk.reply_to_answer("INVALID", prompt=prompt("a"), violations=[wrong])
+    await session.reply_to_answer("INVALID", prompt=prompt("a"), violations=[wrong])
     with pytest.raises(errors.AnswerInvalid) as invalid:
         await waiting
     assert [v.field for v in invalid.value.violations] == ["values_json/n"]
     assert one.still_open
 
 
-async def test_a_claim_is_sent_and_answering_a_claimed_prompt_raises(desk: Desk) -> None:
-    one = await show_prompt(desk)
+async def test_a_claim_is_sent_and_answering_a_claimed_prompt_raises(session: Session) -> None:
+    one = await show_prompt(session)
     waiting = asyncio.create_task(one.claim(30))
-    frame = await desk.stream.next("claim_prompt")
+    frame = await session.stream.next("claim_prompt")
     assert frame.claim_prompt.duration.ToSeconds() == 30
-    desk.stream.send(frame.ref, claim_prompt=pb.ClaimPromptResponse(prompt=prompt("a", claimed_by="ana")))
+    session.stream.send(frame.ref, claim_prompt=pb.ClaimPromptResponse(prompt=prompt("a", claimed_by="ana")))
     assert (await waiting).claimed_by == "ana"
     answering = asyncio.create_task(one.approve())
-    frame = await desk.stream.next("answer_prompt")
+    frame = await session.stream.next("answer_prompt")
     error = stream_pb2.FrameError(code=9, reason="ERROR_REASON_PROMPT_CLAIMED", message="bob has it")
     error.metadata["claimed_by"] = "bob"
-    desk.stream.send(frame.ref, error=error)
+    session.stream.send(frame.ref, error=error)
     with pytest.raises(errors.PromptClaimed) as caught:
         await answering
     assert caught.value.claimed_by == "bob"
 
 
-async def test_a_refused_console_raises_in_the_program(desk: Desk) -> None:
-    console = await desk.open(credit=0)
+async def test_a_refused_console_raises_in_the_program(session: Session) -> None:
+    console = await session.open(credit=0)
     waiting = asyncio.ensure_future(anext(console.prompts()))
     await asyncio.sleep(0.05)
     code = grpc.StatusCode.PERMISSION_DENIED
-    desk.stream.end(*with_reason(code, "ERROR_REASON_PERMISSION_DENIED", desk.stream.context))
+    session.stream.end(*with_reason(code, "ERROR_REASON_PERMISSION_DENIED", session.stream.context))
     with pytest.raises(errors.PermissionDenied):
         await asyncio.wait_for(waiting, 2)

@@ -18,8 +18,8 @@ from askback._wire.status import from_rpc, is_fatal, is_transient
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
-from tests.support.refusals import until
 from tests.support.statuses import with_reason
+from tests.support.waiting import until
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 PASSING = [c for c in CODES if c not in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.DEADLINE_EXCEEDED)]

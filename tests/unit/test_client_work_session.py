@@ -18,8 +18,8 @@ from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.sessions import lease_book
 from tests.support.fake_server import span, work_welcome
-from tests.support.refusals import until
 from tests.support.statuses import with_reason
+from tests.support.waiting import until
 from tests.support.worker_harness import WorkerHarness
 
 

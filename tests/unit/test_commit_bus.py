@@ -9,10 +9,10 @@ import pytest
 from askback_server.domain.aggregate import Aggregate
 from askback_server.engine import commit_bus
 from askback_server.engine.commit_bus import CommitBus
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
-from tests.support.storage import new_job, new_prompt
+from tests.support.rows import new_job, new_prompt
 
 
 def commit(job_id: str, version: int = 1) -> Committed:
@@ -42,6 +42,16 @@ def test_a_stopped_follower_receives_nothing() -> None:
     bus.deliver(commit("a"))
     assert not received
     assert not bus.has_followers("a")
+
+
+def test_a_follower_may_follow_again_before_it_stops() -> None:
+    """As a console does whose filter changes: the same function, so that the two must not be one."""
+    bus, received = CommitBus(), list[ChangedPrompts]()
+    stop = bus.follow_prompts("", received.append)
+    bus.follow_prompts("", received.append)
+    stop()
+    bus.deliver_prompts(ChangedPrompts("a", 1))
+    assert [changed.job_id for changed in received] == ["a"]
 
 
 def test_a_failing_follower_does_not_keep_a_commit_from_the_others(

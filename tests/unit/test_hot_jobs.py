@@ -10,7 +10,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.forms import SchemaForm
 from askback_server.domain.jobs import DeepUnderstanding
 from askback_server.engine.hot_jobs import HotJobs
-from tests.support.storage import new_job, new_prompt
+from tests.support.rows import new_job, new_prompt
 
 LARGE = "x" * 100_000
 MOST = 1_000_000

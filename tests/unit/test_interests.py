@@ -20,7 +20,7 @@ from askback_server.feed.interests import Interests
 from askback_server.ports.announcements import AnnouncedPrompt, Announcement
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.announcement_texts import from_texts, to_text
-from tests.support.storage import event, new_job, new_prompt
+from tests.support.rows import event, new_job, new_prompt
 
 TYPES, KINDS, USERS, GROUPS = ("a", "b"), ("confirm", "clarify"), ("ann", "bob"), ("law", "ops")
 LABELS = ({}, {"region": "eu"}, {"region": "us", "tier": "1"})

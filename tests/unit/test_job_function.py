@@ -40,7 +40,7 @@ async def only_named(**fields: Any) -> None: ...
 async def by_position(job: Job, order: str, /) -> None: ...
 
 
-class Desk:
+class Handlers:
     """All kinds of callables."""
 
     async def method(self, job: Job, order: str) -> str:
@@ -70,13 +70,13 @@ def wrapper(*args: Any) -> Any:
         (wrapper, "async def good"),
         (lambda job: None, "a lambda cannot run a job"),
         (generator, "is an async generator"),
-        (Desk, "Desk is a class"),
+        (Handlers, "Handlers is a class"),
         (Plain(), "must be async"),
         (functools.partial(plain), "async def plain"),
         (functools.partial(generator), "is an async generator"),
         (staticmethod(good), "staticmethod"),
         (classmethod(good), "classmethod"),
-        (Desk.method, "is a method without its object"),
+        (Handlers.method, "is a method without its object"),
         (nothing, "must take the job as its first parameter"),
         (functools.partial(good, None), None),
         (functools.partial(three, None, None, "A", 4), "must take the job"),
@@ -102,12 +102,12 @@ def test_a_function_that_cannot_run_a_job_is_refused(function: Any, says: str | 
     "function",
     [
         good,
-        Desk().method,
-        Desk(),
+        Handlers().method,
+        Handlers(),
         functools.partial(three, None),
         functools.partial(three, None, days=4),
-        functools.partial(Desk().method),
-        functools.partial(Desk()),
+        functools.partial(Handlers().method),
+        functools.partial(Handlers()),
     ],
     ids=range(7),
 )
@@ -119,7 +119,9 @@ async def test_every_async_callable_that_takes_the_job_runs_it(function: Callabl
     assert result_type(handler.function) is str
 
 
-@pytest.mark.parametrize("decorated", [good, plain, Desk, Desk(), functools.partial(good)], ids=range(5))
+@pytest.mark.parametrize(
+    "decorated", [good, plain, Handlers, Handlers(), functools.partial(good)], ids=range(5)
+)
 def test_a_decorator_without_parentheses_says_how_to_write_it(decorated: Any) -> None:
     worker = Worker()
     with pytest.raises(TypeError, match=r'write @worker\.job\("\w+"\)'):
@@ -187,11 +189,11 @@ def test_a_function_may_have_several_job_types() -> None:
     assert {handler.job_type: handler.function for handler in worker.jobs} == {"a": good, "b": good}
 
 
-async def opaque(job: Job, desk: Desk) -> None: ...
+async def opaque(job: Job, handlers: Handlers) -> None: ...
 
 
 async def test_a_parameter_that_no_input_fits_is_reported_at_the_start() -> None:
     worker = Worker("127.0.0.1:1")
     worker.job("t")(opaque)
-    with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'desk'"):
+    with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'handlers'"):
         await worker.start(0.1)

@@ -16,7 +16,7 @@ from askback_server.metrics.collector import _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
 from askback_server.ports.storage import Lost
 from tests.support.aggregates import question
-from tests.support.storage import event, new_job, new_prompt
+from tests.support.rows import event, new_job, new_prompt
 
 
 def commit_of(*events: Event, prompts: tuple[Prompt, ...] = (), **job: object) -> Committed:

@@ -19,7 +19,7 @@ from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.view_texts import decode_view, encode_view
 from askback_server.ports.queries import PromptFilter
 from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, JobWorld, question
-from tests.support.storage import new_job, new_prompt
+from tests.support.rows import new_job, new_prompt
 
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 

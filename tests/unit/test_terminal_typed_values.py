@@ -81,6 +81,14 @@ async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     assert draft == Draft(DecisionKind.RESPOND)
 
 
+@pytest.mark.parametrize("required", [{}, {"required": ["a"]}])
+def test_a_form_that_allows_no_other_fields_asks_for_its_own(required: Any) -> None:
+    """Also if none of them is required."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+    (field,) = top_entries(form_of(prompt(schema_json=json.dumps(schema | required))))
+    assert (field.path, field.required) == (("a",), bool(required))
+
+
 async def test_a_form_that_accepts_any_object_may_be_left_empty() -> None:
     (draft,) = await drafts_of(prompt(schema_json='{"type": "object"}'), ScriptedDialogue("", "", "y"))
     assert draft.values == {}

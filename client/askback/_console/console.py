@@ -29,9 +29,11 @@ class ConverseProtocol:
 
     name = "console"
     method = "HitlService.Converse"
-    session: object = None
 
     def __init__(self, hello: pb.ConverseHello) -> None:
+        self.session: object = None
+        """One for each stream: what an older one still sends is in the newer one too, and its end of a
+        snapshot, or its token, would count for another snapshot."""
         self._hello = hello
         self._put: Callable[[pb.ConverseClientFrame], None] | None = None
         self._freed = 0
@@ -71,7 +73,8 @@ class ConverseProtocol:
         self.window = welcome.max_in_flight or self.window
         self.replica = welcome.replica
         self.test_mode = welcome.test_mode
-        self.view.new_stream()
+        self.session = object()
+        self.view.new_stream(self._hello.resume_token)
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 

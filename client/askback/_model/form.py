@@ -108,6 +108,18 @@ class TypeForm:
             plain = {} if plain is None else {VALUE: plain}
         return _text(without_nulls(plain, json.loads(self.schema_json)))
 
+    def title_of(self, place: Sequence[int | str]) -> str:
+        """A field as people see it in the form: `Order, Cost in euros`. Items have their number."""
+        node = json.loads(self.schema_json)
+        if self.wrapped:
+            node = node["properties"][VALUE]
+        titles = []
+        for part in place:
+            inside = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+            node = inside if isinstance(inside, dict) else {}
+            titles.append(str(part + 1) if isinstance(part, int) else node.get("title", part))
+        return ", ".join(titles)
+
     def _plain(self, value: Any) -> Any:
         return self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
 

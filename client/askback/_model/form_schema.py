@@ -16,8 +16,8 @@ class FormSchema(GenerateJsonSchema):
     """A schema generator that differs from pydantic's in these points:
 
     - Docstrings of classes are for programmers and are left out; `Field(description=…)` is for people.
-    - Members of an enum get titles if they have a `label` (as Django's choices do), or if their values say
-      less than their names.
+    - Members of an enum get titles if they have a `label` (as Django's choices do), or if their names say
+      more than their values.
     - A `time` needs no offset, a naive datetime is refused, and a Decimal is marked as one.
     - None in a Literal makes the field optional, as None in a union does.
     """
@@ -95,12 +95,33 @@ def _titles(members: list[Any]) -> list[str]:
 
 
 def _title(member: Enum) -> str:
+    """The member's label, or what its name adds to its value; empty if the value says it all.
+
+    A name never hides a value that says more: `EU = "production-eu"` is shown as its value.
+    """
     label = getattr(member, "label", None)
     if isinstance(label, str):
         return label
-    name = member.name.replace("_", " ").strip()
-    value = str(member.value).replace("_", " ").replace("-", " ").strip()
-    return "" if value.casefold() == name.casefold() else name.capitalize()
+    value = str(member.value)
+    in_name, in_value = _words(member.name), _words(value)
+    name = " ".join(member.name.replace("_", " ").split()).capitalize()
+    if _is_short_for("".join(in_name), in_value):
+        return ""
+    if not any(map(str.isalpha, value)) or _is_short_for("".join(in_value), in_name):
+        return name
+    return f"{name} ({value})"
+
+
+def _words(text: str) -> list[str]:
+    return "".join(char if char.isalnum() else " " for char in text.casefold()).split()
+
+
+def _is_short_for(text: str, words: list[str]) -> bool:
+    """Whether a text consists of the beginnings of words, in their order: `usd` of US dollar."""
+    ends = {0}
+    for word in words:
+        ends |= {end + n for end in ends for n in range(1, len(word) + 1) if text.startswith(word[:n], end)}
+    return len(text) in ends
 
 
 def secret_in(schema: Any) -> bool:

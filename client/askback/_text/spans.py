@@ -78,7 +78,7 @@ def when(moment: datetime | None, now: datetime, *, exact: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The other arguments of `when`: the present time, and whether to be exact."""
+    """Formats times for people: the present time, and whether to be exact."""
 
     now: datetime
     exact: bool = False
@@ -86,6 +86,12 @@ class Times:
     def when(self, moment: datetime | None) -> str:
         """Format a time for people; see the function `when`."""
         return when(moment, self.now, exact=self.exact)
+
+    def age(self, since: datetime | None) -> str:
+        """The duration until now, or the exact time itself; empty for None. For a column of a table."""
+        if since is None:
+            return ""
+        return exact_time(since) if self.exact else span_words(self.now - since)
 
 
 def exact_time(moment: datetime) -> str:

@@ -7,7 +7,7 @@ then `KEY#3`, with the reason above the question and the previous values filled 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from askback._client.verdict import GIVING_VALUES
 from askback._model.content import Deadline, time_to_correct
-from askback._model.form import Form
+from askback._model.form import Form, TypeForm
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.nonretryable import InvalidAnswer
 from askback._model.prompts import PromptInfo
@@ -28,6 +28,8 @@ from askback.v1 import prompt_pb2 as pb
 _log = logging.getLogger("askback.worker")
 
 MAX_ROUNDS = 3
+NOT_ACCEPTED = "> **The answer was not accepted:**"
+"""How the text of such a question begins. The page marks it in its list by that and the key."""
 _MAX_REASONS = 20
 _MAX_REASON_CHARS = 500
 _MAX_FILLED_CHARS = 200_000
@@ -60,6 +62,7 @@ async def ask_until_it_fits(
     ValueError or AssertionError; and the errors of AskPrompt.
     """
     asked, name, refused = content, key, ""
+    titled = form.title_of if isinstance(form, TypeForm) else _named
     edits: dict[str, str] = {}
     for number in range(2, MAX_ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
@@ -73,8 +76,8 @@ async def ask_until_it_fits(
             values = None if form is None else _parse(form, answer.values_json, content.title, key)
             return Fitting(prompt, values, edits)
         except ValidationError as error:
-            reasons = list(_reasons(error))
-        refused = "; ".join(reasons)
+            fault = error
+        refused = "; ".join(_reasons(fault, _named))
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
@@ -85,7 +88,7 @@ async def ask_until_it_fits(
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
         asked = lease.find_closed_content(name) or _correction_question(
-            content, reasons, answer.values_json, edits
+            content, list(_reasons(fault, titled)), answer.values_json, edits
         )
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
@@ -116,12 +119,17 @@ def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
         ) from error
 
 
-def _reasons(error: ValidationError) -> Iterator[str]:
+def _reasons(error: ValidationError, place_of: Callable[[Sequence[int | str]], str]) -> Iterator[str]:
     """Describe each fault by field, without its value: `cost: whole euros only`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        place = ".".join(map(str, fault["loc"]))
+        place = place_of(fault["loc"])
         yield one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
+
+
+def _named(place: Sequence[int | str]) -> str:
+    """A field for programmers: `order.cost`."""
+    return ".".join(map(str, place))
 
 
 def _correction_question(
@@ -131,7 +139,7 @@ def _correction_question(
     question = pb.PromptContent()
     question.CopyFrom(content)
     listed = "\n".join(f"> - {reason}" for reason in reasons[:_MAX_REASONS])
-    question.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    question.body = f"{NOT_ACCEPTED}\n>\n{listed}\n\n{content.body}".rstrip()
     filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)
     question.schema_json = text if len(text) <= _MAX_FILLED_CHARS else content.schema_json

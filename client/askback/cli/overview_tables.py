@@ -33,18 +33,18 @@ _ALWAYS = {"ASKED", "ANSWERED", "EXPIRED", "CREATED", "COMPLETED", "FAILED", "P5
 
 def write_overview(out: Output, overview: Overview) -> None:
     """Print what waits, the oldest of it, who is connected, and what happened."""
-    now = overview.time or datetime.now(UTC)
+    times = Times(overview.time or datetime.now(UTC), out.verbose)
     out.line(_waits(overview))
     if overview.waiting.total:
         out.line()
         out.table(_by_kind(overview))
         out.line()
-        out.table(_oldest(overview, now, exact=out.verbose))
+        out.table(_oldest(overview, times))
     if overview.connected is not None:
         out.line()
         out.line(_connected(overview.connected))
     if overview.activity is not None:
-        _write_activity(out, overview.activity, now)
+        _write_activity(out, overview.activity, times)
     else:
         out.note("these are the figures of the questions that you may answer; the role client sees all")
 
@@ -81,20 +81,14 @@ def _age(at: int, waiting: Waiting) -> str:
     return f"{span_words(before)}-{span_words(bound)}" if bound else f">{span_words(before)}"
 
 
-def _oldest(overview: Overview, now: datetime, *, exact: bool) -> list[Column]:
-    found = overview.oldest
+def _oldest(overview: Overview, times: Times) -> list[Column]:
+    found, exact = overview.oldest, times.exact
     short = handles(prompt.prompt_id for prompt in found)
-
-    def age(asked: datetime | None) -> str:
-        if asked is None:
-            return ""
-        return exact_time(asked) if exact else span_words(now - asked)
-
+    ids = [each.prompt_id if exact else short[each.prompt_id] for each in found]
+    ages = [times.age(each.created_at) for each in found]
     return [
-        Column(
-            "OLDEST", [each.prompt_id if exact else short[each.prompt_id] for each in found], important=True
-        ),
-        Column("ASKED" if exact else "AGE", [age(each.created_at) for each in found], important=True),
+        Column("OLDEST", ids, important=True),
+        Column("ASKED" if exact else "AGE", ages, important=True),
         Column("KIND", [each.kind for each in found]),
         Column("TITLE", [each.title for each in found], wide=True, informative=True),
         Column("JOB", [each.job_type for each in found]),
@@ -111,8 +105,7 @@ def _connected(found: ConnectedStreams) -> str:
     return f"connected: {people} with {views}, {workers}"
 
 
-def _write_activity(out: Output, activity: Activity, now: datetime) -> None:
-    times = Times(now, out.verbose)
+def _write_activity(out: Output, activity: Activity, times: Times) -> None:
     out.line()
     counted = times.when(activity.counted_until)
     out.line(f"since {times.when(activity.start)}; counted until: {counted or 'nothing is counted yet'}")

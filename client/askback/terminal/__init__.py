@@ -10,10 +10,12 @@ Input and output:
 
 Forms:
 
-    fields           a form as a tree of entries, from questions or a JSON Schema (`schema_fields`)
+    fields           a form as a tree of entries, from questions or a JSON Schema (`schema_entries`)
+    conditions       finds the fields that the values of others show
     value_parser     parses the text typed for an entry; `choices` and `formats` help
     value_text       formats a value for people; `hints` says what may be typed
     field_question   asks for one value
+    items_editor     asks for the items of a list
     form_filler      asks for a whole form; `value_paths` finds the place of a value
     assignments      parses FIELD=VALUE words
 

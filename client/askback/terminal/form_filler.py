@@ -11,6 +11,7 @@ from askback.terminal.draft import SavedInput, write_value
 from askback.terminal.field_question import ask_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants, is_object
 from askback.terminal.hints import default_of, shorten
+from askback.terminal.items_editor import ItemsEditor, fitting_items
 from askback.terminal.prompt_text import write_entry
 from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.terminal import Dialogue
@@ -92,10 +93,8 @@ class FormFiller:
             entry = found[0]
             if isinstance(entry, Field):
                 await self._ask_field(entry, holder, key, refused=value_at(holder, key))
-            elif isinstance(entry, Group):
-                await self._ask_group(entry, holder, key, "", again=True)
             else:
-                await self.ask(entry, holder, key)
+                await self._ask_wanted(entry, holder, key)
             complete += (id(one) for _, one in objects_in(entry, value_at(holder, key)))
         for group, one, shown in before:
             if id(one) not in complete:
@@ -130,7 +129,7 @@ class FormFiller:
             case Group():
                 await self._ask_group(entry, holder, key, place)
             case Items():
-                await self._edit_items(entry, holder, key, place)
+                await self._ask_items(entry, holder, key, place)
             case Variants():
                 await self._ask_variants(entry, holder, key, place)
 
@@ -219,101 +218,21 @@ class FormFiller:
                 put(holder, key, copy_of(was))
             elif value_at(holder, key) is not NOTHING:
                 put(holder, key, None)  # the old value is of another kind: do not offer it
-            if isinstance(variant, Group):
-                await self._ask_group(replace(variant, title=""), holder, key, "", again=True)
-            elif isinstance(variant, Field):
-                await self._ask_field(replace(variant, title=""), holder, key)
-            else:
-                await self.ask(variant, holder, key)
+            untitled = replace(variant, title="") if isinstance(variant, Field | Group) else variant
+            await self._ask_wanted(untitled, holder, key)
 
-    async def _edit_items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
-        """Let the person add, change and remove items until they are done."""
+    async def _ask_items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
+        """Let the person change the items. No items are left out, if they may be."""
         write_entry(self._dialogue.writer, entry, place or self._indent)
-        was = value_at(holder, key, entry.default)
-        items: Any = {} if entry.keyed else []
-        if entry.keyed and isinstance(was, dict):
-            items = {name: item for name, item in was.items() if fits(entry.item, item)}
-        elif isinstance(was, list):
-            items = [item for item in was if fits(entry.item, item)]
-        items = copy_of(items)
+        items = fitting_items(entry, value_at(holder, key, entry.default))
         put(holder, key, items)
-        if not items and entry.required and (entry.bounds.low or 0) > 0:
-            await self._add_item(entry, items)
-        while True:
-            self._write_items(entry, items)
-            which = "add, edit N, remove N; Enter: done" if items else "add; Enter: none"
-            verb, number = _command(await self._dialogue.choose(f"{self._indent}{which}> "))
-            if verb == "done":
-                if entry.bounds.hold(len(items)) or not (items or entry.required):
-                    break
-                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
-            elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
-                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
-            elif verb == "add":
-                await self._add_item(entry, items)
-            elif verb in ("edit", "remove") and 1 <= number <= len(items):
-                where = list(items)[number - 1] if entry.keyed else number - 1
-                if verb == "remove":
-                    del items[where]
-                else:
-                    await self._ask_item(entry, items, where, number)
-            else:
-                self._dialogue.writer.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
+        await ItemsEditor(entry, items, self._dialogue, self._indent, self._ask_wanted).edit()
         if not items and not entry.required:
             drop(holder, key)
 
-    def _write_items(self, entry: Items, items: Any) -> None:
-        named = items.items() if isinstance(items, dict) else enumerate(items, 1)
-        for number, (name, item) in enumerate(named, 1):
-            label = f"{name}: " if entry.keyed else ""
-            self._dialogue.writer.line(
-                f"{self._indent}  {number}) {label}{shorten(text_for(entry.item, item))}"
-            )
-
-    async def _add_item(self, entry: Items, items: Any) -> None:
-        """Ask for one more item; for keyed items ask for its name first."""
-        if not entry.keyed:
-            await self._ask_item(entry, items, len(items), len(items) + 1)
-            return
-        name = await self._ask_name(entry, items)
-        await self._ask_item(entry, items, name, len(items) + 1)
-
-    async def _ask_name(self, entry: Items, items: Any) -> str:
-        kind = Kind.SINGLE if entry.names else Kind.TEXT
-        asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
-        while True:
-            self._dialogue.start_question()
-            write_entry(self._dialogue.writer, asked, self._indent)
-            name = str(await ask_value(self._dialogue, asked, NOTHING, self._indent)).strip()
-            if name not in items:
-                return name
-            self._dialogue.writer.line(
-                f"{self._indent}! {name!r} is there already; edit it instead", "warning"
-            )
-
-    async def _ask_item(self, entry: Items, items: Any, where: str | int, number: int) -> None:
-        title = str(where) if entry.keyed else f"{entry.item.title} {number}"
-        item = replace(entry.item, title=title, help="", required=True)
-        if isinstance(item, Group):
-            await self._ask_group(item, items, where, "", again=True)
+    async def _ask_wanted(self, entry: Entry, holder: Any, key: str | int) -> None:
+        """Ask for one entry, and for a group without the question whether to fill it in."""
+        if isinstance(entry, Group):
+            await self._ask_group(entry, holder, key, "", again=True)
         else:
-            await self.ask(item, items, where)
-
-
-def _command(text: str) -> tuple[str, int]:
-    """The command for the list of items, and the number of the item; an empty command if unknown."""
-    word, _, rest = text.strip().casefold().partition(" ")
-    verb = {
-        "": "done",
-        "done": "done",
-        "a": "add",
-        "add": "add",
-        "e": "edit",
-        "edit": "edit",
-        "r": "remove",
-        "remove": "remove",
-    }.get(word, "")
-    rest = rest.strip()
-    if not rest:
-        return (verb, 1) if verb in ("done", "add") else ("", 0)
-    return (verb, int(rest)) if rest.isdecimal() and len(rest) < 6 and verb in ("edit", "remove") else ("", 0)
+            await self.ask(entry, holder, key)

@@ -8,7 +8,7 @@ from datetime import datetime
 from askback._model.enums import PromptState
 from askback._model.prompts import PromptInfo
 from askback._text.handle import handles
-from askback._text.spans import exact_time
+from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines
 from askback.terminal import words
 
@@ -41,6 +41,7 @@ def prompt_columns(
     `exact` shows whole ids, and times instead of spans. `numbers`, which a live console gives to its
     prompts, are shown instead of ids.
     """
+    times = Times(at, exact)
     names: Sequence[object] = numbers or [p.prompt_id for p in prompts]
     if not (exact or numbers):
         short = handles(p.prompt_id for p in prompts)
@@ -53,7 +54,7 @@ def prompt_columns(
         Column("TITLE", [p.title for p in prompts], important=True, wide=True),
         Column("N" if numbers else "ID", names, important=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
-        Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
+        Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
     ]
@@ -115,9 +116,3 @@ def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
     if exact and prompt.is_open and prompt.expires_at:
         return exact_time(prompt.expires_at)
     return time_left_words(prompt, at)
-
-
-def _age_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
-    if exact and prompt.created_at:
-        return exact_time(prompt.created_at)
-    return words.age(prompt, at)

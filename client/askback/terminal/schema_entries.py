@@ -68,7 +68,8 @@ def schema_entry(schema: Any) -> Entry | None:
 def _is_empty(schema: dict[str, Any]) -> bool:
     """Whether the schema is a form without fields: an object that allows no properties."""
     wants_more = any(key in schema for key in (*_WANT_MORE, "patternProperties"))
-    if schema.get("type") != "object" or wants_more or conditions_of(schema):
+    has_fields = mapping_of(schema, "properties") or conditions_of(schema)
+    if schema.get("type") != "object" or wants_more or has_fields:
         return False
     more = schema.get("additionalProperties")
     return more is False or (schema.get("properties") == {} and more is None)

@@ -18,11 +18,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def age(prompt: PromptInfo, at: datetime) -> str:
-    """The time since the prompt was asked, such as `3 min`."""
-    return span_words(at - prompt.created_at) if prompt.created_at else "?"
-
-
 def time_left(prompt: PromptInfo, at: datetime) -> str:
     """The time left to answer; `-` without a deadline, `over` after it."""
     if prompt.expires_at is None:

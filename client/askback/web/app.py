@@ -47,6 +47,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
         routes=[
             *gateway.sign_in(methods).routes(),
             *(Route(path, assets.page, methods=["GET"]) for path in PAGES),
+            *(Route(f"{path}/", assets.page, methods=["GET"]) for path in PAGES[1:]),
             Route("/manifest.webmanifest", assets.manifest, methods=["GET"]),
             Route("/assets/{name}", assets.file, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
@@ -66,6 +67,8 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
             Exception: _fail,
         },
     )
+    # A redirect would name http behind a proxy that speaks TLS, and a token would follow it.
+    app.router.redirect_slashes = False
     return protect(app, gateway.origins, gateway.cookies, gateway.counts)
 
 

@@ -43,7 +43,7 @@ CALL_SECONDS = Metric(
     labels=("method",),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60),
 )
-READY = Metric("askback_web_ready", Kind.GAUGE, "1 while pages are taken, 0 from the begin of a drain.")
+READY = Metric("askback_web_ready", Kind.GAUGE, "1 while it takes pages, 0 once it drains.")
 
 CATALOGUE: tuple[Metric, ...] = tuple(value for value in globals().values() if isinstance(value, Metric))
 """All metrics, in the order of the documentation."""

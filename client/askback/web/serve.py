@@ -123,7 +123,8 @@ class WebServer:
 def run(settings: WebSettings, endpoint: Endpoint) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code.
 
-    Raises OSError if the address cannot be bound, AssetsMissing, BadKeyFile.
+    Raises OSError if the address of the page cannot be bound, RuntimeError if that of the metrics cannot,
+    AssetsMissing, BadKeyFile.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     _raise_descriptor_limit()
@@ -132,11 +133,7 @@ def run(settings: WebSettings, endpoint: Endpoint) -> int:
 
 async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
     server = WebServer(settings, endpoint)
-    exposition: Exposition | None = None
-    if settings.metrics_listen:
-        from askback._metrics.exposition import Exposition
-
-        exposition = Exposition(*settings.metrics_address, server.collector())
+    exposition = _expose(server, settings) if settings.metrics_listen else None
     loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -155,6 +152,16 @@ async def _run_until_signal(settings: WebSettings, endpoint: Endpoint) -> int:
     if failed:
         serving.result()
     return 1 if failed else 0
+
+
+def _expose(server: WebServer, settings: WebSettings) -> Exposition:
+    from askback._metrics.exposition import Exposition  # needs the library of Prometheus
+
+    try:
+        return Exposition(*settings.metrics_address, server.collector())
+    except OSError as error:
+        listen = settings.metrics_listen
+        raise RuntimeError(f"cannot listen on {listen}, of --metrics-listen: {error}") from None
 
 
 def _raise_descriptor_limit() -> None:

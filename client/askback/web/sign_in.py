@@ -245,7 +245,8 @@ def client_of(request: Request) -> str:
     client that makes up such an address counts alone: no other client has its pair.
     """
     peer = request.client.host if request.client else ""
-    last = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    # A proxy may add it in a header of its own, behind the one that its client has made up.
+    last = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
     try:
         return f"{peer} {ipaddress.ip_address(last)}"
     except ValueError:

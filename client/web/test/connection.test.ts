@@ -30,6 +30,7 @@ function setup({ random = () => 0.999, session = "down", agrees = [] }: Setup = 
     },
     sink: {
       snapshotBegins: () => told.push("snapshot"),
+      resumes: () => told.push("resumes"),
       events: (events) => told.push(`events ${events.length}`),
       reset: (historyLost) => told.push(historyLost ? "reset, history lost" : "reset"),
       agrees: () => agrees.shift() ?? true,
@@ -271,7 +272,7 @@ test("go_away: the next socket takes over on its welcome, and only replies of th
   old.end(1000);
   network.last.caughtUp();
   assert.equal(connection.link.value, "live");
-  assert.deepEqual(told, ["snapshot", "opened", "live", "events 1", "lost", "opened", "live"]);
+  assert.deepEqual(told, ["snapshot", "opened", "live", "events 1", "lost", "resumes", "opened", "live"]);
   await clock.advance(30_000);
   assert.equal(network.sockets.length, 2);
 });
@@ -339,7 +340,7 @@ test("sleep: a jump of the machine's clock replaces the socket and tells it, wha
   assert.equal(network.sockets.length, 2);
   assert.equal(connection.link.value, "connecting");
   live();
-  assert.deepEqual(told.slice(3), ["lost", "jumped 28800000", "opened", "live"]);
+  assert.deepEqual(told.slice(3), ["lost", "jumped 28800000", "resumes", "opened", "live"]);
   clock.set(1500);
   await clock.advance(15_000);
   assert.equal(network.sockets.length, 2, "a time server's correction is no sleep");

@@ -38,6 +38,8 @@ test("what a long text leaves out is counted", () => {
   assert.deepEqual(firstPart("abc", 3), { text: "abc", lines: 0 });
   assert.deepEqual(firstPart("ab\ncd\nef\ngh", 7), { text: "ab\ncd\n", lines: 2 });
   assert.equal(firstPart("x".repeat(50), 7).lines, 1);
+  // What a person would scroll past, not the ends of lines: 200,000 characters without one fill many screens.
+  assert.equal(firstPart("x".repeat(200_000), 20_000).lines, 1_800);
 });
 
 test("work stops at the end of a slice and goes on later", () => {

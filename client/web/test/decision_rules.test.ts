@@ -28,6 +28,7 @@ test("an approval of what was not seen is asked about once", () => {
   const now = { ...calm, hasUnseen: true };
   assert.deepEqual(stepOf("DECISION_ACCEPT", now), { kind: "confirm", question: "unseen" });
   assert.deepEqual(stepOf("DECISION_ACCEPT", { ...now, ...confirmed("unseen") }), { kind: "send" });
+  assert.deepEqual(stepOf("DECISION_RESPOND", now), { kind: "confirm", question: "unseen" });
   assert.deepEqual(stepOf("DECISION_REJECT", { ...now, comment: "no" }), { kind: "send" });
 });
 
@@ -75,7 +76,9 @@ const open: Gate = {
   isChanged: false,
   isSignedOut: false,
   canDecide: true,
+  isFor: true,
   isClaimedByOther: false,
+  hasChosen: false,
 };
 
 test("nothing can be decided while anything stands in the way", () => {
@@ -85,7 +88,9 @@ test("nothing can be decided while anything stands in the way", () => {
   assert.equal(hindranceOf({ ...open, isChanged: true, isClaimedByOther: true }), "changed");
   assert.equal(hindranceOf({ ...open, isSignedOut: true, canDecide: false }), "signed_out");
   assert.equal(hindranceOf({ ...open, canDecide: false }), "offline");
-  assert.equal(hindranceOf({ ...open, isClaimedByOther: true }), "claimed");
+  assert.equal(hindranceOf({ ...open, isClaimedByOther: true, hasChosen: true }), "claimed");
+  assert.equal(hindranceOf({ ...open, isFor: false, isClaimedByOther: true }), "not_for");
+  assert.equal(hindranceOf({ ...open, hasChosen: true }), "chosen");
 });
 
 test("a label that is not usual cannot pass for another decision", () => {

@@ -5,6 +5,7 @@ import { IndexedDrafts } from "../src/model/draft_database";
 import { type DraftDatabase, type DraftRecord, DraftStore } from "../src/model/draft_store";
 import type { Draft } from "../src/model/drafts";
 import { FakeClock, settle } from "./support/clock";
+import { FakeStore } from "./support/stores";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -43,8 +44,14 @@ class Small implements DraftDatabase {
   }
 }
 
-function setup(database: DraftDatabase = new Small(), subject = "ana", clock = new FakeClock()) {
-  const drafts = new DraftStore({ clock, database, server: "s", subject });
+function setup(
+  database: DraftDatabase = new Small(),
+  subject = "ana",
+  clock = new FakeClock(),
+  tab = "one",
+  store = new FakeStore(),
+) {
+  const drafts = new DraftStore({ clock, database, store, server: "s", subject, tab });
   return { clock, drafts };
 }
 
@@ -73,6 +80,81 @@ test("pagehide writes at once", async () => {
   assert.equal(database.writes, 2);
 });
 
+test("what waits when the page is left is written at once, though old drafts are still looked for", async () => {
+  class Slow extends Small {
+    override ofOwner(): Promise<DraftRecord[]> {
+      return new Promise(() => {});
+    }
+  }
+  const database = new Slow();
+  const { drafts } = setup(database);
+  drafts.save("p", draft("a"));
+  drafts.flush();
+  await settle();
+  assert.equal(database.writes, 1);
+});
+
+/** A browser that has not opened the database yet. */
+class Opening extends Small {
+  override put(): Promise<void> {
+    return new Promise(() => {});
+  }
+}
+
+test("what waits when the page is left before its database is open comes back with the tab", async () => {
+  const store = new FakeStore();
+  const { drafts } = setup(new Opening(), "ana", new FakeClock(), "one", store);
+  drafts.save("p", draft("a"));
+  drafts.flush();
+  const database = new Small();
+  const reloaded = setup(database, "ana", new FakeClock(), "one", store).drafts;
+  assert.equal((await reloaded.load("p"))?.comment, "a");
+  assert.deepEqual([database.records.size, store.entries.size], [1, 0], "moved to the database");
+});
+
+test("what is not yet in the database goes with its answer, at sign-out, and when another person signs in", async () => {
+  const ends: [string, (drafts: DraftStore, store: FakeStore) => unknown][] = [
+    ["answered", (drafts) => drafts.remove("p")],
+    ["discarded", (drafts) => drafts.discard("p")],
+    ["signed out", (drafts) => drafts.clear()],
+    ["another person", (_, store) => setup(new Small(), "ben", new FakeClock(), "one", store)],
+  ];
+  for (const [name, end] of ends) {
+    const store = new FakeStore();
+    const { drafts } = setup(new Opening(), "ana", new FakeClock(), "one", store);
+    drafts.save("p", draft("a"));
+    drafts.flush();
+    assert.equal(store.entries.size, 1);
+    void end(drafts, store);
+    assert.equal(store.entries.size, 0, name);
+  }
+});
+
+test("a newer text is not lost to the write of an older one, and damaged records are dropped", async () => {
+  const store = new FakeStore([
+    ["askback.draft.x", "{"],
+    ["askback.draft.y", '{"owner":"[\\"s\\",\\"ana\\"]","promptId":"other"}'],
+  ]);
+  let write = () => {};
+  class Slow extends Small {
+    override async put(record: DraftRecord) {
+      await new Promise<void>((resolve) => (write = resolve));
+      await super.put(record);
+    }
+  }
+  const { drafts } = setup(new Slow(), "ana", new FakeClock(), "one", store);
+  assert.equal(store.entries.size, 0);
+  drafts.save("p", draft("older"));
+  drafts.flush();
+  await settle();
+  drafts.save("p", draft("newer"));
+  drafts.flush();
+  write();
+  await settle();
+  const reloaded = setup(new Small(), "ana", new FakeClock(), "one", store).drafts;
+  assert.equal((await reloaded.load("p"))?.comment, "newer");
+});
+
 test("drafts belong to a person and a prompt", async () => {
   const database = new Small();
   const ana = setup(database);
@@ -94,6 +176,45 @@ test("an accepted answer removes the draft, also one that still waits to be writ
   assert.deepEqual([database.records.size, await drafts.load("p")], [0, null]);
 });
 
+test("the text of one tab is not touched by another tab with the same prompt", async () => {
+  const database = new Small();
+  const clock = new FakeClock();
+  const [one, two] = [setup(database, "ana", clock), setup(database, "ana", clock, "two")];
+  const newer = () => setup(database, "ana", clock, "three").drafts.load("p");
+  one.drafts.save("p", draft("of one"));
+  await clock.advance(400);
+  two.drafts.save("p", draft("of two"));
+  await clock.advance(400);
+  assert.equal((await setup(database, "ana", clock).drafts.load("p"))?.comment, "of one", "after a reload");
+  assert.equal((await newer())?.comment, "of two", "a new tab gets the newest");
+  assert.deepEqual(await one.drafts.list(), ["p"]);
+  await two.drafts.discard("p");
+  assert.equal((await newer())?.comment, "of one");
+  await two.drafts.remove("p");
+  assert.equal(database.records.size, 0, "an accepted answer removes the drafts of all tabs");
+});
+
+test("text of another tab that was taken over and thrown away does not come back", async () => {
+  const database = new Small();
+  const clock = new FakeClock();
+  const one = setup(database, "ana", clock);
+  one.drafts.save("p", draft("of one"));
+  await clock.advance(400);
+  const two = setup(database, "ana", clock, "two");
+  assert.equal((await two.drafts.load("p"))?.comment, "of one");
+  await two.drafts.discard("p");
+  for (const tab of ["two", "three"]) {
+    const later = setup(database, "ana", clock, tab);
+    assert.equal(await later.drafts.load("p"), null, tab);
+    assert.deepEqual(await later.drafts.list(), [], tab);
+  }
+  assert.equal(
+    (await setup(database, "ana", clock).drafts.load("p"))?.comment,
+    "of one",
+    "it is still there",
+  );
+});
+
 test("sign-out deletes the drafts of this person only", async () => {
   const database = new Small();
   const [ana, ben] = [setup(database), setup(database, "ben")];
@@ -104,7 +225,7 @@ test("sign-out deletes the drafts of this person only", async () => {
   assert.deepEqual([...(await ana.drafts.list())].sort(), ["p", "q"]);
   await ana.drafts.clear();
   assert.deepEqual(
-    [...database.records.values()].map(({ promptId, draft: { comment } }) => [promptId, comment]),
+    [...database.records.values()].map(({ promptId, draft }) => [promptId, draft?.comment]),
     [["p", "b"]],
   );
 });
@@ -151,7 +272,9 @@ test("drafts older than 14 days go", async () => {
   drafts.save("newer", draft("y"));
   await clock.advance(2 * DAY_MS);
   const later = setup(database, "ana", clock);
+  await settle();
   assert.deepEqual(await later.drafts.list(), ["newer"]);
+  assert.equal(database.records.size, 1);
 });
 
 test("a database that is forbidden loses nothing but the drafts", async () => {

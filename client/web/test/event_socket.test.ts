@@ -24,6 +24,7 @@ function setup() {
     askSession: async () => "signed_in",
     sink: {
       snapshotBegins: () => told.push("snapshot"),
+      resumes: () => told.push("resumes"),
       events: (more) => events.push(...more),
       reset: () => told.push("reset"),
       agrees: () => true,

@@ -635,4 +635,8 @@ test("a chain of conditions is filled in to its end, and comes back from a draft
   const again = schemaForm(schema);
   again.restore(form.inputs());
   assert.equal(json(again), values);
+  text(again, "f0").type("n");
+  assert.equal(json(again), '{"f0":"n"}');
+  text(again, "f0").type("y");
+  assert.equal(json(again), values);
 });

@@ -7,6 +7,7 @@ import {
   isQuiet,
   JOB_ROWS,
   QUESTION_ROWS,
+  saysEnough,
   seriesOf,
   stepsOf,
   timeScale,
@@ -124,4 +125,11 @@ test("the scale of times holds every time between two marks, the slower one high
     for (const place of places) assert.ok(place >= 0 && place <= 1, `${times}: ${place}`);
   }
   assert.deepEqual(timeScale([2_000, 70_000]).marks, [1_000, 10_000, 60_000, 600_000]);
+});
+
+test("few answers have no percentiles but the middle one", () => {
+  assert.ok(saysEnough({ count: "3" }, "p50"));
+  assert.ok(!saysEnough({ count: "19" }, "p90"));
+  assert.ok(!saysEnough(undefined, "p99"));
+  assert.ok(saysEnough({ count: "20" }, "p99"));
 });

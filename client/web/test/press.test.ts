@@ -65,8 +65,19 @@ test("a press counts only where it went down: same prompt, same revision", () =>
 test("a press is judged by its own time, however late it is delivered", () => {
   const changed = performance.now();
   disturb(changed);
-  assert.equal(isSteady(changed - 50, 0), false, "it was pressed before the change");
-  assert.equal(isSteady(changed + DEAD_MS - 1, 0), false);
-  assert.equal(isSteady(changed + DEAD_MS + 1, 0), true);
-  assert.equal(isSteady(changed + DEAD_MS + 1, changed + 10), false, "the connection woke up later");
+  assert.equal(isSteady(changed - 50, 0, "key"), false, "it was pressed before the change");
+  assert.equal(isSteady(changed + DEAD_MS.key - 1, 0, "key"), false);
+  assert.equal(isSteady(changed + DEAD_MS.key + 1, 0, "key"), true);
+  assert.equal(
+    isSteady(changed + DEAD_MS.key + 1, changed + 10, "key"),
+    false,
+    "the connection woke up later",
+  );
+});
+
+test("a finger that goes on tapping in one place acts only after a pause", () => {
+  const changed = performance.now() + 10_000;
+  disturb(changed);
+  for (const after of [350, 700, 1050, 1400]) assert.equal(isSteady(changed + after, 0, "pointer"), false);
+  assert.equal(isSteady(changed + 1400 + DEAD_MS.pointer, 0, "pointer"), true);
 });

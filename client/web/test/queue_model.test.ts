@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { arrange } from "../src/view/arrangement";
 import { idOf } from "../src/view/prompt_facts";
 import { DEFAULT_QUERY, type Query } from "../src/view/query";
-import { arrange, facets, grouped, select } from "../src/view/queue_model";
+import { facets, grouped, groupSizes, select } from "../src/view/queue_model";
 import type { Row } from "../src/model/inbox";
 import { at, NOW, prompt, row } from "./prompts_of_tests";
 
@@ -22,10 +23,24 @@ const rows = [
   row(prompt(9, { jobType: "deploy" }, { labels: { team: "b" } })),
 ];
 
-test("the most urgent come first: priority, deadline, age", () => {
-  assert.deepEqual(ids(select(rows, query(), viewer).rows), ["p5", "p6", "p9", "p4", "p3", "p2", "p1"]);
+test("the most urgent come first: what ends within minutes, priority, deadline, age", () => {
+  assert.deepEqual(ids(select(rows, query(), viewer).rows), ["p6", "p5", "p9", "p4", "p3", "p2", "p1"]);
   assert.deepEqual(ids(select(rows, query({ order: "newest" }), viewer).rows)[0], "p1");
   assert.deepEqual(ids(select(rows, query({ order: "deadline" }), viewer).rows)[0], "p6");
+});
+
+test("what ends within minutes comes before any priority, and is counted where a filter hides it", () => {
+  const near = [
+    row(prompt(1, {}, { priority: 9 })),
+    row(prompt(2, { expireTime: at(4) })),
+    row(prompt(3, { expireTime: at(2) }, { priority: -3 })),
+    row(prompt(4, { expireTime: at(6) })),
+    row(prompt(5, { expireTime: at(1), claimedBy: "bob", claimExpireTime: at(5) })),
+  ];
+  assert.deepEqual(ids(select(near, query(), viewer).rows), ["p5", "p3", "p2", "p1", "p4"]);
+  assert.deepEqual(ids(select(near, query({ order: "priority" }), viewer).rows)[0], "p1");
+  const hidden = select(near, query({ search: "nothing like it" }), viewer);
+  assert.deepEqual(hidden.ending.map(idOf), ["p3", "p2"]);
 });
 
 test("each view's count equals its list, and closed prompts are in none", () => {
@@ -41,7 +56,7 @@ test("a claim that has run out does not hide a prompt, and hidden ones are count
   const found = select(rows, query({ view: "unclaimed" }), viewer);
   assert.ok(ids(found.rows).includes("p2"));
   assert.ok(!ids(found.rows).includes("p1"));
-  assert.equal(found.claimedByOthers, 2);
+  assert.equal(found.claimedByOthers, 1, "what is claimed by this person is no one else's");
   const filtered = select(rows, query({ search: "nothing like it" }), viewer);
   assert.equal(filtered.rows.length, 0);
   assert.equal(filtered.filtered, 7);
@@ -52,6 +67,41 @@ test("filters and the search narrow the list", () => {
   assert.deepEqual(ids(select(rows, query({ types: ["deploy"] }), viewer).rows), ["p9"]);
   assert.deepEqual(ids(select(rows, query({ labels: ["team=a"] }), viewer).rows), ["p4"]);
   assert.deepEqual(ids(select(rows, query({ search: "QUESTION 9 deploy" }), viewer).rows), ["p9"]);
+});
+
+test("the search finds a whole number in a title, not the digits of ids; a long part of an id finds it too", () => {
+  const id = "01a22877-7348-738b-b7a1-4fbee19fb015";
+  const some = [
+    row(prompt(1, { promptId: id }, { title: "Restart 3?" })),
+    row(prompt(2, { promptId: id.replace("015", "033") }, { title: "Restart 4?" })),
+  ];
+  const found = (search: string) => ids(select(some, query({ search }), viewer).rows);
+  assert.deepEqual(found("restart 3"), [id]);
+  assert.deepEqual(found("738b"), []);
+  assert.deepEqual(found("e19fb033").length, 1);
+  assert.deepEqual(found("4fbee19fb015"), [id]);
+});
+
+test("rows of a group follow each other, so keys go the way of the eyes; sizes count what is not drawn", () => {
+  const some = [1, 2, 3, 4, 5].map((n) => row(prompt(n, { jobType: n % 2 === 0 ? "deploy" : "refund" })));
+  const found = select(some, query({ group: "type", order: "newest" }), viewer).rows;
+  assert.deepEqual(ids(found), ["p1", "p3", "p5", "p2", "p4"]);
+  const rowsById = new Map(some.map((one) => [idOf(one.prompt), one]));
+  const closed = row(prompt(6, { state: "PROMPT_STATE_ANSWERED" }));
+  rowsById.set("p6", closed);
+  const sizes = groupSizes([...rowsById.keys()], (id) => rowsById.get(id), "type");
+  assert.deepEqual(
+    [...sizes],
+    [
+      ["refund", 3],
+      ["deploy", 2],
+    ],
+  );
+});
+
+test("the search knows both forms of an accent", () => {
+  const some = [row(prompt(1, {}, { title: "Gr\u00f6\u00dfe" }))];
+  assert.equal(select(some, query({ search: "GRO\u0308\u00dfe" }), viewer).rows.length, 1);
 });
 
 const none = new Set<string>();

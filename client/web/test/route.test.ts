@@ -21,8 +21,16 @@ test("a link to a prompt carries its id and nothing that fills anything in", () 
   assert.equal(formatRoute(place, query), "/prompts/p1");
 });
 
+test("a slash at the end changes nothing", () => {
+  for (const path of ["/jobs", "/jobs/1", "/overview", "/prompts/1", "/settings", "/sign-in"]) {
+    assert.deepEqual(parseRoute(`${path}/`, ""), parseRoute(path, ""), path);
+  }
+  assert.equal(parseRoute("//", "").place.view, "queue");
+});
+
 test("an address that no view has is said to be unknown", () => {
   assert.equal(parseRoute("/prompts/a/b", "").place.view, "unknown");
   assert.equal(parseRoute("/nowhere", "").place.view, "unknown");
   assert.equal(parseRoute("/", "?view=nonsense&order=1&label=x").query.view, "all");
+  assert.deepEqual(parseRoute("/", "?label=x&label=%3Dx").query.labels, []);
 });

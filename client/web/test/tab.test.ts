@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DRAFT_PREFIX } from "../src/model/draft_journal";
 import { STORE_PREFIX } from "../src/model/submissions";
 import { claimTab, type TabLocks } from "../src/model/tab";
 import { FakeStore } from "./support/stores";
@@ -37,15 +38,17 @@ test("a reload keeps the tab's id, and waits for the lock of the page before", a
   assert.equal(store.get(PENDING), "x", "its answer is sent again");
 });
 
-test("rule 12: a duplicated tab takes another id and drops the copied answers", async () => {
+test("rule 12: a duplicated tab takes another id and drops the copied answers and drafts", async () => {
   const browser = new Browser();
   const store = new FakeStore();
   const id = await claimTab(store, browser.page(), newId);
   store.set(PENDING, "x");
+  store.set(`${DRAFT_PREFIX}p`, "y");
   const copy = store.copy();
   const other = await claimTab(copy, browser.page(), newId);
   assert.notEqual(other, id);
   assert.deepEqual([copy.get(PENDING), store.get(PENDING)], [null, "x"]);
+  assert.deepEqual(copy.keys(), ["askback.tab"]);
   assert.equal((await claimTab(store.copy(), browser.page(), newId)) === other, false);
 });
 

@@ -106,6 +106,17 @@ test("a snapshot that breaks off leaves nothing behind in the next one", () => {
   assert.deepEqual(open(it), ["a"]);
 });
 
+test("a snapshot after a reset that breaks off takes away no row when the view resumes", () => {
+  const it = view();
+  it.apply([up("a", "1"), up("b", "1")]);
+  it.reset(false);
+  it.apply([up("b", "2")]);
+  it.resumes();
+  it.apply([up("b", "3")]);
+  it.finishSnapshot();
+  assert.deepEqual(open(it), ["a", "b"]);
+});
+
 test("a row that an earlier reset took away comes back in an equal version", () => {
   const it = view();
   it.apply([up("a", "1")]);

@@ -10,7 +10,7 @@ from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.consumers import Consumers
 
 MAX_QUEUES = 64
-"""Queues per scan."""
+"""Queues per scan, so that no statement takes long."""
 MAX_SERVED_QUEUES = 10_000
 """Queues whose last lease is remembered, to choose the one served longest ago."""
 

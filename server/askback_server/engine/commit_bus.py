@@ -75,13 +75,12 @@ class CommitBus:
     def __init__(self) -> None:
         self._batch_followers: list[BatchFollower] = []
         self._announcement_followers: list[AnnouncementFollower] = []
-        # Dictionaries, because they keep the order: simulated runs must depend on their seed only.
-        self._followers: dict[Follower, None] = {}
-        """Those of every job."""
-        self._by_job: dict[str, dict[Follower, None]] = {}
-        self._prompts_followers: dict[str, dict[PromptsFollower, None]] = {}
-        """By job id; empty for the prompts of all jobs."""
-        self._events_followers: dict[str, dict[EventsFollower, None]] = {}
+        # By job id, empty for all jobs. Each follower has a key of its own: a session that changes its filter
+        # begins to follow before it stops. Dictionaries keep the order, because simulated runs must depend on
+        # their seed only.
+        self._job_followers: dict[str, dict[object, Follower]] = {}
+        self._prompts_followers: dict[str, dict[object, PromptsFollower]] = {}
+        self._events_followers: dict[str, dict[object, EventsFollower]] = {}
         self._versions: OrderedDict[str, int] = OrderedDict()
 
     def follow_batches(self, follower: BatchFollower) -> None:
@@ -94,12 +93,11 @@ class CommitBus:
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Follow every job. Returns a function that stops it."""
-        self._followers[follower] = None
-        return lambda: _discard(self._followers, follower)
+        return _add(self._job_followers, "", follower)
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
         """Follow one job. Returns a function that stops it."""
-        return _add(self._by_job, job_id, follower)
+        return _add(self._job_followers, job_id, follower)
 
     def follow_prompts(self, job_id: str, follower: PromptsFollower) -> Callable[[], None]:
         """Follow the prompts of one job, or of all if the id is empty. Returns a function that stops it."""
@@ -112,11 +110,11 @@ class CommitBus:
     @property
     def is_followed(self) -> bool:
         """Whether any session follows something."""
-        return any((self._followers, self._by_job, self._prompts_followers, self._events_followers))
+        return any((self._job_followers, self._prompts_followers, self._events_followers))
 
     def has_followers(self, job_id: str) -> bool:
         """Whether a follower follows this job by its id."""
-        return job_id in self._by_job
+        return job_id in self._job_followers
 
     def version_of(self, job_id: str) -> int:
         """The newest version of a job that is known here; 0 if there is none, or it is forgotten."""
@@ -148,17 +146,16 @@ class CommitBus:
         job_id = item.job.job_id
         if item.prompts or item.lost:
             self.deliver_prompts(ChangedPrompts(job_id, item.job.version, item.prompts, item.lost))
-        self._call(job_id, (*self._followers, *self._by_job.get(job_id, ())), item)
+        self._call(job_id, _followers_of(self._job_followers, "", job_id), item)
 
     def deliver_prompts(self, changed: ChangedPrompts) -> None:
         """Deliver changed prompts, without their job, to sessions."""
-        followers = self._prompts_followers
         job_id = changed.job_id
-        self._call(job_id, (*followers.get("", ()), *followers.get(job_id, ())), changed)
+        self._call(job_id, _followers_of(self._prompts_followers, "", job_id), changed)
 
     def deliver_events(self, job_id: str, events: Sequence[Event] = ()) -> None:
         """Deliver events of a job, or that there are some to be read."""
-        self._call(job_id, tuple(self._events_followers.get(job_id, ())), events)
+        self._call(job_id, _followers_of(self._events_followers, job_id), events)
 
     def _call(self, job_id: str, followers: Sequence[Callable[[T], None]], item: T) -> None:
         for follow in followers:
@@ -168,18 +165,18 @@ class CommitBus:
                 _log.exception("a follower of job %s failed", job_id, extra={"job_id": job_id})
 
 
-def _add(by_key: dict[str, dict[F, None]], key: str, follower: F) -> Callable[[], None]:
-    by_key.setdefault(key, {})[follower] = None
+def _add(by_job: dict[str, dict[object, F]], job_id: str, follower: F) -> Callable[[], None]:
+    key = object()
+    by_job.setdefault(job_id, {})[key] = follower
 
     def stop() -> None:
-        followers = by_key.get(key)
-        if followers is not None:
-            _discard(followers, follower)
-            if not followers:
-                del by_key[key]
+        followers = by_job.get(job_id, {})
+        followers.pop(key, None)
+        if not followers:
+            by_job.pop(job_id, None)
 
     return stop
 
 
-def _discard(followers: dict[F, None], follower: F) -> None:
-    followers.pop(follower, None)
+def _followers_of(by_job: dict[str, dict[object, F]], *job_ids: str) -> list[F]:
+    return [follower for job_id in job_ids for follower in by_job.get(job_id, {}).values()]

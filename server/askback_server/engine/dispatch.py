@@ -2,8 +2,8 @@
 
 A queue is a namespace and a job type. Jobs of a queue are leased by priority, then age. Between the queues
 that a worker takes, the one served longest ago comes first, so that neither a large backlog nor a stream of
-urgent jobs starves another queue. Namespaces are scanned concurrently, in scans of bounded size, so that none
-delays another.
+urgent jobs starves another queue. Several scans of bounded size run at once. Where many namespaces wait they
+share scans, and a namespace is in one scan at a time, so that none delays all others.
 
 The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
 decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every

@@ -128,8 +128,8 @@ class JobStore(Protocol):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age, after a position. Contains at least one, even if
-        that exceeds max_bytes."""
+        """A page of prompts by priority, deadline and age, or with `answered_by` the newest answer first;
+        after a position. Contains at least one, even if that exceeds max_bytes."""
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         """Count the matching prompts. The cost grows with their number."""
@@ -215,8 +215,8 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedPrompts:
-    """The prompts that changed after a position."""
+class ChangedPromptIds:
+    """Which prompts changed after a position, by the log."""
 
     ids: Mapping[str, frozenset[str]]
     """By namespace."""
@@ -262,7 +262,7 @@ class FeedStore(Protocol):
         returned position may only be used to continue this read.
         """
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         """Read which prompts changed after a position, settled or not, from `limit` events.
 
         None if the position is not in the log's past any more: `tail` and `has_position` tell why.

@@ -22,8 +22,6 @@ MAX_OPENINGS = 8
 """Worker sessions opened concurrently. Each is a write, and other writes must run in between."""
 MAX_MESSAGES = 8
 """Messages of console streams, and as many of worker streams, started per iteration of the event loop."""
-
-
 MAX_LARGE_MESSAGES = 2
 """Large messages serialised per iteration of the event loop. Each takes milliseconds and blocks all other
 calls."""
@@ -99,12 +97,11 @@ class Admission:
             await asyncio.wait((before,))
         async with self.view(subject):
             # From here on it may not include what commits.
-            running = self._running[key] = self._shared.pop(key).task
+            self._running[key] = self._shared.pop(key).task
             try:
                 return await read()
             finally:
-                if self._running.get(key) is running:
-                    del self._running[key]
+                del self._running[key]
 
     @asynccontextmanager
     async def view(self, subject: str) -> AsyncIterator[None]:

@@ -29,10 +29,6 @@ READ_AHEAD = 20
 cost a page for each prompt."""
 
 
-def _nothing() -> None:
-    """Stop nothing."""
-
-
 class PromptFollower:
     """Connects the feed with one view. `changed` is set whenever the view may have news."""
 
@@ -70,23 +66,21 @@ class PromptFollower:
         self._resume_position = feed.position
         """Everything up to this position is in the view and has been sent."""
         self._stops: list[Callable[[], None]] = []
-        self._unfollow: Callable[[], None] = _nothing
+        """Functions that end what `_attach` began; the first stops following the prompts."""
 
     def _attach(self) -> None:
         """Start to follow the feed."""
         self._resume_position = self._feed.position
         images = self._images.of_view(self._account, self._fall_behind)
         self._view.charge_to(images)
-        self._unfollow = self._feed.follow_prompts(self._view.filter, self._on_change)
         self._stops = [
+            self._feed.follow_prompts(self._view.filter, self._on_change),
             self._feed.follow_position(self._advance),
             images.close,
         ]
 
     def detach(self) -> None:
         """Stop following."""
-        self._unfollow()
-        self._unfollow = _nothing
         while self._stops:
             self._stops.pop()()
         self._view.charge_to(None)
@@ -98,7 +92,9 @@ class PromptFollower:
         concerned = [prompt for prompt in changed.prompts if self._view.filter.concerns(prompt)]
         for prompt in concerned:
             self._view.offer(prompt)
-        if (concerned or changed.lost) and self._view.has_news:
+        if not concerned and not changed.lost:
+            return
+        if self._view.has_news:
             self._changed.set()
         self._written.set()  # if the next prompts were closed, there may be room for a page
 
@@ -145,8 +141,8 @@ class PromptFollower:
         # the read that follows. No token is issued until the view is read again.
         self._view.change_filter(filter)
         if self._stops:
-            unfollow, self._unfollow = self._unfollow, self._feed.follow_prompts(filter, self._on_change)
-            unfollow()
+            stop, self._stops[0] = self._stops[0], self._feed.follow_prompts(filter, self._on_change)
+            stop()
         self._digest, self._token_cache = digest_view(filter), None
         self._request_reload("your access has changed")
 
@@ -195,7 +191,9 @@ class PromptFollower:
         position = self._tokens.read(resume_token, self._digest)
         if isinstance(position, Refusal) or position <= self._feed.position:
             return position  # whether the log still has it turns out when it is read
-        refusal = await self._load(("position", position), partial(refusal_of, self._log, position))
+        refusal = await self._load(
+            ("position", position, position.mark), partial(refusal_of, self._log, position)
+        )
         if refusal is None:
             await self._feed.reach(position)
         return refusal or position
@@ -236,7 +234,6 @@ class PromptFollower:
         known = view.sent_ids
         if known is None:
             view.reset(self._reset_reason)
-        view.start_reading()
         if await self._recheck(known or []) and await self._read_pages():
             self._resume_position = position  # no token is issued before all is sent
             view.finish_load()

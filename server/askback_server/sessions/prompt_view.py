@@ -100,8 +100,8 @@ class PromptView:
         """How many more prompts the console could take than wait for it; None stands for no limit."""
         return None if self.credit is None else self.credit - len(self._pending)
 
-    def start_reading(self) -> None:
-        """The open prompts are read from the beginning now."""
+    def _start_reading(self) -> None:
+        """The open prompts must be read from the beginning."""
         self._loaded = self.caught_up = False
         self._take_ahead()
         self._snapshot.start()
@@ -191,7 +191,7 @@ class PromptView:
         Then the follower must `recheck` each of `sent_ids`, `remove` those that no longer exist, read all
         pages, and call `finish_load`.
         """
-        self.start_reading()
+        self._start_reading()
         self._tombstones.lower(self._removals)
         for prompt_id in (*self._removals, *self._pending):
             self._forget(prompt_id)
@@ -221,7 +221,7 @@ class PromptView:
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter from now on. The follower then proceeds as after `fall_behind`."""
         self.filter = filter
-        self.start_reading()
+        self._start_reading()
         self._tombstones.forget_hidden()
         for prompt_id in [
             i for i, p in self._pending.items() if i not in self._sent or not filter.matches(p)
@@ -253,7 +253,7 @@ class PromptView:
         """Tell the console to discard everything, including what this view sent."""
         self._reset = Reset(reason, history_lost)
         self._resumed = False
-        self.start_reading()
+        self._start_reading()
         for prompt_id in tuple(self._removals):
             removal = self._removals.pop(prompt_id)
             if isinstance(removal, Closed):

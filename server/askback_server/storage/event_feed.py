@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
-from askback_server.ports.storage import Changed, ChangedPrompts, Holder, Position
+from askback_server.ports.storage import Changed, ChangedPromptIds, Holder, Position
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import end_history
 from askback_server.storage.reader import Reader
@@ -70,7 +70,7 @@ class EventFeed(Reader):
             return [], position
         return list(map(_to_changed, found)), _position(found[0])
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         """See FeedStore. One statement, which also reads the event at the position and the tail: both show
         whether the log still has everything after it."""
         from_here = self._dialect.in_log(Position(position.xid, position.id - 1))
@@ -88,7 +88,7 @@ class EventFeed(Reader):
                 ids.setdefault(row["namespace"], set()).add(row["prompt_id"])
         reached = _position(later[-1]) if later else position
         by_namespace = {namespace: frozenset(each) for namespace, each in ids.items()}
-        return ChangedPrompts(by_namespace, reached, len(found) <= limit)
+        return ChangedPromptIds(by_namespace, reached, len(found) <= limit)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """Changes of these jobs above a seq for each job."""

@@ -13,9 +13,6 @@ from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
-MAX_QUEUES = 64
-"""Maximum number of queues per statement, so that none takes long."""
-
 
 class WorkQueueStore(Reader):
     """The WorkQueue port. All results are hints from indexes; the guard of each write decides."""
@@ -39,9 +36,8 @@ class WorkQueueStore(Reader):
                 # Rounded up to a power of two, so that few distinct statements are compiled.
                 by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(queue)
         for limit, queues in by_limit.items():
-            for at in range(0, len(queues), MAX_QUEUES):
-                for row in await self._all(self._first(queues[at : at + MAX_QUEUES], limit)):
-                    found.setdefault((row["namespace"], row["job_type"]), []).append(row["job_id"])
+            for row in await self._all(self._first(queues, limit)):
+                found.setdefault((row["namespace"], row["job_type"]), []).append(row["job_id"])
         return {queue: ids[: limits[queue]] for queue, ids in found.items()}
 
     def _first(self, queues: Sequence[tuple[str, str]], limit: int) -> Any:

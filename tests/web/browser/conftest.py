@@ -1,8 +1,7 @@
-"""Fixtures of the browser tests: `desk` opens the page for people, in one Chromium for all tests."""
+"""Fixtures of the browser tests: `inbox` opens the page for people, in one Chromium for all tests."""
 
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.requirements import absent
+from tests.support.token_files import TokenFile
 
 try:
     import playwright.async_api as _playwright
@@ -20,9 +20,12 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the asynchronous tests in the loop of the session, in which Chromium runs."""
+    """Run the asynchronous tests in the loop of the session, in which Chromium runs; all of them are long."""
     for item in items:
-        if _HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+        if _HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.long)
+        if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
@@ -37,24 +40,41 @@ async def chromium() -> AsyncIterator[object]:
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(
-    chromium: object, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[object]:
-    """The service on SQLite, a gateway in front of it, and people with browsers."""
+@pytest.fixture(autouse=True)
+def page_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways of these tests serve the page of `PAGE_FOLDER`, where that is set."""
+    if _playwright is None:
+        return
     from askback.web.assets import Assets
-    from tests.support.browser import Desk, page_folder
-    from tests.support.service import serving
-    from tests.support.web import gateway_for
+    from tests.support.browser import page_folder
 
     if (folder := page_folder()) is not None:
         monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "desk.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    async with serving(f"sqlite+aiosqlite:///{path}") as world, gateway_for(world) as web:
-        opened = Desk(chromium, world, web)  # type: ignore[arg-type]
-        try:
-            yield opened
-        finally:
-            await opened.close()
+
+
+@pytest.fixture
+def open_inbox(chromium: object, lite_url: str) -> Callable[..., AbstractAsyncContextManager[object]]:
+    """Opens the inbox: the service on SQLite, a gateway in front of it, and people with browsers. With a
+    `TokenFile` they sign in with a token instead of a name."""
+    from tests.support.browser import Inbox
+    from tests.support.service import serving
+    from tests.support.web import gateway_for
+
+    @asynccontextmanager
+    async def opening(people: TokenFile | None = None) -> AsyncIterator[object]:
+        auth = {} if people is None else {"auth": str(people.path)}
+        async with serving(lite_url, **auth) as world, gateway_for(world, names=people is None) as web:
+            inbox = Inbox(chromium, world, web)  # type: ignore[arg-type]
+            try:
+                yield inbox
+            finally:
+                await inbox.close()
+
+    return opening
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def inbox(open_inbox: Callable[..., AbstractAsyncContextManager[object]]) -> AsyncIterator[object]:
+    """An inbox where people sign in with a name."""
+    async with open_inbox() as opened:
+        yield opened

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
-from tests.support.browser import Desk, axe, settled
+from tests.support.browser import Inbox, axe, live, settled
 from tests.support.requests import answer, confirm, form, seconds
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -65,9 +65,9 @@ VIEWS: dict[str, tuple[str, Callable[[Page], Awaitable[None]]]] = {
 }
 
 
-async def fill(desk: Desk) -> dict[str, str]:
+async def fill(inbox: Inbox) -> dict[str, str]:
     """Prompts in every state, by name."""
-    world = desk.world
+    world = inbox.world
     body = "Returned after **41 days**; see [the order](https://shop.example.org).\n\n```python\nx = 1\n```"
     shown = await world.create_prompt(
         confirm("Pay?", body=body, priority=3, labels={"team": "a"}, timeout=seconds(240))
@@ -86,12 +86,12 @@ async def fill(desk: Desk) -> dict[str, str]:
     }
 
 
-async def test_axe_finds_nothing_in_any_view(desk: Desk) -> None:
-    ids = await fill(desk)
+async def test_axe_finds_nothing_in_any_view(inbox: Inbox) -> None:
+    ids = await fill(inbox)
     found: dict[str, list[str]] = {}
-    context = await desk.context()
+    context = await inbox.context()
     for name, (path, act) in VIEWS.items():
-        page = await desk.tab(context, path.format(**ids))
+        page = await inbox.tab(context, path.format(**ids))
         await page.wait_for_selector('[data-link="live"]')
         if "/prompts/" in path:
             await page.wait_for_selector(".answer")
@@ -99,8 +99,8 @@ async def test_axe_finds_nothing_in_any_view(desk: Desk) -> None:
         if violations := await axe(page):
             found[name] = violations
         await page.close()
-    signed_out = await desk.context("")
-    page = await desk.tab(signed_out)
+    signed_out = await inbox.context("")
+    page = await inbox.tab(signed_out)
     await page.wait_for_selector(".sign-in")
     if violations := await axe(page):
         found["sign-in"] = violations
@@ -108,11 +108,11 @@ async def test_axe_finds_nothing_in_any_view(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("size", [(320, 256), (320, 640), (1280, 720)])
-async def test_nothing_is_cut_off_sideways(desk: Desk, size: tuple[int, int]) -> None:
-    ids = await fill(desk)
-    context = await desk.context(viewport={"width": size[0], "height": size[1]})
+async def test_nothing_is_cut_off_sideways(inbox: Inbox, size: tuple[int, int]) -> None:
+    ids = await fill(inbox)
+    context = await inbox.context(viewport={"width": size[0], "height": size[1]})
     for path in ("/", f"/prompts/{ids['open']}", f"/prompts/{ids['form']}", "/settings"):
-        page = await desk.tab(context, path)
+        page = await inbox.tab(context, path)
         await page.wait_for_selector('[data-link="live"]')
         if "/prompts/" in path:
             await settled(page)
@@ -121,8 +121,8 @@ async def test_nothing_is_cut_off_sideways(desk: Desk, size: tuple[int, int]) ->
         await page.close()
 
 
-async def test_german_settings_fit_a_narrow_window_and_axe_finds_nothing(desk: Desk) -> None:
-    page = await desk.open(path="/settings", locale="de-DE", viewport={"width": 320, "height": 640})
+async def test_german_settings_fit_a_narrow_window_and_axe_finds_nothing(inbox: Inbox) -> None:
+    page = await inbox.open(path="/settings", locale="de-DE", viewport={"width": 320, "height": 640})
     for box in await page.locator(".settings fieldset input[type=checkbox]").all():
         await box.click()
     await page.get_by_role("button", name="Taste hinzufügen für: im Eingang suchen").click()
@@ -132,18 +132,18 @@ async def test_german_settings_fit_a_narrow_window_and_axe_finds_nothing(desk: D
     assert await axe(page) == []
 
 
-async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await desk.open(path="/settings")
+async def test_single_keys_can_be_switched_off(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await inbox.open(path="/settings")
     await page.get_by_label("Single keys act").uncheck()
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
     await settled(page)
     await page.locator("#prompt-title").focus()
     for key in ("a", "r", "j", "?"):
         await page.keyboard.press(key)
     await page.keyboard.press("Control+k")
     await expect(page.get_by_role("combobox")).to_be_focused()
-    assert not (await desk.world.prompt(prompt.prompt_id)).submissions
+    assert not (await inbox.world.prompt(prompt.prompt_id)).submissions
     await page.keyboard.press("Escape")
     await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").focus()
@@ -151,9 +151,9 @@ async def test_single_keys_can_be_switched_off(desk: Desk) -> None:
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
 
 
-async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await desk.open(**PHONE)
+async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await inbox.open(**PHONE)
     await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
     await settled(page)
     assert prompt.prompt_id in page.url
@@ -176,10 +176,10 @@ async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(desk: 
     await expect(page.locator(".row")).to_have_count(0)
 
 
-async def test_the_answer_on_a_phone_leaves_room_for_the_question(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?", body="A paragraph.\n\n" * 30))
-    await desk.world.create_prompt(confirm("Another?"))
-    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", **PHONE)
+async def test_the_answer_on_a_phone_leaves_room_for_the_question(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?", body="A paragraph.\n\n" * 30))
+    await inbox.world.create_prompt(confirm("Another?"))
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}", **PHONE)
     await settled(page)
     bar = page.locator(".answer")
 
@@ -201,10 +201,10 @@ async def test_the_answer_on_a_phone_leaves_room_for_the_question(desk: Desk) ->
     await expect(bar.get_by_role("textbox")).to_have_accessible_name("Comment needed for: Ask for changes")
 
 
-async def test_a_long_title_is_read_whole_before_an_approval(desk: Desk) -> None:
+async def test_a_long_title_is_read_whole_before_an_approval(inbox: Inbox) -> None:
     title = ("Release version 2 to all customers, with the new payment provider. " * 7).strip()
-    prompt = await desk.world.create_prompt(confirm(title))
-    page = await desk.open(**PHONE)
+    prompt = await inbox.world.create_prompt(confirm(title))
+    page = await inbox.open(**PHONE)
     await expect(page.locator(".row-words")).to_have_text(title)
     await page.locator(f'[data-choose="{prompt.prompt_id}"]').check()
     await page.get_by_role("button", name="Decide together").click()
@@ -212,6 +212,7 @@ async def test_a_long_title_is_read_whole_before_an_approval(desk: Desk) -> None
     await expect(cell).to_contain_text(title)
     assert await cell.evaluate("(cell) => cell.scrollHeight <= cell.clientHeight")
     await page.keyboard.press("Escape")
+    await page.locator(f'[data-choose="{prompt.prompt_id}"]').uncheck()
     await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
     await settled(page)
     await expect(page.locator("#prompt-title")).to_have_text(title)
@@ -222,13 +223,13 @@ async def test_a_long_title_is_read_whole_before_an_approval(desk: Desk) -> None
     await page.get_by_role("button", name="Not yet").tap()
     await page.get_by_role("button", name="Scroll on").tap()
     await expect(page.locator("#answer-why")).to_contain_text("You have seen all of it")
-    assert not (await desk.world.prompt(prompt.prompt_id)).submissions
+    assert not (await inbox.world.prompt(prompt.prompt_id)).submissions
 
 
-async def test_the_strip_says_what_to_do_on_every_width(desk: Desk) -> None:
+async def test_the_strip_says_what_to_do_on_every_width(inbox: Inbox) -> None:
     for locale, words in (("en-GB", "Signed out. Your text is kept."), ("de-DE", "Abgemeldet.")):
-        page = await desk.open(locale=locale, **{**PHONE, "viewport": {"width": 320, "height": 640}})
-        await desk.end_session(page)
+        page = await inbox.open(locale=locale, **{**PHONE, "viewport": {"width": 320, "height": 640}})
+        await inbox.end_session(page)
         await expect(page.locator(".strip-state")).to_contain_text(words)
         await expect(page.locator(".strip-state")).not_to_contain_text("(")
         box = await page.locator(".strip .button").bounding_box()
@@ -236,18 +237,46 @@ async def test_the_strip_says_what_to_do_on_every_width(desk: Desk) -> None:
         assert box["x"] + box["width"] <= 320
 
 
-async def test_new_prompts_are_announced_in_one_message(desk: Desk) -> None:
-    page = await desk.open()
+async def test_new_prompts_are_announced_in_one_message(inbox: Inbox) -> None:
+    page = await inbox.open()
     await expect(page.locator("#polite")).to_have_attribute("aria-live", "polite")
     await expect(page.locator("#assertive")).to_have_attribute("aria-live", "assertive")
-    await desk.world.create_prompt(confirm("Urgent", priority=9))
+    await inbox.world.create_prompt(confirm("Urgent", priority=9))
     await expect(page.locator("#polite")).to_have_text("1 new question, 1 urgent")
     assert await page.title() == "(1) Askback"
 
 
-async def test_the_page_speaks_german(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", locale="de-DE")
+async def test_the_page_speaks_german(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}", locale="de-DE")
     await settled(page)
     assert await page.evaluate("document.documentElement.lang") == "de"
     await expect(page.locator(".summary")).to_have_text("1 Frage wartet")
+    # A label that the service filled in is said in the reader's language.
+    words = await page.locator("[data-decision] .decision-words").all_inner_texts()
+    assert words == ["Bestätigen", "Änderungen verlangen", "Ablehnen"]
+    await expect(page.locator(".comment")).to_contain_text("Änderungen verlangen")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+async def test_a_phone_says_who_is_signed_in_and_names_the_pages(inbox: Inbox, locale: str) -> None:
+    context = await inbox.context("ana", ("desk",), locale=locale, **PHONE)
+    page = await inbox.tab(context)
+    await live(page)
+    who = page.locator(".strip-who a")
+    await expect(who).to_contain_text("ana")
+    await expect(who).to_contain_text("desk")
+    for link in await page.locator(".top nav a").all():
+        await expect(link.locator("span")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    last = await page.locator(".top > button").last.bounding_box()
+    assert last is not None
+    assert last["x"] + last["width"] <= PHONE["viewport"]["width"]
+    assert await axe(page) == []
+    await who.click()
+    # Where to sign out is at the top of the settings.
+    out = await page.get_by_role(
+        "button", name="Sign out" if locale == "en-GB" else "Abmelden"
+    ).bounding_box()
+    assert out is not None
+    assert out["y"] < PHONE["viewport"]["height"]

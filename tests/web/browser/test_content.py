@@ -7,8 +7,8 @@ from typing import Any
 from playwright.async_api import Page, Request, expect
 
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, settled
-from tests.support.requests import confirm
+from tests.support.browser import Inbox, settled
+from tests.support.requests import ACCEPT, audience, confirm
 
 HOSTILE = """# <img src=x onerror=alert(1)> heading
 
@@ -24,10 +24,10 @@ HOSTILE = """# <img src=x onerror=alert(1)> heading
 """
 
 
-async def show(desk: Desk, **content: Any) -> tuple[Page, list[str]]:
+async def show(inbox: Inbox, **content: Any) -> tuple[Page, list[str]]:
     """The page with this content, and the addresses that it asks for."""
-    prompt = await desk.world.create_prompt(confirm("Go on?", **content))
-    page = await desk.open("ana", f"/prompts/{prompt.prompt_id}")
+    prompt = await inbox.world.create_prompt(confirm("Go on?", **content))
+    page = await inbox.open("ana", f"/prompts/{prompt.prompt_id}")
     asked: list[str] = []
 
     def note(request: Request) -> None:
@@ -43,8 +43,8 @@ def part(text: str, media_type: str) -> prompts.PromptPart:
     return prompts.PromptPart(content_id="it", media_type=media_type, text=text)
 
 
-async def test_hostile_markdown_does_nothing_and_is_shown_whole(desk: Desk) -> None:
-    page, asked = await show(desk, body=HOSTILE)
+async def test_hostile_markdown_does_nothing_and_is_shown_whole(inbox: Inbox) -> None:
+    page, asked = await show(inbox, body=HOSTILE)
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     content = page.locator(".markdown").first
@@ -67,12 +67,12 @@ async def test_hostile_markdown_does_nothing_and_is_shown_whole(desk: Desk) -> N
         ["https://tracker.example/p.gif", "noopener noreferrer", "_blank"],
         ["https://xn--bnk-0na.example/login", "noopener noreferrer", "_blank"],
     ]
-    assert [url for url in asked if not url.startswith((desk.origin, "ws"))] == []
+    assert [url for url in asked if not url.startswith((inbox.origin, "ws"))] == []
     assert dialogs == []
 
 
-async def test_what_was_not_scrolled_to_is_counted_until_it_was(desk: Desk) -> None:
-    page, _ = await show(desk, body="\n\n".join(f"paragraph {n}" for n in range(200)))
+async def test_what_was_not_scrolled_to_is_counted_until_it_was(inbox: Inbox) -> None:
+    page, _ = await show(inbox, body="\n\n".join(f"paragraph {n}" for n in range(200)))
     await expect(page.locator("body")).to_contain_text("lines not seen yet")
     for place in range(0, 200, 8):
         await page.get_by_text(f"paragraph {place}", exact=True).scroll_into_view_if_needed()
@@ -80,37 +80,37 @@ async def test_what_was_not_scrolled_to_is_counted_until_it_was(desk: Desk) -> N
     await expect(page.locator("body")).to_contain_text("You have seen all of it.")
 
 
-async def test_what_is_below_the_screen_is_counted_by_its_own_lines(desk: Desk) -> None:
+async def test_what_is_below_the_screen_is_counted_by_its_own_lines(inbox: Inbox) -> None:
     diff = "@@ -1,9 +1,9 @@\n" + "".join(f" line {n}\n" for n in range(8)) + "-price is 10\n+price is 99\n"
     body = "\n\n".join(f"paragraph {n}" for n in range(20))
-    prompt = await desk.world.create_prompt(
+    prompt = await inbox.world.create_prompt(
         confirm("Go on?", body=body, contents=[part(diff, "text/x-diff")])
     )
-    page = await desk.open(path=f"/prompts/{prompt.prompt_id}", viewport={"width": 1000, "height": 500})
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}", viewport={"width": 1000, "height": 500})
     await settled(page)
     said = page.get_by_text("lines not seen yet")
     # 20 paragraphs with the space between them, and 11 lines of a diff, less what is on the screen.
     await expect(said).to_contain_text(re.compile(r"About [2-4]\d lines"))
 
 
-async def test_a_changed_line_is_told_by_its_sign_and_by_its_words(desk: Desk) -> None:
+async def test_a_changed_line_is_told_by_its_sign_and_by_its_words(inbox: Inbox) -> None:
     diff = "--- a/x\n+++ b/x\n@@ -1,3 +1,3 @@\n same\n-price is 10 EUR\n+price is 99 EUR\n end\n"
-    page, _ = await show(desk, contents=[part(diff, "text/x-diff")])
+    page, _ = await show(inbox, contents=[part(diff, "text/x-diff")])
     removed, added = page.locator(".diff-removed"), page.locator(".diff-added")
     await expect(removed).to_contain_text("price is 10 EUR")
-    assert await removed.get_by_role("img", name="removed").inner_text() == "−"
-    assert await added.get_by_role("img", name="added").inner_text() == "+"
-    assert await removed.locator("del").all_inner_texts() == ["10"]
-    assert await added.locator("ins").all_inner_texts() == ["99"]
+    await expect(removed.get_by_role("img", name="removed")).to_have_text("−")
+    await expect(added.get_by_role("img", name="added")).to_have_text("+")
+    await expect(removed.locator("del")).to_have_text(["10"])
+    await expect(added.locator("ins")).to_have_text(["99"])
     await page.get_by_role("button", name="Side by side").click()
     await expect(page.locator(".diff-pair")).to_have_count(3)
 
 
-async def test_a_json_tree_is_read_by_keys_and_keeps_its_numbers(desk: Desk) -> None:
+async def test_a_json_tree_is_read_by_keys_and_keeps_its_numbers(inbox: Inbox) -> None:
     text = (
         '{"z": 12345678901234567890, "10": 1.50, "rows": ' + json.dumps([{"id": n} for n in range(300)]) + "}"
     )
-    page, _ = await show(desk, contents=[part(text, "application/json")])
+    page, _ = await show(inbox, contents=[part(text, "application/json")])
     tree = page.get_by_role("tree")
     rows = tree.get_by_role("treeitem")
     await expect(rows.nth(1)).to_contain_text("z: 12345678901234567890")
@@ -126,22 +126,34 @@ async def test_a_json_tree_is_read_by_keys_and_keeps_its_numbers(desk: Desk) -> 
     await expect(rows.nth(1)).to_contain_text("z:")
 
 
-async def test_long_texts_are_whole_behind_a_button_that_says_how_long(desk: Desk) -> None:
+async def test_long_texts_are_whole_behind_a_button_that_says_how_long(inbox: Inbox) -> None:
     text = "".join(f"line {n}\n" for n in range(30_000))
-    page, _ = await show(desk, contents=[part(text, "text/plain")])
+    page, _ = await show(inbox, contents=[part(text, "text/plain")])
     button = page.get_by_role("button", name=f"Show all {len(text):,} characters")
     await button.click()
     await expect(page.locator(".long-text")).to_contain_text("line 29999")
     await expect(page.get_by_text("Preparing the view")).to_have_count(0)
 
 
-async def test_the_largest_diff_is_shown_to_its_end(desk: Desk) -> None:
+async def test_the_largest_diff_is_shown_to_its_end(inbox: Inbox) -> None:
     line = "-the old value of this line is 1\n+the new value of this line is 2\n"
     count = 480 * 1024 // len(line)
     diff = f"@@ -1,{count} +1,{count} @@\n{line * count}"
-    page, _ = await show(desk, contents=[part(diff, "text/x-diff")])
+    page, _ = await show(inbox, contents=[part(diff, "text/x-diff")])
     await expect(page.locator(".diff-count")).to_contain_text(
         f"{count:,} lines added, {count:,} lines removed"
     )
     await expect(page.locator(".diff-rows > p")).to_have_count(0, timeout=60_000)
     assert await page.locator(".diff-added").count() == count
+
+
+async def test_hostile_names_are_written_out(inbox: Inbox) -> None:
+    accept = prompts.DecisionOption(decision=ACCEPT, label="Go \u202eon")
+    content = confirm(
+        "Go?", decisions=[accept], labels={"team": "a\u202eb"}, audience=audience("ana", "b\u200bo")
+    )
+    prompt = await inbox.world.create_prompt(content)
+    page = await inbox.open("ana", f"/prompts/{prompt.prompt_id}")
+    await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Go <U+202E>on")
+    await expect(page.locator(".detail-scroll")).to_contain_text("team: a<U+202E>b")
+    await expect(page.locator(".detail-scroll")).to_contain_text("b<U+200B>o")

@@ -3,13 +3,13 @@
 from playwright.async_api import expect
 
 from askback.v1 import job_pb2, prompt_pb2, worker_service_pb2
-from tests.support.browser import Desk, settled
+from tests.support.browser import Inbox, settled
 from tests.support.requests import ACCEPT, answer, audience, confirm, seconds
 
 
-async def test_the_header_says_in_words_what_happens_when(desk: Desk) -> None:
+async def test_the_header_says_in_words_what_happens_when(inbox: Inbox) -> None:
     step = prompt_pb2.EscalationStep(after=seconds(3000), to=audience(groups=["leads"]))
-    prompt = await desk.world.create_prompt(
+    prompt = await inbox.world.create_prompt(
         confirm(
             "Pay?",
             audience=audience("ana", groups=["desk"]),
@@ -20,7 +20,7 @@ async def test_the_header_says_in_words_what_happens_when(desk: Desk) -> None:
         ),
         job_type="refund",
     )
-    page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}")
     await settled(page)
     facts = page.locator(".facts")
     for text in (
@@ -30,7 +30,7 @@ async def test_the_header_says_in_words_what_happens_when(desk: Desk) -> None:
         "Without an answer, group leads will be asked too",
         "Next reminder",
         "then every 15 min",
-        "Only for group desk, ana.",
+        "Only group desk, ana may answer.",
         "Not claimed.",
     ):
         await expect(facts).to_contain_text(text)
@@ -39,8 +39,8 @@ async def test_the_header_says_in_words_what_happens_when(desk: Desk) -> None:
     assert "CET" in exact
 
 
-async def test_earlier_rounds_and_the_job_are_shown_with_their_answers(desk: Desk) -> None:
-    world = desk.world
+async def test_earlier_rounds_and_the_job_are_shown_with_their_answers(inbox: Inbox) -> None:
+    world = inbox.world
     lease = await world.lease_new_job("deploy")
     first = await world.ask(lease, "scope", confirm("Which services?"))
     await world.as_user("ben").hitl.AnswerPrompt(answer(first, decision=ACCEPT, comment="billing only"))
@@ -52,7 +52,7 @@ async def test_earlier_rounds_and_the_job_are_shown_with_their_answers(desk: Des
     )
     second = await world.ask(lease, "ship", confirm("Release?"))
     other = await world.ask(lease, "tell", confirm("Tell the customers?"))
-    page = await desk.open(path=f"/prompts/{second.prompt_id}")
+    page = await inbox.open(path=f"/prompts/{second.prompt_id}")
     await settled(page)
     await expect(page.locator(".siblings a")).to_have_text(["Tell the customers?"])
     await page.get_by_text("Earlier questions of this job").click()

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright, expect
 
 from scripts.web_icons import ICONS, PUBLIC, draw
-from tests.support.browser import Desk, live
+from tests.support.browser import Inbox, live
 from tests.support.chromium import launch_options
 from tests.support.requests import confirm
 
@@ -39,18 +39,18 @@ async def ask(page: Page, command: str) -> Any:
     return await session.send(command)
 
 
-async def test_chromium_finds_the_page_installable(desk: Desk, kept: BrowserContext) -> None:
-    await desk.sign_in(kept, "ana")
-    page = await desk.tab(kept)
+async def test_chromium_finds_the_page_installable(inbox: Inbox, kept: BrowserContext) -> None:
+    await inbox.sign_in(kept, "ana")
+    page = await inbox.tab(kept)
     await live(page)
     assert (await ask(page, "Page.getInstallabilityErrors"))["installabilityErrors"] == []
     found = await ask(page, "Page.getAppManifest")
     assert found["errors"] == []
-    assert found["url"] == f"{desk.origin}/manifest.webmanifest"
+    assert found["url"] == f"{inbox.origin}/manifest.webmanifest"
     manifest = json.loads(found["data"])
     assert (manifest["id"], manifest["start_url"], manifest["scope"]) == ("/", "/", "/")
     for icon in manifest["icons"]:
-        reply = await page.request.get(desk.origin + icon["src"])
+        reply = await page.request.get(inbox.origin + icon["src"])
         assert reply.headers["content-type"] == icon["type"], icon
         if icon["sizes"] != "any":
             size = Image.open(io.BytesIO(await reply.body())).size
@@ -66,8 +66,8 @@ async def test_the_icons_are_drawn_from_the_svg(chromium: Browser) -> None:
         assert worst <= LEAST, f"{name}: run `make icons`"
 
 
-async def test_the_colours_of_the_window_follow_the_theme(desk: Desk) -> None:
-    page = await desk.open(path="/settings", color_scheme="light")
+async def test_the_colours_of_the_window_follow_the_theme(inbox: Inbox) -> None:
+    page = await inbox.open(path="/settings", color_scheme="light")
     colours = """[...document.querySelectorAll('meta[name="theme-color"]')]
       .filter((meta) => matchMedia(meta.media).matches).map((meta) => meta.content)"""
     header = "getComputedStyle(document.querySelector('.top')).backgroundColor"
@@ -82,12 +82,12 @@ async def test_the_colours_of_the_window_follow_the_theme(desk: Desk) -> None:
     assert await page.evaluate(colours) == ["#181c23"]
 
 
-async def test_without_a_gateway_no_old_page_is_shown(desk: Desk) -> None:
+async def test_without_a_gateway_no_old_page_is_shown(inbox: Inbox) -> None:
     """A page out of a cache would show questions that are answered by now, and buttons that lead nowhere."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await desk.open(path=f"/prompts/{prompt.prompt_id}")
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}")
     await expect(page.locator("#prompt-title")).to_have_text("Go?")
-    desk.complaints.allowed.append("ERR_INTERNET_DISCONNECTED")
+    inbox.complaints.allowed.append("ERR_INTERNET_DISCONNECTED")
     context = page.context
     stored = "Promise.all([caches.keys(), navigator.serviceWorker.getRegistrations()])"
     assert await page.evaluate(stored) == [[], []]
@@ -95,5 +95,5 @@ async def test_without_a_gateway_no_old_page_is_shown(desk: Desk) -> None:
     for path in ("/", f"/prompts/{prompt.prompt_id}"):
         other = await context.new_page()
         with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
-            await other.goto(desk.origin + path)
+            await other.goto(inbox.origin + path)
     await context.set_offline(False)

@@ -1,33 +1,28 @@
 """The list of jobs and the page of a job: live, filters in the address, cancel and retry."""
 
-import json
 import re
-import sqlite3
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
-from askback.web.assets import Assets
-from tests.support.browser import Desk, axe, live, page_folder
-from tests.support.browsers import TokenFile
+from tests.support.browser import Inbox, axe, live
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
+from tests.support.token_files import TokenFile
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
 
-async def test_the_list_follows_every_job_to_its_end(desk: Desk) -> None:
-    world = desk.world
+async def test_the_list_follows_every_job_to_its_end(inbox: Inbox) -> None:
+    world = inbox.world
     waiting = await world.create("refund")
-    page = await desk.open()
+    page = await inbox.open()
     await page.get_by_role("link", name="Jobs").click()
     await expect(page).to_have_url(re.compile("/jobs$"))
     row = page.locator(f'[data-job="{waiting.job_id}"]')
@@ -53,14 +48,14 @@ async def test_the_list_follows_every_job_to_its_end(desk: Desk) -> None:
     await expect(page.get_by_role("status").filter(has_text="2 jobs")).to_be_visible()
 
 
-async def test_filters_of_jobs_stand_in_the_address(desk: Desk) -> None:
-    world = desk.world
+async def test_filters_of_jobs_stand_in_the_address(inbox: Inbox) -> None:
+    world = inbox.world
     for kind, team in (("refund", "a"), ("refund", "b"), ("deploy", "a")):
         await world.create(kind, labels={"team": team})
     ended = await world.create("deploy", labels={"team": "a"})
     await world.jobs.CancelJob(job_service.CancelJobRequest(job_id=ended.job_id))
     await world.as_user("ben").jobs.CreateJob(job_service.CreateJobRequest(job_type="deploy"))
-    page = await desk.open(path="/jobs?type=deploy")
+    page = await inbox.open(path="/jobs?type=deploy")
     rows = page.locator(".job-row")
     await expect(rows).to_have_count(3)
     box = page.get_by_role("checkbox", name="Cancelled")
@@ -81,6 +76,11 @@ async def test_filters_of_jobs_stand_in_the_address(desk: Desk) -> None:
     await expect(rows).to_have_count(2)
     await page.get_by_role("button", name="Remove the filter deploy").click()
     await expect(rows).to_have_count(3)
+    # A label has one value, so that another one takes its place.
+    await field.fill("team=b")
+    await field.press("Enter")
+    await expect(page).to_have_url(re.compile(r"/jobs\?creator=ada&label=team%3Db$"))
+    await expect(rows).to_have_count(1)
     await field.fill("team")
     await field.press("Enter")
     await expect(page.locator(".job-filters .error-note")).to_contain_text("name=value")
@@ -88,11 +88,11 @@ async def test_filters_of_jobs_stand_in_the_address(desk: Desk) -> None:
     await expect(rows).to_have_count(5)
 
 
-async def test_a_long_list_of_ended_jobs_is_read_in_pages(desk: Desk) -> None:
+async def test_a_long_list_of_ended_jobs_is_read_in_pages(inbox: Inbox) -> None:
     for _ in range(205):
-        job = await desk.world.create("t")
-        await desk.world.jobs.CancelJob(job_service.CancelJobRequest(job_id=job.job_id))
-    page = await desk.open(path="/jobs?state=cancelled")
+        job = await inbox.world.create("t")
+        await inbox.world.jobs.CancelJob(job_service.CancelJobRequest(job_id=job.job_id))
+    page = await inbox.open(path="/jobs?state=cancelled")
     await expect(page.locator(".job-row")).to_have_count(200)
     await expect(page.locator(".jobs .summary")).to_have_text("200 jobs, and older ones")
     await page.get_by_role("button", name="Show 200 more").click()
@@ -100,14 +100,14 @@ async def test_a_long_list_of_ended_jobs_is_read_in_pages(desk: Desk) -> None:
     await expect(page.locator(".jobs .summary")).to_have_text("205 jobs")
 
 
-async def test_the_page_of_a_job_shows_what_it_asked_and_what_happened(desk: Desk) -> None:
-    world = desk.world
+async def test_the_page_of_a_job_shows_what_it_asked_and_what_happened(inbox: Inbox) -> None:
+    world = inbox.world
     lease = await world.lease_new_job("deploy", input_json='{"service": "billing"}', labels={"team": "a"})
     job_id = lease.job.job_id
     first = await world.ask(lease, "scope", confirm("Which services?"))
     await world.as_user("ben").hitl.AnswerPrompt(answer(first, comment="billing only"))
     second = await world.ask(lease, "ship", confirm("Release?"))
-    page = await desk.open(path="/jobs")
+    page = await inbox.open(path="/jobs")
     await page.get_by_role("link", name=re.compile("deploy")).click()
     await expect(page).to_have_url(re.compile(f"/jobs/{job_id}$"))
     status = page.locator(".job-head")
@@ -140,14 +140,14 @@ async def test_the_page_of_a_job_shows_what_it_asked_and_what_happened(desk: Des
     await expect(page).to_have_url(re.compile(f"/prompts/{second.prompt_id}"))
 
 
-async def test_the_course_of_a_job_is_a_picture_with_zoom_and_a_table(desk: Desk) -> None:
-    world = desk.world
+async def test_the_course_of_a_job_is_a_picture_with_zoom_and_a_table(inbox: Inbox) -> None:
+    world = inbox.world
     lease = await world.lease_new_job("deploy")
     job_id = lease.job.job_id
     prompt = await world.ask(lease, "ship", confirm("Release?"))
     await world.as_user("ben").hitl.AnswerPrompt(answer(prompt))
     await world.workers.CompleteJob(workers.CompleteJobRequest(job_id=job_id, token=lease.token))
-    page = await desk.open(path=f"/jobs/{job_id}")
+    page = await inbox.open(path=f"/jobs/{job_id}")
     picture = page.get_by_role("img", name=re.compile("Attempts, workers"))
     for kind in ("attempt", "lease", "wait", "prompt"):
         await expect(picture.locator(f"rect.is-{kind}")).to_have_count(1)
@@ -170,14 +170,14 @@ async def test_the_course_of_a_job_is_a_picture_with_zoom_and_a_table(desk: Desk
     await expect(rows.filter(has_text="Question: Release?")).to_have_count(1)
 
 
-async def test_a_job_is_cancelled_and_run_again_after_a_confirmation(desk: Desk) -> None:
-    job = await desk.world.create("refund")
-    page = await desk.open(path=f"/jobs/{job.job_id}")
+async def test_a_job_is_cancelled_and_run_again_after_a_confirmation(inbox: Inbox) -> None:
+    job = await inbox.world.create("refund")
+    page = await inbox.open(path=f"/jobs/{job.job_id}")
     await page.get_by_role("button", name="Cancel this job").click()
     window = page.get_by_role("dialog")
     await window.get_by_role("button", name="Leave it").click()
     await expect(window).to_have_count(0)
-    assert (await desk.world.job(job.job_id)).state == jobs.JOB_STATE_PENDING
+    assert (await inbox.world.job(job.job_id)).state == jobs.JOB_STATE_PENDING
     await page.get_by_role("button", name="Cancel this job").press("Enter")
     await window.get_by_role("textbox").fill("sent twice")
     await window.get_by_role("button", name="Cancel the job").click()
@@ -194,8 +194,8 @@ async def test_a_job_is_cancelled_and_run_again_after_a_confirmation(desk: Desk)
     await expect(page.locator(".job-head")).to_contain_text("Cancelled")
 
 
-async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
-    world = desk.world
+async def test_axe_finds_nothing_on_the_pages_of_jobs(inbox: Inbox) -> None:
+    world = inbox.world
     lease = await world.lease_new_job("deploy", input_json='{"a": [1, 2]}', labels={"team": "a"})
     job_id = lease.job.job_id
     await world.workers.ReportProgress(
@@ -211,9 +211,9 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
     )
     found: dict[str, list[str]] = {}
     for options in ({}, PHONE):
-        context = await desk.context(**options)
+        context = await inbox.context(**options)
         for path in ("/jobs?type=deploy&type=refund", f"/jobs/{job_id}", f"/jobs/{failed.job.job_id}"):
-            page = await desk.tab(context, path)
+            page = await inbox.tab(context, path)
             await page.locator(".job-head, .job-row").first.wait_for()
             await live(page)
             width = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -225,15 +225,8 @@ async def test_axe_finds_nothing_on_the_pages_of_jobs(desk: Desk) -> None:
 
 
 async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questions(
-    chromium: Browser, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_inbox: Callable[..., AbstractAsyncContextManager[Inbox]], tmp_path: Path
 ) -> None:
-    if (folder := page_folder()) is not None:
-        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    with (
-        closing(sqlite3.connect(migrated_file)) as source,
-        closing(sqlite3.connect(tmp_path / "d.db")) as copy,
-    ):
-        source.backup(copy)
     everything = ["client", "worker", "console"]
     people = TokenFile(
         tmp_path / "tokens.toml",
@@ -241,12 +234,8 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
         bob={"roles": everything},
         carl={"roles": ["client", "console"]},
     )
-    async with (
-        serving(f"sqlite+aiosqlite:///{tmp_path / 'd.db'}", auth=str(people.path)) as world,
-        gateway_for(world, names=False) as web,
-    ):
-        desk = Desk(chromium, world, web)
-        bob: Any = world.with_token("bob-token")
+    async with open_inbox(people) as inbox:
+        bob: Any = inbox.world.with_token("bob-token")
         created = await bob.jobs.CreateJob(
             job_service.CreateJobRequest(job_type="deploy", input_json='{"key": "hidden"}')
         )
@@ -259,14 +248,7 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
                 workers.AskPromptRequest(job_id=job_id, token=lease.token, key=key, content=content)
             )
         for name in ("ana", "bob", "carl"):
-            context = await desk.context("")
-            reply = await context.request.post(
-                f"{desk.origin}/session",
-                data=json.dumps({"token": f"{name}-token"}),
-                headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-            )
-            assert reply.ok, await reply.text()
-            page = await desk.tab(context, f"/jobs/{job_id}")
+            page = await inbox.open_with_token(name, f"/jobs/{job_id}")
             await live(page)
             may = int(name != "ana")
             questions = "2 questions" if may else "1 question"
@@ -279,8 +261,7 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
             await expect(page.get_by_role("button", name="Cancel this job")).to_have_count(may)
             await expect(page.get_by_text("Input", exact=True)).to_have_count(may)
             await expect(page.get_by_role("heading", name="Checkpoints")).to_have_count(may)
-            await page.goto(f"{desk.origin}/jobs")
+            await page.goto(f"{inbox.origin}/jobs")
             await live(page)
             await expect(page.locator(".job-row")).to_have_count(may)
             await expect(page.get_by_text("You have no right to see the list")).to_have_count(1 - may)
-        await desk.close()

@@ -3,7 +3,7 @@
 from playwright.async_api import Locator, Page, expect
 
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, axe, live, settled
+from tests.support.browser import Inbox, axe, live, settled
 from tests.support.requests import confirm
 
 APPROVE = "approve it as it is"
@@ -25,9 +25,9 @@ async def remove(page: Page, command: str, key: str) -> None:
     await row(page, command).locator(".key-choice", has_text=key).click()
 
 
-async def test_another_key_acts_and_is_shown_everywhere(desk: Desk) -> None:
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await desk.open(path="/settings")
+async def test_another_key_acts_and_is_shown_everywhere(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await inbox.open(path="/settings")
     await add(page, "approve", "y")
     await expect(row(page, "approve").locator("kbd")).to_have_text(["a", "y"])
     await remove(page, "approve", "a")
@@ -37,7 +37,7 @@ async def test_another_key_acts_and_is_shown_everywhere(desk: Desk) -> None:
     await remove(page, "search", "/")
     await remove(page, "next", "j")
     await expect(row(page, "next")).to_contain_text("no key")
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
     await settled(page)
     button = page.locator("[data-decision=DECISION_ACCEPT]")
     await expect(button.locator(".key")).to_have_text("y")
@@ -57,15 +57,15 @@ async def test_another_key_acts_and_is_shown_everywhere(desk: Desk) -> None:
     await page.keyboard.press("j")
     await page.keyboard.press("f")
     await expect(page.locator("#search")).to_be_focused()
-    stored = await desk.world.prompt(prompt.prompt_id)
+    stored = await inbox.world.prompt(prompt.prompt_id)
     assert (stored.state, stored.submissions) == (prompts.PROMPT_STATE_PENDING, 0)
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("y")
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
 
 
-async def test_a_key_of_another_command_is_refused(desk: Desk) -> None:
-    page = await desk.open(path="/settings")
+async def test_a_key_of_another_command_is_refused(inbox: Inbox) -> None:
+    page = await inbox.open(path="/settings")
     before = page.url
     await add(page, "approve", "r")
     said = row(page, "approve").locator(".key-said")
@@ -87,8 +87,8 @@ async def test_a_key_of_another_command_is_refused(desk: Desk) -> None:
     await expect(page.get_by_role("dialog")).to_have_count(1)
 
 
-async def test_the_usual_keys_come_back(desk: Desk) -> None:
-    page = await desk.open(path="/settings")
+async def test_the_usual_keys_come_back(inbox: Inbox) -> None:
+    page = await inbox.open(path="/settings")
     reset = page.get_by_role("button", name="Back to the usual keys")
     await expect(reset).to_have_attribute("aria-disabled", "true")
     await remove(page, "skip", "s")
@@ -103,8 +103,8 @@ async def test_the_usual_keys_come_back(desk: Desk) -> None:
     await expect(page.locator(".key-settings [role=status]")).to_have_text("The usual keys are back.")
 
 
-async def test_keys_are_changed_by_keys_alone(desk: Desk) -> None:
-    page = await desk.open(path="/settings")
+async def test_keys_are_changed_by_keys_alone(inbox: Inbox) -> None:
+    page = await inbox.open(path="/settings")
     await row(page, "skip").locator(".key-choice").focus()
     await page.keyboard.press("Enter")
     await expect(row(page, "skip").locator(".key-add")).to_be_focused()

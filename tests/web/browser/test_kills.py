@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Inbox, live, settled
 from tests.support.requests import answer, confirm
 from tests.support.site import Site, running_site
 
@@ -26,12 +26,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def people(chromium: object, site: Site) -> AsyncIterator[Desk]:
+async def people(chromium: object, site: Site) -> AsyncIterator[Inbox]:
     """People at its page."""
-    desk = Desk(chromium, site.world, site)
-    desk.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
-    yield desk
-    await desk.close()
+    inbox = Inbox(chromium, site.world, site)
+    inbox.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
+    yield inbox
+    await inbox.close()
 
 
 async def answers(site: Site, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
@@ -51,7 +51,7 @@ async def away_for_long(page: Page, since: float) -> None:
 
 
 @pytest.mark.parametrize("victims", ["gateway", "server", "gateway server"])
-async def test_a_page_survives_a_kill_and_says_what_changed(people: Desk, site: Site, victims: str) -> None:
+async def test_a_page_survives_a_kill_and_says_what_changed(people: Inbox, site: Site, victims: str) -> None:
     world = site.world
     shown = await world.create_prompt(confirm("Shown?"))
     closing = await world.create_prompt(confirm("Closing?"))
@@ -84,7 +84,7 @@ async def test_a_page_survives_a_kill_and_says_what_changed(people: Desk, site: 
     assert (record.answer.user_id, record.answer.comment) == ("ana", "kept")
 
 
-async def test_an_answer_survives_the_kill_of_the_gateway_that_had_it(people: Desk, site: Site) -> None:
+async def test_an_answer_survives_the_kill_of_the_gateway_that_had_it(people: Inbox, site: Site) -> None:
     """The page is told nothing. It sends the same answer again, and the service counts it once."""
     prompt = await site.world.create_prompt(confirm("Go?"))
     page = await people.open(path=f"/prompts/{prompt.prompt_id}")
@@ -101,7 +101,7 @@ async def test_an_answer_survives_the_kill_of_the_gateway_that_had_it(people: De
     assert (await site.world.prompt(prompt.prompt_id)).submissions == 1
 
 
-async def test_an_answer_survives_the_kill_of_the_service_and_a_reload(people: Desk, site: Site) -> None:
+async def test_an_answer_survives_the_kill_of_the_service_and_a_reload(people: Inbox, site: Site) -> None:
     prompt = await site.world.create_prompt(confirm("Go?"))
     page = await people.open(path=f"/prompts/{prompt.prompt_id}")
     await settled(page)

@@ -10,9 +10,9 @@ from playwright.async_api import Page, expect
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.prompts import PromptState
-from tests.support.browser import Desk
+from tests.support.browser import Inbox
 from tests.support.requests import confirm
-from tests.support.storage import creation, new_job, new_prompt
+from tests.support.rows import as_answered, creation, new_job, new_prompt
 
 MANY = 9_990
 """Nearly 10,000, because the list is drawn in steps of 200: there is room for a few more."""
@@ -61,7 +61,7 @@ async def counted(page: Page) -> Work:
     return Work(found["moved"], found["changed"])
 
 
-async def ask(desk: Desk, count: int, **content: Any) -> None:
+async def ask(inbox: Inbox, count: int, **content: Any) -> None:
     """Put open prompts into the database, many at a time."""
     for start in range(0, count, 500):
         job = new_job()
@@ -69,12 +69,12 @@ async def ask(desk: Desk, count: int, **content: Any) -> None:
             new_prompt(job, PromptContent("confirm", f"Question {start + n}", priority=n % 3, **content))
             for n in range(min(500, count - start))
         ]
-        await desk.world.service.replica.jobs.write([creation(job, *prompts)])
+        await inbox.world.service.replica.jobs.write([creation(job, *prompts)])
 
 
-async def drawn(desk: Desk, count: int) -> Page:
+async def drawn(inbox: Inbox, count: int) -> Page:
     """The page with all rows of the list, and nothing that holds the list."""
-    page = await desk.open()
+    page = await inbox.open()
     await expect(page.locator('[data-view="all"] .count')).to_have_text(f"{count:,}")
     assert await page.evaluate(_DRAW_ALL) == count
     await page.locator("#search").focus()
@@ -83,10 +83,10 @@ async def drawn(desk: Desk, count: int) -> Page:
     return page
 
 
-async def new_row(desk: Desk, page: Page, title: str, priority: int) -> Work:
+async def new_row(inbox: Inbox, page: Page, title: str, priority: int) -> Work:
     """The work for one new row."""
     before = await counted(page)
-    await desk.world.create_prompt(confirm(title, priority=priority))
+    await inbox.world.create_prompt(confirm(title, priority=priority))
     await page.wait_for_function(
         "title => [...document.querySelectorAll('.row-words')].some((at) => at.textContent === title)",
         arg=title,
@@ -95,23 +95,23 @@ async def new_row(desk: Desk, page: Page, title: str, priority: int) -> Work:
     return Work(after.moved - before.moved, after.changed - before.changed)
 
 
-async def test_a_new_row_costs_as_much_among_10000_as_among_100(desk: Desk) -> None:
+async def test_a_new_row_costs_as_much_among_10000_as_among_100(inbox: Inbox) -> None:
     """At the top, in the middle, and at the end."""
-    await ask(desk, 100)
-    page = await drawn(desk, 100)
-    few = [await new_row(desk, page, f"Few {at}", at) for at in (90, 1, -90)]
+    await ask(inbox, 100)
+    page = await drawn(inbox, 100)
+    few = [await new_row(inbox, page, f"Few {at}", at) for at in (90, 1, -90)]
     await page.close()
-    await ask(desk, MANY - 103)
-    page = await drawn(desk, MANY)
-    many = [await new_row(desk, page, f"Many {at}", at) for at in (91, 1, -91)]
+    await ask(inbox, MANY - 103)
+    page = await drawn(inbox, MANY)
+    many = [await new_row(inbox, page, f"Many {at}", at) for at in (91, 1, -91)]
     for one, other in zip(few, many, strict=True):
         assert other.moved <= one.moved + 1, (few, many)  # the last page may be full: then there is a new one
 
 
-async def test_clocks_of_rows_off_the_screen_stand_still(desk: Desk) -> None:
+async def test_clocks_of_rows_off_the_screen_stand_still(inbox: Inbox) -> None:
     """Each row counts down by the second here, but only the pages of the list near the screen are drawn."""
-    await ask(desk, 3_000, timeout=timedelta(minutes=4))
-    page = await drawn(desk, 3_000)
+    await ask(inbox, 3_000, timeout=timedelta(minutes=4))
+    page = await drawn(inbox, 3_000)
     await page.wait_for_function("() => seen.rows.size > 0")
     await page.evaluate("seen.rows.clear()")
     await page.wait_for_function("() => seen.rows.size > 0")
@@ -124,11 +124,11 @@ async def test_clocks_of_rows_off_the_screen_stand_still(desk: Desk) -> None:
     await expect(last.locator(".deadline")).not_to_have_text(old or "")
 
 
-async def test_rows_off_the_screen_can_be_found_and_focused(desk: Desk) -> None:
+async def test_rows_off_the_screen_can_be_found_and_focused(inbox: Inbox) -> None:
     """Their texts are in the document, for a search in the page and for screen readers; End of the keyboard's
     way through the list brings them on the screen."""
-    await ask(desk, 600)
-    page = await drawn(desk, 600)
+    await ask(inbox, 600)
+    page = await drawn(inbox, 600)
     assert await page.evaluate("find('Question 599', true, false, true)")
     last = page.locator(".row-link").last
     await last.focus()
@@ -136,17 +136,16 @@ async def test_rows_off_the_screen_can_be_found_and_focused(desk: Desk) -> None:
     await expect(last).to_be_in_viewport()
 
 
-async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -> None:
+async def test_everything_that_a_person_decided_is_listed_by_pages(inbox: Inbox) -> None:
     """Newest first, with the number of all, and more rows as the list is scrolled. Others' are not in it."""
-    from tests.contract.test_queries import answered
-
     job = new_job()
     plain = PromptContent("confirm", "?")
-    own = [answered(new_prompt(job, plain), "ana", minute=-n) for n in range(450)]
-    others = [answered(new_prompt(job, plain), "ben", minute=-n) for n in range(40)]
+    labelled = PromptContent("confirm", "?", labels={"team": "a=b"})
+    own = [as_answered(new_prompt(job, plain if n < 447 else labelled), "ana", minute=-n) for n in range(450)]
+    others = [as_answered(new_prompt(job, plain), "ben", minute=-n) for n in range(40)]
     assert own[0].state is PromptState.ANSWERED
-    await desk.world.service.replica.jobs.write([creation(job, *own, *others)])
-    page = await desk.open()
+    await inbox.world.service.replica.jobs.write([creation(job, *own, *others)])
+    page = await inbox.open()
     await page.locator('[data-view="decided"]').click()
     await expect(page.locator('[data-view="decided"] .count')).to_have_text("450")
     await expect(page.locator(".summary")).to_contain_text("450 questions decided by you")
@@ -161,3 +160,7 @@ async def test_everything_that_a_person_decided_is_listed_by_pages(desk: Desk) -
     ids = await page.locator(".row").evaluate_all("rows => rows.map((row) => row.dataset.row)")
     assert ids == [prompt.prompt_id for prompt in own]
     assert ids[0] == first
+    # The service filters: these are on no page that was read yet.
+    await page.goto(f"{inbox.origin}/?view=decided&label=team%3Da%3Db")
+    await expect(page.locator(".summary")).to_contain_text("3 questions decided by you")
+    await expect(page.locator(".row")).to_have_count(3)

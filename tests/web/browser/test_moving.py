@@ -10,12 +10,12 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Inbox, live, settled
 from tests.support.processes import quiet_port
 from tests.support.proxies import Proxy
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
 from tests.support.site import write_keys
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for
 
 APPROVE = "[data-decision=DECISION_ACCEPT]"
@@ -25,8 +25,8 @@ GUIDE = "docs/how-to/deploy-the-gateway.md"
 class Gateways:
     """Three gateways behind the documented nginx, each of which can be stopped and started again."""
 
-    def __init__(self, desk: Desk, keys: Path, proxy: Proxy) -> None:
-        self._desk = desk
+    def __init__(self, inbox: Inbox, keys: Path, proxy: Proxy) -> None:
+        self._desk = inbox
         self._keys = keys
         self._proxy = proxy
         self._stacks: dict[int, AsyncExitStack] = {}
@@ -52,29 +52,29 @@ class Gateways:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def gateways(desk: Desk, tmp_path: Path) -> AsyncIterator[Gateways]:
-    """The gateways; the desk opens its pages at the proxy."""
+async def gateways(inbox: Inbox, tmp_path: Path) -> AsyncIterator[Gateways]:
+    """The gateways; the inbox opens its pages at the proxy."""
     ports = {documented: quiet_port() for documented in (8081, 8082, 8083)}
     proxy = Proxy("nginx", tmp_path, page=GUIDE, ports=ports)
-    gateways = Gateways(desk, write_keys(tmp_path), proxy)
+    gateways = Gateways(inbox, write_keys(tmp_path), proxy)
     try:
         for port in ports.values():
             await gateways.start(port)
         await proxy.start()
-        desk.web = proxy
-        desk.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
+        inbox.web = proxy
+        inbox.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
         yield gateways
-        await desk.close()
+        await inbox.close()
     finally:
         for port in [*gateways.webs]:
             await gateways.stop(port)
         await proxy.stop()
 
 
-async def answers(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
+async def answers(inbox: Inbox, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
     """What was submitted to a prompt, refused answers included."""
     request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
-    return list((await desk.world.hitl.ListAnswers(request)).answers)
+    return list((await inbox.world.hitl.ListAnswers(request)).answers)
 
 
 async def rows(page: Page) -> set[str | None]:
@@ -84,11 +84,11 @@ async def rows(page: Page) -> set[str | None]:
     return set(found)
 
 
-async def test_a_page_moves_with_each_gateway_that_stops(desk: Desk, gateways: Gateways) -> None:
+async def test_a_page_moves_with_each_gateway_that_stops(inbox: Inbox, gateways: Gateways) -> None:
     """All three are replaced in turn; meanwhile prompts close and arrive, and the page stays exact."""
-    world = desk.world
+    world = inbox.world
     shown = await world.create_prompt(confirm("Shown?"))
-    page = await desk.open(path=f"/prompts/{shown.prompt_id}")
+    page = await inbox.open(path=f"/prompts/{shown.prompt_id}")
     await settled(page)
     await page.locator("#comment").fill("kept")
     waiting: list[prompts.Prompt] = []
@@ -109,13 +109,15 @@ async def test_a_page_moves_with_each_gateway_that_stops(desk: Desk, gateways: G
     await settled(page)
     await page.locator(APPROVE).click()
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    assert len(await answers(desk, shown)) == 1
+    assert len(await answers(inbox, shown)) == 1
 
 
-async def test_an_answer_pressed_while_its_gateway_drains_counts_once(desk: Desk, gateways: Gateways) -> None:
-    world = desk.world
+async def test_an_answer_pressed_while_its_gateway_drains_counts_once(
+    inbox: Inbox, gateways: Gateways
+) -> None:
+    world = inbox.world
     asked = [await world.create_prompt(confirm(f"Go {n}?")) for n in range(3)]
-    page = await desk.open()
+    page = await inbox.open()
     for prompt in asked:
         await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
         await settled(page)
@@ -127,7 +129,7 @@ async def test_an_answer_pressed_while_its_gateway_drains_counts_once(desk: Desk
         await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
         await stopping
         await live(page)
-        [record] = await answers(desk, prompt)
+        [record] = await answers(inbox, prompt)
         assert (record.status, record.answer.user_id) == (prompts.ANSWER_STATUS_ACCEPTED, "ana")
         assert (await world.prompt(prompt.prompt_id)).submissions == 1
         await gateways.start(port)

@@ -14,7 +14,7 @@ from playwright.async_api import BrowserContext, Page, WebSocketRoute, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, axe, live, settled
+from tests.support.browser import Inbox, axe, live, settled
 from tests.support.requests import answer, audience, confirm
 
 PAUSE_MS = 10_000
@@ -60,14 +60,14 @@ window.hide = (hidden) => {
 """
 
 
-async def browser_of(desk: Desk, *, allowed: bool = True, real_focus: bool = False) -> BrowserContext:
+async def browser_of(inbox: Inbox, *, allowed: bool = True, real_focus: bool = False) -> BrowserContext:
     """A browser that remembers notifications; `allowed`: the person has allowed them before."""
-    context = await desk.context()
+    context = await inbox.context()
     await context.add_init_script(_SPY)
     if not real_focus:
         await context.add_init_script(_HIDE)
     if allowed:
-        await context.grant_permissions(["notifications"], origin=desk.origin)
+        await context.grant_permissions(["notifications"], origin=inbox.origin)
     return context
 
 
@@ -106,19 +106,19 @@ async def expect_title(page: Page, title: str) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(desk: Desk) -> AsyncIterator[Page]:
+async def page(inbox: Inbox) -> AsyncIterator[Page]:
     """A live page in which notifications are on."""
-    opened = await desk.tab(await browser_of(desk))
+    opened = await inbox.tab(await browser_of(inbox))
     await live(opened)
     await turn_on(opened, "Desktop notification")
     yield opened
 
 
-async def test_without_a_choice_only_the_number_tells(desk: Desk) -> None:
-    page = await desk.tab(await browser_of(desk))
+async def test_without_a_choice_only_the_number_tells(inbox: Inbox) -> None:
+    page = await inbox.tab(await browser_of(inbox))
     await live(page)
     await hidden(page)
-    await desk.world.create_prompt(confirm("Go?"))
+    await inbox.world.create_prompt(confirm("Go?"))
     # A hidden page draws nothing: the number comes with the frame.
     await expect_title(page, "(1) Askback")
     await page.wait_for_function("() => badges.at(-1) === 1")
@@ -126,14 +126,14 @@ async def test_without_a_choice_only_the_number_tells(desk: Desk) -> None:
     assert await page.evaluate("notes") == []
 
 
-async def test_a_notification_says_what_waits_and_opens_it(desk: Desk, page: Page) -> None:
-    first = await desk.world.create_prompt(confirm("First?"))
+async def test_a_notification_says_what_waits_and_opens_it(inbox: Inbox, page: Page) -> None:
+    first = await inbox.world.create_prompt(confirm("First?"))
     await page.locator(f'[data-open="{first.prompt_id}"]').click()
     await settled(page)
     await page.locator("#comment").fill("half a sentence")
     await hidden(page)
     secret = {"body": "the password is 1234", "labels": {"token": "5678"}}
-    second = await desk.world.create_prompt(confirm("Pay \u202e5 €?", **secret))
+    second = await inbox.world.create_prompt(confirm("Pay \u202e5 €?", **secret))
     await expect_open(page, 1)
     assert await shown(page) == ["Pay <U+202E>5 €?|Confirmation · 2 questions wait"]
     assert await page.evaluate("[shown[0].tag, shown[0].silent, shown[0].actions ?? []]") == [
@@ -144,7 +144,7 @@ async def test_a_notification_says_what_waits_and_opens_it(desk: Desk, page: Pag
     await hidden(page, is_hidden=False)
     await hidden(page)
     await expect_open(page, 0)
-    await desk.world.create_prompt(confirm("Third?"))
+    await inbox.world.create_prompt(confirm("Third?"))
     await page.wait_for_function("() => shown.length === 2")
     await click(page)
     await hidden(page, is_hidden=False)
@@ -153,22 +153,22 @@ async def test_a_notification_says_what_waits_and_opens_it(desk: Desk, page: Pag
     await expect_open(page, 0)
     await page.locator(f'[data-open="{first.prompt_id}"]').click()
     await expect(page.locator("#comment")).to_have_value("half a sentence")
-    assert (await desk.world.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await inbox.world.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
 
 
-async def test_a_flood_becomes_one_notification(desk: Desk) -> None:
-    context = await browser_of(desk)
+async def test_a_flood_becomes_one_notification(inbox: Inbox) -> None:
+    context = await browser_of(inbox)
     page = await context.new_page()
     await page.clock.install()
-    desk.complaints.watch(page)
-    await page.goto(desk.origin)
+    inbox.complaints.watch(page)
+    await page.goto(inbox.origin)
     await live(page)
     await turn_on(page, "Desktop notification")
     await hidden(page)
-    await desk.world.create_prompt(confirm("Question 0"))
+    await inbox.world.create_prompt(confirm("Question 0"))
     await expect_open(page, 1)
     for n in range(1, 31):
-        await desk.world.create_prompt(confirm(f"Question {n}"))
+        await inbox.world.create_prompt(confirm(f"Question {n}"))
     await expect_title(page, "(31) Askback")
     assert len(await shown(page)) == 1
     await page.clock.fast_forward(PAUSE_MS)
@@ -203,22 +203,22 @@ class Line:
         await self.open.close(code=1012)
 
 
-async def test_what_came_while_the_page_was_away_is_summed_up(desk: Desk) -> None:
-    context = await browser_of(desk)
+async def test_what_came_while_the_page_was_away_is_summed_up(inbox: Inbox) -> None:
+    context = await browser_of(inbox)
     line = Line()
     await context.route_web_socket("**/converse", line.connect)
-    await desk.world.create_prompt(confirm("Old?"))
-    gone = await desk.world.create_prompt(confirm("Gone?"))
-    page = await desk.tab(context)
+    await inbox.world.create_prompt(confirm("Old?"))
+    gone = await inbox.world.create_prompt(confirm("Gone?"))
+    page = await inbox.tab(context)
     await live(page)
     await turn_on(page, "Desktop notification")
     await hidden(page)
-    desk.complaints.allowed += ["ERR_", "WebSocket"]
+    inbox.complaints.allowed += ["ERR_", "WebSocket"]
     await context.set_offline(True)
     await line.cut()
     for n in range(3):
-        await desk.world.create_prompt(confirm(f"New {n}"))
-    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(gone))
+        await inbox.world.create_prompt(confirm(f"New {n}"))
+    await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(gone))
     line.is_up = True
     await context.set_offline(False)
     await expect_title(page, "(4) Askback")
@@ -228,11 +228,11 @@ async def test_what_came_while_the_page_was_away_is_summed_up(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("how", ["answered", "claimed"])
-async def test_a_notification_that_is_moot_goes_away(desk: Desk, page: Page, how: str) -> None:
+async def test_a_notification_that_is_moot_goes_away(inbox: Inbox, page: Page, how: str) -> None:
     await hidden(page)
-    prompt = await desk.world.create_prompt(confirm("Go?"))
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
     await expect_open(page, 1)
-    ben = desk.world.as_user("ben").hitl
+    ben = inbox.world.as_user("ben").hitl
     if how == "answered":
         await ben.AnswerPrompt(answer(prompt))
     else:
@@ -241,38 +241,38 @@ async def test_a_notification_that_is_moot_goes_away(desk: Desk, page: Page, how
 
 
 async def test_a_notification_that_is_moot_before_it_is_on_the_screen_goes_away(
-    desk: Desk, page: Page
+    inbox: Inbox, page: Page
 ) -> None:
     """Chromium does not close one that it has not shown yet."""
     await hidden(page)
     await page.evaluate("() => { window.atOnce = () => hide(false); }")
-    await desk.world.create_prompt(confirm("Go?"))
+    await inbox.world.create_prompt(confirm("Go?"))
     await page.wait_for_function("() => shown.length === 1 && document.visibilityState === 'visible'")
     await expect_open(page, 0)
 
 
-async def test_a_prompt_of_others_is_no_news(desk: Desk, page: Page) -> None:
+async def test_a_prompt_of_others_is_no_news(inbox: Inbox, page: Page) -> None:
     await hidden(page)
-    await desk.world.create_prompt(confirm("For ben", audience=audience("ben")))
-    await desk.world.create_prompt(confirm("For ana", audience=audience("ana")))
+    await inbox.world.create_prompt(confirm("For ben", audience=audience("ben")))
+    await inbox.world.create_prompt(confirm("For ana", audience=audience("ana")))
     await expect_open(page, 1)
     assert await shown(page) == ["For ana|Confirmation"]
 
 
-async def test_nothing_is_shown_while_the_person_looks(desk: Desk, page: Page) -> None:
-    await desk.world.create_prompt(confirm("Seen?"))
+async def test_nothing_is_shown_while_the_person_looks(inbox: Inbox, page: Page) -> None:
+    await inbox.world.create_prompt(confirm("Seen?"))
     await expect_title(page, "(1) Askback")
     await expect(page.locator(".row-words")).to_have_text("Seen?")
     await hidden(page)
-    await desk.world.create_prompt(confirm("Not seen?"))
+    await inbox.world.create_prompt(confirm("Not seen?"))
     await expect_open(page, 1)
     assert await shown(page) == ["Not seen?|Confirmation · 2 questions wait"]
 
 
-async def test_a_window_behind_another_one_is_told(desk: Desk) -> None:
+async def test_a_window_behind_another_one_is_told(inbox: Inbox) -> None:
     """The focus is Chromium's own here: a window that can be seen is not one that is looked at."""
-    context = await browser_of(desk, real_focus=True)
-    page = await desk.tab(context)
+    context = await browser_of(inbox, real_focus=True)
+    page = await inbox.tab(context)
     await live(page)
     await turn_on(page, "Desktop notification")
     front = await context.new_page()
@@ -281,19 +281,19 @@ async def test_a_window_behind_another_one_is_told(desk: Desk) -> None:
         await session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
     await front.bring_to_front()
     await page.wait_for_function("() => !document.hasFocus()")
-    await desk.world.create_prompt(confirm("Go?"))
+    await inbox.world.create_prompt(confirm("Go?"))
     await expect_open(page, 1)
     await page.bring_to_front()
     await expect_open(page, 0)
     assert await shown(page) == ["Go?|Confirmation"]
 
 
-async def test_one_tab_of_a_browser_notifies(desk: Desk, page: Page) -> None:
-    other = await desk.tab(page.context)
+async def test_one_tab_of_a_browser_notifies(inbox: Inbox, page: Page) -> None:
+    other = await inbox.tab(page.context)
     await live(other)
     for tab in (page, other):
         await hidden(tab)
-    first = await desk.world.create_prompt(confirm("First?"))
+    first = await inbox.world.create_prompt(confirm("First?"))
     for tab in (page, other):
         await expect_title(tab, "(1) Askback")
     await expect_open(page, 1)
@@ -301,34 +301,34 @@ async def test_one_tab_of_a_browser_notifies(desk: Desk, page: Page) -> None:
     assert await shown(other) == []
     await hidden(other, is_hidden=False)
     await expect_open(page, 0)
-    await desk.world.create_prompt(confirm("Second?"))
+    await inbox.world.create_prompt(confirm("Second?"))
     await expect_title(page, "(2) Askback")
     await expect_title(other, "(2) Askback")
     await hidden(other)
     # The tab that had the turn is closed: the next one takes it.
     await page.close()
-    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(first))
-    await desk.world.create_prompt(confirm("Third?"))
+    await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(first))
+    await inbox.world.create_prompt(confirm("Third?"))
     await expect_open(other, 1)
     assert await shown(other) == ["Third?|Confirmation · 2 questions wait"]
 
 
-async def test_a_tab_that_is_looked_at_is_enough(desk: Desk, page: Page) -> None:
-    other = await desk.tab(page.context)
+async def test_a_tab_that_is_looked_at_is_enough(inbox: Inbox, page: Page) -> None:
+    other = await inbox.tab(page.context)
     await live(other)
     await hidden(page)
-    await desk.world.create_prompt(confirm("Seen?"))
+    await inbox.world.create_prompt(confirm("Seen?"))
     await expect_title(page, "(1) Askback")
     # Behind it the page asks in the same way whether the person looks at a tab.
     await page.evaluate("navigator.locks.query().then(() => 1)")
     await hidden(other)
-    await desk.world.create_prompt(confirm("Not seen?"))
+    await inbox.world.create_prompt(confirm("Not seen?"))
     await expect_open(page, 1)
     assert await shown(page) == ["Not seen?|Confirmation · 2 questions wait"]
 
 
-async def test_a_setting_of_one_tab_holds_in_the_others(desk: Desk, page: Page) -> None:
-    other = await desk.tab(page.context, "/settings")
+async def test_a_setting_of_one_tab_holds_in_the_others(inbox: Inbox, page: Page) -> None:
+    other = await inbox.tab(page.context, "/settings")
     await live(other)
     box = other.get_by_role("checkbox", name="Desktop notification")
     await expect(box).to_be_checked()
@@ -337,10 +337,10 @@ async def test_a_setting_of_one_tab_holds_in_the_others(desk: Desk, page: Page) 
     await expect(box).not_to_be_checked()
 
 
-async def test_a_refusal_of_the_browser_is_explained(desk: Desk) -> None:
-    page = await desk.tab(await browser_of(desk, allowed=False), "/settings")
+async def test_a_refusal_of_the_browser_is_explained(inbox: Inbox) -> None:
+    page = await inbox.tab(await browser_of(inbox, allowed=False), "/settings")
     session = await page.context.new_cdp_session(page)
-    denied = {"permission": {"name": "notifications"}, "setting": "denied", "origin": desk.origin}
+    denied = {"permission": {"name": "notifications"}, "setting": "denied", "origin": inbox.origin}
     await session.send("Browser.setPermission", denied)
     box = page.get_by_role("checkbox", name="Desktop notification")
     await expect(page.locator("#notices-blocked")).to_have_text("")
@@ -350,8 +350,26 @@ async def test_a_refusal_of_the_browser_is_explained(desk: Desk) -> None:
     assert await axe(page) == []
 
 
-async def test_the_browser_is_asked_in_the_click(desk: Desk) -> None:
-    page = await desk.tab(await browser_of(desk, allowed=False), "/settings")
+@pytest.mark.parametrize("answered", ["denied", "default"])
+async def test_a_browser_that_never_replies_leaves_the_choice_off(inbox: Inbox, answered: str) -> None:
+    """A box that stays ticked meanwhile promises what will not come."""
+    page = await inbox.tab(await browser_of(inbox, allowed=False), "/settings")
+    await page.evaluate(
+        """(answered) => {
+          Notification.requestPermission = () => new Promise(() => {});
+          Object.defineProperty(Notification, "permission", {get: () => answered});
+        }""",
+        answered,
+    )
+    box = page.get_by_role("checkbox", name="Desktop notification")
+    await box.click()
+    text = {"denied": "This browser blocks notifications", "default": "Your browser asks"}
+    await expect(page.locator("#notices-blocked")).to_contain_text(text[answered])
+    await expect(box).not_to_be_checked()
+
+
+async def test_the_browser_is_asked_in_the_click(inbox: Inbox) -> None:
+    page = await inbox.tab(await browser_of(inbox, allowed=False), "/settings")
     await page.evaluate("""() => {
       Notification.requestPermission = async () => {
         window.asked = window.event?.type;
@@ -364,8 +382,8 @@ async def test_the_browser_is_asked_in_the_click(desk: Desk) -> None:
     await page.get_by_role("button", name="Show one").click()
 
 
-async def test_a_tone_is_off_until_it_is_wanted_and_has_a_volume(desk: Desk) -> None:
-    page = await desk.tab(await browser_of(desk))
+async def test_a_tone_is_off_until_it_is_wanted_and_has_a_volume(inbox: Inbox) -> None:
+    page = await inbox.tab(await browser_of(inbox))
     await live(page)
     await page.get_by_role("link", name="Settings").click()
     sound = page.get_by_role("checkbox", name="Sound")
@@ -376,25 +394,25 @@ async def test_a_tone_is_off_until_it_is_wanted_and_has_a_volume(desk: Desk) -> 
     await page.wait_for_function("() => notes.length === 2")
     assert await page.evaluate("loudest") == pytest.approx(0.1)
     await hidden(page)
-    await desk.world.create_prompt(confirm("Go?"))
+    await inbox.world.create_prompt(confirm("Go?"))
     await page.wait_for_function("() => notes.length === 4")
     assert await page.evaluate("loudest") == pytest.approx(0.1)
     # No notification comes with it: that is a setting of its own.
     assert await shown(page) == []
 
 
-async def test_the_title_says_what_waits_where_that_is_wanted(desk: Desk) -> None:
-    page = await desk.tab(await browser_of(desk))
+async def test_the_title_says_what_waits_where_that_is_wanted(inbox: Inbox) -> None:
+    page = await inbox.tab(await browser_of(inbox))
     await live(page)
     await turn_on(page, "Question in the tab’s title")
-    first = await desk.world.create_prompt(confirm("First\u202e?"))
+    first = await inbox.world.create_prompt(confirm("First\u202e?"))
     await expect_title(page, "(1) Askback")
     await hidden(page)
-    await desk.world.create_prompt(confirm("Second?"))
+    await inbox.world.create_prompt(confirm("Second?"))
     await expect_title(page, "(2) Second? – Askback")
     await hidden(page, is_hidden=False)
     await expect_title(page, "(2) Askback")
     await page.locator(f'[data-open="{first.prompt_id}"]').click()
     await expect_title(page, "(2) First<U+202E>? – Askback")
-    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(first))
+    await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(first))
     await expect_title(page, "(1) Askback")

@@ -2,25 +2,19 @@
 
 import json
 import re
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
-from askback.web.assets import Assets
-from tests.support.browser import Desk, axe, live, page_folder
-from tests.support.browsers import TokenFile
+from tests.support.browser import Inbox, axe, live
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import serving
-from tests.support.web import gateway_for
+from tests.support.token_files import TokenFile
 
 CALL = "**/askback.v1.JobService/GetOverview"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -34,9 +28,9 @@ async def ask(caller: Any, job_type: str = "refund", **content: Any) -> prompts.
     return prompt
 
 
-async def count(desk: Desk) -> None:
+async def count(inbox: Inbox) -> None:
     """Let the service count what happened."""
-    await desk.world.service.replica.sweep.sweep()
+    await inbox.world.service.replica.sweep.sweep()
 
 
 async def waits(page: Page, n: int) -> None:
@@ -49,16 +43,16 @@ def lane(page: Page, measure: str) -> Any:
     return page.locator(f'[data-measure="{measure}"]')
 
 
-async def test_the_figures_are_those_of_the_service(desk: Desk) -> None:
-    oldest = await ask(desk.world, title="Pay 84.00 EUR?", priority=5)
+async def test_the_figures_are_those_of_the_service(inbox: Inbox) -> None:
+    oldest = await ask(inbox.world, title="Pay 84.00 EUR?", priority=5)
     for _ in range(2):
-        await ask(desk.world, "support", kind="clarify", title="How do we answer?")
+        await ask(inbox.world, "support", kind="clarify", title="How do we answer?")
     for number in range(3):
-        closed = await ask(desk.world, title=f"Closed {number}?")
-        await desk.world.hitl.AnswerPrompt(answer(closed))
-    await desk.world.worker().hello("t")
-    await count(desk)
-    page = await desk.open()
+        closed = await ask(inbox.world, title=f"Closed {number}?")
+        await inbox.world.hitl.AnswerPrompt(answer(closed))
+    await inbox.world.worker().hello("t")
+    await count(inbox)
+    page = await inbox.open()
     await page.get_by_role("link", name="Overview").focus()
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile("/overview$"))
@@ -91,11 +85,11 @@ async def test_the_figures_are_those_of_the_service(desk: Desk) -> None:
     await expect(page.locator("#prompt-title")).to_have_text("Pay 84.00 EUR?")
 
 
-async def test_every_plot_has_a_table_with_the_same_numbers(desk: Desk) -> None:
+async def test_every_plot_has_a_table_with_the_same_numbers(inbox: Inbox) -> None:
     for _ in range(2):
-        await desk.world.hitl.AnswerPrompt(answer(await ask(desk.world)))
-    await count(desk)
-    page = await desk.open(path="/overview")
+        await inbox.world.hitl.AnswerPrompt(answer(await ask(inbox.world)))
+    await count(inbox)
+    page = await inbox.open(path="/overview")
     plot = lane(page, "promptsAsked").get_by_role("img")
     assert "Asked: 2 in all" in (await plot.get_attribute("aria-label") or "")
     titles = await plot.locator("title").all_text_contents()
@@ -113,20 +107,20 @@ async def test_every_plot_has_a_table_with_the_same_numbers(desk: Desk) -> None:
     await expect(page.get_by_role("img", name=re.compile("Answer times"))).to_be_visible()
 
 
-async def test_it_reads_again_by_itself_and_by_hand(desk: Desk) -> None:
-    context = await desk.context()
+async def test_it_reads_again_by_itself_and_by_hand(inbox: Inbox) -> None:
+    context = await inbox.context()
     page = await context.new_page()
     await page.clock.install()
-    desk.complaints.watch(page)
-    await page.goto(f"{desk.origin}/overview")
+    inbox.complaints.watch(page)
+    await page.goto(f"{inbox.origin}/overview")
     await live(page)
     await expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
     await expect(page.locator(".overview-read")).to_contain_text("again every 30 s")
-    await ask(desk.world)
+    await ask(inbox.world)
     async with page.expect_response(CALL):
         await page.clock.run_for(30_000)
     await waits(page, 1)
-    await ask(desk.world)
+    await ask(inbox.world)
     await page.clock.pause_at(await page.evaluate("Date.now() / 1000 + 1"))
     button = page.get_by_role("button", name="Read now")
     await button.press("Enter")
@@ -134,10 +128,10 @@ async def test_it_reads_again_by_itself_and_by_hand(desk: Desk) -> None:
     await expect(button).to_be_focused()
 
 
-async def test_the_window_is_a_choice_in_the_address(desk: Desk) -> None:
-    await ask(desk.world)
-    await count(desk)
-    page = await desk.open(path="/overview")
+async def test_the_window_is_a_choice_in_the_address(inbox: Inbox) -> None:
+    await ask(inbox.world)
+    await count(inbox)
+    page = await inbox.open(path="/overview")
     choices = page.get_by_role("navigation", name="Time")
     await expect(choices.locator('[aria-current="page"]')).to_have_text("24 hours")
     steps = lane(page, "promptsAsked").locator("g")
@@ -157,10 +151,10 @@ async def test_the_window_is_a_choice_in_the_address(desk: Desk) -> None:
     await expect(page.locator(".overview")).to_contain_text("Each column is 12 h")
 
 
-async def test_a_late_reply_of_another_window_changes_nothing(desk: Desk) -> None:
-    await ask(desk.world)
-    await count(desk)
-    page = await desk.open(path="/overview")
+async def test_a_late_reply_of_another_window_changes_nothing(inbox: Inbox) -> None:
+    await ask(inbox.world)
+    await count(inbox)
+    page = await inbox.open(path="/overview")
     await expect(page.locator(".overview")).to_contain_text("Each column is 1 h")
     held: list[Route] = []
 
@@ -187,10 +181,10 @@ async def test_a_late_reply_of_another_window_changes_nothing(desk: Desk) -> Non
     assert "Each column is 3 h" in await page.locator(".overview").inner_text()
 
 
-async def test_old_figures_stay_with_their_time_when_a_reading_fails(desk: Desk) -> None:
-    desk.complaints.allowed += ["503"]
-    await ask(desk.world)
-    page = await desk.open(path="/overview")
+async def test_old_figures_stay_with_their_time_when_a_reading_fails(inbox: Inbox) -> None:
+    inbox.complaints.allowed += ["503"]
+    await ask(inbox.world)
+    page = await inbox.open(path="/overview")
     await waits(page, 1)
     body = json.dumps({"code": "unavailable", "message": "down"})
     await page.route(
@@ -205,29 +199,29 @@ async def test_old_figures_stay_with_their_time_when_a_reading_fails(desk: Desk)
     await expect(page.locator(".overview .error-note")).to_have_count(0)
 
 
-async def test_without_any_figures_the_page_says_so(desk: Desk) -> None:
-    page = await desk.open(path="/overview")
+async def test_without_any_figures_the_page_says_so(inbox: Inbox) -> None:
+    page = await inbox.open(path="/overview")
     await expect(page.get_by_text("Nothing waits for an answer")).to_be_visible()
     await expect(page.get_by_text("Nothing happened in this time")).to_be_visible()
     await expect(page.locator(".lanes, .oldest-row")).to_have_count(0)
 
 
-async def test_the_palette_leads_to_it(desk: Desk) -> None:
-    page = await desk.open()
+async def test_the_palette_leads_to_it(inbox: Inbox) -> None:
+    page = await inbox.open()
     await page.keyboard.press("Control+k")
     await page.keyboard.type("overview")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(re.compile("/overview$"))
 
 
-async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
-    await ask(desk.world, title="Release?", priority=5)
-    await ask(desk.world, "support", kind="clarify", title="How do we answer?")
-    await desk.world.hitl.AnswerPrompt(answer(await ask(desk.world)))
-    await count(desk)
+async def test_axe_finds_nothing_on_the_overview(inbox: Inbox) -> None:
+    await ask(inbox.world, title="Release?", priority=5)
+    await ask(inbox.world, "support", kind="clarify", title="How do we answer?")
+    await inbox.world.hitl.AnswerPrompt(answer(await ask(inbox.world)))
+    await count(inbox)
     found: dict[str, list[str]] = {}
     for options in ({}, PHONE, SMALL):
-        page = await desk.open(path="/overview?window=7d", **options)
+        page = await inbox.open(path="/overview?window=7d", **options)
         await page.locator(".lanes").first.wait_for()
         for summary in await page.locator(".overview summary").all():
             await summary.press("Enter")
@@ -242,43 +236,23 @@ async def test_axe_finds_nothing_on_the_overview(desk: Desk) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: Any, migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desk]:
+    open_inbox: Callable[..., AbstractAsyncContextManager[Inbox]], tmp_path: Path
+) -> AsyncIterator[Inbox]:
     """A page with authentication: bob sees all, ana answers only, wes works only."""
-    if (folder := page_folder()) is not None:
-        monkeypatch.setattr("askback.web.gateway.Assets", partial(Assets, folder))
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
     people = TokenFile(
         tmp_path / "tokens.toml", ana={}, bob={"roles": ["client", "console"]}, wes={"roles": ["worker"]}
     )
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)
-        desk.complaints.allowed += ["403", "WebSocket"]
-        yield desk
-        await desk.close()
+    async with open_inbox(people) as inbox:
+        inbox.complaints.allowed += ["403", "WebSocket"]
+        yield inbox
 
 
-async def open_as(desk: Desk, name: str) -> Page:
-    """The overview of a person with a token."""
-    context = await desk.context("")
-    reply = await context.request.post(
-        f"{desk.origin}/session",
-        data=json.dumps({"token": f"{name}-token"}),
-        headers={"content-type": "application/json", "x-askback": "1", "origin": desk.origin},
-    )
-    assert reply.ok, await reply.text()
-    return await desk.tab(context, "/overview")
-
-
-async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Desk) -> None:
+async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions(guarded: Inbox) -> None:
     bob = guarded.world.with_token("bob-token")
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"), kind="secret")
     await count(guarded)
-    pages = {name: await open_as(guarded, name) for name in ("ana", "bob", "wes")}
+    pages = {name: await guarded.open_with_token(name, "/overview") for name in ("ana", "bob", "wes")}
     await waits(pages["ana"], 1)
     await waits(pages["bob"], 2)
     for name, may in (("ana", 0), ("bob", 1)):
@@ -294,21 +268,23 @@ async def test_a_person_who_only_answers_sees_the_figures_of_their_own_questions
     await expect(pages["wes"].locator(".figures, .lanes")).to_have_count(0)
 
 
-async def test_figures_go_with_the_person(guarded: Desk) -> None:
+async def test_figures_go_with_the_person(guarded: Inbox) -> None:
     guarded.complaints.allowed += ["401"]
     bob = guarded.world.with_token("bob-token")
     await ask(bob, title="For ana?", audience=audience("ana"))
     await ask(bob, title="Only bob?", audience=audience("bob"))
-    page = await open_as(guarded, "bob")
+    page = await guarded.open_with_token("bob", "/overview")
     await waits(page, 2)
     await guarded.end_session(page)
     held: list[Route] = []
     await page.route(CALL, lambda route: held.append(route))
     await page.get_by_role("button", name="Sign in again").click()
     await page.get_by_label("Your token").fill("ana-token")
-    async with page.expect_request(CALL):
-        await page.keyboard.press("Enter")
+    await page.keyboard.press("Enter")
     await live(page)
+    # Another person starts with the list.
+    async with page.expect_request(CALL):
+        await page.get_by_role("link", name="Overview").first.click()
     # The service has not answered ana yet: nothing of bob's is on the screen.
     await expect(page.locator(".oldest-row, .figure")).to_have_count(0)
     for route in held:

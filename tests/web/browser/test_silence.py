@@ -8,10 +8,10 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Inbox, live, settled
 from tests.support.processes import eventually
-from tests.support.refusals import until
 from tests.support.requests import answer, confirm
+from tests.support.waiting import until
 from tests.support.web import gateway_for
 from tests.support.wire import Wire
 
@@ -21,55 +21,55 @@ SLEPT = 90
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def wire(desk: Desk) -> AsyncIterator[Wire]:
-    """What the page of the desk is connected through."""
-    wire = Wire(desk.web.port)
+async def wire(inbox: Inbox) -> AsyncIterator[Wire]:
+    """What the page of the inbox is connected through."""
+    wire = Wire(inbox.web.port)
     async with wire.serve():
         origin = f"http://127.0.0.1:{wire.port}"
-        async with gateway_for(desk.world, public_origins=(origin,)) as web:
+        async with gateway_for(inbox.world, public_origins=(origin,)) as web:
             wire.to_port = web.port
-            desk.web = wire
-            desk.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
+            inbox.web = wire
+            inbox.complaints.allowed += ["ERR_", "WebSocket", "502", "503"]
             yield wire
-            await desk.close()
+            await inbox.close()
 
 
-async def open_page(desk: Desk, prompt: prompts.Prompt) -> Page:
+async def open_page(inbox: Inbox, prompt: prompts.Prompt) -> Page:
     """The page with a prompt, ready to be decided, and a clock that the test moves."""
-    context = await desk.context()
+    context = await inbox.context()
     page = await context.new_page()
     await page.clock.install()
-    desk.complaints.watch(page)
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    inbox.complaints.watch(page)
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
     await live(page)
     await settled(page)
     return page
 
 
-async def answers(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
+async def answers(inbox: Inbox, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
     """What was submitted to a prompt, refused answers included."""
     request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
-    return list((await desk.world.hitl.ListAnswers(request)).answers)
+    return list((await inbox.world.hitl.ListAnswers(request)).answers)
 
 
-async def change_everything(desk: Desk, closing: prompts.Prompt) -> None:
+async def change_everything(inbox: Inbox, closing: prompts.Prompt) -> None:
     """Close a prompt in another person's name, and ask two new ones."""
-    await desk.world.as_user("ben").hitl.AnswerPrompt(answer(closing))
+    await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(closing))
     for n in range(2):
-        await desk.world.create_prompt(confirm(f"New {n}"))
+        await inbox.world.create_prompt(confirm(f"New {n}"))
 
 
 @pytest.mark.parametrize("how", ["silent for long", "the clock jumped"])
 async def test_a_socket_that_died_in_silence_is_noticed_and_replaced(
-    desk: Desk, wire: Wire, how: str
+    inbox: Inbox, wire: Wire, how: str
 ) -> None:
-    shown = await desk.world.create_prompt(confirm("Shown?"))
-    closing = await desk.world.create_prompt(confirm("Closing?"))
-    page = await open_page(desk, shown)
+    shown = await inbox.world.create_prompt(confirm("Shown?"))
+    closing = await inbox.world.create_prompt(confirm("Closing?"))
+    page = await open_page(inbox, shown)
     await page.locator("#comment").fill("kept")
     accepted = wire.accepted
     wire.swallow()
-    await change_everything(desk, closing)
+    await change_everything(inbox, closing)
     await until(lambda: wire.swallowed > 0)
     # The page cannot know yet.
     assert wire.accepted == accepted
@@ -90,14 +90,14 @@ async def test_a_socket_that_died_in_silence_is_noticed_and_replaced(
     await settled(page)
     await page.locator(APPROVE).click()
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    [record] = await answers(desk, shown)
+    [record] = await answers(inbox, shown)
     assert (record.answer.user_id, record.answer.comment) == ("ana", "kept")
 
 
-async def test_an_answer_into_a_dead_socket_counts_once(desk: Desk, wire: Wire) -> None:
+async def test_an_answer_into_a_dead_socket_counts_once(inbox: Inbox, wire: Wire) -> None:
     """It goes into nothing, and again, under the same id, over the next socket."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await open_page(desk, prompt)
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await open_page(inbox, prompt)
     wire.swallow()
     before = wire.swallowed
     await page.locator(APPROVE).click()
@@ -105,22 +105,22 @@ async def test_an_answer_into_a_dead_socket_counts_once(desk: Desk, wire: Wire) 
     await expect(page.locator(APPROVE)).to_have_attribute("aria-disabled", "true")
     # A later press sends nothing more.
     await page.locator(APPROVE).click(force=True)
-    assert not await answers(desk, prompt)
+    assert not await answers(inbox, prompt)
     await page.clock.fast_forward(SLEPT * 1000)
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    [record] = await answers(desk, prompt)
-    assert (await desk.world.prompt(prompt.prompt_id)).resolution.answer.answer_id == record.answer.answer_id
+    [record] = await answers(inbox, prompt)
+    assert (await inbox.world.prompt(prompt.prompt_id)).resolution.answer.answer_id == record.answer.answer_id
 
 
-async def test_an_answer_whose_reply_vanished_counts_once(desk: Desk, wire: Wire) -> None:
+async def test_an_answer_whose_reply_vanished_counts_once(inbox: Inbox, wire: Wire) -> None:
     """The service has it, the page does not know: it sends it again and gets the first verdict."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    page = await open_page(desk, prompt)
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    page = await open_page(inbox, prompt)
     wire.swallow_replies()
     await page.locator(APPROVE).click()
-    await eventually(lambda: answers(desk, prompt), "the service has the answer")
+    await eventually(lambda: answers(inbox, prompt), "the service has the answer")
     await expect(page.locator(".tombstone-title")).to_have_count(0)
     await page.clock.fast_forward(SLEPT * 1000)
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    assert len(await answers(desk, prompt)) == 1
-    assert (await desk.world.prompt(prompt.prompt_id)).submissions == 1
+    assert len(await answers(inbox, prompt)) == 1
+    assert (await inbox.world.prompt(prompt.prompt_id)).submissions == 1

@@ -5,16 +5,23 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Desk, live, settled
+from tests.support.browser import Inbox, live, saved, settled
 from tests.support.requests import answer, confirm
 
+OPENING = """
+if (!sessionStorage.getItem("opened")) {
+  sessionStorage.setItem("opened", "yes");
+  IDBFactory.prototype.open = () => ({});
+}
+"""
+"""The database of the first page in a tab is never open: the browser takes long."""
 APPROVE = "[data-decision=DECISION_ACCEPT]"
 
 
-async def submissions(desk: Desk, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
+async def submissions(inbox: Inbox, prompt: prompts.Prompt) -> list[prompts.AnswerRecord]:
     """What was submitted to a prompt, refused answers included."""
     request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
-    return list((await desk.world.hitl.ListAnswers(request)).answers)
+    return list((await inbox.world.hitl.ListAnswers(request)).answers)
 
 
 async def selected(page: Page) -> list[str | None]:
@@ -24,13 +31,13 @@ async def selected(page: Page) -> list[str | None]:
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in the list", "outside"])
-async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: bool) -> None:
+async def test_a_changing_list_never_moves_the_selection(inbox: Inbox, inside: bool) -> None:
     """The row above closes, rows arrive above and below: a key acts on the prompt that is shown."""
-    world = desk.world
+    world = inbox.world
     above = await world.create_prompt(confirm("Above?", priority=5))
     shown = await world.create_prompt(confirm("Shown?"))
     below = await world.create_prompt(confirm("Below?", priority=-5))
-    page = await desk.open()
+    page = await inbox.open()
     await page.locator(f'[data-open="{shown.prompt_id}"]').click()
     await settled(page)
     if not inside:
@@ -55,18 +62,18 @@ async def test_a_changing_list_never_moves_the_selection(desk: Desk, inside: boo
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("a")
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
-    assert [record.answer.user_id for record in await submissions(desk, shown)] == ["ana"]
+    assert [record.answer.user_id for record in await submissions(inbox, shown)] == ["ana"]
     for prompt in others:
-        assert not await submissions(desk, prompt)
-    assert [record.answer.user_id for record in await submissions(desk, above)] == ["ben"]
+        assert not await submissions(inbox, prompt)
+    assert [record.answer.user_id for record in await submissions(inbox, above)] == ["ben"]
 
 
-async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
+async def test_enter_opens_the_row_that_had_the_focus(inbox: Inbox) -> None:
     """The row under the focus stays under it while its neighbours close, and when it closes itself."""
-    world = desk.world
+    world = inbox.world
     above = await world.create_prompt(confirm("Above?", priority=5))
     focused = await world.create_prompt(confirm("Focused?"))
-    page = await desk.open()
+    page = await inbox.open()
     row = page.locator(f'[data-open="{focused.prompt_id}"]')
     await expect(page.locator(f'[data-open="{above.prompt_id}"]')).to_be_focused()
     await page.keyboard.press("ArrowDown")
@@ -90,15 +97,16 @@ async def test_enter_opens_the_row_that_had_the_focus(desk: Desk) -> None:
     await expect(page.locator(".tombstone-title")).to_contain_text("Approved by ben")
 
 
-async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
-    """The draft is not yet due: it is written when the page is left, and the browser finishes it."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    context = await desk.context()
+async def test_text_typed_just_before_a_reload_is_kept(inbox: Inbox) -> None:
+    """The draft is not yet due: it is written when the page is left, maybe before its database is open."""
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
     page = await context.new_page()
+    await page.add_init_script(OPENING)
     # Time stands still, so that only the end of the page can save the draft.
     await page.clock.install()
-    desk.complaints.watch(page)
-    await page.goto(f"{desk.origin}/prompts/{prompt.prompt_id}")
+    inbox.complaints.watch(page)
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
     await live(page)
     await settled(page)
     for n in range(5):
@@ -110,11 +118,35 @@ async def test_text_typed_just_before_a_reload_is_kept(desk: Desk) -> None:
         await expect(page.locator("#comment")).to_have_value(f"the words of round {n}")
 
 
-async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
+async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(inbox: Inbox) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
+    first, second = [await inbox.tab(context, f"/prompts/{prompt.prompt_id}") for _ in range(2)]
+    for page in (first, second):
+        await live(page)
+        await settled(page)
+    await first.locator("#comment").fill("of the first")
+    await saved(first, "of the first")
+    # Two ways in which the other tab would take it away: with no text of its own, and with its own.
+    await second.locator("#comment").fill("of the second")
+    await saved(second, "of the second")
+    await first.reload()
+    await expect(first.locator("#comment")).to_have_value("of the first")
+    await second.locator("#comment").fill("")
+    await saved(second, "of the second", is_saved=False)
+    await first.reload()
+    await expect(first.locator("#comment")).to_have_value("of the first")
+    await second.locator("#comment").fill("x")
+    await second.locator(APPROVE).click()
+    await expect(second.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await saved(second, "of the first", is_saved=False)
+
+
+async def test_a_duplicated_tab_answers_for_itself(inbox: Inbox) -> None:
     """Both press at once: one answer counts, and both say which."""
-    prompt = await desk.world.create_prompt(confirm("Go?"))
-    context = await desk.context()
-    first = await desk.tab(context, f"/prompts/{prompt.prompt_id}")
+    prompt = await inbox.world.create_prompt(confirm("Go?"))
+    context = await inbox.context()
+    first = await inbox.tab(context, f"/prompts/{prompt.prompt_id}")
     await live(first)
     tab = await first.evaluate("sessionStorage.getItem('askback.tab')")
     assert tab
@@ -122,7 +154,7 @@ async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
     async with context.expect_page() as opened:
         await first.evaluate("window.open(location.href) && null")
     second = await opened.value
-    desk.complaints.watch(second)
+    inbox.complaints.watch(second)
     await live(second)
     pages = [first, second]
     names = [await page.evaluate("sessionStorage.getItem('askback.tab')") for page in pages]
@@ -138,7 +170,7 @@ async def test_a_duplicated_tab_answers_for_itself(desk: Desk) -> None:
         await page.mouse.click(*point)
     for page in pages:
         await expect(page.locator(".tombstone-title")).to_contain_text("Approved by")
-    stored = await desk.world.prompt(prompt.prompt_id)
+    stored = await inbox.world.prompt(prompt.prompt_id)
     assert stored.resolution.answer.user_id == "ana"
-    counted = [r for r in await submissions(desk, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]
+    counted = [r for r in await submissions(inbox, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]
     assert [record.answer.answer_id for record in counted] == [stored.resolution.answer.answer_id]

@@ -1,9 +1,8 @@
 """A token is removed while its person writes: the page says so by itself, and keeps what was written."""
 
 import json
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.transport import open_calls, tokens
-from tests.support.browser import Desk, live, settled
-from tests.support.browsers import TokenFile
+from tests.support.browser import Inbox, live, settled
 from tests.support.requests import confirm, form
-from tests.support.service import Caller, serving
-from tests.support.web import gateway_for
+from tests.support.service import Caller
+from tests.support.token_files import TokenFile
 
 
 @pytest.fixture
@@ -29,20 +27,16 @@ def people(tmp_path: Path) -> TokenFile:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(
-    chromium: object, migrated_file: Path, people: TokenFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Desk, Caller]]:
+    open_inbox: Callable[..., AbstractAsyncContextManager[Inbox]],
+    people: TokenFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[Inbox, Caller]]:
     """A page with authentication, and ada's calls."""
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-    path = tmp_path / "guarded.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    url = f"sqlite+aiosqlite:///{path}"
-    async with serving(url, auth=str(people.path)) as world, gateway_for(world, names=False) as web:
-        desk = Desk(chromium, world, web)  # type: ignore[arg-type]
-        desk.complaints.allowed += ["401", "WebSocket"]
-        yield desk, world.with_token("ada-token")
-        await desk.close()
+    async with open_inbox(people) as inbox:
+        inbox.complaints.allowed += ["401", "WebSocket"]
+        yield inbox, inbox.world.with_token("ada-token")
 
 
 async def ask(caller: Caller, content: prompts.PromptContent) -> prompts.Prompt:
@@ -60,11 +54,11 @@ async def sign_in(page: Page, token: str) -> None:
 
 
 async def test_a_removed_token_signs_out_at_once_and_the_form_stays(
-    guarded: tuple[Desk, Caller], people: TokenFile
+    guarded: tuple[Inbox, Caller], people: TokenFile
 ) -> None:
-    desk, ada = guarded
+    inbox, ada = guarded
     prompt = await ask(ada, form("How many?"))
-    page = await desk.open("", f"/prompts/{prompt.prompt_id}")
+    page = await inbox.open("", f"/prompts/{prompt.prompt_id}")
     await sign_in(page, "ana-token")
     await settled(page)
     number = page.locator(".form-box input").first
@@ -98,11 +92,11 @@ async def test_a_removed_token_signs_out_at_once_and_the_form_stays(
 
 
 async def test_another_person_who_signs_in_gets_none_of_the_text(
-    guarded: tuple[Desk, Caller], people: TokenFile
+    guarded: tuple[Inbox, Caller], people: TokenFile
 ) -> None:
-    desk, ada = guarded
+    inbox, ada = guarded
     prompt = await ask(ada, confirm("Go?"))
-    page = await desk.open("", f"/prompts/{prompt.prompt_id}")
+    page = await inbox.open("", f"/prompts/{prompt.prompt_id}")
     await sign_in(page, "ana-token")
     await settled(page)
     await page.locator("#comment").fill("of ana")
@@ -110,6 +104,8 @@ async def test_another_person_who_signs_in_gets_none_of_the_text(
     await page.wait_for_selector('[data-link="signed_out"]')
     await page.get_by_role("button", name="Sign in again").click()
     await sign_in(page, "ben-token")
+    # Another person starts with the list.
+    await page.locator(f'[data-open="{prompt.prompt_id}"]').click()
     await settled(page)
     await expect(page.locator("#comment")).to_have_value("")
     await page.locator("[data-decision=DECISION_ACCEPT]").click()

@@ -8,14 +8,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from websockets.frames import Frame, Opcode
 
 from askback.v1.prompt_pb2 import PromptContent
 from askback.web.app import PAGES
 from askback.web.contract import METHODS
 from askback.web.settings import WebLimits
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for, slow_socket_of
 from tests.web.gateway.test_converse_socket import HELLO, Page
 
@@ -62,14 +64,22 @@ async def test_a_socket_without_pongs_is_closed(lite: ServiceWorld, monkeypatch:
 
 
 async def test_a_socket_with_pongs_stays_open(lite: ServiceWorld) -> None:
-    """Far longer than the time for a pong: the heartbeats of the service count the seconds."""
-    async with gateway_for(lite, limits=WebLimits(ping_seconds=0.05)) as web, web.open() as socket:
+    """For longer than the time for a pong: three pings, of which each comes after the pong of the last."""
+    async with gateway_for(lite, limits=WebLimits(ping_seconds=1.0)) as web, web.open() as socket:
+        own, pings = socket.protocol.recv_frame, 0
+
+        def recv_frame(frame: Frame) -> None:
+            nonlocal pings
+            pings += frame.opcode is Opcode.PING
+            own(frame)
+
+        socket.protocol.recv_frame = recv_frame  # type: ignore[method-assign]
         page = Page(socket)
         await page.send(HELLO)
         await page.event("caughtUp")
-        for _ in range(5):
-            await lite.create_prompt()
-            await page.event("upserted")
+        await until(lambda: pings == 3)
+        await lite.create_prompt()
+        await page.event("upserted")
         assert len(web.gateway.streams) == 1
 
 

@@ -22,9 +22,10 @@ from askback.web.close_codes import Close, CloseCode, close_for
 from askback.web.connect_errors import ConnectError
 from askback.web.proto_json import format_events
 from askback.web.settings import WebLimits
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for, slow_socket_of
 
 HELLO: dict[str, Any] = {"ref": "1", "hello": {}}
@@ -203,10 +204,16 @@ async def test_a_page_that_does_not_read_is_closed_and_holds_up_no_other(
         socket.transport.pause_reading()
         large = confirm("Large?")
         large.body = "x" * 60_000
-        for _ in range(150):
-            await lite.create_prompt(large)
-        for _ in range(150):
-            await reading.event("upserted")
+
+        async def read() -> None:
+            for _ in range(150):
+                await reading.event("upserted")
+
+        # At the same time: a page that is read only afterwards does not read, either.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(read())
+            for _ in range(150):
+                await lite.create_prompt(large)
         await until(lambda: len(streams) == 1)
         await until(lambda: len(web.gateway.streams) == 1)
         made = await lite.create_prompt()

@@ -13,8 +13,8 @@ from askback.web import open_streams
 from askback.web.close_codes import CloseCode
 from askback.web.open_streams import OpenStreams
 from askback.web.refused import Refused
-from tests.support.refusals import until
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import gateway_for
 from tests.web.gateway.test_converse_socket import HELLO, Page, page_of
 

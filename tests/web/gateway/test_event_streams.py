@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from askback.web.settings import WebLimits
-from tests.support.refusals import until
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
+from tests.support.waiting import until
 from tests.support.web import EventReader, WebWorld, gateway_for
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import signal
 from pathlib import Path
+from socket import create_server
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.refusals import SOON
 from tests.support.service import ServiceWorld, serving
 from tests.support.web import Answer, fetch
 from tests.web.gateway.test_converse_socket import HELLO, Page
+from tests.web.gateway.test_metrics import scrape
 
 
 async def test_one_process_serves_the_page_and_the_calls(lite_url: str) -> None:
@@ -138,6 +140,7 @@ def test_a_page_that_others_could_use_needs_authentication(settings: dict[str, A
         ({"listen": "8080"}, "HOST:PORT"),
         ({"listen": "::1:8080"}, "HOST:PORT"),
         ({"listen": "127.0.0.1:99999"}, "65535"),
+        ({"metrics_listen": "9465"}, "'9465' is not HOST:PORT"),
         ({"public_origins": ("http://a.example",)}, "https://"),
         ({"public_origins": ("https://a.example/path",)}, "is not an origin"),
         ({"public_origins": ("https://a.example",), "names": True}, "this machine only"),
@@ -196,12 +199,13 @@ async def test_the_gateway_is_a_process_of_its_own(lite: ServiceWorld, tmp_path:
     from tests.support.processes import quiet_port
     from tests.support.web import socket_of
 
-    port, config = quiet_port(), tmp_path / "web.toml"
+    port, metrics_port, config = quiet_port(), quiet_port(), tmp_path / "web.toml"
     config.write_text('names = true\ndrain_grace = "2s"\nlisten = "127.0.0.1:1"\n')
     processes = Processes(tmp_path)
     try:
         gateway = processes.askback(
             "gateway", "web", "--config", str(config), "--drain-spread", "100ms",
+            "--metrics-listen", f"127.0.0.1:{metrics_port}",
             ASKBACK_SERVER=f"127.0.0.1:{lite.service.port}", ASKBACK_WEB_LISTEN=f"127.0.0.1:{port}",
         )  # fmt: skip
         await eventually(lambda: "serves the page" in gateway.out, "it serves")
@@ -212,6 +216,8 @@ async def test_the_gateway_is_a_process_of_its_own(lite: ServiceWorld, tmp_path:
             page = Page(socket)
             await page.send(HELLO)
             await page.frame("welcome")
+            found = await scrape(metrics_port)
+            assert found.of("askback_web_streams_open", kind="socket") == 1
             gateway.signal(signal.SIGTERM)
             await page.frame("goAway")
             assert (await page.closed())[0] == 1012
@@ -237,6 +243,19 @@ async def test_a_wrong_start_says_what_to_do(words: list[str], said: str, tmp_pa
         assert said in gateway.log
     finally:
         processes.end()
+
+
+@pytest.mark.parametrize("flag", ["--listen", "--metrics-listen"])
+async def test_an_address_in_use_is_named(flag: str, tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    with create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        try:
+            gateway = processes.askback("gateway", "web", "--listen", "127.0.0.1:0", flag, address)
+            assert await gateway.wait_for_end() == 1
+        finally:
+            processes.end()
+    assert f"cannot listen on {address}" in gateway.log
 
 
 def test_an_unknown_setting_in_the_file_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from websockets.exceptions import WebSocketException
 
+from askback.web import sign_in
+from askback.web.sign_in import client_of
 from tests.support.processes import Process, Processes, Server, eventually, quiet_port
 from tests.support.proxies import Proxy
 from tests.support.requests import confirm
@@ -65,6 +68,31 @@ async def test_a_page_needs_no_gateway_of_its_own(proxy: tuple[Proxy, list[Any]]
         prompt = await lite.create_prompt(confirm("Deploy?"))
         for page in pages:
             assert (await page.event("upserted"))["prompt"]["promptId"] == prompt.prompt_id
+
+
+async def test_the_proxy_says_whose_attempt_it_is(
+    proxy: tuple[Proxy, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed attempts are counted for each address: no client makes one up, and none shares the proxy's."""
+    made, _ = proxy
+    clients: list[str] = []
+
+    def remember(request: Request) -> str:
+        clients.append(client_of(request))
+        return clients[-1]
+
+    monkeypatch.setattr(sign_in, "client_of", remember)
+    headers = {
+        "content_type": "application/json",
+        "x_askback": "1",
+        "origin": f"http://127.0.0.1:{made.port}",
+    }
+    for address in ("10.9.8.7", ""):
+        reply = await fetch(
+            made.port, "POST", "/session", '{"name": "ana"}', x_forwarded_for=address, **headers
+        )
+        assert reply.status == 200
+    assert clients == ["127.0.0.1 127.0.0.1"] * 2
 
 
 class Console:

@@ -179,11 +179,12 @@ async def test_a_caller_that_leaves_cancels_its_call(web: WebWorld, lite: Servic
     writer.write(head(web, "WorkerService/LeaseJobs", f"content-length: {len(body)}") + body.encode())
     server = lite.service._server
     assert server is not None
-    from tests.support.refusals import until
+    from tests.support.waiting import until
 
     await until(lambda: server.calls.streams.total == 1)
     writer.transport.abort()
     await until(lambda: server.calls.streams.total == 0)
+    await until(lambda: web.gateway.counts.calls["WorkerService/LeaseJobs", "CANCELLED"] == 1)
     assert reader is not None
 
 

@@ -13,7 +13,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from askback.v1 import hitl_service_pb2 as hitl
 from tests.support.fake_server import FakeServer, FakeStream
-from tests.support.refusals import SOON, until
+from tests.support.refusals import SOON
+from tests.support.waiting import until
 from tests.support.web import WebWorld, gateway_for
 from tests.vectors.runner import ConverseRunner, differs, read, vectors
 

@@ -1,16 +1,15 @@
 """Fixtures: `guarded` is a service with tokens for ana, bob and eve, and `web` a gateway in front of it."""
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from askback_server.engine import sign_outs
 from askback_server.transport import open_calls, tokens
-from tests.support.browsers import Browser, TokenFile
+from tests.support.browsers import Browser
 from tests.support.service import ServiceWorld, serving
+from tests.support.token_files import TokenFile
 from tests.support.web import WebWorld, gateway_for
 
 
@@ -20,15 +19,6 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_outs, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(open_calls, "INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(tokens, "_RECHECK_SECONDS", 0.0)
-
-
-@pytest.fixture
-def lite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A new SQLite file with Askback's tables."""
-    path = tmp_path / "lite.db"
-    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(path)) as copy:
-        source.backup(copy)
-    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture

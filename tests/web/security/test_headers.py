@@ -52,7 +52,7 @@ def sockets_of(web: WebWorld) -> list[str]:
     return [f"ws://{name}:{web.port}" for name in ("127.0.0.1", "localhost")]
 
 
-PAGES = ("/", "/prompts/1", "/jobs", "/jobs/1", "/overview", "/settings", "/sign-in")
+PAGES = ("/", "/prompts/1", "/prompts/1/", "/jobs", "/jobs/", "/jobs/1", "/overview", "/settings", "/sign-in")
 ROUTES: list[tuple[str, str, int]] = [
     *(("GET", path, 200) for path in PAGES),
     ("GET", "/session", 200),
@@ -67,6 +67,10 @@ ROUTES: list[tuple[str, str, int]] = [
     ("POST", "/askback.v1.None/None", 404),
     ("GET", "/events/prompts?nonsense=1", 400),
     ("GET", "/none", 404),
+    # Not a redirect: behind a proxy it would name http, and a token would follow it.
+    ("POST", "/session/", 404),
+    ("POST", "/askback.v1.HitlService/ListPrompts/", 404),
+    ("GET", "/events/prompts/", 404),
     ("POST", "/", 405),
     ("GET", "/manifest.webmanifest", 200),
     ("GET", "/assets/none.js", 404),

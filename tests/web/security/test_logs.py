@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.browsers import Browser, TokenFile, new_key
+from tests.support.browsers import Browser, new_key
 from tests.support.service import ServiceWorld
+from tests.support.token_files import TokenFile
 from tests.support.web import gateway_for
 from tests.web.security.test_sign_out import close_of, page
 

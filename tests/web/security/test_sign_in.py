@@ -16,8 +16,9 @@ from askback.web.app import create_app
 from askback.web.gateway import Gateway
 from askback.web.rate_limits import FAILED_SIGN_INS
 from askback.web.sign_in import StartSession
-from tests.support.browsers import Browser, TokenFile
+from tests.support.browsers import Browser
 from tests.support.service import ServiceWorld
+from tests.support.token_files import TokenFile
 from tests.support.web import WebWorld, gateway_for
 
 

@@ -15,9 +15,10 @@ from websockets.exceptions import ConnectionClosed
 from askback.web import session_cookie
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import sign_outs
-from tests.support.browsers import Browser, TokenFile, new_key
+from tests.support.browsers import Browser, new_key
 from tests.support.refusals import SOON
 from tests.support.service import ServiceWorld, serving
+from tests.support.token_files import TokenFile
 from tests.support.web import WebWorld, gateway_for
 
 HELLO = json.dumps({"frames": [{"ref": "1", "hello": {}}]})

@@ -37,24 +37,19 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
     from datetime import UTC
 
     from askback._text.handle import handles
-    from askback._text.spans import exact_time, span_words
+    from askback._text.spans import Times
     from askback._text.table import Column
     from askback.cli.words import JOB_STATES
 
-    now = datetime.now(UTC)
+    times = Times(datetime.now(UTC), exact)
     short = handles(job.job_id for job in found)
-
-    def age(job: JobInfo) -> str:
-        if job.created_at is None:
-            return ""
-        return exact_time(job.created_at) if exact else span_words(now - job.created_at)
 
     return [
         Column("STATE", [JOB_STATES.get(job.state, str(job.state)) for job in found], important=True),
         Column("TYPE", [job.job_type for job in found], important=True, maximum=_NAME_WIDTH),
         Column("DOING", [doing(job) for job in found], wide=True, informative=True),
         Column("ID", [job.job_id if exact else short[job.job_id] for job in found], important=True),
-        Column("CREATED" if exact else "AGE", [age(job) for job in found], important=True),
+        Column("CREATED" if exact else "AGE", [times.age(job.created_at) for job in found], important=True),
         Column("OWNER", [job.proto.user_id for job in found], maximum=_NAME_WIDTH),
         Column("PRIO", [job.proto.priority or "" for job in found]),
         Column("LABELS", [_labels(job) for job in found], maximum=_LABELS_WIDTH),

@@ -1,1 +1,1 @@
-import{p as o}from"./chunk-7.js?v=1de2b1b2e2aab7cd";import{a as n}from"./chunk-4.js?v=1de2b1b2e2aab7cd";import{F as r}from"./chunk-11.js?v=1de2b1b2e2aab7cd";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-7.js?v=02c584af0c85359a";import{a as n}from"./chunk-4.js?v=02c584af0c85359a";import{K as r}from"./chunk-11.js?v=02c584af0c85359a";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

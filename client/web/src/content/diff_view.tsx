@@ -54,7 +54,7 @@ export function DiffBody(props: {
           </button>
         </span>
       </div>
-      <Rows key={layout} rows={read.rows} layout={layout} folds={"before" in props.source} />
+      <Rows rows={read.rows} layout={layout} folds={"before" in props.source} />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import type { JSX, RefObject } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { t } from "../words";
+import { t } from "../words/later";
 import { type Json, JsonError, parse } from "../json/exact";
 import {
   FIRST_ROWS,

@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { t } from "../words";
+import { t } from "../words/later";
 import type { SafeLink } from "./links";
 import { Plain } from "./plain";
 import { visibleText } from "./visible";

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { t } from "../words";
+import { t } from "../words/later";
 import { Pieces } from "./plain";
 import { estimatedHeight } from "./seen_lines";
 import { useGrowing } from "./slices";

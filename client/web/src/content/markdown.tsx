@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import { t } from "../words";
+import { t } from "../words/later";
 import { Code } from "./code";
 import { OutLink } from "./link";
 import { LongText } from "./long_text";

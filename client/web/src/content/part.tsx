@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { t } from "../words";
+import { t } from "../words/later";
 import type { PromptPart } from "../wire/messages";
 import { Code } from "./code";
 import { UnifiedDiff } from "./diff";

@@ -76,17 +76,34 @@ export function useGrowing(total: number, step: number): number {
   return Math.min(shown, total);
 }
 
-/** A module that is loaded when it is first needed: null while it loads, "failed" if that fails. */
+/** Loads that failed. */
+const failures = new Set<() => void>();
+
+/** Load again what could not be loaded: the connection is back. */
+export function loadAgain(): void {
+  for (const again of [...failures]) again();
+}
+
+/** A module that is loaded when it is first needed: null while it loads, "failed" if that fails, until `loadAgain`. */
 export function useLazy<M>(load: () => Promise<M>): M | "failed" | null {
   const [found, setFound] = useState<{ readonly module: M | "failed" } | null>(null);
   useEffect(() => {
     let isShown = true;
-    load().then(
-      (module) => isShown && setFound({ module }),
-      () => isShown && setFound({ module: "failed" }),
-    );
+    const attempt = () => {
+      failures.delete(attempt);
+      load().then(
+        (module) => isShown && setFound({ module }),
+        () => {
+          if (!isShown) return;
+          failures.add(attempt);
+          setFound({ module: "failed" });
+        },
+      );
+    };
+    attempt();
     return () => {
       isShown = false;
+      failures.delete(attempt);
     };
   }, [load]);
   return found === null ? null : found.module;

@@ -16,14 +16,21 @@ export function chunksOf(text: string, size: number = CHUNK): readonly string[] 
   return chunks;
 }
 
-/** The part of a text that is shown first, and how many lines it leaves out. */
+/** Characters of a line on the screen, roughly: a longer line of a text is several of them. */
+const LINE = 100;
+
+/** The part of a text that is shown first, and about how many lines on the screen it leaves out. */
 export function firstPart(
   text: string,
   maximum: number = FIRST_PART,
 ): { readonly text: string; readonly lines: number } {
   if (text.length <= maximum) return { text, lines: 0 };
   const end = cutAt(text, 0, maximum);
-  return { text: text.slice(0, end), lines: text.slice(end).split("\n").length };
+  return { text: text.slice(0, end), lines: linesOf(text.slice(end)) };
+}
+
+function linesOf(text: string): number {
+  return text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / LINE)), 0);
 }
 
 /** A place to cut: behind the last line end before `limit`, or at `limit`, but never within a character. */

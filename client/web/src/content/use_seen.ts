@@ -2,7 +2,7 @@ import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { SeenPart, visibleRange } from "./seen_lines";
 
-export interface Seen {
+interface Seen {
   /** Whether all of the content was on the screen. */
   readonly complete: boolean;
   /** Approximate number of lines that were not: below the screen, folded, or not rendered yet. */

@@ -68,7 +68,7 @@ function GroupView({ node, bare }: { readonly node: GroupNode; readonly bare: bo
         </label>
       )}
       {!node.open && preset !== undefined && preset !== null && (
-        <p class="form-hint">
+        <p class="form-hint" data-seen>
           {words.ifLeftOut} <Plain text={format(preset)} />
         </p>
       )}

@@ -37,7 +37,13 @@ export function describedBy(
   ...more: (string | false | undefined)[]
 ): string | undefined {
   const { help, rationale } = node.entry;
-  const ids = [help && "help", rationale && "why", hintOf(node.entry, words) && "hint", ...more];
+  const ids = [
+    node.hasDefault && "default",
+    help && "help",
+    rationale && "why",
+    hintOf(node.entry, words) && "hint",
+    ...more,
+  ];
   return (
     ids
       .filter(Boolean)
@@ -60,6 +66,18 @@ export function Title({ node }: { readonly node: Node }): JSX.Element {
       <Plain text={other?.node === node ? other.title : node.entry.title} />
       {required && !nullable && <span class="form-required"> ({words.required})</span>}
     </>
+  );
+}
+
+/** Says that the value is the asker's. It is no part of the name, which would change with the first letter. */
+export function DefaultMark({ node }: { readonly node: Node }): JSX.Element | null {
+  const words = useWords();
+  if (!node.hasDefault) return null;
+  return (
+    <span class="form-default" id={`${node.id}-default`}>
+      {" "}
+      ({words.byDefault})
+    </span>
   );
 }
 
@@ -122,6 +140,23 @@ export function ReadBack({
   );
 }
 
+/** A control with a label of its own. */
+export function Labelled(props: { readonly node: Node; readonly children: ComponentChildren }): JSX.Element {
+  const { node, children } = props;
+  return (
+    <div class="form-field" data-seen>
+      <p class="form-head">
+        <label for={node.id}>
+          <Title node={node} />
+        </label>
+        <DefaultMark node={node} />
+      </p>
+      <Notes node={node} />
+      {children}
+    </div>
+  );
+}
+
 /** A labelled group of controls. It can have the focus itself, so that what is wrong with it is read. */
 export function Fieldset(props: {
   readonly node: Node;
@@ -142,11 +177,13 @@ export function Fieldset(props: {
       class={`form-field ${props.class ?? ""}`}
       role={role}
       tabIndex={-1}
+      data-seen={node.entry.type === "field" ? "" : undefined}
       aria-describedby={describedBy(node, words, problems.length > 0 && "problem")}
       {...radios}
     >
       <legend>
         <Title node={node} />
+        <DefaultMark node={node} />
       </legend>
       <Notes node={node} />
       {props.children}
@@ -155,7 +192,10 @@ export function Fieldset(props: {
   );
 }
 
-/** Moves the focus to a node: to its control, or to the group that has no control of its own. */
+/**
+ * Moves the focus to a node: to its control, or to the group that has no control of its own. What is wrong with it is
+ * drawn below the control after this; it comes into view too.
+ */
 export function focusNode(node: Node): void {
   const element = document.getElementById(node.id);
   const control = element?.matches("[role=radiogroup]")
@@ -163,5 +203,6 @@ export function focusNode(node: Node): void {
       element.querySelector<HTMLElement>("input[type=radio]"))
     : element;
   control?.focus();
-  element?.scrollIntoView({ block: "nearest" });
+  const whole = element?.closest(".form-field") ?? element;
+  requestAnimationFrame(() => whole?.scrollIntoView({ block: "nearest" }));
 }

@@ -5,8 +5,6 @@ import { CompositeNode } from "./composite_node";
 import type { Entry, Group } from "./entries";
 import { type Ground, lose, type Lost, type Node, type Reading, valueReading } from "./node";
 
-/** How many times a group may look for fields that its own fields show. */
-const MAX_ROUNDS = 10;
 /** How many conditions may follow each other, each on a field that the one before shows. */
 const MAX_CHAIN = 100;
 
@@ -64,7 +62,7 @@ export class GroupNode extends CompositeNode {
   /** Finds the fields that the values show. Returns whether they changed. */
   private choose(): boolean {
     const before = this.shown;
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    for (let round = 0; round < MAX_CHAIN; round += 1) {
       const found = this.entry.fieldsFor(this.entry.conditional ? this.values() : new Map());
       if (found === this.shown) break;
       this.shown = found;

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { format, tryParse } from "../json/exact";
-import { describedBy, Notes, Problems, Title, useProblems, useWords } from "./frame";
+import { describedBy, Labelled, Problems, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
 
 export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
@@ -27,11 +27,7 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
     });
   const { required, nullable, secret } = node.entry;
   return (
-    <div class="form-field">
-      <label for={node.id}>
-        <Title node={node} />
-      </label>
-      <Notes node={node} />
+    <Labelled node={node}>
       <textarea
         ref={area}
         id={node.id}
@@ -67,6 +63,6 @@ export function JsonView({ node }: { readonly node: TextNode }): JSX.Element {
         )}
         {!isEmpty && !problems.length && <span class="form-valid">{words.valid}</span>}
       </div>
-    </div>
+    </Labelled>
   );
 }

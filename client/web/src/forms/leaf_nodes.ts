@@ -32,6 +32,11 @@ abstract class FieldNode extends Node {
     this.pristine = format(this.state());
   }
 
+  override get hasDefault(): boolean {
+    const { preset, secret } = this.entry;
+    return preset !== undefined && preset !== null && !secret && this.inputs() === undefined;
+  }
+
   override inputs(): Json | undefined {
     const state = this.state();
     return this.entry.secret || format(state) === this.pristine ? undefined : state;

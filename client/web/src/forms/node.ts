@@ -69,6 +69,11 @@ export abstract class Node {
 
   abstract restore(inputs: Json, where: string, lost: Lost[]): void;
 
+  /** Whether it has the default of its asker, which the person has not changed. */
+  get hasDefault(): boolean {
+    return false;
+  }
+
   /** The nodes that are shown below this one, in order. */
   children(): readonly Node[] {
     return [];

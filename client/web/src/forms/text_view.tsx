@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { describedBy, Notes, Problems, ReadBack, Title, useProblems, useWords } from "./frame";
+import { describedBy, Labelled, Problems, ReadBack, useProblems, useWords } from "./frame";
 import type { TextNode } from "./leaf_nodes";
 import { isDay } from "./zones";
 
@@ -29,11 +29,7 @@ export function TextView({ node }: { readonly node: TextNode }): JSX.Element {
     },
   };
   return (
-    <div class="form-field">
-      <label for={node.id}>
-        <Title node={node} />
-      </label>
-      <Notes node={node} />
+    <Labelled node={node}>
       {format === "date-time" && kind === "text" ? (
         <MomentControls node={node} common={common} />
       ) : (
@@ -41,7 +37,7 @@ export function TextView({ node }: { readonly node: TextNode }): JSX.Element {
       )}
       {readsBack && <ReadBack node={node} typed={node.text} />}
       <Problems node={node} problems={problems} />
-    </div>
+    </Labelled>
   );
 }
 

@@ -16,6 +16,7 @@ export interface FormWords {
   readonly noAnswer: string;
   readonly required: string;
   readonly recommended: string;
+  readonly byDefault: string;
   readonly other: string;
   readonly otherLines: string;
   readonly why: string;

@@ -51,6 +51,7 @@ export const DE: FormWords = {
   noAnswer: "Keine Angabe",
   required: "erforderlich",
   recommended: "empfohlen",
+  byDefault: "Vorgabe",
   other: "Anderes",
   otherLines: "Anderes, eines je Zeile",
   why: "Warum:",

@@ -43,6 +43,7 @@ export const EN: FormWords = {
   noAnswer: "No answer",
   required: "required",
   recommended: "recommended",
+  byDefault: "default",
   other: "Other",
   otherLines: "Other, one on each line",
   why: "Why:",

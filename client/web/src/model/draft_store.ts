@@ -1,16 +1,18 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
-import type { Clock } from "../wire/environment";
+import type { Clock, TextStore } from "../wire/environment";
+import { DraftJournal } from "./draft_journal";
 import type { Draft, Drafts } from "./drafts";
 
 /** A record as it is stored. */
 export interface DraftRecord {
-  /** Server, person and prompt. */
+  /** Server, person, prompt and tab. */
   readonly key: string;
   /** Server and person. */
   readonly owner: string;
   readonly promptId: string;
   readonly savedAt: number;
-  readonly draft: Draft;
+  /** Null: its tab had taken over the text of another one, and threw it away. */
+  readonly draft: Draft | null;
 }
 
 /** The database of drafts. Each method may reject: storage may be full or forbidden. */
@@ -25,8 +27,12 @@ export interface DraftDatabase {
 interface DraftOptions {
   readonly clock: Clock;
   readonly database: DraftDatabase;
+  /** The storage of this tab. */
+  readonly store: TextStore;
   readonly server: string;
   readonly subject: string;
+  /** The id of this tab, which a reload keeps. */
+  readonly tab: string;
 }
 
 const SAVE_MS = 300;
@@ -39,7 +45,10 @@ const EVICT = 5;
 export class DraftStore implements Drafts {
   readonly #options: DraftOptions;
   readonly #owner: string;
+  readonly #journal: DraftJournal;
   readonly #status = signal<"ok" | "full" | "too_large">("ok");
+  /** The prompts for which this tab has taken over the text of another one. */
+  readonly #takenOver = new Set<string>();
   readonly #waiting = new Map<string, { draft: Draft; cancel: () => void }>();
   /** Writes go one after another, so that an older one never lands last. */
   #last: Promise<unknown> = Promise.resolve();
@@ -47,7 +56,11 @@ export class DraftStore implements Drafts {
   constructor(options: DraftOptions) {
     this.#options = options;
     this.#owner = JSON.stringify([options.server, options.subject]);
-    void this.#inOrder(() => this.#deleteOld());
+    this.#journal = new DraftJournal(options.store);
+    for (const record of this.#journal.recover(this.#owner)) {
+      void this.#inOrder(() => this.#put(record));
+    }
+    void this.#deleteOld();
   }
 
   get status(): ReadonlySignal<"ok" | "full" | "too_large"> {
@@ -61,7 +74,11 @@ export class DraftStore implements Drafts {
     }
     try {
       await this.#last;
-      return (await this.#options.database.get(this.#key(promptId)))?.draft ?? null;
+      const found = await this.#newest(promptId);
+      if (found !== undefined && (found.draft === null || found.key !== this.#key(promptId))) {
+        this.#takenOver.add(promptId);
+      }
+      return found?.draft ?? null;
     } catch {
       return null;
     }
@@ -80,17 +97,34 @@ export class DraftStore implements Drafts {
     }
   }
 
+  async discard(promptId: string): Promise<void> {
+    this.#cancel(promptId);
+    this.#journal.remove(promptId);
+    const record = this.#record(promptId, this.#options.clock.wall(), null);
+    await this.#inOrder(() =>
+      this.#takenOver.has(promptId) ? this.#put(record) : this.#options.database.remove([record.key]),
+    );
+  }
+
   async remove(promptId: string): Promise<void> {
-    this.#waiting.get(promptId)?.cancel();
-    this.#waiting.delete(promptId);
-    await this.#inOrder(() => this.#options.database.remove([this.#key(promptId)]));
+    this.#cancel(promptId);
+    this.#journal.remove(promptId);
+    await this.#inOrder(async () => {
+      const found = await this.#ofPrompt(promptId);
+      await this.#options.database.remove(found.map((record) => record.key));
+    });
   }
 
   async list(): Promise<readonly string[]> {
     this.flush();
     await this.#last;
     try {
-      return (await this.#options.database.ofOwner(this.#owner)).map((record) => record.promptId);
+      const newest = new Map<string, DraftRecord>();
+      for (const record of await this.#options.database.ofOwner(this.#owner)) {
+        const { promptId } = record;
+        if (newest.get(promptId)?.key !== this.#key(promptId)) newest.set(promptId, record);
+      }
+      return [...newest.values()].filter(({ draft }) => draft !== null).map(({ promptId }) => promptId);
     } catch {
       return [];
     }
@@ -101,10 +135,27 @@ export class DraftStore implements Drafts {
       cancel();
     }
     this.#waiting.clear();
+    this.#journal.clear();
     await this.#inOrder(async () => {
       const records = await this.#options.database.ofOwner(this.#owner);
       await this.#options.database.remove(records.map((record) => record.key));
     });
+  }
+
+  #cancel(promptId: string): void {
+    this.#waiting.get(promptId)?.cancel();
+    this.#waiting.delete(promptId);
+  }
+
+  /** The record of this tab, or else the newest of another one. */
+  async #newest(promptId: string): Promise<DraftRecord | undefined> {
+    const own = await this.#options.database.get(this.#key(promptId));
+    return own ?? (await this.#ofPrompt(promptId)).at(-1);
+  }
+
+  async #ofPrompt(promptId: string): Promise<readonly DraftRecord[]> {
+    const all = await this.#options.database.ofOwner(this.#owner);
+    return all.filter((record) => record.promptId === promptId);
   }
 
   #write(promptId: string): void {
@@ -112,15 +163,14 @@ export class DraftStore implements Drafts {
     if (!waiting) {
       return;
     }
-    waiting.cancel();
-    this.#waiting.delete(promptId);
+    this.#cancel(promptId);
     const { draft } = waiting;
     if (JSON.stringify(draft).length > MAX_CHARS) {
       this.#status.value = "too_large";
       return;
     }
-    const savedAt = draft.savedAt ?? 0;
-    const record = { key: this.#key(promptId), owner: this.#owner, promptId, savedAt, draft };
+    const record = this.#record(promptId, draft.savedAt ?? 0, draft);
+    this.#journal.add(record);
     void this.#inOrder(() => this.#put(record));
   }
 
@@ -135,14 +185,26 @@ export class DraftStore implements Drafts {
       await database.remove(others.map(({ key }) => key));
       await database.put(record);
     }
+    this.#journal.written(record);
     this.#status.value = "ok";
   }
 
   async #deleteOld(): Promise<void> {
+    try {
+      // Not in order: what is typed meanwhile must not wait for it when the page is left.
+      if ((await this.#old()).length === 0) return;
+    } catch {
+      this.#status.value = "full";
+      return;
+    }
+    await this.#inOrder(async () => this.#options.database.remove(await this.#old()));
+  }
+
+  /** The keys of drafts that no one has changed for long. */
+  async #old(): Promise<readonly string[]> {
     const oldest = this.#options.clock.wall() - MAX_AGE_MS;
     const own = await this.#options.database.ofOwner(this.#owner);
-    const old = own.filter(({ savedAt }) => savedAt < oldest);
-    await this.#options.database.remove(old.map(({ key }) => key));
+    return own.filter(({ savedAt }) => savedAt < oldest).map(({ key }) => key);
   }
 
   #inOrder(run: () => Promise<void>): Promise<void> {
@@ -153,7 +215,12 @@ export class DraftStore implements Drafts {
     return done;
   }
 
+  #record(promptId: string, savedAt: number, draft: Draft | null): DraftRecord {
+    return { key: this.#key(promptId), owner: this.#owner, promptId, savedAt, draft };
+  }
+
   #key(promptId: string): string {
-    return JSON.stringify([this.#options.server, this.#options.subject, promptId]);
+    const { server, subject, tab } = this.#options;
+    return JSON.stringify([server, subject, promptId, tab]);
   }
 }

@@ -15,11 +15,15 @@ export interface Draft {
   readonly savedAt?: number;
 }
 
-/** The drafts of one person at one server. */
+/** The drafts of one person at one server. Each tab has its own: another one with the same prompt touches no text here. */
 export interface Drafts {
+  /** The draft of this tab, or else the newest of another one. */
   load(promptId: string): Promise<Draft | null>;
   /** Saves 300 ms after the last call, and when the page is hidden or left. */
   save(promptId: string, draft: Draft): void;
+  /** Throws away what was typed in this tab. */
+  discard(promptId: string): Promise<void>;
+  /** Removes the drafts of all tabs: the answer was accepted. */
   remove(promptId: string): Promise<void>;
   /** The ids of prompts with a draft: for a mark in the queue, and the question at sign-out. */
   list(): Promise<readonly string[]>;

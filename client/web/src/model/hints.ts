@@ -1,10 +1,11 @@
 /**
  * What tabs tell each other. Nothing depends on a hint: it may be lost, or come late, or come twice.
  */
-export type Hint = {
+export type Hint =
   /** "seen": the person looks at this tab, so nothing there is news any more. */
-  readonly kind: "signed_in" | "new_page" | "seen";
-};
+  | { readonly kind: "signed_in" | "new_page" | "seen" }
+  /** The person has signed out in this tab, and with that deleted what they typed in every tab. */
+  | { readonly kind: "signed_out"; readonly subject: string };
 
 export interface Hints {
   send(hint: Hint): void;
@@ -34,4 +35,11 @@ export function openHints(): Hints {
       channel.close();
     },
   };
+}
+
+/** Send a hint from a page that has no channel open, or is about to be left. */
+export function tellTabs(hint: Hint): void {
+  const hints = openHints();
+  hints.send(hint);
+  hints.close();
 }

@@ -88,6 +88,7 @@ export class LiveInbox implements Inbox {
       askSession: () => this.#watch.ask(),
       sink: {
         snapshotBegins: () => this.#view.snapshotBegins(),
+        resumes: () => this.#view.resumes(),
         events: (events) => this.#take(events),
         reset: (historyLost) => this.#reset(historyLost),
         agrees: (openPrompts) => this.#agrees(openPrompts),

@@ -30,12 +30,15 @@ let tab: Promise<string> | null = null;
 /** Opens the inbox of the person who is signed in, and follows the browser's events. */
 export async function start(session: Session, namespace = "", filter: PromptFilter = {}): Promise<Started> {
   tab ??= claimTab(tabStore, tabLocks(), newId);
+  const ownTab = await tab;
   const hints = openHints();
   const drafts = new DraftStore({
     clock,
     database: new IndexedDrafts(indexedDB),
+    store: tabStore,
     server: location.origin,
     subject: session.subject ?? "",
+    tab: ownTab,
   });
   const inbox = new LiveInbox({
     clock,
@@ -47,7 +50,7 @@ export async function start(session: Session, namespace = "", filter: PromptFilt
     drafts,
     session,
     pageVersion: pageVersion(),
-    tab: await tab,
+    tab: ownTab,
     namespace,
     filter,
     newId,

@@ -1,4 +1,5 @@
 import type { TextStore } from "../wire/environment";
+import { DRAFT_PREFIX } from "./draft_journal";
 import { STORE_PREFIX } from "./submissions";
 
 /** The part of `navigator.locks` that is used. */
@@ -13,7 +14,7 @@ const LOCK_MS = 1000;
 
 /**
  * Finds out whether this tab is the one that its `sessionStorage` belongs to. "Duplicate tab" copies the storage:
- * then the copy takes another id and drops the copied answers, which the original tab sends. Without Web Locks
+ * then the copy takes another id and drops the copied answers and drafts, which the original tab sends and writes. Without Web Locks
  * (plain http on another host than loopback) both send them, and the service counts equal ids once.
  */
 export async function claimTab(
@@ -24,7 +25,7 @@ export async function claimTab(
   let id = read(store);
   if (id && locks && !(await locks.hold(lockName(id), LOCK_MS))) {
     id = null;
-    dropAnswers(store);
+    dropCopies(store);
   }
   if (id) {
     return id;
@@ -51,10 +52,10 @@ function read(store: TextStore): string | null {
   }
 }
 
-function dropAnswers(store: TextStore): void {
+function dropCopies(store: TextStore): void {
   try {
     for (const key of store.keys()) {
-      if (key.startsWith(STORE_PREFIX)) {
+      if (key.startsWith(STORE_PREFIX) || key.startsWith(DRAFT_PREFIX)) {
         store.remove(key);
       }
     }

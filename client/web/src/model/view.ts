@@ -66,6 +66,11 @@ export class View {
     this.#versions = new Map();
   }
 
+  /** Changes follow. Of a snapshot that broke off it is unknown what it would still have had. */
+  resumes(): void {
+    this.#snapshot = null;
+  }
+
   /** Another filter: what the next snapshot does not have is no news, so it leaves no tombstone. */
   filterChanged(): void {
     this.#dropMissing = true;

@@ -1,7 +1,7 @@
 // What changed under the person's eyes: an amendment, and text that was written for another revision.
 
 import { DiffView } from "../content";
-import { rich, t } from "../words";
+import { rich, t } from "../words/later";
 import type { Prompt, PromptContent } from "../wire/messages";
 import { usePage } from "./page";
 import { idOf, revisionOf } from "./prompt_facts";

@@ -2,19 +2,20 @@
 // at the same place, and never moves while a pointer is over it.
 
 import type { Row } from "../model/inbox";
-import { rich, t } from "../words";
-import { hindrance, send, unseenLines } from "./deciding";
+import { rich, t } from "../words/later";
+import { chooseText, hindrance, send, unseenLines } from "./deciding";
 import { DecisionButton } from "./decision_button";
-import type { Hindrance } from "./decision_rules";
+import { type Hindrance, isRefusal } from "./decision_rules";
+import { AudienceText } from "./detail_header";
 import { ErrorNote } from "./errors";
 import { KeyHint } from "./key_hint";
-import { decisionWords, verbOf } from "./labels";
-import { nextOpen } from "./list_state";
+import { nameOf, verbOf } from "./labels";
+import { chosen, leave, nextOpen } from "./list_state";
 import { type Page, usePage } from "./page";
 import { isSend } from "./press";
 import { claimant, decisionsOf, idOf, instant, isOpen, takesValues } from "./prompt_facts";
 import { go } from "./route";
-import { disturb, isSteady, unsteady } from "./steady";
+import { disturb, isSteadyClick, unsteady } from "./steady";
 import { Tombstone } from "./tombstone";
 import { Icon, Name, Time } from "./ui";
 import type { Pending, Work } from "./work";
@@ -28,6 +29,7 @@ export function AnswerBar({ row, work }: BarProps) {
   const page = usePage();
   if (!isOpen(row)) return <Tombstone row={row} work={work} />;
   const why = hindrance(page, row, work);
+  if (chosen.value.size > 0) return <ForTheChosen />;
   return (
     <section class={`answer${why === null ? "" : ` is-${why}`}`} aria-label={t("answer.title")}>
       <div class="answer-top">
@@ -48,6 +50,26 @@ export function AnswerBar({ row, work }: BarProps) {
   );
 }
 
+/** While rows are chosen, the only decision on the screen is the joint one. */
+function ForTheChosen() {
+  return (
+    <section class="answer" aria-label={t("answer.title")}>
+      <p class="status-text">
+        <span>{t("why.chosen", { n: chosen.value.size })}</span>
+        <button
+          type="button"
+          class="button is-small"
+          onClick={() => {
+            chosen.value = new Set();
+          }}
+        >
+          {t("chosen.clear")}
+        </button>
+      </p>
+    </section>
+  );
+}
+
 /** One line above the comment: what stands in the way, what is asked before the answer goes, what became of it. */
 function Status({ row, work, why }: BarProps & { readonly why: Hindrance | null }) {
   const page = usePage();
@@ -59,6 +81,11 @@ function Status({ row, work, why }: BarProps & { readonly why: Hindrance | null 
         <Why page={page} row={row} work={work} why={why} />
       ) : pending !== null ? (
         <PendingText work={work} pending={pending} />
+      ) : work.mustChoose.value ? (
+        <p class="status-text is-alert">
+          <Icon name="alert" />
+          <span>{chooseText(work)}</span>
+        </p>
       ) : sent?.state === "refused" ? (
         <ErrorNote error={sent.error} />
       ) : sent?.state === "invalid" ? (
@@ -97,7 +124,7 @@ function Why({ page, row, work, why }: BarProps & { readonly page: Page; readonl
           data-command="review"
           aria-disabled={unsteady.value}
           onClick={(event) => {
-            if (!isSteady(event.timeStamp, inbox.steadySince.peek())) return;
+            if (!isSteadyClick(event, inbox.steadySince.peek())) return;
             work.review(row.prompt);
             disturb();
             document.getElementById("prompt-title")?.focus();
@@ -130,15 +157,20 @@ function Why({ page, row, work, why }: BarProps & { readonly page: Page; readonl
   return (
     <p class="status-text is-alert">
       <Icon name="alert" />
-      <span>{why === "signed_out" ? t("why.signed_out") : t("why.offline")}</span>
+      <span>
+        {why === "not_for" ? (
+          <AudienceText content={row.prompt.content ?? {}} />
+        ) : (
+          t(why === "signed_out" ? "why.signed_out" : "why.offline")
+        )}
+      </span>
     </p>
   );
 }
 
 function PendingText({ work, pending }: { readonly work: Work; readonly pending: Pending }) {
   const option = decisionsOf(work.shown.peek()).find((one) => one.decision === pending.decision);
-  const words = option === undefined ? null : decisionWords(option);
-  const verb = words === null ? verbOf(pending.decision) : words.label || words.verb;
+  const verb = option === undefined ? verbOf(pending.decision) : nameOf(option);
   work.touched.value;
   work.edits.value;
   const text = pendingText(work, pending, verb, option?.commentRequired === true);
@@ -163,9 +195,9 @@ function PendingText({ work, pending }: { readonly work: Work; readonly pending:
 
 /** What is missing before the chosen decision can be sent, or what a second press would do. */
 function pendingText(work: Work, pending: Pending, verb: string, needsComment: boolean): string {
-  if (pending.question === "no_reason") return t("confirm.no_reason", { verb });
-  if (pending.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
-  if (pending.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
+  if (pending.asked?.question === "no_reason") return t("confirm.no_reason", { verb });
+  if (pending.asked?.question === "unseen") return t("confirm.unseen", { n: unseenLines.value, verb });
+  if (pending.asked?.question === "edits_dropped") return t("confirm.edits_dropped", { verb });
   if (needsComment && work.comment.value.trim() === "") return t("need.comment", { verb });
   if (pending.decision === "DECISION_EDIT" && !work.isEdited && !work.hasChangedValues)
     return t("need.edit", { verb });
@@ -217,16 +249,15 @@ function scrollOn(): void {
 
 function CommentField({ row, work, isLocked }: BarProps & { readonly isLocked: boolean }) {
   const page = usePage();
-  const needed = decisionsOf(work.shown.value).filter((option) => option.commentRequired === true);
+  const options = decisionsOf(work.shown.value);
+  const needed = options.filter((option) => option.commentRequired === true);
   const pending = work.pending.value;
+  const chosen = options.find((option) => option.decision === pending?.decision);
   const isMissing =
     pending !== null &&
     needed.some((option) => option.decision === pending.decision) &&
     work.comment.value.trim() === "";
-  const names = needed.map((option) => {
-    const words = decisionWords(option);
-    return words.label || words.verb;
-  });
+  const names = needed.map(nameOf);
   const onKeyDown = (event: KeyboardEvent) => {
     if (!isSend(event)) return;
     event.preventDefault();
@@ -237,7 +268,11 @@ function CommentField({ row, work, isLocked }: BarProps & { readonly isLocked: b
       <span>
         {t("comment.label")}
         <small>
-          {names.length === 0 ? t("comment.optional") : t("comment.needed", { names: names.join(", ") })}
+          {chosen !== undefined && isRefusal(pending?.decision)
+            ? t("comment.reason", { verb: nameOf(chosen) })
+            : names.length === 0
+              ? t("comment.optional")
+              : t("comment.needed", { names: names.join(", ") })}
         </small>
       </span>
       <textarea
@@ -258,6 +293,7 @@ function CommentField({ row, work, isLocked }: BarProps & { readonly isLocked: b
 
 /** Leave it to others, and go on. */
 function Skip({ id }: { readonly id: string }) {
+  const { inbox } = usePage();
   const next = nextOpen(id);
   if (next === null) return null;
   return (
@@ -265,7 +301,11 @@ function Skip({ id }: { readonly id: string }) {
       type="button"
       class="button is-skip"
       data-command="skip"
-      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+      onClick={(event) => {
+        if (!isSteadyClick(event, inbox.steadySince.peek())) return;
+        leave(id);
+        go({ view: "prompt", promptId: next }, "replace");
+      }}
     >
       {t("answer.skip")}
       <KeyHint does="key.skip" />

@@ -1,7 +1,7 @@
 // The page from its first paint on: who is signed in, then the inbox of that person.
 
 import { useEffect, useMemo } from "preact/hooks";
-import { openHints } from "../model/hints";
+import { openHints, tellTabs } from "../model/hints";
 import { fetchSession, type Session } from "../model/session";
 import { fetchHere } from "../model/start";
 import { Attempts } from "../wire/attempts";
@@ -10,7 +10,7 @@ import { t } from "../words";
 import { startFocusGuard } from "./focus_guard";
 import { LiveRegions } from "./live_regions";
 import { type Open, Opener, type Opening } from "./opener";
-import { startRouter } from "./route";
+import { go, startRouter } from "./route";
 import { startScreenKeyboard } from "./screen_keyboard";
 import { Shell } from "./shell";
 import { SignInView } from "./sign_in";
@@ -39,11 +39,12 @@ function startAsking(opener: Opener): { ask(): void; stop(): void } {
   return { ask, stop: () => attempts.cancel() };
 }
 
-/** Call `changed` when another tab signed in, and when the window is looked at again. Nothing depends on a hint. */
-function watchSession(changed: () => void): () => void {
+/** Look when another tab signed in or out, and when the window is looked at again. Nothing depends on a hint. */
+function watchSession(opener: Opener, changed: () => void): () => void {
   const hints = openHints();
   const stop = hints.listen((hint) => {
     if (hint.kind === "signed_in") changed();
+    else if (hint.kind === "signed_out") void opener.left(hint.subject).then(changed);
   });
   addEventListener("focus", changed);
   return () => {
@@ -53,14 +54,16 @@ function watchSession(changed: () => void): () => void {
   };
 }
 
-function tellTabs(): void {
-  const hints = openHints();
-  hints.send({ kind: "signed_in" });
-  hints.close();
-}
-
 export function App({ open }: { readonly open: Open }) {
-  const opener = useMemo(() => new Opener(open, () => fetchSession(fetchHere)), [open]);
+  const opener = useMemo(
+    () =>
+      new Opener(
+        open,
+        () => fetchSession(fetchHere),
+        () => go({ view: "queue" }, "replace"),
+      ),
+    [open],
+  );
   const asker = useMemo(() => startAsking(opener), [opener]);
   useEffect(() => {
     const stops = [
@@ -68,17 +71,17 @@ export function App({ open }: { readonly open: Open }) {
       startClocks(),
       startFocusGuard(),
       startScreenKeyboard(),
-      watchSession(asker.ask),
+      watchSession(opener, asker.ask),
       asker.stop,
     ];
     asker.ask();
     return () => {
       for (const stop of stops) stop();
     };
-  }, [asker]);
+  }, [opener, asker]);
   const onSession = (session: Session) => {
     if (!session.signedIn) return;
-    tellTabs();
+    tellTabs({ kind: "signed_in" });
     void opener.enter(session);
   };
   return (

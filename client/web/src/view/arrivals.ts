@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, decisionsOf, idOf, isOpen } from "./prompt_facts";
+import { decisionsOf, idOf, isClaimedByOther, isOpen } from "./prompt_facts";
 
 interface Viewer {
   readonly subject: string;
@@ -12,8 +12,10 @@ interface Viewer {
 
 /** Whether a person can answer it now: others' claims stand in the way. */
 function isActionable(row: Row, viewer: Viewer): boolean {
-  const holder = claimant(row.prompt, viewer.now);
-  return isOpen(row) && decisionsOf(row.prompt).length > 0 && (holder === "" || holder === viewer.subject);
+  const { prompt } = row;
+  return (
+    isOpen(row) && decisionsOf(prompt).length > 0 && !isClaimedByOther(prompt, viewer.subject, viewer.now)
+  );
 }
 
 export class Arrivals {

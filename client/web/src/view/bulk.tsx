@@ -10,11 +10,13 @@ import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
 import { errorText } from "./errors";
 import { decisionWords, doneWords, kindWords, looksOf, verbOf } from "./labels";
-import { chosen, rowById } from "./list_state";
+import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
 import { claimant, idOf, revisionOf } from "./prompt_facts";
-import { isSteady, unsteady } from "./steady";
+import { oneLine } from "./one_line";
+import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
+import type { Work } from "./work";
 
 /** How many answers may wait for the service at once. */
 const AT_ONCE = 8;
@@ -24,26 +26,34 @@ export function Bulk() {
   const { inbox } = page;
   // What the table shows is what is decided on: a prompt that changes meanwhile is left out.
   const prompts = useRef<readonly Prompt[] | null>(null);
-  prompts.current ??= [...chosen.peek()].flatMap((id) => {
-    const row = rowById(id);
-    return row === undefined ? [] : [row.prompt];
-  });
-  const decision = useSignal<Decision | null>(null);
-  const comment = useSignal("");
-  const sentIds = useSignal<ReadonlySet<string> | null>(null);
+  const isBack = useRef(jointDecision.peek()).current;
+  prompts.current ??=
+    isBack?.prompts ??
+    [...chosen.peek()].flatMap((id) => {
+      const row = rowById(id);
+      return row === undefined ? [] : [row.prompt];
+    });
+  const decision = useSignal<Decision | null>(isBack?.decision ?? null);
+  const comment = useSignal(isBack?.comment ?? "");
+  const sentIds = jointDecision.value?.sent ?? null;
   const rows = inbox.rows.value;
   const table = prompts.current.map((prompt) =>
     bulkRow(prompt, rows.get(idOf(prompt)), decision.value, comment.value, subjectOf(page), inbox.now()),
   );
   const toSend = table.filter((row) => row.option !== undefined);
-  const isSent = sentIds.value !== null;
+  const isSent = sentIds !== null;
   const canSend = toSend.length > 0 && inbox.canDecide.value && !isSent;
   const close = () => {
     dialog.value = null;
   };
   const confirm = (event: MouseEvent) => {
-    if (!canSend || !isSteady(event.timeStamp, inbox.steadySince.peek())) return;
-    sentIds.value = new Set(toSend.map((row) => idOf(row.shown)));
+    if (!canSend || !isSteadyClick(event, inbox.steadySince.peek())) return;
+    jointDecision.value = {
+      prompts: table.map((row) => row.shown),
+      decision: decision.peek(),
+      comment: comment.peek(),
+      sent: new Set(toSend.map((row) => idOf(row.shown))),
+    };
     chosen.value = new Set();
     void sendAll(page, toSend, comment.peek().trim());
   };
@@ -80,6 +90,7 @@ export function Bulk() {
                 <tr key={idOf(row.shown)} data-bulk={idOf(row.shown)}>
                   <th scope="row">
                     <Plain text={row.shown.content?.title ?? ""} />
+                    {isSent ? null : <Reading work={page.works.get(idOf(row.shown))} prompt={row.shown} />}
                   </th>
                   <td>
                     {kindWords(row.shown.content?.kind)} · <Name text={row.shown.jobType ?? ""} />
@@ -88,7 +99,7 @@ export function Bulk() {
                     )}
                   </td>
                   <td>
-                    {sentIds.value?.has(idOf(row.shown)) === true ? (
+                    {sentIds?.has(idOf(row.shown)) === true ? (
                       <Result inbox={inbox} id={idOf(row.shown)} />
                     ) : (
                       <Plan row={row} now={inbox.now()} isChosen={decision.value !== null} />
@@ -130,6 +141,22 @@ export function Bulk() {
       </footer>
     </Dialog>
   );
+}
+
+/** How a question's text begins, and whether the person has opened it: titles alone are no reason to agree. */
+function Reading({ work, prompt }: { readonly work: Work | undefined; readonly prompt: Prompt }) {
+  const { body = "", contents = [] } = prompt.content ?? {};
+  const text = body === "" ? (contents[0]?.text ?? "") : body;
+  const isOpened = work !== undefined && revisionOf(work.shown.value) === revisionOf(prompt);
+  return (
+    <small class="bulk-reading">
+      {isOpened ? null : <span class="mark">{t("bulk.not_opened")}</span>} <Plain text={firstLine(text)} />
+    </small>
+  );
+}
+
+function firstLine(text: string): string {
+  return oneLine(text.trimStart().split("\n", 1)[0] ?? "", 120);
 }
 
 interface ChoicesProps {
@@ -189,6 +216,15 @@ function Plan({
   readonly now: number;
   readonly isChosen: boolean;
 }) {
+  const answer = row.resolution?.answer;
+  if (row.leftOut === "closed" && answer !== undefined) {
+    const name = answer.userId ?? row.resolution?.actor ?? t("someone");
+    return (
+      <span class="left-out">
+        {t("bulk.left_out")} {t("bulk.left_out.done", { done: doneWords(answer.decision), name })}
+      </span>
+    );
+  }
   if (row.leftOut !== undefined) {
     return (
       <span class="left-out">

@@ -1,8 +1,8 @@
 // Which of the chosen prompts a bulk decision is sent to, and why the others are left out.
 
 import type { Row } from "../model/inbox";
-import type { Decision, DecisionOption, Prompt } from "../wire/messages";
-import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
+import type { Decision, DecisionOption, Prompt, Resolution } from "../wire/messages";
+import { decisionsOf, hasForm, isClaimedByOther, isOpen, revisionOf, takesValues } from "./prompt_facts";
 
 type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
 
@@ -11,6 +11,8 @@ export interface BulkRow {
   /** The option that is sent; undefined: the prompt is left out. */
   readonly option?: DecisionOption;
   readonly leftOut?: LeftOut;
+  /** How it ended, where it is left out because it is closed. */
+  readonly resolution?: Resolution;
 }
 
 /** What becomes of one prompt. `shown` is what the table shows; `row` is the prompt as it is now. */
@@ -22,10 +24,13 @@ export function bulkRow(
   subject: string,
   now: number,
 ): BulkRow {
-  if (row === undefined || !isOpen(row)) return { shown, leftOut: "closed" };
+  if (row === undefined) return { shown, leftOut: "closed" };
+  if (!isOpen(row)) {
+    const resolution = row.closed?.resolution ?? row.prompt.resolution;
+    return { shown, leftOut: "closed", ...(resolution === undefined ? {} : { resolution }) };
+  }
   if (revisionOf(row.prompt) !== revisionOf(shown)) return { shown, leftOut: "changed" };
-  const holder = claimant(row.prompt, now);
-  if (holder !== "" && holder !== subject) return { shown, leftOut: "claimed" };
+  if (isClaimedByOther(row.prompt, subject, now)) return { shown, leftOut: "claimed" };
   if (decision === null) return { shown };
   const option = decisionsOf(shown).find((one) => one.decision === decision);
   if (option === undefined) return { shown, leftOut: "not_offered" };

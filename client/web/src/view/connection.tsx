@@ -6,6 +6,7 @@ import { interrupt } from "./live";
 import { dialog, usePage } from "./page";
 import { span } from "./times";
 import { Icon } from "./ui";
+import { Who } from "./who";
 
 /** After how long without a connection the loss is announced, in milliseconds. */
 const ANNOUNCE_MS = 10_000;
@@ -71,6 +72,9 @@ export function ConnectionStrip() {
           </button>
         </p>
       )}
+      <p class="strip-who">
+        <Who />
+      </p>
       <p class="strip-server">{session.server ?? ""}</p>
     </section>
   );

@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import type { Row } from "../model/inbox";
 import type { PromptFilter } from "../wire/messages";
 import { t } from "../words";
+import { labelsOf } from "./conditions";
 import { errorText } from "./errors";
 import { decided, type Decisions, PAGE_ROWS } from "./list_state";
 import { type Page, subjectOf } from "./page";
@@ -19,13 +20,12 @@ let list = 0;
 
 /** What the service filters by. The words of a search are looked for in what was read. */
 function filterOf(page: Page, query: Query): PromptFilter {
-  const labels = Object.fromEntries(
-    query.labels.map((label) => {
-      const cut = label.indexOf("=");
-      return [label.slice(0, cut), label.slice(cut + 1)];
-    }),
-  );
-  return { answeredBy: subjectOf(page), kinds: query.kinds, jobTypes: query.types, labels };
+  return {
+    answeredBy: subjectOf(page),
+    kinds: query.kinds,
+    jobTypes: query.types,
+    labels: labelsOf(query.labels),
+  };
 }
 
 /** Read what the person decided, from the newest. */

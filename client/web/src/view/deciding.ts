@@ -2,14 +2,24 @@
 
 import { signal } from "@preact/signals";
 import type { AnswerBody, Row } from "../model/inbox";
-import { t } from "../words";
+import { locale, t } from "../words";
 import type { DecisionOption } from "../wire/messages";
 import { type Hindrance, type Question, type Situation, hindranceOf, stepOf } from "./decision_rules";
+import { nameOf } from "./labels";
+import { chosen } from "./list_state";
 import { interrupt } from "./live";
 import { type Page, dialog, subjectOf } from "./page";
 import { type Target, Presses } from "./press";
-import { claimant, decisionsOf, hasForm, isOpen, revisionOf, takesValues } from "./prompt_facts";
-import { isSteady } from "./steady";
+import {
+  decisionsOf,
+  hasForm,
+  isClaimedByOther,
+  isFor,
+  isOpen,
+  revisionOf,
+  takesValues,
+} from "./prompt_facts";
+import { dim, type How, isSteady } from "./steady";
 import type { Work } from "./work";
 
 /** What is painted in the detail pane: the prompt and the revision that an answer would be about. */
@@ -36,14 +46,15 @@ export function setFocusTargets(targets: Focus | null): void {
 export function hindrance(page: Page, row: Row, work: Work): Hindrance | null {
   const sent = page.inbox.submission(work.promptId).value;
   const link = page.inbox.link.value;
-  const holder = claimant(row.prompt, page.inbox.now());
   return hindranceOf({
     isSending: sent?.state === "sending" || sent?.state === "unconfirmed",
     isOpen: isOpen(row),
     isChanged: revisionOf(row.prompt) !== revisionOf(work.shown.value),
     isSignedOut: link === "signed_out",
     canDecide: page.inbox.canDecide.value && link === "live",
-    isClaimedByOther: holder !== "" && holder !== subjectOf(page),
+    isFor: isFor(row.prompt, page.inbox.session.value),
+    isClaimedByOther: isClaimedByOther(row.prompt, subjectOf(page), page.inbox.now()),
+    hasChosen: chosen.value.size > 0,
   });
 }
 
@@ -60,10 +71,26 @@ function situation(work: Work, option: DecisionOption, confirmed: ReadonlySet<Qu
   };
 }
 
-/** How a decision was pressed: a key leads into the comment where a reason is asked for. */
-export type How = "key" | "pointer";
+/** Whether a press at `stamp`, the event's own time, may act on what is painted. */
+function mayAct(page: Page, row: Row, work: Work, stamp: number, how: How): boolean {
+  const at = painted.peek();
+  if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return false;
+  if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return false;
+  return isSteady(stamp, page.inbox.steadySince.peek(), how);
+}
 
-/** A decision was pressed at `stamp`, the event's own time. Does nothing where it may not act. */
+/** A decision that needs a text was chosen by its key: it waits for the text. False: the press may not act. */
+export function choose(page: Page, row: Row, work: Work, option: DecisionOption, stamp: number): boolean {
+  if (!mayAct(page, row, work, stamp, "key")) return false;
+  work.mustChoose.value = false;
+  work.pending.value = { decision: option.decision ?? "DECISION_UNSPECIFIED", confirmed: new Set() };
+  return true;
+}
+
+/**
+ * A decision was pressed at `stamp`, the event's own time. Does nothing where it may not act. A key leads into the
+ * comment where a reason is asked for.
+ */
 export function decide(
   page: Page,
   row: Row,
@@ -74,26 +101,27 @@ export function decide(
 ): void {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const at = painted.peek();
-  if (at === null || at.promptId !== work.promptId || dialog.peek() !== null) return;
-  if (at.revision !== revisionOf(work.shown.peek()) || hindrance(page, row, work) !== null) return;
-  if (!isSteady(stamp, page.inbox.steadySince.peek())) return;
+  if (at === null || !mayAct(page, row, work, stamp, how)) return;
   const before = work.pending.peek();
   const again = before?.decision === decision ? before : null;
   const confirmed = new Set(again?.confirmed);
-  if (again?.question !== undefined) confirmed.add(again.question);
+  const asked = again?.asked;
+  // A double press is one press: the question could not be read.
+  if (asked !== undefined && !isSteady(stamp, asked.at, how)) return;
+  if (asked !== undefined) confirmed.add(asked.question);
   const step = stepOf(decision, situation(work, option, confirmed));
+  work.mustChoose.value = false;
   page.inbox.forgetSubmission(work.promptId);
   if (step.kind === "send") {
     work.pending.value = null;
     page.inbox.submit(bodyOf(work, option, at));
     return;
   }
-  work.pending.value = {
-    decision,
-    confirmed,
-    at: stamp,
-    ...(step.kind === "confirm" ? { question: step.question } : {}),
-  };
+  work.pending.value = { decision, confirmed };
+  if (step.kind === "confirm") {
+    work.pending.value = { decision, confirmed, asked: { question: step.question, at: performance.now() } };
+    dim();
+  }
   const asksReason =
     step.kind === "confirm" && step.question === "no_reason" && decision === "DECISION_REJECT";
   if (step.kind === "comment" || (asksReason && how === "key")) focus?.comment();
@@ -125,14 +153,22 @@ function bodyOf(work: Work, option: DecisionOption, at: Target): AnswerBody {
   };
 }
 
+/** What to press: none of the decisions is the one that a text is sent with. */
+export function chooseText(work: Work): string {
+  const names = decisionsOf(work.shown.peek()).map(nameOf);
+  return t("answer.choose", { names: new Intl.ListFormat(locale(), { type: "disjunction" }).format(names) });
+}
+
 /** Ctrl+Enter in a text: the decision that waits for it, or the one that texts are for. */
 export function send(page: Page, row: Row, work: Work, stamp: number): void {
   const options = decisionsOf(work.shown.peek());
   const wanted = work.pending.peek()?.decision ?? (work.isEdited ? "DECISION_EDIT" : "DECISION_RESPOND");
   const option = options.find((one) => one.decision === wanted);
   if (option === undefined) {
-    interrupt(t("answer.choose"));
-    document.querySelector<HTMLElement>("[data-decision]")?.focus();
+    // The focus stays in the text: on a button, the next Space would decide.
+    if (hindrance(page, row, work) !== null) return;
+    work.mustChoose.value = true;
+    interrupt(chooseText(work));
     return;
   }
   decide(page, row, work, option, stamp, "key");

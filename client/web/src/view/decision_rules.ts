@@ -29,6 +29,11 @@ type Step =
   | { readonly kind: "edit" }
   | { readonly kind: "confirm"; readonly question: Question };
 
+/** Whether a decision says no, for which others want to know the reason. */
+export function isRefusal(decision: Decision | undefined): boolean {
+  return decision === "DECISION_REJECT" || decision === "DECISION_DISMISS";
+}
+
 /** The next step of a decision. */
 export function stepOf(decision: Decision, now: Situation): Step {
   const hasComment = now.comment.trim() !== "";
@@ -39,15 +44,23 @@ export function stepOf(decision: Decision, now: Situation): Step {
   if (decision !== "DECISION_EDIT" && takesValues(decision) && now.isEdited && asks("edits_dropped")) {
     return { kind: "confirm", question: "edits_dropped" };
   }
-  const isNo = decision === "DECISION_REJECT" || decision === "DECISION_DISMISS";
-  if (isNo && !hasComment && asks("no_reason")) return { kind: "confirm", question: "no_reason" };
-  const isYes = decision === "DECISION_ACCEPT" || decision === "DECISION_EDIT";
-  if (isYes && now.hasUnseen && asks("unseen")) return { kind: "confirm", question: "unseen" };
+  if (isRefusal(decision) && !hasComment && asks("no_reason"))
+    return { kind: "confirm", question: "no_reason" };
+  if (takesValues(decision) && now.hasUnseen && asks("unseen"))
+    return { kind: "confirm", question: "unseen" };
   return { kind: "send" };
 }
 
 /** Why no decision can be made now, the most important reason first; null: one can. */
-export type Hindrance = "sending" | "closed" | "changed" | "signed_out" | "offline" | "claimed";
+export type Hindrance =
+  | "sending"
+  | "closed"
+  | "changed"
+  | "signed_out"
+  | "offline"
+  | "not_for"
+  | "claimed"
+  | "chosen";
 
 export interface Gate {
   readonly isSending: boolean;
@@ -56,7 +69,11 @@ export interface Gate {
   readonly isChanged: boolean;
   readonly isSignedOut: boolean;
   readonly canDecide: boolean;
+  /** The person is of its audience. */
+  readonly isFor: boolean;
   readonly isClaimedByOther: boolean;
+  /** Rows of the list are chosen for a joint decision: one for the open prompt could be taken for it. */
+  readonly hasChosen: boolean;
 }
 
 export function hindranceOf(gate: Gate): Hindrance | null {
@@ -65,7 +82,9 @@ export function hindranceOf(gate: Gate): Hindrance | null {
   if (gate.isChanged) return "changed";
   if (gate.isSignedOut) return "signed_out";
   if (!gate.canDecide) return "offline";
-  return gate.isClaimedByOther ? "claimed" : null;
+  if (!gate.isFor) return "not_for";
+  if (gate.isClaimedByOther) return "claimed";
+  return gate.hasChosen ? "chosen" : null;
 }
 
 /** Labels that need no explanation, as in the terminal: the usual words for each decision, in English. */

@@ -3,10 +3,12 @@
 import type { ComponentChildren } from "preact";
 import { useSignal } from "@preact/signals";
 import type { Row } from "../model/inbox";
-import { type Key, rich, t } from "../words";
+
+import type { LaterKey } from "../words";
+import { rich, t } from "../words/later";
 import type { PromptContent } from "../wire/messages";
 import { ErrorNote } from "./errors";
-import { decisionWords, kindWords, verbOf } from "./labels";
+import { kindWords, nameOf, verbOf } from "./labels";
 import { siblings } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import {
@@ -14,6 +16,7 @@ import {
   idOf,
   instant,
   isDecision,
+  isFor,
   isOpen,
   milliseconds,
   priorityOf,
@@ -88,7 +91,7 @@ function Fact({
   );
 }
 
-/** Until when, and what happens then. The clock stands still while there is no connection. */
+/** Until when, and what happens then. Without a connection the time left is not known. */
 function Deadline({ row }: { readonly row: Row }) {
   const { inbox } = usePage();
   const { prompt } = row;
@@ -122,8 +125,7 @@ function finalWords(content: PromptContent): string {
   if (content.finalAction === "FINAL_ACTION_DEFAULT") {
     const decision = content.defaultAnswer?.decision ?? "";
     const option = (content.decisions ?? []).find((one) => one.decision === decision);
-    const words = option === undefined ? null : decisionWords(option);
-    const name = words !== null ? words.label || words.verb : isDecision(decision) ? verbOf(decision) : "";
+    const name = option !== undefined ? nameOf(option) : isDecision(decision) ? verbOf(decision) : "";
     return t("deadline.then.default", { name });
   }
   return content.blocking === true ? t("deadline.then.expire_blocking") : t("deadline.then.expire");
@@ -144,7 +146,7 @@ function Nudges({ row }: { readonly row: Row }) {
     ...(step?.to?.groups ?? []).map((name) => t("audience.group", { name })),
     ...(step?.to?.users ?? []),
   ];
-  const key: Key =
+  const key: LaterKey =
     to.length === 0
       ? "escalation.priority"
       : step?.replace === true
@@ -173,11 +175,19 @@ function Nudges({ row }: { readonly row: Row }) {
 }
 
 function Audience({ content }: { readonly content: PromptContent }) {
-  const groups = content.audience?.groups ?? [];
-  const users = content.audience?.users ?? [];
-  if (groups.length + users.length === 0) return <Fact icon="eye">{t("audience.all")}</Fact>;
+  return (
+    <Fact icon="eye">
+      <AudienceText content={content} />
+    </Fact>
+  );
+}
+
+/** Who may answer. */
+export function AudienceText({ content }: { readonly content: PromptContent }) {
+  const { users = [], groups = [] } = content.audience ?? {};
+  if (groups.length + users.length === 0) return <>{t("audience.all")}</>;
   const names = [...groups.map((name) => t("audience.group", { name })), ...users];
-  return <Fact icon="eye">{rich("audience.some", { names: <Name text={names.join(", ")} /> })}</Fact>;
+  return <>{rich("audience.some", { names: <Name text={names.join(", ")} /> })}</>;
 }
 
 function ClaimLine({ row }: { readonly row: Row }) {
@@ -191,7 +201,7 @@ function ClaimLine({ row }: { readonly row: Row }) {
   const holder = claimant(row.prompt, now);
   const until = instant(row.prompt.claimExpireTime);
   const mine = holder !== "" && holder === subjectOf(page);
-  const canAct = inbox.canDecide.value;
+  const canAct = inbox.canDecide.value && isFor(row.prompt, inbox.session.value);
   const isAdmin = page.inbox.session.value.admin === true;
   const act = async (call: () => Promise<unknown>) => {
     if (busy.peek() || !canAct) return;

@@ -3,12 +3,14 @@
 import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { t } from "../words";
+import { open } from "./keyboard";
 import { kindWords } from "./labels";
+import { arrangement } from "./list_state";
 import { usePage } from "./page";
 import { ORDERS, type Query, hasFilters } from "./query";
 import { facets } from "./queue_model";
 import { clearFilters, refine, route } from "./route";
-import { Icon } from "./ui";
+import { FilterChips, Icon } from "./ui";
 
 const isOpen = signal(false);
 
@@ -29,6 +31,7 @@ export function Filters() {
             autocomplete="off"
             spellcheck={false}
             onInput={(event) => refine({ search: event.currentTarget.value })}
+            onKeyDown={openFirst}
           />
         </label>
         <button
@@ -50,6 +53,14 @@ export function Filters() {
       <Chips query={query} />
     </search>
   );
+}
+
+/** Enter opens the first hit. */
+function openFirst(event: KeyboardEvent): void {
+  const [first] = arrangement.peek().ids;
+  if (event.key !== "Enter" || event.isComposing || first === undefined) return;
+  event.preventDefault();
+  open(first);
 }
 
 function More({ query }: { readonly query: Query }) {
@@ -123,31 +134,18 @@ function Choice({ label, values, words = (value) => value, onChange }: ChoicePro
   );
 }
 
-/** The filters that are on, each with a way to take it off. */
 function Chips({ query }: { readonly query: Query }) {
   if (!hasFilters(query)) return null;
   const chips = [
     ...query.kinds.map((value) => ({ name: "kinds" as const, value, text: kindWords(value) })),
-    ...query.types.map((value) => ({ name: "types" as const, value, text: value })),
-    ...query.labels.map((value) => ({ name: "labels" as const, value, text: value })),
+    ...query.types.map((value) => ({ name: "types" as const, value })),
+    ...query.labels.map((value) => ({ name: "labels" as const, value })),
   ];
   return (
-    <div class="chips">
-      {chips.map(({ name, value, text }) => (
-        <button
-          key={`${name} ${value}`}
-          type="button"
-          class="chip"
-          aria-label={t("filter.remove", { name: text })}
-          onClick={() => refine({ [name]: query[name].filter((one) => one !== value) })}
-        >
-          <bdi>{text}</bdi>
-          <Icon name="cross" />
-        </button>
-      ))}
-      <button type="button" class="link-button" onClick={clearFilters}>
-        {t("filters.clear")}
-      </button>
-    </div>
+    <FilterChips
+      chips={chips}
+      onRemove={({ name, value }) => refine({ [name]: query[name].filter((one) => one !== value) })}
+      onClear={clearFilters}
+    />
   );
 }

@@ -1,11 +1,17 @@
 // The focus never falls to the body. Where a focused element leaves the page, the focus goes back to where it last was in a
-// pane, so that keys act there again after a window or the connection strip; or to the title of the pane.
+// pane, so that keys act there again after a window or the connection strip; or to the title of the pane. Where a text
+// leaves while a person writes in it, the rest of the sentence must not act as keys: the focus goes to what keeps the
+// text, or letters wait until the person has moved the focus.
+
+import { isSend, takesText } from "./press";
+import { focusMoved } from "./steady";
 
 /** Watch the focus. Returns a function that stops it. */
 export function startFocusGuard(): () => void {
   let last: Element | null = null;
   let home: Element | null = null;
   let lastAtHome: Element | null = null;
+  let hasSent = false;
   const remember = () => {
     last = document.activeElement;
     const pane = last?.closest("[data-focus-home]") ?? null;
@@ -21,14 +27,28 @@ export function startFocusGuard(): () => void {
       return;
     }
     const place = home !== null && isThere(home) ? home : visibleHome();
-    place?.querySelector<HTMLElement>("h1[tabindex]")?.focus({ preventScroll: true });
+    const wasWriting = last === lastAtHome && last instanceof HTMLElement && takesText(last) && !hasSent;
+    const kept = wasWriting ? place?.querySelector<HTMLElement>("[data-kept-text]") : undefined;
+    focusMoved.value = wasWriting && !kept;
+    (kept ?? place?.querySelector<HTMLElement>("h1[tabindex]"))?.focus({ preventScroll: true });
+  };
+  const onKey = (event: KeyboardEvent) => {
+    hasSent = isSend(event);
+    if (event.key === "Tab" || event.key === "Escape") focusMoved.value = false;
+  };
+  const onPointer = () => {
+    focusMoved.value = false;
   };
   const observer = new MutationObserver(repair);
   observer.observe(document.body, { childList: true, subtree: true });
   document.addEventListener("focusin", remember);
+  addEventListener("keydown", onKey, true);
+  addEventListener("pointerdown", onPointer, true);
   return () => {
     observer.disconnect();
     document.removeEventListener("focusin", remember);
+    removeEventListener("keydown", onKey, true);
+    removeEventListener("pointerdown", onPointer, true);
   };
 }
 

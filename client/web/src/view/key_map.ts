@@ -9,7 +9,7 @@ export const COMMANDS: readonly PageKey[] = [...PROMPT_KEYS, ...PAGE_KEYS];
 export type KeyChoices = Readonly<Record<string, readonly string[]>>;
 
 /** The keys of each command. No key has two commands. */
-export type KeyMap = ReadonlyMap<PageKey, readonly string[]>;
+type KeyMap = ReadonlyMap<PageKey, readonly string[]>;
 
 /** Whether a command can have a key: one visible character. Enter belongs to buttons and rows, so only the form has it. */
 export function isUsable(key: string, command: PageKey): boolean {

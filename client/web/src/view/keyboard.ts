@@ -1,12 +1,14 @@
 // The page's keys. Plain letters act only where no text is written; those that decide act only on the prompt itself.
 
 import { t } from "../words";
-import { decide, painted, presses, send } from "./deciding";
-import { decisionWords } from "./labels";
+import { choose, decide, painted, presses, send } from "./deciding";
+import { nameOf } from "./labels";
 import {
   active,
   neighbour,
+  leave as leaveToOthers,
   nextOpen,
+  selectionNow,
   rowById,
   showWaiting,
   toggleChosen,
@@ -19,9 +21,10 @@ import { pressed } from "./key_choices";
 import { PROMPT_KEYS } from "./keys";
 import { type Page, dialog } from "./page";
 import { isPlain, isSend, takesText } from "./press";
-import { decisionsOf, isOpen } from "./prompt_facts";
+import { decisionsOf, idOf, isOpen } from "./prompt_facts";
 import { go, route } from "./route";
 import { settings } from "./settings_store";
+import { focusMoved } from "./steady";
 
 /** Where the focus is. */
 type Scope = "text" | "prompt" | "list" | "control" | "elsewhere";
@@ -91,7 +94,7 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
   if (scope === "list" || (scope === "prompt" && element?.closest("[data-row]"))) {
     if (moveInList(event)) return;
   }
-  if (scope === "text" || !settings.singleKeys.peek()) return;
+  if (scope === "text" || focusMoved.peek() || !settings.singleKeys.peek()) return;
   const command = pressed(event.key);
   if (command === undefined) return;
   if (command.does === "key.next" || command.does === "key.previous") {
@@ -137,16 +140,13 @@ function onKeyUp(page: Page, event: KeyboardEvent): void {
     return;
   }
   if (option === undefined) {
-    const names = decisionsOf(here.work.shown.peek()).map((one) => {
-      const words = decisionWords(one);
-      return words.label || words.verb;
-    });
+    const names = decisionsOf(here.work.shown.peek()).map(nameOf);
     announce(t("key.not_offered", { key: event.key, names: names.join(", ") }));
     return;
   }
   if (option.decision === "DECISION_REVISE" || option.decision === "DECISION_EDIT") {
     // Both need a text, which Ctrl+Enter sends.
-    here.work.pending.value = { decision: option.decision, confirmed: new Set(), at: stamp };
+    if (!choose(page, here.row, here.work, option, stamp)) return;
     if (option.decision === "DECISION_REVISE") document.getElementById("comment")?.focus();
     else startEditing(here.work);
     return;
@@ -188,7 +188,7 @@ function rowLink(id: string): HTMLElement | null {
 function moveInList(event: KeyboardEvent): boolean {
   if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return false;
   const ids = arrangement.peek().ids;
-  const from = document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+  const from = rowInFocus();
   const targets: Record<string, string | null | undefined> = {
     ArrowDown: neighbour(from, 1),
     ArrowUp: neighbour(from, -1),
@@ -207,9 +207,14 @@ function moveInList(event: KeyboardEvent): boolean {
   return true;
 }
 
+/** The row that has the focus, or the list's tab stop. */
+function rowInFocus(): string {
+  return document.activeElement?.closest("[data-row]")?.getAttribute("data-row") ?? active.peek();
+}
+
 function focusRow(id: string): void {
   const place = arrangement.peek().ids.indexOf(id);
-  if (place >= drawn.peek()) drawn.value += PAGE_ROWS;
+  if (place >= drawn.peek()) drawn.value = Math.ceil((place + 1) / PAGE_ROWS) * PAGE_ROWS;
   active.value = id;
   const focus = () => rowLink(id)?.focus();
   if (rowLink(id) === null) requestAnimationFrame(focus);
@@ -219,7 +224,7 @@ function focusRow(id: string): void {
 /** Open the next or the previous row. The focus stays in the pane where it is. */
 export function move(step: 1 | -1): void {
   const place = route.peek().place;
-  const from = place.view === "prompt" ? place.promptId : active.peek();
+  const from = place.view === "prompt" ? place.promptId : rowInFocus();
   const to = place.view === "prompt" ? neighbour(from, step) : from === "" ? null : from;
   if (to === null) {
     if (step === 1 && arrangement.peek().added > 0) showWaiting();
@@ -231,7 +236,9 @@ export function move(step: 1 | -1): void {
 /** Leave this prompt to others, and open the next one that is open. */
 export function skip(): void {
   const place = route.peek().place;
-  const to = nextOpen(place.view === "prompt" ? place.promptId : "");
+  const from = place.view === "prompt" ? place.promptId : "";
+  leaveToOthers(from);
+  const to = nextOpen(from);
   if (to === null) announce(t("next.none"));
   else open(to);
 }
@@ -239,6 +246,8 @@ export function skip(): void {
 /** Open a prompt by a key: the focus goes to its row where the list has it, else to its title. */
 export function open(id: string): void {
   const inList = document.activeElement?.closest(".queue") !== null;
+  const isWanted = selectionNow()?.rows.some((row) => idOf(row.prompt) === id) === true;
+  if (isWanted && !arrangement.peek().ids.includes(id)) showWaiting();
   go({ view: "prompt", promptId: id }, route.peek().place.view === "prompt" ? "replace" : "push");
   if (rowById(id) === undefined) return;
   if (inList) focusRow(id);

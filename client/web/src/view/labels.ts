@@ -1,6 +1,6 @@
 // Words for the contract's names: kinds, decisions, states.
 
-import { type Key, isKey, t } from "../words";
+import { type Key, isKey, labelWords, language, t } from "../words";
 import type { Decision, DecisionOption } from "../wire/messages";
 import { isUsualLabel } from "./decision_rules";
 import type { IconName } from "./ui";
@@ -26,12 +26,25 @@ export function verbOf(decision: Decision): string {
   return t(VERBS[decision]);
 }
 
-/** The name of a decision on its button: the asker's label, behind the verb where the label is not a usual one. */
+/**
+ * The name of a decision on its button: the asker's label, behind the verb where the label does not say it all to this
+ * reader. The labels that the service fills in are said in the language of the page; with another English label, a page in
+ * another language says the verb too.
+ */
 export function decisionWords(option: DecisionOption): { readonly verb: string; readonly label: string } {
   const decision = option.decision ?? "DECISION_UNSPECIFIED";
   const label = (option.label ?? "").trim();
   if (label === "") return { verb: verbOf(decision), label: "" };
-  return isUsualLabel(decision, label) ? { verb: label, label: "" } : { verb: verbOf(decision), label };
+  const words = labelWords(label);
+  return isUsualLabel(decision, label) && (language() === "en" || words !== label)
+    ? { verb: words, label: "" }
+    : { verb: verbOf(decision), label };
+}
+
+/** The name of a decision in a sentence: the asker's label, or the verb. */
+export function nameOf(option: DecisionOption): string {
+  const { verb, label } = decisionWords(option);
+  return label || verb;
 }
 
 const DONE: Record<Decision, Key> = {

@@ -2,10 +2,11 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
-import type { Prompt } from "../wire/messages";
-import { idOf, isOpen } from "./prompt_facts";
+import type { Decision, Prompt } from "../wire/messages";
+import { type Arrangement, arrange } from "./arrangement";
+import { idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
 import type { Query } from "./query";
-import { type Arrangement, type Selection, arrange, comparison, passes, select } from "./queue_model";
+import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
 import { halfMinute } from "./times";
 
@@ -21,6 +22,18 @@ export const drawn = signal(PAGE_ROWS);
 export const active = signal("");
 /** The rows that were chosen for a bulk decision, by id. */
 export const chosen = signal<ReadonlySet<string>>(new Set());
+
+interface JointDecision {
+  readonly prompts: readonly Prompt[];
+  readonly decision: Decision | null;
+  readonly comment: string;
+  /** The prompts that an answer was sent to; the others were left out. */
+  readonly sent: ReadonlySet<string>;
+}
+
+/** The last joint decision that was sent, for its results. */
+export const jointDecision = signal<JointDecision | null>(null);
+
 /** What the person decided, newest first, as far as it was read. */
 export interface Decisions {
   readonly rows: readonly Row[];
@@ -50,7 +63,20 @@ export function setFocusInside(inside: boolean): void {
   focusInside.value = inside;
 }
 
-let selection = computed<Selection | null>(() => null);
+interface Followed {
+  readonly inbox: Inbox;
+  readonly subject: string;
+}
+
+const followed = signal<Followed | null>(null);
+const selection = computed<Selection | null>(() => {
+  if (followed.value === null) return null;
+  const { inbox, subject } = followed.value;
+  halfMinute.value;
+  return select(inbox.rows.value.values(), route.value.query, { subject, now: inbox.now() });
+});
+let clock: () => number = () => 0;
+let isFree: (prompt: Prompt) => boolean = () => true;
 let rowsNow: () => ReadonlyMap<string, Row> = () => new Map();
 let takeFresh = false;
 
@@ -67,10 +93,11 @@ export function rowById(id: string): Row | undefined {
 /** Follow the inbox. Returns a function that stops it. */
 export function startList(inbox: Inbox, subject: string): () => void {
   rowsNow = () => inbox.rows.value;
-  selection = computed(() => {
-    halfMinute.value;
-    return select(inbox.rows.value.values(), route.value.query, { subject, now: inbox.now() });
-  });
+  clock = () => inbox.now();
+  isFree = (prompt) =>
+    !isClaimedByOther(prompt, subject, inbox.now()) &&
+    isAsked(prompt, subject, inbox.session.peek().groups ?? []);
+  followed.value = { inbox, subject };
   let query: Query | undefined;
   let wasLive = false;
   let wasAt = route.peek().place.view;
@@ -83,19 +110,24 @@ export function startList(inbox: Inbox, subject: string): () => void {
     wasAt = at;
     // What was decided is a record: rows only come at its end, so nothing has to be held.
     const isRecord = now.view === "decided";
-    const isHeld = held.value && wasLive && !takeFresh && !isBack && query === now && !isRecord;
+    const isSame = query === now;
+    const isHeld = held.value && wasLive && !takeFresh && !isBack && isSame && !isRecord;
     wasLive = wasLive || inbox.link.value === "live";
     if (found === null) return;
-    if (query !== now) drawn.value = PAGE_ROWS;
+    if (!isSame) drawn.value = PAGE_ROWS;
     query = now;
     takeFresh = false;
     const fresh = isRecord ? decidedRows(now) : found.rows;
     const before = arrangement.peek().ids;
     const place = route.value.place;
-    const pinned = new Set(place.view === "prompt" ? [place.promptId] : []);
+    const isPrompt = place.view === "prompt";
+    // What a search or another view leaves out is no row of it, also while it is open beside the list.
+    const pinned = new Set(isSame && isPrompt ? [place.promptId] : []);
     arrangement.value = arrange(before, fresh, isHeld && before.length > 0, pinned, inbox.now());
     const ids = arrangement.peek().ids;
-    if (!ids.includes(active.peek())) active.value = ids[0] ?? "";
+    // Until a person goes to a row, the tab stop is the first row of the list as it is, not as it once came.
+    const isFirst = active.peek() === (before[0] ?? "") && !isHeld && !focusInside.peek() && !isPrompt;
+    if (isFirst || !ids.includes(active.peek())) active.value = ids[0] ?? "";
   });
 }
 
@@ -114,6 +146,7 @@ export function showWaiting(): void {
 export function listedCount(): number {
   const { view, search } = route.value.query;
   // The service counts what it has; the words of a search are looked for in what was read.
+  if (view === "closed") return arrangement.value.ids.length;
   if (view === "decided") return search === "" ? decided.value.total : arrangement.value.ids.length;
   const rows = rowsNow();
   return arrangement.value.ids.filter((id) => {
@@ -122,17 +155,23 @@ export function listedCount(): number {
   }).length;
 }
 
-/** The open prompt after `id` in the list, or the first one; null: none is left. */
+/** The prompts that this person has skipped, the last one at the end: they come again after all others. */
+const skipped = new Set<string>();
+
+/** The person leaves a prompt to others. */
+export function leave(id: string): void {
+  skipped.delete(id);
+  skipped.add(id);
+}
+
+/** The first prompt other than `id`, in the order of the list, that this person may answer; null: none is left. */
 export function nextOpen(id: string): string | null {
-  const ids = arrangement.value.ids;
-  const rows = rowsNow();
-  const place = ids.indexOf(id);
-  const order = [...ids.slice(place + 1), ...ids.slice(0, Math.max(place, 0))];
-  for (const other of order) {
-    const row = rows.get(other);
-    if (other !== id && row !== undefined && isOpen(row)) return other;
-  }
-  return null;
+  const free = (selection.value?.rows ?? [])
+    .filter((row) => isOpen(row) && isFree(row.prompt))
+    .map((row) => idOf(row.prompt));
+  const others = new Set(free.filter((one) => one !== id));
+  const fresh = [...others].find((one) => !skipped.has(one));
+  return fresh ?? [...skipped].find((one) => others.has(one)) ?? null;
 }
 
 /** The row `step` places after `id` in the list; the first one where `id` is not listed. */
@@ -152,7 +191,7 @@ export function toggleChosen(id: string): void {
 
 /** Other open prompts of the same job, in the usual order. */
 export function siblings(prompt: Prompt): readonly Prompt[] {
-  const compare = comparison("urgent");
+  const compare = comparison("urgent", clock());
   return [...rowsNow().values()]
     .filter((row) => isOpen(row) && row.prompt.jobId === prompt.jobId && idOf(row.prompt) !== idOf(prompt))
     .map((row) => row.prompt)

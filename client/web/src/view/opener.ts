@@ -20,11 +20,14 @@ export class Opener {
   readonly state = signal<Opening>({ kind: "asking" });
   readonly #open: Open;
   readonly #fetchSession: () => Promise<Session>;
+  readonly #leave: () => void;
   /** The last of the openings, which wait for each other. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(open: Open, fetchSession: () => Promise<Session>) {
+  /** `leave` closes what the person before had open. */
+  constructor(open: Open, fetchSession: () => Promise<Session>, leave: () => void) {
     this.#open = open;
+    this.#leave = leave;
     this.#fetchSession = fetchSession;
   }
 
@@ -39,6 +42,18 @@ export class Opener {
   /** The person has signed in with the form. */
   enter(session: Session): Promise<void> {
     return this.#inTurn(() => this.#enter(session));
+  }
+
+  /** The person has signed out in another tab: nothing of theirs stays on the screen, or is saved again. */
+  left(subject: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.state.peek();
+      if (before.kind !== "open" || before.page.session.subject !== subject) return;
+      // Before the end, which would save what was typed last.
+      void before.page.drafts.clear();
+      before.close();
+      this.state.value = { kind: "asking" };
+    });
   }
 
   #isSignedIn(): boolean {
@@ -58,6 +73,7 @@ export class Opener {
       // The same person's page goes on, with the text on it; another person starts with an empty page.
       if (before.page.inbox.signedIn(session)) return;
       before.close();
+      this.#leave();
     }
     const { inbox, drafts, close } = await this.#open(session);
     this.state.value = { kind: "open", page: { inbox, drafts, session, works: new Works(drafts) }, close };

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
 import { t } from "../words/later";
 import { isClient } from "./job_facts";
@@ -12,7 +13,7 @@ import type { PageKey } from "./keys";
 import { selectionNow, showWaiting } from "./list_state";
 import { USUAL_WINDOW } from "./overview/window";
 import { dialog, usePage } from "./page";
-import { idOf } from "./prompt_facts";
+import { idOf, isOpen } from "./prompt_facts";
 import { VIEWS } from "./query";
 import { clearFilters, go, refine, route } from "./route";
 import { settings, THEMES } from "./settings_store";
@@ -34,7 +35,13 @@ function press(command: string): () => void {
   return () => document.querySelector<HTMLElement>(`[data-prompt] [data-command="${command}"]`)?.click();
 }
 
-function commands(session: Session): readonly Command[] {
+function opening(row: Row, group: string): Command {
+  const id = idOf(row.prompt);
+  return { id, group, text: row.prompt.content?.title ?? "", run: () => open(id) };
+}
+
+/** `closed` are the prompts that closed while the page was open. */
+function commands(session: Session, closed: readonly Row[]): readonly Command[] {
   const place = route.peek().place;
   const pages = t("palette.page");
   const found: Command[] = [
@@ -105,10 +112,8 @@ function commands(session: Session): readonly Command[] {
       });
     }
   }
-  for (const row of selectionNow()?.rows ?? []) {
-    const id = idOf(row.prompt);
-    found.push({ id, group: t("palette.open"), text: row.prompt.content?.title ?? "", run: () => open(id) });
-  }
+  for (const row of selectionNow()?.rows ?? []) if (isOpen(row)) found.push(opening(row, t("palette.open")));
+  for (const row of closed) found.push(opening(row, t("view.closed")));
   return found;
 }
 
@@ -117,7 +122,10 @@ export function Palette() {
   const text = useSignal("");
   const at = useSignal(0);
   const all = useRef<readonly Command[] | null>(null);
-  all.current ??= commands(inbox.session.peek());
+  all.current ??= commands(
+    inbox.session.peek(),
+    [...inbox.rows.peek().values()].filter((row) => row.closed !== undefined),
+  );
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
   const words = text.value

@@ -1,9 +1,9 @@
 // The things to look at, and their texts to edit where the asker allows it.
 
 import { DiffView, PartView, Plain } from "../content";
-import { t } from "../words";
+import { t } from "../words/later";
 import type { Answer, PromptPart } from "../wire/messages";
-import { decisionsOf } from "./prompt_facts";
+import { decisionsOf, isEditable } from "./prompt_facts";
 import { Icon } from "./ui";
 import type { Work } from "./work";
 
@@ -27,9 +27,7 @@ export function Parts({ work, isOpen, answer }: PartsProps) {
           </h2>
           <PartView part={part} />
           <Answered part={part} answer={answer} />
-          {canEdit && part.editable === true && part.text !== undefined ? (
-            <Edit work={work} part={part} />
-          ) : null}
+          {canEdit && isEditable(part) ? <Edit work={work} part={part} /> : null}
         </section>
       ))}
     </>

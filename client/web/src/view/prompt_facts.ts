@@ -1,7 +1,8 @@
 // Facts about a prompt that several parts of the page need. Times are milliseconds of the server's clock.
 
 import type { Row } from "../model/inbox";
-import type { Decision, DecisionOption, Prompt } from "../wire/messages";
+import type { Session } from "../model/session";
+import type { Decision, DecisionOption, Prompt, PromptPart } from "../wire/messages";
 
 /** The time of a timestamp in milliseconds; undefined where it is not set. */
 export function instant(stamp: string | undefined): number | undefined {
@@ -40,17 +41,55 @@ export function claimant(prompt: Prompt, at: number): string {
   return until === undefined || until > at ? (prompt.claimedBy ?? "") : "";
 }
 
+/** Whether another person has the prompt claimed at a time, so that the service takes no answer of this one. */
+export function isClaimedByOther(prompt: Prompt, subject: string, at: number): boolean {
+  const holder = claimant(prompt, at);
+  return holder !== "" && holder !== subject;
+}
+
 /** Whether a prompt is a person's own: claimed by them, or asked of them by name. */
 export function isMine(prompt: Prompt, subject: string, at: number): boolean {
   if (subject === "") return false;
   return claimant(prompt, at) === subject || prompt.content?.audience?.users?.includes(subject) === true;
 }
 
-/** What may be decided, in the order of the asker. Decisions that this page does not know are left out. */
+/** Whether a person with these groups is in the audience. Who may see all prompts sees others too. */
+export function isAsked(prompt: Prompt, subject: string, groups: readonly string[]): boolean {
+  const { users = [], groups: asked = [] } = prompt.content?.audience ?? {};
+  return (
+    users.length + asked.length === 0 || users.includes(subject) || groups.some((one) => asked.includes(one))
+  );
+}
+
+/** How the client for workers begins a question that it asks again, because a validator refused the last answer. */
+const NOT_ACCEPTED = "> **The answer was not accepted:**";
+
+/** Whether a question was answered before, with an answer that its job did not accept. */
+export function isAskedAgain(prompt: Prompt): boolean {
+  return /#\d$/.test(prompt.key ?? "") && (prompt.content?.body ?? "").startsWith(NOT_ACCEPTED);
+}
+
+/** Whether the service takes an answer of this person: an admin may answer what is asked of others too. */
+export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
+  return admin || isAsked(prompt, subject, groups);
+}
+
+/**
+ * What may be decided, in the order of the asker. Left out are decisions that this page does not know, and changes where
+ * nothing can be changed: the service refuses such an answer.
+ */
 export function decisionsOf(prompt: Prompt): readonly DecisionOption[] {
   return (prompt.content?.decisions ?? []).filter(
-    (option) => option.decision !== undefined && isDecision(option.decision),
+    ({ decision }) =>
+      decision !== undefined &&
+      isDecision(decision) &&
+      (decision !== "DECISION_EDIT" || hasForm(prompt) || (prompt.content?.contents ?? []).some(isEditable)),
   );
+}
+
+/** Whether people may change a text. */
+export function isEditable(part: PromptPart): boolean {
+  return part.editable === true && part.text !== undefined;
 }
 
 const DECISIONS: ReadonlySet<string> = new Set<Decision>([
@@ -88,6 +127,12 @@ export function urgency(deadline: number | undefined, at: number): Urgency {
   if (left <= 0) return "over";
   if (left <= NOW_MS) return "now";
   return left <= SOON_MS ? "soon" : "later";
+}
+
+/** Whether a prompt ends within minutes: it comes before every other one, whatever its priority. */
+export function endsSoon(deadline: number | undefined, at: number): boolean {
+  const how = urgency(deadline, at);
+  return how === "now" || how === "over";
 }
 
 /** Whether a new prompt is announced as urgent: it is due within the hour, or its asker raised its priority. */

@@ -1,6 +1,8 @@
 // The queue's view, filters, order and groups, as they stand in the address.
 
-export const VIEWS = ["all", "mine", "unclaimed", "decided"] as const;
+import { isLabelCondition, valuesOf } from "./conditions";
+
+export const VIEWS = ["all", "mine", "unclaimed", "decided", "closed"] as const;
 export type View = (typeof VIEWS)[number];
 
 export const ORDERS = ["urgent", "deadline", "oldest", "newest", "priority"] as const;
@@ -28,23 +30,18 @@ export const DEFAULT_QUERY: Query = {
   group: "",
 };
 
-/** The most conditions of one sort that an address may have; more are ignored. */
-const MOST = 20;
-
 function oneOf<T extends string>(text: string | null, values: readonly T[], otherwise: T): T {
   return values.find((value) => value === text) ?? otherwise;
 }
 
 /** The query of an address. Values that are not known are left out. */
 export function readQuery(params: URLSearchParams): Query {
-  const all = (name: string) =>
-    [...new Set(params.getAll(name))].filter((text) => text !== "").slice(0, MOST);
   return {
     view: oneOf(params.get("view"), VIEWS, DEFAULT_QUERY.view),
     search: params.get("q") ?? "",
-    kinds: all("kind"),
-    types: all("type"),
-    labels: all("label").filter((text) => text.includes("=")),
+    kinds: valuesOf(params, "kind"),
+    types: valuesOf(params, "type"),
+    labels: valuesOf(params, "label").filter(isLabelCondition),
     order: oneOf(params.get("order"), ORDERS, DEFAULT_QUERY.order),
     group: params.get("group") ?? "",
   };

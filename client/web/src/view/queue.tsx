@@ -2,11 +2,12 @@
 
 import { t } from "../words";
 import { Filters } from "./filters";
-import { arrangement, chosen, listedCount, selectionNow, showWaiting } from "./list_state";
+import { arrangement, chosen, jointDecision, listedCount, selectionNow, showWaiting } from "./list_state";
 import { dialog } from "./page";
+import { idOf } from "./prompt_facts";
 import { VIEWS, type View } from "./query";
 import { List } from "./queue_list";
-import { formatRoute, isPlainClick, refine, route } from "./route";
+import { formatRoute, go, isPlainClick, refine, route } from "./route";
 import { Icon } from "./ui";
 
 export function Queue() {
@@ -30,7 +31,7 @@ function Views() {
   const listed = listedCount();
   const countOf = (view: View): number | undefined => {
     if (view === query.view) return listed;
-    return view === "decided" ? undefined : counts?.[view];
+    return view === "decided" || view === "closed" ? undefined : counts?.[view];
   };
   return (
     <nav class="views" aria-label={t("queue.views")}>
@@ -75,7 +76,24 @@ function Waiting() {
           {text}
         </button>
       )}
+      <Ending />
     </div>
+  );
+}
+
+/** How many questions end within minutes, also where the order or a filter keeps them off the screen. Opens the first. */
+function Ending() {
+  const ending = selectionNow()?.ending ?? [];
+  const [first] = ending;
+  if (first === undefined) return null;
+  return (
+    <button
+      type="button"
+      class="link-button ends-soon"
+      onClick={() => go({ view: "prompt", promptId: idOf(first) })}
+    >
+      {t("queue.ending", { n: ending.length })}
+    </button>
   );
 }
 
@@ -84,7 +102,8 @@ function Summary() {
   const { query } = route.value;
   const found = selectionNow();
   const n = listedCount();
-  const parts = [query.view === "decided" ? t("queue.decided", { n }) : t("queue.count", { n })];
+  const isRecord = query.view === "decided" || query.view === "closed";
+  const parts = [t(isRecord ? `queue.${query.view}` : "queue.count", { n })];
   if (query.view !== "decided" && found !== null) {
     if (found.filtered > 0) parts.push(t("queue.filtered", { n: found.filtered }));
     if (query.view === "unclaimed" && found.claimedByOthers > 0) {
@@ -94,10 +113,41 @@ function Summary() {
   return <p class="summary">{parts.join(" · ")}</p>;
 }
 
+/** The way back to the results of the last joint decision. */
+function Sent() {
+  const sent = jointDecision.value;
+  if (sent === null || dialog.value === "bulk") return null;
+  return (
+    <section class="chosen" aria-label={t("chosen.results")}>
+      <span>{t("chosen.done", { n: sent.sent.size })}</span>
+      <button
+        type="button"
+        class="button"
+        data-command="results"
+        onClick={() => {
+          dialog.value = "bulk";
+        }}
+      >
+        {t("chosen.results")}
+      </button>
+      <button
+        type="button"
+        class="button"
+        aria-label={t("close")}
+        onClick={() => {
+          jointDecision.value = null;
+        }}
+      >
+        <Icon name="cross" />
+      </button>
+    </section>
+  );
+}
+
 /** The rows that were chosen, and what can be done with all of them. */
 function Chosen() {
   const n = chosen.value.size;
-  if (n === 0) return null;
+  if (n === 0) return <Sent />;
   return (
     <section class="chosen" aria-label={t("chosen.title")}>
       <span>{t("chosen.count", { n })}</span>
@@ -105,6 +155,7 @@ function Chosen() {
         type="button"
         class="button is-main"
         onClick={() => {
+          jointDecision.value = null;
           dialog.value = "bulk";
         }}
       >

@@ -19,9 +19,10 @@ import {
 } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { isOpen } from "./prompt_facts";
-import { grouped } from "./queue_model";
+import { grouped, groupSizes } from "./queue_model";
 import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
+import { Name } from "./ui";
 
 /** Listen to the list as a whole: rows may be thousands. Returns a function that stops it. */
 function listen(element: HTMLElement): () => void {
@@ -95,18 +96,19 @@ export function List() {
 
   useEffect(() => (box.current === null ? undefined : listen(box.current)), []);
 
-  const isEmpty = ids.length === 0;
+  const isReady = ids.length > 0 && link === "live";
   useEffect(() => {
-    // The page opens with the focus in the list, so that keys work at once.
-    if (isEmpty || place.view !== "queue" || document.activeElement !== document.body) return;
+    // The page opens with the focus in the list, so that keys work at once; at a row that stays where it is.
+    if (!isReady || place.view !== "queue" || document.activeElement !== document.body) return;
     box.current?.querySelector<HTMLElement>("[data-open]")?.focus({ preventScroll: true });
-  }, [isEmpty]);
+  }, [isReady]);
 
   const selected = place.view === "prompt" ? place.promptId : "";
   const shown = ids.slice(0, drawn.value);
   const found = new Map(shown.map((id) => [id, rowById(id)] as const));
   const known = new Map([...found].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const groups = grouped(shown, known, query.group);
+  const sizes = query.group === "" || isDecided ? null : groupSizes(ids, rowById, query.group);
   const all = isDecided ? decided.value.total : ids.length;
   const read = isDecided ? Math.min(drawn.value, decided.value.rows.length) : shown.length;
   const hasMore = ids.length > drawn.value || (isDecided && decided.value.next !== "");
@@ -122,8 +124,10 @@ export function List() {
         <div key={group.name} class="group">
           {query.group === "" ? null : (
             <h2 class="group-name">
-              <bdi>{group.name === "" ? t("group.none") : group.name}</bdi>
-              <span class="count">{group.ids.length.toLocaleString()}</span>
+              <Name text={group.name === "" ? t("group.none") : group.name} />
+              <span class="count">
+                {(sizes === null ? group.ids.length : (sizes.get(group.name) ?? 0)).toLocaleString()}
+              </span>
             </h2>
           )}
           {paged(group.name, group.ids).map((part, index) => (
@@ -133,7 +137,7 @@ export function List() {
               rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}
-              chosen={isDecided ? undefined : chosen.value}
+              chosen={isDecided || query.view === "closed" ? undefined : chosen.value}
               subject={subjectOf(page)}
               now={() => inbox.now()}
               isLive={link === "live"}

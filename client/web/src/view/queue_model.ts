@@ -2,7 +2,17 @@
 
 import type { Row } from "../model/inbox";
 import type { Prompt } from "../wire/messages";
-import { claimant, idOf, instant, isMine, isOpen, isUrgent, priorityOf } from "./prompt_facts";
+import { meetsAll } from "./conditions";
+import {
+  claimant,
+  endsSoon,
+  idOf,
+  instant,
+  isClaimedByOther,
+  isMine,
+  isOpen,
+  priorityOf,
+} from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
 /** Who looks, and when (milliseconds of the server's clock). */
@@ -11,17 +21,18 @@ interface Viewer {
   readonly now: number;
 }
 
-/** Whether an open prompt belongs to a view. `decided` has a list of its own. */
+/** Whether an open prompt belongs to a view. `decided` has a list of its own, and `closed` has no open prompt. */
 function inView(prompt: Prompt, view: View, viewer: Viewer): boolean {
   if (view === "mine") return isMine(prompt, viewer.subject, viewer.now);
   if (view === "unclaimed") return claimant(prompt, viewer.now) === "";
-  return true;
+  return view !== "closed";
 }
 
 interface Sorting {
   readonly created: number;
   readonly expires: number;
   text: string | undefined;
+  readonly ids: string;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -35,6 +46,7 @@ function sortingOf(prompt: Prompt): Sorting {
     created: instant(prompt.createTime) ?? 0,
     expires: instant(prompt.expireTime) ?? NEVER,
     text: undefined,
+    ids: `${prompt.promptId ?? ""}\n${prompt.jobId ?? ""}`,
   };
   known.set(prompt, made);
   return made;
@@ -45,6 +57,14 @@ function searchText(prompt: Prompt): string {
   sorting.text ??= makeSearchText(prompt);
   return sorting.text;
 }
+
+/** Letters as a search compares them: in any case, and in either of the two forms that accents have. */
+function folded(text: string): string {
+  return text.normalize("NFKC").toLocaleLowerCase();
+}
+
+/** The fewest characters of an id that find it. Any digit is in many ids, so a short word would find all prompts. */
+const ID_PART = 8;
 
 function makeSearchText(prompt: Prompt): string {
   const content = prompt.content;
@@ -57,7 +77,7 @@ function makeSearchText(prompt: Prompt): string {
     prompt.key,
     prompt.claimedBy,
   ];
-  return [...parts, ...labels, prompt.promptId, prompt.jobId, content?.body].join("\n").toLocaleLowerCase();
+  return folded([...parts, ...labels, content?.body].join("\n"));
 }
 
 /** Whether a prompt passes the search and the filters. Every word of the search must be found. */
@@ -65,18 +85,14 @@ export function passes(prompt: Prompt, query: Query): boolean {
   const { kinds, types, labels } = query;
   if (kinds.length > 0 && !kinds.includes(prompt.content?.kind ?? "")) return false;
   if (types.length > 0 && !types.includes(prompt.jobType ?? "")) return false;
-  const own = prompt.content?.labels ?? {};
-  for (const label of labels) {
-    const cut = label.indexOf("=");
-    if (own[label.slice(0, cut)] !== label.slice(cut + 1)) return false;
-  }
-  const words = query.search
-    .toLocaleLowerCase()
+  if (!meetsAll(prompt.content?.labels, labels)) return false;
+  const words = folded(query.search)
     .split(/\s+/)
     .filter((word) => word !== "");
   if (words.length === 0) return true;
   const text = searchText(prompt);
-  return words.every((word) => text.includes(word));
+  const { ids } = sortingOf(prompt);
+  return words.every((word) => text.includes(word) || (word.length >= ID_PART && ids.includes(word)));
 }
 
 type Compare = (one: Prompt, other: Prompt) => number;
@@ -91,6 +107,7 @@ const byPriority: Compare = (one, other) => priorityOf(other) - priorityOf(one);
 const byId: Compare = (one, other) => (idOf(one) < idOf(other) ? -1 : idOf(one) > idOf(other) ? 1 : 0);
 
 const ORDERS: Record<Order, readonly Compare[]> = {
+  // Before these rules comes what ends within minutes: see `comparison`.
   urgent: [byPriority, byDeadline, byAge],
   deadline: [byDeadline, byPriority, byAge],
   oldest: [byAge],
@@ -98,9 +115,15 @@ const ORDERS: Record<Order, readonly Compare[]> = {
   priority: [byPriority, byAge],
 };
 
-/** The order of two prompts: negative where `one` comes first. */
-export function comparison(order: Order): Compare {
-  const rules = [...ORDERS[order], byId];
+/** The order of two prompts at a time: negative where `one` comes first. */
+export function comparison(order: Order, at: number): Compare {
+  const isNear = (prompt: Prompt) => endsSoon(sortingOf(prompt).expires, at);
+  const byEnd: Compare = (one, other) => {
+    const [near, far] = [isNear(one), isNear(other)];
+    if (near && far) return byDeadline(one, other);
+    return Number(far) - Number(near);
+  };
+  const rules = [...(order === "urgent" ? [byEnd] : []), ...ORDERS[order], byId];
   return (one, other) => {
     for (const rule of rules) {
       const found = rule(one, other);
@@ -114,9 +137,11 @@ export interface Selection {
   /** The rows to list, in order. */
   readonly rows: readonly Row[];
   /** How many open prompts each view has, after the filters. */
-  readonly counts: Readonly<Record<Exclude<View, "decided">, number>>;
+  readonly counts: Readonly<Record<Exclude<View, "decided" | "closed">, number>>;
   /** How many open prompts of this view the filters leave out. */
   readonly filtered: number;
+  /** The open prompts of this view that end within minutes and that no other person has claimed, the first to end first. */
+  readonly ending: readonly Prompt[];
   /** How many open prompts pass the filters and are in no list because others have claimed them. */
   readonly claimedByOthers: number;
 }
@@ -127,9 +152,16 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
   const counts = { all: 0, mine: 0, unclaimed: 0 };
   let filtered = 0;
   let claimedByOthers = 0;
+  const ending: Prompt[] = [];
   for (const row of all) {
-    if (!isOpen(row)) continue;
+    if (!isOpen(row)) {
+      if (query.view !== "closed" || row.closed === undefined) continue;
+      if (passes(row.prompt, query)) rows.push(row);
+      else filtered += 1;
+      continue;
+    }
     const here = inView(row.prompt, query.view, viewer);
+    if (here && isEndingFor(row.prompt, viewer)) ending.push(row.prompt);
     if (!passes(row.prompt, query)) {
       if (here) filtered += 1;
       continue;
@@ -138,73 +170,20 @@ export function select(all: Iterable<Row>, query: Query, viewer: Viewer): Select
     if (inView(row.prompt, "mine", viewer)) counts.mine += 1;
     if (inView(row.prompt, "unclaimed", viewer)) counts.unclaimed += 1;
     if (here) rows.push(row);
-    else if (claimant(row.prompt, viewer.now) !== "") claimedByOthers += 1;
+    else if (isClaimedByOther(row.prompt, viewer.subject, viewer.now)) claimedByOthers += 1;
   }
-  const compare = comparison(query.order);
-  rows.sort((one, other) => compare(one.prompt, other.prompt));
-  return { rows, counts, filtered, claimedByOthers };
+  const compare = comparison(query.order, viewer.now);
+  // What closed, the last first. Open prompts have no such time.
+  const newest = (one: Row, other: Row) => (other.closed?.at ?? 0) - (one.closed?.at ?? 0);
+  rows.sort((one, other) => newest(one, other) || compare(one.prompt, other.prompt));
+  ending.sort(byDeadline);
+  return { rows: inGroups(rows, query.group), counts, filtered, ending, claimedByOthers };
 }
 
-export interface Arrangement {
-  /** The ids on the screen, in their order. */
-  readonly ids: readonly string[];
-  /** How many new prompts wait behind the button. */
-  readonly added: number;
-  /** How many of them are urgent. */
-  readonly urgent: number;
-  /** Whether rows would move. */
-  readonly moved: boolean;
-}
-
-/**
- * The ids on the screen after a change of the rows.
- *
- * `held`: a person is in the list, so no row may move; new rows wait. Otherwise the fresh order is taken, and only
- * the rows in `pinned` (the selected one, the focused one) stay although they have left the view.
- */
-export function arrange(
-  before: readonly string[],
-  fresh: readonly Row[],
-  held: boolean,
-  pinned: ReadonlySet<string>,
-  at: number,
-): Arrangement {
-  const wanted = fresh.map((row) => idOf(row.prompt));
-  if (!held) return { ids: keepPinned(before, wanted, pinned), added: 0, urgent: 0, moved: false };
-  const present = new Set(before);
-  const added = fresh.filter((row) => !present.has(idOf(row.prompt)));
-  const wantedSet = new Set(wanted);
-  const stay = before.filter((id) => wantedSet.has(id));
-  const order = wanted.filter((id) => present.has(id));
-  return {
-    ids: before,
-    added: added.length,
-    urgent: added.filter((row) => isUrgent(row.prompt, at)).length,
-    moved: stay.some((id, index) => id !== order[index]),
-  };
-}
-
-/** The wanted ids, with each pinned one that is missing behind the row that it stood behind. */
-function keepPinned(
-  before: readonly string[],
-  wanted: readonly string[],
-  pinned: ReadonlySet<string>,
-): readonly string[] {
-  const missing = before.filter((id) => pinned.has(id) && !wanted.includes(id));
-  if (missing.length === 0) return wanted;
-  const ids = [...wanted];
-  for (const id of missing) {
-    let place = 0;
-    for (let index = before.indexOf(id) - 1; index >= 0; index -= 1) {
-      const found = ids.indexOf(before[index] ?? "");
-      if (found >= 0) {
-        place = found + 1;
-        break;
-      }
-    }
-    ids.splice(place, 0, id);
-  }
-  return ids;
+function isEndingFor(prompt: Prompt, viewer: Viewer): boolean {
+  return (
+    !isClaimedByOther(prompt, viewer.subject, viewer.now) && endsSoon(sortingOf(prompt).expires, viewer.now)
+  );
 }
 
 export interface Group {
@@ -220,6 +199,35 @@ function groupName(prompt: Prompt | undefined, by: string): string {
   if (by === "requester") return prompt.requestedBy ?? "";
   if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
   return "";
+}
+
+/** The rows in the order of the screen, so that keys go from one to the next that is seen. */
+function inGroups(rows: readonly Row[], by: string): readonly Row[] {
+  if (by === "") return rows;
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const name = groupName(row.prompt, by);
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
+  }
+  return [...groups.values()].flat();
+}
+
+/** How many open prompts each group of a list has, by its name: also those that are not drawn yet. */
+export function groupSizes(
+  ids: readonly string[],
+  rowOf: (id: string) => Row | undefined,
+  by: string,
+): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const id of ids) {
+    const row = rowOf(id);
+    if (row === undefined || !isOpen(row)) continue;
+    const name = groupName(row.prompt, by);
+    sizes.set(name, (sizes.get(name) ?? 0) + 1);
+  }
+  return sizes;
 }
 
 /** The ids in groups, each group where its first row stood; one group without a name where `by` is empty. */

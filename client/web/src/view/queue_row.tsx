@@ -6,7 +6,7 @@ import type { Row } from "../model/inbox";
 import { Plain } from "../content/plain";
 import { rich, t } from "../words";
 import { doneWords, kindWords, looksOf } from "./labels";
-import { claimant, idOf, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
+import { claimant, idOf, isAskedAgain, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
 import { formatRoute, route } from "./route";
 import { type Clocks, exact, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
@@ -103,6 +103,12 @@ export class QueueRow extends Component<QueueRowProps> {
               <Time at={ended} now={now()} />
             )}
             {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
+            {isAskedAgain(prompt) ? (
+              <span class="mark">
+                <Icon name="redo" />
+                {t("row.again")}
+              </span>
+            ) : null}
             {open && prompt.unattendedTime !== undefined ? (
               <span class="mark" title={t("row.unattended.more")}>
                 <Icon name="away" />
@@ -135,7 +141,7 @@ interface TimedProps {
   readonly isLive: boolean;
 }
 
-/** The time left. It is grey and stands still while there is no connection. */
+/** The time left. Without a connection it is grey, and the last one that was known. */
 function Deadline({ prompt: row, now, clocks, isLive }: TimedProps) {
   const deadline = instant(row.prompt.expireTime);
   const state = useComputed(() => {
@@ -192,14 +198,20 @@ function Ending({ row, subject }: { readonly row: Row; readonly subject: string 
   const resolution = row.closed?.resolution ?? row.prompt.resolution;
   const answer = resolution?.answer;
   if (resolution?.state === "PROMPT_STATE_ANSWERED") {
+    const done = doneWords(answer?.decision);
+    if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
+      return (
+        <span class="ending">
+          <Icon name="clock" />
+          {t("row.by_default", { done })}
+        </span>
+      );
     const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
     const who = isMine ? t("row.you") : (answer?.userId ?? "");
     return (
       <span class="ending">
         <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === ""
-          ? doneWords(answer?.decision)
-          : rich("row.done", { done: doneWords(answer?.decision), name: <Name text={who} /> })}
+        {who === "" ? done : rich("row.done", { done, name: <Name text={who} /> })}
       </span>
     );
   }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
-import { rich, t } from "../words";
+import { rich, t } from "../words/later";
 import type { Prompt } from "../wire/messages";
 import { errorText } from "./errors";
 import { doneWords, kindWords } from "./labels";

@@ -21,11 +21,12 @@ interface Route {
   readonly query: Query;
 }
 
-const PROMPT = /^\/prompts\/([0-9a-zA-Z-]{1,64})\/?$/;
-const JOB = /^\/jobs\/([0-9a-zA-Z-]{1,64})\/?$/;
+const PROMPT = /^\/prompts\/([0-9a-zA-Z-]{1,64})$/;
+const JOB = /^\/jobs\/([0-9a-zA-Z-]{1,64})$/;
 
 /** The route of an address. A deep link carries a prompt's id; every other value of its query is a filter. */
-export function parseRoute(path: string, search: string): Route {
+export function parseRoute(written: string, search: string): Route {
+  const path = written.replace(/(?<=.)\/$/, "");
   const params = new URLSearchParams(search);
   if (path === "/jobs")
     return { place: { view: "jobs", filter: readJobQuery(params) }, query: DEFAULT_QUERY };

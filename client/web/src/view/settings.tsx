@@ -4,6 +4,7 @@ import { t } from "../words/later";
 import { LANGUAGES } from "../words";
 import { dialog, usePage } from "./page";
 import { instant } from "./prompt_facts";
+import { SettingSwitch } from "./setting_switch";
 import { settings, THEMES } from "./settings_store";
 import { KeySettings } from "./settings_keys";
 import { NoticeSettings } from "./settings_notices";
@@ -18,6 +19,39 @@ export function SettingsView() {
       <h1 id="settings-title" tabIndex={-1}>
         {t("settings.title")}
       </h1>
+      <h2>{t("settings.person")}</h2>
+      <dl class="person">
+        <dt>{t("person.name")}</dt>
+        <dd>
+          <Name text={session.subject ?? ""} />
+        </dd>
+        <dt>{t("person.groups")}</dt>
+        <dd>
+          <Name text={(session.groups ?? []).join(", ") || t("person.no_groups")} />
+        </dd>
+        <dt>{t("person.roles")}</dt>
+        <dd>{(session.roles ?? []).join(", ")}</dd>
+        {expires === undefined ? null : (
+          <>
+            <dt>{t("person.expires")}</dt>
+            <dd>
+              <Time at={expires} now={inbox.now()} />
+            </dd>
+          </>
+        )}
+        <dt>{t("person.server")}</dt>
+        <dd>{session.server ?? ""}</dd>
+      </dl>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          dialog.value = "sign-out";
+        }}
+      >
+        {t("sign_out")}
+      </button>
+      <h2>{t("settings.browser")}</h2>
       <p class="hint">{t("settings.where")}</p>
       <fieldset>
         <legend>{t("settings.theme")}</legend>
@@ -53,67 +87,11 @@ export function SettingsView() {
       </fieldset>
       <fieldset>
         <legend>{t("settings.access")}</legend>
-        <label class="choice">
-          <input
-            type="checkbox"
-            checked={singleKeys.value}
-            onChange={(event) => {
-              singleKeys.value = event.currentTarget.checked;
-            }}
-          />
-          <span>
-            {t("settings.keys")}
-            <small>{t("settings.keys.more")}</small>
-          </span>
-        </label>
-        <label class="choice">
-          <input
-            type="checkbox"
-            checked={quiet.value}
-            onChange={(event) => {
-              quiet.value = event.currentTarget.checked;
-            }}
-          />
-          <span>
-            {t("settings.quiet")}
-            <small>{t("settings.quiet.more")}</small>
-          </span>
-        </label>
+        <SettingSwitch setting={singleKeys} name="settings.keys" />
+        <SettingSwitch setting={quiet} name="settings.quiet" />
       </fieldset>
       <NoticeSettings />
       <KeySettings />
-      <h2>{t("settings.person")}</h2>
-      <dl class="person">
-        <dt>{t("person.name")}</dt>
-        <dd>
-          <Name text={session.subject ?? ""} />
-        </dd>
-        <dt>{t("person.groups")}</dt>
-        <dd>
-          <Name text={(session.groups ?? []).join(", ") || t("person.no_groups")} />
-        </dd>
-        <dt>{t("person.roles")}</dt>
-        <dd>{(session.roles ?? []).join(", ")}</dd>
-        {expires === undefined ? null : (
-          <>
-            <dt>{t("person.expires")}</dt>
-            <dd>
-              <Time at={expires} now={inbox.now()} />
-            </dd>
-          </>
-        )}
-        <dt>{t("person.server")}</dt>
-        <dd>{session.server ?? ""}</dd>
-      </dl>
-      <button
-        type="button"
-        class="button"
-        onClick={() => {
-          dialog.value = "sign-out";
-        }}
-      >
-        {t("sign_out")}
-      </button>
     </section>
   );
 }

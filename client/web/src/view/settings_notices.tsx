@@ -4,6 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../words/later";
 import { notify, unsupported } from "./alerts";
+import { SettingSwitch } from "./setting_switch";
 import { settings } from "./settings_store";
 import { playTone, primeTone } from "./tone";
 
@@ -23,20 +24,7 @@ export function NoticeSettings() {
         {t("notices.why")}
       </p>
       <Desktop />
-      <label class="choice">
-        <input
-          type="checkbox"
-          checked={sound.value}
-          onChange={(event) => {
-            sound.value = event.currentTarget.checked;
-            if (sound.value) primeTone();
-          }}
-        />
-        <span>
-          {t("notices.sound")}
-          <small>{t("notices.sound.more")}</small>
-        </span>
-      </label>
+      <SettingSwitch setting={sound} name="notices.sound" onTurnedOn={primeTone} />
       {sound.value ? (
         <p class="volume">
           <label>
@@ -57,34 +45,29 @@ export function NoticeSettings() {
           </button>
         </p>
       ) : null}
-      <label class="choice">
-        <input
-          type="checkbox"
-          checked={titles.value}
-          onChange={(event) => {
-            titles.value = event.currentTarget.checked;
-          }}
-        />
-        <span>
-          {t("notices.in_title")}
-          <small>{t("notices.in_title.more")}</small>
-        </span>
-      </label>
+      <SettingSwitch setting={titles} name="notices.in_title" />
     </fieldset>
   );
 }
 
 function Desktop() {
   const wasRefused = useSignal(false);
+  const isAsked = useSignal(false);
   useEffect(() => {
     permission.value = currentPermission();
   }, []);
   const { notify: wanted } = settings;
   /** Browsers ask the person only if this runs in a click. */
   const turn = async (isOn: boolean) => {
+    permission.value = currentPermission();
     wanted.value = isOn && permission.peek() === "granted";
     if (!isOn || unsupported.peek()) return;
-    permission.value = await Notification.requestPermission();
+    // A browser that has denied it does not ask again, and some do not even reply.
+    if (permission.peek() !== "denied") {
+      isAsked.value = true;
+      permission.value = await Notification.requestPermission();
+      isAsked.value = false;
+    }
     wanted.value = permission.peek() === "granted";
     wasRefused.value = !wanted.peek();
   };
@@ -98,7 +81,10 @@ function Desktop() {
           aria-describedby="notices-blocked"
           onChange={(event) => {
             const box = event.currentTarget;
-            void turn(box.checked).finally(() => {
+            const done = turn(box.checked);
+            // It is on when the browser allows it, which may take as long as the person's reply.
+            box.checked = wanted.peek();
+            void done.finally(() => {
               box.checked = wanted.peek();
             });
           }}
@@ -109,15 +95,17 @@ function Desktop() {
         </span>
       </label>
       <p
-        class={isBlocked || unsupported.value ? "notice" : "visually-hidden"}
+        class={isBlocked || isAsked.value || unsupported.value ? "notice" : "visually-hidden"}
         role="status"
         id="notices-blocked"
       >
         {unsupported.value
           ? t("notices.unsupported")
-          : isBlocked
-            ? t(permission.value === "denied" ? "notices.denied" : "notices.unanswered")
-            : ""}
+          : isAsked.value
+            ? t("notices.asked")
+            : isBlocked
+              ? t(permission.value === "denied" ? "notices.denied" : "notices.unanswered")
+              : ""}
       </p>
       {wanted.value && !isBlocked ? (
         <p>

@@ -15,8 +15,10 @@ import { Queue } from "./queue";
 import { formatRoute, go, isPlainClick, type Place, route } from "./route";
 import { SignInForm } from "./sign_in";
 import { disturb } from "./steady";
+import { loadAgain } from "../content/slices";
 import type { Session } from "../model/session";
-import { Dialog, Icon, type IconName, Key, Name } from "./ui";
+import { Dialog, Icon, type IconName, Key } from "./ui";
+import { Who } from "./who";
 
 const Detail = lazy(async () => (await import("./detail")).Detail);
 const windows = () => import("./windows");
@@ -57,8 +59,12 @@ export function Shell({ page, onSession }: ShellProps) {
     OpenWindow.load();
     // A wake-up or a catch-up is a change too: the buttons show the dead time after it.
     const stopSteady = effect(() => disturb(page.inbox.steadySince.value));
+    const stopLoads = effect(() => {
+      if (page.inbox.link.value === "live") loadAgain();
+    });
     const stops = [
       stopSteady,
+      stopLoads,
       startList(page.inbox, subjectOf(page)),
       startLater(async () => (await import("./notices")).startNotices(page)),
       startKeyboard(page),
@@ -170,8 +176,7 @@ function Header({ page }: { readonly page: Page }) {
         <span aria-hidden="true">?</span>
       </button>
       <p class="who" title={t("person.signed_in")}>
-        <Icon name="person" />
-        <Name text={subjectOf(page)} />
+        <Who />
       </p>
     </header>
   );

@@ -13,14 +13,20 @@ interface SignInProps {
   readonly onDone: (session: Session) => void;
 }
 
-/** The form. It stands alone before the first sign-in, and in a window above the page after an expiry. */
+/**
+ * The form. It stands alone before the first sign-in, and in a window above the page after an expiry; then it has the name
+ * and the groups of that session.
+ */
 export function SignInForm({ session, onDone }: SignInProps) {
   const ways = session.signIn ?? ["token"];
   const byName = ways.includes("name");
   const error = useSignal("");
   const isBusy = useSignal(false);
   const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
+  useEffect(() => {
+    first.current?.focus();
+    first.current?.select();
+  }, []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     if (isBusy.peek() || !(event.currentTarget instanceof HTMLFormElement)) return;
@@ -57,6 +63,7 @@ export function SignInForm({ session, onDone }: SignInProps) {
               ref={first}
               type="text"
               name="askback-name"
+              defaultValue={session.subject ?? ""}
               autocomplete="off"
               spellcheck={false}
               aria-invalid={problem !== undefined}
@@ -67,7 +74,13 @@ export function SignInForm({ session, onDone }: SignInProps) {
             <span>
               {t("sign_in.groups")} <small>{t("optional")}</small>
             </span>
-            <input type="text" name="askback-groups" autocomplete="off" spellcheck={false} />
+            <input
+              type="text"
+              name="askback-groups"
+              defaultValue={(session.groups ?? []).join(", ")}
+              autocomplete="off"
+              spellcheck={false}
+            />
           </label>
           <p class="hint">{t("sign_in.name.more")}</p>
         </>

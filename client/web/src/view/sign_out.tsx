@@ -3,7 +3,8 @@
 import { useEffect } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { t } from "../words/later";
-import { dialog, type Page } from "./page";
+import { dialog, type Page, subjectOf } from "./page";
+import { tellTabs } from "../model/hints";
 import { signOut } from "../model/session";
 import { fetchHere } from "../model/start";
 import { Dialog } from "./ui";
@@ -28,6 +29,7 @@ export function SignOut({ page }: { readonly page: Page }) {
     try {
       await signOut(fetchHere);
       await page.drafts.clear().catch(() => undefined);
+      tellTabs({ kind: "signed_out", subject: subjectOf(page) });
       page.inbox.close();
       location.assign("/");
     } catch {

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { Row } from "../model/inbox";
 import { Plain } from "../content";
-import { rich, t } from "../words";
+import { rich, t } from "../words/later";
 import { copyText } from "./errors";
 import { KeyHint } from "./key_hint";
 import { decisionWords, doneWords, looksOf } from "./labels";
@@ -11,6 +11,7 @@ import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
 import { go } from "./route";
+import { focusMoved, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
 import type { Work } from "./work";
 
@@ -36,11 +37,12 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
           </span>
         </p>
         <Comment row={row} />
+        {focusMoved.value ? <p role="status">{t("closed.keys_wait")}</p> : null}
         {hasText ? (
           <p class="tombstone-text">
             <label>
               {t("closed.your_text")}
-              <textarea class="tombstone-own" rows={2} readOnly dir="auto" value={work.text} />
+              <textarea class="tombstone-own" data-kept-text rows={2} readOnly dir="auto" value={work.text} />
             </label>
             <button
               type="button"
@@ -144,7 +146,10 @@ function Next({ id }: { readonly id: string }) {
       type="button"
       class="button is-main is-next"
       data-command="next"
-      onClick={() => go({ view: "prompt", promptId: next }, "replace")}
+      aria-disabled={unsteady.value}
+      onClick={(event) => {
+        if (isSteadyClick(event, inbox.steadySince.peek())) go({ view: "prompt", promptId: next }, "replace");
+      }}
     >
       <span>
         {t("next.label")} <Name text={title} />

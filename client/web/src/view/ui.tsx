@@ -2,15 +2,13 @@
 
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
 import { disturb } from "./steady";
 import { clock, exact, halfMinute, span } from "./times";
 
-/** A name that a person or a program chose: isolated, so that its direction cannot change the text around it. */
-export function Name({ text }: { readonly text: string }) {
-  return <bdi dir="auto">{text}</bdi>;
-}
+/** A name that a person or a program chose: it can hide nothing, and its direction changes nothing around it. */
+export { Plain as Name } from "../content/plain";
 
 /** A time of day, with the exact time on hover. */
 export function Time({ at, now }: { readonly at: number; readonly now: number }) {
@@ -96,7 +94,8 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
   const ref = useRef<HTMLDialogElement>(null);
   const closed = useRef(onClose);
   closed.current = onClose;
-  useEffect(() => {
+  // Before the effects of what is in it: a form puts the focus into its first field, and `showModal` would take it away.
+  useLayoutEffect(() => {
     const element = ref.current;
     const before = document.activeElement;
     element?.showModal();
@@ -121,5 +120,44 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
       </header>
       {children}
     </dialog>
+  );
+}
+
+interface Chip<Name extends string> {
+  readonly name: Name;
+  readonly value: string;
+  /** What stands on it, where that is not the value. */
+  readonly text?: string;
+}
+
+interface FilterChipsProps<Name extends string> {
+  readonly chips: readonly Chip<Name>[];
+  readonly onRemove: (chip: Chip<Name>) => void;
+  readonly onClear: () => void;
+}
+
+/** The filters that are on, each with a way to take it off, and one for all of them. */
+export function FilterChips<Name extends string>({ chips, onRemove, onClear }: FilterChipsProps<Name>) {
+  return (
+    <div class="chips">
+      {chips.map((chip) => {
+        const text = chip.text ?? chip.value;
+        return (
+          <button
+            key={`${chip.name} ${chip.value}`}
+            type="button"
+            class="chip"
+            aria-label={t("filter.remove", { name: text })}
+            onClick={() => onRemove(chip)}
+          >
+            <bdi>{text}</bdi>
+            <Icon name="cross" />
+          </button>
+        );
+      })}
+      <button type="button" class="link-button" onClick={onClear}>
+        {t("filters.clear")}
+      </button>
+    </div>
   );
 }

@@ -13,10 +13,9 @@ import type { Works } from "./works";
 /** A decision that was pressed and waits for a comment, values, or a second press. */
 export interface Pending {
   readonly decision: Decision;
-  readonly question?: Question;
+  /** What a second press says yes to, and since when it can be read. */
+  readonly asked?: { readonly question: Question; readonly at: number };
   readonly confirmed: ReadonlySet<Question>;
-  /** The time stamp of the press: a second press within the dead time does not confirm. */
-  readonly at: number;
 }
 
 export class Work {
@@ -31,6 +30,8 @@ export class Work {
   /** Editable texts are open for editing. */
   readonly isEditing = signal(false);
   readonly pending = signal<Pending | null>(null);
+  /** A text was to be sent, and no decision was chosen. */
+  readonly mustChoose = signal(false);
   readonly violations = signal<readonly FieldViolation[]>([]);
   /** Text for another revision, which the person may take over. */
   readonly offered = signal<Draft | null>(null);
@@ -99,10 +100,9 @@ export class Work {
   #changed(): void {
     // The chosen decision stays; what was asked about the old text is asked again.
     const pending = this.pending.peek();
-    if (pending !== null)
-      this.pending.value = { decision: pending.decision, confirmed: new Set(), at: pending.at };
+    if (pending !== null) this.pending.value = { decision: pending.decision, confirmed: new Set() };
     if (this.hasText) this.#works.drafts.save(this.promptId, this.draft());
-    else void this.#works.drafts.remove(this.promptId);
+    else void this.#works.drafts.discard(this.promptId);
   }
 
   /** What was typed, as a draft of the painted revision. */
@@ -156,7 +156,7 @@ export class Work {
       this.restoredFrom.value = 0;
       this.#reset(this.shown.peek());
     });
-    void this.#works.drafts.remove(this.promptId);
+    void this.#works.drafts.discard(this.promptId);
   }
 
   #reset(prompt: Prompt): void {
@@ -191,6 +191,7 @@ export class Work {
   /** The answer was accepted: the draft has served its purpose. */
   finish(): void {
     this.pending.value = null;
+    this.restoredFrom.value = 0;
     void this.#works.drafts.remove(this.promptId);
   }
 }

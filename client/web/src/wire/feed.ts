@@ -10,6 +10,8 @@ export interface Sink {
    * `agrees`. What was known of versions does not count, since the server cannot say whether its history is the same.
    */
   snapshotBegins(): void;
+  /** The next events are what changed since the resume token: a snapshot that broke off does not count. */
+  resumes(): void;
   /** Changes of prompts, as many as came in one message. */
   events(events: readonly PromptEvent[]): void;
   /** The server started the view again. `historyLost`: versions and ends that are known do not count any more. */
@@ -71,8 +73,8 @@ export class Feed {
     this.#stream = stream;
     this.#unusedCredit = 0;
     this.#progressAt = this.#clock.now();
-    if (stream && !resumes) {
-      this.#sink.snapshotBegins();
+    if (stream) {
+      resumes ? this.#sink.resumes() : this.#sink.snapshotBegins();
     }
   }
 

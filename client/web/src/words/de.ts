@@ -4,6 +4,20 @@ import type { Catalogue } from ".";
 
 export { DE as formWords } from "../forms/words_de";
 
+export const labels: Readonly<Record<string, string>> = {
+  Accept: "Annehmen",
+  "Accept with changes": "Mit Änderungen annehmen",
+  Answer: "Antworten",
+  "Ask for changes": "Änderungen verlangen",
+  Reject: "Ablehnen",
+  Dismiss: "Verwerfen",
+  Confirm: "Bestätigen",
+  Approve: "Genehmigen",
+  Proceed: "Fortfahren",
+  "Use the suggestion": "Vorschlag übernehmen",
+  "Correct it": "Korrigieren",
+};
+
 export const catalogue: Catalogue = {
   "content.show_all": "Alle {n} Zeichen zeigen",
   "content.escape": "Ein unsichtbares Zeichen oder Füllzeichen",
@@ -95,6 +109,10 @@ export const catalogue: Catalogue = {
   "queue.views": "Ansichten des Eingangs",
   "queue.count": { one: "{n} Frage wartet", other: "{n} Fragen warten" },
   "queue.decided": { one: "{n} Frage von Ihnen entschieden", other: "{n} Fragen von Ihnen entschieden" },
+  "queue.closed": {
+    one: "{n} seit dem Öffnen dieser Seite geschlossen",
+    other: "{n} seit dem Öffnen dieser Seite geschlossen",
+  },
   "queue.filtered": {
     one: "{n} weitere durch Filter verborgen",
     other: "{n} weitere durch Filter verborgen",
@@ -104,15 +122,18 @@ export const catalogue: Catalogue = {
   "queue.more": "{n} weitere von {all} zeigen",
   "queue.new": { one: "{n} neu – zeigen", other: "{n} neu – zeigen" },
   "queue.new.urgent": { one: "{n} neu, {urgent} eilig – zeigen", other: "{n} neu, {urgent} eilig – zeigen" },
+  "queue.ending": { one: "{n} endet in 5 min", other: "{n} enden in 5 min" },
   "queue.part": "{name}, Teil {n}",
   "queue.moved": "Die Reihenfolge hat sich geändert – neu ordnen",
   "view.all": "Alle",
   "view.mine": "Meine",
   "view.unclaimed": "Frei",
   "view.decided": "Entschieden",
+  "view.closed": "Geschlossen",
   "empty.all": "Nichts wartet auf Sie",
   "empty.mine": "Nichts wartet auf Sie persönlich",
   "empty.unclaimed": "Nichts ist frei",
+  "empty.closed": "Seit dem Öffnen dieser Seite wurde nichts geschlossen",
   "empty.decided": "Sie haben noch nichts entschieden",
   "empty.filtered": "Nichts hier passt zu den Filtern",
   "empty.hidden": { one: "Die Filter verbergen {n} Frage.", other: "Die Filter verbergen {n} Fragen." },
@@ -160,6 +181,8 @@ export const catalogue: Catalogue = {
   "row.unattended": "Unbeobachtet",
   "row.unattended.more": "Niemand, der antworten darf, war verbunden",
   "row.done": "{done} von {name}",
+  "row.by_default": "{done} nach Frist",
+  "row.again": "Erneut gefragt: nicht angenommen",
   "row.expired": "Ohne Antwort abgelaufen",
   "row.superseded": "Durch eine andere Frage ersetzt",
   "row.cancelled": "Zurückgezogen",
@@ -168,6 +191,8 @@ export const catalogue: Catalogue = {
   "chosen.title": "Gewählte Fragen",
   "chosen.count": { one: "{n} gewählt", other: "{n} gewählt" },
   "chosen.decide": "Gemeinsam entscheiden …",
+  "chosen.done": { one: "{n} gemeinsam gesendet", other: "{n} gemeinsam gesendet" },
+  "chosen.results": "Ergebnisse",
   "chosen.clear": "Keine wählen",
 
   "detail.title": "Frage",
@@ -187,7 +212,7 @@ export const catalogue: Catalogue = {
 
   "deadline.none": "Keine Frist: Sie wartet, bis sie beantwortet ist.",
   "deadline.left": "Noch {span}, bis {time}.",
-  "deadline.stopped": "Bis {time} (ohne Verbindung steht die Uhr still).",
+  "deadline.stopped": "Bis {time} (Restzeit ohne Verbindung unbekannt; die Frist läuft weiter).",
   "deadline.over": "Frist erreicht: Der Dienst entscheidet gleich.",
   "deadline.then.expire": "Dann läuft sie ohne Antwort ab, und der Auftrag geht weiter.",
   "deadline.then.expire_blocking": "Dann läuft sie ab, und der Auftrag geht ohne Antwort weiter.",
@@ -199,7 +224,7 @@ export const catalogue: Catalogue = {
   "escalation.taken": { one: "Schon einmal eskaliert.", other: "Schon {n}-mal eskaliert." },
   "reminder.next": "Nächste Erinnerung {time}, dann alle {span}.",
   "audience.all": "Alle hier dürfen antworten.",
-  "audience.some": "Nur für {names}.",
+  "audience.some": "Nur {names} kann antworten.",
   "audience.group": "Gruppe {name}",
 
   "claim.none": "Nicht belegt.",
@@ -400,6 +425,7 @@ export const catalogue: Catalogue = {
   "overview.times.p50": "die Hälfte der Antworten in höchstens",
   "overview.times.p90": "90 % in höchstens",
   "overview.times.p99": "99 % in höchstens",
+  "overview.times.few": "Unter {n} Antworten wird nur die mittlere genannt.",
   "overview.times.none": "In dieser Zeit hat niemand geantwortet",
   "overview.times.how":
     "Das untere Ende eines Balkens: In dieser Zeit kam die Hälfte der Antworten. Das obere Ende: 90 % davon. Die Skala wächst um Faktoren.",
@@ -464,13 +490,14 @@ export const catalogue: Catalogue = {
   "draft.full": "Der Speicher dieses Browsers ist voll: Entwürfe werden gerade nicht gesichert.",
 
   "answer.title": "Ihre Antwort",
-  "answer.choose": "Wählen Sie zuerst eine Entscheidung.",
+  "answer.choose": "Noch ist nichts gesendet. Wählen Sie: {names}.",
   "answer.skip": "Überspringen",
   "comment.label": "Kommentar",
   "comment.optional": "geht mit Ihrer Entscheidung mit",
+  "comment.reason": "der Grund für „{verb}“",
   "comment.needed": "nötig für: {names}",
   "need.comment": "„{verb}“ braucht einen Kommentar. Schreiben Sie ihn, dann Strg+Enter.",
-  "need.values": "„{verb}“ braucht die markierten Felder.",
+  "need.values": "„{verb}“ braucht die markierten Felder: ergänzen oder berichtigen Sie sie.",
   "need.edit": "Ändern Sie zuerst den Text, dann Strg+Enter.",
   "pending.ready": "Strg+Enter oder „{verb}“ sendet es.",
   "confirm.no_reason": "„{verb}“ ohne Begründung? Noch einmal drücken oder zuerst begründen.",
@@ -488,6 +515,11 @@ export const catalogue: Catalogue = {
   },
   "seen.show": "Weiter",
   "why.claimed": "Von {name} belegt bis {time}. Sie können lesen und nach dem Ende der Belegung antworten.",
+  "why.chosen": {
+    one: "{n} Frage ist in der Liste gewählt: Entscheiden Sie sie dort, oder wählen Sie keine, um diese zu entscheiden.",
+    other:
+      "{n} Fragen sind in der Liste gewählt: Entscheiden Sie sie gemeinsam, oder wählen Sie keine, um diese zu entscheiden.",
+  },
   "why.offline": "Nicht verbunden: Lesen und Schreiben gehen, Entscheiden erst mit Verbindung.",
   "why.signed_out": "Ihre Sitzung ist zu Ende: Melden Sie sich an, um zu entscheiden. Ihr Text bleibt.",
 
@@ -528,6 +560,8 @@ export const catalogue: Catalogue = {
   "bulk.undecided": "Wählen Sie eine Entscheidung",
   "bulk.left_out": "Ausgelassen:",
   "bulk.left_out.closed": "sie ist geschlossen",
+  "bulk.left_out.done": "{done} von {name}",
+  "bulk.not_opened": "nicht geöffnet",
   "bulk.left_out.changed": "sie hat sich geändert; lesen Sie sie zuerst",
   "bulk.left_out.claimed": "{name} hat sie belegt",
   "bulk.left_out.not_offered": "sie bietet diese Entscheidung nicht an",
@@ -578,11 +612,11 @@ export const catalogue: Catalogue = {
   "key.not_offered": "{key} gibt es hier nicht. Möglich: {names}",
   "help.title": "Tasten",
   "help.page": "Überall",
-  "help.prompt": "Auf einer Frage",
+  "help.prompt": "Auf der offenen Frage",
   "help.always": "Immer an",
   "help.keys_off": "Einzelne Tasten sind aus. Die Einstellungen schalten sie an.",
   "help.rules":
-    "Buchstaben entscheiden nur, solange der Fokus auf der Frage ist und nicht in einem Text. Eine Taste gleich nach einer Änderung des Bildes tut nichts.",
+    "Buchstaben entscheiden nur, solange der Fokus auf der offenen Frage oder ihrer Zeile in der Liste ist und nicht in einem Text. Eine Taste gleich nach einer Änderung des Bildes tut nichts.",
   "palette.title": "Befehle",
   "palette.label": "Befehl oder Wörter einer Frage",
   "palette.none": "Nichts passt.",
@@ -594,6 +628,7 @@ export const catalogue: Catalogue = {
   "palette.theme": "Farben: {name}",
 
   "settings.title": "Einstellungen",
+  "settings.browser": "Dieser Browser",
   "settings.where": "Diese Einstellungen sind in diesem Browser gespeichert.",
   "settings.theme": "Farben",
   "theme.system": "Wie das System",
@@ -609,6 +644,9 @@ export const catalogue: Catalogue = {
   "settings.quiet": "Still",
   "settings.quiet.more": "Screenreader sagen neue Fragen nicht an.",
   "settings.person": "Angemeldet",
+
+  "closed.keys_wait":
+    "Sie haben gerade geschrieben, als die Frage geschlossen wurde: Buchstaben wirken wieder nach einem Klick, Tab oder Esc.",
 
   "keys.title": "Tasten ändern",
   "keys.more": "Ein Befehl kann mehrere Tasten haben. Eine Taste ist ein Zeichen, ohne Strg und Alt.",
@@ -631,6 +669,7 @@ export const catalogue: Catalogue = {
   "notices.desktop.more": "Sie nennt Titel und Art der Frage, sonst nichts. Ein Klick öffnet die Frage.",
   "notices.denied":
     "Dieser Browser verbietet dieser Seite Meldungen. Erlauben Sie sie in seinen Einstellungen für diese Seite (das Symbol vor der Adresse), und schalten Sie sie dann ein.",
+  "notices.asked": "Ihr Browser fragt, ob er darf. Bis Sie es dort erlauben, bleibt das aus.",
   "notices.unanswered":
     "Der Browser hat es nicht erlaubt. Schalten Sie es ein, um noch einmal gefragt zu werden.",
   "notices.unsupported":

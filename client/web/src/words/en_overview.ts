@@ -1,8 +1,6 @@
-// The English texts of the overview, which load with it. A catalogue of another language has them among its own.
+// The English texts of the overview.
 
-import { learn } from "./index";
-
-export const overviewWords = {
+export const enOverview = {
   "overview.loading": "Loading the figures…",
   "overview.read": "Read at {time}, again every {n} s.",
   "overview.read_now": "Read now",
@@ -80,6 +78,7 @@ export const overviewWords = {
   "overview.times.p50": "half of the answers within",
   "overview.times.p90": "90 % within",
   "overview.times.p99": "99 % within",
+  "overview.times.few": "Below {n} answers only the middle one is said.",
   "overview.times.none": "No person answered in this time",
   "overview.times.how":
     "The lower end of a bar: half of the answers came within this time. The upper end: 90 % of them. The scale grows by factors.",
@@ -92,5 +91,3 @@ export const overviewWords = {
   "overview.type": "Job",
   "overview.type.deleted": "deleted jobs",
 } as const;
-
-learn(overviewWords);

@@ -4,12 +4,11 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
 import { en, formWords as formWordsEn } from "./en";
-import type { enLater } from "./en_later";
-import type { overviewWords } from "./en_overview";
+import type { enLater } from "./later";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
 export type Entry = string | { readonly one: string; readonly other: string };
-export type Key = keyof typeof en | keyof typeof overviewWords;
+export type Key = keyof typeof en;
 /** A key of a text that may load later: only `later.ts` gives it. */
 export type LaterKey = Key | keyof typeof enLater;
 export type Catalogue = Readonly<Record<LaterKey, Entry>>;
@@ -20,6 +19,8 @@ export const LANGUAGES: readonly Language[] = ["en", "de"];
 
 interface LanguageFile {
   readonly catalogue: Catalogue;
+  /** The labels that the service gives to decisions without one, by their English text. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly formWords: FormWords;
 }
 
@@ -43,12 +44,11 @@ function localeOf(language: Language): string {
 
 function speechOf(language: Language, file: LanguageFile): Speech {
   const locale = localeOf(language);
-  const { catalogue, formWords } = file;
   const plural = new Intl.PluralRules(language);
-  return { language, locale, catalogue, formWords, plural, number: new Intl.NumberFormat(locale) };
+  return { ...file, language, locale, plural, number: new Intl.NumberFormat(locale) };
 }
 
-/** Those of the first paint, and what `learn` added. */
+/** Those of the first paint, and after `learn` all of them. */
 const englishTexts: Partial<Record<LaterKey, Entry>> = { ...en };
 const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
 const speech = signal<Speech>(english);
@@ -56,6 +56,12 @@ const speech = signal<Speech>(english);
 /** The language of the texts on the screen. */
 export function language(): Language {
   return speech.value.language;
+}
+
+/** The label of a decision: one that the service gave, in the language of the page; the asker's own as it is. */
+export function labelWords(label: string): string {
+  const { labels = {} } = speech.value;
+  return Object.hasOwn(labels, label) ? (labels[label] ?? label) : label;
 }
 
 /** The words of forms in the language of the page. */
@@ -68,7 +74,7 @@ export function locale(): string {
   return speech.value.locale;
 }
 
-/** Add the English texts of a part of the page that loads later. The part calls it before it shows one. */
+/** Add the English texts that load later. */
 export function learn(texts: Partial<Record<LaterKey, Entry>>): void {
   Object.assign(englishTexts, texts);
 }

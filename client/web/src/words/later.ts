@@ -1,9 +1,20 @@
-// The texts for views that load after the first paint. Importing this adds them to the English catalogue.
+// The texts for views that load after the first paint. Importing this adds them to the English catalogue; a catalogue of
+// another language has all texts, and loads later anyway.
 
-import { type LaterKey, learn, type Params, t as anyText } from ".";
-import { enLater } from "./en_later";
+import type { ComponentChildren } from "preact";
+import { type LaterKey, learn, type Params, rich as anyRich, t as anyText } from ".";
+import { enJobs } from "./en_jobs";
+import { enOverview } from "./en_overview";
+import { enViews } from "./en_views";
 
+export const enLater = { ...enViews, ...enJobs, ...enOverview } as const;
 learn(enLater);
 
-/** The text of a key, also one of `en_later.ts`, with its places filled in. */
+/** The text of a key, also one that loads later, with its places filled in. */
 export const t = anyText as (key: LaterKey, params?: Params) => string;
+
+/** The same with elements in its places. */
+export const rich = anyRich as (
+  key: LaterKey,
+  parts: Readonly<Record<string, ComponentChildren>>,
+) => ComponentChildren[];

@@ -1,4 +1,4 @@
-// A page with one form, for tests/web/browser/test_forms.py. The tests call `forms` from outside.
+// A page with one form, for tests/web/browser/forms. The tests call `forms` from outside.
 
 import "../../src/styles/index.css";
 import { render } from "preact";

@@ -197,6 +197,8 @@ class Conversation {
   #over = false;
   #opened = false;
   #position = 0;
+  /** The open prompts of a resumed view are not counted. */
+  #resumed = false;
   #credit = 0;
   #live = false;
   #snapshot: Prompt[] = [];
@@ -263,14 +265,14 @@ class Conversation {
     const reached = this.#snapshot.length === 0 && this.#position === this.#service.log.length;
     if (reached && !this.#live) {
       this.#live = true;
-      const openPrompts = this.#service.open.length;
+      const openPrompts = this.#resumed ? -1 : this.#service.open.length;
       frames.push({ promptEvent: { caughtUp: { resumeToken: this.#service.token, openPrompts } } });
     }
     this.#send(...frames);
   }
 
   #begin(): void {
-    this.#live = false;
+    this.#live = this.#resumed = false;
     this.#position = this.#service.log.length;
     this.#snapshot = [...this.#service.open];
     this.follow();
@@ -286,6 +288,7 @@ class Conversation {
       const position = token ? service.position(token) : null;
       if (position !== null) {
         this.#position = position;
+        this.#resumed = true;
         this.follow();
       } else if (token) {
         this.restart(service.epoch > 1);

@@ -2,10 +2,11 @@
 
 import { useSignal } from "@preact/signals";
 import type { Job } from "../../wire/messages";
-import { t } from "../../words";
+import { t } from "../../words/later";
+import { isLabelCondition, isSameLabel } from "../conditions";
 import { jobStateWords } from "../labels";
 import { go } from "../route";
-import { Icon } from "../ui";
+import { FilterChips } from "../ui";
 import { ALL_JOBS, type JobQuery, STATES, stateOf } from "./job_query";
 
 /** How many values a field offers. */
@@ -87,15 +88,12 @@ function Choice({ label, name, filter, offered }: ChoiceProps) {
   const add = (field: HTMLInputElement) => {
     const value = field.value.trim();
     if (value === "" || filter[name].includes(value)) return;
-    if (name === "labels" && value.indexOf("=") < 1) {
+    if (name === "labels" && !isLabelCondition(value)) {
       problem.value = t("jobs.label.wrong");
       return;
     }
     // Of a label, one value can hold.
-    const others =
-      name === "labels"
-        ? filter.labels.filter((one) => one.slice(0, one.indexOf("=")) !== value.slice(0, value.indexOf("=")))
-        : filter[name];
+    const others = name === "labels" ? filter.labels.filter((one) => !isSameLabel(one, value)) : filter[name];
     field.value = "";
     problem.value = "";
     change({ ...filter, [name]: [...others, value] });
@@ -129,29 +127,18 @@ function Choice({ label, name, filter, offered }: ChoiceProps) {
   );
 }
 
-/** The filters that are on, each with a way to take it off. */
 function Chips({ filter }: { readonly filter: JobQuery }) {
   const chips = (["types", "creators", "labels"] as const).flatMap((name) =>
     filter[name].map((value) => ({ name, value })),
   );
   if (chips.length === 0 && filter.states.length === 0) return null;
   return (
-    <div class="chips">
-      {chips.map(({ name, value }) => (
-        <button
-          key={`${name} ${value}`}
-          type="button"
-          class="chip"
-          aria-label={t("filter.remove", { name: value })}
-          onClick={() => change({ ...filter, [name]: filter[name].filter((one) => one !== value) })}
-        >
-          <bdi>{value}</bdi>
-          <Icon name="cross" />
-        </button>
-      ))}
-      <button type="button" class="link-button" onClick={() => change(ALL_JOBS)}>
-        {t("filters.clear")}
-      </button>
-    </div>
+    <FilterChips
+      chips={chips}
+      onRemove={({ name, value }) =>
+        change({ ...filter, [name]: filter[name].filter((one) => one !== value) })
+      }
+      onClear={() => change(ALL_JOBS)}
+    />
   );
 }

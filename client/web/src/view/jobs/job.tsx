@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { JsonTree, Plain } from "../../content";
 import type { Checkpoint, Failure, Job, JobEvent, Prompt } from "../../wire/messages";
-import { t } from "../../words";
+import { t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, nameOf, shortId } from "../job_facts";
 import { EventLines, JobHead } from "../job_parts";

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { newId } from "../../wire/browser";
 import type { Job, RetryKeep } from "../../wire/messages";
-import { t } from "../../words";
+import { t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded } from "../job_facts";
 import { usePage } from "../page";

@@ -1,6 +1,7 @@
 // Filters of the list of jobs, as they stand in the address, and which jobs pass them.
 
 import type { Job, JobState } from "../../wire/messages";
+import { isLabelCondition, meetsAll, valuesOf } from "../conditions";
 
 const OPEN_STATES = ["pending", "running", "pending_hitl"] as const;
 const ENDED_STATES = ["completed", "failed", "cancelled"] as const;
@@ -18,19 +19,14 @@ export interface JobQuery {
 
 export const ALL_JOBS: JobQuery = { states: [], types: [], creators: [], labels: [] };
 
-/** The most conditions of one sort that an address may have; more are ignored. */
-const MOST = 20;
-
 /** The filters of an address. Values that are not known are left out. */
 export function readJobQuery(params: URLSearchParams): JobQuery {
-  const all = (name: string) =>
-    [...new Set(params.getAll(name))].filter((text) => text !== "").slice(0, MOST);
-  const named = all("state");
+  const named = valuesOf(params, "state");
   return {
     states: STATES.filter((state) => named.includes(state)),
-    types: all("type"),
-    creators: all("creator"),
-    labels: all("label").filter((text) => text.indexOf("=") > 0),
+    types: valuesOf(params, "type"),
+    creators: valuesOf(params, "creator"),
+    labels: valuesOf(params, "label").filter(isLabelCondition),
   };
 }
 
@@ -56,13 +52,6 @@ export function endedStates(query: JobQuery): readonly StateName[] {
     : ENDED_STATES.filter((state) => query.states.includes(state));
 }
 
-/** The conditions as names and values: a value may have a `=` of its own. */
-export function labelsOf(query: JobQuery): { readonly [name: string]: string } {
-  return Object.fromEntries(
-    query.labels.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
-  );
-}
-
 /** Whether a job passes the filters. */
 export function passes(job: Job, query: JobQuery): boolean {
   const one = (values: readonly string[], value: string | undefined) =>
@@ -71,10 +60,7 @@ export function passes(job: Job, query: JobQuery): boolean {
     one(query.states.map(stateOf), job.state) &&
     one(query.types, job.jobType) &&
     one(query.creators, job.userId) &&
-    query.labels.every((text) => {
-      const at = text.indexOf("=");
-      return job.labels?.[text.slice(0, at)] === text.slice(at + 1);
-    })
+    meetsAll(job.labels, query.labels)
   );
 }
 

@@ -5,7 +5,8 @@ import { useEffect, useMemo } from "preact/hooks";
 import { Plain } from "../../content";
 import type { Inbox } from "../../model/inbox";
 import type { Job } from "../../wire/messages";
-import { rich, t } from "../../words";
+import { rich, t } from "../../words/later";
+import { labelsOf } from "../conditions";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, jobStateText, shortId } from "../job_facts";
 import { ProgressBar } from "../job_parts";
@@ -15,7 +16,7 @@ import { instant } from "../prompt_facts";
 import { halfMinute } from "../times";
 import { Ago, Name } from "../ui";
 import { JobFilters } from "./filters";
-import { arrange, endedStates, type JobQuery, labelsOf, stateOf, writeJobQuery } from "./job_query";
+import { arrange, endedStates, type JobQuery, stateOf, writeJobQuery } from "./job_query";
 import { lastFilter } from "./last_filter";
 import { useJobs } from "./live_jobs";
 
@@ -68,7 +69,7 @@ function useEnded(inbox: Inbox, filter: JobQuery) {
           states: states.map(stateOf),
           jobTypes: filter.types,
           userIds: filter.creators,
-          labels: labelsOf(filter),
+          labels: labelsOf(filter.labels),
         },
         pageSize: PAGE,
         pageToken,

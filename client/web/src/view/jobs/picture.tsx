@@ -2,7 +2,8 @@
 
 import { useSignal } from "@preact/signals";
 import type { Job, JobEvent, Prompt } from "../../wire/messages";
-import { type Key, rich, t } from "../../words";
+import type { LaterKey } from "../../words";
+import { rich, t } from "../../words/later";
 import { hasEnded } from "../job_facts";
 import { usePage } from "../page";
 import { instant } from "../prompt_facts";
@@ -59,7 +60,7 @@ export function Picture({ job, events, prompts }: PictureProps) {
       const next = zoom(range, whole, factor, step);
       chosen.value = next.from === whole.from && next.to === whole.to ? null : next;
     };
-  const tools: readonly (readonly [Key, () => void])[] = [
+  const tools: readonly (readonly [LaterKey, () => void])[] = [
     ["job.picture.in", look(0.5)],
     ["job.picture.out", look(2)],
     ["job.picture.earlier", look(1, -0.5)],

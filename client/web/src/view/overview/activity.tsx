@@ -1,7 +1,8 @@
 // What happened in a window of time: to questions, to jobs, and how long people took to answer.
 
 import type { Activity as Figures, ActivityCounts, ActivityOfType, AnswerTimes } from "../../wire/messages";
-import { type Key, rich, t } from "../../words";
+import type { LaterKey } from "../../words";
+import { rich, t } from "../../words/later";
 import { kindWords } from "../labels";
 import { PlaceLink } from "../place_link";
 import { instant, milliseconds } from "../prompt_facts";
@@ -10,9 +11,11 @@ import { Name, Time } from "../ui";
 import {
   countOf,
   highest,
+  ENOUGH,
   isQuiet,
   JOB_ROWS,
   QUESTION_ROWS,
+  saysEnough,
   seriesOf,
   type Step,
   stepsOf,
@@ -120,14 +123,14 @@ const TIMES = [
   ["p50", "overview.times.p50"],
   ["p90", "overview.times.p90"],
   ["p99", "overview.times.p99"],
-] as const satisfies readonly (readonly [keyof AnswerTimes, Key])[];
+] as const satisfies readonly (readonly [keyof AnswerTimes, LaterKey])[];
 
 const timeHead = ([, name]: (typeof TIMES)[number]) => t(name);
 const heads = (rows: Rows) => rows.map(([, name]) => t(name));
 const numbers = (counts: ActivityCounts | undefined, rows: Rows) =>
   rows.map(([measure]) => figure(countOf(counts, measure)));
 const times = (found: AnswerTimes | undefined) =>
-  TIMES.map(([field]) => answerTime(milliseconds(found?.[field])));
+  TIMES.map(([field]) => (saysEnough(found, field) ? answerTime(milliseconds(found?.[field])) : "–"));
 
 function typeName({ jobType = "" }: ActivityOfType) {
   return jobType === "" ? t("overview.type.deleted") : <Name text={jobType} />;
@@ -172,14 +175,16 @@ function Times({ activity, steps, now }: PlotsProps) {
       ) : (
         <>
           <ul class="figures">
-            {TIMES.map(([field, name]) => (
+            {TIMES.filter(([field]) => saysEnough(all, field)).map(([field, name]) => (
               <Figure key={field} value={answerTime(milliseconds(all[field]))}>
                 {t(name)}
               </Figure>
             ))}
           </ul>
           <AnswerPlot steps={steps} now={now} label={t("overview.times.plot", { p50, p90 })} />
-          <p class="hint">{t("overview.times.how")}</p>
+          <p class="hint">
+            {t("overview.times.how")} {saysEnough(all, "p99") ? "" : t("overview.times.few", { n: ENOUGH })}
+          </p>
           <details>
             <summary>{t("overview.table")}</summary>
             <NumberTable

@@ -8,13 +8,21 @@ import type {
   WaitingOfKind,
   WaitingPrompts,
 } from "../../wire/messages";
-import type { Key } from "../../words";
+import type { LaterKey } from "../../words";
 import { instant, milliseconds } from "../prompt_facts";
 
 type Measure = keyof ActivityCounts;
 
+/** Number of answers from which on a percentile other than the middle one says something. */
+export const ENOUGH = 20;
+
+/** Whether there are enough answers for a percentile: of few, the estimate is longer than any of them took. */
+export function saysEnough(times: AnswerTimes | undefined, field: "p50" | "p90" | "p99"): boolean {
+  return field === "p50" || Number(times?.count ?? "0") >= ENOUGH;
+}
+
 /** What happened to questions and to jobs, in the order of their rows. */
-export const QUESTION_ROWS: readonly (readonly [Measure, Key])[] = [
+export const QUESTION_ROWS: readonly (readonly [Measure, LaterKey])[] = [
   ["promptsAsked", "overview.asked"],
   ["promptsAnswered", "overview.answered"],
   ["promptsDefaulted", "overview.defaulted"],
@@ -22,7 +30,7 @@ export const QUESTION_ROWS: readonly (readonly [Measure, Key])[] = [
   ["promptsExpired", "overview.expired"],
   ["promptsWithdrawn", "overview.withdrawn"],
 ];
-export const JOB_ROWS: readonly (readonly [Measure, Key])[] = [
+export const JOB_ROWS: readonly (readonly [Measure, LaterKey])[] = [
   ["jobsCreated", "overview.created"],
   ["jobsCompleted", "overview.completed"],
   ["jobsFailed", "overview.failed"],
@@ -63,7 +71,7 @@ export function stepsOf(activity: Activity, now: number): readonly Step[] {
 
 export interface Series {
   readonly measure: Measure;
-  readonly name: Key;
+  readonly name: LaterKey;
   readonly total: number;
   /** One value for each step. */
   readonly values: readonly number[];
@@ -73,7 +81,7 @@ export interface Series {
 export function seriesOf(
   activity: Activity,
   steps: readonly Step[],
-  rows: readonly (readonly [Measure, Key])[],
+  rows: readonly (readonly [Measure, LaterKey])[],
 ): readonly Series[] {
   return rows
     .map(([measure, name]) => ({
@@ -126,7 +134,7 @@ export function agesOf(entry: WaitingPrompts | WaitingOfKind, classes: number): 
 /** Marks of a scale of times that grows by factors, in milliseconds. */
 const MARKS = [1, 10, 60, 600, 3600, 21_600, 86_400, 604_800, 2_592_000].map((s) => s * 1000);
 
-export interface TimeScale {
+interface TimeScale {
   readonly marks: readonly number[];
   /** Where a time stands, from 0 at the bottom to 1 at the top. */
   place(ms: number): number;

@@ -1,8 +1,8 @@
 // The overview: what waits, who is connected, and what happened. A console sees the figures of its own questions.
 
-import "../../words/en_overview";
 import type { ConnectedStreams } from "../../wire/messages";
-import { locale, rich, t } from "../../words";
+import { locale } from "../../words";
+import { rich, t } from "../../words/later";
 import { CallError } from "../../model/call_error";
 import { ErrorNote } from "../errors";
 import { announce } from "../live";

@@ -1,7 +1,8 @@
 // Parts that several sections of the overview use: numbers, tables with bars, and tables that scroll by themselves.
 
 import type { ComponentChildren } from "preact";
-import { locale, t } from "../../words";
+import { locale } from "../../words";
+import { t } from "../../words/later";
 import { span } from "../times";
 
 /** A number as people write it. */
@@ -31,7 +32,7 @@ export function Figure({ value, children, title, isAlert = false }: FigureProps)
   );
 }
 
-export interface BarRow {
+interface BarRow {
   readonly key: string;
   readonly name: ComponentChildren;
   readonly n: number;

@@ -1,6 +1,6 @@
 // Plots as SVG. A table beside them says the same; each column says its numbers on hover.
 
-import { t } from "../../words";
+import { t } from "../../words/later";
 import { milliseconds } from "../prompt_facts";
 import { clock, span } from "../times";
 import { highest, type Series, type Step, timeScale } from "./figures";

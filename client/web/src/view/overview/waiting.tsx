@@ -2,7 +2,7 @@
 
 import { Plain } from "../../content";
 import type { GetOverviewResponse, WaitingPrompt, WaitingPrompts } from "../../wire/messages";
-import { rich, t } from "../../words";
+import { rich, t } from "../../words/later";
 import { isClient } from "../job_facts";
 import { kindWords } from "../labels";
 import { usePage } from "../page";

@@ -15,7 +15,7 @@ from tests.support.page_packages import page_source
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route
 
-WEB = Path(__file__).parents[3] / "client" / "web"
+WEB = Path(__file__).parents[4] / "client" / "web"
 ORIGIN = "http://forms.test"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

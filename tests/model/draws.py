@@ -1,0 +1,124 @@
+"""The calls that the state machine makes, drawn for the state of the reference model."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from tests.model.reference import ENDED, Reference
+
+Call = tuple[str, dict[str, Any]]
+JOBS = ("r1", "r2")
+KEYS = ("a", "bb", "c", "dd", "e")
+
+
+def draw_replica(rng: Random) -> int:
+    return int(rng.choice([0, 1]))
+
+
+def draw_creation(rng: Random, model: Reference) -> Call:
+    missing = [n for n in JOBS if n not in model.jobs]
+    ask = draw_content(rng) if rng.choice([False, False, False, True]) else None
+    attempts, priority = rng.randint(1, 3), rng.randint(0, 1)
+    return "create", {"job": (missing or JOBS)[0], "ask": ask, "attempts": attempts, "priority": priority}
+
+
+def draw_content(rng: Random) -> dict[str, Any]:
+    final = rng.choice(["EXPIRE", "EXPIRE", "DEFAULT", "FAIL_JOB"])
+    timeout = rng.choice([5.0, 10.0, *([0.0] * 2 if final == "EXPIRE" else [])])
+    title = rng.choice(["Is it right?", "Is it good?"])
+    blocking, law = rng.choice([(True, False), (True, False), (False, False), (True, True)])
+    return {"title": title, "blocking": blocking, "timeout": timeout, "final": final, "law": law}
+
+
+def draw_lease(rng: Random, model: Reference, job: str) -> dict[str, Any]:
+    name = rng.choice(["s1", "s2"])
+    epoch = model.sessions.get(name, {"epoch": 1})["epoch"]
+    return {"job": job, "session": name, "epoch": epoch, "who": "wanda" if name == "s1" else "wim"}
+
+
+def draw_call(rng: Random, model: Reference) -> Call:
+    """Draw a call, usually one that is valid in the job's state."""
+    job = rng.choice([*([*model.jobs] * 4), "new"])
+    if job == "new":
+        return draw_creation(rng, model)
+    j = model.jobs[job]
+    kinds = [draw_user_call] * 3 if j["prompts"] else []
+    kinds += [draw_client_call] * (2 if j["state"] in ENDED else 1)
+    if j["session"] is not None:
+        kinds += [draw_holder_call] * 6
+    elif j["state"] == "PENDING":
+        kinds += [lambda rng, model, job: ("lease", draw_lease(rng, model, job))] * 4
+    made: Call = rng.choice(kinds)(rng, model, job)
+    return made
+
+
+def draw_client_call(rng: Random, model: Reference, job: str) -> Call:
+    verb = rng.choice(["update", "update", "cancel", "delete", "withdraw"])
+    if verb == "withdraw":
+        keys = [*model.jobs[job]["prompts"], "nothing"]
+        return verb, {"job": job, "key": rng.choice(keys)}
+    priority = {"priority": rng.randint(0, 3)} if verb == "update" else {}
+    return verb, {"job": job, **priority}
+
+
+def draw_holder_call(rng: Random, model: Reference, job: str) -> Call:
+    j = model.jobs[job]
+    epoch = model.sessions.get(j["session"], {"epoch": 1})["epoch"]
+    mistake = rng.choice([""] * 8 + ["token", "who", "epoch"])
+    who = {"wanda": "wim", "wim": "wanda"}[j["holder"]] if mistake == "who" else j["holder"]
+    held = {
+        "job": job,
+        "who": who,
+        "token": j["token"] - (mistake == "token"),
+        "epoch": rng.choice([0, epoch]) if mistake != "epoch" else max(1, epoch - 1),
+    }
+    verbs = ["ask", "ask", "ask", "receive", "progress", "step", "complete", "fail", "release"]
+    verb = rng.choice(verbs)
+    keys = [*j["prompts"]]
+    if verb == "ask":
+        new = KEYS[len(keys) % len(KEYS)]
+        key = rng.choice([new, new, *keys])
+        same = key in keys and rng.random() < 0.5
+        ask = j["prompts"][key]["ask"] if same else draw_content(rng)
+        instead = rng.choice([(), (), *((k,) for k in keys if k != key)])
+        return verb, {**held, "key": key, "ask": ask, "instead": instead}
+    more: dict[str, Any] = {
+        "receive": {"key": rng.choice(keys or ["none"])},
+        "progress": {"done": rng.randint(1, 9)},
+        "step": {"key": rng.choice("kl"), "value": rng.choice("12")},
+        "complete": {"result": '{"n": 9007199254740993}'},
+        "fail": {"again": rng.choice([True, True, False])},
+    }.get(verb, {})
+    return verb, {**held, **more}
+
+
+def draw_user_call(rng: Random, model: Reference, job: str) -> Call:
+    prompts = model.jobs[job]["prompts"]
+    still = [k for k, p in prompts.items() if p["state"] == "PENDING"]
+    key = rng.choice([*still, *still, *prompts])
+    verb = rng.choice(["answer"] * 6 + ["claim", "unclaim"])
+    if verb == "answer":
+        return draw_answer(rng, model, job, key)
+    return verb, {"job": job, "key": key, "who": rng.choice(["ann", "bob"])}
+
+
+def draw_answer(rng: Random, model: Reference, job: str, key: str) -> Call:
+    p = model.jobs[job]["prompts"][key]
+    if p["answers"] and rng.random() < 0.5:
+        id = rng.choice([*p["answers"]])
+        (who, revision, decision, why), _ = p["answers"][id]
+    else:
+        id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob"])
+        revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
+        choices = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
+        decision, why = rng.choice(choices)
+    return "answer", {
+        "job": job,
+        "key": key,
+        "who": who,
+        "id": id,
+        "revision": revision,
+        "decision": decision,
+        "why": why,
+    }
