@@ -38,8 +38,6 @@ class Bug:
 
     plant: Callable[[Patch], None]
     verdict: str
-    seed: int = 1
-    """The first seed to try: for rare bugs one that is close to a failing schedule."""
 
 
 def _advance_token_too_early(patch: Patch) -> None:
@@ -296,28 +294,11 @@ def _push_the_late_answer_only(patch: Patch) -> None:
     patch.setattr(WorkCore, "_push_changes", as_if_sent)
 
 
-WORK: dict[str, Bug] = {
-    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
-    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
-    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
-    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
-    "token not raised": Bug(_reuse_token, ""),
-    "overtaken job not read again": Bug(_skip_overtaken_jobs, "not settled", seed=150),
-    "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
-    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
-    "late answer without resolution": Bug(
-        _push_the_late_answer_only, "a late answer is sent before the resolution", seed=1400
-    ),
-}
-
 CONVERSE: dict[str, Bug] = {
     "token advances too early": Bug(_advance_token_too_early, "a token skips"),
     "tombstone forgotten": Bug(_forget_tombstones, ""),
     "credit not counted": Bug(_ignore_credit, "on a credit of"),
-    "cursor without horizon": Bug(_ignore_horizon, ""),
     "old token honoured": Bug(_accept_old_tokens, "no Reset first"),
-    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=210),
-    "live before Reset": Bug(_show_live_before_reset, "no Reset first", seed=1950),
     "older image replaces newer": Bug(_replace_newer_by_older, "after"),
     "end not sent after resume": Bug(_hide_ends_after_resume, ""),
     "audience ignored": Bug(_ignore_audience, "may not see it"),
@@ -334,3 +315,34 @@ CONVERSE: dict[str, Bug] = {
     "failed reads forgotten": Bug(_forget_failed_reads, "a token skips"),
     "view counted after its load": Bug(_count_a_view_after_its_load, "a token skips"),
 }
+
+RECONNECT: dict[str, Bug] = {
+    "cursor without horizon": Bug(_ignore_horizon, ""),
+    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips"),
+    "live before Reset": Bug(_show_live_before_reset, "no Reset first"),
+}
+
+WORK: dict[str, Bug] = {
+    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
+    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
+    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
+    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
+    "token not raised": Bug(_reuse_token, ""),
+    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
+}
+
+CONTEST: dict[str, Bug] = {
+    "overtaken job not read again": Bug(_skip_overtaken_jobs, "not settled"),
+    "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
+    "late answer without resolution": Bug(
+        _push_the_late_answer_only, "a late answer is sent before the resolution"
+    ),
+}
+
+BUGS: dict[str, dict[str, Bug]] = {
+    "converse": CONVERSE,
+    "reconnect": RECONNECT,
+    "work": WORK,
+    "contest": CONTEST,
+}
+"""By the kind of schedule that finds them."""

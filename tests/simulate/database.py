@@ -54,6 +54,8 @@ class SimulatedDatabase:
         self.clock = LoopClock()
         self.rows = Rows()
         self.unavailable = False
+        self.slow_commits = 0.15
+        """How often a commit takes up to 0.6 s, while later ones overtake it."""
         self.tail_mark = Position()
         self._xids = count(1)
         self._ids = count(1)
@@ -106,7 +108,7 @@ class SimulatedDatabase:
         self._running.add(xid)
         try:
             ids = {id(w): [next(self._ids) for _ in w.events] for w in order}
-            await self.pause(slow=0.15)
+            await self.pause(slow=self.slow_commits)
             lost = {}
             for write in order:
                 if why := self._why_lost(write):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,7 +24,6 @@ from tests.simulate.schedule import Schedule
 from tests.support.aggregates import ADMIN
 from tests.support.invariants import check_aggregate
 
-JOBS = 3
 ATTEMPTS = 40
 """More attempts than network faults can use up: a failed job means a lost one."""
 
@@ -78,6 +78,9 @@ class WorkSchedule(Schedule):
     """Two workers, a few jobs that ask three prompts each, and users who sometimes repeat an answer."""
 
     serves_workers = True
+    jobs = 3
+    cancels = 0.15
+    """How often a job is cancelled soon after its creation."""
     settle_seconds = 600.0  # after many lost attempts the backoff reaches five minutes
 
     def __init__(self, seed: int) -> None:
@@ -132,7 +135,7 @@ class WorkSchedule(Schedule):
 
     async def _write(self) -> None:
         rng = self._writing
-        for number in range(JOBS):
+        for number in range(self.jobs):
             create = c.CreateJob(
                 principal=ADMIN,
                 namespace="default",
@@ -146,7 +149,7 @@ class WorkSchedule(Schedule):
                 made = await self.command(create)
             self._made += 1
             await asyncio.sleep(rng.choice([0.0, 0.1, 3.0]))
-            if rng.random() < 0.15:
+            if rng.random() < self.cancels:
                 self._cancelled.add(made.job.job_id)
                 await self.command(c.CancelJob(principal=ADMIN, job_id=made.job.job_id))
 
@@ -172,12 +175,12 @@ class WorkSchedule(Schedule):
                 before.append(command)
             else:
                 continue
-            reply: AnswerResult | None = await self.command(command)
-            if (
-                reply is not None
-                and self._results.setdefault(command.answer_id, reply.status) != reply.status
-            ):
-                self.verdicts.report("one answer_id, two results")
+            await self._submit(command)
+
+    async def _submit(self, command: c.AnswerPrompt) -> None:
+        reply: AnswerResult | None = await self.command(command)
+        if reply is not None and self._results.setdefault(command.answer_id, reply.status) != reply.status:
+            self.verdicts.report("one answer_id, two results")
 
     def remaining_work(self) -> str:
         jobs = self.database.rows.jobs.values()
@@ -212,3 +215,21 @@ class WorkSchedule(Schedule):
                     )
             elif job.job_id not in self._cancelled:
                 self.verdicts.report(f"a job ended as {job.state}: {job.failure}")
+
+
+class ContestSchedule(WorkSchedule):
+    """Two people answer each prompt at once, so that one is late; many jobs are cancelled, and replicas often
+    ask the workers to reconnect, while commits take long."""
+
+    faults = ("go away", "go away", "crash")
+    fault_pause = 0.2, 1.0
+    jobs = 8
+    cancels = 0.5
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.database.slow_commits = 0.5
+
+    async def _submit(self, command: c.AnswerPrompt) -> None:
+        rival = replace(command, answer_id=f"{command.answer_id} of a rival")
+        await asyncio.gather(super()._submit(command), super()._submit(rival))
