@@ -1,4 +1,4 @@
-"""The accept loops of a grpc.aio server: some for each method, and some for all other paths.
+"""The accept loops of a grpc.aio server: one or more for each method, and for all other paths.
 
 grpc.aio has one loop for all methods that are not registered by name, and decodes the path of each call in
 it: a path that is not UTF-8 raises in that loop and shuts the server down before any of our code runs. Calls
@@ -21,10 +21,11 @@ RESET: ContextVar[Callable[[], None]] = ContextVar("askback_reset")
 """Set in the task of a call: a function that resets the call once its handler has ended."""
 
 REQUESTED = 32
-"""Calls of one method that are requested from gRPC's core at once. With one, the core hands over a single
-call in each round of its queue. While the streams of a fan-out write that is a round of a thousand
-completions, so each of a hundred prompts had a fan-out of its own: up to 81 messages for each of a thousand
-consoles, and 2 with 32 (`python -m tests.bench.views --consoles 1000`)."""
+"""Calls of one method that are requested from gRPC's core at once, once it has had some. With one request
+the core hands over a single call in each round of its queue. While the streams of a fan-out write that is a
+round of a thousand completions, so each of a hundred prompts had a fan-out of its own: up to 81 messages
+for each of a thousand consoles, and 2 or 3 with 32 (`python -m tests.bench.views --consoles 1000`). A
+method without calls has one request: 32 for each took half of the CPU time of a start and a stop."""
 
 HAS_OWN_LOOPS = hasattr(cygrpc.AioServer, "_make_request_call_future")
 """Whether the installed grpcio requests the calls of each method separately, as 1.85 does."""
@@ -61,13 +62,14 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
         super().add_registered_method_handlers(method_handlers)
 
     def _make_request_call_future(self, method: bytes | None) -> asyncio.Task[None]:
-        return self.loop.create_task(self._accept_several(method))
+        return self.loop.create_task(self._accept(method, REQUESTED))
 
-    async def _accept_several(self, method: bytes | None) -> None:
-        # Not a TaskGroup: at the end of the server grpcio expects the error of one request, not a group.
-        await asyncio.gather(*(self._accept(method) for _ in range(REQUESTED)))
+    async def _accept(self, method: bytes | None, most: int) -> None:
+        """Accept calls of a method, with at most `most` requests at once. Each call doubles their number.
 
-    async def _accept(self, method: bytes | None) -> None:
+        Raises the error of the request when the server stops, as grpcio expects.
+        """
+        others: list[asyncio.Task[None]] = []
         name = method.decode() if method is not None else ""
         resolver = cygrpc._MethodResolver([], self.handlers)
         while True:
@@ -78,8 +80,12 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
                 )
             except cygrpc._RequestCallError:
                 if not self.is_running():
+                    await asyncio.gather(*others, return_exceptions=True)
                     raise
                 continue
+            if most > 1:
+                others.append(self.loop.create_task(self._accept(method, most // 2)))
+                most -= most // 2
             handling = cygrpc._handle_rpc(name, resolver, self.interceptors, call, self.loop, False)
             # The task first listens for a cancel by the client, then runs the handler.
             reset = _Reset()
