@@ -219,11 +219,8 @@ def _count_a_view_after_its_load(patch: Patch) -> None:
     patch.setattr(PromptFollower, "load", load_first)
 
 
-def _skip_overtaken_jobs(patch: Patch) -> None:
-    async def none(*_: Any) -> list[Any]:
-        return []
-
-    patch.setattr(work, "read_overtaken", none)
+def _push_no_cancellation(patch: Patch) -> None:
+    patch.setattr(WorkCore, "_push_cancel", lambda *_: None)
 
 
 def _ignore_held_jobs(patch: Patch) -> None:
@@ -332,7 +329,7 @@ WORK: dict[str, Bug] = {
 }
 
 CONTEST: dict[str, Bug] = {
-    "overtaken job not read again": Bug(_skip_overtaken_jobs, "not settled"),
+    "cancellation not sent": Bug(_push_no_cancellation, "a cancellation is not sent"),
     "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
     "late answer without resolution": Bug(
         _push_the_late_answer_only, "a late answer is sent before the resolution"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -101,12 +102,12 @@ class SimulatedDatabase:
     async def write(self, batch: Sequence[JobWrite]) -> Written:
         await self.pause()
         order = sorted(batch, key=lambda w: w.job.job_id)
-        locks = [self._locks.setdefault(w.job.job_id, asyncio.Lock()) for w in order]
-        for lock in locks:
-            await lock.acquire()
-        xid = next(self._xids)
-        self._running.add(xid)
-        try:
+        async with AsyncExitStack() as held:  # releases them also if the replica crashes while it waits
+            for write in order:
+                await held.enter_async_context(self._locks.setdefault(write.job.job_id, asyncio.Lock()))
+            xid = next(self._xids)
+            self._running.add(xid)
+            held.callback(self._running.discard, xid)
             ids = {id(w): [next(self._ids) for _ in w.events] for w in order}
             await self.pause(slow=self.slow_commits)
             lost = {}
@@ -116,10 +117,6 @@ class SimulatedDatabase:
                 else:
                     self._apply(write, xid, ids[id(write)])
             return Written(lost, self.clock.now())
-        finally:
-            self._running.discard(xid)
-            for lock in locks:
-                lock.release()
 
     def _why_lost(self, write: JobWrite) -> Lost | None:
         job, now, guard = write.job, self.clock.now(), write.guard

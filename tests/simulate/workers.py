@@ -21,9 +21,12 @@ from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge
 from tests.simulate.replica import SimulatedReplica
 from tests.simulate.schedule import Schedule
+from tests.simulate.virtual_time import START
 from tests.support.aggregates import ADMIN
 from tests.support.invariants import check_aggregate
 
+TELL_WITHIN = 5.0
+"""Virtual seconds within which a connected worker is told of a cancellation, whatever breaks."""
 ATTEMPTS = 40
 """More attempts than network faults can use up: a failed job means a lost one."""
 
@@ -35,6 +38,9 @@ class WorkJudge:
         self._verdicts = verdicts
         self._holders = holders
         self._session = ""
+        self._opened = asyncio.get_running_loop().time()
+        self._told: set[str] = set()
+        """Jobs whose cancellation was sent."""
         self._calls: set[int] = set()
         self._versions: dict[tuple[str, bool], int] = {}
         """The newest version sent, by prompt id and whether it was sent as a late answer."""
@@ -62,6 +68,10 @@ class WorkJudge:
                 for prompt in leased.prompts:
                     if prompt.HasField("resolution"):
                         self._versions[prompt.prompt_id, False] = prompt.version
+            elif body == "cancel_requested":
+                self._told.add(frame.cancel_requested.job_id)
+            elif body == "heartbeat":
+                self._check_cancellations()
             elif body == "prompt_resolved":
                 prompt, late = frame.prompt_resolved.prompt, frame.prompt_resolved.late_answer
                 image = rows.images.get((prompt.prompt_id, prompt.version))
@@ -72,6 +82,16 @@ class WorkJudge:
                 if prompt.version <= self._versions.get((prompt.prompt_id, late), 0):
                     wrong("a resolution is sent twice on a stream")
                 self._versions[prompt.prompt_id, late] = prompt.version
+
+    def _check_cancellations(self) -> None:
+        """Check that the worker knows which of its jobs are cancelled, a while after they were."""
+        known = asyncio.get_running_loop().time() - TELL_WITHIN
+        for job in self._verdicts.rows.jobs.values():
+            cancelled = job.cancel_requested_at
+            if job.session_id != self._session or job.job_id in self._told or cancelled is None:
+                continue
+            if max(self._opened, (cancelled - START).total_seconds()) < known:
+                self._verdicts.report("a cancellation is not sent to the worker that has the job")
 
 
 class WorkSchedule(Schedule):
