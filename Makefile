@@ -53,7 +53,7 @@ TESTS := $(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore te
 test: $(VENV) ## run the tests; more arguments in ARGS
 	$(TESTS) -m 'not long' $(ARGS)
 
-test-long: $(VENV) ## run the tests with the marker `long`: the page in Chromium, and tools and programs other than the product; more arguments in ARGS
+test-long: $(VENV) ## run the tests with the marker `long`: the page in Chromium, loads with kills, documentation and examples, checkers; more arguments in ARGS
 	$(TESTS) -m long $(ARGS)
 
 unit: $(VENV) ## run the unit tests only, for the inner loop: few examples of Hypothesis; more arguments in ARGS

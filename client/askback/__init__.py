@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from askback._model.enums import FinalAction as FinalAction
     from askback._model.enums import JobState as JobState
     from askback._model.enums import Keep as Keep
+    from askback._model.enums import PromptOrder as PromptOrder
     from askback._model.enums import PromptState as PromptState
     from askback._model.escalation import After as After
     from askback._model.escalation import Remind as Remind
     from askback._model.identity import Identity as Identity
+    from askback._model.inbox_order import inbox_order as inbox_order
     from askback._model.jobs import Event as Event
     from askback._model.jobs import JobChange as JobChange
     from askback._model.jobs import JobInfo as JobInfo
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from askback._model.nonretryable import InvalidTime as InvalidTime
     from askback._model.nonretryable import InvalidValue as InvalidValue
     from askback._model.nonretryable import NonRetryable as NonRetryable
+    from askback._model.options import Option as Option
     from askback._model.overview import Activity as Activity
     from askback._model.overview import ActivityCounts as ActivityCounts
     from askback._model.overview import ConnectedStreams as ConnectedStreams
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
     from askback._model.prompts import AnswerInfo as AnswerInfo
     from askback._model.prompts import AnswerOutcome as AnswerOutcome
     from askback._model.prompts import Content as Content
-    from askback._model.prompts import Option as Option
     from askback._model.prompts import PromptInfo as PromptInfo
     from askback._model.prompts import Resolution as Resolution
     from askback._model.understanding import Understanding as Understanding
@@ -98,15 +100,19 @@ _HOME = {
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
     "askback._console.console_view": "CaughtUp Closing",
-    "askback._model.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
+    "askback._model.enums": (
+        "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptOrder PromptState"
+    ),
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",
+    "askback._model.inbox_order": "inbox_order",
     "askback._model.jobs": "Event JobChange JobInfo",
     "askback._model.nonretryable": (
         "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
     ),
+    "askback._model.options": "Option",
     "askback._model.overview": "Activity ActivityCounts ConnectedStreams Overview Waiting WaitingPrompt",
-    "askback._model.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
+    "askback._model.prompts": "AnswerInfo AnswerOutcome Content PromptInfo Resolution",
     "askback._model.understanding": "Understanding",
     "askback._wire.channel": "Tls",
     "askback._worker.job": "Job",

@@ -37,6 +37,7 @@ GROUPS = {
     "Figures": ["Overview", "Waiting", "WaitingPrompt", "ConnectedStreams", "Activity", "ActivityCounts"],
     "Words of the contract": [
         "JobState",
+        "PromptOrder",
         "PromptState",
         "DecisionKind",
         "AnswerStatus",

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from askback_server.config.settings import Config
 from askback_server.domain.jobs import Job, JobState
@@ -17,6 +19,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.lifecycle import Service
 from askback_server.ports.clock import Alarm, SystemClock
+from askback_server.storage.migrate import upgrade
 
 _POLL_SECONDS = 0.001
 """Seconds between two checks whether the replica is idle."""
@@ -105,6 +108,15 @@ class NotIdle(TimeoutError):
     """The clock cannot advance: the replica did not become idle in time."""
 
 
+@cache
+def _new_database() -> bytes:
+    """A SQLite file with Askback's tables. The migrations take most of a start, so they run once."""
+    with TemporaryDirectory(prefix="askback-") as folder:
+        file = Path(folder, "askback.db")
+        upgrade(f"sqlite+aiosqlite:///{file}")
+        return file.read_bytes()
+
+
 class InProcessReplica:
     """One replica for one test, on a new SQLite file in `folder`. `on_job` gets the namespaces of jobs.
 
@@ -115,9 +127,10 @@ class InProcessReplica:
     def __init__(self, folder: Path, on_job: Callable[[str], None] = lambda _: None) -> None:
         self.clock = LeapingClock()
         self.open_work = OpenWork(on_job)
+        self._file = folder / "askback.db"
         config = Config(
             listen="127.0.0.1:0",
-            db=f"sqlite+aiosqlite:///{folder / 'askback.db'}",
+            db=f"sqlite+aiosqlite:///{self._file}",
             replica="test",
             test_mode=True,
             lease_ttl=3600.0,
@@ -129,6 +142,8 @@ class InProcessReplica:
 
     async def start(self) -> str:
         """Start to serve. Returns HOST:PORT."""
+        self._file.touch(0o600)
+        self._file.write_bytes(await asyncio.to_thread(_new_database))
         await self._service.start()
         self._service.replica.bus.follow_batches(self.open_work.on_commit)
         return f"127.0.0.1:{self._service.port}"

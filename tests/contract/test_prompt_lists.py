@@ -13,7 +13,7 @@ from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptOrder
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
 from tests.support.lists import BIG, prompt_pages
@@ -62,6 +62,26 @@ async def test_filters_by_person_and_overdue_find_the_matching_prompts(database:
     assert await found(person="bob", overdue=True) == set()
 
 
+async def test_a_list_of_what_ends_soon_has_open_prompts_with_a_near_deadline(database: Database) -> None:
+    job, other, at = new_job(), new_job(namespace="other"), now()
+    minutes = (None, 1, 4, 5, 6, -1)
+    prompts = [
+        prompt_of(job, priority=n, expires_at=None if m is None else at + timedelta(minutes=m))
+        for n, m in enumerate(minutes)
+    ]
+    closed = as_closed(prompt_of(job, expires_at=at + timedelta(minutes=1)), PromptState.EXPIRED)
+    hidden = prompt_of(job, expires_at=at, audience=Audience(frozenset({"ann"})))
+    await ask(database, job, [*prompts, closed, hidden])
+    await ask(database, other, [prompt_of(other, expires_at=at)])
+    soon = PromptFilter("default", viewer=BOB, expires_before=at + timedelta(minutes=5))
+    expected = by_urgency([prompts[n] for n in (1, 2, 5)])
+    for limit in (1, 2, 10):
+        assert [i for page in await prompt_pages(database, soon, limit) for i in page] == expected
+    assert await database.jobs.count_prompts(soon) == 3
+    [seen_by_ann] = await prompt_pages(database, replace(soon, viewer=ANN), 10)
+    assert hidden.prompt_id in seen_by_ann
+
+
 async def test_a_list_by_answerer_has_their_answers_newest_first(database: Database) -> None:
     """Pages without gaps, whatever the priorities; closed prompts without an answer have no answerer; the
     viewer still sees only what is for them."""
@@ -82,7 +102,7 @@ async def test_a_list_by_answerer_has_their_answers_newest_first(database: Datab
         return prompt.resolution.at, prompt.prompt_id
 
     newest = [p.prompt_id for p in sorted(theirs, key=order, reverse=True)]
-    mine = PromptFilter("default", viewer=BOB, states=(), answered_by="ann")
+    mine = PromptFilter("default", viewer=BOB, states=(), answered_by="ann", order=PromptOrder.CLOSE_TIME)
     for limit in (1, 2, 4, 9, 20):
         pages = await prompt_pages(database, mine, limit)
         assert [i for page in pages for i in page] == newest, limit

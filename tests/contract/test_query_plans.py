@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from askback_server.domain.jobs import JobState
 from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
-from askback_server.ports.queries import JobFilter, PromptFilter, PromptPosition
+from askback_server.ports.queries import JobFilter, PromptFilter, PromptOrder, PromptPosition
 from askback_server.ports.storage import Position, Wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
@@ -116,7 +116,7 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
 ) -> None:
     """A page is a walk of the index that stops at its end: no scan, no sort, so its cost does not grow with
     the number of prompts. The count walks the same index."""
-    filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB)
+    filter = PromptFilter("default", states=(), answered_by="ann", viewer=BOB, order=PromptOrder.CLOSE_TIME)
     [sizes] = await statements_of(database.jobs.list_prompts(filter, 50, after, 1 << 20))
     [count] = await statements_of(database.jobs.count_prompts(filter))
     for statement in (sizes, count):
@@ -126,6 +126,30 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
     plan = await plan_of(database, sizes)
     from_cursor = r"Index Cond.*\(ROW\(responded_at, interaction_id\) <|AND \(responded_at,interaction_id\)<"
     assert after is None or re.search(from_cursor, plan), plan
+
+
+async def test_what_ends_soon_is_found_by_its_deadline(migrated_db_url: str) -> None:
+    """Every `inbox ls` asks for it, also in a namespace with very many open prompts."""
+    database = await Database.open(migrated_db_url)
+    try:
+        at = datetime(2030, 1, 1, tzinfo=UTC)
+        jobs_ = [new_job() for _ in range(2_000)]
+        ends = [at + timedelta(minutes=n) for n in range(len(jobs_))]
+        await database.jobs.write(
+            [creation(job, new_prompt(job, expires_at=end)) for job, end in zip(jobs_, ends, strict=True)]
+        )
+        if database._dialect.name == "postgresql":
+            await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
+        soon = PromptFilter("default", expires_before=at + timedelta(minutes=5), viewer=BOB)
+        sizes, _ = await statements_of(database.jobs.list_prompts(soon, 50, None, 1 << 20))
+        [count] = await statements_of(database.jobs.count_prompts(soon))
+        plans = [await plan_of(database, statement) for statement in (sizes, count)]
+    finally:
+        await database.close()
+    for plan in plans:
+        assert "ix_hitl_interactions_due" in plan, plan
+        assert "ix_hitl_interactions_urgency" not in plan, plan
+        assert not re.search("SCAN h|Seq Scan", plan), plan
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)

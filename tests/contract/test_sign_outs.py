@@ -15,7 +15,7 @@ from askback_server.engine import sign_outs as engine
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.ports.clock import DatabaseClock, SystemClock
 from askback_server.storage.database import Database
-from askback_server.storage.tables import sign_outs
+from askback_server.storage.sign_out_table import sign_outs
 from tests.support.plans import plan_of, statements_of
 from tests.support.storage import execute, fetch
 

@@ -16,6 +16,7 @@ MAX_LEFT_OUT = 3
 PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", PAGES)
 async def test_the_blocks_of_a_page_run(page: str, playing: Playing) -> None:

@@ -19,6 +19,8 @@ from tests.support.processes import Process, Processes
 from tests.support.shell import ASKBACK
 from tests.support.web import fetch
 
+pytestmark = pytest.mark.long
+
 ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " leased")
 """Words of the contract: a newcomer does not know them, so the demo must not print them."""
 IN_ORDER = {

@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+import pytest
+
 from askback import Client, Event, JobState, Run
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
@@ -13,6 +15,7 @@ JOBS = 16
 DRAINS = {"sqlite": 2, "postgres": 1}
 
 
+@pytest.mark.long
 async def test_a_drain_under_load_loses_nothing(
     processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:

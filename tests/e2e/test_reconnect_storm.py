@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from askback import Client, Run
 from askback_server.storage.migrate import upgrade
 from tests.support.processes import Processes
@@ -12,6 +14,7 @@ WORKERS, CONSOLES = 10, 150
 CROWD = "tests.e2e.programs.crowd"
 
 
+@pytest.mark.long
 async def test_a_reconnect_storm_costs_no_lease(processes: Processes, tmp_path: Path) -> None:
     """In the proportion of 200 workers to 3,000 consoles. A lease lasts for 12 s."""
     url = f"sqlite+aiosqlite:///{tmp_path}/storm.db"

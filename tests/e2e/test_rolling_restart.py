@@ -14,6 +14,7 @@ from tests.support.processes import Processes, eventually
 
 pytestmark = [
     pytest.mark.parametrize("database_kind", ["postgres"], indirect=True),
+    pytest.mark.long,
     pytest.mark.timeout(180),
 ]
 

@@ -5,6 +5,8 @@ import os
 import random
 from functools import partial
 
+import pytest
+
 from askback import Client, JobState
 from tests.e2e import load
 from tests.e2e.checks import check_all, check_steps, history_of
@@ -42,6 +44,7 @@ async def test_an_open_question_survives_a_server_kill(processes: Processes, mig
         check_steps([after], load.effects(processes), ["first", "before colour", "last"])
 
 
+@pytest.mark.long
 async def test_repeated_server_kills_under_load_lose_nothing(
     processes: Processes, migrated_db_url: str, database_kind: str
 ) -> None:

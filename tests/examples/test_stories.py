@@ -15,7 +15,7 @@ from askback.demo.story import NAMES, load
 from tests.examples.runner import TTL, ExampleRunner
 from tests.support.processes import Processes, eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 STEPS = {"release": "at-10", "understanding": "round-1", "import": "line-4"}
 """A step of each story with an effect outside of the worker."""

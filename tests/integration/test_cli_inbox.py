@@ -37,6 +37,8 @@ async def test_inbox_ls_sorts_and_filters_the_queue(lite: ServiceWorld, shell: S
         "9",
         "open",
         high.job_id,
+        "",
+        "",
     ]
     assert [row[4] for row in rows] == ["", "", "cy", ""]
     table = (await shell.ok("inbox", "ls", "--group", "desk", "-o", "table", COLUMNS="80")).out.splitlines()
@@ -108,6 +110,8 @@ async def test_inbox_ls_watch_prints_changes(lite: ServiceWorld, shell: Shell) -
             assert claimed.split("\t")[5] == "bob"
             assert ended.split("\t")[0] == "closed"
             assert ended.split("\t")[9] == "answered"
+            assert ended.rstrip("\n").split("\t")[11:] == [ended.split("\t")[11], "bob"]
+            assert ended.split("\t")[11].endswith("Z")
         watching.kill()
     assert first.prompt_id
 

@@ -46,6 +46,54 @@ async def test_answered_by_lists_what_a_person_answered_newest_first(
     assert (refused.code, "--answered-by does not go with it" in refused.err) == (2, True)
 
 
+async def test_what_ends_within_minutes_comes_first(lite: ServiceWorld, shell: Shell) -> None:
+    """As on the page, whatever the priorities, also beyond the limit of the list; not in other orders. The
+    note counts each prompt once."""
+    for title, given in (
+        ("high", {"priority": 9}),
+        ("hour", {"priority": 9, "timeout": seconds(3_600)}),
+        ("minutes", {"timeout": seconds(240)}),
+        ("minute", {"priority": -5, "timeout": seconds(120)}),
+        ("low", {}),
+    ):
+        await lite.create_prompt(confirm(title, **given))
+    assert await _titles(shell) == ["minute", "minutes", "hour", "high", "low"]
+    for limit in range(1, 6):
+        wanted = ["minute", "minutes", "hour", "high", "low"][:limit]
+        assert await _titles(shell, "--limit", str(limit)) == wanted
+    assert (await shell.ok("inbox", "ls", "--limit", "3")).err.startswith("5 open, 3 shown")
+    assert (await _titles(shell, "--sort", "oldest"))[0] == "high"
+    watching = await shell.start("inbox", "ls", "--watch", "-o", "table", COLUMNS="100")
+    await watching.wait_for_line("TITLE")
+    assert " minute " in await watching.wait_for_line("")
+    watching.kill()
+    done = await shell.run("inbox", "next", stdin=b"q\n")
+    assert "] minute\n" in done.out
+
+
+async def test_closed_lists_what_has_ended_the_latest_first(lite: ServiceWorld, shell: Shell) -> None:
+    """Also those without an answer, with the time and the person; the service does not count all of them."""
+    prompts = [await lite.create_prompt(confirm(f"Question {n}")) for n in range(4)]
+    await lite.as_user("bob").hitl.AnswerPrompt(answer(prompts[2]))
+    await lite.hitl.CancelPrompt(hitl.CancelPromptRequest(prompt_id=prompts[0].prompt_id))
+    assert await _titles(shell, "--closed") == ["Question 0", "Question 2"]
+    assert await _titles(shell, "--closed", "--state", "answered") == ["Question 2"]
+    table = await shell.ok("inbox", "ls", "--closed", "-o", "table", COLUMNS="120")
+    head, first, second = table.out.splitlines()
+    assert {"ENDED", "BY"} <= set(head.split())
+    assert (first.split()[0], second.split()[0]) == ("withdrawn", "answered")
+    assert "bob" in second
+    line = (await shell.ok("inbox", "ls", "--closed", "--state", "answered")).out.rstrip().split("\t")
+    assert line[-1] == "bob"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line[-2])
+    assert (await shell.ok("inbox", "ls", "--closed")).err == "2 closed\n"
+    assert (await shell.ok("inbox", "ls", "--closed", "--limit", "1")).err.startswith(
+        "1 closed; there may be"
+    )
+    for other in (["--state", "open"], ["--sort", "title"], ["--watch"]):
+        assert (await shell.run("inbox", "ls", "--closed", *other)).code == 2, other
+
+
 async def test_overdue_lists_escalated_prompts(lite: ServiceWorld, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
     late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))

@@ -66,6 +66,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [f"{r.getMessage()} {r.exc_info}" for r in caplog.records if r.levelno >= logging.ERROR]
 
 
+@pytest.mark.long
 async def test_the_service_survives_a_database_crash_under_load(
     primary: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:

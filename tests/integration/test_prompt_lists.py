@@ -1,8 +1,10 @@
 """ListPrompts: order, pages, total and filters; hidden prompts are not listed."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
@@ -52,6 +54,55 @@ async def test_what_a_person_answered_is_listed_newest_first(world: ServiceWorld
     await expect_refusal(ann.hitl.ListPrompts(moved), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
 
 
+async def test_closed_prompts_are_listed_by_their_end_whatever_ended_them(world: ServiceWorld) -> None:
+    """By another person, by a default, by the deadline, by the asker; with the service's unchecked total. A
+    console sees no prompt for others, and a page token belongs to its order."""
+    ann, bob = world.as_user("ann"), world.as_user("bob")
+    default = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT)
+    by_default: Any = {"final_action": prompts.FINAL_ACTION_DEFAULT, "default_answer": default}
+    await bob.hitl.AnswerPrompt(answer(await world.create_prompt(confirm("by bob", priority=9))))
+    await bob.hitl.AnswerPrompt(
+        answer(await world.create_prompt(confirm("hidden", audience=audience("bob"))))
+    )
+    await world.create_prompt(confirm("open"))
+    for title, content in (("by default", by_default), ("expired", {})):
+        await _end_of(ann, await world.create_prompt(confirm(title, timeout=seconds(0.1), **content)))
+    withdrawn = await world.create_prompt(confirm("withdrawn"))
+    await world.hitl.CancelPrompt(pb.CancelPromptRequest(prompt_id=withdrawn.prompt_id))
+    order = pb.PROMPT_ORDER_CLOSE_TIME
+    for size in (1, 2, 0):
+        found = [p.content.title for p in await _all_pages(ann, size, order=order)]
+        assert found == ["withdrawn", "expired", "by default", "by bob"], size
+    only = pb.PromptFilter(states=[prompts.PROMPT_STATE_EXPIRED])
+    assert [p.content.title for p in await _all_pages(ann, 1, order=order, filter=only)] == ["expired"]
+    assert await list_titles(ann, order=order, filter=pb.PromptFilter(answered_by="bob")) == ["by bob"]
+    page = await ann.hitl.ListPrompts(pb.ListPromptsRequest(page_size=1, order=order))
+    assert page.total_size == -1
+    moved = pb.ListPromptsRequest(page_size=1, page_token=page.next_page_token)
+    await expect_refusal(ann.hitl.ListPrompts(moved), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+
+
+async def _end_of(caller: Caller, prompt: prompts.Prompt) -> None:
+    """Wait until no prompt of its job is open."""
+    watch = pb.WatchPromptsRequest(filter=pb.PromptFilter(job_id=prompt.job_id))
+    async for message in caller.hitl.WatchPrompts(watch):
+        for event in message.events:
+            if event.HasField("closed") or (event.HasField("caught_up") and not event.caught_up.open_prompts):
+                return
+
+
+async def _all_pages(caller: Caller, size: int, **fields: Any) -> list[prompts.Prompt]:
+    found: list[prompts.Prompt] = []
+    token = ""
+    while True:
+        page = await caller.hitl.ListPrompts(
+            pb.ListPromptsRequest(page_size=size, page_token=token, **fields)
+        )
+        found += page.prompts
+        if not (token := page.next_page_token):
+            return found
+
+
 async def test_pages_are_sorted_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     await world.create_prompt(confirm("old"))
     await world.create_prompt(confirm("young"))
@@ -87,6 +138,19 @@ async def test_prompt_filters_narrow_the_list(world: ServiceWorld) -> None:
     assert await matching_titles(states=[1, 2]) == "abcd"
     assert await matching_titles(job_id=a.job_id) == "a"
     assert await list_titles(ops, namespace="other") == ["e"]
+
+
+async def test_what_ends_soon_is_listed_by_itself(lite: ServiceWorld) -> None:
+    await lite.create_prompt(confirm("later", priority=5, timeout=seconds(7200)))
+    await lite.create_prompt(confirm("never", priority=5))
+    await lite.create_prompt(confirm("soon", timeout=seconds(60)))
+    before = Timestamp()
+    before.FromDatetime(datetime.now(UTC) + timedelta(minutes=5))
+    soon = pb.PromptFilter(expires_before=before)
+    assert await list_titles(lite, filter=soon) == ["soon"]
+    watch = lite.hitl.WatchPrompts(pb.WatchPromptsRequest(filter=soon))
+    found = await expect_refusal(watch.read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {"filter.expires_before"}
 
 
 async def test_the_asker_sees_all_prompts_of_its_jobs(lite: ServiceWorld) -> None:
@@ -127,6 +191,27 @@ async def test_pages_of_large_prompts_stay_small(lite: ServiceWorld) -> None:
     [
         (pb.ListPromptsRequest(page_size=-3), "page_size"),
         (pb.ListPromptsRequest(filter=pb.PromptFilter(states=[9])), "filter.states[0]"),  # type: ignore[list-item]
+        (pb.ListPromptsRequest(order=9), "order"),  # type: ignore[arg-type]
+        (
+            pb.ListPromptsRequest(order=pb.PROMPT_ORDER_URGENCY, filter=pb.PromptFilter(answered_by="a")),
+            "order",
+        ),
+        (
+            pb.ListPromptsRequest(
+                order=pb.PROMPT_ORDER_CLOSE_TIME,
+                filter=pb.PromptFilter(states=[prompts.PROMPT_STATE_PENDING]),
+            ),
+            "filter.states[0]",
+        ),
+        *(
+            (
+                pb.ListPromptsRequest(
+                    order=pb.PROMPT_ORDER_CLOSE_TIME, filter=pb.PromptFilter(**{name: given})
+                ),
+                f"filter.{name}",
+            )
+            for name, given in (("unattended", True), ("overdue", True), ("expires_before", Timestamp()))
+        ),
     ],
 )
 async def test_a_wrong_request_is_named(lite: ServiceWorld, request_: Any, field: str) -> None:

@@ -77,16 +77,18 @@ async def test_a_console_resumes_at_another_replica(pair: tuple[ServiceWorld, Se
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
 
-def hold_feed(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Keep a replica's feed from reading the log until the returned event is set."""
-    feed, released = world.service.replica.feed, asyncio.Event()
+async def hold_feed(world: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Keep a replica's feed from reading the log until the returned event is set; none is under way."""
+    feed, held, released = world.service.replica.feed, asyncio.Event(), asyncio.Event()
     own = feed.read
 
     async def read() -> bool:
+        held.set()
         await released.wait()
         return await own()
 
     monkeypatch.setattr(feed, "read", read)
+    await held.wait()
     return released
 
 
@@ -96,7 +98,7 @@ async def test_a_replica_that_lags_behind_a_token_shows_nothing_twice(
     """The other replica's feed delivers what the token's holder has only after the holder has connected."""
     monkeypatch.setattr(job_follower, "IDLE_SECONDS", 0.05)
     a, b = pair
-    released = hold_feed(b, monkeypatch)
+    released = await hold_feed(b, monkeypatch)
     stays = await a.create_prompt(confirm("stays"))
     console = a.console()
     await console.hello()

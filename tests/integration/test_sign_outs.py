@@ -12,7 +12,7 @@ from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.engine import sign_outs
-from askback_server.storage.tables import sign_outs as sign_outs_table
+from askback_server.storage.sign_out_table import sign_outs as sign_outs_table
 from askback_server.transport import open_calls
 from tests.support.processes import eventually
 from tests.support.refusals import expect_refusal, refusal_of

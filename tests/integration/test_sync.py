@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from askback import Job, Worker
-from askback.sync import Client, JobFailed, NotFound, PromptInfo, Verdict
+from askback.sync import Client, JobFailed, NotFound, PromptInfo, PromptOrder, Verdict
 from askback.sync.loop_thread import loop_thread
 from askback.testing import Human, Server
 
@@ -76,6 +76,20 @@ async def test_sync_calls_work_inside_a_running_event_loop(client: Client) -> No
     client.answer(prompt, "RESPOND", values={"target": "staging"}, comment="go")
     verdict: Verdict[Plan] = run.result()
     assert verdict.values == Plan(target="staging")
+
+
+def test_closed_prompts_are_listed_by_their_end(client: Client) -> None:
+    titles = ["One?", "Two?", "Three?"]
+    for title in titles:
+        [prompt] = client.prompts(job_id=client.ask(title, request_id=title).job_id)
+        client.answer(prompt, "ACCEPT")
+    latest = client.prompts(order=PromptOrder.CLOSE_TIME)
+    assert [prompt.title for prompt in latest] == ["Three?", "Two?", "One?"]
+    page = client.prompt_page(order="CLOSE_TIME", page_size=2)
+    assert ([p.title for p in page.prompts], page.total) == (["Three?", "Two?"], -1)
+    assert repr(page) == "<PromptPage of 2 prompts, not counted>"
+    page = client.prompt_page(order="CLOSE_TIME", page_size=2, page_token=page.next_page_token)
+    assert ([p.title for p in page.prompts], page.next_page_token) == (["One?"], "")
 
 
 def test_the_scripted_human_answers_sync_programs(human: Human) -> None:

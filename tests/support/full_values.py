@@ -6,6 +6,7 @@ from typing import Any
 
 from askback_server.domain.content import (
     Audience,
+    Correction,
     DefaultAnswer,
     EscalationStep,
     FinalAction,
@@ -28,6 +29,7 @@ from askback_server.domain.forms import (
     TextInput,
 )
 from askback_server.domain.jobs import Failure, Job, JobState, Progress, Wake
+from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.clock import uuid7
@@ -137,6 +139,7 @@ def full_content(**changed: Any) -> PromptContent:
             EscalationStep(timedelta(seconds=1.25), Audience(groups=frozenset({"ops"})), replace=True),
         ),
         reminders=Reminders(timedelta(seconds=1), timedelta(seconds=0.5), 2),
+        correction=Correction("k ✓", (Violation("values_json/q1", "zu früh"), Violation("values_json", "?"))),
     )
     return replace(content, **changed)
 

@@ -97,5 +97,5 @@ async def cost_of(database: Database, statement: Any) -> int:
         values = tuple(compiled.params[name] for name in compiled.positiontup)
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {compiled}", values)
         plan = "\n".join(str(row[-1]) for row in found)
-        [scan] = re.findall(r"Scan using .*\(actual rows=(\d+)", plan)
+        [scan] = re.findall(r"Scan (?:Backward )?using .*\(actual rows=(\d+)", plan)
         return int(scan) + sum(int(n) for n in re.findall(r"Rows Removed.*: (\d+)", plan))

@@ -101,6 +101,9 @@ def full_content() -> pb.PromptContent:
         reminders=pb.Reminders(
             after=duration(timedelta(minutes=1)), every=duration(timedelta(minutes=2)), max_count=3
         ),
+        correction=pb.Correction(
+            key="mail", violations=[pb.FieldViolation(field="values_json/a~1b", description="too “late”")]
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Prompt contents survive the round trip message -> domain -> stored document -> domain -> message."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from askback.v1 import prompt_pb2 as pb
 from askback_server.domain.checks import normalise
-from askback_server.domain.content import FinalAction, PromptContent
+from askback_server.domain.content import Correction, FinalAction, PromptContent
 from askback_server.domain.documents import content_from_json, content_to_json
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import SchemaForm
+from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.transport.convert import contents
 from askback_server.transport.convert.contents import content, content_bytes
@@ -43,6 +45,18 @@ def test_a_full_content_survives_the_round_trip() -> None:
     value = content(sent, "content")
     assert normalise(value, Limits(), None) == value
     assert without_output(render(through_storage(value))) == sent
+
+
+def test_a_correction_is_part_of_the_question() -> None:
+    """And a content without one has the digest that versions before corrections stored."""
+    plain = PromptContent("confirm", "Deploy 1.4?", body="Now")
+    assert plain.digest == "114aa9899d7cab1caee27c1a0a46cded"
+    one, other = (
+        replace(plain, correction=Correction("k", (Violation("values_json", text),))) for text in ("a", "b")
+    )
+    assert len({plain.digest, one.digest, other.digest}) == 3
+    assert replace(one, correction=Correction("k2", one.correction.violations)).digest != one.digest  # type: ignore[union-attr]
+    assert one.size == plain.size + len("values_json") + 1
 
 
 def test_the_schema_of_questions_is_derived_and_not_read_from_a_request() -> None:

@@ -9,11 +9,19 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain.checks import normalise
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.content import (
+    Audience,
+    Correction,
+    DefaultAnswer,
+    FinalAction,
+    Part,
+    PromptContent,
+)
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField, LimitExceeded
 from askback_server.domain.forms import IntegerInput, Question, Questions, SchemaForm
+from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus
 from tests.support.aggregates import HOUR, START, JobWorld, fields_of, question, running
@@ -34,11 +42,30 @@ def many(count: int, size: int = 1) -> tuple[Part, ...]:
     return tuple(Part(f"p{i}", text="x" * size) for i in range(count))
 
 
+def correction(key: str, number: int, **text: str) -> Correction:
+    """A correction with that many violations."""
+    violation = Violation(**{"field": "values_json/n", "description": "x" * 1_000, **text})
+    return Correction(key, (violation,) * number)
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "field"),
     [
         ({"title": "x" * 500}, {"title": "x" * 501}, "title"),
         ({"title": "x"}, {"title": ""}, "title"),
+        *(
+            ({"correction": correction("k", 20)}, {"correction": bad}, f"correction.{field}")
+            for bad, field in (
+                (correction("", 1), "key"),
+                (correction("k" * 201, 1), "key"),
+                (correction("k", 0), "violations"),
+                (correction("k", 21), "violations"),
+                (correction("k", 1, field=""), "violations[0].field"),
+                (correction("k", 1, field="x" * 1_001), "violations[0].field"),
+                (correction("k", 1, description=""), "violations[0].description"),
+                (correction("k", 1, description="a\0"), "violations[0].description"),
+            )
+        ),
         ({"title": "x"}, {"title": "a\nb"}, "title"),
         ({"title": "ä"}, {"title": "\ud800"}, "title"),
         ({"kind": "a" * 128}, {"kind": "a" * 129}, "kind"),

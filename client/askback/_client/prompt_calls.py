@@ -6,14 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._console.console_view import CaughtUp, Closing, ConsoleView
 from askback._model.answers import answer_request
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
+from askback._model.enums import AnswerStatus, DecisionKind, PromptOrder, PromptState, member_of
 from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
-from askback._model.times import duration
+from askback._model.times import duration, timestamp
 from askback._wire.backoff import Backoff
 from askback._wire.calls import Calls
 from askback._wire.following import messages
@@ -24,14 +25,16 @@ from askback.v1 import prompt_pb2
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PromptPage:
-    """A page of prompts, and the total number that match. An empty token marks the last page."""
+    """A page of prompts, and the total number that match; -1 if they were not counted, as in the order
+    CLOSE_TIME. An empty token marks the last page."""
 
     prompts: tuple[PromptInfo, ...]
     total: int
     next_page_token: str
 
     def __repr__(self) -> str:
-        return f"<PromptPage of {len(self.prompts)} prompts, {self.total} in all>"
+        total = "not counted" if self.total < 0 else f"{self.total} in all"
+        return f"<PromptPage of {len(self.prompts)} prompts, {total}>"
 
 
 class PromptCalls:
@@ -57,9 +60,11 @@ class PromptCalls:
         id_suffix: str = "",
         job_id_suffix: str = "",
         answered_by: str = "",
+        order: PromptOrder | str | None = None,
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
-        """Yield the prompts that match (open ones by default), ordered by priority, deadline and age.
+        """Yield the prompts that match: open ones by priority, deadline and age, or with
+        `order=PromptOrder.CLOSE_TIME` closed ones, the latest end first.
 
         `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and the job's id.
         `answered_by` selects those that this person answered, the newest answer first.
@@ -69,7 +74,7 @@ class PromptCalls:
         filter.id_suffix, filter.job_id_suffix = id_suffix, job_id_suffix
         filter.answered_by = answered_by
         while True:
-            page = await self._page(filter, page_size, token)
+            page = await self._page(filter, order, page_size, token)
             for prompt in page.prompts:
                 yield prompt
             if not (token := page.next_page_token):
@@ -88,6 +93,8 @@ class PromptCalls:
         mine: bool = False,
         overdue: bool = False,
         answered_by: str = "",
+        expires_before: datetime | None = None,
+        order: PromptOrder | str | None = None,
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
@@ -95,17 +102,25 @@ class PromptCalls:
 
         `unattended` selects open prompts without a connected person who may answer, `mine` those
         that the caller has claimed or is named for, `overdue` open ones that have escalated,
-        `answered_by` those that this person answered.
+        `answered_by` those that this person answered, `expires_before` open ones whose deadline is before
+        that time. A page in the order CLOSE_TIME may have fewer prompts
+        than asked for, or none, although more follow.
         """
         filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
+        if expires_before is not None:
+            filter.expires_before.CopyFrom(timestamp(expires_before, "expires_before"))
         filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
         filter.answered_by = answered_by
-        return await self._page(filter, page_size, page_token)
+        return await self._page(filter, order, page_size, page_token)
 
-    async def _page(self, filter: pb.PromptFilter, size: int, token: str) -> PromptPage:
+    async def _page(
+        self, filter: pb.PromptFilter, order: PromptOrder | str | None, size: int, token: str
+    ) -> PromptPage:
         request = pb.ListPromptsRequest(
             namespace=self.namespace, filter=filter, page_size=size, page_token=token
         )
+        if order is not None:
+            request.order = pb.PromptOrder.Value(f"PROMPT_ORDER_{PromptOrder(order)}")
         page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
         return PromptPage(tuple(map(PromptInfo, page.prompts)), page.total_size, page.next_page_token)
 

@@ -13,7 +13,8 @@ from askback._model.enums import DecisionKind, FinalAction
 from askback._model.escalation import After, Remind, address
 from askback._model.form import Form
 from askback._model.json_text import dumps
-from askback._model.prompts import Content, Option
+from askback._model.options import Option
+from askback._model.prompts import Content
 from askback._model.times import duration, span, timestamp
 from askback.v1 import prompt_pb2 as pb
 

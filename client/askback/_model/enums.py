@@ -61,6 +61,14 @@ class PromptState(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
+class PromptOrder(StrEnum):
+    """The order of a list of prompts: open ones by priority, deadline and age, or closed ones by the time of
+    their end, the latest first."""
+
+    URGENCY = "URGENCY"
+    CLOSE_TIME = "CLOSE_TIME"
+
+
 class AnswerStatus(StrEnum):
     """The outcome of a submitted answer."""
 

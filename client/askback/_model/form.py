@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from askback._model.form_schema import FormSchema, secret_in
 from askback._model.json_text import dumps, fit, loads, loads_spelled
 from askback._model.nonretryable import InvalidValue
-from askback._model.schema import NULLABLE, flatten, without_nulls
+from askback._model.schema import NULLABLE, Step, flatten, steps_to, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -108,17 +108,10 @@ class TypeForm:
             plain = {} if plain is None else {VALUE: plain}
         return _text(without_nulls(plain, json.loads(self.schema_json)))
 
-    def title_of(self, place: Sequence[int | str]) -> str:
-        """A field as people see it in the form: `Order, Cost in euros`. Items have their number."""
-        node = json.loads(self.schema_json)
-        if self.wrapped:
-            node = node["properties"][VALUE]
-        titles = []
-        for part in place:
-            inside = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
-            node = inside if isinstance(inside, dict) else {}
-            titles.append(str(part + 1) if isinstance(part, int) else node.get("title", part))
-        return ", ".join(titles)
+    def steps_to(self, place: Sequence[int | str], values_json: str) -> list[Step]:
+        """The steps to a place that `parse` names in its error, in the values that it was given."""
+        whole = [VALUE, *place] if self.wrapped else place
+        return list(steps_to(whole, json.loads(self.schema_json), loads(values_json or "{}")))
 
     def _plain(self, value: Any) -> Any:
         return self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")

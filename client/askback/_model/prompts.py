@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from askback._model import brief
 from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.json_text import loads
+from askback._model.options import Option
 from askback._model.times import moment
 from askback._model.violations import Violation
 from askback.v1 import prompt_pb2 as pb
@@ -48,23 +49,6 @@ class Content:
     def from_proto(cls, part: pb.PromptPart) -> Content:
         """The content that a message describes."""
         return cls(part.content_id, part.text, part.title, part.media_type, part.editable, part.url)
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A decision that a prompt offers; an empty label stands for the server's."""
-
-    decision: DecisionKind
-    label: str = ""
-    comment_required: bool = False
-
-    def to_proto(self) -> pb.DecisionOption:
-        """The contract's message."""
-        return pb.DecisionOption(
-            decision=pb.Decision.Value(f"DECISION_{self.decision}"),
-            label=self.label,
-            comment_required=self.comment_required,
-        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -183,6 +167,11 @@ class PromptInfo:
     def body(self) -> str:
         """The explanation of the question, in Markdown."""
         return self.proto.content.body
+
+    @property
+    def corrections(self) -> tuple[Violation, ...]:
+        """Why the job did not accept the answer before, field by field, for a question that asks again."""
+        return tuple(Violation(v.field, v.description) for v in self.proto.content.correction.violations)
 
     @property
     def contents(self) -> tuple[Content, ...]:

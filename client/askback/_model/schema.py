@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 _BY_NAME = ("patternProperties", "dependentSchemas")
 _DATA = ("const", "enum", "default", "examples")
@@ -20,6 +21,46 @@ def flatten(schema: dict[str, Any]) -> dict[str, Any]:
     flat = _flat({k: v for k, v in schema.items() if k != "$defs"}, definitions, ())
     assert isinstance(flat, dict)
     return flat
+
+
+class Step(NamedTuple):
+    """A field, or an item of a list, on the way to a place in a form's values."""
+
+    key: str | int
+    title: str
+    """As people see it; an item has its number."""
+
+
+def steps_to(place: Sequence[str | int], schema: Any, values: Any) -> Iterator[Step]:
+    """The steps to a place as pydantic names it, which also names what has no place in the values: the
+    branches of unions, validators, the keys of mappings."""
+    for part in place:
+        if isinstance(part, int):
+            if not isinstance(values, list):
+                continue
+            schema = _inside(schema, part)
+            values = values[part] if part < len(values) else None
+            yield Step(part, str(part + 1))
+            continue
+        inside = _inside(schema, part)
+        present = isinstance(values, dict) and part in values
+        if not present and part not in schema.get("properties", {}):
+            continue
+        schema, values = inside, values[part] if present else None
+        yield Step(part, str(schema.get("title", part)))
+
+
+def _inside(schema: dict[str, Any], part: str | int) -> dict[str, Any]:
+    """The schema of a property or of an item, also in the branches of a union; empty if there is none."""
+    if isinstance(part, int):
+        fixed = schema.get("prefixItems", ())
+        found = fixed[part] if part < len(fixed) else schema.get("items")
+    else:
+        found = schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+    if isinstance(found, dict):
+        return found
+    branches = (branch for union in ("anyOf", "oneOf", "allOf") for branch in schema.get(union, ()))
+    return next((inner for branch in branches if (inner := _inside(branch, part))), {})
 
 
 def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:

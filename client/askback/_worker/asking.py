@@ -1,13 +1,13 @@
 """Asks again while a validator of the worker refuses an answer that the server has accepted.
 
 A JSON Schema cannot express every pydantic validator. So the person is asked again, under the key `KEY#2` and
-then `KEY#3`, with the reason above the question and the previous values filled in.
+then `KEY#3`, with the reasons above the question and at its fields, and the previous values filled in.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from askback._model.form import Form, TypeForm
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.nonretryable import InvalidAnswer
 from askback._model.prompts import PromptInfo
+from askback._model.violations import values_field
 from askback._text.text import one_line
 from askback._worker.keys import MAX_BYTES
 from askback._worker.lease import Lease
@@ -29,9 +30,11 @@ _log = logging.getLogger("askback.worker")
 
 MAX_ROUNDS = 3
 NOT_ACCEPTED = "> **The answer was not accepted:**"
-"""How the text of such a question begins. The page marks it in its list by that and the key."""
+"""How the text of such a question begins, for consoles that show no `correction`."""
 _MAX_REASONS = 20
 _MAX_REASON_CHARS = 500
+_MAX_VIOLATION_BYTES = 1_000
+"""What the contract allows for the field of a violation, and for its description."""
 _MAX_FILLED_CHARS = 200_000
 """The largest schema with filled-in values: the server accepts 256 KiB."""
 
@@ -62,7 +65,6 @@ async def ask_until_it_fits(
     ValueError or AssertionError; and the errors of AskPrompt.
     """
     asked, name, refused = content, key, ""
-    titled = form.title_of if isinstance(form, TypeForm) else _named
     edits: dict[str, str] = {}
     for number in range(2, MAX_ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
@@ -77,7 +79,7 @@ async def ask_until_it_fits(
             return Fitting(prompt, values, edits)
         except ValidationError as error:
             fault = error
-        refused = "; ".join(_reasons(fault, _named))
+        refused = "; ".join(_in_words(".".join(map(str, place)), text) for place, text in _faults(fault))
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
@@ -87,9 +89,13 @@ async def ask_until_it_fits(
                 f"question needs a key of at most {MAX_BYTES - 2} bytes"
             )
         # Reuse the wording of an answered round: a new version may word the same reason differently.
-        asked = lease.find_closed_content(name) or _correction_question(
-            content, list(_reasons(fault, titled)), answer.values_json, edits
-        )
+        if (same_wording := lease.find_closed_content(name)) is not None:
+            asked = same_wording
+        else:
+            assert isinstance(form, TypeForm)  # no other form has validators
+            faults = _corrections(fault, form, answer.values_json)[:_MAX_REASONS]
+            asked = _correction_question(content, faults, answer.values_json, edits)
+            asked.correction.key = prompt.key
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
@@ -119,26 +125,54 @@ def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
         ) from error
 
 
-def _reasons(error: ValidationError, place_of: Callable[[Sequence[int | str]], str]) -> Iterator[str]:
-    """Describe each fault by field, without its value: `cost: whole euros only`."""
+def _faults(error: ValidationError) -> Iterator[tuple[Sequence[int | str], str]]:
+    """The place of each fault as pydantic names it, and what is wrong, without the value."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         text = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        place = place_of(fault["loc"])
-        yield one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
+        yield fault["loc"], one_line(text, _MAX_REASON_CHARS) or "is not accepted"
 
 
-def _named(place: Sequence[int | str]) -> str:
-    """A field for programmers: `order.cost`."""
-    return ".".join(map(str, place))
+def _in_words(place: str, text: str) -> str:
+    """A fault in one line: `Cost in euros: whole euros only`."""
+    return one_line(f"{place}: {text}" if place else text, _MAX_REASON_CHARS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with one field: for people who read the text, and for consoles that show it there."""
+
+    reason: str
+    violation: pb.FieldViolation
+
+
+def _corrections(error: ValidationError, form: TypeForm, values_json: str) -> list[_Fault]:
+    """What people must correct, by the fields that they see."""
+    found = []
+    for place, text in _faults(error):
+        steps = form.steps_to(place, values_json)
+        # The title of a form's only value is the question itself.
+        titles = [step.title for step in (steps[1:] if form.wrapped else steps)]
+        field = values_field(step.key for step in steps)
+        while len(field.encode()) > _MAX_VIOLATION_BYTES:
+            field = field.rpartition("/")[0]
+        violation = pb.FieldViolation(field=field, description=_cut_bytes(text, _MAX_VIOLATION_BYTES))
+        found.append(_Fault(_in_words(", ".join(titles), text), violation))
+    return found
+
+
+def _cut_bytes(text: str, maximum: int) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= maximum else encoded[: maximum - 3].decode(errors="ignore") + "…"
 
 
 def _correction_question(
-    content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
+    content: pb.PromptContent, faults: Sequence[_Fault], values_json: str, edits: Mapping[str, str]
 ) -> pb.PromptContent:
-    """The question with the reasons above it, and with the previous answer filled in."""
+    """The question with the reasons above it and at its fields, and with the previous answer filled in."""
     question = pb.PromptContent()
     question.CopyFrom(content)
-    listed = "\n".join(f"> - {reason}" for reason in reasons[:_MAX_REASONS])
+    question.correction.violations.extend(fault.violation for fault in faults)
+    listed = "\n".join(f"> - {fault.reason}" for fault in faults)
     question.body = f"{NOT_ACCEPTED}\n>\n{listed}\n\n{content.body}".rstrip()
     filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)

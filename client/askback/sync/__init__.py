@@ -20,10 +20,12 @@ from askback._model.enums import DecisionKind as DecisionKind
 from askback._model.enums import FinalAction as FinalAction
 from askback._model.enums import JobState as JobState
 from askback._model.enums import Keep as Keep
+from askback._model.enums import PromptOrder as PromptOrder
 from askback._model.enums import PromptState as PromptState
 from askback._model.escalation import After as After
 from askback._model.escalation import Remind as Remind
 from askback._model.identity import Identity as Identity
+from askback._model.inbox_order import inbox_order as inbox_order
 from askback._model.jobs import Event as Event
 from askback._model.jobs import JobChange as JobChange
 from askback._model.jobs import JobInfo as JobInfo
@@ -34,6 +36,7 @@ from askback._model.nonretryable import InvalidStep as InvalidStep
 from askback._model.nonretryable import InvalidTime as InvalidTime
 from askback._model.nonretryable import InvalidValue as InvalidValue
 from askback._model.nonretryable import NonRetryable as NonRetryable
+from askback._model.options import Option as Option
 from askback._model.overview import Activity as Activity
 from askback._model.overview import ActivityCounts as ActivityCounts
 from askback._model.overview import ConnectedStreams as ConnectedStreams
@@ -43,7 +46,6 @@ from askback._model.overview import WaitingPrompt as WaitingPrompt
 from askback._model.prompts import AnswerInfo as AnswerInfo
 from askback._model.prompts import AnswerOutcome as AnswerOutcome
 from askback._model.prompts import Content as Content
-from askback._model.prompts import Option as Option
 from askback._model.prompts import PromptInfo as PromptInfo
 from askback._model.prompts import Resolution as Resolution
 from askback._model.understanding import Understanding as Understanding

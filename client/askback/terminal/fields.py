@@ -89,6 +89,8 @@ class Part:
     default: Any = NOTHING
     conditional: bool = False
     """Whether some values of the group hide the entry."""
+    faults: tuple[str, ...] = ()
+    """Why the job did not accept the value before, if it asks again."""
 
     @property
     def name(self) -> str:

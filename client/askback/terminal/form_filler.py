@@ -204,6 +204,7 @@ class FormFiller:
             required=entry.required,
             nullable=entry.nullable,
             choices=tuple(Choice(variant.title) for variant in entry.variants),
+            faults=entry.faults,
         )
         self._dialogue.start_question()
         write_entry(self._dialogue.writer, menu, place or self._indent)

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from askback._model.prompts import PromptInfo
-from askback.terminal.fields import Bounds, Choice, Entry, Field, Group, Kind
+from askback._model.violations import place_in_values
+from askback.terminal.fields import Bounds, Choice, Entry, Field, Group, Kind, is_object
 from askback.terminal.schema_entries import schema_entry
 from askback.v1 import prompt_pb2 as pb
 
 
 def form_of(prompt: PromptInfo) -> Entry | None:
-    """The prompt's form; None for a prompt without one. A schema that cannot be shown is one JSON field."""
+    """The prompt's form, with what the job did not accept at its fields; None for a prompt without a form. A
+    schema that cannot be shown is one JSON field."""
+    form = _plain_form(prompt)
+    for violation in prompt.corrections:
+        place = place_in_values(violation.field)
+        if form is not None and place is not None:
+            form = _with_fault(form, place, violation.description)
+    return form
+
+
+def other_faults(prompt: PromptInfo) -> list[str]:
+    """What the job did not accept and no field of the form shows."""
+    form = form_of(prompt)
+    elsewhere = [
+        f"{violation.field}: {violation.description}"
+        for violation in prompt.corrections
+        if form is None or place_in_values(violation.field) is None
+    ]
+    return [*(form.faults if is_object(form) else ()), *elsewhere]
+
+
+def _with_fault(entry: Entry, place: Sequence[str], text: str) -> Entry:
+    """The entry with a fault at the innermost entry of the place. An item of a list is named in the text."""
+    if isinstance(entry, Group) and place:
+        keys = [str(n) if entry.sequence else item.key for n, item in enumerate(entry.fields)]
+        if place[0] in keys:
+            marked = _with_fault(entry.fields[keys.index(place[0])], place[1:], text)
+
+            def put(fields: tuple[Entry, ...]) -> tuple[Entry, ...]:
+                return tuple(marked if field.path == marked.path else field for field in fields)
+
+            choose = entry.choose
+            return replace(
+                entry,
+                fields=put(entry.fields),
+                choose=None if choose is None else lambda value: put(choose(value)),
+            )
+    inside = ", ".join(str(int(part) + 1) if part.isdecimal() else part for part in place)
+    return replace(entry, faults=(*entry.faults, f"{inside}: {text}" if inside else text))
+
+
+def _plain_form(prompt: PromptInfo) -> Entry | None:
     if prompt.questions:
         fields = tuple(_of_question(question) for question in prompt.questions)
         return Group(path=(), title="The values", required=True, fields=fields)

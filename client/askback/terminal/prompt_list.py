@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 
 from askback._console.console_prompt import ConsolePrompt
 from askback._console.console_view import Closing
+from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
 from askback._text.handle import is_handle
-from askback.terminal.words import closing_words
+from askback.terminal.words import closing_words, now
 
 P = TypeVar("P", bound=PromptInfo)
 MAX_ENDED = 1_000
@@ -95,7 +96,8 @@ class PromptList:
         rows = [
             row for row in self._rows.values() if row is kept or (row.closing is None and not row.skipped)
         ]
-        return sorted(rows, key=lambda row: urgency(row.prompt))
+        at = now()
+        return sorted(rows, key=lambda row: inbox_order(row.prompt, at))
 
     def holds(self, prompt_ids: Iterable[str]) -> bool:
         """Whether all these prompts have a row."""
@@ -127,14 +129,3 @@ class PromptList:
         ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]
         for row in ended[: max(len(ended) - MAX_ENDED, 0)]:
             del self._rows[row.prompt.prompt_id], self._numbers[row.number]
-
-
-def urgency(prompt: PromptInfo) -> tuple[int, float, float, str]:
-    """Sort key with the server's order: priority (high first), deadline (near first), age (old first)."""
-    never = float("inf")
-    return (
-        -prompt.proto.content.priority,
-        prompt.expires_at.timestamp() if prompt.expires_at else never,
-        prompt.created_at.timestamp() if prompt.created_at else never,
-        prompt.prompt_id,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from askback._model.enums import PromptState
-from askback._model.prompts import PromptInfo
+from askback._model.prompts import PromptInfo, Resolution
 from askback._text.handle import handles
 from askback._text.spans import Times, exact_time
 from askback._text.table import Column, lines
@@ -53,6 +53,15 @@ def prompt_columns(
         Column("KIND", [p.kind for p in prompts], important=True, maximum=_KIND_WIDTH),
         Column("TITLE", [p.title for p in prompts], important=True, wide=True),
         Column("N" if numbers else "ID", names, important=True),
+        Column(
+            "ENDED", [times.age(p.resolution.at) if p.resolution else "" for p in prompts], informative=True
+        ),
+        Column(
+            "BY",
+            [p.resolution.actor if p.resolution else "" for p in prompts],
+            maximum=_NAME_WIDTH,
+            informative=True,
+        ),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], maximum=_NAME_WIDTH, informative=True),
         Column("ASKED" if exact else "AGE", [times.age(p.created_at) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], maximum=_NAME_WIDTH),
@@ -77,7 +86,7 @@ def fit_screen(
 
 def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
-    job id. Times are in UTC; absent values are empty."""
+    job id, ended at, ended by. Times are in UTC; absent values are empty."""
     return [
         instant(prompt.expires_at),
         prompt.kind,
@@ -89,7 +98,13 @@ def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
         prompt.proto.content.priority,
         state_word(prompt),
         prompt.job_id,
+        *end_fields(prompt.resolution),
     ]
+
+
+def end_fields(resolution: Resolution | None) -> list[object]:
+    """When a prompt ended and who ended it, for a program; empty for an open one."""
+    return [instant(resolution.at), resolution.actor] if resolution else ["", ""]
 
 
 def state_word(prompt: PromptInfo) -> str:

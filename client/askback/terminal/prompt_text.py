@@ -14,7 +14,7 @@ from askback.terminal.choices import marks
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, is_object, top_entries
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
-from askback.terminal.prompt_form import form_of
+from askback.terminal.prompt_form import form_of, other_faults
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
 from askback.v1 import prompt_pb2 as pb
@@ -67,6 +67,12 @@ def write_prompt(
         writer.line(f"  {'ended':<12}{words.ending(prompt.resolution, at, exact=exact)}", "warning")
         if prompt.answered is not None:
             write_answer(writer, prompt.answered, at, exact=exact)
+    if prompt.corrections:
+        writer.line(
+            f"  {'again':<12}the answer to {prompt.proto.content.correction.key} was not accepted", "warning"
+        )
+        for fault in other_faults(prompt):
+            writer.wrap(f"  ! {fault}", "warning", "    ")
     if prompt.body:
         writer.line()
         writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
@@ -76,6 +82,8 @@ def write_prompt(
     if form and asking and prompt.is_open:
         writer.line()
         writer.wrap(f"  To fill in: {', '.join(map(_title_with_default, form))}", indent="    ")
+        for entry in form:
+            _write_faults(writer, entry, "  ", f"{entry.title}: ")
     elif form:
         writer.line()
         writer.line("  To fill in", "title")
@@ -100,12 +108,14 @@ def _write_entry_line(
     if is_object(entry):
         head = f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(hint_of(entry), _omission(entry))}"
         writer.wrap(head, indent=f"{indent}    ")
+        _write_faults(writer, entry, f"{indent}    ")
         for item in entry.fields:
             _write_entry_line(writer, item, full, unseen, indent + "  ")
         return
     details = _in_brackets(hint_of(entry), _omission(entry))
     below = f"{indent}    "
     writer.wrap(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{details}", indent=below)
+    _write_faults(writer, entry, below)
     if isinstance(entry, Variants):
         titles = ", ".join(variant.title for variant in entry.variants)
         writer.wrap(f"{below}one of: {titles}", "quiet", below)
@@ -113,6 +123,15 @@ def _write_entry_line(
         writer.wrap(f"{below}{_choices_line(entry, full)}", "quiet", below)
         if not full and len(entry.choices) > MAX_CHOICES:
             unseen.append(f"the choices of {entry.name} from the {MAX_CHOICES + 1}th on")
+
+
+def _write_faults(writer: Writer, entry: Entry, indent: str, title: str = "") -> None:
+    """Write why the job did not accept the value before; with a title also that of the entries below."""
+    for fault in entry.faults:
+        writer.wrap(f"{indent}! {title}{fault}", "warning", f"{indent}  ")
+    if title and isinstance(entry, Group):
+        for item in entry.fields:
+            _write_faults(writer, item, indent, f"{title}{item.title}: ")
 
 
 def _title_with_default(entry: Entry) -> str:
@@ -209,6 +228,7 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
         details = hint[2:-1]
         for part in [details] if len(indent) + len(details) <= _MAX_TITLE_WIDTH else details.split("; "):
             writer.line(f"{indent}{part}", "quiet")
+    _write_faults(writer, entry, indent)
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     writer.block(help, "quiet", f"{indent}| ")
     if not isinstance(entry, Field):

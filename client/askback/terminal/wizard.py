@@ -9,7 +9,8 @@ from typing import Final
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.answers import values_decision
 from askback._model.enums import DecisionKind
-from askback._model.prompts import AnswerOutcome, Option, PromptInfo
+from askback._model.options import Option
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents

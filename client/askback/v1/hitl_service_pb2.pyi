@@ -12,6 +12,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,6 +23,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PromptOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PromptOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PromptOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROMPT_ORDER_UNSPECIFIED: _PromptOrder.ValueType  # 0
+    """The zero value: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY."""
+    PROMPT_ORDER_URGENCY: _PromptOrder.ValueType  # 1
+    """By priority (high first), deadline (near first) and age (old first)."""
+    PROMPT_ORDER_CLOSE_TIME: _PromptOrder.ValueType  # 2
+    """Closed prompts, the latest end (`Resolution.time`) first. Prompts that are closed while you read
+    pages do not move those that you have not read.
+    """
+
+class PromptOrder(_PromptOrder, metaclass=_PromptOrderEnumTypeWrapper):
+    """The order of a list of prompts."""
+
+PROMPT_ORDER_UNSPECIFIED: PromptOrder.ValueType  # 0
+"""The zero value: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY."""
+PROMPT_ORDER_URGENCY: PromptOrder.ValueType  # 1
+"""By priority (high first), deadline (near first) and age (old first)."""
+PROMPT_ORDER_CLOSE_TIME: PromptOrder.ValueType  # 2
+"""Closed prompts, the latest end (`Resolution.time`) first. Prompts that are closed while you read
+pages do not move those that you have not read.
+"""
+Global___PromptOrder: _TypeAlias = PromptOrder  # noqa: Y015
 
 @_typing.final
 class PromptFilter(_message.Message):
@@ -63,6 +92,7 @@ class PromptFilter(_message.Message):
     MINE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
     ANSWERED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRES_BEFORE_FIELD_NUMBER: _builtins.int
     ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job. Empty: any."""
@@ -86,8 +116,8 @@ class PromptFilter(_message.Message):
     their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
     """
     answered_by: _builtins.str
-    """Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), newest
-    answer first; ListPrompts only. It does not widen what the caller may see. Empty: any.
+    """Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), in the
+    order CLOSE_TIME; ListPrompts only. It does not widen what the caller may see. Empty: any.
     """
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -103,11 +133,17 @@ class PromptFilter(_message.Message):
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_prompt_pb2.PromptState.ValueType]:
-        """Their states; ListPrompts only. Empty: PENDING, or any that `answered_by` allows."""
+        """Their states; ListPrompts only. Empty: PENDING, or in the order CLOSE_TIME every other state."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only prompts whose audience names one of these groups. Empty: any."""
+
+    @_builtins.property
+    def expires_before(self) -> _timestamp_pb2.Timestamp:
+        """Only open prompts whose time runs out before this (`Prompt.expire_time`); ListPrompts only. Consoles ask
+        for what ends within minutes first, because the order of the list does not depend on the time. Unset: any.
+        """
 
     @_builtins.property
     def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
@@ -130,11 +166,12 @@ class PromptFilter(_message.Message):
         mine: _builtins.bool = ...,
         overdue: _builtins.bool = ...,
         answered_by: _builtins.str = ...,
+        expires_before: _timestamp_pb2.Timestamp | None = ...,
         any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_before", b"expires_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_by", b"answered_by", "any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_by", b"answered_by", "any_labels", b"any_labels", "expires_before", b"expires_before", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,12 +187,21 @@ class ListPromptsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The tenant. Empty: that of the job in `filter.job_id`, else the caller's default."""
     page_size: _builtins.int
-    """The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB."""
+    """The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB. In
+    the order CLOSE_TIME it looks at 2,000 closed prompts of the namespace at most, so that it may
+    have fewer, or none, although more follow.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before, with an otherwise equal request. Empty: the first page."""
+    order: Global___PromptOrder.ValueType
+    """In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
+    closed states, and without `filter.unattended`, `filter.overdue` and `filter.expires_before`;
+    URGENCY without `filter.answered_by`.
+    """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
         """Which prompts. Unset: all open ones."""
@@ -167,10 +213,11 @@ class ListPromptsRequest(_message.Message):
         filter: Global___PromptFilter | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        order: Global___PromptOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "order", b"order", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,10 +235,13 @@ class ListPromptsResponse(_message.Message):
     next_page_token: _builtins.str
     """Send it to get the next page. Empty: this was the last one."""
     total_size: _builtins.int
-    """How many prompts match in all, of those that the caller may see; counted for the first page."""
+    """How many prompts match in all, of those that the caller may see; counted for the first page. -1:
+    not counted. That is so in the order CLOSE_TIME, unless the filter names a job, the end of an id,
+    or the person who answered: a namespace may have years of closed prompts.
+    """
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
-        """By priority, deadline and age; with `filter.answered_by` the newest answer first."""
+        """In the order that was asked for."""
 
     def __init__(
         self,

@@ -164,9 +164,8 @@ class HitlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListPrompts(self, request, context):
-        """Lists prompts: by priority (high first), deadline (near first) and age (old first); with
-        `filter.answered_by` by the time of the answer (new first). With
-        `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
+        """Lists prompts in the order that is asked for: open ones by urgency, or closed ones by the time of
+        their end. With `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
         see: none for a job that does not exist. Errors: INVALID_ARGUMENT (INVALID_FIELD,
         BAD_PAGE_TOKEN), NOT_FOUND (JOB_NOT_FOUND) for a client or worker.
         """

@@ -88,9 +88,8 @@ class HitlServiceStub:
     (INVALID_FIELD).
     """
     ListPrompts: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ListPromptsRequest, _hitl_service_pb2.ListPromptsResponse]
-    """Lists prompts: by priority (high first), deadline (near first) and age (old first); with
-    `filter.answered_by` by the time of the answer (new first). With
-    `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
+    """Lists prompts in the order that is asked for: open ones by urgency, or closed ones by the time of
+    their end. With `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
     see: none for a job that does not exist. Errors: INVALID_ARGUMENT (INVALID_FIELD,
     BAD_PAGE_TOKEN), NOT_FOUND (JOB_NOT_FOUND) for a client or worker.
     """
@@ -184,9 +183,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     (INVALID_FIELD).
     """
     ListPrompts: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ListPromptsRequest, _hitl_service_pb2.ListPromptsResponse]  # type: ignore[assignment]
-    """Lists prompts: by priority (high first), deadline (near first) and age (old first); with
-    `filter.answered_by` by the time of the answer (new first). With
-    `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
+    """Lists prompts in the order that is asked for: open ones by urgency, or closed ones by the time of
+    their end. With `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
     see: none for a job that does not exist. Errors: INVALID_ARGUMENT (INVALID_FIELD,
     BAD_PAGE_TOKEN), NOT_FOUND (JOB_NOT_FOUND) for a client or worker.
     """
@@ -295,9 +293,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hitl_service_pb2.ListPromptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hitl_service_pb2.ListPromptsResponse, _abc.Awaitable[_hitl_service_pb2.ListPromptsResponse]]:
-        """Lists prompts: by priority (high first), deadline (near first) and age (old first); with
-        `filter.answered_by` by the time of the answer (new first). With
-        `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
+        """Lists prompts in the order that is asked for: open ones by urgency, or closed ones by the time of
+        their end. With `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
         see: none for a job that does not exist. Errors: INVALID_ARGUMENT (INVALID_FIELD,
         BAD_PAGE_TOKEN), NOT_FOUND (JOB_NOT_FOUND) for a client or worker.
         """

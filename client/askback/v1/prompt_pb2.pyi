@@ -465,6 +465,7 @@ class PromptContent(_message.Message):
     ESCALATION_FIELD_NUMBER: _builtins.int
     REMINDERS_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What kind of question it is: `clarify`, `confirm`, `preview`, `validate`, `deep_understanding`,
     `structure_fix`, or a name of your own (a letter, then letters, digits, `_`, `.`, `-`; at most
@@ -554,6 +555,12 @@ class PromptContent(_message.Message):
         again for a prompt that exists returns it with its answer, whatever the time is.
         """
 
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """Set where this question asks again, because the job did not accept the answer to an earlier prompt:
+        what was wrong with that answer. It is part of the question.
+        """
+
     def __init__(
         self,
         *,
@@ -576,16 +583,49 @@ class PromptContent(_message.Message):
         escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
         reminders: Global___Reminders | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
+        correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "deadline", b"deadline", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "correction", b"correction", "deadline", b"deadline", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "correction", b"correction", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
 
 Global___PromptContent: _TypeAlias = PromptContent  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """Why an answer that the service had accepted was of no use to the job, for the question that asks again.
+    Consoles show each violation at its field, as those of an INVALID answer.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The key of the earlier prompt, in the same job. Required."""
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
+        """What was wrong, field by field: `values_json/rows/0/price`, or `values_json` for what concerns no single
+        field. From 1 to 20, each text at most 1,000 bytes.
+        """
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        violations: _abc.Iterable[Global___FieldViolation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class EscalationStep(_message.Message):

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from askback.web.assets import Assets
 from askback.web.connect_errors import HTTP_STATUS, ConnectError, from_refusal, from_rpc
 from askback.web.converse_socket import converse
 from askback.web.event_streams import EventStreams
@@ -27,6 +28,8 @@ from askback.web.unary import Unary
 _log = logging.getLogger("askback.web")
 PAGES = ("/", "/prompts/{id}", "/jobs", "/jobs/{id}", "/overview", "/settings", "/sign-in")
 """Paths of the page. All of them have its shell; the page itself reads the path."""
+_FOR_PROGRAMS = frozenset({"assets", "converse", "events", "session", "healthz", "readyz", "openapi.json"})
+"""Where everything that does not exist is an error for programs, whatever they accept."""
 _ANY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -60,7 +63,7 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
             Route("/askback.v1.{service}/{method}", unary.handle, methods=_ANY),
         ],
         exception_handlers={
-            HTTPException: _refuse,
+            HTTPException: partial(_refuse, assets),
             ClientDisconnect: _leave,
             Refused: _refuse_caller,
             grpc.aio.AioRpcError: _relay,
@@ -72,9 +75,14 @@ def create_app(gateway: Gateway, methods: Sequence[SignInMethod] = ()) -> ASGIAp
     return protect(app, gateway.origins, gateway.cookies, gateway.counts)
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
-    """The reply to a path or method that does not exist, as Connect clients read it."""
+async def _refuse(assets: Assets, request: Request, error: Exception) -> Response:
+    """The reply to a path or method that does not exist, as Connect clients read it.
+
+    For a browser's address bar it is the page, which says that there is no such page.
+    """
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and _is_for_a_person(request):
+        return await assets.page(request, 404)
     code = next(
         (c for c, status in HTTP_STATUS.items() if status == error.status_code), grpc.StatusCode.UNKNOWN
     )
@@ -84,6 +92,17 @@ async def _refuse(_: Request, error: Exception) -> Response:
         error.status_code, error.detail
     )
     return ConnectError(code, text, reason="HTTP", status=error.status_code, headers=error.headers).response()
+
+
+def _is_for_a_person(request: Request) -> bool:
+    """Whether a browser wants to show the reply, at a path that is not below one for programs."""
+    below = request.url.path.strip("/").partition("/")[0]
+    return (
+        request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+        and below not in _FOR_PROGRAMS
+        and not below.startswith("askback.")
+    )
 
 
 async def _refuse_caller(_: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -37,19 +38,26 @@ class AssetsMissing(RuntimeError):
     """The package lacks files of the page. The message names them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
     """A file of the page."""
 
     content: bytes
-    compressed: bytes
     content_type: str
-    digest: str
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """The content for clients that accept gzip; made at the first request, to start sooner."""
+        return gzip.compress(self.content, 9, mtime=0)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the content in hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def _load(content: bytes, name: str) -> Asset:
-    kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    return Asset(content, gzip.compress(content, 9, mtime=0), kind, hashlib.sha256(content).hexdigest())
+    return Asset(content, _TYPES.get(name.rpartition(".")[2], "application/octet-stream"))
 
 
 class Assets:
@@ -80,9 +88,10 @@ class Assets:
         self.version = found[1] if found else ""
         """Names the build of the page: each reference to one of its files has it as `v`."""
 
-    async def page(self, request: Request) -> Response:
-        """The page's shell, which is the same for every person and path."""
-        return _respond(request, self.index, "no-store")
+    async def page(self, request: Request, status: int = 200) -> Response:
+        """The page's shell, which is the same for every person and path: the page itself says what is at a
+        path, or that nothing is."""
+        return _respond(request, self.index, "no-store", status)
 
     async def manifest(self, request: Request) -> Response:
         """How the page is installed. It has no version, because an installed page asks for it for years."""
@@ -104,7 +113,7 @@ def _missing() -> Response:
     return Response("there is no such file", 404, {"cache-control": "no-store"}, "text/plain")
 
 
-def _respond(request: Request, asset: Asset, cache: str) -> Response:
+def _respond(request: Request, asset: Asset, cache: str, status: int = 200) -> Response:
     headers = {"cache-control": cache, "vary": "accept-encoding"}
     if cache != "no-store":
         headers["etag"] = f'"{asset.digest[:32]}"'
@@ -116,4 +125,4 @@ def _respond(request: Request, asset: Asset, cache: str) -> Response:
     content = asset.content
     if "gzip" in accepted and len(asset.compressed) < len(asset.content):
         content, headers["content-encoding"] = asset.compressed, "gzip"
-    return Response(content, 200, headers, asset.content_type)
+    return Response(content, status, headers, asset.content_type)

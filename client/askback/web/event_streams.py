@@ -1,12 +1,13 @@
 """The watches as server-sent events, for curl and for proxies that block WebSockets.
 
-    GET /events/prompts     WatchPrompts; in the query `namespace` and the fields of its filter
+    GET /events/prompts     WatchPrompts; in the query its namespace and filter (`event_query.py`)
     GET /events/jobs        WatchJobs; likewise
     GET /events/jobs/ID     WatchJob
 
 Each message of the service is one event: its data is the response as ProtoJSON, its id the newest position. A
 client that reconnects sends it back as `Last-Event-ID` and misses nothing. A stream ends by itself after ten
-minutes, so that the rights of its reader are checked again.
+minutes, so that the rights of its reader are checked again. A reader that has the last event of a job then
+gets 204, which tells an EventSource not to reconnect.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 from grpc.aio import EOF  # type: ignore[attr-defined]
 from starlette.requests import Request
@@ -29,7 +28,8 @@ from starlette.types import Receive, Scope, Send
 
 from askback.web.callers import Caller
 from askback.web.connect_errors import ConnectError, from_refusal, from_rpc
-from askback.web.contract import METHODS, Method
+from askback.web.contract import Method
+from askback.web.event_query import JOB, JOBS, PROMPTS, watch_request
 from askback.web.gateway import Gateway
 from askback.web.open_streams import REASON
 from askback.web.proto_json import compact, format_message
@@ -41,10 +41,6 @@ FIRST_SECONDS = 1.0
 RETRY_MILLISECONDS = 2000
 """Pause of a browser before it reconnects."""
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
-PROMPTS = METHODS["/askback.v1.HitlService/WatchPrompts"]
-JOBS = METHODS["/askback.v1.JobService/WatchJobs"]
-JOB = METHODS["/askback.v1.JobService/WatchJob"]
-_SIMPLE = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM)
 
 
 class EventStreams:
@@ -70,7 +66,7 @@ class EventStreams:
         try:
             with self._gateway.counts.opening(EventStream.kind):
                 caller = self._gateway.callers.of_request(request)
-                message = _request(method, request)
+                message = watch_request(method, request)
                 response = await self._open(method, message, caller, request_id)
         except Refused as refused:
             response = from_refusal(refused).response()
@@ -96,8 +92,10 @@ class EventStreams:
             first = asyncio.ensure_future(call.read())
             stack.callback(first.cancel)
             await asyncio.wait((first,), timeout=FIRST_SECONDS)
-            if first.done():
-                first.result()
+            if first.done() and first.result() is EOF and method is JOB:
+                # The job has ended and this reader has its last event. An EventSource reconnects after every
+                # end of a stream, until it gets this status.
+                return Response(None, 204, _HEADERS)
             return _EventResponse(stream.events(call, first), stack.pop_all())
 
 
@@ -189,37 +187,3 @@ def _position(message: Any) -> str:
         if token := getattr(found, "resume_token", ""):
             return str(token)
     return ""
-
-
-def filter_fields(method: Method) -> dict[str, Any]:
-    """The field descriptors of the watch's filter that a query can have, by their names in JSON."""
-    filter = method.request.DESCRIPTOR.fields_by_name["filter"].message_type
-    assert filter is not None
-    return {field.json_name: field for field in filter.fields if field.type in _SIMPLE}
-
-
-def _request(method: Method, request: Request) -> Message:
-    """The request message from path, query and `Last-Event-ID`. Raises ConnectError."""
-    position = request.headers.get("last-event-id", "")
-    values: dict[str, Any] = {}
-    if method is JOB:
-        values = {"jobId": request.path_params["id"], **({"afterSeq": position} if position else {})}
-        known: set[str] = set()
-    else:
-        simple = filter_fields(method)
-        known = {"namespace", *simple}
-        values = {"resumeToken": position, "namespace": request.query_params.get("namespace", "")}
-        values["filter"] = {
-            name: request.query_params.getlist(name) if field.is_repeated else request.query_params[name]
-            for name, field in simple.items()
-            if name in request.query_params
-        }
-    if unknown := sorted(set(request.query_params) - known):
-        # A misspelt filter would show more than was asked for.
-        text = f"the query has {unknown[0][:50]!r}; it may have {', '.join(sorted(known)) or 'nothing'}"
-        raise ConnectError(grpc.StatusCode.INVALID_ARGUMENT, text, reason="QUERY")
-    try:
-        return ParseDict(values, method.request())
-    except ParseError as error:
-        text = f"the query or Last-Event-ID is wrong: {error}"
-        raise ConnectError(grpc.StatusCode.INVALID_ARGUMENT, text[:300], reason="QUERY") from None

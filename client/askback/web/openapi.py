@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from askback.web.connect_errors import HTTP_STATUS, code_name
 from askback.web.contract import METHODS, Method
-from askback.web.event_streams import JOB, JOBS, PROMPTS, filter_fields
+from askback.web.event_query import JOB, JOBS, LABELS, PROMPTS, filter_fields
 from askback.web.proto_json import compact
 from askback.web.session_cookie import SECURE_COOKIE
 
@@ -51,6 +51,13 @@ _ERROR = {
             },
         },
     },
+}
+
+
+_LABELS = {
+    "type": "array",
+    "items": {"type": "string", "pattern": "^[^=]+="},
+    "description": "NAME=VALUE: a label that must be present; of several values of one NAME, one.",
 }
 
 
@@ -157,7 +164,9 @@ def _events(method: Method, schemas: _Schemas) -> dict[str, Any]:
     found = method.descriptor
     schemas.reference(found.output_type)
     parameters = [_header("last-event-id", {"type": "string"})]
+    ended: dict[str, Any] = {}
     if method is JOB:
+        ended["204"] = {"description": "The job has ended, and `last-event-id` is its last event."}
         parameters.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}})
     else:
         parameters.append({"name": "namespace", "in": "query", "schema": {"type": "string"}})
@@ -165,6 +174,7 @@ def _events(method: Method, schemas: _Schemas) -> dict[str, Any]:
             {"name": name, "in": "query", "schema": schemas.of_field(field)}
             for name, field in filter_fields(method).items()
         ]
+        parameters.append({"name": LABELS, "in": "query", "schema": _LABELS})
     name = found.output_type.name
     return {
         "operationId": f"{found.containing_service.name}_{found.name}",
@@ -176,6 +186,7 @@ def _events(method: Method, schemas: _Schemas) -> dict[str, Any]:
                 "description": f"Server-sent events. The data is a {name}, the id the newest position.",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
+            **ended,
             "default": _failure(),
         },
     }

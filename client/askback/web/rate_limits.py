@@ -32,7 +32,9 @@ class Rate:
 REQUESTS = Rate(50.0, 200)
 """Requests of one person. A page sends a few at a press."""
 FAILED_SIGN_INS = Rate(1 / 6, 10)
-"""Failed attempts to sign in from one address."""
+"""Failed attempts to sign in from one address, those counted that are still being checked."""
+SIGN_INS_AT_ONCE = 32
+"""Attempts to sign in that one gateway checks at the same time, whatever their addresses."""
 SOCKETS_PER_PERSON = 20
 """WebSockets and event streams that one person may have open at one gateway: one per tab."""
 
@@ -52,6 +54,10 @@ class Bucket:
         self._left = min(self._rate.burst, self._left + (now - self._since) * self._rate.per_second)
         self._since = now
         return 0.0 if self._left >= 1 else (1 - self._left) / self._rate.per_second
+
+    def give_back(self) -> None:
+        """Count one less."""
+        self._left = min(self._rate.burst, self._left + 1)
 
     def take(self, now: float) -> float:
         """Count one more. Returns the seconds until there is room, and counts nothing, if there is none."""
@@ -74,10 +80,10 @@ class RateLimit:
         """Count one of this client. Raises Refused if there were too many."""
         self._refuse(self._bucket(client).take(self._monotonic()))
 
-    def check(self, client: str) -> None:
-        """Raise Refused if `count` would, and count nothing."""
+    def give_back(self, client: str) -> None:
+        """Take back one that was counted."""
         if client in self._buckets:
-            self._refuse(self._buckets[client].wait(self._monotonic()))
+            self._buckets[client].give_back()
 
     def _bucket(self, client: str) -> Bucket:
         bucket = self._buckets.get(client)
@@ -98,6 +104,26 @@ class RateLimit:
                 "RATE_LIMIT",
                 retry_after=wait,
             )
+
+
+class AtOnce:
+    """A limit on how many of something run at the same time."""
+
+    def __init__(self, maximum: int, what: str) -> None:
+        self._free = maximum
+        self._what = what
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one more while it runs. Raises Refused."""
+        if not self._free:
+            text = f"too many {self._what} at once; try again in a moment"
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, "RATE_LIMIT", retry_after=1.0)
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 class SocketCounts:

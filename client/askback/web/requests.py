@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import grpc
 from starlette.requests import Request
@@ -14,6 +16,8 @@ from askback.web.settings import WebLimits
 
 JSON = "application/json"
 _TIMEOUT = re.compile(r"[0-9]{1,10}")
+_LINGER_SECONDS = 1.0
+"""How long the rest of a body that is too long is read."""
 _PARAMETERS = re.compile(r"(\s*;\s*charset=(utf-8|\"utf-8\"))?\s*", re.IGNORECASE)
 
 
@@ -55,7 +59,11 @@ def timeout_of(request: Request, limits: WebLimits) -> float:
 
 
 async def read_body(request: Request, limits: WebLimits) -> bytes:
-    """The whole body. Raises ConnectError if it is too long or too slow, and ClientDisconnect."""
+    """The whole body. Raises ConnectError if it is too long or too slow, and ClientDisconnect.
+
+    Of a body that turns out to be too long, as much again is read and dropped for a moment: a connection that
+    ends with unread bytes is reset, and then the client may lose the reply.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(limits)
@@ -63,9 +71,11 @@ async def read_body(request: Request, limits: WebLimits) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(limits.body_seconds):
-            async for chunk in request.stream():
+            body = request.stream()
+            async for chunk in body:
                 size += len(chunk)
                 if size > limits.body_bytes:
+                    await _drop(body, limits.body_bytes)
                     raise _too_large(limits)
                 chunks.append(chunk)
     except TimeoutError:
@@ -74,9 +84,18 @@ async def read_body(request: Request, limits: WebLimits) -> bytes:
     return b"".join(chunks)
 
 
+async def _drop(body: AsyncIterator[bytes], most: int) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            async for chunk in body:
+                most -= len(chunk)
+                if most <= 0:
+                    return
+
+
 def _too_large(limits: WebLimits) -> ConnectError:
     text = f"the body has more than {limits.body_bytes} bytes"
-    # The rest of the body is not read, so the connection cannot be used again.
+    # The body may not have been read to its end, so the connection cannot be used again.
     headers = {"connection": "close"}
     return ConnectError(
         grpc.StatusCode.RESOURCE_EXHAUSTED, text, reason="MESSAGE_TOO_LARGE", status=413, headers=headers

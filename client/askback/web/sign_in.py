@@ -9,8 +9,8 @@ import ipaddress
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from askback.v1 import access_service_pb2 as pb
 from askback.web.callers import Caller, Callers, caller_of, name_metadata, token_metadata
-from askback.web.rate_limits import FAILED_SIGN_INS, RateLimit
+from askback.web.rate_limits import FAILED_SIGN_INS, SIGN_INS_AT_ONCE, AtOnce, RateLimit
 from askback.web.refused import Refused
 from askback.web.session_cookie import Session, SessionCookies, TooLarge
 
@@ -93,6 +93,7 @@ class SignIn:
         self._counted = counted
         self._monotonic = monotonic
         self._failures = RateLimit(FAILED_SIGN_INS, "failed attempts to sign in", monotonic=monotonic)
+        self._running = AtOnce(SIGN_INS_AT_ONCE, "attempts to sign in")
         self._own: tuple[str, ...] = ()
         self._own_until = 0.0
 
@@ -127,19 +128,31 @@ class SignIn:
 
     async def _sign_in(self, request: Request) -> Response:
         self._callers.require_locks(request)
-        address = client_of(request)
-        self._failures.check(address)
         credential = credential_of(await _body(request))
-        try:
+        with self._attempt(client_of(request)):
             session, identity = await self._check(credential)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                _log.info("a sign-in from %s failed", address)
-                self._failures.count(address)
-            raise
         response = JSONResponse(await self._signed_in(identity, session.ends_at))
         response.headers["set-cookie"] = self._seal(session)
         return response
+
+    @contextmanager
+    def _attempt(self, address: str) -> Iterator[None]:
+        """One attempt to sign in, which counts as failed from its start: guesses that run at the same time
+        are limited as those that follow each other. Raises Refused."""
+        with self._running.one():
+            self._failures.count(address)
+            try:
+                yield
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    _log.info("a sign-in from %s failed", address)
+                else:
+                    self._failures.give_back(address)
+                raise
+            except Exception:
+                self._failures.give_back(address)
+                raise
+            self._failures.give_back(address)
 
     async def _end(self, request: Request) -> Response:
         """Sign out. If the service cannot be told, the session goes on, and this is an error."""

@@ -191,3 +191,14 @@ test("side by side, a removed line stands beside the line that took its place", 
   );
   assert.deepEqual(texts, ["across", "a|a", "b|B", "c|.", "d|d"]);
 });
+
+test("a change begins at its first line, whichever side that is on", () => {
+  const begins = (rows: readonly DiffRow[] | null) =>
+    rows?.flatMap((row, place) => (row.begins ? [`${place} ${row.kind}`] : []));
+  assert.deepEqual(begins(read({ diff: DIFF }).rows), ["6 removed", "14 removed"]);
+  assert.deepEqual(begins(read({ before: "a\nb\nc\nd", after: "x\nb\nc\ny\nz" }).rows), [
+    "0 removed",
+    "4 removed",
+  ]);
+  assert.deepEqual(begins(read({ before: "a", after: "a" }).rows), []);
+});

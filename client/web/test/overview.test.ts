@@ -9,6 +9,7 @@ import {
   QUESTION_ROWS,
   saysEnough,
   seriesOf,
+  lastTwo,
   stepsOf,
   timeScale,
   typesOf,
@@ -58,6 +59,15 @@ test("the last step ends now, because it is not over yet", () => {
       [2 * HOUR, 2.5 * HOUR, true],
     ],
   );
+});
+
+test("the step that goes on is compared with the one before it", () => {
+  const steps = stepsOf(activity, START + 2.5 * HOUR);
+  const two = lastTwo(steps);
+  assert.deepEqual([two?.now.from, two?.before.from], [START + 2 * HOUR, START + HOUR]);
+  assert.equal(lastTwo(steps.slice(2)), null);
+  // The service has not begun to count the hour: the last step is over.
+  assert.equal(lastTwo(stepsOf(activity, START + 3.5 * HOUR)), null);
 });
 
 test("counts are numbers, not texts, and rows with nothing in them are left out", () => {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { arrange } from "../src/view/arrangement";
 import { idOf } from "../src/view/prompt_facts";
 import { DEFAULT_QUERY, type Query } from "../src/view/query";
-import { facets, grouped, groupSizes, select } from "../src/view/queue_model";
+import { facets, factOf, grouped, groupSizes, select } from "../src/view/queue_model";
 import type { Row } from "../src/model/inbox";
 import { at, NOW, prompt, row } from "./prompts_of_tests";
 
@@ -130,12 +130,12 @@ test("the selected row stays where it was although it left the view", () => {
 
 test("groups keep the order of the list", () => {
   const map = new Map(rows.map((one) => [idOf(one.prompt), one]));
-  assert.deepEqual(grouped(["p9", "p4", "p1"], map, "label:team"), [
+  assert.deepEqual(grouped(["p9", "p4", "p1"], map, factOf("label:team")), [
     { name: "b", ids: ["p9"] },
     { name: "a", ids: ["p4"] },
     { name: "", ids: ["p1"] },
   ]);
-  assert.deepEqual(grouped(["p9", "p4"], map, ""), [{ name: "", ids: ["p9", "p4"] }]);
+  assert.deepEqual(grouped(["p9", "p4"], map, null), [{ name: "", ids: ["p9", "p4"] }]);
 });
 
 test("filters offer what open prompts have", () => {

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
+from askback_server.domain.content import Audience, Correction, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.forms import Unjudged, check_form
@@ -127,6 +127,8 @@ def normalise(
         _check_escalation(check, content)
     if content.reminders is not None:
         check.number("reminders.max_count", content.reminders.maximum, 0, limits.reminders)
+    if content.correction is not None:
+        _check_correction(check, content.correction)
     if content.timeout is not None and content.deadline is not None:
         check.bad("deadline", "must be unset with a timeout: they say the same in two ways")
     elif now is not None:
@@ -151,6 +153,18 @@ def normalise(
         )
     check.done()
     return content
+
+
+def _check_correction(check: Checker, correction: Correction) -> None:
+    limits = check.limits
+    check.key("correction.key", correction.key)
+    if not 1 <= len(correction.violations) <= limits.violations:
+        check.bad("correction.violations", f"must have 1 to {limits.violations} entries")
+        return
+    for i, violation in enumerate(correction.violations):
+        at = f"correction.violations[{i}]"
+        check.text(f"{at}.field", violation.field, limits.violation_bytes, required=True)
+        check.text(f"{at}.description", violation.description, limits.violation_bytes, required=True)
 
 
 def _check_parts(check: Checker, parts: tuple[Part, ...]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -92,6 +93,15 @@ class DefaultAnswer:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Why the job did not accept the answer to an earlier prompt of it, in the question that asks again."""
+
+    key: str
+    """Of the earlier prompt."""
+    violations: tuple[Violation, ...]
+
+
 @fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class PromptContent:
@@ -115,13 +125,19 @@ class PromptContent:
     reminders: Reminders | None = None
     deadline: datetime | None = None
     """In place of `timeout`; `resolve_deadline` replaces it, so a stored content has none."""
+    correction: Correction | None = None
 
     @cached_property
     def size(self) -> int:
         """About how many bytes its texts take. Cached: a job in memory is measured at each write."""
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
         schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
-        return len(self.body) + len(self.metadata_json) + parts + schema
+        return len(self.body) + len(self.metadata_json) + parts + schema + self._faults_size
+
+    @property
+    def _faults_size(self) -> int:
+        violations = self.correction.violations if self.correction else ()
+        return sum(len(v.field) + len(v.description) for v in violations)
 
     def option(self, decision: Decision) -> DecisionOption | None:
         """The offered option of a decision, or None."""
@@ -189,7 +205,7 @@ class PromptContent:
         Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
         are not in it: they change neither the question nor what a yes would mean.
         """
-        seen = [
+        seen: list[Any] = [
             self.kind,
             self.title,
             self.body,
@@ -197,4 +213,7 @@ class PromptContent:
             self.form_document,
             [[o.decision, o.label, o.comment_required] for o in self.decisions],
         ]
+        if self.correction is not None:  # without one, the digest is that of older versions
+            faults = [[v.field, v.description] for v in self.correction.violations]
+            seen.append([self.correction.key, faults])
         return hashlib.sha256(to_json(seen)).hexdigest()[:32]

@@ -16,6 +16,7 @@ from pydantic_core import from_json, to_json
 
 from askback_server.domain.content import (
     Audience,
+    Correction,
     DefaultAnswer,
     EscalationStep,
     FinalAction,
@@ -26,7 +27,7 @@ from askback_server.domain.content import (
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.evolve import cached_on_argument, fields_of
 from askback_server.domain.form_documents import form_from_doc
-from askback_server.domain.json_text import Json, JsonObject
+from askback_server.domain.json_text import Json, JsonObject, Violation
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
 _MAX_CONTENTS, _SMALL_CHARS = 1024, 4096
@@ -98,6 +99,9 @@ def _write_content(content: PromptContent) -> str:
         doc["escalation"] = [_step_to_doc(step) for step in content.escalation]
     if content.reminders is not None:
         doc["reminders"] = _reminders_to_doc(content.reminders)
+    if content.correction is not None:
+        faults = [fields_of(violation) for violation in content.correction.violations]
+        doc["correction"] = {"key": content.correction.key, "violations": faults}
     return dump(doc)
 
 
@@ -141,7 +145,12 @@ def _parse_content(text: str) -> PromptContent:
         timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
         escalation=tuple(map(_step_from_doc, doc["escalation"])) if "escalation" in doc else (),
         reminders=_reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
+        correction=_correction_from_doc(doc["correction"]) if "correction" in doc else None,
     )
+
+
+def _correction_from_doc(doc: Mapping[str, Json]) -> Correction:
+    return Correction(doc["key"], tuple(Violation(**fault) for fault in doc["violations"]))
 
 
 def _without_empty(doc: Mapping[str, Json]) -> JsonObject:

@@ -114,6 +114,8 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "DecisionOption": {"label": _text("forms.max_label_bytes")},
     "Audience": {"users": _list("audience", "key_chars"), "groups": _list("audience", "key_chars")},
     "DefaultAnswer": {"values_json": _JSON, "comment": _text("forms.max_comment_bytes")},
+    "Correction": {"key": _ID, "violations": _list("violations")},
+    "FieldViolation": {"field": _text("violation_bytes"), "description": _text("violation_bytes")},
     # Workers.
     "WorkRequest": {"frames": _FRAMES},
     "WorkHello": {

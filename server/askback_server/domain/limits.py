@@ -84,6 +84,10 @@ class Limits:
     """Per prompt."""
     reminders: int = 1_000
     """Per prompt, and the default if the asker names no number."""
+    violations: int = 20
+    """Of one correction."""
+    violation_bytes: int = 1_000
+    """The field of such a violation, and its description."""
     reminder_min: timedelta = timedelta(seconds=1)
     """The shortest time between two reminders."""
     claim_default: timedelta = timedelta(minutes=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal
@@ -54,6 +55,15 @@ class JobFilter:
         return (not self.states or job.state in self.states) and self.matches(job)
 
 
+class PromptOrder(StrEnum):
+    """The order of a list of prompts."""
+
+    URGENCY = "URGENCY"
+    """By priority, deadline and age."""
+    CLOSE_TIME = "CLOSE_TIME"
+    """Closed prompts only, the latest end first."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptFilter:
     """Conditions on prompts. `viewer` limits them to those that a console of this principal may see.
@@ -83,8 +93,22 @@ class PromptFilter:
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Labels that have one of several values; besides `labels`."""
     answered_by: str = ""
-    """Only prompts whose accepted answer is from this subject, newest answer first; for lists, not for
-    views."""
+    """Only prompts whose accepted answer is from this subject; for lists, not for views."""
+    expires_before: datetime | None = None
+    """Only open prompts whose deadline is before; for lists, not for views."""
+    order: PromptOrder = PromptOrder.URGENCY
+    """For lists, not for views."""
+
+    @property
+    def is_history(self) -> bool:
+        """Whether the list is as long as the history of the namespace: closed prompts, not of one job, of an
+        id, or of one person's answers."""
+        return self.order is PromptOrder.CLOSE_TIME and not (self.is_narrow or self.answered_by)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether few prompts match, which are found without reading the list in its order."""
+        return bool(self.job_id or self.id_suffix or self.job_id_suffix or self.expires_before)
 
     def for_principal(self, principal: Principal) -> PromptFilter:
         """The same filter after the principal's access has changed. Raises PermissionDenied if the principal
@@ -127,13 +151,13 @@ class JobsPage:
 
 
 PromptPosition = tuple[int, str | None, str] | tuple[str, str]
-"""The position of a prompt in a list: priority, deadline, id; or the time of the answer, id."""
+"""The position of a prompt in a list: priority, deadline, id; or the time of its end, id."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
     """A page of prompts in the order of the list. `next` is the position to continue after, None at the
-    end."""
+    end. Of a history a page may be short, or empty, although more follow."""
 
     prompts: tuple[Prompt, ...]
     next: PromptPosition | None

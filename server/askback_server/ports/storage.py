@@ -128,8 +128,8 @@ class JobStore(Protocol):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age, or with `answered_by` the newest answer first;
-        after a position. Contains at least one, even if that exceeds max_bytes."""
+        """A page of prompts in the order of the filter, after a position. It contains at least one, even if
+        that exceeds max_bytes; a page of a history (`PromptFilter.is_history`) may be short or empty."""
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         """Count the matching prompts. The cost grows with their number."""

@@ -1,4 +1,4 @@
-"""Lists of prompts: their conditions, their two orders, and their pages."""
+"""Lists of prompts: their conditions, their orders, and their pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from askback_server.domain.prompts import Prompt
-from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
+from askback_server.ports.queries import PromptFilter, PromptOrder, PromptPosition, PromptsPage
 from askback_server.storage import rows
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging
@@ -23,6 +23,8 @@ _answerer: sa.ColumnElement[str] = sa.literal_column(f"({ANSWERED_BY})", sa.Text
 # A literal, as in the index, not a parameter: a plan for all values must match the index.
 _no_deadline: sa.ColumnElement[datetime] = sa.literal_column(NO_DEADLINE, Instant())
 _deadline = sa.func.coalesce(prompts.c.timeout_at, _no_deadline)
+SEARCHED = 2_000
+"""The most closed prompts that a page of a history looks at."""
 URGENCY = (prompts.c.priority.desc(), _deadline, prompts.c.interaction_id)
 """The order of prompts in an inbox: priority, deadline, age."""
 
@@ -54,23 +56,31 @@ def _after_urgent(every: sa.Select[Any], position: tuple[int, str | None, str]) 
     return [same, lower] if deadline is None else [same, later, lower]
 
 
-def _answered_position(row: Any) -> PromptPosition:
-    return row["responded_at"].isoformat(), row["interaction_id"]
+_end = sa.tuple_(prompts.c.responded_at, prompts.c.interaction_id)
 
 
-def _after_answered(every: sa.Select[Any], position: tuple[str, str]) -> list[sa.Select[Any]]:
+def _end_at(position: tuple[str, str]) -> sa.ColumnElement[Any]:
     at, prompt_id = position
-    before = sa.tuple_(prompts.c.responded_at, prompts.c.interaction_id) < sa.tuple_(
+    return sa.tuple_(
         sa.literal(datetime.fromisoformat(at), prompts.c.responded_at.type),
         sa.literal(prompt_id, prompts.c.interaction_id.type),
     )
-    return [every.where(before).order_by(*_ANSWERED.by)]
 
 
-_URGENT = _Order(URGENCY, _urgent_position, _after_urgent)
-_ANSWERED = _Order(
-    (prompts.c.responded_at.desc(), prompts.c.interaction_id.desc()), _answered_position, _after_answered
-)
+def _closed_position(row: Any) -> tuple[str, str]:
+    return row["responded_at"].isoformat(), row["interaction_id"]
+
+
+def _before_end(every: sa.Select[Any], position: Any) -> list[sa.Select[Any]]:
+    return [every.where(_end < _end_at(position)).order_by(*_ORDERS[PromptOrder.CLOSE_TIME].by)]
+
+
+_ORDERS = {
+    PromptOrder.URGENCY: _Order(URGENCY, _urgent_position, _after_urgent),
+    PromptOrder.CLOSE_TIME: _Order(
+        (prompts.c.responded_at.desc(), prompts.c.interaction_id.desc()), _closed_position, _before_end
+    ),
+}
 _PLACE = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at, prompts.c.responded_at)
 """The columns that the positions are made of."""
 
@@ -89,13 +99,38 @@ class PromptLists(Paging):
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
-        """A page of prompts by priority, deadline and age, or by the time of a person's answers."""
+        """A page of prompts in the order of the filter."""
         every = sa.select(prompts).where(*prompt_conditions(self._dialect, filter))
-        order = _ANSWERED if filter.answered_by else _URGENT
+        order = _ORDERS[filter.order]
+        end = await self._end_of_search(filter, after) if filter.is_history else None
+        if end is not None:
+            every = every.where(_end >= _end_at(end))
         spans = [every.order_by(*order.by)] if after is None else order.after(every, after)
         ids, last = await self._page_ids(_PLACE, spans, PROMPT_DOCUMENTS, limit, max_bytes)
         found = {p.prompt_id: p for p in await self.get_prompts(ids) if filter.lists(p)}
-        return PromptsPage(tuple(found[i] for i in ids if i in found), order.position(last) if last else None)
+        return PromptsPage(
+            tuple(found[i] for i in ids if i in found), order.position(last) if last is not None else end
+        )
+
+    async def _end_of_search(
+        self, filter: PromptFilter, after: PromptPosition | None
+    ) -> tuple[str, str] | None:
+        """Where the search for the prompts of a page ends: after SEARCHED closed ones of the namespace. None
+        if there are fewer.
+
+        Without this limit a page for a person who may see one prompt in a thousand, or a rare label, would
+        read the history of years.
+        """
+        closed = PromptFilter(filter.namespace, states=(), order=PromptOrder.CLOSE_TIME)
+        order = _ORDERS[closed.order]
+        every = sa.select(prompts).where(*prompt_conditions(self._dialect, closed))
+        [span] = [every.order_by(*order.by)] if after is None else order.after(every, after)
+        last = await self._all(
+            span.with_only_columns(prompts.c.responded_at, prompts.c.interaction_id)
+            .offset(SEARCHED - 1)
+            .limit(1)
+        )
+        return _closed_position(last[0]) if last else None
 
     async def count_prompts(self, filter: PromptFilter) -> int:
         """How many prompts match."""
@@ -107,12 +142,20 @@ class PromptLists(Paging):
 def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
     """The conditions of a filter."""
     among = dialect.among
-    where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
+    namespace: sa.ColumnElement[str] = prompts.c.namespace
+    if filter.is_narrow:
+        # An expression, so that no index by namespace is used: planners prefer those that have the order of
+        # the list, and would read all of its rows to find few.
+        namespace = namespace.concat("")
+    where: list[sa.ColumnElement[bool]] = [namespace == filter.namespace]
     states = [s.value for s in filter.states]
     if states == ["PENDING"]:
         where.append(prompts.c.responded_at.is_(None))
     elif states:
         where.append(among(prompts.c.status, states))
+    if filter.order is PromptOrder.CLOSE_TIME and not filter.answered_by:
+        # What a person answered is closed, and has an index of its own, which planners would not prefer.
+        where.append(prompts.c.responded_at.is_not(None))
     if filter.answered_by:
         where.append(_answerer == filter.answered_by)
     if filter.unattended:
@@ -126,6 +169,8 @@ def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnE
         escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
         late = sa.or_(escalated, prompts.c.timeout_at <= dialect.now())
         where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+    if filter.expires_before is not None:
+        where.append(prompts.c.interaction_id.in_(_expiring(filter.expires_before)))
     if filter.id_suffix:
         column = prompts.c.interaction_id
         where.append(column.in_(ending(column, filter.id_suffix)))
@@ -143,6 +188,13 @@ def prompt_conditions(dialect: Dialect, filter: PromptFilter) -> list[sa.ColumnE
     if filter.viewer is not None:
         where.append(dialect.is_seen_by(filter.viewer, prompts.c.audience))
     return where
+
+
+def _expiring(before: datetime) -> sa.Select[tuple[str]]:
+    """Select the open prompts, of any namespace, whose deadline is before a time."""
+    own = prompts.alias()
+    late = own.c.timeout_at < sa.literal(before, Instant())
+    return sa.select(own.c.interaction_id).where(late, own.c.responded_at.is_(None))
 
 
 def ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from askback_server.domain.sign_outs import SignOut
 from askback_server.ports.sign_outs import StoredSignOut
 from askback_server.storage.reader import Reader
-from askback_server.storage.tables import sign_outs
+from askback_server.storage.sign_out_table import sign_outs
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 

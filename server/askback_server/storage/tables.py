@@ -1,4 +1,7 @@
-"""The tables of docs/design.md 8. One definition for both databases; the migrations build the same."""
+"""The tables of docs/design.md 8. One definition for both databases; the migrations build the same.
+
+Two more are in `hour_table.py` and `sign_out_table.py`.
+"""
 
 from __future__ import annotations
 
@@ -165,6 +168,13 @@ prompts = sa.Table(
         **_only("unattended_since IS NOT NULL"),
     ),
     sa.Index(
+        "ix_hitl_interactions_closed",
+        "namespace",
+        "responded_at",
+        "interaction_id",
+        **_only("responded_at IS NOT NULL"),
+    ),
+    sa.Index(
         "ix_hitl_interactions_job",
         "job_id",
         "responded_at",  # always null: for SQLite, which would otherwise choose the key of closed ones
@@ -307,14 +317,4 @@ presence = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("views", JsonText, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
-)
-
-# Ended sign-in sessions (engine/sign_outs.py). Rows of sessions that are over are deleted.
-sign_outs = sa.Table(
-    "sign_outs",
-    metadata,
-    sa.Column("subject", sa.Text, primary_key=True),
-    sa.Column("session_id", sa.Text, primary_key=True),
-    sa.Column("stored_at", Instant, nullable=False, index=True),
-    sa.Column("expires_at", Instant, nullable=False, index=True),
 )

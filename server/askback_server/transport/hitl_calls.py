@@ -70,7 +70,7 @@ class HitlCalls:
             limits.page_bytes,
         )
         if after is None:  # the token of this page carries the number to the next ones
-            total = await replica.jobs.count_prompts(filter)
+            total = -1 if filter.is_history else await replica.jobs.count_prompts(filter)
         token = seal(replica.secret, query, [page.next, total]) if page.next else ""
         return pb.ListPromptsResponse(
             prompts=prompt_messages(page.prompts), next_page_token=token, total_size=total

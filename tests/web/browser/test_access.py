@@ -148,7 +148,7 @@ async def test_single_keys_can_be_switched_off(inbox: Inbox) -> None:
     await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").focus()
     await page.keyboard.press("Enter")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
 
 
 async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(inbox: Inbox) -> None:
@@ -170,7 +170,7 @@ async def test_a_phone_shows_the_list_and_then_the_prompt_with_a_way_back(inbox:
     await page.locator(f'[data-open="{prompt.prompt_id}"]').tap()
     await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").tap()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     await page.locator(".back").tap()
     await expect(page.locator(".empty")).to_contain_text("Nothing waits for you")
     await expect(page.locator(".row")).to_have_count(0)

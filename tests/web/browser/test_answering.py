@@ -53,7 +53,7 @@ async def test_a_prompt_is_opened_and_answered_by_keys_alone(inbox: Inbox) -> No
     await page.keyboard.press("Enter")
     await settled(page)
     await page.keyboard.press("a")
-    await expect(tombstone(page)).to_contain_text("Approved by you")
+    await expect(tombstone(page)).to_contain_text("“Confirm” by you")
     stored = await inbox.world.prompt(first.prompt_id)
     assert (stored.state, stored.resolution.answer.decision) == (ANSWERED, ACCEPT)
     assert stored.resolution.answer.user_id == "ana"
@@ -106,7 +106,7 @@ async def test_a_rejection_takes_a_reason_or_a_second_press(inbox: Inbox) -> Non
     await expect(page.locator("#answer-why")).to_contain_text("without a reason")
     assert not await submissions(inbox, prompt)
     await reject.click()
-    await expect(tombstone(page)).to_contain_text("Rejected by you")
+    await expect(tombstone(page)).to_contain_text("“Reject” by you")
 
     other = await inbox.world.create_prompt(confirm("Again?"))
     page = await show(inbox, other)
@@ -117,7 +117,7 @@ async def test_a_rejection_takes_a_reason_or_a_second_press(inbox: Inbox) -> Non
     await page.keyboard.press("Enter")
     assert not await submissions(inbox, other)
     await page.keyboard.press("Control+Enter")
-    await expect(tombstone(page)).to_contain_text("Rejected by you")
+    await expect(tombstone(page)).to_contain_text("“Reject” by you")
     [record] = await submissions(inbox, other)
     assert (record.answer.decision, record.answer.comment) == (REJECT, "a rare case")
 
@@ -130,7 +130,7 @@ async def test_a_decision_that_needs_a_comment_asks_for_it(inbox: Inbox) -> None
     await expect(page.locator("#answer-why")).to_contain_text("needs a comment")
     await page.keyboard.type("shorter, please")
     await page.keyboard.press("Control+Enter")
-    await expect(tombstone(page)).to_contain_text("Sent back for changes by you")
+    await expect(tombstone(page)).to_contain_text("“Ask for changes” by you")
     [record] = await submissions(inbox, prompt)
     assert (record.answer.decision, record.answer.comment) == (REVISE, "shorter, please")
 
@@ -155,7 +155,7 @@ async def test_a_prompt_closed_elsewhere_stays_with_a_note_and_takes_no_key(inbo
     await page.locator("#prompt-title").focus()
     ben = inbox.world.as_user("ben")
     await ben.hitl.AnswerPrompt(answer(shown, decision=REJECT, comment="not now"))
-    await expect(tombstone(page)).to_contain_text("Rejected by ben")
+    await expect(tombstone(page)).to_contain_text("“Reject” by ben")
     await expect(page.locator(".tombstone-comment")).to_have_text("not now")
     await expect(page.get_by_label("Your text was not sent.")).to_have_value("what I wrote")
     await expect(page.locator("[data-command=copy]")).to_be_visible()
@@ -210,7 +210,7 @@ async def test_an_amended_prompt_is_reviewed_before_it_can_be_decided(inbox: Inb
     await expect(page.locator("#comment")).to_have_value("for 41")
     await settled(page)
     await page.locator("[data-decision=DECISION_ACCEPT]").click()
-    await expect(tombstone(page)).to_contain_text("Approved by you")
+    await expect(tombstone(page)).to_contain_text("“Confirm” by you")
     [record] = await submissions(inbox, prompt)
     assert (record.answer.revision, record.answer.comment) == (2, "for 41")
 
@@ -225,7 +225,7 @@ async def test_an_approval_of_what_was_not_scrolled_into_view_is_asked_about(inb
     await expect(page.locator("#answer-why")).to_contain_text("again to decide all the same")
     assert not await submissions(inbox, prompt)
     await approve.click()
-    await expect(tombstone(page)).to_contain_text("Approved by you")
+    await expect(tombstone(page)).to_contain_text("“Confirm” by you")
 
 
 async def test_a_form_is_filled_in_by_keys_and_keeps_every_digit(inbox: Inbox) -> None:
@@ -237,7 +237,7 @@ async def test_a_form_is_filled_in_by_keys_and_keeps_every_digit(inbox: Inbox) -
     assert not await submissions(inbox, prompt)
     await page.keyboard.type("9007199254740993")
     await page.keyboard.press("Control+Enter")
-    await expect(tombstone(page)).to_contain_text("Answered by you")
+    await expect(tombstone(page)).to_contain_text("“Answer” by you")
     [record] = await submissions(inbox, prompt)
     assert record.answer.decision == RESPOND
     assert json.loads(record.answer.values_json) == {"n": 9007199254740993}
@@ -319,7 +319,7 @@ async def test_the_focus_never_falls_to_the_body(inbox: Inbox) -> None:
     page = await show(inbox, first)
     await page.locator("[data-decision=DECISION_ACCEPT]").focus()
     await page.keyboard.press("Enter")
-    await expect(tombstone(page)).to_contain_text("Approved by you")
+    await expect(tombstone(page)).to_contain_text("“Confirm” by you")
     assert await focused(page) == "H1#prompt-title"
     await page.locator('[data-command=next][aria-disabled="false"]').focus()
     await page.keyboard.press("Enter")
@@ -327,5 +327,5 @@ async def test_the_focus_never_falls_to_the_body(inbox: Inbox) -> None:
     assert await focused(page) != "BODY#"
     await page.locator("#comment").focus()
     await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(second))
-    await expect(tombstone(page)).to_contain_text("Approved by ben")
+    await expect(tombstone(page)).to_contain_text("“Confirm” by ben")
     assert await focused(page) == "H1#prompt-title"

@@ -78,7 +78,7 @@ async def test_a_page_reads_while_it_is_offline_and_catches_up_exactly(inbox: In
     assert not (await world.prompt(shown.prompt_id)).submissions
     await settled(page)
     await approve.click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     assert (await world.prompt(shown.prompt_id)).submissions == 1
 
 

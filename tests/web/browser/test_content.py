@@ -4,10 +4,11 @@ import json
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, Request, expect
 
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.browser import Inbox, settled
+from tests.support.browser import Inbox, axe, settled
 from tests.support.requests import ACCEPT, audience, confirm
 
 HOSTILE = """# <img src=x onerror=alert(1)> heading
@@ -157,3 +158,73 @@ async def test_hostile_names_are_written_out(inbox: Inbox) -> None:
     await expect(page.locator("[data-decision=DECISION_ACCEPT]")).to_contain_text("Go <U+202E>on")
     await expect(page.locator(".detail-scroll")).to_contain_text("team: a<U+202E>b")
     await expect(page.locator(".detail-scroll")).to_contain_text("b<U+200B>o")
+
+
+CHANGED = (20, 173, 290)
+
+
+def long_diff() -> str:
+    """A unified diff of 300 lines with all of its context, and three changed lines."""
+    lines = []
+    for n in range(1, 301):
+        lines += [f"-old {n}", f"+new {n}"] if n in CHANGED else [f" line {n}"]
+    return "@@ -1,300 +1,300 @@\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_a_reader_goes_from_change_to_change_of_a_long_diff(inbox: Inbox, width: int) -> None:
+    prompt = await inbox.world.create_prompt(confirm("Go on?", contents=[part(long_diff(), "text/x-diff")]))
+    page = await inbox.open(path=f"/prompts/{prompt.prompt_id}", viewport={"width": width, "height": 800})
+    await settled(page)
+    changed = page.locator(".diff-removed")
+    await expect(changed).to_have_count(3)
+    # What is far from a change is folded, and a fold says how much it has.
+    await expect(page.locator(".fold")).to_have_text([f"Show {n} unchanged lines" for n in (13, 146, 110, 7)])
+    await page.locator("#prompt-title").focus()
+    for n, place in zip(CHANGED, range(3), strict=True):
+        if width > 800 or place != 1:
+            await page.keyboard.press("n")
+        else:
+            await page.get_by_role("button", name="Next of 3 changes").click()
+        await expect(page.locator("[data-at]")).to_contain_text(f"old {n}")
+        await expect(page.locator("[data-at]")).to_be_in_viewport(ratio=0.9)
+        await expect(page.locator("[role=status]", has_text=f"Change {place + 1} of 3")).to_have_count(1)
+    # What is folded does not count as unseen: three presses show all of the rest.
+    await page.locator(".fold").last.scroll_into_view_if_needed()
+    await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+    await page.keyboard.press("n")
+    await expect(page.locator("[data-at]")).to_contain_text(f"old {CHANGED[0]}")
+    # Nothing is gone: an opened fold has every line, counts like any other text, and can be closed again.
+    fold = page.locator(".fold").nth(1)
+    await fold.click()
+    await expect(page.get_by_text("line 100", exact=True)).to_have_count(1)
+    await expect(page.locator("body")).to_contain_text("lines not seen yet")
+    await expect(fold).to_have_text("Hide 146 unchanged lines")
+    await expect(fold).to_have_attribute("aria-expanded", "true")
+    await fold.click()
+    await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+    await page.get_by_role("button", name="Side by side").click()
+    await page.keyboard.press("n")
+    await expect(page.locator(".diff-pair[data-at]")).to_contain_text(f"old {CHANGED[0]}")
+    assert await axe(page) == []
+
+
+async def test_the_key_of_the_next_change_can_be_another_one(inbox: Inbox) -> None:
+    diff = long_diff()
+    prompt = await inbox.world.create_prompt(confirm("Go on?", contents=[part(diff, "text/x-diff")]))
+    page = await inbox.open(path="/settings", locale="de-DE")
+    row = page.locator('.key-settings li[data-command="key.change"]')
+    await expect(row).to_contain_text("zur nächsten Änderung eines Vergleichs gehen")
+    await row.locator(".key-choice").click()
+    await row.locator(".key-add").click()
+    await page.keyboard.press("x")
+    await page.goto(f"{inbox.origin}/prompts/{prompt.prompt_id}")
+    await settled(page)
+    button = page.locator("[data-command=change]")
+    await expect(button).to_have_text("Nächste von 3 Änderungenx")
+    await expect(page.locator(".fold").first).to_have_text("13 gleiche Zeilen zeigen")
+    await page.locator("#prompt-title").focus()
+    await page.keyboard.press("n")
+    await expect(page.locator("[data-at]")).to_have_count(0)
+    await page.keyboard.press("x")
+    await expect(page.locator("[data-at]")).to_contain_text(f"old {CHANGED[0]}")

@@ -29,7 +29,7 @@ async def test_a_double_press_does_not_say_yes_to_a_question_that_it_raised(inbo
     assert not await submissions(inbox, prompt)
     # A press after the dead time does.
     await page.keyboard.press("a")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
 
 
 async def test_a_double_click_does_not_reject_without_a_reason(inbox: Inbox) -> None:

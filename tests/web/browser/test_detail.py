@@ -56,7 +56,7 @@ async def test_earlier_rounds_and_the_job_are_shown_with_their_answers(inbox: In
     await settled(page)
     await expect(page.locator(".siblings a")).to_have_text(["Tell the customers?"])
     await page.get_by_text("Earlier questions of this job").click()
-    await expect(page.locator(".rounds")).to_contain_text("Approved by ben")
+    await expect(page.locator(".rounds")).to_contain_text("“Confirm” by ben")
     await expect(page.locator(".rounds blockquote")).to_have_text("billing only")
     await page.get_by_text("The job: deploy").click()
     await expect(page.locator(".job-head")).to_contain_text("images built")

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2 as jobs
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.browser import Inbox, axe, live
-from tests.support.requests import answer, audience, confirm
+from tests.support.processes import eventually
+from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.token_files import TokenFile
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -112,8 +114,8 @@ async def test_the_page_of_a_job_shows_what_it_asked_and_what_happened(inbox: In
     await expect(page).to_have_url(re.compile(f"/jobs/{job_id}$"))
     status = page.locator(".job-head")
     await expect(status).to_contain_text("Waits for people: 1 question")
-    await expect(page.locator(".rounds")).to_contain_text("Approved by ben")
-    await expect(page.locator(".rounds li").nth(1)).to_contain_text("Waits for an answer")
+    await expect(page.locator(".rounds")).to_contain_text("“Confirm” by ben")
+    await expect(page.locator(".rounds li").nth(1)).to_contain_text("Waits for an answer of ")
     link = page.get_by_role("link", name="Release?")
     assert (await link.get_attribute("href")) == f"/prompts/{second.prompt_id}"
     await page.get_by_text("Input", exact=True).click()
@@ -265,3 +267,58 @@ async def test_a_person_who_only_answers_sees_the_head_of_a_job_and_their_questi
             await live(page)
             await expect(page.locator(".job-row")).to_have_count(may)
             await expect(page.get_by_text("You have no right to see the list")).to_have_count(1 - may)
+
+
+async def test_a_job_says_who_it_waits_for_and_whether_one_of_them_is_there(inbox: Inbox) -> None:
+    world = inbox.world
+    lease = await world.lease_new_job("deploy")
+    asked = confirm("May we publish it?", audience=audience("cora", groups=["legal"]), timeout=seconds(7_200))
+    prompt = await world.ask(lease, "legal", asked)
+    await world.ask(lease, "all", confirm("Go on?"))
+    await eventually(
+        lambda: is_unattended(inbox, prompt.prompt_id), "no person of the audience of the question is there"
+    )
+    for locale, words in (
+        (
+            "en-GB",
+            r"Waits for an answer of group legal, cora, for .+, until .*"
+            r" None of them has been connected for .+\.",
+        ),
+        (
+            "de-DE",
+            r"Wartet auf eine Antwort von Gruppe legal, cora, seit .+, bis .*"
+            r" Niemand davon ist verbunden, seit .+\.",
+        ),
+    ):
+        page = await inbox.open("ada", f"/jobs/{lease.job.job_id}", locale=locale)
+        question = page.locator(".rounds li", has_text="May we publish it?").locator(".round-answer")
+        await expect(question).to_have_text(re.compile(words))
+    open_to_all = page.locator(".rounds li", has_text="Go on?").locator(".round-answer")
+    await expect(open_to_all).to_contain_text("allen, die sie sehen dürfen")
+    await expect(open_to_all).to_contain_text("ohne Frist. Jemand davon ist verbunden.")
+    # It is live: a person of the group comes, and claims it.
+    legal = await inbox.context("dora", ("legal",))
+    await live(await inbox.tab(legal))
+    await expect(question).to_contain_text("Jemand davon ist verbunden.")
+    await world.as_user("dora", "legal").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id))
+    await expect(question).to_contain_text("Von dora belegt.")
+    assert await axe(page) == []
+
+
+async def is_unattended(inbox: Inbox, prompt_id: str) -> bool:
+    """Whether the service has marked a prompt as unattended."""
+    return (await inbox.world.prompt(prompt_id)).HasField("unattended_time")
+
+
+async def test_jobs_have_the_titles_of_questions_in_the_inbox(inbox: Inbox) -> None:
+    world = inbox.world
+    shown = await world.create_prompt(confirm("Pay 84.00 EUR?"))
+    hidden = await world.create_prompt(confirm("For ben?", audience=audience("ben")))
+    page = await inbox.open(path="/jobs")
+    await expect(page.locator(f'[data-job="{shown.job_id}"] .job-question')).to_have_text(["Pay 84.00 EUR?"])
+    await expect(page.locator(f'[data-job="{hidden.job_id}"] .job-question')).to_have_count(0)
+    # It stays after the end, as long as the page knows it.
+    await world.as_user("ben").hitl.AnswerPrompt(answer(shown))
+    await expect(page.locator(f'[data-job="{shown.job_id}"]')).to_contain_text("Done")
+    await expect(page.locator(f'[data-job="{shown.job_id}"] .job-question')).to_have_text(["Pay 84.00 EUR?"])
+    assert await axe(page) == []

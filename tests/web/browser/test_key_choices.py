@@ -61,7 +61,7 @@ async def test_another_key_acts_and_is_shown_everywhere(inbox: Inbox) -> None:
     assert (stored.state, stored.submissions) == (prompts.PROMPT_STATE_PENDING, 0)
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("y")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
 
 
 async def test_a_key_of_another_command_is_refused(inbox: Inbox) -> None:
@@ -109,8 +109,8 @@ async def test_keys_are_changed_by_keys_alone(inbox: Inbox) -> None:
     await page.keyboard.press("Enter")
     await expect(row(page, "skip").locator(".key-add")).to_be_focused()
     await page.keyboard.press("Enter")
-    await page.keyboard.press("n")
-    await expect(row(page, "skip").locator("kbd")).to_have_text(["n"])
+    await page.keyboard.press("x")
+    await expect(row(page, "skip").locator("kbd")).to_have_text(["x"])
     await expect(row(page, "skip").locator(".key-add")).to_be_focused()
     await page.keyboard.press("Shift+Tab")
     await expect(row(page, "skip").locator(".key-choice")).to_be_focused()

@@ -79,7 +79,7 @@ async def test_a_page_survives_a_kill_and_says_what_changed(people: Inbox, site:
     assert not (await world.prompt(shown.prompt_id)).submissions
     await settled(page)
     await approve.click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     [record] = await answers(site, shown)
     assert (record.answer.user_id, record.answer.comment) == ("ana", "kept")
 
@@ -96,7 +96,7 @@ async def test_an_answer_survives_the_kill_of_the_gateway_that_had_it(people: In
     await lost(page)
     await expect(page.locator(".tombstone-title")).to_have_count(0)
     await site.start()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     assert len(await answers(site, prompt)) == 1
     assert (await site.world.prompt(prompt.prompt_id)).submissions == 1
 
@@ -114,7 +114,7 @@ async def test_an_answer_survives_the_kill_of_the_service_and_a_reload(people: I
     await page.reload()
     await site.start()
     await live(page)
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     [record] = await answers(site, prompt)
     assert record.answer.comment == "with words"
     assert (await site.world.prompt(prompt.prompt_id)).submissions == 1

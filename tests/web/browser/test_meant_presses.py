@@ -40,7 +40,7 @@ async def test_a_sentence_goes_on_in_the_kept_text_when_its_question_closes(inbo
     await page.keyboard.press("c")
     await page.keyboard.type("because the cause ")
     await world.as_user("ben").hitl.AnswerPrompt(answer(asked[0], decision=REJECT))
-    await expect(tombstone(page)).to_contain_text("Rejected by ben")
+    await expect(tombstone(page)).to_contain_text("“Reject” by ben")
     kept = page.get_by_label("Your text was not sent.")
     await expect(kept).to_be_focused()
     await page.keyboard.type("is a stale cache, s a c")
@@ -59,7 +59,7 @@ async def test_letters_wait_after_a_text_left_the_page_until_the_person_moves_th
     page = await show(inbox, asked[0])
     await page.locator("#comment").focus()
     await world.as_user("ben").hitl.AnswerPrompt(answer(asked[0], decision=REJECT))
-    await expect(tombstone(page)).to_contain_text("Rejected by ben")
+    await expect(tombstone(page)).to_contain_text("“Reject” by ben")
     await expect(page.locator(".tombstone")).to_contain_text("letters act again")
     assert await focused(page) == "H1#prompt-title"
     await settled_next(page)
@@ -107,7 +107,7 @@ async def test_ctrl_enter_without_a_decision_says_what_to_choose_and_keeps_the_f
     await expect(comment).to_have_value("no, it is in use ")
     assert not await submissions(inbox, prompt)
     await page.locator("[data-decision=DECISION_REJECT]").click()
-    await expect(tombstone(page)).to_contain_text("Rejected by you")
+    await expect(tombstone(page)).to_contain_text("“Reject” by you")
 
 
 @pytest.mark.parametrize("kind", ["confirm", "clarify"])
@@ -161,7 +161,7 @@ async def test_a_restored_text_is_not_called_unsent_after_the_decision(inbox: In
     await expect(page.locator(".comment")).to_contain_text("the reason for “Reject”")
     await expect(page.locator(".comment")).not_to_contain_text("Ask for changes")
     await reject.click()
-    await expect(tombstone(page)).to_contain_text("Rejected by you")
+    await expect(tombstone(page)).to_contain_text("“Reject” by you")
     await expect(page.locator(".detail")).not_to_contain_text("unsent text")
 
 

@@ -108,7 +108,7 @@ async def test_a_page_moves_with_each_gateway_that_stops(inbox: Inbox, gateways:
     await expect(page.locator("#comment")).to_have_value("kept")
     await settled(page)
     await page.locator(APPROVE).click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     assert len(await answers(inbox, shown)) == 1
 
 
@@ -126,7 +126,7 @@ async def test_an_answer_pressed_while_its_gateway_drains_counts_once(
         stopping = asyncio.create_task(gateways.stop(port))
         await until(lambda web=web: web.gateway.streams.draining)
         await page.locator(APPROVE).click()
-        await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+        await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
         await stopping
         await live(page)
         [record] = await answers(inbox, prompt)

@@ -291,3 +291,26 @@ async def test_figures_go_with_the_person(guarded: Inbox) -> None:
         await route.continue_()
     await waits(page, 1)
     await expect(page.locator(".oldest-row")).to_have_text(re.compile("For ana"))
+
+
+async def test_it_says_in_words_whether_answers_take_longer_now(inbox: Inbox) -> None:
+    for _ in range(3):
+        await inbox.world.hitl.AnswerPrompt(answer(await ask(inbox.world)))
+    await count(inbox)
+    for locale, now, before, half, none in (
+        ("en-GB", "This hour", "the hour before", r"half within [\d.]+ s \(3 answers\)", "no answers"),
+        (
+            "de-DE",
+            "In dieser Stunde",
+            "in der Stunde davor",
+            r"die Hälfte innerhalb [\d,]+ s \(3 Antworten\)",
+            "keine Antworten",
+        ),
+    ):
+        page = await inbox.open(path="/overview", locale=locale)
+        # The hour may end between the answers and this line.
+        await expect(page.locator(".overview-trend")).to_have_text(
+            re.compile(f"^{now}: ({half}; {before}: {none}|{none}; {before}: {half})\\.$")
+        )
+    await page.goto(f"{inbox.origin}/overview?window=7d")
+    await expect(page.locator(".overview-trend")).to_have_text(re.compile("^Seit .*; in den 3 h davor: "))

@@ -44,7 +44,7 @@ async def test_each_views_number_equals_its_list(inbox: Inbox) -> None:
     await page.locator('[data-view="decided"]').click()
     await expect(page.locator('[data-view="decided"] .count')).to_have_text("1")
     await expect(page.locator(".row")).to_have_count(1)
-    await expect(page.locator(".ending")).to_contain_text("Rejected by you")
+    await expect(page.locator(".ending")).to_contain_text("“Reject” by you")
     # The time is that of the decision, and the title is not struck out here: the list is a record.
     resolved = (await world.prompt(mine.prompt_id)).resolution.time.ToDatetime(UTC)
     said = await page.locator(".row-meta time").get_attribute("datetime")
@@ -78,7 +78,7 @@ async def test_a_row_that_closes_under_the_focus_stays_as_a_tombstone(inbox: Inb
     row = page.locator(f'[data-open="{first.prompt_id}"]')
     await expect(row).to_be_focused()
     await inbox.world.as_user("ben").hitl.AnswerPrompt(answer(first))
-    await expect(page.locator(f'[data-row="{first.prompt_id}"]')).to_contain_text("Approved by ben")
+    await expect(page.locator(f'[data-row="{first.prompt_id}"]')).to_contain_text("“Confirm” by ben")
     await expect(row).to_be_focused()
     await expect(page.locator(OPEN_ROWS)).to_have_count(1)
     await expect(page.locator('[data-view="all"] .count')).to_have_text("1")
@@ -125,7 +125,7 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     # One closes while the table is on the screen: it is left out.
     await world.as_user("ben").hitl.AnswerPrompt(answer(chosen[0], decision=REJECT))
     left_out = table.locator(f'[data-bulk="{chosen[0].prompt_id}"]')
-    await expect(left_out).to_contain_text("Left out: Rejected by ben")
+    await expect(left_out).to_contain_text("Left out: “Reject” by ben")
     # The words are those of the buttons of each question.
     await table.get_by_text("Confirm (3 of 3)").click()
     confirm_button = table.locator("[data-command=bulk-confirm]")
@@ -133,7 +133,7 @@ async def test_a_joint_decision_goes_to_the_chosen_rows_and_each_has_its_result(
     await expect(confirm_button).to_have_attribute("aria-disabled", "false")
     await confirm_button.click()
     for prompt in chosen[1:]:
-        await expect(table.locator(f'[data-bulk="{prompt.prompt_id}"]')).to_contain_text("Approved")
+        await expect(table.locator(f'[data-bulk="{prompt.prompt_id}"]')).to_contain_text("“Confirm”")
         assert (await world.prompt(prompt.prompt_id)).resolution.answer.user_id == "ana"
     await expect(left_out).to_contain_text("Left out")
     assert (await world.prompt(chosen[0].prompt_id)).resolution.answer.user_id == "ben"
@@ -165,7 +165,7 @@ async def test_what_closed_elsewhere_is_listed_the_last_first_and_found_by_its_w
     assert await titles(page) == ["Refund two?", "Refund one?", "Renew it?"]
     # A deadline's default is no person's decision.
     await expect(page.locator(".ending")).to_have_text(
-        ["Rejected by ben", "Approved by ben", "Rejected by default"]
+        ["“Reject” by ben", "“Confirm” by ben", "“Reject” by default"]
     )
     await page.locator("#search").fill("one")
     await expect(page.locator(".row-words")).to_have_text(["Refund one?"])
@@ -174,7 +174,7 @@ async def test_what_closed_elsewhere_is_listed_the_last_first_and_found_by_its_w
     await page.keyboard.press("Control+k")
     await page.get_by_role("combobox").fill("refund two")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Rejected by ben")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Reject” by ben")
 
 
 async def test_while_rows_are_chosen_the_only_decision_is_the_joint_one(inbox: Inbox) -> None:
@@ -290,4 +290,4 @@ async def test_a_question_whose_last_answer_was_not_accepted_is_marked(inbox: In
     await inbox.world.ask(lease, "when", confirm("First?", body=body, priority=-1))
     page = await inbox.open()
     await expect(page.locator(".row-words")).to_have_text(["Again?", "First?"])
-    await expect(page.locator(".row .mark")).to_have_text(["Asked again: not accepted"])
+    await expect(page.locator(".row .mark")).to_have_text(["Asked again: answer not accepted"])

@@ -43,7 +43,7 @@ async def test_a_session_that_ends_keeps_the_text_and_the_page(inbox: Inbox) -> 
     await expect(page.locator("#comment")).to_have_value("half a sentence")
     await settled(page)
     await approve.click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     answer = (await inbox.world.prompt(prompt.prompt_id)).resolution.answer
     assert (answer.user_id, answer.comment) == ("ana", "half a sentence")
 
@@ -81,7 +81,7 @@ async def test_keys_act_where_they_did_after_a_new_sign_in(inbox: Inbox) -> None
     await sign_in_again(page)
     await settled(page)
     await page.keyboard.press("a")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
 
 
 async def test_signing_out_asks_about_text_that_was_not_sent(inbox: Inbox) -> None:

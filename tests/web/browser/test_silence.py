@@ -89,7 +89,7 @@ async def test_a_socket_that_died_in_silence_is_noticed_and_replaced(
     await expect(page.locator("#comment")).to_have_value("kept")
     await settled(page)
     await page.locator(APPROVE).click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     [record] = await answers(inbox, shown)
     assert (record.answer.user_id, record.answer.comment) == ("ana", "kept")
 
@@ -107,7 +107,7 @@ async def test_an_answer_into_a_dead_socket_counts_once(inbox: Inbox, wire: Wire
     await page.locator(APPROVE).click(force=True)
     assert not await answers(inbox, prompt)
     await page.clock.fast_forward(SLEPT * 1000)
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     [record] = await answers(inbox, prompt)
     assert (await inbox.world.prompt(prompt.prompt_id)).resolution.answer.answer_id == record.answer.answer_id
 
@@ -121,6 +121,6 @@ async def test_an_answer_whose_reply_vanished_counts_once(inbox: Inbox, wire: Wi
     await eventually(lambda: answers(inbox, prompt), "the service has the answer")
     await expect(page.locator(".tombstone-title")).to_have_count(0)
     await page.clock.fast_forward(SLEPT * 1000)
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     assert len(await answers(inbox, prompt)) == 1
     assert (await inbox.world.prompt(prompt.prompt_id)).submissions == 1

@@ -61,7 +61,7 @@ async def test_a_changing_list_never_moves_the_selection(inbox: Inbox, inside: b
     await settled(page)
     await page.locator("#prompt-title").focus()
     await page.keyboard.press("a")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     assert [record.answer.user_id for record in await submissions(inbox, shown)] == ["ana"]
     for prompt in others:
         assert not await submissions(inbox, prompt)
@@ -94,11 +94,11 @@ async def test_enter_opens_the_row_that_had_the_focus(inbox: Inbox) -> None:
     await expect(row).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.locator("#prompt-title")).to_have_text("Focused?")
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by ben")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by ben")
 
 
 async def test_text_typed_just_before_a_reload_is_kept(inbox: Inbox) -> None:
-    """The draft is not yet due: it is written when the page is left, maybe before its database is open."""
+    """The draft is not yet due: it is written when the page is left, though its database may not be open."""
     prompt = await inbox.world.create_prompt(confirm("Go?"))
     context = await inbox.context()
     page = await context.new_page()
@@ -138,7 +138,7 @@ async def test_text_of_one_tab_is_not_lost_to_another_tab_with_the_same_prompt(i
     await expect(first.locator("#comment")).to_have_value("of the first")
     await second.locator("#comment").fill("x")
     await second.locator(APPROVE).click()
-    await expect(second.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(second.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     await saved(second, "of the first", is_saved=False)
 
 
@@ -169,7 +169,7 @@ async def test_a_duplicated_tab_answers_for_itself(inbox: Inbox) -> None:
     for page, point in zip(pages, points, strict=True):
         await page.mouse.click(*point)
     for page in pages:
-        await expect(page.locator(".tombstone-title")).to_contain_text("Approved by")
+        await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by")
     stored = await inbox.world.prompt(prompt.prompt_id)
     assert stored.resolution.answer.user_id == "ana"
     counted = [r for r in await submissions(inbox, prompt) if r.status == prompts.ANSWER_STATUS_ACCEPTED]

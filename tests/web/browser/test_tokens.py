@@ -84,7 +84,7 @@ async def test_a_removed_token_signs_out_at_once_and_the_form_stays(
     await expect(page.locator("#comment")).to_have_value("counted twice")
     await settled(page)
     await decision.click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Answered by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Answer” by you")
     request = hitl.ListAnswersRequest(prompt_id=prompt.prompt_id)
     [record] = (await ada.hitl.ListAnswers(request)).answers
     assert (record.answer.user_id, record.answer.comment) == ("ana", "counted twice")
@@ -109,6 +109,6 @@ async def test_another_person_who_signs_in_gets_none_of_the_text(
     await settled(page)
     await expect(page.locator("#comment")).to_have_value("")
     await page.locator("[data-decision=DECISION_ACCEPT]").click()
-    await expect(page.locator(".tombstone-title")).to_contain_text("Approved by you")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")
     [record] = (await ada.hitl.ListAnswers(hitl.ListAnswersRequest(prompt_id=prompt.prompt_id))).answers
     assert (record.answer.user_id, record.answer.comment) == ("ben", "")

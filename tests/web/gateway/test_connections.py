@@ -116,6 +116,44 @@ async def test_the_shell_of_the_page_is_the_same_for_every_path(web: WebWorld) -
     assert len(shells) == 1
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+"""What a browser sends from its address bar."""
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/jobs/1/2", "/prompts", "/Jobs", "/sessions", "/askbacks"])
+async def test_a_browser_at_an_unknown_path_gets_the_page(web: WebWorld, path: str) -> None:
+    """Which says that there is no such page; with the status 404, for monitors. A program gets JSON."""
+    shown = await web.request("GET", path, accept=BROWSER)
+    assert (shown.status, shown.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert shown.body == (await web.request("GET", "/")).body
+    assert shown.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    for accept in ("*/*", "application/json"):
+        reply = await web.request("GET", path, accept=accept)
+        assert (reply.status, reply.json["code"]) == (404, "unimplemented")
+    assert (await web.request("POST", path, b"{}", accept=BROWSER)).json["code"] == "unimplemented"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/events/nowhere",
+        "/session/nowhere",
+        "/converse",
+        "/converse/x",
+        "/healthz/x",
+        "/openapi.json/x",
+        "/askback.v1.HitlService/Nothing",
+        "/askback.v2.HitlService/ListPrompts",
+        "/assets/x/y",
+    ],
+)
+async def test_an_unknown_path_for_programs_is_no_page_for_browsers_either(web: WebWorld, path: str) -> None:
+    reply = await web.request("GET", path, accept=BROWSER)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.status in (404, 405)
+
+
 async def test_files_are_cached_by_the_version_of_the_page_alone(web: WebWorld) -> None:
     web.gateway.assets.version = "0123456789abcdef"
     fixed = await web.request("GET", "/assets/index.html?v=0123456789abcdef")

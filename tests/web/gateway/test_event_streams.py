@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from askback.v1 import job_service_pb2 as jobs
 from askback.web.settings import WebLimits
 from tests.support.requests import confirm
 from tests.support.service import ServiceWorld
@@ -52,6 +53,41 @@ async def test_the_query_is_the_filter(web: WebWorld, lite: ServiceWorld) -> Non
     assert found == wanted
 
 
+async def test_labels_narrow_the_watches(web: WebWorld, lite: ServiceWorld) -> None:
+    """NAME=VALUE as on the command line: one NAME with several values means any of them. A value may have the
+    sign, and is not one with more around it."""
+    for team, env in (("a", "x=1"), ("b", "x=1"), ("c", "x=1"), ("a", "x=12"), ("a", "")):
+        await lite.create_prompt(confirm(f"{team} {env}", labels={"team": team, "env": env}))
+
+    async def titles(query: str) -> list[str]:
+        found = []
+        async with web.events(f"/events/prompts?{query}") as reader:
+            while True:
+                _, data = await reader.event()
+                found += [
+                    e["upserted"]["prompt"]["content"]["title"] for e in data["events"] if "upserted" in e
+                ]
+                if any("caughtUp" in event for event in data["events"]):
+                    return found
+
+    assert await titles("labels=team=a&labels=env=x%3D1") == ["a x=1"]
+    assert await titles("labels=team=a&labels=team=b&labels=env=x=1") == ["a x=1", "b x=1"]
+    assert await titles("labels=env=") == ["a "]
+    assert await titles("labels=none=a") == []
+    wanted = (await lite.create("t", labels={"team": "a"})).job_id
+    await lite.create("t", labels={"team": "b"})
+    async with web.events(
+        "/events/jobs?jobTypes=t&labels=team=a&createdAfter=2020-01-01T00:00:00Z"
+    ) as reader:
+        seen = []
+        while True:
+            _, data = await reader.event()
+            seen += [job["jobId"] for job in data.get("jobs", [])]
+            if data.get("caughtUp"):
+                break
+    assert seen == [wanted]
+
+
 async def test_jobs_come_with_resume_tokens(web: WebWorld, lite: ServiceWorld) -> None:
     async with web.events("/events/jobs") as reader:
         while not (await reader.event())[1].get("caughtUp"):
@@ -76,11 +112,32 @@ async def test_a_job_is_followed_from_an_event_on(web: WebWorld, lite: ServiceWo
         assert (await reader.event())[0] == "2"
 
 
+async def test_a_reader_of_an_ended_job_is_told_not_to_come_back(web: WebWorld, lite: ServiceWorld) -> None:
+    """An EventSource reconnects after each end of a stream: 204 is how it learns that there is no more."""
+    job = await lite.create()
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=job.job_id))
+    position = ""
+    async with web.events(f"/events/jobs/{job.job_id}") as reader:
+        while not reader.ended:
+            position = (await reader.block()).get("id", position)
+    path = f"/events/jobs/{job.job_id}"
+    for _ in range(2):
+        reply = await web.request("GET", path, askback_user="ana", last_event_id=position)
+        assert (reply.status, reply.body) == (204, b"")
+    before = str(int(position) - 1)
+    async with web.events(path, last_event_id=before) as reader:
+        assert (await reader.event())[0] == position
+    await until(lambda: not len(web.gateway.streams))
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status", "reason"),
     [
         ("/events/prompts?jobType=a", {}, 400, "QUERY"),
         ("/events/prompts?states=x", {}, 400, "QUERY"),
+        ("/events/prompts?labels=team", {}, 400, "QUERY"),
+        ("/events/prompts?labels==a", {}, 400, "QUERY"),
+        ("/events/jobs?createdAfter=yesterday", {}, 400, "QUERY"),
         ("/events/jobs/x?jobTypes=a", {}, 400, "QUERY"),
         ("/events/jobs/0190b6c8-0000-7000-8000-000000000000", {}, 404, "ERROR_REASON_JOB_NOT_FOUND"),
         ("/events/jobs/0190b6c8-0000-7000-8000-000000000000", {"last_event_id": "x"}, 400, "QUERY"),

@@ -23,7 +23,7 @@ from tests.support.service import ServiceWorld
 from tests.support.web import WebWorld, gateway_for
 from tests.web.security.test_sign_in import use_method
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 SLOW_MS = 120_000
 """How long a test waits for the page."""
 SIGNED_IN = "async () => (await (await fetch('/session')).json()).signedIn"
@@ -209,6 +209,24 @@ async def test_no_injected_text_becomes_a_script(context: Any, web: WebWorld) ->
     assert found["ran"] is False
     assert found["done"] == {"text": "refused", "html": "refused", "fetch": "refused"}
     assert {"connect-src", "img-src", "require-trusted-types-for", "style-src-attr"} <= set(found["blocked"])
+
+
+async def test_an_event_source_of_an_ended_job_stops(context: Any, web: WebWorld) -> None:
+    """It reads to the end, comes back once with its position, and is then closed for good."""
+    browser = Browser(web)
+    await browser.sign_in("eve-token")
+    job = (await browser.call("JobService/CreateJob", {"jobType": "t"})).json["job"]["jobId"]
+    await browser.call("JobService/CancelJob", {"jobId": job})
+    page = await sign_in(context, web, "eve-token")
+    statuses: list[int] = []
+    page.on("response", lambda reply: statuses.append(reply.status) if "/events/" in reply.url else None)
+    follow = """async id => await new Promise(done => {
+        const source = new EventSource(`/events/jobs/${id}`), seen = []
+        source.onmessage = event => seen.push(event.lastEventId)
+        source.onerror = () => source.readyState === EventSource.CLOSED && done(seen)
+    })"""
+    assert await page.evaluate(follow, job) == ["2"]
+    assert statuses == [200, 204]
 
 
 async def test_signing_out_in_one_tab_signs_out_the_other(context: Any, web: WebWorld) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from askback.web import rate_limits
 from askback.web.callers import Caller
-from askback.web.rate_limits import Rate, RateLimit, SocketCounts
+from askback.web.rate_limits import AtOnce, Rate, RateLimit, SocketCounts
 from askback.web.refused import Refused
 from tests.support.browsers import Browser
 from tests.web.security.test_session_cookie import Clock
@@ -50,14 +50,35 @@ def test_clients_do_not_share_a_limit(clock: Clock) -> None:
 
 def test_a_refusal_says_how_long_to_wait(clock: Clock) -> None:
     limit = RateLimit(Rate(0.1, 1), "attempts", monotonic=clock)
-    limit.check("a")
     limit.count("a")
-    for ask in (limit.count, limit.check):
+    for _ in range(2):
         with pytest.raises(Refused, match="too many attempts; wait 10 s") as refused:
-            ask("a")
+            limit.count("a")
         assert refused.value.retry_after == pytest.approx(10.0)
     clock.now += 10.0
-    limit.check("a")
+    limit.count("a")
+
+
+def test_what_is_given_back_can_be_taken_again_but_no_more(clock: Clock) -> None:
+    limit = RateLimit(Rate(0.1, 2), "attempts", monotonic=clock)
+    assert take(limit, "a", 3) == 2
+    limit.give_back("a")
+    assert take(limit, "a", 3) == 1
+    for _ in range(5):
+        limit.give_back("a")
+    assert take(limit, "a", 9) == 2
+
+
+def test_what_runs_at_the_same_time_is_limited_and_given_back() -> None:
+    limit = AtOnce(2, "attempts")
+    with limit.one(), limit.one():
+        with pytest.raises(Refused, match="too many attempts at once") as refused, limit.one():
+            pass
+        assert refused.value.retry_after == 1.0
+    with pytest.raises(KeyError), limit.one():
+        raise KeyError
+    with limit.one(), limit.one():
+        pass
 
 
 def test_many_clients_take_bounded_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +88,7 @@ def test_many_clients_take_bounded_memory(clock: Clock, monkeypatch: pytest.Monk
     for number in range(100):
         take(limit, "kept busy", 1)
         limit.count(str(number))
-        limit.check("never counted")
+        limit.give_back("never counted")
     assert len(limit._buckets) == 3
     with pytest.raises(Refused):
         limit.count("kept busy")

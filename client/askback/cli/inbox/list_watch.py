@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from askback._console.console_view import Closing
+from askback._model.inbox_order import inbox_order
 from askback._model.prompts import PromptInfo
 from askback._text.handle import MIN_HANDLE_CHARS
 from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
-from askback.terminal.prompt_list import urgency
-from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
+from askback.terminal.prompt_table import STATE_WORDS, end_fields, prompt_row, time_left_words
 from askback.terminal.words import closing_words, now
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
             if out.as_json:
                 out.json(_closing_record(change))
             elif removed is not None and out.as_tsv:
-                out.tsv([change.why, *prompt_row(removed, now())[:8], _state(change), removed.job_id])
+                fields = [*prompt_row(removed, now())[:8], _state(change), removed.job_id]
+                out.tsv([change.why, *fields, *end_fields(change.resolution)])
             elif live and removed is not None:
                 out.line(_line(out.width, _state(change), removed, _ending(change)))
         elif out.as_json:
@@ -55,7 +56,8 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
         elif not live:
             live = True
             if not out.as_tsv:
-                write_prompts(context, sorted(known.values(), key=urgency))
+                at = now()
+                write_prompts(context, sorted(known.values(), key=lambda prompt: inbox_order(prompt, at)))
             out.note(f"{len(known)} open; Ctrl-C ends this")
 
 

@@ -44,12 +44,17 @@ _PAGE_SIZE = 500
     help="Those that this person answered, the newest answer first; @me: yourself.",
 )
 @click.option(
+    "--closed",
+    is_flag=True,
+    help="Those that have ended, by a person or by their deadline, the latest first.",
+)
+@click.option(
     "--sort",
     "order",
     type=click.Choice(ORDERS),
     default="urgency",
     show_default=True,
-    help="urgency: by priority, then deadline, then age.",
+    help="urgency: what ends within 5 minutes, then by priority, deadline and age.",
 )
 @click.option(
     "--limit", default=_DEFAULT_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them."
@@ -57,22 +62,30 @@ _PAGE_SIZE = 500
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command
 async def ls(
-    context: CommandContext, states: tuple[str, ...], order: str, limit: int, watch: bool, **options: Any
+    context: CommandContext,
+    states: tuple[str, ...],
+    closed: bool,
+    order: str,
+    limit: int,
+    watch: bool,
+    **options: Any,
 ) -> None:
-    """List open prompts, the most urgent first.
+    """List open prompts, the most urgent first; with --closed those that have ended.
 
     Repeating an option means OR; different options, and labels of different names, mean AND. A table has
     the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
     pipe, or with -o tsv, each prompt is a line with tabs between deadline, kind, title, id, claimed by,
-    asked at, job type, priority, state and job id, without a header. With --json one prompt a line; with
-    --watch and --json one event a line: open, closed, removed, caughtUp.
+    asked at, job type, priority, state, job id, ended at and ended by, without a header. With --json one
+    prompt a line; with --watch and --json one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.inbox.list_watch import watch_prompts
+    from askback.cli.inbox.urgent import ending_soon
     from askback.cli.record import record
 
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended", "answered_by")}
     if watch:
-        other = next((name for name, given in {"state": states, **chosen}.items() if given), None)
+        narrowing = {"state": states, "closed": closed, **chosen}
+        other = next((name for name, given in narrowing.items() if given), None)
         other = other or ("sort" if order != "urgency" else "limit" if limit != _DEFAULT_LIMIT else None)
         if other:
             raise click.UsageError(
@@ -80,44 +93,77 @@ async def ls(
             )
         await watch_prompts(context, await view(context.client, options))
         return
+    if closed:
+        _check_closed(states, order)
+        chosen["order"] = "CLOSE_TIME"
     if chosen["answered_by"] == "@me":
         chosen["answered_by"] = (await context.client.whoami()).subject
     narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
-    found, total = await _read_prompts(context, narrowed, order, limit)
+    first = []
+    if order == "urgency" and _is_open(narrowed):
+        first = await ending_soon(context.client, narrowed)
+    found, total = await _read_prompts(context, narrowed, order, limit, first)
     if context.out.as_json:
         for prompt in found:
             context.out.json(record(prompt.proto))
         return
     write_prompts(context, found)
-    note = f"{total} {' or '.join(states) or ('answered' if chosen['answered_by'] else 'open')}"
-    if len(found) < total:
-        note += f", {len(found)} shown; --limit 0 lists all"
+    note = _count(len(found), total, limit, _state_words(states, closed, chosen["answered_by"]))
     alone = await _count_unattended(context, narrowed, found, total)
     if alone:
         note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"
     context.out.note(note)
 
 
-async def _read_prompts(
-    context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
-) -> tuple[list[PromptInfo], int]:
-    """The prompts to list, and the number of matching ones.
+def _check_closed(states: Sequence[str], order: str) -> None:
+    """Refuse what does not go with --closed. Raises UsageError."""
+    if "open" in states:
+        raise click.UsageError("--closed lists prompts that have ended; --state open does not go with it")
+    if order != "urgency":
+        raise click.UsageError("--closed lists the latest end first; --sort does not go with it")
 
-    The server sorts by urgency; for any other order all matching prompts are read and sorted here.
+
+def _state_words(states: Sequence[str], closed: bool, answered_by: str) -> str:
+    return " or ".join(states) or ("closed" if closed else "answered" if answered_by else "open")
+
+
+def _count(shown: int, total: int, limit: int, state: str) -> str:
+    """How many prompts there are, and how many of them are shown. The service does not count all closed ones
+    of a namespace."""
+    if total < 0:
+        more = "; there may be more: --limit 0 lists all" if shown == limit else ""
+        return f"{shown} {state}{more}"
+    return f"{total} {state}" + (f", {shown} shown; --limit 0 lists all" if shown < total else "")
+
+
+def _is_open(narrowed: dict[str, Any]) -> bool:
+    """Whether open prompts are listed."""
+    ended = narrowed["answered_by"] or "order" in narrowed
+    return not ended and (not narrowed["states"] or "PENDING" in narrowed["states"])
+
+
+async def _read_prompts(
+    context: CommandContext, narrowed: dict[str, Any], order: str, limit: int, first: Sequence[PromptInfo]
+) -> tuple[list[PromptInfo], int]:
+    """The prompts to list, those of `first` before the others, and the number of matching ones; -1 if it was
+    not counted.
+
+    The server sorts by urgency, or closed ones by their end; for any other order all matching prompts are
+    read and sorted here.
     """
-    found: list[PromptInfo] = []
+    found, known = [*first], {prompt.prompt_id for prompt in first}
     token = ""
     maximum = limit if order == "urgency" else 0
     while True:
-        size = min(maximum - len(found), _PAGE_SIZE) if maximum else _PAGE_SIZE
+        size = min(max(maximum - len(found), 0) + len(known), _PAGE_SIZE) if maximum else _PAGE_SIZE
         page = await context.client.prompt_page(**narrowed, page_size=size, page_token=token)
-        found += page.prompts
+        found += [prompt for prompt in page.prompts if prompt.prompt_id not in known]
         token = page.next_page_token
         if not token or (maximum and len(found) >= maximum):
             break
     if order != "urgency":
         found = _sort(found, order)
-    return (found[:limit] if limit else found), max(page.total, len(found))
+    return (found[:limit] if limit else found), page.total if page.total < 0 else max(page.total, len(found))
 
 
 def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
@@ -139,8 +185,7 @@ async def _count_unattended(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
     """The number of matching prompts for which no other person has a console open."""
-    is_open = not narrowed["answered_by"] and (not narrowed["states"] or "PENDING" in narrowed["states"])
-    if context.out.quiet or not is_open:
+    if context.out.quiet or not _is_open(narrowed):
         return 0
     if len(found) == total:
         return sum(prompt.unattended_since is not None for prompt in found)

@@ -74,13 +74,14 @@ class _InboxWalk:
 
         With `text` the first one that has these words, seen or not. Skips prompts that cannot be claimed.
         """
+        from askback.cli.inbox.urgent import inbox
         from askback.errors import NotFound, PromptClaimed, PromptClosed
         from askback.terminal.search import matches
 
         while self._ahead and not text:
             if (known := await self._claim_again(self._ahead.pop())) is not None:
                 return known
-        async for prompt in self._client.prompts(**self._narrowed):
+        async for prompt in inbox(self._client, self._narrowed):
             if matches(prompt, text) if text else prompt.prompt_id not in self._seen:
                 try:
                     return await self._client.claim(prompt.prompt_id)

@@ -2,7 +2,7 @@
 // browser shows the same comparison.
 
 import { diffArrays, diffWordsWithSpace } from "diff";
-import type { DiffRow, Word } from "./diff_rows";
+import { type DiffRow, markChanges, type Word } from "./diff_rows";
 import { unifiedRows } from "./unified_diff";
 
 /** Maximum number of changed lines. jsdiff's work grows with its square, in one step: about 60 ms at this limit. */
@@ -21,7 +21,7 @@ export function* readDiff(source: DiffSource): Generator<void, readonly DiffRow[
   const rows =
     "diff" in source ? unifiedRows(unixLines(source.diff)) : compareLines(source.before, source.after);
   yield;
-  return rows === null ? null : yield* withWords(rows);
+  return rows === null ? null : markChanges(yield* withWords(rows));
 }
 
 /** The rows of both texts by lines; null if more than MAX_CHANGED_LINES lines changed. */

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { t } from "../words";
+import { t } from "../words/later";
 import type { DiffSource } from "./compare_texts";
 import { LongText } from "./long_text";
 import { useLazy } from "./slices";

@@ -14,6 +14,8 @@ export interface DiffRow {
   readonly after: number | null;
   /** The words of a line that was compared with its replacement; undefined if the line is marked as a whole. */
   readonly words?: readonly Word[];
+  /** Whether a change begins here: the line before is not added and not removed. */
+  readonly begins?: true;
 }
 
 /** One line of the view side by side. A row that belongs to neither side spans both. */
@@ -44,6 +46,17 @@ export function pairsOf(rows: readonly DiffRow[]): readonly Pair[] {
   }
   flush();
   return pairs;
+}
+
+/** Marks the first row of each change. */
+export function markChanges(rows: readonly DiffRow[]): readonly DiffRow[] {
+  return rows.map((row, place) =>
+    isChange(row) && !isChange(rows[place - 1]) ? { ...row, begins: true } : row,
+  );
+}
+
+export function isChange(row: DiffRow | undefined): boolean {
+  return row?.kind === "added" || row?.kind === "removed";
 }
 
 /** Adjacent rows. A fold has unchanged lines only, each more than CONTEXT lines from any change. */

@@ -3,9 +3,9 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { t } from "../words";
+import { t } from "../words/later";
 import { type DiffSource, readDiff } from "./compare_texts";
-import { type DiffRow, type Pair, pairsOf, type Section, sectionsOf } from "./diff_rows";
+import { type DiffRow, isChange, type Pair, pairsOf, type Section, sectionsOf } from "./diff_rows";
 import { ShowAll } from "./long_text";
 import { Pieces } from "./plain";
 import { estimatedHeight } from "./seen_lines";
@@ -54,7 +54,7 @@ export function DiffBody(props: {
           </button>
         </span>
       </div>
-      <Rows rows={read.rows} layout={layout} folds={"before" in props.source} />
+      <Rows rows={read.rows} layout={layout} />
     </div>
   );
 }
@@ -67,15 +67,16 @@ function* rowsIn(source: DiffSource): Generator<void, { readonly rows: readonly 
 function Rows(props: {
   readonly rows: readonly DiffRow[];
   readonly layout: DiffLayout;
-  readonly folds: boolean;
+  /** Whether these are the lines of a fold that was opened. */
+  readonly isOpened?: boolean;
 }): JSX.Element {
-  const { rows, layout, folds } = props;
+  const { rows, layout, isOpened = false } = props;
   const groups = useMemo(() => {
-    const sections = folds ? sectionsOf(rows) : [{ isFold: false, rows }];
+    const sections = isOpened ? [{ isFold: false, rows }] : sectionsOf(rows);
     return sections
       .flatMap(groupsOf)
       .map((group, place) => <Group key={place} group={group} layout={layout} />);
-  }, [rows, layout, folds]);
+  }, [rows, layout, isOpened]);
   const shown = useGrowing(groups.length, 1);
   return (
     <div class={`diff-rows diff-${layout}`}>
@@ -94,7 +95,7 @@ function groupsOf(section: Section): readonly Section[] {
   for (let begin = 0; begin < section.rows.length; ) {
     let end = begin + ROWS_PER_GROUP;
     const most = end + ROWS_PER_GROUP;
-    while (end < most && /added|removed/.test(section.rows[end]?.kind ?? "")) end += 1;
+    while (end < most && isChange(section.rows[end])) end += 1;
     groups.push({ isFold: false, rows: section.rows.slice(begin, end) });
     begin = end;
   }
@@ -102,9 +103,7 @@ function groupsOf(section: Section): readonly Section[] {
 }
 
 function Group({ group, layout }: { readonly group: Section; readonly layout: DiffLayout }): JSX.Element {
-  const [isFolded, setFolded] = useState(group.isFold);
-  if (isFolded) return <Fold lines={group.rows.length} onOpen={() => setFolded(false)} />;
-  if (group.isFold) return <Rows rows={group.rows} layout={layout} folds={false} />;
+  if (group.isFold) return <Fold rows={group.rows} layout={layout} />;
   return (
     <div class="diff-group" style={estimatedHeight(group.rows.length)} data-seen>
       {layout === "split"
@@ -114,17 +113,31 @@ function Group({ group, layout }: { readonly group: Section; readonly layout: Di
   );
 }
 
-function Fold({ lines, onOpen }: { readonly lines: number; readonly onOpen: () => void }): JSX.Element {
+/**
+ * Unchanged lines behind a button that says how many they are. They are not part of what is decided, so they do not count
+ * as text that was not seen, as long as they are folded.
+ */
+function Fold({
+  rows,
+  layout,
+}: {
+  readonly rows: readonly DiffRow[];
+  readonly layout: DiffLayout;
+}): JSX.Element {
+  const [isOpen, setOpen] = useState(false);
   return (
-    <button type="button" class="fold" onClick={onOpen} data-seen>
-      {t("content.diff.fold", { n: lines })}
-    </button>
+    <>
+      <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} data-seen>
+        {t(isOpen ? "content.diff.unfold" : "content.diff.fold", { n: rows.length })}
+      </button>
+      {isOpen ? <Rows rows={rows} layout={layout} isOpened /> : null}
+    </>
   );
 }
 
 function RowView({ row }: { readonly row: DiffRow }): JSX.Element {
   return (
-    <div class={`diff-row diff-${row.kind}`}>
+    <div class={`diff-row diff-${row.kind}`} data-change={row.begins}>
       <span class="diff-number">{row.before}</span>
       <span class="diff-number">{row.after}</span>
       <Sign kind={row.kind} />
@@ -143,7 +156,7 @@ function PairView({ pair }: { readonly pair: Pair }): JSX.Element {
     );
   }
   return (
-    <div class="diff-pair">
+    <div class="diff-pair" data-change={pair.left?.begins ?? pair.right?.begins}>
       <Side row={pair.left} number={pair.left?.before ?? null} />
       <Side row={pair.right} number={pair.right?.after ?? null} />
     </div>

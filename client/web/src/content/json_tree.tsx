@@ -1,6 +1,6 @@
 import type { JSX, RefObject } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import { t } from "../words/later";
+import { rich, t } from "../words/later";
 import { type Json, JsonError, parse } from "../json/exact";
 import {
   FIRST_ROWS,
@@ -15,7 +15,7 @@ import {
   toggleRow,
 } from "./json_rows";
 import { LongText, ShowAll } from "./long_text";
-import { Pieces } from "./plain";
+import { Pieces, Plain } from "./plain";
 import { useGrowing } from "./slices";
 import { firstPart } from "./text_chunks";
 
@@ -31,7 +31,13 @@ export function JsonTree({ text }: { readonly text: string }): JSX.Element {
   if (read instanceof JsonError) {
     return (
       <div class="json">
-        <p class="note">{t("content.json.not", { line: String(read.line), column: String(read.column) })}</p>
+        <p class="note">
+          {rich(read.fault === "name_twice" ? "content.json.twice" : "content.json.not", {
+            line: String(read.line),
+            column: String(read.column),
+            name: <Plain text={read.twice} />,
+          })}
+        </p>
         <LongText text={text} code />
       </div>
     );

@@ -52,7 +52,7 @@ export interface Field extends Part {
   /** Of a text: its JSON Schema `format`. */
   readonly format: string;
   readonly secret: boolean;
-  /** Of a JSON field: a value that fits, as text. */
+  /** A value that fits, as text: of a JSON field, and of a text with a pattern. */
   readonly example: string;
 }
 

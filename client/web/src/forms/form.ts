@@ -97,6 +97,13 @@ export class Form {
     return problems[0]?.node;
   }
 
+  /** The field that a violation is about, and what is wrong there in words; undefined where no field shows it. */
+  problemOf({ field = "", description = "" }: FieldViolation): Problem | undefined {
+    const path = pathOf(field);
+    const node = path && this.root?.at(path);
+    return node ? problemAt(node, path, withoutPattern(node, description, this.words)) : undefined;
+  }
+
   /** Shows what the service refused at the fields. Returns the first node, in the order of the form. */
   setViolations(violations: readonly FieldViolation[]): Node | undefined {
     // The same list again, when the form is shown again: what was corrected since stays so.
@@ -105,14 +112,9 @@ export class Form {
     const elsewhere: FieldViolation[] = [];
     const found = new Map<Node, string[]>();
     for (const violation of violations) {
-      const path = pathOf(violation.field ?? "");
-      const node = path && this.root?.at(path);
-      if (!node) {
-        elsewhere.push(violation);
-        continue;
-      }
-      const { message } = problemAt(node, path, violation.description ?? "");
-      found.set(node, [...(found.get(node) ?? []), message]);
+      const problem = this.problemOf(violation);
+      if (problem === undefined) elsewhere.push(violation);
+      else found.set(problem.node, [...(found.get(problem.node) ?? []), problem.message]);
     }
     this.refusals.value = elsewhere;
     batch(() => {
@@ -180,6 +182,14 @@ function readLost(one: Json): Lost {
 function problemAt(node: Node, path: readonly string[], message: string): Problem {
   const below = path.slice(depthOf(node)).join("/");
   return { node, message: below ? `${below}: ${message}` : message };
+}
+
+/** What is wrong, for people: a pattern is none. The service has it as it is, or as JSON. */
+function withoutPattern({ entry }: Node, message: string, words: FormWords): string {
+  if (entry.type !== "field" || entry.pattern === "") return message;
+  const { pattern, example } = entry;
+  const isAboutIt = message.includes(pattern) || message.includes(format(pattern));
+  return isAboutIt ? words.wrongForm(example) : message;
 }
 
 /** The number of names and indexes on the way to the node. */

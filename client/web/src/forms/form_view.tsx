@@ -39,7 +39,14 @@ export function FormView({
     });
   }, [form, onChange]);
   if (!form.root && !form.lost.value.length) return null;
-  if (readOnly) return <AnswerView form={form} />;
+  if (readOnly) {
+    return (
+      <>
+        <AnswerView form={form} />
+        <LostTexts form={form} />
+      </>
+    );
+  }
   return (
     <FormContext.Provider value={form}>
       <form class="form" noValidate autocomplete="off" onSubmit={(event) => event.preventDefault()}>
@@ -69,19 +76,26 @@ function LeftOver({ form }: { readonly form: Form }): JSX.Element | null {
       <button type="button" class="form-button" onClick={() => form.dropLost()}>
         {words.discard}
       </button>
-      <dl>
-        {form.lost.value.map(({ where, text }) => (
-          <div key={`${where} ${text}`}>
-            <dt>
-              <Plain text={where} />
-            </dt>
-            <dd class="form-text">
-              <Plain text={text} />
-            </dd>
-          </div>
-        ))}
-      </dl>
+      <LostTexts form={form} />
     </section>
+  );
+}
+
+function LostTexts({ form }: { readonly form: Form }): JSX.Element | null {
+  if (!form.lost.value.length) return null;
+  return (
+    <dl>
+      {form.lost.value.map(({ where, text }) => (
+        <div key={`${where} ${text}`}>
+          <dt>
+            <Plain text={where} />
+          </dt>
+          <dd class="form-text">
+            <Plain text={text} />
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

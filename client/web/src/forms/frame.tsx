@@ -102,6 +102,14 @@ export function Notes({ node }: { readonly node: Node }): JSX.Element {
           <Plain text={hint} />
         </p>
       )}
+      {node.entry.type === "field" && node.entry.pattern && (
+        <details class="form-hint">
+          <summary>{words.pattern}</summary>
+          <code>
+            <Plain text={node.entry.pattern} />
+          </code>
+        </details>
+      )}
     </>
   );
 }

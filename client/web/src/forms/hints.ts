@@ -9,13 +9,15 @@ const UNITS: Readonly<Partial<Record<Field["kind"], Unit>>> = { text: "character
 export function hintOf(entry: Entry, words: FormWords): string {
   if (entry.type === "items") return words.bounds(entry.bounds, "values");
   if (entry.type !== "field") return "";
-  const { kind, format, example, bounds, multipleOf, pattern, secret } = entry;
+  const { kind, format, example, bounds, multipleOf, pattern, help, secret } = entry;
   const parts = [kindHint(kind, format, words)];
   if (secret) parts.push(words.hints.secret ?? "");
   if (kind === "json" && example) parts[0] = `${words.hints.json}: ${example}`;
   parts.push(words.bounds(bounds, UNITS[kind] ?? ""));
   if (multipleOf) parts.push(words.multiple(multipleOf));
-  if (pattern) parts.push(words.mustMatch(pattern));
+  if (kind === "text" && example) parts.push(words.suchAs(example));
+  // Where the asker describes the field, that is the text for people.
+  else if (pattern && !help) parts.push(words.certainForm);
   return parts.filter(Boolean).join("; ");
 }
 

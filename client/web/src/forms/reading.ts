@@ -1,7 +1,7 @@
 /** Reads the text that a person typed into a field: a JSON value, or a refusal in words. */
 
 import { isMultiple, isTooLarge, spell } from "../json/decimal";
-import { type Json, JsonError, Num, parse } from "../json/exact";
+import { isArray, isObject, type Json, JsonError, Num, parse } from "../json/exact";
 import { type Checker, lengthOf, within } from "./check";
 import type { Bounds, Field } from "./entries";
 import { FORMATS, Refusal, type Settings } from "./formats";
@@ -99,10 +99,18 @@ export class JsonRefusal extends Refusal {
 
 function readJson(field: Field, text: string, words: FormWords, checker: Checker): Json {
   const value = parseTyped(text, words);
+  if (hasUnsendable(value)) throw new Refusal(words.badCharacters);
   const [first] = checker.violations(field.schema, value);
   if (!first) return value;
   const path = first.path.join("/");
   throw new Refusal(path ? `${path}: ${first.message}` : first.message);
+}
+
+/** Whether a text in the value has a character that the service refuses: JSON writes it as an escape. */
+function hasUnsendable(value: Json): boolean {
+  if (typeof value === "string") return UNSENDABLE.test(value);
+  if (isObject(value)) return [...value].some(([name, item]) => UNSENDABLE.test(name) || hasUnsendable(item));
+  return isArray(value) && value.some(hasUnsendable);
 }
 
 function parseTyped(text: string, words: FormWords): Json {
@@ -110,6 +118,9 @@ function parseTyped(text: string, words: FormWords): Json {
     return parse(text);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    throw new JsonRefusal(words.notJson(error.fault, error.line, error.column), error.offset);
+    const { fault, line, column, twice } = error;
+    const message =
+      fault === "name_twice" ? words.nameTwiceAt(twice, line, column) : words.notJson(fault, line, column);
+    throw new JsonRefusal(message, error.offset);
   }
 }

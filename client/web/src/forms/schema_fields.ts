@@ -45,9 +45,16 @@ function textField(part: Schema): PlainField {
     bounds: format === "uri" ? {} : limits,
     // OpenAPI's time without an offset has a pattern that its format repeats.
     pattern: format === "time-local" ? "" : textOf(part, "pattern"),
+    example: exampleText(part),
     secret: format === "password" || part.get("writeOnly") === true,
     multiline: format === "json" || part.get("contentMediaType") === "text/markdown",
   };
+}
+
+/** The first example that is a text. */
+function exampleText(part: Schema): string {
+  const found = itemsOf(part, "examples").find((one) => typeof one === "string");
+  return typeof found === "string" ? found : "";
 }
 
 /** The number in a union of numbers, or of a number and its text (pydantic's Decimal). */

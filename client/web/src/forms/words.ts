@@ -52,7 +52,10 @@ export interface FormWords {
   readonly hints: Readonly<Record<string, string>>;
   bounds(bounds: Bounds, unit?: Unit): string;
   multiple(step: string): string;
-  mustMatch(pattern: string): string;
+  suchAs(example: string): string;
+  readonly certainForm: string;
+  readonly pattern: string;
+  wrongForm(example: string): string;
   readonly mustBeGiven: string;
   readonly mustBeComplete: string;
   mustBeNumber(bounds: Bounds): string;
@@ -83,7 +86,8 @@ export interface FormWords {
   readonly sameTwice: string;
   nameTwice(name: string): string;
   readonly nameMissing: string;
-  notJson(fault: JsonFault, line: number, column: number): string;
+  notJson(fault: Exclude<JsonFault, "name_twice">, line: number, column: number): string;
+  nameTwiceAt(name: string, line: number, column: number): string;
   mustBeType(types: readonly string[]): string;
   readonly mustBeJsonText: string;
   mustBeConstant(text: string): string;

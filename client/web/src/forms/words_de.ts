@@ -24,11 +24,17 @@ const UNITS: Readonly<Record<Unit, string>> = {
   values: "Einträge",
 };
 
+/** A number with the comma of this language; a day stays as it is. */
+function spelled(bound: string): string {
+  return bound.replace(".", ",");
+}
+
 function limits(bounds: Bounds): string {
   const parts: string[] = [];
-  if (bounds.low !== undefined) parts.push(`${bounds.lowOpen ? "mehr als" : "mindestens"} ${bounds.low}`);
+  if (bounds.low !== undefined)
+    parts.push(`${bounds.lowOpen ? "mehr als" : "mindestens"} ${spelled(bounds.low)}`);
   if (bounds.high !== undefined)
-    parts.push(`${bounds.highOpen ? "weniger als" : "höchstens"} ${bounds.high}`);
+    parts.push(`${bounds.highOpen ? "weniger als" : "höchstens"} ${spelled(bounds.high)}`);
   return parts.join(" und ");
 }
 
@@ -109,8 +115,11 @@ export const DE: FormWords = {
     secret: "verdeckt beim Tippen und in keinem Entwurf",
   },
   bounds: within,
-  multiple: (step) => `ein Vielfaches von ${step}`,
-  mustMatch: (pattern) => `muss zu ${pattern} passen`,
+  multiple: (step) => `ein Vielfaches von ${spelled(step)}`,
+  suchAs: (example) => `etwa ${example}`,
+  certainForm: "muss eine bestimmte Form haben",
+  pattern: "Die Form als Muster",
+  wrongForm: (example) => `hat nicht die verlangte Form${example && `, etwa ${example}`}`,
   mustBeGiven: "muss angegeben werden",
   mustBeComplete: "ist nicht vollständig: alle Teile ausfüllen oder leeren",
   mustBeNumber: (bounds) => expectation("eine Zahl wie 12,5", bounds),
@@ -118,7 +127,7 @@ export const DE: FormWords = {
   mustBeDate: (bounds) => expectation(DATE, bounds),
   mustBe: (bounds) => `muss ${limits(bounds)} sein`,
   mustHave: (bounds, unit) => `muss ${within(bounds, unit)} haben`,
-  mustBeMultiple: (step) => `muss ein Vielfaches von ${step} sein`,
+  mustBeMultiple: (step) => `muss ein Vielfaches von ${spelled(step)} sein`,
   mustNotGroup: (plain) => `muss ohne Tausenderpunkte geschrieben werden, etwa ${plain}`,
   tooLarge: "ist zu groß",
   badCharacters: "enthält ein Zeichen, das nicht gesendet werden kann",
@@ -146,6 +155,8 @@ export const DE: FormWords = {
   nameTwice: (name) => `„${name}“ darf nicht zweimal vorkommen`,
   nameMissing: "muss einen Namen haben",
   notJson: (fault, line, column) => `ist kein JSON: ${FAULTS[fault]} (Zeile ${line}, Spalte ${column})`,
+  nameTwiceAt: (name, line, column) =>
+    `hat den Namen „${name}“ zweimal in einem Objekt (Zeile ${line}, Spalte ${column})`,
   mustBeType: (types) => `muss ${types.map((name) => TYPES[name] ?? name).join(" oder ")} sein`,
   mustBeJsonText: 'muss JSON wie {"a": 1} sein',
   mustBeConstant: (text) => `muss ${text} sein`,
@@ -165,6 +176,5 @@ const FAULTS = {
   bad_number: "so wird keine Zahl geschrieben",
   bad_string: "dieses Zeichen muss maskiert werden",
   string_not_closed: "ein Text ist nicht geschlossen",
-  name_twice: "ein Name kommt zweimal vor",
   too_deep: "zu tief verschachtelt",
 } as const;

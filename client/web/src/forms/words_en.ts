@@ -102,7 +102,10 @@ export const EN: FormWords = {
   },
   bounds: within,
   multiple: (step) => `a multiple of ${step}`,
-  mustMatch: (pattern) => `must match ${pattern}`,
+  suchAs: (example) => `such as ${example}`,
+  certainForm: "must have a certain form",
+  pattern: "The form as a pattern",
+  wrongForm: (example) => `does not have the required form${example && `, such as ${example}`}`,
   mustBeGiven: "must be given",
   mustBeComplete: "is not complete: fill in all parts, or clear it",
   mustBeNumber: (bounds) => expectation("a number, such as 12.5", bounds),
@@ -136,6 +139,8 @@ export const EN: FormWords = {
   nameTwice: (name) => `'${name}' must not be there twice`,
   nameMissing: "must have a name",
   notJson: (fault, line, column) => `is not JSON: ${FAULTS[fault]} (line ${line}, column ${column})`,
+  nameTwiceAt: (name, line, column) =>
+    `has the name “${name}” twice in one object (line ${line}, column ${column})`,
   mustBeType: (types) => `must be ${types.map((name) => TYPES[name] ?? name).join(" or ")}`,
   mustBeJsonText: 'must be JSON, such as {"a": 1}',
   mustBeConstant: (text) => `must be ${text}`,
@@ -155,6 +160,5 @@ const FAULTS = {
   bad_number: "a number is not written like this",
   bad_string: "this character must be escaped",
   string_not_closed: "a text is not closed",
-  name_twice: "a name is there twice",
   too_deep: "it is nested too deeply",
 } as const;

@@ -24,7 +24,7 @@ export type JsonFault =
   | "name_twice"
   | "too_deep";
 
-/** Why a text is not JSON, and where: `offset` from 0, `line` and `column` from 1. */
+/** Why a text is not exact JSON, and where: `offset` from 0, `line` and `column` from 1. */
 export class JsonError extends Error {
   override readonly name = "JsonError";
 
@@ -33,6 +33,8 @@ export class JsonError extends Error {
     readonly offset: number,
     readonly line: number,
     readonly column: number,
+    /** Of `name_twice`: the name. */
+    readonly twice = "",
   ) {
     super(`${fault.replaceAll("_", " ")} (line ${line}, column ${column})`);
   }
@@ -87,7 +89,7 @@ class Reader {
       const start = this.at;
       if (this.text[start] !== '"') throw this.error("name_expected");
       const name = this.string();
-      if (found.has(name)) throw this.error("name_twice", start);
+      if (found.has(name)) throw this.error("name_twice", start, name);
       if (!this.accept(":")) throw this.error("colon_expected");
       found.set(name, this.value(depth + 1));
     } while (this.accept(","));
@@ -143,9 +145,9 @@ class Reader {
     return found;
   }
 
-  private error(fault: JsonFault, offset = this.at): JsonError {
+  private error(fault: JsonFault, offset = this.at, twice = ""): JsonError {
     const lines = this.text.slice(0, offset).split(/\r\n|\r|\n/);
-    return new JsonError(fault, offset, lines.length, [...(lines.at(-1) ?? "")].length + 1);
+    return new JsonError(fault, offset, lines.length, [...(lines.at(-1) ?? "")].length + 1, twice);
   }
 }
 

@@ -25,7 +25,7 @@ export function alertWords(unseen: readonly Prompt[], open: number): AlertWords 
   const [first] = unseen;
   if (first !== undefined && unseen.length === 1) {
     const title = oneLine(first.content?.title ?? "", TITLE_LENGTH);
-    const count = open > 1 ? t("queue.count", { n: open }) : "";
+    const count = open > 1 ? t("queue.all", { n: open }) : "";
     return { title, body: [kindOf(first), count].filter((text) => text !== "").join(" · ") };
   }
   const lines = unseen

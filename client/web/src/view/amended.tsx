@@ -1,6 +1,9 @@
 // What changed under the person's eyes: an amendment, and text that was written for another revision.
 
+import { useMemo } from "preact/hooks";
 import { DiffView } from "../content";
+import { FormView, makeForm } from "../forms";
+import { formWords } from "../words";
 import { rich, t } from "../words/later";
 import type { Prompt, PromptContent } from "../wire/messages";
 import { usePage } from "./page";
@@ -35,6 +38,16 @@ export function Amended({ work }: { readonly work: Work }) {
   );
 }
 
+/** The values of a draft as the form that is asked now would show them. */
+function OfferedForm({ work, values }: { readonly work: Work; readonly values: string }) {
+  const form = useMemo(() => {
+    const made = makeForm(work.shown.peek().content ?? {}, { words: formWords() });
+    made.restore(values);
+    return made;
+  }, [work, values]);
+  return form.isTouched ? <FormView form={form} readOnly /> : null;
+}
+
 /** Text of the person that was kept: filled in again, or offered because the question has changed since. */
 export function Offered({ work }: { readonly work: Work }) {
   const { inbox } = usePage();
@@ -49,17 +62,14 @@ export function Offered({ work }: { readonly work: Work }) {
             time: <Time at={offered.savedAt ?? inbox.now()} now={inbox.now()} />,
           })}
         </p>
-        <pre class="draft-text">
-          <Name
-            text={[
-              offered.comment,
-              offered.values === "{}" ? "" : offered.values,
-              ...Object.values(offered.edits),
-            ]
-              .filter((text) => text !== "")
-              .join("\n")}
-          />
-        </pre>
+        {[offered.comment, ...Object.values(offered.edits)]
+          .filter((text) => text !== "")
+          .map((text) => (
+            <pre key={text} class="draft-text">
+              <Name text={text} />
+            </pre>
+          ))}
+        <OfferedForm work={work} values={offered.values} />
         <button type="button" class="button" onClick={() => work.takeOffered()}>
           {t("draft.use")}
         </button>

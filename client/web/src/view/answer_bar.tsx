@@ -18,6 +18,7 @@ import { go } from "./route";
 import { disturb, isSteadyClick, unsteady } from "./steady";
 import { Tombstone } from "./tombstone";
 import { Icon, Name, Time } from "./ui";
+import { Unseen } from "./unseen";
 import type { Pending, Work } from "./work";
 
 interface BarProps {
@@ -214,37 +215,19 @@ function Violations({ work }: { readonly work: Work }) {
       <div>
         <p>{t("verdict.invalid")}</p>
         <ul>
-          {violations.map((one) => (
-            <li key={`${one.field} ${one.description}`}>
-              <Name text={(one.field ?? "").replace("values_json/", "")} />: {one.description}
-            </li>
-          ))}
+          {violations.map((one) => {
+            const problem = work.form.value.problemOf(one);
+            return (
+              <li key={`${one.field} ${one.description}`}>
+                <Name text={problem?.node.entry.title ?? one.field ?? ""} />:{" "}
+                <Name text={problem?.message ?? one.description ?? ""} />
+              </li>
+            );
+          })}
         </ul>
       </div>
     </div>
   );
-}
-
-/** What was not scrolled into view yet. */
-function Unseen() {
-  const n = unseenLines.value;
-  if (n === 0) return <p class="status-text is-fine">{t("seen.all")}</p>;
-  return (
-    <p class="status-text">
-      <Icon name="eye" />
-      <span>
-        {t("seen.not", { n })}{" "}
-        <button type="button" class="link-button" data-command="scroll" onClick={scrollOn}>
-          {t("seen.show")}
-        </button>
-      </span>
-    </p>
-  );
-}
-
-function scrollOn(): void {
-  const box = document.getElementById("detail-scroll");
-  box?.scrollBy({ top: box.clientHeight * 0.85 });
 }
 
 function CommentField({ row, work, isLocked }: BarProps & { readonly isLocked: boolean }) {

@@ -8,11 +8,12 @@ import { rich } from "../words";
 import { t } from "../words/later";
 import type { Decision, Prompt } from "../wire/messages";
 import { type BulkRow, bulkDecisions, bulkRow } from "./bulk_rules";
+import { Ending } from "./ending";
 import { errorText } from "./errors";
-import { decisionWords, doneWords, kindWords, looksOf, verbOf } from "./labels";
+import { acceptedText, decisionWords, kindWords, looksOf, typeWords, verbOf } from "./labels";
 import { chosen, jointDecision, rowById } from "./list_state";
 import { type Page, dialog, subjectOf, usePage } from "./page";
-import { claimant, idOf, revisionOf } from "./prompt_facts";
+import { claimant, idOf, requesterOf, revisionOf } from "./prompt_facts";
 import { oneLine } from "./one_line";
 import { isSteadyClick, unsteady } from "./steady";
 import { Dialog, Icon, Name } from "./ui";
@@ -93,9 +94,9 @@ export function Bulk() {
                     {isSent ? null : <Reading work={page.works.get(idOf(row.shown))} prompt={row.shown} />}
                   </th>
                   <td>
-                    {kindWords(row.shown.content?.kind)} · <Name text={row.shown.jobType ?? ""} />
-                    {(row.shown.requestedBy ?? "") === "" ? null : (
-                      <> · {rich("row.for", { name: <Name text={row.shown.requestedBy ?? ""} /> })}</>
+                    {kindWords(row.shown.content?.kind)} · <Name text={typeWords(row.shown.jobType)} />
+                    {requesterOf(row.shown) === "" ? null : (
+                      <> · {rich("row.for", { name: <Name text={requesterOf(row.shown)} /> })}</>
                     )}
                   </td>
                   <td>
@@ -216,12 +217,11 @@ function Plan({
   readonly now: number;
   readonly isChosen: boolean;
 }) {
-  const answer = row.resolution?.answer;
-  if (row.leftOut === "closed" && answer !== undefined) {
-    const name = answer.userId ?? row.resolution?.actor ?? t("someone");
+  const { subject } = usePage().session;
+  if (row.resolution !== undefined) {
     return (
       <span class="left-out">
-        {t("bulk.left_out")} {t("bulk.left_out.done", { done: doneWords(answer.decision), name })}
+        {t("bulk.left_out")} <Ending prompt={row.shown} resolution={row.resolution} subject={subject ?? ""} />
       </span>
     );
   }
@@ -251,7 +251,15 @@ function Plan({
 /** What became of the answer to one prompt. */
 function Result({ inbox, id }: { readonly inbox: Inbox; readonly id: string }) {
   const sent = inbox.submission(id).value;
-  return <span data-result={sent?.state ?? "waiting"}>{resultText(sent)}</span>;
+  const { subject } = usePage().session;
+  return (
+    <span data-result={sent?.state ?? "waiting"}>
+      {resultText(sent)}
+      {sent?.state === "closed" ? (
+        <Ending prompt={sent.prompt} resolution={sent.prompt.resolution} subject={subject ?? ""} />
+      ) : null}
+    </span>
+  );
 }
 
 function resultText(sent: Submission | null): string {
@@ -262,11 +270,11 @@ function resultText(sent: Submission | null): string {
     case "unconfirmed":
       return t("verdict.unconfirmed");
     case "accepted":
-      return t("bulk.accepted", { done: doneWords(sent.prompt.resolution?.answer?.decision) });
+      return acceptedText(sent.prompt);
     case "recorded":
       return t("verdict.recorded");
     case "closed":
-      return t("bulk.closed", { name: sent.prompt.resolution?.actor ?? t("someone") });
+      return t("bulk.too_late");
     case "stale":
       return t("verdict.stale");
     case "invalid":

@@ -34,12 +34,19 @@ interface Focus {
   comment(): void;
   problems(): void;
   edit(): void;
+  /** The next change of a diff. */
+  change(): void;
 }
 
 let focus: Focus | null = null;
 
 export function setFocusTargets(targets: Focus | null): void {
   focus = targets;
+}
+
+/** Show the next change of the diffs in the detail pane. */
+export function goToChange(): void {
+  focus?.change();
 }
 
 /** Why nothing can be decided now; null: a decision can be made. */

@@ -7,15 +7,17 @@ import type { Row, Submission } from "../model/inbox";
 import { Markdown, Plain, useSeen } from "../content";
 import { FormView, makeForm, revealProblems } from "../forms";
 import type { Answer } from "../wire/messages";
-import { formWords, t } from "../words";
+import { formWords } from "../words";
+import { t } from "../words/later";
 import { Amended, Offered } from "./amended";
 import { AnswerBar } from "./answer_bar";
 import { painted, setFocusTargets, unseenLines } from "./deciding";
+import { followChanges, showNextChange } from "./diff_changes";
 import { DetailHeader } from "./detail_header";
 import { ErrorNote, errorText } from "./errors";
 import { JobPanel } from "./job_panel";
 import { hintsOf } from "./key_choices";
-import { doneWords } from "./labels";
+import { acceptedText } from "./labels";
 import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
 import { usePage } from "./page";
@@ -84,7 +86,7 @@ function Loaded({ promptId }: { readonly promptId: string }) {
 
 /** What became of the answer is spoken: success when the reader pauses, a failure at once. */
 function tellVerdict(sent: Submission): void {
-  if (sent.state === "accepted") announce(doneWords(sent.prompt.resolution?.answer?.decision));
+  if (sent.state === "accepted") announce(acceptedText(sent.prompt));
   if (sent.state === "recorded") announce(t("verdict.recorded"));
   if (sent.state === "closed") interrupt(t("verdict.late"));
   if (sent.state === "stale") interrupt(t("verdict.stale"));
@@ -168,9 +170,11 @@ function PromptPane({ row }: { readonly row: Row }) {
       edit: () => {
         requestAnimationFrame(() => inPane(".part-edit textarea")?.focus());
       },
+      change: showNextChange,
     });
     return () => setFocusTargets(null);
   }, [work]);
+  useEffect(() => (pane.current === null ? undefined : followChanges(pane.current)), []);
 
   return (
     <article

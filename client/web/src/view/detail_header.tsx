@@ -6,7 +6,8 @@ import type { Row } from "../model/inbox";
 
 import type { LaterKey } from "../words";
 import { rich, t } from "../words/later";
-import type { PromptContent } from "../wire/messages";
+import type { Prompt, PromptContent } from "../wire/messages";
+import { audienceNames, namesOf } from "./audience";
 import { ErrorNote } from "./errors";
 import { kindWords, nameOf, verbOf } from "./labels";
 import { siblings } from "./list_state";
@@ -15,11 +16,14 @@ import {
   claimant,
   idOf,
   instant,
+  isAskedAgain,
   isDecision,
   isFor,
   isOpen,
   milliseconds,
   priorityOf,
+  requesterOf,
+  saysMore,
   urgency,
 } from "./prompt_facts";
 import { formatRoute, go, isPlainClick, route } from "./route";
@@ -46,19 +50,13 @@ export function DetailHeader({ row }: { readonly row: Row }) {
             {priority > 0 ? t("row.priority.high", { n: priority }) : t("row.priority.low", { n: priority })}
           </span>
         )}
-        <span>
-          {rich("detail.asks", {
-            type: <Name text={prompt.jobType ?? ""} />,
-            who:
-              (prompt.requestedBy ?? "") === "" ? (
-                t("someone")
-              ) : (
-                <strong>
-                  <Name text={prompt.requestedBy ?? ""} />
-                </strong>
-              ),
-          })}
-        </span>
+        <Asks prompt={prompt} />
+        {isAskedAgain(prompt) ? (
+          <span class="mark">
+            <Icon name="redo" />
+            {t("row.again")}
+          </span>
+        ) : null}
         {created === undefined ? null : <Ago key={created} at={created} now={() => inbox.now()} />}
       </p>
       {open ? <Deadline row={row} /> : null}
@@ -72,6 +70,27 @@ export function DetailHeader({ row }: { readonly row: Row }) {
       <Siblings row={row} />
     </div>
   );
+}
+
+/** Which job asks, and for whom, as far as that says anything. */
+function Asks({ prompt }: { readonly prompt: Prompt }) {
+  const requester = requesterOf(prompt);
+  const parts = {
+    type: <Name text={prompt.jobType ?? ""} />,
+    who: (
+      <strong>
+        <Name text={requester} />
+      </strong>
+    ),
+  };
+  const key: LaterKey | null = saysMore(prompt.jobType)
+    ? requester === ""
+      ? "detail.asks.job"
+      : "detail.asks"
+    : requester === ""
+      ? null
+      : "detail.asks.person";
+  return key === null ? null : <span>{rich(key, parts)}</span>;
 }
 
 function Fact({
@@ -142,22 +161,13 @@ function Nudges({ row }: { readonly row: Row }) {
   const step = content.escalation?.[prompt.escalationStep ?? 0];
   const remind = instant(prompt.nextRemindTime);
   const every = milliseconds(content.reminders?.every);
-  const to = [
-    ...(step?.to?.groups ?? []).map((name) => t("audience.group", { name })),
-    ...(step?.to?.users ?? []),
-  ];
+  const to = namesOf(step?.to);
   const key: LaterKey =
-    to.length === 0
-      ? "escalation.priority"
-      : step?.replace === true
-        ? "escalation.replace"
-        : "escalation.add";
+    to === "" ? "escalation.priority" : step?.replace === true ? "escalation.replace" : "escalation.add";
   return (
     <>
       {next === undefined || step === undefined ? null : (
-        <Fact icon="up">
-          {rich(key, { time: <Time at={next} now={now} />, names: <Name text={to.join(", ")} /> })}
-        </Fact>
+        <Fact icon="up">{rich(key, { time: <Time at={next} now={now} />, names: <Name text={to} /> })}</Fact>
       )}
       {(prompt.escalationStep ?? 0) > 0 ? (
         <Fact icon="up">{t("escalation.taken", { n: prompt.escalationStep ?? 0 })}</Fact>
@@ -184,10 +194,9 @@ function Audience({ content }: { readonly content: PromptContent }) {
 
 /** Who may answer. */
 export function AudienceText({ content }: { readonly content: PromptContent }) {
-  const { users = [], groups = [] } = content.audience ?? {};
-  if (groups.length + users.length === 0) return <>{t("audience.all")}</>;
-  const names = [...groups.map((name) => t("audience.group", { name })), ...users];
-  return <>{rich("audience.some", { names: <Name text={names.join(", ")} /> })}</>;
+  const names = audienceNames(content);
+  if (names === "") return <>{t("audience.all")}</>;
+  return <>{rich("audience.some", { names: <Name text={names} /> })}</>;
 }
 
 function ClaimLine({ row }: { readonly row: Row }) {

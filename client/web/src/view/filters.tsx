@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { t } from "../words";
 import { open } from "./keyboard";
-import { kindWords } from "./labels";
+import { kindWords, typeWords } from "./labels";
 import { arrangement } from "./list_state";
 import { usePage } from "./page";
 import { ORDERS, type Query, hasFilters } from "./query";
@@ -105,7 +105,7 @@ function More({ query }: { readonly query: Query }) {
         </select>
       </label>
       <Choice label={t("filter.kind")} values={kinds} words={kindWords} onChange={add("kinds")} />
-      <Choice label={t("filter.type")} values={types} onChange={add("types")} />
+      <Choice label={t("filter.type")} values={types} words={typeWords} onChange={add("types")} />
       <Choice label={t("filter.label")} values={labels} onChange={add("labels")} />
     </div>
   );
@@ -138,7 +138,7 @@ function Chips({ query }: { readonly query: Query }) {
   if (!hasFilters(query)) return null;
   const chips = [
     ...query.kinds.map((value) => ({ name: "kinds" as const, value, text: kindWords(value) })),
-    ...query.types.map((value) => ({ name: "types" as const, value })),
+    ...query.types.map((value) => ({ name: "types" as const, value, text: typeWords(value) })),
     ...query.labels.map((value) => ({ name: "labels" as const, value })),
   ];
   return (

@@ -6,6 +6,7 @@ import { rich, t } from "../words";
 import { ErrorNote } from "./errors";
 import { nameOf } from "./job_facts";
 import { EventLines, JobHead } from "./job_parts";
+import { typeWords } from "./labels";
 import { useLiveJob } from "./jobs/live_jobs";
 import { Reading, titlesOf } from "./jobs/reading";
 import { PlaceLink } from "./place_link";
@@ -20,7 +21,7 @@ export function JobPanel({ prompt }: { readonly prompt: Prompt }) {
         isOpen.value = event.currentTarget.open;
       }}
     >
-      <summary>{rich("job.title", { type: <Name text={prompt.jobType ?? ""} /> })}</summary>
+      <summary>{rich("job.title", { type: <Name text={typeWords(prompt.jobType)} /> })}</summary>
       {isOpen.value ? <OpenJob jobId={prompt.jobId ?? ""} /> : null}
     </details>
   );

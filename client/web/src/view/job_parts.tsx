@@ -2,7 +2,8 @@
 
 import { Plain } from "../content";
 import type { Job, JobEvent } from "../wire/messages";
-import { isKey, type Key, rich, t } from "../words";
+import type { LaterKey } from "../words";
+import { isKey, rich, t } from "../words/later";
 import { jobStateText, nameOf } from "./job_facts";
 import { usePage } from "./page";
 import { instant } from "./prompt_facts";
@@ -90,7 +91,7 @@ export function EventLines({ events, titles }: EventLinesProps) {
   );
 }
 
-function wordsOf(event: JobEvent): Key {
+function wordsOf(event: JobEvent): LaterKey {
   const key: string = `event.${nameOf(event).toLowerCase()}`;
   return isKey(key) ? key : "event.other";
 }

@@ -1,7 +1,7 @@
 // The page's keys. Plain letters act only where no text is written; those that decide act only on the prompt itself.
 
 import { t } from "../words";
-import { choose, decide, painted, presses, send } from "./deciding";
+import { choose, decide, goToChange, painted, presses, send } from "./deciding";
 import { nameOf } from "./labels";
 import {
   active,
@@ -113,6 +113,7 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
     if (command.does === "key.search") focusSearch();
     else if (command.does === "key.help") dialog.value = "help";
     else if (command.does === "key.skip") skip();
+    else if (command.does === "key.change") goToChange();
   }
 }
 

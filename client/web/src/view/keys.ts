@@ -26,6 +26,7 @@ export const PAGE_KEYS: readonly PageKey[] = [
   { key: "s", does: "key.skip" },
   { key: "j", does: "key.next" },
   { key: "k", does: "key.previous" },
+  { key: "n", does: "key.change" },
   { key: "/", does: "key.search" },
   { key: "?", does: "key.help" },
 ];

@@ -1,14 +1,20 @@
 // Words for the contract's names: kinds, decisions, states.
 
 import { type Key, isKey, labelWords, language, t } from "../words";
-import type { Decision, DecisionOption } from "../wire/messages";
+import type { Decision, DecisionOption, Prompt } from "../wire/messages";
 import { isUsualLabel } from "./decision_rules";
+import { saysMore } from "./prompt_facts";
 import type { IconName } from "./ui";
 
 /** What kind of question it is, for people. A kind of the asker's own stays as it is. */
 export function kindWords(kind: string | undefined): string {
   const key = `kind.${kind ?? ""}`;
   return isKey(key) ? t(key) : (kind ?? "");
+}
+
+/** The type of a job, for people. */
+export function typeWords(jobType: string | undefined): string {
+  return saysMore(jobType) ? (jobType ?? "") : t("type.single");
 }
 
 const VERBS: Record<Decision, Key> = {
@@ -47,19 +53,16 @@ export function nameOf(option: DecisionOption): string {
   return label || verb;
 }
 
-const DONE: Record<Decision, Key> = {
-  DECISION_UNSPECIFIED: "done.unknown",
-  DECISION_ACCEPT: "done.accept",
-  DECISION_EDIT: "done.edit",
-  DECISION_RESPOND: "done.respond",
-  DECISION_REVISE: "done.revise",
-  DECISION_REJECT: "done.reject",
-  DECISION_DISMISS: "done.dismiss",
-};
+/** The decision of an answer as its button named it: what a person pressed is what is said afterwards. */
+export function decidedWords(prompt: Prompt, decision: Decision = "DECISION_UNSPECIFIED"): string {
+  const option = prompt.content?.decisions?.find((one) => one.decision === decision);
+  const { verb, label } = decisionWords(option ?? { decision });
+  return label === "" ? verb : `${verb} (${label})`;
+}
 
-/** What became of it: `Approved`. */
-export function doneWords(decision: Decision | undefined): string {
-  return t(DONE[decision ?? "DECISION_UNSPECIFIED"] ?? "done.unknown");
+/** What is said when an answer was accepted. */
+export function acceptedText(prompt: Prompt): string {
+  return t("verdict.accepted", { done: decidedWords(prompt, prompt.resolution?.answer?.decision) });
 }
 
 type Tone = "yes" | "no" | "plain";

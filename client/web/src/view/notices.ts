@@ -4,7 +4,7 @@
 import { effect } from "@preact/signals";
 import { openHints } from "../model/hints";
 import type { Row } from "../model/inbox";
-import { t } from "../words";
+import { t } from "../words/later";
 import { Alerts } from "./alerts";
 import { Arrivals } from "./arrivals";
 import { announce } from "./live";

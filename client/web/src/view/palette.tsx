@@ -35,6 +35,14 @@ function press(command: string): () => void {
   return () => document.querySelector<HTMLElement>(`[data-prompt] [data-command="${command}"]`)?.click();
 }
 
+/** Show another window, after this one has closed. */
+function show(window: "help" | "sign-out"): () => void {
+  return () =>
+    setTimeout(() => {
+      dialog.value = window;
+    });
+}
+
 function opening(row: Row, group: string): Command {
   const id = idOf(row.prompt);
   return { id, group, text: row.prompt.content?.title ?? "", run: () => open(id) };
@@ -74,16 +82,8 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       run: () => go({ view: "overview", window: USUAL_WINDOW }),
     },
     { id: "settings", group: pages, text: t("settings.title"), run: () => go({ view: "settings" }) },
-    {
-      id: "help",
-      group: pages,
-      text: t("help.title"),
-      does: "key.help",
-      run: () =>
-        setTimeout(() => {
-          dialog.value = "help";
-        }),
-    },
+    { id: "help", group: pages, text: t("help.title"), does: "key.help", run: show("help") },
+    { id: "sign-out", group: pages, text: t("sign_out"), run: show("sign-out") },
     ...THEMES.map((theme) => ({
       id: `theme ${theme}`,
       group: pages,
@@ -99,6 +99,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
       ["claim", t("claim.take")],
       ["release", t("claim.release")],
       ["skip", t("answer.skip")],
+      ["change", t("key.change")],
       ["review", t("amended.review")],
       ["copy", t("closed.copy")],
     ] as const) {
@@ -108,7 +109,7 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
         group,
         text,
         run: press(command),
-        ...(command === "skip" ? { does: "key.skip" } : {}),
+        ...(command === "skip" || command === "change" ? { does: `key.${command}` } : {}),
       });
     }
   }

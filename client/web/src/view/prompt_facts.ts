@@ -30,9 +30,29 @@ export function priorityOf(prompt: Prompt): number {
   return prompt.content?.priority ?? 0;
 }
 
+/** The job type of a question that a program asks without a job around it. */
+const SINGLE_QUESTION = "askback.ask";
+/** The subject of a caller who gave no name. */
+const NO_NAME = "anonymous";
+
+/** Whether a job type was chosen by people, so that it says something to others. */
+export function saysMore(jobType: string | undefined): boolean {
+  return jobType !== undefined && jobType !== "" && jobType !== SINGLE_QUESTION;
+}
+
+/** The person for whom a question is asked; empty where that is not known. */
+export function requesterOf({ requestedBy = "" }: Prompt): string {
+  return requestedBy === NO_NAME ? "" : requestedBy;
+}
+
 /** Whether people may still answer. A state that this page does not know counts as closed. */
 export function isOpen(row: Row): boolean {
   return row.closed === undefined && row.removed !== true && row.prompt.state === "PROMPT_STATE_PENDING";
+}
+
+/** When a closed prompt ended. */
+export function endOf(row: Row): number | undefined {
+  return instant((row.closed?.resolution ?? row.prompt.resolution)?.time) ?? row.closed?.at;
 }
 
 /** The person who has the prompt claimed at a time; empty without a claim. */

@@ -102,8 +102,7 @@ function Summary() {
   const { query } = route.value;
   const found = selectionNow();
   const n = listedCount();
-  const isRecord = query.view === "decided" || query.view === "closed";
-  const parts = [t(isRecord ? `queue.${query.view}` : "queue.count", { n })];
+  const parts = [t(`queue.${query.view}`, { n })];
   if (query.view !== "decided" && found !== null) {
     if (found.filtered > 0) parts.push(t("queue.filtered", { n: found.filtered }));
     if (query.view === "unclaimed" && found.claimedByOthers > 0) {

@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
 import { Decided, loadDecided, moreDecided } from "./decided";
+import { kindWords, typeWords } from "./labels";
 import { type ListPage, pagesOf } from "./list_pages";
 import {
   active,
@@ -18,10 +19,12 @@ import {
   toggleChosen,
 } from "./list_state";
 import { subjectOf, usePage } from "./page";
-import { isOpen } from "./prompt_facts";
-import { grouped, groupSizes } from "./queue_model";
+import { endOf, isOpen } from "./prompt_facts";
+import type { Query } from "./query";
+import { factOf, type GroupOf, grouped, groupSizes } from "./queue_model";
 import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
+import { day, halfMinute } from "./times";
 import { Name } from "./ui";
 
 /** Listen to the list as a whole: rows may be thousands. Returns a function that stops it. */
@@ -68,6 +71,25 @@ function onClick(event: MouseEvent): void {
   go({ view: "prompt", promptId: open }, route.peek().place.view === "prompt" ? "replace" : "push");
 }
 
+/** How the rows are grouped; null: not at all. What ended is a diary, unless the person groups it otherwise. */
+function groupingOf({ view, group }: Query, now: number): GroupOf | null {
+  if (group !== "") return factOf(group);
+  if (view !== "decided" && view !== "closed") return null;
+  // It is another day after midnight.
+  halfMinute.value;
+  return (row) => {
+    const at = row === undefined ? undefined : endOf(row);
+    return at === undefined ? "" : day(at, now);
+  };
+}
+
+/** The name of a group, for people. */
+function groupWords(name: string, by: string): string {
+  if (name === "") return t("group.none");
+  if (by === "type") return typeWords(name);
+  return by === "kind" ? kindWords(name) : name;
+}
+
 function labelOf(group: string, index: number): string {
   const name = group === "" ? t("queue.title") : group;
   return index === 0 ? name : t("queue.part", { name, n: index + 1 });
@@ -86,6 +108,7 @@ export function List() {
     return made;
   };
   const isDecided = query.view === "decided";
+  const isRecord = isDecided || query.view === "closed";
   const link = inbox.link.value;
   inbox.rows.value;
 
@@ -107,8 +130,9 @@ export function List() {
   const shown = ids.slice(0, drawn.value);
   const found = new Map(shown.map((id) => [id, rowById(id)] as const));
   const known = new Map([...found].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
-  const groups = grouped(shown, known, query.group);
-  const sizes = query.group === "" || isDecided ? null : groupSizes(ids, rowById, query.group);
+  const groupOf = groupingOf(query, inbox.now());
+  const groups = grouped(shown, known, groupOf);
+  const sizes = query.group === "" || isRecord ? null : groupSizes(ids, rowById, query.group);
   const all = isDecided ? decided.value.total : ids.length;
   const read = isDecided ? Math.min(drawn.value, decided.value.rows.length) : shown.length;
   const hasMore = ids.length > drawn.value || (isDecided && decided.value.next !== "");
@@ -122,9 +146,9 @@ export function List() {
       {ids.length === 0 ? <Empty /> : null}
       {groups.map((group) => (
         <div key={group.name} class="group">
-          {query.group === "" ? null : (
+          {groupOf === null ? null : (
             <h2 class="group-name">
-              <Name text={group.name === "" ? t("group.none") : group.name} />
+              <Name text={groupWords(group.name, query.group)} />
               <span class="count">
                 {(sizes === null ? group.ids.length : (sizes.get(group.name) ?? 0)).toLocaleString()}
               </span>
@@ -133,11 +157,11 @@ export function List() {
           {paged(group.name, group.ids).map((part, index) => (
             <QueuePage
               key={part.key}
-              label={labelOf(group.name, index)}
+              label={labelOf(groupOf === null ? "" : groupWords(group.name, query.group), index)}
               rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}
-              chosen={isDecided || query.view === "closed" ? undefined : chosen.value}
+              chosen={isRecord ? undefined : chosen.value}
               subject={subjectOf(page)}
               now={() => inbox.now()}
               isLive={link === "live"}

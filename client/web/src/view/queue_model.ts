@@ -12,6 +12,7 @@ import {
   isMine,
   isOpen,
   priorityOf,
+  requesterOf,
 } from "./prompt_facts";
 import type { Order, Query, View } from "./query";
 
@@ -192,11 +193,19 @@ export interface Group {
   readonly ids: readonly string[];
 }
 
+/** The group of a row: by a fact of its prompt, or by the words for the time of its end. */
+export type GroupOf = (row: Row | undefined) => string;
+
+/** Groups by a fact of the prompt. */
+export function factOf(by: string): GroupOf {
+  return (row) => groupName(row?.prompt, by);
+}
+
 function groupName(prompt: Prompt | undefined, by: string): string {
   if (prompt === undefined) return "";
   if (by === "type") return prompt.jobType ?? "";
   if (by === "kind") return prompt.content?.kind ?? "";
-  if (by === "requester") return prompt.requestedBy ?? "";
+  if (by === "requester") return requesterOf(prompt);
   if (by.startsWith("label:")) return prompt.content?.labels?.[by.slice("label:".length)] ?? "";
   return "";
 }
@@ -230,16 +239,16 @@ export function groupSizes(
   return sizes;
 }
 
-/** The ids in groups, each group where its first row stood; one group without a name where `by` is empty. */
+/** The ids in groups, each group where its first row stood; one group without a name where `groupOf` is null. */
 export function grouped(
   ids: readonly string[],
   rows: ReadonlyMap<string, Row>,
-  by: string,
+  groupOf: GroupOf | null,
 ): readonly Group[] {
-  if (by === "") return [{ name: "", ids }];
+  if (groupOf === null) return [{ name: "", ids }];
   const groups = new Map<string, string[]>();
   for (const id of ids) {
-    const name = groupName(rows.get(id)?.prompt, by);
+    const name = groupOf(rows.get(id));
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [id]);
     else group.push(id);

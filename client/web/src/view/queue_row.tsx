@@ -5,8 +5,20 @@ import { useComputed } from "@preact/signals";
 import type { Row } from "../model/inbox";
 import { Plain } from "../content/plain";
 import { rich, t } from "../words";
-import { doneWords, kindWords, looksOf } from "./labels";
-import { claimant, idOf, isAskedAgain, instant, isOpen, priorityOf, urgency } from "./prompt_facts";
+import { RowEnding } from "./ending";
+import { kindWords } from "./labels";
+import {
+  claimant,
+  endOf,
+  idOf,
+  isAskedAgain,
+  instant,
+  isOpen,
+  priorityOf,
+  requesterOf,
+  saysMore,
+  urgency,
+} from "./prompt_facts";
 import { formatRoute, route } from "./route";
 import { type Clocks, exact, span } from "./times";
 import { Ago, Icon, Name, Time } from "./ui";
@@ -44,9 +56,11 @@ export class QueueRow extends Component<QueueRowProps> {
     const { prompt } = row;
     const id = idOf(prompt);
     const open = isOpen(row);
+    const deadline = instant(prompt.expireTime);
     const created = instant(prompt.createTime);
-    const ended = instant((row.closed?.resolution ?? prompt.resolution)?.time);
+    const ended = endOf(row);
     const title = prompt.content?.title ?? "";
+    const requester = requesterOf(prompt);
     const classes = [
       "row",
       open ? "" : "is-closed",
@@ -80,21 +94,15 @@ export class QueueRow extends Component<QueueRowProps> {
               <Plain text={title} />
             </span>
           </span>
-          <span class="row-state">
-            {open ? (
-              <Deadline key={prompt.expireTime} prompt={row} now={now} clocks={clocks} isLive={isLive} />
-            ) : (
-              <Ending row={row} subject={subject} />
-            )}
-          </span>
           <span class="row-meta">
-            <span class="kind">{kindWords(prompt.content?.kind)}</span>
-            <span>
-              <Name text={prompt.jobType ?? ""} />
-            </span>
-            {(prompt.requestedBy ?? "") === "" ? null : (
-              <span>{rich("row.for", { name: <Name text={prompt.requestedBy ?? ""} /> })}</span>
+            {!open ? (
+              <RowEnding row={row} subject={subject} />
+            ) : deadline === undefined ? null : (
+              <Deadline key={deadline} {...{ deadline, now, clocks, isLive }} />
             )}
+            <span class="kind">{kindWords(prompt.content?.kind)}</span>
+            {saysMore(prompt.jobType) ? <Name text={prompt.jobType ?? ""} /> : null}
+            {requester === "" ? null : <span>{rich("row.for", { name: <Name text={requester} /> })}</span>}
             {open ? (
               created === undefined ? null : (
                 <Ago key={created} at={created} now={now} tick={clocks.halfMinute} />
@@ -135,35 +143,29 @@ function Priority({ value }: { readonly value: number }) {
 }
 
 interface TimedProps {
-  readonly prompt: Row;
+  readonly deadline: number;
   readonly now: () => number;
   readonly clocks: Clocks;
   readonly isLive: boolean;
 }
 
 /** The time left. Without a connection it is grey, and the last one that was known. */
-function Deadline({ prompt: row, now, clocks, isLive }: TimedProps) {
-  const deadline = instant(row.prompt.expireTime);
+function Deadline({ deadline, now, clocks, isLive }: TimedProps) {
   const state = useComputed(() => {
     const at = now();
     const how = urgency(deadline, at);
     if (how === "now") clocks.second.value;
     else clocks.halfMinute.value;
     const words =
-      deadline === undefined
-        ? t("row.deadline.none")
-        : how === "over"
-          ? t("row.deadline.over")
-          : t("row.deadline", { span: span(deadline - at, { seconds: how === "now" }) });
+      how === "over"
+        ? t("row.deadline.over")
+        : t("row.deadline", { span: span(deadline - at, { seconds: how === "now" }) });
     return `${how}|${words}`;
   });
-  const [how = "none", words = ""] = state.value.split("|");
+  const [how = "", words = ""] = state.value.split("|");
   return (
-    <span
-      class={isLive ? `deadline is-${how}` : "deadline is-stopped"}
-      title={deadline === undefined ? undefined : exact(deadline)}
-    >
-      {how === "none" ? null : <Icon name={how === "now" || how === "over" ? "alert" : "clock"} />}
+    <span class={isLive ? `deadline is-${how}` : "deadline is-stopped"} title={exact(deadline)}>
+      <Icon name={how === "now" || how === "over" ? "alert" : "clock"} />
       {words}
     </span>
   );
@@ -190,33 +192,4 @@ function Claim({
       {holder === subject ? t("row.claim.mine") : rich("row.claim", { name: <Name text={holder} /> })}
     </span>
   );
-}
-
-/** How a prompt ended, in a few words. */
-function Ending({ row, subject }: { readonly row: Row; readonly subject: string }) {
-  if (row.removed === true && row.closed === undefined) return <span class="ending">{t("row.removed")}</span>;
-  const resolution = row.closed?.resolution ?? row.prompt.resolution;
-  const answer = resolution?.answer;
-  if (resolution?.state === "PROMPT_STATE_ANSWERED") {
-    const done = doneWords(answer?.decision);
-    if (answer?.source === "ANSWER_SOURCE_TIMEOUT_DEFAULT")
-      return (
-        <span class="ending">
-          <Icon name="clock" />
-          {t("row.by_default", { done })}
-        </span>
-      );
-    const isMine = row.closed?.mine === true || (subject !== "" && answer?.userId === subject);
-    const who = isMine ? t("row.you") : (answer?.userId ?? "");
-    return (
-      <span class="ending">
-        <Icon name={looksOf(answer?.decision ?? "DECISION_UNSPECIFIED").icon} />
-        {who === "" ? done : rich("row.done", { done, name: <Name text={who} /> })}
-      </span>
-    );
-  }
-  if (resolution?.state === "PROMPT_STATE_EXPIRED") return <span class="ending">{t("row.expired")}</span>;
-  if (resolution?.state === "PROMPT_STATE_SUPERSEDED")
-    return <span class="ending">{t("row.superseded")}</span>;
-  return <span class="ending">{t("row.cancelled")}</span>;
 }

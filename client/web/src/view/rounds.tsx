@@ -4,11 +4,13 @@ import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
 import { rich, t } from "../words/later";
 import type { Prompt } from "../wire/messages";
+import { audienceNames } from "./audience";
 import { errorText } from "./errors";
-import { doneWords, kindWords } from "./labels";
+import { decidedWords, kindWords } from "./labels";
 import { usePage } from "./page";
-import { idOf, instant } from "./prompt_facts";
+import { claimant, idOf, instant } from "./prompt_facts";
 import { PlaceLink } from "./place_link";
+import { halfMinute, span } from "./times";
 import { Name, Time } from "./ui";
 
 type State =
@@ -70,6 +72,29 @@ export function Rounds({ prompt }: { readonly prompt: Prompt }) {
   );
 }
 
+/** Who is asked, for how long and until when, and whether one of them is there. */
+function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
+  halfMinute.value;
+  const asked = instant(prompt.createTime) ?? now;
+  const deadline = instant(prompt.expireTime);
+  const missing = instant(prompt.unattendedTime);
+  const holder = claimant(prompt, now);
+  const names = audienceNames(prompt.content ?? {}) || t("rounds.everyone");
+  const since = (at: number) => span(now - at, { seconds: false });
+  return (
+    <>
+      {rich("rounds.open", { names: <Name text={names} />, span: since(asked) })}
+      {", "}
+      {deadline === undefined
+        ? t("rounds.no_deadline")
+        : rich("rounds.until", { time: <Time at={deadline} now={now} /> })}
+      {". "}
+      {holder === "" ? null : <>{rich("row.claim", { name: <Name text={holder} /> })}. </>}
+      {missing === undefined ? t("rounds.attended") : t("rounds.unattended", { span: since(missing) })}
+    </>
+  );
+}
+
 /** A question with what became of it. */
 export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly now: number }) {
   const answer = prompt.resolution?.answer;
@@ -84,13 +109,21 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
         </PlaceLink>
       </p>
       <p class="round-answer">
-        {answer === undefined
-          ? t(prompt.state === "PROMPT_STATE_PENDING" ? "rounds.open" : "rounds.unanswered")
-          : rich("rounds.answer", {
-              done: <strong>{doneWords(answer.decision)}</strong>,
-              name: <Name text={answer.userId || t("default_answer")} />,
-              time: at === undefined ? "" : <Time at={at} now={now} />,
-            })}
+        {prompt.state === "PROMPT_STATE_PENDING" ? (
+          <WaitsFor prompt={prompt} now={now} />
+        ) : answer === undefined ? (
+          t("rounds.unanswered")
+        ) : (
+          rich("rounds.answer", {
+            done: (
+              <strong>
+                <Name text={decidedWords(prompt, answer.decision)} />
+              </strong>
+            ),
+            name: <Name text={answer.userId || t("default_answer")} />,
+            time: at === undefined ? "" : <Time at={at} now={now} />,
+          })
+        )}
       </p>
       {(answer?.comment ?? "") === "" ? null : (
         <blockquote>

@@ -80,8 +80,12 @@ export function SignInForm({ session, onDone }: SignInProps) {
               defaultValue={(session.groups ?? []).join(", ")}
               autocomplete="off"
               spellcheck={false}
+              aria-describedby="sign-in-groups"
             />
           </label>
+          <p class="hint" id="sign-in-groups">
+            {t("sign_in.groups.more")}
+          </p>
           <p class="hint">{t("sign_in.name.more")}</p>
         </>
       ) : (

@@ -46,7 +46,7 @@ export function startClocks(): () => void {
 }
 
 const SECOND = 1000;
-const MINUTE = 60 * SECOND;
+export const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
@@ -97,6 +97,18 @@ export function clock(at: number, now: number): string {
   const year: Intl.DateTimeFormatOptions =
     time.getFullYear() === new Date(now).getFullYear() ? {} : { year: "numeric" };
   return formatOf({ day: "numeric", month: "short", ...year, ...hours }).format(time);
+}
+
+/** A day, as the heading of what happened on it: `today`, `yesterday`, `Friday, 27 November`. */
+export function day(at: number, now: number): string {
+  const [time, today] = [new Date(at), new Date(now)];
+  if (sameDay(time, today)) return t("day.today");
+  const before = new Date(now);
+  before.setDate(today.getDate() - 1);
+  if (sameDay(time, before)) return t("day.yesterday");
+  const year: Intl.DateTimeFormatOptions =
+    time.getFullYear() === today.getFullYear() ? {} : { year: "numeric" };
+  return formatOf({ weekday: "long", day: "numeric", month: "long", ...year }).format(time);
 }
 
 /** The exact time with its zone, for hovering. */

@@ -6,7 +6,7 @@ import { Plain } from "../content";
 import { rich, t } from "../words/later";
 import { copyText } from "./errors";
 import { KeyHint } from "./key_hint";
-import { decisionWords, doneWords, looksOf } from "./labels";
+import { decidedWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
@@ -81,18 +81,9 @@ function Ending({
   const at = instant(resolution.time) ?? row.closed?.at;
   const time = at === undefined ? "" : <Time at={at} now={now} />;
   const answer = resolution.answer;
-  const option = row.prompt.content?.decisions?.find((one) => one.decision === answer?.decision);
-  const label = option === undefined ? "" : decisionWords(option).label;
   const done = (
     <strong>
-      {doneWords(answer?.decision)}
-      {label === "" ? null : (
-        <>
-          {" ("}
-          <Name text={label} />
-          {")"}
-        </>
-      )}
+      <Name text={decidedWords(row.prompt, answer?.decision)} />
     </strong>
   );
   if (resolution.state === "PROMPT_STATE_ANSWERED") {

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
 import { disturb } from "./steady";
-import { clock, exact, halfMinute, span } from "./times";
+import { clock, exact, halfMinute, MINUTE, span } from "./times";
 
 /** A name that a person or a program chose: it can hide nothing, and its direction changes nothing around it. */
 export { Plain as Name } from "../content/plain";
@@ -31,7 +31,8 @@ export function Ago({
 }) {
   const words = useComputed(() => {
     tick.value;
-    return t("time.ago", { span: span(now() - at, { seconds: false }) });
+    const ms = now() - at;
+    return ms < MINUTE ? t("time.now") : t("time.ago", { span: span(ms, { seconds: false }) });
   });
   return (
     <time dateTime={new Date(at).toISOString()} title={exact(at)}>

@@ -68,6 +68,11 @@ export type ErrorReason =
   | "ERROR_REASON_UNKNOWN_METHOD"
   | "ERROR_REASON_SERVICE_NOT_FOUND";
 
+export type PromptOrder =
+  | "PROMPT_ORDER_UNSPECIFIED"
+  | "PROMPT_ORDER_URGENCY"
+  | "PROMPT_ORDER_CLOSE_TIME";
+
 export interface PromptFilter {
   readonly jobTypes?: readonly string[];
   readonly kinds?: readonly string[];
@@ -81,6 +86,7 @@ export interface PromptFilter {
   readonly mine?: boolean;
   readonly overdue?: boolean;
   readonly answeredBy?: string;
+  readonly expiresBefore?: Timestamp;
   readonly anyLabels?: readonly LabelCondition[];
 }
 
@@ -89,6 +95,7 @@ export interface ListPromptsRequest {
   readonly filter?: PromptFilter;
   readonly pageSize?: number;
   readonly pageToken?: string;
+  readonly order?: PromptOrder;
 }
 
 export interface ListPromptsResponse {
@@ -759,6 +766,12 @@ export interface PromptContent {
   readonly escalation?: readonly EscalationStep[];
   readonly reminders?: Reminders;
   readonly deadline?: Timestamp;
+  readonly correction?: Correction;
+}
+
+export interface Correction {
+  readonly key?: string;
+  readonly violations?: readonly FieldViolation[];
 }
 
 export interface EscalationStep {

@@ -75,6 +75,13 @@ export const enOverview = {
   "overview.from": "From",
 
   "overview.times": "How long people took to answer",
+  "overview.trend.hour": "This hour: {now}; the hour before: {before}.",
+  "overview.trend.since": "Since {time}: {now}; in the {span} before: {before}.",
+  "overview.trend.half": {
+    one: "half within {time} ({n} answer)",
+    other: "half within {time} ({n} answers)",
+  },
+  "overview.trend.none": "no answers",
   "overview.times.p50": "half of the answers within",
   "overview.times.p90": "90 % within",
   "overview.times.p99": "99 % within",

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { FormWords } from "../forms/words";
-import { en, formWords as formWordsEn } from "./en";
+import { en } from "./en";
 import type { enLater } from "./later";
 
 /** A text with `{name}` places; or the forms of a text that depends on `{n}`. */
@@ -21,7 +21,8 @@ interface LanguageFile {
   readonly catalogue: Catalogue;
   /** The labels that the service gives to decisions without one, by their English text. */
   readonly labels?: Readonly<Record<string, string>>;
-  readonly formWords: FormWords;
+  /** Undefined: they load later, with the English texts of forms. */
+  readonly formWords?: FormWords;
 }
 
 const loaders: Record<Exclude<Language, "en">, () => Promise<LanguageFile>> = {
@@ -50,7 +51,8 @@ function speechOf(language: Language, file: LanguageFile): Speech {
 
 /** Those of the first paint, and after `learn` all of them. */
 const englishTexts: Partial<Record<LaterKey, Entry>> = { ...en };
-const english = speechOf("en", { catalogue: englishTexts as Catalogue, formWords: formWordsEn });
+const english = speechOf("en", { catalogue: englishTexts as Catalogue });
+let englishForms: FormWords | undefined;
 const speech = signal<Speech>(english);
 
 /** The language of the texts on the screen. */
@@ -66,7 +68,9 @@ export function labelWords(label: string): string {
 
 /** The words of forms in the language of the page. */
 export function formWords(): FormWords {
-  return speech.value.formWords;
+  const found = speech.value.formWords ?? englishForms;
+  if (found === undefined) throw new Error("the words of forms are not loaded");
+  return found;
 }
 
 /** The locale for dates and numbers: the browser's, where it speaks the page's language. */
@@ -74,9 +78,10 @@ export function locale(): string {
   return speech.value.locale;
 }
 
-/** Add the English texts that load later. */
-export function learn(texts: Partial<Record<LaterKey, Entry>>): void {
+/** Add the English texts that load later, and the words of forms. */
+export function learn(texts: Partial<Record<LaterKey, Entry>>, forms: FormWords): void {
   Object.assign(englishTexts, texts);
+  englishForms = forms;
 }
 
 /** Load a language and show it. Where its file cannot be loaded, the texts stay as they are. */
@@ -112,5 +117,5 @@ export function rich(key: Key, parts: Readonly<Record<string, ComponentChildren>
 
 /** Whether a text is a key of the catalogue: for keys that are made of a name, such as an error's reason. */
 export function isKey(text: string): text is Key {
-  return Object.hasOwn(en, text);
+  return Object.hasOwn(englishTexts, text);
 }

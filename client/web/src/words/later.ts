@@ -2,16 +2,20 @@
 // another language has all texts, and loads later anyway.
 
 import type { ComponentChildren } from "preact";
-import { type LaterKey, learn, type Params, rich as anyRich, t as anyText } from ".";
+import { EN } from "../forms/words_en";
+import { isKey as isAnyKey, type LaterKey, learn, type Params, rich as anyRich, t as anyText } from ".";
 import { enJobs } from "./en_jobs";
 import { enOverview } from "./en_overview";
 import { enViews } from "./en_views";
 
 export const enLater = { ...enViews, ...enJobs, ...enOverview } as const;
-learn(enLater);
+learn(enLater, EN);
 
 /** The text of a key, also one that loads later, with its places filled in. */
 export const t = anyText as (key: LaterKey, params?: Params) => string;
+
+/** Whether a text is a key, also of a text that loads later. */
+export const isKey = isAnyKey as (text: string) => text is LaterKey;
 
 /** The same with elements in its places. */
 export const rich = anyRich as (

@@ -25,6 +25,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// The order of a list of prompts.
+type PromptOrder int32
+
+const (
+	// The zero value: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY.
+	PromptOrder_PROMPT_ORDER_UNSPECIFIED PromptOrder = 0
+	// By priority (high first), deadline (near first) and age (old first).
+	PromptOrder_PROMPT_ORDER_URGENCY PromptOrder = 1
+	// Closed prompts, the latest end (`Resolution.time`) first. Prompts that are closed while you read
+	// pages do not move those that you have not read.
+	PromptOrder_PROMPT_ORDER_CLOSE_TIME PromptOrder = 2
+)
+
+// Enum value maps for PromptOrder.
+var (
+	PromptOrder_name = map[int32]string{
+		0: "PROMPT_ORDER_UNSPECIFIED",
+		1: "PROMPT_ORDER_URGENCY",
+		2: "PROMPT_ORDER_CLOSE_TIME",
+	}
+	PromptOrder_value = map[string]int32{
+		"PROMPT_ORDER_UNSPECIFIED": 0,
+		"PROMPT_ORDER_URGENCY":     1,
+		"PROMPT_ORDER_CLOSE_TIME":  2,
+	}
+)
+
+func (x PromptOrder) Enum() *PromptOrder {
+	p := new(PromptOrder)
+	*p = x
+	return p
+}
+
+func (x PromptOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PromptOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_askback_v1_hitl_service_proto_enumTypes[0].Descriptor()
+}
+
+func (PromptOrder) Type() protoreflect.EnumType {
+	return &file_askback_v1_hitl_service_proto_enumTypes[0]
+}
+
+func (x PromptOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PromptOrder.Descriptor instead.
+func (PromptOrder) EnumDescriptor() ([]byte, []int) {
+	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Which prompts. Conditions of different fields must all hold; the values of one list are
 // alternatives. An empty filter matches every prompt that the caller may see.
 type PromptFilter struct {
@@ -37,7 +91,7 @@ type PromptFilter struct {
 	Labels map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Only prompts of this job. Empty: any.
 	JobId string `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Their states; ListPrompts only. Empty: PENDING, or any that `answered_by` allows.
+	// Their states; ListPrompts only. Empty: PENDING, or in the order CLOSE_TIME every other state.
 	States []PromptState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=askback.v1.PromptState" json:"states,omitempty"`
 	// Only prompts whose audience names one of these groups. Empty: any.
 	Groups []string `protobuf:"bytes,6,rep,name=groups,proto3" json:"groups,omitempty"`
@@ -56,9 +110,12 @@ type PromptFilter struct {
 	// True: only open prompts that have waited too long: a step of their escalation was taken, or
 	// their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
 	Overdue bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
-	// Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), newest
-	// answer first; ListPrompts only. It does not widen what the caller may see. Empty: any.
+	// Only prompts whose accepted answer is from this person (`Resolution.answer.user_id`), in the
+	// order CLOSE_TIME; ListPrompts only. It does not widen what the caller may see. Empty: any.
 	AnsweredBy string `protobuf:"bytes,17,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
+	// Only open prompts whose time runs out before this (`Prompt.expire_time`); ListPrompts only. Consoles ask
+	// for what ends within minutes first, because the order of the list does not depend on the time. Unset: any.
+	ExpiresBefore *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=expires_before,json=expiresBefore,proto3" json:"expires_before,omitempty"`
 	// Labels that must be present, each with one of several values. Every condition must hold, and every entry of
 	// `labels`. Empty: no such condition.
 	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
@@ -180,6 +237,13 @@ func (x *PromptFilter) GetAnsweredBy() string {
 	return ""
 }
 
+func (x *PromptFilter) GetExpiresBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresBefore
+	}
+	return nil
+}
+
 func (x *PromptFilter) GetAnyLabels() []*LabelCondition {
 	if x != nil {
 		return x.AnyLabels
@@ -194,10 +258,16 @@ type ListPromptsRequest struct {
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Which prompts. Unset: all open ones.
 	Filter *PromptFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB.
+	// The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB. In
+	// the order CLOSE_TIME it looks at 2,000 closed prompts of the namespace at most, so that it may
+	// have fewer, or none, although more follow.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, with an otherwise equal request. Empty: the first page.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// In which order. Unset: CLOSE_TIME with `filter.answered_by`, otherwise URGENCY. CLOSE_TIME goes with
+	// closed states, and without `filter.unattended`, `filter.overdue` and `filter.expires_before`;
+	// URGENCY without `filter.answered_by`.
+	Order         PromptOrder `protobuf:"varint,5,opt,name=order,proto3,enum=askback.v1.PromptOrder" json:"order,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -260,14 +330,23 @@ func (x *ListPromptsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListPromptsRequest) GetOrder() PromptOrder {
+	if x != nil {
+		return x.Order
+	}
+	return PromptOrder_PROMPT_ORDER_UNSPECIFIED
+}
+
 // A page of prompts.
 type ListPromptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By priority, deadline and age; with `filter.answered_by` the newest answer first.
+	// In the order that was asked for.
 	Prompts []*Prompt `protobuf:"bytes,1,rep,name=prompts,proto3" json:"prompts,omitempty"`
 	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many prompts match in all, of those that the caller may see; counted for the first page.
+	// How many prompts match in all, of those that the caller may see; counted for the first page. -1:
+	// not counted. That is so in the order CLOSE_TIME, unless the filter names a job, the end of an id,
+	// or the person who answered: a namespace may have years of closed prompts.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2741,7 +2820,7 @@ var File_askback_v1_hitl_service_proto protoreflect.FileDescriptor
 const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/hitl_service.proto\x12\n" +
-	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
+	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x04\n" +
 	"\fPromptFilter\x12\x1b\n" +
 	"\tjob_types\x18\x01 \x03(\tR\bjobTypes\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12<\n" +
@@ -2757,18 +2836,20 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x04mine\x18\x0f \x01(\bR\x04mine\x12\x18\n" +
 	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x12\x1f\n" +
 	"\vanswered_by\x18\x11 \x01(\tR\n" +
-	"answeredBy\x129\n" +
+	"answeredBy\x12A\n" +
+	"\x0eexpires_before\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\rexpiresBefore\x129\n" +
 	"\n" +
 	"any_labels\x18\x14 \x03(\v2\x1a.askback.v1.LabelConditionR\tanyLabels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcf\x01\n" +
 	"\x12ListPromptsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x120\n" +
 	"\x06filter\x18\x02 \x01(\v2\x18.askback.v1.PromptFilterR\x06filter\x12\x1b\n" +
 	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tR\tpageToken\"\x8a\x01\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x05 \x01(\x0e2\x17.askback.v1.PromptOrderR\x05order\"\x8a\x01\n" +
 	"\x13ListPromptsResponse\x12,\n" +
 	"\aprompts\x18\x01 \x03(\v2\x12.askback.v1.PromptR\aprompts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
@@ -2925,7 +3006,11 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x0fConverseGoodbye\"Y\n" +
 	"\x0eConverseGoAway\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12/\n" +
-	"\x05after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05after2\xe3\x05\n" +
+	"\x05after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05after*b\n" +
+	"\vPromptOrder\x12\x1c\n" +
+	"\x18PROMPT_ORDER_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PROMPT_ORDER_URGENCY\x10\x01\x12\x1b\n" +
+	"\x17PROMPT_ORDER_CLOSE_TIME\x10\x022\xe3\x05\n" +
 	"\vHitlService\x12I\n" +
 	"\bConverse\x12\x1b.askback.v1.ConverseRequest\x1a\x1c.askback.v1.ConverseResponse(\x010\x01\x12S\n" +
 	"\fWatchPrompts\x12\x1f.askback.v1.WatchPromptsRequest\x1a .askback.v1.WatchPromptsResponse0\x01\x12N\n" +
@@ -2950,137 +3035,141 @@ func file_askback_v1_hitl_service_proto_rawDescGZIP() []byte {
 	return file_askback_v1_hitl_service_proto_rawDescData
 }
 
+var file_askback_v1_hitl_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_askback_v1_hitl_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_askback_v1_hitl_service_proto_goTypes = []any{
-	(*PromptFilter)(nil),          // 0: askback.v1.PromptFilter
-	(*ListPromptsRequest)(nil),    // 1: askback.v1.ListPromptsRequest
-	(*ListPromptsResponse)(nil),   // 2: askback.v1.ListPromptsResponse
-	(*GetPromptRequest)(nil),      // 3: askback.v1.GetPromptRequest
-	(*GetPromptResponse)(nil),     // 4: askback.v1.GetPromptResponse
-	(*WatchPromptsRequest)(nil),   // 5: askback.v1.WatchPromptsRequest
-	(*WatchPromptsResponse)(nil),  // 6: askback.v1.WatchPromptsResponse
-	(*PromptEvent)(nil),           // 7: askback.v1.PromptEvent
-	(*PromptUpserted)(nil),        // 8: askback.v1.PromptUpserted
-	(*PromptClosed)(nil),          // 9: askback.v1.PromptClosed
-	(*PromptRemoved)(nil),         // 10: askback.v1.PromptRemoved
-	(*PromptsCaughtUp)(nil),       // 11: askback.v1.PromptsCaughtUp
-	(*PromptsReset)(nil),          // 12: askback.v1.PromptsReset
-	(*PromptsBookmark)(nil),       // 13: askback.v1.PromptsBookmark
-	(*AnswerPromptRequest)(nil),   // 14: askback.v1.AnswerPromptRequest
-	(*AnswerPromptResponse)(nil),  // 15: askback.v1.AnswerPromptResponse
-	(*AnswerResult)(nil),          // 16: askback.v1.AnswerResult
-	(*ClaimPromptRequest)(nil),    // 17: askback.v1.ClaimPromptRequest
-	(*ClaimPromptResponse)(nil),   // 18: askback.v1.ClaimPromptResponse
-	(*ReleasePromptRequest)(nil),  // 19: askback.v1.ReleasePromptRequest
-	(*ReleasePromptResponse)(nil), // 20: askback.v1.ReleasePromptResponse
-	(*CancelPromptRequest)(nil),   // 21: askback.v1.CancelPromptRequest
-	(*CancelPromptResponse)(nil),  // 22: askback.v1.CancelPromptResponse
-	(*ListAnswersRequest)(nil),    // 23: askback.v1.ListAnswersRequest
-	(*ListAnswersResponse)(nil),   // 24: askback.v1.ListAnswersResponse
-	(*ConverseRequest)(nil),       // 25: askback.v1.ConverseRequest
-	(*ConverseResponse)(nil),      // 26: askback.v1.ConverseResponse
-	(*ConverseClientFrame)(nil),   // 27: askback.v1.ConverseClientFrame
-	(*ConverseServerFrame)(nil),   // 28: askback.v1.ConverseServerFrame
-	(*ConverseHello)(nil),         // 29: askback.v1.ConverseHello
-	(*ConverseWelcome)(nil),       // 30: askback.v1.ConverseWelcome
-	(*ConverseHeartbeat)(nil),     // 31: askback.v1.ConverseHeartbeat
-	(*ConverseCredit)(nil),        // 32: askback.v1.ConverseCredit
-	(*ConverseGoodbye)(nil),       // 33: askback.v1.ConverseGoodbye
-	(*ConverseGoAway)(nil),        // 34: askback.v1.ConverseGoAway
-	nil,                           // 35: askback.v1.PromptFilter.LabelsEntry
-	(PromptState)(0),              // 36: askback.v1.PromptState
-	(*LabelCondition)(nil),        // 37: askback.v1.LabelCondition
-	(*Prompt)(nil),                // 38: askback.v1.Prompt
-	(*Resolution)(nil),            // 39: askback.v1.Resolution
-	(Decision)(0),                 // 40: askback.v1.Decision
-	(*Edit)(nil),                  // 41: askback.v1.Edit
-	(AnswerStatus)(0),             // 42: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),        // 43: askback.v1.FieldViolation
-	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
-	(*AnswerRecord)(nil),          // 45: askback.v1.AnswerRecord
-	(*FrameError)(nil),            // 46: askback.v1.FrameError
-	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
+	(PromptOrder)(0),              // 0: askback.v1.PromptOrder
+	(*PromptFilter)(nil),          // 1: askback.v1.PromptFilter
+	(*ListPromptsRequest)(nil),    // 2: askback.v1.ListPromptsRequest
+	(*ListPromptsResponse)(nil),   // 3: askback.v1.ListPromptsResponse
+	(*GetPromptRequest)(nil),      // 4: askback.v1.GetPromptRequest
+	(*GetPromptResponse)(nil),     // 5: askback.v1.GetPromptResponse
+	(*WatchPromptsRequest)(nil),   // 6: askback.v1.WatchPromptsRequest
+	(*WatchPromptsResponse)(nil),  // 7: askback.v1.WatchPromptsResponse
+	(*PromptEvent)(nil),           // 8: askback.v1.PromptEvent
+	(*PromptUpserted)(nil),        // 9: askback.v1.PromptUpserted
+	(*PromptClosed)(nil),          // 10: askback.v1.PromptClosed
+	(*PromptRemoved)(nil),         // 11: askback.v1.PromptRemoved
+	(*PromptsCaughtUp)(nil),       // 12: askback.v1.PromptsCaughtUp
+	(*PromptsReset)(nil),          // 13: askback.v1.PromptsReset
+	(*PromptsBookmark)(nil),       // 14: askback.v1.PromptsBookmark
+	(*AnswerPromptRequest)(nil),   // 15: askback.v1.AnswerPromptRequest
+	(*AnswerPromptResponse)(nil),  // 16: askback.v1.AnswerPromptResponse
+	(*AnswerResult)(nil),          // 17: askback.v1.AnswerResult
+	(*ClaimPromptRequest)(nil),    // 18: askback.v1.ClaimPromptRequest
+	(*ClaimPromptResponse)(nil),   // 19: askback.v1.ClaimPromptResponse
+	(*ReleasePromptRequest)(nil),  // 20: askback.v1.ReleasePromptRequest
+	(*ReleasePromptResponse)(nil), // 21: askback.v1.ReleasePromptResponse
+	(*CancelPromptRequest)(nil),   // 22: askback.v1.CancelPromptRequest
+	(*CancelPromptResponse)(nil),  // 23: askback.v1.CancelPromptResponse
+	(*ListAnswersRequest)(nil),    // 24: askback.v1.ListAnswersRequest
+	(*ListAnswersResponse)(nil),   // 25: askback.v1.ListAnswersResponse
+	(*ConverseRequest)(nil),       // 26: askback.v1.ConverseRequest
+	(*ConverseResponse)(nil),      // 27: askback.v1.ConverseResponse
+	(*ConverseClientFrame)(nil),   // 28: askback.v1.ConverseClientFrame
+	(*ConverseServerFrame)(nil),   // 29: askback.v1.ConverseServerFrame
+	(*ConverseHello)(nil),         // 30: askback.v1.ConverseHello
+	(*ConverseWelcome)(nil),       // 31: askback.v1.ConverseWelcome
+	(*ConverseHeartbeat)(nil),     // 32: askback.v1.ConverseHeartbeat
+	(*ConverseCredit)(nil),        // 33: askback.v1.ConverseCredit
+	(*ConverseGoodbye)(nil),       // 34: askback.v1.ConverseGoodbye
+	(*ConverseGoAway)(nil),        // 35: askback.v1.ConverseGoAway
+	nil,                           // 36: askback.v1.PromptFilter.LabelsEntry
+	(PromptState)(0),              // 37: askback.v1.PromptState
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*LabelCondition)(nil),        // 39: askback.v1.LabelCondition
+	(*Prompt)(nil),                // 40: askback.v1.Prompt
+	(*Resolution)(nil),            // 41: askback.v1.Resolution
+	(Decision)(0),                 // 42: askback.v1.Decision
+	(*Edit)(nil),                  // 43: askback.v1.Edit
+	(AnswerStatus)(0),             // 44: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),        // 45: askback.v1.FieldViolation
+	(*durationpb.Duration)(nil),   // 46: google.protobuf.Duration
+	(*AnswerRecord)(nil),          // 47: askback.v1.AnswerRecord
+	(*FrameError)(nil),            // 48: askback.v1.FrameError
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
-	35, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
-	36, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	37, // 2: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
-	0,  // 3: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	38, // 4: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	38, // 5: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
-	0,  // 6: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	7,  // 7: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
-	8,  // 8: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
-	9,  // 9: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
-	10, // 10: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
-	11, // 11: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
-	12, // 12: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
-	13, // 13: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	38, // 14: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	39, // 15: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	40, // 16: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	41, // 17: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
-	16, // 18: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	42, // 19: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	38, // 20: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	43, // 21: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	44, // 22: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	38, // 23: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	38, // 24: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	38, // 25: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	45, // 26: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	27, // 27: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	28, // 28: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	29, // 29: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	31, // 30: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	32, // 31: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	33, // 32: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	14, // 33: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	17, // 34: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	19, // 35: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	21, // 36: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	1,  // 37: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	3,  // 38: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	23, // 39: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	30, // 40: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	31, // 41: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	34, // 42: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	46, // 43: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	7,  // 44: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	15, // 45: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	18, // 46: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	20, // 47: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	22, // 48: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	2,  // 49: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	4,  // 50: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	24, // 51: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	0,  // 52: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	44, // 53: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	47, // 54: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	44, // 55: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	25, // 56: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	5,  // 57: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	1,  // 58: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	3,  // 59: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	14, // 60: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	17, // 61: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	19, // 62: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	21, // 63: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	23, // 64: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	26, // 65: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	6,  // 66: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	2,  // 67: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	4,  // 68: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	15, // 69: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	18, // 70: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	20, // 71: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	22, // 72: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	24, // 73: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	65, // [65:74] is the sub-list for method output_type
-	56, // [56:65] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	36, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
+	37, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
+	38, // 2: askback.v1.PromptFilter.expires_before:type_name -> google.protobuf.Timestamp
+	39, // 3: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	1,  // 4: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	0,  // 5: askback.v1.ListPromptsRequest.order:type_name -> askback.v1.PromptOrder
+	40, // 6: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	40, // 7: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	1,  // 8: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	8,  // 9: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
+	9,  // 10: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
+	10, // 11: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
+	11, // 12: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
+	12, // 13: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
+	13, // 14: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
+	14, // 15: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
+	40, // 16: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	41, // 17: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	42, // 18: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	43, // 19: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	17, // 20: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
+	44, // 21: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	40, // 22: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	45, // 23: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	46, // 24: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	40, // 25: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	40, // 26: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	40, // 27: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	47, // 28: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	28, // 29: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	29, // 30: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	30, // 31: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	32, // 32: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	33, // 33: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	34, // 34: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	15, // 35: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	18, // 36: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	20, // 37: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	22, // 38: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	2,  // 39: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	4,  // 40: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	24, // 41: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	31, // 42: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	32, // 43: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	35, // 44: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	48, // 45: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	8,  // 46: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	16, // 47: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	19, // 48: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	21, // 49: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	23, // 50: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	3,  // 51: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	5,  // 52: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	25, // 53: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	1,  // 54: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	46, // 55: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	38, // 56: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	46, // 57: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	26, // 58: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	6,  // 59: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	2,  // 60: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	4,  // 61: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	15, // 62: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	18, // 63: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	20, // 64: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	22, // 65: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	24, // 66: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	27, // 67: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	7,  // 68: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	3,  // 69: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	5,  // 70: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	16, // 71: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	19, // 72: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	21, // 73: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	23, // 74: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	25, // 75: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	67, // [67:76] is the sub-list for method output_type
+	58, // [58:67] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -3131,13 +3220,14 @@ func file_askback_v1_hitl_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_hitl_service_proto_rawDesc), len(file_askback_v1_hitl_service_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_askback_v1_hitl_service_proto_goTypes,
 		DependencyIndexes: file_askback_v1_hitl_service_proto_depIdxs,
+		EnumInfos:         file_askback_v1_hitl_service_proto_enumTypes,
 		MessageInfos:      file_askback_v1_hitl_service_proto_msgTypes,
 	}.Build()
 	File_askback_v1_hitl_service_proto = out.File

@@ -748,7 +748,10 @@ type PromptContent struct {
 	// Input only, in place of `timeout`: until when people have. The server turns it into a timeout.
 	// A time that has passed is refused (INVALID_FIELD) where it would open or amend a prompt. Asking
 	// again for a prompt that exists returns it with its answer, whatever the time is.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// Set where this question asks again, because the job did not accept the answer to an earlier prompt:
+	// what was wrong with that answer. It is part of the question.
+	Correction    *Correction `protobuf:"bytes,20,opt,name=correction,proto3" json:"correction,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -927,6 +930,13 @@ func (x *PromptContent) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PromptContent) GetCorrection() *Correction {
+	if x != nil {
+		return x.Correction
+	}
+	return nil
+}
+
 type isPromptContent_Form interface {
 	isPromptContent_Form()
 }
@@ -946,6 +956,63 @@ type PromptContent_SchemaJson struct {
 func (*PromptContent_Questions) isPromptContent_Form() {}
 
 func (*PromptContent_SchemaJson) isPromptContent_Form() {}
+
+// Why an answer that the service had accepted was of no use to the job, for the question that asks again.
+// Consoles show each violation at its field, as those of an INVALID answer.
+type Correction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key of the earlier prompt, in the same job. Required.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// What was wrong, field by field: `values_json/rows/0/price`, or `values_json` for what concerns no single
+	// field. From 1 to 20, each text at most 1,000 bytes.
+	Violations    []*FieldViolation `protobuf:"bytes,2,rep,name=violations,proto3" json:"violations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Correction) Reset() {
+	*x = Correction{}
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Correction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Correction) ProtoMessage() {}
+
+func (x *Correction) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Correction.ProtoReflect.Descriptor instead.
+func (*Correction) Descriptor() ([]byte, []int) {
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Correction) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Correction) GetViolations() []*FieldViolation {
+	if x != nil {
+		return x.Violations
+	}
+	return nil
+}
 
 // A step of an escalation: other people are asked because no answer came. Answers to what was shown
 // before stay valid. The step ends a claim.
@@ -967,7 +1034,7 @@ type EscalationStep struct {
 
 func (x *EscalationStep) Reset() {
 	*x = EscalationStep{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1046,7 @@ func (x *EscalationStep) String() string {
 func (*EscalationStep) ProtoMessage() {}
 
 func (x *EscalationStep) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[3]
+	mi := &file_askback_v1_prompt_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1059,7 @@ func (x *EscalationStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EscalationStep.ProtoReflect.Descriptor instead.
 func (*EscalationStep) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{3}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EscalationStep) GetAfter() *durationpb.Duration {
@@ -1040,7 +1107,7 @@ type Reminders struct {
 
 func (x *Reminders) Reset() {
 	*x = Reminders{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1119,7 @@ func (x *Reminders) String() string {
 func (*Reminders) ProtoMessage() {}
 
 func (x *Reminders) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[4]
+	mi := &file_askback_v1_prompt_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1132,7 @@ func (x *Reminders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reminders.ProtoReflect.Descriptor instead.
 func (*Reminders) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{4}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Reminders) GetAfter() *durationpb.Duration {
@@ -1114,7 +1181,7 @@ type PromptPart struct {
 
 func (x *PromptPart) Reset() {
 	*x = PromptPart{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1193,7 @@ func (x *PromptPart) String() string {
 func (*PromptPart) ProtoMessage() {}
 
 func (x *PromptPart) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[5]
+	mi := &file_askback_v1_prompt_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1206,7 @@ func (x *PromptPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromptPart.ProtoReflect.Descriptor instead.
 func (*PromptPart) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{5}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PromptPart) GetContentId() string {
@@ -1225,7 +1292,7 @@ type QuestionForm struct {
 
 func (x *QuestionForm) Reset() {
 	*x = QuestionForm{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1304,7 @@ func (x *QuestionForm) String() string {
 func (*QuestionForm) ProtoMessage() {}
 
 func (x *QuestionForm) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[6]
+	mi := &file_askback_v1_prompt_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1317,7 @@ func (x *QuestionForm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuestionForm.ProtoReflect.Descriptor instead.
 func (*QuestionForm) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{6}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *QuestionForm) GetQuestions() []*Question {
@@ -1292,7 +1359,7 @@ type Question struct {
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1371,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[7]
+	mi := &file_askback_v1_prompt_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1384,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{7}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Question) GetQuestionId() string {
@@ -1497,7 +1564,7 @@ type Option struct {
 
 func (x *Option) Reset() {
 	*x = Option{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1576,7 @@ func (x *Option) String() string {
 func (*Option) ProtoMessage() {}
 
 func (x *Option) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[8]
+	mi := &file_askback_v1_prompt_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1589,7 @@ func (x *Option) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Option.ProtoReflect.Descriptor instead.
 func (*Option) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{8}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Option) GetValue() string {
@@ -1564,7 +1631,7 @@ type BooleanInput struct {
 
 func (x *BooleanInput) Reset() {
 	*x = BooleanInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1643,7 @@ func (x *BooleanInput) String() string {
 func (*BooleanInput) ProtoMessage() {}
 
 func (x *BooleanInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[9]
+	mi := &file_askback_v1_prompt_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1656,7 @@ func (x *BooleanInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BooleanInput.ProtoReflect.Descriptor instead.
 func (*BooleanInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{9}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BooleanInput) GetDefaultValue() bool {
@@ -1614,7 +1681,7 @@ type SingleInput struct {
 
 func (x *SingleInput) Reset() {
 	*x = SingleInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1693,7 @@ func (x *SingleInput) String() string {
 func (*SingleInput) ProtoMessage() {}
 
 func (x *SingleInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[10]
+	mi := &file_askback_v1_prompt_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1706,7 @@ func (x *SingleInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SingleInput.ProtoReflect.Descriptor instead.
 func (*SingleInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{10}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SingleInput) GetOptions() []*Option {
@@ -1682,7 +1749,7 @@ type MultiInput struct {
 
 func (x *MultiInput) Reset() {
 	*x = MultiInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1761,7 @@ func (x *MultiInput) String() string {
 func (*MultiInput) ProtoMessage() {}
 
 func (x *MultiInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[11]
+	mi := &file_askback_v1_prompt_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1774,7 @@ func (x *MultiInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MultiInput.ProtoReflect.Descriptor instead.
 func (*MultiInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{11}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MultiInput) GetOptions() []*Option {
@@ -1766,7 +1833,7 @@ type TextInput struct {
 
 func (x *TextInput) Reset() {
 	*x = TextInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1845,7 @@ func (x *TextInput) String() string {
 func (*TextInput) ProtoMessage() {}
 
 func (x *TextInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[12]
+	mi := &file_askback_v1_prompt_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1858,7 @@ func (x *TextInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextInput.ProtoReflect.Descriptor instead.
 func (*TextInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{12}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TextInput) GetDefaultValue() string {
@@ -1844,7 +1911,7 @@ type IntegerInput struct {
 
 func (x *IntegerInput) Reset() {
 	*x = IntegerInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +1923,7 @@ func (x *IntegerInput) String() string {
 func (*IntegerInput) ProtoMessage() {}
 
 func (x *IntegerInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[13]
+	mi := &file_askback_v1_prompt_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +1936,7 @@ func (x *IntegerInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegerInput.ProtoReflect.Descriptor instead.
 func (*IntegerInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{13}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *IntegerInput) GetDefaultValue() int64 {
@@ -1908,7 +1975,7 @@ type NumberInput struct {
 
 func (x *NumberInput) Reset() {
 	*x = NumberInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +1987,7 @@ func (x *NumberInput) String() string {
 func (*NumberInput) ProtoMessage() {}
 
 func (x *NumberInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[14]
+	mi := &file_askback_v1_prompt_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2000,7 @@ func (x *NumberInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberInput.ProtoReflect.Descriptor instead.
 func (*NumberInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{14}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *NumberInput) GetDefaultValue() float64 {
@@ -1972,7 +2039,7 @@ type DateInput struct {
 
 func (x *DateInput) Reset() {
 	*x = DateInput{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2051,7 @@ func (x *DateInput) String() string {
 func (*DateInput) ProtoMessage() {}
 
 func (x *DateInput) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[15]
+	mi := &file_askback_v1_prompt_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2064,7 @@ func (x *DateInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateInput.ProtoReflect.Descriptor instead.
 func (*DateInput) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{15}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DateInput) GetDefaultValue() string {
@@ -2038,7 +2105,7 @@ type DecisionOption struct {
 
 func (x *DecisionOption) Reset() {
 	*x = DecisionOption{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2117,7 @@ func (x *DecisionOption) String() string {
 func (*DecisionOption) ProtoMessage() {}
 
 func (x *DecisionOption) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[16]
+	mi := &file_askback_v1_prompt_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2130,7 @@ func (x *DecisionOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionOption.ProtoReflect.Descriptor instead.
 func (*DecisionOption) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{16}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DecisionOption) GetDecision() Decision {
@@ -2101,7 +2168,7 @@ type Audience struct {
 
 func (x *Audience) Reset() {
 	*x = Audience{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2180,7 @@ func (x *Audience) String() string {
 func (*Audience) ProtoMessage() {}
 
 func (x *Audience) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[17]
+	mi := &file_askback_v1_prompt_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2193,7 @@ func (x *Audience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audience.ProtoReflect.Descriptor instead.
 func (*Audience) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{17}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Audience) GetUsers() []string {
@@ -2158,7 +2225,7 @@ type DefaultAnswer struct {
 
 func (x *DefaultAnswer) Reset() {
 	*x = DefaultAnswer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2237,7 @@ func (x *DefaultAnswer) String() string {
 func (*DefaultAnswer) ProtoMessage() {}
 
 func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[18]
+	mi := &file_askback_v1_prompt_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2250,7 @@ func (x *DefaultAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultAnswer.ProtoReflect.Descriptor instead.
 func (*DefaultAnswer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{18}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DefaultAnswer) GetDecision() Decision {
@@ -2220,7 +2287,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2299,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[19]
+	mi := &file_askback_v1_prompt_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2312,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{19}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Edit) GetContentId() string {
@@ -2290,7 +2357,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2369,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[20]
+	mi := &file_askback_v1_prompt_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2382,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{20}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Answer) GetAnswerId() string {
@@ -2401,7 +2468,7 @@ type Resolution struct {
 
 func (x *Resolution) Reset() {
 	*x = Resolution{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2480,7 @@ func (x *Resolution) String() string {
 func (*Resolution) ProtoMessage() {}
 
 func (x *Resolution) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[21]
+	mi := &file_askback_v1_prompt_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2493,7 @@ func (x *Resolution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resolution.ProtoReflect.Descriptor instead.
 func (*Resolution) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{21}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Resolution) GetState() PromptState {
@@ -2479,7 +2546,7 @@ type AnswerRecord struct {
 
 func (x *AnswerRecord) Reset() {
 	*x = AnswerRecord{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +2558,7 @@ func (x *AnswerRecord) String() string {
 func (*AnswerRecord) ProtoMessage() {}
 
 func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[22]
+	mi := &file_askback_v1_prompt_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2571,7 @@ func (x *AnswerRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRecord.ProtoReflect.Descriptor instead.
 func (*AnswerRecord) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{22}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AnswerRecord) GetAnswer() *Answer {
@@ -2541,7 +2608,7 @@ type FieldViolation struct {
 
 func (x *FieldViolation) Reset() {
 	*x = FieldViolation{}
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2620,7 @@ func (x *FieldViolation) String() string {
 func (*FieldViolation) ProtoMessage() {}
 
 func (x *FieldViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_prompt_proto_msgTypes[23]
+	mi := &file_askback_v1_prompt_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2633,7 @@ func (x *FieldViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldViolation.ProtoReflect.Descriptor instead.
 func (*FieldViolation) Descriptor() ([]byte, []int) {
-	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{23}
+	return file_askback_v1_prompt_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FieldViolation) GetField() string {
@@ -2625,7 +2692,7 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"\frequested_by\x18  \x01(\tR\vrequestedBy\"L\n" +
 	"\x0fPromptRewording\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12!\n" +
-	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xb5\a\n" +
+	"\fasked_digest\x18\x02 \x01(\tR\vaskedDigest\"\xed\a\n" +
 	"\rPromptContent\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2649,11 +2716,20 @@ const file_askback_v1_prompt_proto_rawDesc = "" +
 	"escalation\x18\x11 \x03(\v2\x1a.askback.v1.EscalationStepR\n" +
 	"escalation\x123\n" +
 	"\treminders\x18\x12 \x01(\v2\x15.askback.v1.RemindersR\treminders\x126\n" +
-	"\bdeadline\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x1a9\n" +
+	"\bdeadline\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x126\n" +
+	"\n" +
+	"correction\x18\x14 \x01(\v2\x16.askback.v1.CorrectionR\n" +
+	"correction\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
-	"\x04form\"\xa8\x01\n" +
+	"\x04form\"Z\n" +
+	"\n" +
+	"Correction\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12:\n" +
+	"\n" +
+	"violations\x18\x02 \x03(\v2\x1a.askback.v1.FieldViolationR\n" +
+	"violations\"\xa8\x01\n" +
 	"\x0eEscalationStep\x12/\n" +
 	"\x05after\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12$\n" +
 	"\x02to\x18\x02 \x01(\v2\x14.askback.v1.AudienceR\x02to\x12\x18\n" +
@@ -2843,7 +2919,7 @@ func file_askback_v1_prompt_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_prompt_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_askback_v1_prompt_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_askback_v1_prompt_proto_goTypes = []any{
 	(PromptState)(0),              // 0: askback.v1.PromptState
 	(Decision)(0),                 // 1: askback.v1.Decision
@@ -2853,87 +2929,90 @@ var file_askback_v1_prompt_proto_goTypes = []any{
 	(*Prompt)(nil),                // 5: askback.v1.Prompt
 	(*PromptRewording)(nil),       // 6: askback.v1.PromptRewording
 	(*PromptContent)(nil),         // 7: askback.v1.PromptContent
-	(*EscalationStep)(nil),        // 8: askback.v1.EscalationStep
-	(*Reminders)(nil),             // 9: askback.v1.Reminders
-	(*PromptPart)(nil),            // 10: askback.v1.PromptPart
-	(*QuestionForm)(nil),          // 11: askback.v1.QuestionForm
-	(*Question)(nil),              // 12: askback.v1.Question
-	(*Option)(nil),                // 13: askback.v1.Option
-	(*BooleanInput)(nil),          // 14: askback.v1.BooleanInput
-	(*SingleInput)(nil),           // 15: askback.v1.SingleInput
-	(*MultiInput)(nil),            // 16: askback.v1.MultiInput
-	(*TextInput)(nil),             // 17: askback.v1.TextInput
-	(*IntegerInput)(nil),          // 18: askback.v1.IntegerInput
-	(*NumberInput)(nil),           // 19: askback.v1.NumberInput
-	(*DateInput)(nil),             // 20: askback.v1.DateInput
-	(*DecisionOption)(nil),        // 21: askback.v1.DecisionOption
-	(*Audience)(nil),              // 22: askback.v1.Audience
-	(*DefaultAnswer)(nil),         // 23: askback.v1.DefaultAnswer
-	(*Edit)(nil),                  // 24: askback.v1.Edit
-	(*Answer)(nil),                // 25: askback.v1.Answer
-	(*Resolution)(nil),            // 26: askback.v1.Resolution
-	(*AnswerRecord)(nil),          // 27: askback.v1.AnswerRecord
-	(*FieldViolation)(nil),        // 28: askback.v1.FieldViolation
-	nil,                           // 29: askback.v1.PromptContent.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*Correction)(nil),            // 8: askback.v1.Correction
+	(*EscalationStep)(nil),        // 9: askback.v1.EscalationStep
+	(*Reminders)(nil),             // 10: askback.v1.Reminders
+	(*PromptPart)(nil),            // 11: askback.v1.PromptPart
+	(*QuestionForm)(nil),          // 12: askback.v1.QuestionForm
+	(*Question)(nil),              // 13: askback.v1.Question
+	(*Option)(nil),                // 14: askback.v1.Option
+	(*BooleanInput)(nil),          // 15: askback.v1.BooleanInput
+	(*SingleInput)(nil),           // 16: askback.v1.SingleInput
+	(*MultiInput)(nil),            // 17: askback.v1.MultiInput
+	(*TextInput)(nil),             // 18: askback.v1.TextInput
+	(*IntegerInput)(nil),          // 19: askback.v1.IntegerInput
+	(*NumberInput)(nil),           // 20: askback.v1.NumberInput
+	(*DateInput)(nil),             // 21: askback.v1.DateInput
+	(*DecisionOption)(nil),        // 22: askback.v1.DecisionOption
+	(*Audience)(nil),              // 23: askback.v1.Audience
+	(*DefaultAnswer)(nil),         // 24: askback.v1.DefaultAnswer
+	(*Edit)(nil),                  // 25: askback.v1.Edit
+	(*Answer)(nil),                // 26: askback.v1.Answer
+	(*Resolution)(nil),            // 27: askback.v1.Resolution
+	(*AnswerRecord)(nil),          // 28: askback.v1.AnswerRecord
+	(*FieldViolation)(nil),        // 29: askback.v1.FieldViolation
+	nil,                           // 30: askback.v1.PromptContent.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
 }
 var file_askback_v1_prompt_proto_depIdxs = []int32{
 	0,  // 0: askback.v1.Prompt.state:type_name -> askback.v1.PromptState
 	7,  // 1: askback.v1.Prompt.content:type_name -> askback.v1.PromptContent
-	30, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
-	30, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
-	30, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
-	30, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
-	30, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
-	30, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
-	30, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
-	30, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
-	30, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
+	31, // 2: askback.v1.Prompt.claim_expire_time:type_name -> google.protobuf.Timestamp
+	31, // 3: askback.v1.Prompt.create_time:type_name -> google.protobuf.Timestamp
+	31, // 4: askback.v1.Prompt.update_time:type_name -> google.protobuf.Timestamp
+	31, // 5: askback.v1.Prompt.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 6: askback.v1.Prompt.resolution:type_name -> askback.v1.Resolution
+	31, // 7: askback.v1.Prompt.consume_time:type_name -> google.protobuf.Timestamp
+	31, // 8: askback.v1.Prompt.next_escalation_time:type_name -> google.protobuf.Timestamp
+	31, // 9: askback.v1.Prompt.last_remind_time:type_name -> google.protobuf.Timestamp
+	31, // 10: askback.v1.Prompt.next_remind_time:type_name -> google.protobuf.Timestamp
+	31, // 11: askback.v1.Prompt.unattended_time:type_name -> google.protobuf.Timestamp
 	6,  // 12: askback.v1.Prompt.rewording:type_name -> askback.v1.PromptRewording
-	10, // 13: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
-	11, // 14: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
-	21, // 15: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
-	22, // 16: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
-	29, // 17: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
+	11, // 13: askback.v1.PromptContent.contents:type_name -> askback.v1.PromptPart
+	12, // 14: askback.v1.PromptContent.questions:type_name -> askback.v1.QuestionForm
+	22, // 15: askback.v1.PromptContent.decisions:type_name -> askback.v1.DecisionOption
+	23, // 16: askback.v1.PromptContent.audience:type_name -> askback.v1.Audience
+	30, // 17: askback.v1.PromptContent.labels:type_name -> askback.v1.PromptContent.LabelsEntry
 	2,  // 18: askback.v1.PromptContent.final_action:type_name -> askback.v1.FinalAction
-	23, // 19: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
-	31, // 20: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
-	8,  // 21: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
-	9,  // 22: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
-	30, // 23: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
-	31, // 24: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
-	22, // 25: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
-	31, // 26: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
-	31, // 27: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
-	12, // 28: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
-	14, // 29: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
-	15, // 30: askback.v1.Question.single:type_name -> askback.v1.SingleInput
-	16, // 31: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
-	17, // 32: askback.v1.Question.text:type_name -> askback.v1.TextInput
-	18, // 33: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
-	19, // 34: askback.v1.Question.number:type_name -> askback.v1.NumberInput
-	20, // 35: askback.v1.Question.date:type_name -> askback.v1.DateInput
-	13, // 36: askback.v1.SingleInput.options:type_name -> askback.v1.Option
-	13, // 37: askback.v1.MultiInput.options:type_name -> askback.v1.Option
-	1,  // 38: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
-	1,  // 39: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
-	1,  // 40: askback.v1.Answer.decision:type_name -> askback.v1.Decision
-	24, // 41: askback.v1.Answer.edits:type_name -> askback.v1.Edit
-	3,  // 42: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
-	30, // 43: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 44: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
-	25, // 45: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
-	30, // 46: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
-	25, // 47: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
-	4,  // 48: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
-	28, // 49: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	24, // 19: askback.v1.PromptContent.default_answer:type_name -> askback.v1.DefaultAnswer
+	32, // 20: askback.v1.PromptContent.timeout:type_name -> google.protobuf.Duration
+	9,  // 21: askback.v1.PromptContent.escalation:type_name -> askback.v1.EscalationStep
+	10, // 22: askback.v1.PromptContent.reminders:type_name -> askback.v1.Reminders
+	31, // 23: askback.v1.PromptContent.deadline:type_name -> google.protobuf.Timestamp
+	8,  // 24: askback.v1.PromptContent.correction:type_name -> askback.v1.Correction
+	29, // 25: askback.v1.Correction.violations:type_name -> askback.v1.FieldViolation
+	32, // 26: askback.v1.EscalationStep.after:type_name -> google.protobuf.Duration
+	23, // 27: askback.v1.EscalationStep.to:type_name -> askback.v1.Audience
+	32, // 28: askback.v1.Reminders.after:type_name -> google.protobuf.Duration
+	32, // 29: askback.v1.Reminders.every:type_name -> google.protobuf.Duration
+	13, // 30: askback.v1.QuestionForm.questions:type_name -> askback.v1.Question
+	15, // 31: askback.v1.Question.boolean:type_name -> askback.v1.BooleanInput
+	16, // 32: askback.v1.Question.single:type_name -> askback.v1.SingleInput
+	17, // 33: askback.v1.Question.multi:type_name -> askback.v1.MultiInput
+	18, // 34: askback.v1.Question.text:type_name -> askback.v1.TextInput
+	19, // 35: askback.v1.Question.integer:type_name -> askback.v1.IntegerInput
+	20, // 36: askback.v1.Question.number:type_name -> askback.v1.NumberInput
+	21, // 37: askback.v1.Question.date:type_name -> askback.v1.DateInput
+	14, // 38: askback.v1.SingleInput.options:type_name -> askback.v1.Option
+	14, // 39: askback.v1.MultiInput.options:type_name -> askback.v1.Option
+	1,  // 40: askback.v1.DecisionOption.decision:type_name -> askback.v1.Decision
+	1,  // 41: askback.v1.DefaultAnswer.decision:type_name -> askback.v1.Decision
+	1,  // 42: askback.v1.Answer.decision:type_name -> askback.v1.Decision
+	25, // 43: askback.v1.Answer.edits:type_name -> askback.v1.Edit
+	3,  // 44: askback.v1.Answer.source:type_name -> askback.v1.AnswerSource
+	31, // 45: askback.v1.Answer.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 46: askback.v1.Resolution.state:type_name -> askback.v1.PromptState
+	26, // 47: askback.v1.Resolution.answer:type_name -> askback.v1.Answer
+	31, // 48: askback.v1.Resolution.time:type_name -> google.protobuf.Timestamp
+	26, // 49: askback.v1.AnswerRecord.answer:type_name -> askback.v1.Answer
+	4,  // 50: askback.v1.AnswerRecord.status:type_name -> askback.v1.AnswerStatus
+	29, // 51: askback.v1.AnswerRecord.violations:type_name -> askback.v1.FieldViolation
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_prompt_proto_init() }
@@ -2945,11 +3024,11 @@ func file_askback_v1_prompt_proto_init() {
 		(*PromptContent_Questions)(nil),
 		(*PromptContent_SchemaJson)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[5].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[6].OneofWrappers = []any{
 		(*PromptPart_Text)(nil),
 		(*PromptPart_Url)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[7].OneofWrappers = []any{
+	file_askback_v1_prompt_proto_msgTypes[8].OneofWrappers = []any{
 		(*Question_Boolean)(nil),
 		(*Question_Single)(nil),
 		(*Question_Multi)(nil),
@@ -2958,20 +3037,20 @@ func file_askback_v1_prompt_proto_init() {
 		(*Question_Number)(nil),
 		(*Question_Date)(nil),
 	}
-	file_askback_v1_prompt_proto_msgTypes[9].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[10].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[11].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[12].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[13].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[14].OneofWrappers = []any{}
 	file_askback_v1_prompt_proto_msgTypes[15].OneofWrappers = []any{}
+	file_askback_v1_prompt_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_prompt_proto_rawDesc), len(file_askback_v1_prompt_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

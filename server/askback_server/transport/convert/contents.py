@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from askback.v1 import prompt_pb2
 from askback_server.domain.content import (
     Audience,
+    Correction,
     DefaultAnswer,
     EscalationStep,
     FinalAction,
@@ -22,6 +23,7 @@ from askback_server.domain.content import (
     Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption
+from askback_server.domain.json_text import Violation
 from askback_server.domain.violations import Violations
 from askback_server.transport.convert.forms import form, put_form
 from askback_server.transport.convert.values import any_span, moment, put_span, span
@@ -56,6 +58,10 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     steps = tuple(_steps(message.escalation, check)) if message.escalation else ()
     if message.HasField("reminders"):
         reminders = _reminders(message.reminders, check)
+    correction = None
+    if message.HasField("correction"):
+        faults = tuple(Violation(v.field, v.description) for v in message.correction.violations)
+        correction = Correction(message.correction.key, faults)
     prompt_form = form(message, check)
     check.done()
     return PromptContent(
@@ -78,6 +84,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         escalation=steps,
         reminders=reminders,
         deadline=deadline,
+        correction=correction,
     )
 
 
@@ -158,6 +165,10 @@ def _serialise(content: PromptContent) -> bytes:
         put_span(target.reminders.every, content.reminders.every)
         put_span(target.reminders.after, content.reminders.after)
         target.reminders.max_count = content.reminders.maximum
+    if content.correction is not None:
+        target.correction.key = content.correction.key
+        for violation in content.correction.violations:
+            target.correction.violations.add(field=violation.field, description=violation.description)
     return target.SerializeToString()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from askback.v1 import hitl_service_pb2, prompt_pb2
 from askback_server.domain.commands import PromptRef
@@ -22,12 +23,13 @@ from askback_server.domain.prompts import (
 )
 from askback_server.domain.violations import Violations
 from askback_server.ports.clock import is_id
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptOrder
 from askback_server.transport.convert.contents import DECISION_NUMBERS, content_bytes
 from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,
+    moment,
     namespace,
     put_time,
 )
@@ -37,6 +39,10 @@ _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in 
 _STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
 _SOURCE_NUMBERS = {s: prompt_pb2.AnswerSource.Value(f"ANSWER_SOURCE_{s}") for s in AnswerSource}
 _STATUS_NUMBERS = {s: prompt_pb2.AnswerStatus.Value(f"ANSWER_STATUS_{s}") for s in AnswerStatus}
+
+_ORDERS: dict[int, PromptOrder] = {
+    hitl_service_pb2.PromptOrder.Value(f"PROMPT_ORDER_{order}"): order for order in PromptOrder
+}
 
 _WHICH = "is required, or job_id and key in its place"
 
@@ -76,6 +82,8 @@ def prompt_watch_filter(
     for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue", "answered_by"):
         if getattr(filter, name):
             raise InvalidField.of(f"filter.{name}", "must be empty: it narrows lists only")
+    if filter.HasField("expires_before"):
+        raise InvalidField.of("filter.expires_before", "must be unset: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
 
 
@@ -97,8 +105,35 @@ def prompt_list_filter(request: hitl_service_pb2.ListPromptsRequest, principal: 
     by_id = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
     sees_all = bool(by_id) and principal.has(Role.CLIENT, Role.WORKER)
     viewer = None if sees_all else principal
-    default = () if request.filter.answered_by else (PromptState.PENDING,)
-    return _filter(request.filter, request.namespace, principal, viewer, tuple(states) or default)
+    order = _order(request)
+    default = () if order is PromptOrder.CLOSE_TIME else (PromptState.PENDING,)
+    filter = _filter(request.filter, request.namespace, principal, viewer, tuple(states) or default)
+    return replace(filter, order=order)
+
+
+def _order(request: hitl_service_pb2.ListPromptsRequest) -> PromptOrder:
+    """The order of a list. Raises InvalidField, also where the filter matches nothing in this order."""
+    filter = request.filter
+    if request.order == hitl_service_pb2.PROMPT_ORDER_UNSPECIFIED:
+        return PromptOrder.CLOSE_TIME if filter.answered_by else PromptOrder.URGENCY
+    order = _ORDERS.get(request.order)
+    check = Violations()
+    if order is None:
+        check.bad("order", f"{request.order} is not an order of prompts")
+    elif order is PromptOrder.URGENCY and filter.answered_by:
+        check.bad("order", "must be CLOSE_TIME or unset with filter.answered_by")
+    elif order is PromptOrder.CLOSE_TIME:
+        for index, number in enumerate(filter.states):
+            if number == prompt_pb2.PROMPT_STATE_PENDING:
+                check.bad(
+                    f"filter.states[{index}]", "must be a state of closed prompts in the order CLOSE_TIME"
+                )
+        for name in ("unattended", "overdue", "expires_before"):
+            if any(field.name == name for field, _ in filter.ListFields()):
+                check.bad(f"filter.{name}", "must be empty in the order CLOSE_TIME: it is for open prompts")
+    check.done()
+    assert order is not None
+    return order
 
 
 def _filter(
@@ -131,6 +166,11 @@ def _filter(
         person=principal.subject if filter.mine else "",
         overdue=filter.overdue,
         answered_by=filter.answered_by,
+        expires_before=(
+            moment(filter.expires_before, "filter.expires_before")
+            if filter.HasField("expires_before")
+            else None
+        ),
         id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
         job_id_suffix=id_suffix(filter.job_id_suffix, "filter.job_id_suffix"),
     )

@@ -8,6 +8,7 @@ import { t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, nameOf, shortId } from "../job_facts";
 import { EventLines, JobHead } from "../job_parts";
+import { typeWords } from "../labels";
 import { usePage } from "../page";
 import { PlaceLink } from "../place_link";
 import { idOf, instant } from "../prompt_facts";
@@ -37,7 +38,7 @@ export function JobView({ jobId }: { readonly jobId: string }) {
           t(error === null ? "job.loading" : "job.missing")
         ) : (
           <>
-            <Name text={job.jobType ?? ""} /> <small>…{shortId(jobId)}</small>
+            <Name text={typeWords(job.jobType)} /> <small>…{shortId(jobId)}</small>
           </>
         )}
       </h1>

@@ -7,6 +7,7 @@ import type { Job, RetryKeep } from "../../wire/messages";
 import { t } from "../../words/later";
 import { ErrorNote } from "../errors";
 import { hasEnded } from "../job_facts";
+import { typeWords } from "../labels";
 import { usePage } from "../page";
 import { go } from "../route";
 import { Dialog } from "../ui";
@@ -46,7 +47,7 @@ interface AskingProps extends ActionProps {
 }
 
 function titleOf(key: "job.cancel.title" | "job.retry.title", job: Job): string {
-  return t(key, { type: job.jobType ?? "" });
+  return t(key, { type: typeWords(job.jobType) });
 }
 
 function Cancel({ job, onChanged, onClose }: AskingProps) {

@@ -3,13 +3,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Plain } from "../../content";
-import type { Inbox } from "../../model/inbox";
+import type { Inbox, Row } from "../../model/inbox";
 import type { Job } from "../../wire/messages";
 import { rich, t } from "../../words/later";
 import { labelsOf } from "../conditions";
 import { ErrorNote } from "../errors";
 import { hasEnded, isClient, jobStateText, shortId } from "../job_facts";
 import { ProgressBar } from "../job_parts";
+import { typeWords } from "../labels";
 import { usePage, useSignedIn } from "../page";
 import { PlaceLink } from "../place_link";
 import { instant } from "../prompt_facts";
@@ -108,6 +109,8 @@ function Listing({ filter, onListed }: ListingProps) {
     if (jobs.length > 0) onListed(jobs);
   }, [jobs]);
   const shown = jobs.slice(0, drawn.value);
+  const rows = inbox.rows.value;
+  const titles = useMemo(() => titlesByJob(rows.values()), [rows]);
   const hasMore = ended.next.value !== "";
   const isComplete = feed?.complete.value === true && !ended.isReading.value;
   const problem = ended.error.value ?? feed?.error.value ?? null;
@@ -128,7 +131,7 @@ function Listing({ filter, onListed }: ListingProps) {
       ) : (
         <ol class="job-rows" aria-label={t("jobs.list")}>
           {shown.map((job) => (
-            <JobRow key={job.jobId} job={job} />
+            <JobRow key={job.jobId} job={job} titles={titles.get(job.jobId ?? "") ?? []} />
           ))}
         </ol>
       )}
@@ -149,7 +152,26 @@ function Listing({ filter, onListed }: ListingProps) {
   );
 }
 
-function JobRow({ job }: { readonly job: Job }) {
+/** How many titles of questions a row has. */
+const MOST_TITLES = 3;
+
+/** The titles of the questions that the page knows, by job: those of this person's inbox. */
+function titlesByJob(rows: Iterable<Row>): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { prompt } of rows) {
+    const titles = found.get(prompt.jobId ?? "") ?? [];
+    if (titles.length < MOST_TITLES) titles.push(prompt.content?.title ?? "");
+    found.set(prompt.jobId ?? "", titles);
+  }
+  return found;
+}
+
+interface JobRowProps {
+  readonly job: Job;
+  readonly titles: readonly string[];
+}
+
+function JobRow({ job, titles }: JobRowProps) {
   const { inbox } = usePage();
   halfMinute.value;
   const created = instant(job.createTime);
@@ -157,9 +179,16 @@ function JobRow({ job }: { readonly job: Job }) {
   const labels = Object.entries(job.labels ?? {});
   return (
     <li class={hasEnded(job) ? "job-row is-ended" : "job-row"} data-job={job.jobId}>
-      <PlaceLink class="job-name" place={{ view: "job", jobId: job.jobId ?? "" }}>
-        <Name text={job.jobType ?? ""} /> <small>…{shortId(job.jobId ?? "")}</small>
-      </PlaceLink>
+      <div>
+        <PlaceLink class="job-name" place={{ view: "job", jobId: job.jobId ?? "" }}>
+          <Name text={typeWords(job.jobType)} /> <small>…{shortId(job.jobId ?? "")}</small>
+        </PlaceLink>
+        {titles.map((title, place) => (
+          <p key={place} class="job-question">
+            <Plain text={title} />
+          </p>
+        ))}
+      </div>
       <div class="job-course">
         <p class="job-state" data-state={job.state}>
           {jobStateText(job, inbox.now())}

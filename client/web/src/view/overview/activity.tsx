@@ -3,7 +3,7 @@
 import type { Activity as Figures, ActivityCounts, ActivityOfType, AnswerTimes } from "../../wire/messages";
 import type { LaterKey } from "../../words";
 import { rich, t } from "../../words/later";
-import { kindWords } from "../labels";
+import { kindWords, typeWords } from "../labels";
 import { PlaceLink } from "../place_link";
 import { instant, milliseconds } from "../prompt_facts";
 import { span } from "../times";
@@ -13,6 +13,7 @@ import {
   highest,
   ENOUGH,
   isQuiet,
+  lastTwo,
   JOB_ROWS,
   QUESTION_ROWS,
   saysEnough,
@@ -133,7 +134,7 @@ const times = (found: AnswerTimes | undefined) =>
   TIMES.map(([field]) => (saysEnough(found, field) ? answerTime(milliseconds(found?.[field])) : "–"));
 
 function typeName({ jobType = "" }: ActivityOfType) {
-  return jobType === "" ? t("overview.type.deleted") : <Name text={jobType} />;
+  return jobType === "" ? t("overview.type.deleted") : <Name text={typeWords(jobType)} />;
 }
 
 interface CountedProps extends PlotsProps {
@@ -164,12 +165,41 @@ function Counted({ title, rows, activity, steps, now }: CountedProps) {
   );
 }
 
+const HOUR_MS = 3_600_000;
+
+/** Whether answers take longer now than before, in words. */
+function Trend({ steps, now }: { readonly steps: readonly Step[]; readonly now: number }) {
+  const two = lastTwo(steps);
+  if (two === null) return null;
+  const width = two.before.to - two.before.from;
+  const half = ({ times: found }: Step) =>
+    found.p50 === undefined
+      ? t("overview.trend.none")
+      : t("overview.trend.half", {
+          time: answerTime(milliseconds(found.p50)),
+          n: Number(found.count ?? "0"),
+        });
+  const parts = { now: half(two.now), before: half(two.before) };
+  return (
+    <p class="overview-trend">
+      {width === HOUR_MS
+        ? t("overview.trend.hour", parts)
+        : rich("overview.trend.since", {
+            ...parts,
+            time: <Time at={two.now.from} now={now} />,
+            span: span(width),
+          })}
+    </p>
+  );
+}
+
 function Times({ activity, steps, now }: PlotsProps) {
   const all = activity.answerTimes ?? {};
   const [p50 = "", p90 = ""] = times(all);
   return (
     <>
       <h3>{t("overview.times")}</h3>
+      <Trend steps={steps} now={now} />
       {all.p50 === undefined ? (
         <p>{t("overview.times.none")}</p>
       ) : (

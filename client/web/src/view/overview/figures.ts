@@ -69,6 +69,12 @@ export function stepsOf(activity: Activity, now: number): readonly Step[] {
   });
 }
 
+/** The step that goes on, and the one before it: whether it takes longer now. Null where the window has no two. */
+export function lastTwo(steps: readonly Step[]): { readonly now: Step; readonly before: Step } | null {
+  const [before, now] = steps.slice(-2);
+  return before === undefined || now === undefined || !now.goesOn ? null : { now, before };
+}
+
 export interface Series {
   readonly measure: Measure;
   readonly name: LaterKey;

@@ -4,7 +4,7 @@ import { Plain } from "../../content";
 import type { GetOverviewResponse, WaitingPrompt, WaitingPrompts } from "../../wire/messages";
 import { rich, t } from "../../words/later";
 import { isClient } from "../job_facts";
-import { kindWords } from "../labels";
+import { kindWords, typeWords } from "../labels";
 import { usePage } from "../page";
 import { PlaceLink } from "../place_link";
 import { instant } from "../prompt_facts";
@@ -150,7 +150,7 @@ function OldestRow({ prompt }: { readonly prompt: WaitingPrompt }) {
   const deadline = instant(prompt.expireTime);
   const left = deadline === undefined ? 0 : deadline - inbox.now();
   const priority = prompt.priority ?? 0;
-  const name = <Name text={prompt.jobType ?? ""} />;
+  const name = <Name text={typeWords(prompt.jobType)} />;
   return (
     <li class="oldest-row">
       <PlaceLink class="job-name" place={{ view: "prompt", promptId: prompt.promptId ?? "" }}>
