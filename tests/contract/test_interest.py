@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from askback_server.domain import commands as c
+from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.jobs import Job
@@ -30,8 +32,9 @@ from askback_server.sessions.memory_budget import MemoryBudget
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.storage.reader import Reader
-from tests.support.aggregates import question
-from tests.support.storage import Node, node, until
+from tests.support.aggregates import CLIENT, question
+from tests.support.storage import Node, node
+from tests.support.waiting import until
 
 BOB = Principal("bob", frozenset({Role.CONSOLE}))
 LAWYER = replace(BOB, groups=frozenset({"law"}))
@@ -241,6 +244,31 @@ async def test_the_interest_moves_with_a_changed_filter(
         assert other.rows == 0
         follower.detach()
         assert not other.feed._interests
+
+
+async def test_a_change_is_read_again_if_a_newer_one_is_decided_during_the_read(
+    here: Node, there: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A console that begins to follow in between knows nothing of the prompt, and would show it for ever."""
+    _, prompt = await here.waiting()
+    jobs = there.database.jobs
+    read = jobs.get_prompts
+    late: list[ChangedPrompts] = []
+
+    async def end_after_the_read(ids: Iterable[str]) -> list[Prompt]:
+        found = await read(ids)
+        monkeypatch.setattr(jobs, "get_prompts", read)
+        await there.do(c.CancelPrompt(principal=CLIENT, ref=PromptRef(prompt_id=prompt.prompt_id)))
+        there.feed.follow_prompts(PromptFilter("default", viewer=BOB), late.append)
+        return found
+
+    monkeypatch.setattr(jobs, "get_prompts", end_after_the_read)
+    there.feed.receive(taken(announced))
+    await there.feed._read_news()
+    for shown in (there.changed, late):
+        assert {p.state for changed in shown for p in changed.prompts} == {PromptState.CANCELLED}
+    versions = [item.job.version for item in there.received]
+    assert versions == sorted(versions), "a watcher of jobs gets no older job after a newer one"
 
 
 async def test_a_change_whose_read_failed_comes_from_the_log(

@@ -52,7 +52,16 @@ class Delivery:
         self._bus.deliver_events(change.job_id)
 
     async def deliver(self, changes: Sequence[Announcement]) -> None:
-        """Deliver changes; none of them is bare. Raises StorageUnavailable; then the log brings them."""
+        """Deliver changes; none of them is bare. Raises StorageUnavailable; then the log brings them.
+
+        If a newer change of a job is decided during the read, what was read may be older than what sessions
+        have: a console would show a prompt that has ended, for ever. So it is read again.
+        """
+        while changes:
+            changes = await self._deliver(changes)
+
+    async def _deliver(self, changes: Sequence[Announcement]) -> list[Announcement]:
+        """Deliver changes, except those that were overtaken. Returns these."""
         held: set[str] = set()
         job_ids: list[str] = []
         prompt_ids: dict[str, list[str]] = {}
@@ -68,6 +77,7 @@ class Delivery:
             self._known.note(job_id, change.after, change.seq)
             if job_id not in held:
                 self._hot.outdate(job_id, change.seq)
+        decided = {change.job_id: self._bus.version_of(change.job_id) for change in changes}
         try:
             jobs, prompts = await asyncio.gather(
                 self._jobs.get_jobs(job_ids),
@@ -79,8 +89,12 @@ class Delivery:
         jobs_by_id = {job.job_id: job for job in jobs}
         prompts_by_id = {prompt.prompt_id: prompt for prompt in prompts}
         self._hot.note_places(prompts)
+        overtaken = []
         for change in changes:
             job_id = change.job_id
+            if self._bus.version_of(job_id) != decided[job_id]:
+                overtaken.append(change)
+                continue
             found = tuple(prompts_by_id[i] for i in prompt_ids[job_id] if i in prompts_by_id)
             lost = frozenset(i for i in prompt_ids[job_id] if i not in prompts_by_id)
             job = jobs_by_id.get(job_id)
@@ -95,6 +109,7 @@ class Delivery:
             elif found or lost:
                 self._bus.deliver_prompts(ChangedPrompts(job_id, change.seq, found, lost))
             self._bus.deliver_events(job_id)
+        return overtaken
 
     def _learn(self, change: Announcement, job: Job, prompts: Sequence[Prompt]) -> None:
         """Keep the job in memory, because a session of this replica holds it.
