@@ -249,7 +249,7 @@ async def test_the_interest_moves_with_a_changed_filter(
 async def test_a_change_is_read_again_if_a_newer_one_is_decided_during_the_read(
     here: Node, there: Node, announced: list[Announcement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A console that begins to follow in between knows nothing of the prompt, and would show it for ever."""
+    """A console that begins to follow in between knows nothing of the prompt, and would keep it."""
     _, prompt = await here.waiting()
     jobs = there.database.jobs
     read = jobs.get_prompts

@@ -55,7 +55,7 @@ class Delivery:
         """Deliver changes; none of them is bare. Raises StorageUnavailable; then the log brings them.
 
         If a newer change of a job is decided during the read, what was read may be older than what sessions
-        have: a console would show a prompt that has ended, for ever. So it is read again.
+        have: a console would show a prompt that has ended, until it reconnects. So it is read again.
         """
         while changes:
             changes = await self._deliver(changes)
