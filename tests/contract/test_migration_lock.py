@@ -88,7 +88,11 @@ async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
     await asyncio.to_thread(upgrade, empty, wait=0)
 
 
-INDEX = "ix_hitl_interactions_answered"
+LARGE = {
+    "ix_hitl_interactions_answered": "0003_overview",
+    "ix_hitl_interactions_closed": "0008_open_prompts_of_jobs",
+}
+"""Indexes of tables that may be large, and the migration before theirs."""
 
 
 async def invalid_indexes(connection: asyncpg.Connection) -> list[str]:
@@ -97,9 +101,9 @@ async def invalid_indexes(connection: asyncpg.Connection) -> list[str]:
 
 
 @asynccontextmanager
-async def open_report(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A session with a long transaction in a database that lacks INDEX."""
-    await asyncio.to_thread(upgrade, url, "0003_overview")
+async def open_report(url: str, index: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session with a long transaction in a database that lacks the index."""
+    await asyncio.to_thread(upgrade, url, LARGE[index])
     async with session(url, "a report") as other:
         # Its snapshot is older than the index, which is complete only after its end.
         await other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -107,16 +111,17 @@ async def open_report(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield other
 
 
-async def is_begun(connection: asyncpg.Connection, migrating: asyncio.Task[object]) -> bool:
+async def is_begun(connection: asyncpg.Connection, index: str, migrating: asyncio.Task[object]) -> bool:
     assert not migrating.done(), "it did not wait for the report: the index was made in a transaction"
-    return INDEX in await invalid_indexes(connection)
+    return index in await invalid_indexes(connection)
 
 
-async def test_prompts_can_be_written_while_an_index_is_made(empty: str) -> None:
-    async with open_report(empty) as other, session(empty, "writer") as writer:
+@pytest.mark.parametrize("index", LARGE)
+async def test_prompts_can_be_written_while_an_index_is_made(empty: str, index: str) -> None:
+    async with open_report(empty, index) as other, session(empty, "writer") as writer:
         migrating = asyncio.create_task(asyncio.to_thread(upgrade, empty, wait=60))
         # The index is listed as invalid from its creation until the end of the report.
-        await eventually(lambda: is_begun(writer, migrating), "the index has begun")
+        await eventually(lambda: is_begun(writer, index, migrating), "the index has begun")
         await writer.execute("SET lock_timeout = '2s'")
         await writer.execute("DELETE FROM hitl_interactions")  # takes the lock that any write needs
         assert not migrating.done()
@@ -125,18 +130,19 @@ async def test_prompts_can_be_written_while_an_index_is_made(empty: str) -> None
         assert await invalid_indexes(writer) == []
 
 
-async def test_an_interrupted_index_is_made_again(empty: str) -> None:
-    async with open_report(empty) as other, session(empty, "watch") as watch:
+@pytest.mark.parametrize("index", LARGE)
+async def test_an_interrupted_index_is_made_again(empty: str, index: str) -> None:
+    async with open_report(empty, index) as other, session(empty, "watch") as watch:
         with pytest.raises(
             StorageUnavailable, match=r"for a table that is in use, held by process \d+ \(a rep"
         ):
             await asyncio.to_thread(upgrade, empty, wait=0)
-        assert await invalid_indexes(watch) == [INDEX]
-        assert await watch.fetchval("SELECT version_num FROM alembic_version") == "0003_overview"
+        assert await invalid_indexes(watch) == [index]
+        assert await watch.fetchval("SELECT version_num FROM alembic_version") == LARGE[index]
         await other.execute("ROLLBACK")
         await asyncio.to_thread(upgrade, empty, wait=0)
         assert await invalid_indexes(watch) == []
-        assert await watch.fetchval("SELECT to_regclass($1)::text", INDEX) == INDEX
+        assert await watch.fetchval("SELECT to_regclass($1)::text", index) == index
 
 
 async def test_a_killed_migration_leaves_no_lock(empty: str) -> None:

@@ -67,9 +67,9 @@ async def test_the_batch_write_scans_no_table(shape: tuple[str, ...], migrated_d
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(migrated_db_url: str) -> None:
+async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(fresh_db_url: str) -> None:
     """With many ended jobs and a long backlog the planner chooses a short index walk per type, no scan."""
-    database = await Database.open(migrated_db_url)
+    database = await Database.open(fresh_db_url)
     try:
         at = await database.ping() - timedelta(minutes=1)
         for _ in range(10):
@@ -128,9 +128,9 @@ async def test_a_persons_answers_are_read_from_an_index_in_order(
     assert after is None or re.search(from_cursor, plan), plan
 
 
-async def test_what_ends_soon_is_found_by_its_deadline(migrated_db_url: str) -> None:
+async def test_what_ends_soon_is_found_by_its_deadline(fresh_db_url: str) -> None:
     """Every `inbox ls` asks for it, also in a namespace with very many open prompts."""
-    database = await Database.open(migrated_db_url)
+    database = await Database.open(fresh_db_url)
     try:
         at = datetime(2030, 1, 1, tzinfo=UTC)
         jobs_ = [new_job() for _ in range(2_000)]
@@ -257,9 +257,9 @@ async def test_the_log_is_read_from_a_position_on(database: Database) -> None:
             assert re.search(part, plan[index.start() :].split("->", 1)[0]), plan
 
 
-async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(migrated_db_url: str) -> None:
+async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_db_url: str) -> None:
     """Not the thousands that the job has had."""
-    database = await Database.open(migrated_db_url)
+    database = await Database.open(fresh_db_url)
     try:
         job = new_job()
         closed = [as_closed(new_prompt(job, key=f"k{n}", round=n)) for n in range(2, 500)]

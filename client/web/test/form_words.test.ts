@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { hintOf } from "../src/forms/hints";
 import { DE } from "../src/forms/words_de";
 import { EN } from "../src/forms/words_en";
-import { BERLIN, json, messages, questionForm, schemaForm, text } from "./form_support";
+import { BERLIN, choice, json, messages, multi, questionForm, schemaForm, text } from "./form_support";
 
 const german = { ...BERLIN, words: DE };
 const object = (properties: unknown, more: object = {}) => ({ type: "object", properties, ...more });
@@ -77,4 +77,24 @@ test("half a surrogate pair and NUL are refused in JSON too, where they are esca
   }
   text(form, "any").type('"\\ud83d\\ude00"');
   assert.equal(json(form), '{"any":"😀"}');
+});
+
+test("what was typed is copied as titles and values, without secrets", () => {
+  const schema = object({
+    account: { type: "string", title: "Account" },
+    count: { type: "integer", title: "Count" },
+    sure: { type: "boolean", title: "Sure" },
+    colours: { type: "array", title: "Colours", items: { enum: ["red", "blue"] }, uniqueItems: true },
+    key: { type: "string", title: "Key", writeOnly: true },
+    untouched: { type: "string", title: "Untouched", default: "as it was" },
+  });
+  const form = schemaForm(schema);
+  assert.equal(form.asText(), "");
+  text(form, "account").type("ana");
+  text(form, "count").type("many");
+  text(form, "key").type("hidden");
+  choice(form, "sure").choose(choice(form, "sure").choices[0]);
+  const colours = multi(form, "colours");
+  for (const one of colours.entry.choices) colours.choose(one, true);
+  assert.equal(form.asText(), "Account: ana\nCount: many\nSure: Yes\nColours: red, blue");
 });

@@ -1,6 +1,7 @@
 """What the page says of a prompt that is closed."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from playwright.async_api import expect
 from askback.v1 import job_service_pb2 as job_service
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Inbox, axe, live, settled
-from tests.support.requests import ACCEPT, REJECT, answer, confirm
+from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,12 @@ async def test_what_was_pressed_is_what_is_said_afterwards(
     assert await axe(page) == []
 
 
+def noon() -> str:
+    """A time zone in which it is about noon: no day ends while a test runs."""
+    offset = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-offset:+d}" if offset else "Etc/GMT"
+
+
 def move_back(lite_url: str, prompt_id: str, days: int) -> None:
     """Let a prompt have ended some days before."""
     path = lite_url.partition(":///")[2]
@@ -64,9 +71,9 @@ async def test_what_ended_stands_under_its_day(inbox: Inbox, lite_url: str) -> N
         await world.as_user("ana").hitl.AnswerPrompt(answer(prompt))
         if days:
             await asyncio.to_thread(move_back, lite_url, prompt.prompt_id, days)
-    day = datetime.now(ZoneInfo("Europe/Berlin")) - timedelta(days=9)
+    day = datetime.now(ZoneInfo(noon())) - timedelta(days=9)
     for locale, words in (("en-GB", ["Today", "Yesterday"]), ("de-DE", ["Heute", "Gestern"])):
-        page = await inbox.open(path="/?view=decided", locale=locale)
+        page = await inbox.open(path="/?view=decided", locale=locale, timezone_id=noon())
         names = page.locator(".group-name > bdi")
         await expect(names).to_have_count(3)
         assert (await names.all_text_contents())[:2] == words
@@ -80,10 +87,12 @@ async def test_what_ended_stands_under_its_day(inbox: Inbox, lite_url: str) -> N
     # What closed while the page was open has its day as well.
     await page.goto(f"{inbox.origin}/?view=closed")
     await live(page)
+    await expect(page.locator(".row-link").first).to_be_focused()
     prompt = await world.create_prompt(confirm("Elsewhere?"))
     await expect(page.locator('[data-view="all"] .count')).to_have_text("1")
     await world.as_user("ben").hitl.AnswerPrompt(answer(prompt))
-    await expect(page.locator(".group-name")).to_have_text(["Heute1"])
+    await page.locator(".waiting-button").click()
+    await expect(page.locator(".group-name")).to_have_text(["Heute3", "Gestern1", re.compile(r".*1$")])
 
 
 async def test_a_joint_decision_says_how_each_question_that_it_leaves_out_ended(inbox: Inbox) -> None:
@@ -122,3 +131,36 @@ async def test_the_commands_have_the_way_out(inbox: Inbox) -> None:
     await page.keyboard.type("sign out")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("dialog", name="Sign out")).to_contain_text("Sign out of this browser?")
+
+
+async def test_what_others_closed_before_the_page_was_open_is_found(inbox: Inbox) -> None:
+    world = inbox.world
+    ben = world.as_user("ben")
+    first = await world.create_prompt(confirm("Refund one?"))
+    await ben.hitl.AnswerPrompt(answer(first, decision=REJECT, comment="too late"))
+    second = await world.create_prompt(confirm("Refund two?", labels={"team": "a"}))
+    await world.jobs.CancelJob(job_service.CancelJobRequest(job_id=second.job_id))
+    hidden = await world.create_prompt(confirm("For ben?", audience=audience("ben")))
+    await ben.hitl.AnswerPrompt(answer(hidden))
+    third = await world.create_prompt(confirm("Still open?"))
+    page = await inbox.open(path="/?view=closed", locale="de-DE", timezone_id=noon())
+    titles = page.locator(".row-words")
+    await expect(titles).to_have_text(["Refund two?", "Refund one?"])
+    await expect(page.locator(".ending")).to_have_text(["Zurückgezogen", "„Ablehnen“ von ben"])
+    await expect(page.locator(".summary")).to_have_text("2 geschlossene Fragen")
+    await expect(page.locator(".group-name")).to_have_text(["Heute2"])
+    # What closes now comes on top, and waits while a person is in the list.
+    await page.locator(".row-link").first.focus()
+    await ben.hitl.AnswerPrompt(answer(third))
+    await page.locator(".waiting-button").click()
+    await expect(titles).to_have_text(["Still open?", "Refund two?", "Refund one?"])
+    assert await axe(page) == []
+    await page.locator("#search").fill("one")
+    await expect(titles).to_have_text(["Refund one?"])
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".tombstone-title")).to_contain_text("„Ablehnen“ von ben")
+    await expect(page.locator(".tombstone-comment")).to_have_text("too late")
+    await page.goto(f"{inbox.origin}/?view=closed&label=team%3Da")
+    await expect(titles).to_have_text(["Refund two?"])
+    await page.goto(f"{inbox.origin}/?view=closed&label=team%3Db")
+    await expect(page.locator(".empty-title")).to_have_text("Nichts hier passt zu den Filtern")

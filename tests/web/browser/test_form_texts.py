@@ -6,8 +6,9 @@ from typing import Any
 from playwright.async_api import Page, expect
 
 from askback.v1 import prompt_pb2 as prompts
+from askback.v1.prompt_pb2 import FieldViolation
 from tests.support.browser import Inbox, axe, saved, settled
-from tests.support.requests import confirm
+from tests.support.requests import RESPOND, answer, confirm, form
 
 PATTERN = "^[^@ ]+@[a-z]+[.]example$"
 SCHEMA: dict[str, Any] = {
@@ -115,14 +116,45 @@ async def test_a_draft_of_an_older_question_is_offered_by_titles_and_values(inbo
     await expect(page.get_by_role("textbox", name="Account")).to_have_value("ana@one.example")
 
 
-async def test_a_question_that_is_asked_again_says_so_above_its_text(inbox: Inbox) -> None:
-    lease = await inbox.world.lease_new_job()
-    body = "> **The answer was not accepted:**\n>\n> - Window: too late"
-    prompt = await inbox.world.ask(lease, "when#2", confirm("When?", body=body))
+async def test_a_question_that_is_asked_again_says_so_and_why_at_its_fields(inbox: Inbox) -> None:
+    world = inbox.world
+    lease = await world.lease_new_job()
+    wrong = FieldViolation(field="values_json/n", description="is more than we have")
+    again = form("How many?", correction=prompts.Correction(key="many", violations=[wrong]))
+    prompt = await world.ask(lease, "many#2", again)
+    # The text alone is no mark.
+    await world.ask(lease, "other#2", confirm("Other?", body="> **The answer was not accepted:**"))
     for locale, words in (
-        ("en-GB", "Asked again: answer not accepted"),
         ("de-DE", "Erneut gefragt: Antwort nicht angenommen"),
+        ("en-GB", "Asked again: answer not accepted"),
     ):
-        page = await inbox.open(path=f"/prompts/{prompt.prompt_id}", locale=locale)
+        page = await inbox.open(
+            path=f"/prompts/{prompt.prompt_id}", viewport={"width": 1280, "height": 1400}, locale=locale
+        )
         await expect(page.locator(".facts-line .mark")).to_have_text(words)
+        await expect(page.locator(".row .mark")).to_have_text([words])
+        field = page.locator(".form-field", has=page.get_by_role("textbox", name="How many?"))
+        await expect(field.locator(".form-problem")).to_have_text("! is more than we have")
+        # It is read before anything is typed: the focus stays where letters act.
+        await expect(page.locator("#prompt-title")).to_be_focused()
         assert await axe(page) == []
+    await settled(page)
+    await page.get_by_role("textbox", name="How many?").fill("3")
+    await expect(field.locator(".form-problem")).to_have_count(0)
+    await page.get_by_role("button", name="Answer").click()
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Answer” by you")
+
+
+async def test_answers_and_unsent_text_are_shown_by_the_titles_of_the_form(inbox: Inbox) -> None:
+    world = inbox.world
+    page, prompt = await show(inbox)
+    await page.get_by_role("textbox", name="Account").fill("cora@one.example")
+    values = json.dumps({"account": "ana@one.example", "share": 0.5})
+    await world.as_user("ben").hitl.AnswerPrompt(answer(prompt, decision=RESPOND, values_json=values))
+    await expect(page.locator("[data-kept-text]")).to_have_value("Account: cora@one.example")
+    await page.goto(f"{inbox.origin}/jobs/{prompt.job_id}")
+    question = page.locator(".rounds li")
+    await expect(question.locator("dl > div", has_text="Account")).to_contain_text("ana@one.example")
+    await expect(question.locator("dl > div", has_text="Share")).to_contain_text("0.5")
+    assert "{" not in await question.inner_text()
+    assert await axe(page) == []

@@ -164,3 +164,26 @@ async def test_everything_that_a_person_decided_is_listed_by_pages(inbox: Inbox)
     await page.goto(f"{inbox.origin}/?view=decided&label=team%3Da%3Db")
     await expect(page.locator(".summary")).to_contain_text("3 questions decided by you")
     await expect(page.locator(".row")).to_have_count(3)
+
+
+async def test_what_closed_is_listed_by_pages_without_a_count(inbox: Inbox) -> None:
+    job = new_job()
+    closed = [
+        as_answered(new_prompt(job, PromptContent("confirm", f"Question {n}?")), "ben", minute=-n)
+        for n in range(203)
+    ]
+    await inbox.world.service.replica.jobs.write([creation(job, *closed)])
+    page = await inbox.open(path="/?view=closed")
+    await expect(page.locator(".row")).to_have_count(200)
+    await expect(page.locator(".summary")).to_have_text("200 closed questions, and older ones")
+    await page.locator("#search").fill("question 202?")
+    await expect(page.locator(".row")).to_have_count(0)
+    await expect(page.locator(".note")).to_have_text(
+        "Searched in the last 200 closed questions. The button searches in more."
+    )
+    await page.get_by_role("button", name="Show older ones").click()
+    await expect(page.locator(".row-words")).to_have_text(["Question 202?"])
+    await page.locator("#search").fill("")
+    await page.locator(".more").scroll_into_view_if_needed()
+    await expect(page.locator(".row")).to_have_count(203)
+    await expect(page.locator(".summary")).to_have_text("203 closed questions")

@@ -314,3 +314,16 @@ async def test_it_says_in_words_whether_answers_take_longer_now(inbox: Inbox) ->
         )
     await page.goto(f"{inbox.origin}/overview?window=7d")
     await expect(page.locator(".overview-trend")).to_have_text(re.compile("^Seit .*; in den 3 h davor: "))
+
+
+async def test_it_says_how_many_of_what_waits_are_in_the_readers_inbox(inbox: Inbox) -> None:
+    await ask(inbox.world, title="For all?")
+    await ask(inbox.world, title="For ben?", audience=audience("ben"))
+    page = await inbox.open(path="/overview")
+    await waits(page, 2)
+    said = page.get_by_text("of them; the others are asked of other people.")
+    await expect(said).to_have_text("Your inbox has 1 of them; the others are asked of other people.")
+    assert await axe(page) == []
+    ben = await inbox.open("ben", path="/overview", locale="de-DE")
+    await waits(ben, 2)
+    await expect(ben.locator(".overview")).not_to_contain_text("In Ihrem Eingang")

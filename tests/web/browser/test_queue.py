@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from google.protobuf.duration_pb2 import Duration
 from playwright.async_api import Page, expect
 
-from askback._worker.asking import NOT_ACCEPTED
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Inbox, live, settled
@@ -161,7 +160,7 @@ async def test_what_closed_elsewhere_is_listed_the_last_first_and_found_by_its_w
     await expect(page.locator(OPEN_ROWS)).to_have_count(1)
     await world.as_user("ben").hitl.AnswerPrompt(answer(second, decision=REJECT))
     await page.locator('[data-view="closed"]').click()
-    await expect(page.locator(".summary")).to_have_text("3 closed since you opened this page")
+    await expect(page.locator(".summary")).to_have_text("3 closed questions")
     assert await titles(page) == ["Refund two?", "Refund one?", "Renew it?"]
     # A deadline's default is no person's decision.
     await expect(page.locator(".ending")).to_have_text(
@@ -279,15 +278,3 @@ async def test_next_is_the_most_urgent_question_that_the_person_may_answer(inbox
         await expect(page.locator("#prompt-title")).to_have_text(title)
     assert (await world.prompt(high.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await world.prompt(low.prompt_id)).state == prompts.PROMPT_STATE_PENDING
-
-
-async def test_a_question_whose_last_answer_was_not_accepted_is_marked(inbox: Inbox) -> None:
-    """The worker's client asks it again under the next key, with the reason above the text."""
-    lease = await inbox.world.lease_new_job()
-    body = f"{NOT_ACCEPTED}\n>\n> - Window: too late"
-    await inbox.world.ask(lease, "when#2", confirm("Again?", body=body))
-    # The text alone is no mark.
-    await inbox.world.ask(lease, "when", confirm("First?", body=body, priority=-1))
-    page = await inbox.open()
-    await expect(page.locator(".row-words")).to_have_text(["Again?", "First?"])
-    await expect(page.locator(".row .mark")).to_have_text(["Asked again: answer not accepted"])

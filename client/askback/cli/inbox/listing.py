@@ -70,13 +70,14 @@ async def ls(
     watch: bool,
     **options: Any,
 ) -> None:
-    """List open prompts, the most urgent first; with --closed those that have ended.
+    """List open prompts, the most urgent first.
 
-    Repeating an option means OR; different options, and labels of different names, mean AND. A table has
-    the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
-    pipe, or with -o tsv, each prompt is a line with tabs between deadline, kind, title, id, claimed by,
-    asked at, job type, priority, state, job id, ended at and ended by, without a header. With --json one
-    prompt a line; with --watch and --json one event a line: open, closed, removed, caughtUp.
+    With --closed, those that have ended. Repeating an option means OR; different options, and labels of
+    different names, mean AND. A table has the columns that fit the terminal and that differ between its rows;
+    -v has whole ids and times. On a pipe, or with -o tsv, each prompt is a line with tabs between deadline,
+    kind, title, id, claimed by, asked at, job type, priority, state, job id, ended at and ended by, without a
+    header. With --json one prompt a line; with --watch and --json one event a line: open, closed, removed,
+    caughtUp.
     """
     from askback.cli.inbox.list_watch import watch_prompts
     from askback.cli.inbox.urgent import ending_soon

@@ -4,12 +4,12 @@ import { batch, type Signal, signal } from "@preact/signals-core";
 import { format, isArray, isObject, type Json, parse, tryParse } from "../json/exact";
 import { pointerSteps } from "../json/pointer";
 import type { FieldViolation, PromptContent } from "../wire/messages";
-import { Checker } from "./check";
+import { Checker, plain } from "./check";
 import { CompositeNode } from "./composite_node";
 import { type Entry, fieldFor } from "./entries";
 import type { Settings } from "./formats";
 import { makeNode } from "./make_node";
-import type { Ground, Lost, Node, Problem } from "./node";
+import { type Ground, type Lost, type Node, type Problem, textsIn } from "./node";
 import { questionsEntry } from "./question_entries";
 import { schemaEntry } from "./schema_entries";
 import { type Schema, schemaOf } from "./schema_shapes";
@@ -143,6 +143,14 @@ export class Form {
     );
   }
 
+  /** What the person typed, as text for people: each field with its title. Secrets are not in it. */
+  asText(): string {
+    const typed = this.nodes().filter((node) => !node.children().length && node.inputs() !== undefined);
+    const fields = typed.map((node) => [node.entry.title, textOf(node, this.words)]);
+    const lost = this.lost.peek().map(({ where, text }) => [where, text]);
+    return [...fields, ...lost].map((parts) => parts.filter(Boolean).join(": ")).join("\n");
+  }
+
   /** Fills a draft in. What has no place in this form goes to `lost`. */
   restore(inputs: string): void {
     const draft = tryParse(inputs);
@@ -171,6 +179,14 @@ export class Form {
     this.root.editAsJson();
     return this.root.json?.fill(values) ?? false;
   }
+}
+
+/** The value of a field as its person knows it; one that is not finished as it was typed. */
+function textOf(node: Node, words: FormWords): string {
+  const { value } = node.read();
+  if (value === undefined) return textsIn(node.inputs() ?? null).join(", ");
+  if (typeof value === "boolean") return value ? words.yes : words.no;
+  return isArray(value) ? value.map(plain).join(", ") : plain(value);
 }
 
 function readLost(one: Json): Lost {

@@ -2,15 +2,15 @@
 
 import { effect, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Row, Submission } from "../model/inbox";
 import { Markdown, Plain, useSeen } from "../content";
-import { FormView, makeForm, revealProblems } from "../forms";
+import { FormView, revealProblems } from "../forms";
 import type { Answer } from "../wire/messages";
-import { formWords } from "../words";
 import { t } from "../words/later";
 import { Amended, Offered } from "./amended";
 import { AnswerBar } from "./answer_bar";
+import { AnswerValues } from "./answer_values";
 import { painted, setFocusTargets, unseenLines } from "./deciding";
 import { followChanges, showNextChange } from "./diff_changes";
 import { DetailHeader } from "./detail_header";
@@ -252,11 +252,9 @@ function OpenForm({ work }: { readonly work: Work }) {
 /** The values of the answer that counts; where there is none, what this person had typed. */
 function ClosedForm({ work, answer }: { readonly work: Work; readonly answer: Answer | undefined }) {
   const values = answer?.valuesJson ?? "";
-  const form = useMemo(() => {
-    if (values === "") return work.form.peek();
-    const made = makeForm(work.shown.peek().content ?? {}, { words: formWords() });
-    made.fill(values);
-    return made;
-  }, [work, values]);
-  return <FormView form={form} readOnly />;
+  return values === "" ? (
+    <FormView form={work.form.peek()} readOnly />
+  ) : (
+    <AnswerValues content={work.shown.peek().content ?? {}} values={values} />
+  );
 }

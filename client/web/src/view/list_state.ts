@@ -5,7 +5,7 @@ import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
 import { type Arrangement, arrange } from "./arrangement";
 import { idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
-import type { Query } from "./query";
+import { isRecord, type Query, type View } from "./query";
 import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
 import { halfMinute } from "./times";
@@ -34,18 +34,18 @@ interface JointDecision {
 /** The last joint decision that was sent, for its results. */
 export const jointDecision = signal<JointDecision | null>(null);
 
-/** What the person decided, newest first, as far as it was read. */
-export interface Decisions {
+/** What ended, newest first, as far as it was read. */
+export interface Ended {
   readonly rows: readonly Row[];
-  /** How many the service has. */
+  /** How many the service has; negative: it does not count them. */
   readonly total: number;
   /** The token of the next part; empty: there is none. */
   readonly next: string;
 }
 
-/** The view `decided` reads it from the service. */
-export const decided = signal<Decisions>({ rows: [], total: 0, next: "" });
-const decidedById = computed(() => new Map(decided.value.rows.map((row) => [idOf(row.prompt), row])));
+/** The views `decided` and `closed` read it from the service. */
+export const ended = signal<Ended>({ rows: [], total: 0, next: "" });
+const endedById = computed(() => new Map(ended.value.rows.map((row) => [idOf(row.prompt), row])));
 
 /** Pointer or focus is in the list. */
 const pointerInside = signal(false);
@@ -85,9 +85,9 @@ export function selectionNow(): Selection | null {
   return selection.value;
 }
 
-/** Rows by id: those of the inbox, and those that the person decided. */
+/** Rows by id: those of the inbox, and those of a view of what ended. */
 export function rowById(id: string): Row | undefined {
-  return rowsNow().get(id) ?? decidedById.value.get(id);
+  return rowsNow().get(id) ?? endedById.value.get(id);
 }
 
 /** Follow the inbox. Returns a function that stops it. */
@@ -108,22 +108,24 @@ export function startList(inbox: Inbox, subject: string): () => void {
     const at = route.value.place.view;
     const isBack = at === "queue" && wasAt !== "queue";
     wasAt = at;
-    // What was decided is a record: rows only come at its end, so nothing has to be held.
-    const isRecord = now.view === "decided";
     const isSame = query === now;
-    const isHeld = held.value && wasLive && !takeFresh && !isBack && isSame && !isRecord;
+    const isHeld = held.value && wasLive && !takeFresh && !isBack && isSame;
     wasLive = wasLive || inbox.link.value === "live";
     if (found === null) return;
     if (!isSame) drawn.value = PAGE_ROWS;
     query = now;
     takeFresh = false;
-    const fresh = isRecord ? decidedRows(now) : found.rows;
+    // What the service has listed only grows at its end, so nothing of it has to be held.
+    const older = isRecord(now.view) ? olderIds(now) : [];
+    const fresh = now.view === "decided" ? [] : found.rows;
     const before = arrangement.peek().ids;
+    const live = isRecord(now.view) ? before.filter((id) => isLive(now.view, id)) : before;
     const place = route.value.place;
     const isPrompt = place.view === "prompt";
     // What a search or another view leaves out is no row of it, also while it is open beside the list.
     const pinned = new Set(isSame && isPrompt ? [place.promptId] : []);
-    arrangement.value = arrange(before, fresh, isHeld && before.length > 0, pinned, inbox.now());
+    const arranged = arrange(live, fresh, isHeld && before.length > 0, pinned, inbox.now());
+    arrangement.value = { ...arranged, ids: [...arranged.ids, ...older] };
     const ids = arrangement.peek().ids;
     // Until a person goes to a row, the tab stop is the first row of the list as it is, not as it once came.
     const isFirst = active.peek() === (before[0] ?? "") && !isHeld && !focusInside.peek() && !isPrompt;
@@ -131,8 +133,16 @@ export function startList(inbox: Inbox, subject: string): () => void {
   });
 }
 
-function decidedRows(query: Query): readonly Row[] {
-  return decided.value.rows.filter((row) => passes(row.prompt, query));
+/** Whether a row of a view of what ended comes from the inbox: it closed while this page was open. */
+function isLive(view: View, id: string): boolean {
+  return view === "closed" && rowsNow().has(id);
+}
+
+/** What the service has listed and the inbox does not have. */
+function olderIds(query: Query): readonly string[] {
+  return ended.value.rows
+    .filter((row) => passes(row.prompt, query) && !isLive(query.view, idOf(row.prompt)))
+    .map((row) => idOf(row.prompt));
 }
 
 /** Show the new and moved rows that wait. */
@@ -147,7 +157,7 @@ export function listedCount(): number {
   const { view, search } = route.value.query;
   // The service counts what it has; the words of a search are looked for in what was read.
   if (view === "closed") return arrangement.value.ids.length;
-  if (view === "decided") return search === "" ? decided.value.total : arrangement.value.ids.length;
+  if (view === "decided") return search === "" ? ended.value.total : arrangement.value.ids.length;
   const rows = rowsNow();
   return arrangement.value.ids.filter((id) => {
     const row = rows.get(id);

@@ -81,12 +81,9 @@ export function isAsked(prompt: Prompt, subject: string, groups: readonly string
   );
 }
 
-/** How the client for workers begins a question that it asks again, because a validator refused the last answer. */
-const NOT_ACCEPTED = "> **The answer was not accepted:**";
-
 /** Whether a question was answered before, with an answer that its job did not accept. */
 export function isAskedAgain(prompt: Prompt): boolean {
-  return /#\d$/.test(prompt.key ?? "") && (prompt.content?.body ?? "").startsWith(NOT_ACCEPTED);
+  return prompt.content?.correction !== undefined;
 }
 
 /** Whether the service takes an answer of this person: an admin may answer what is asked of others too. */

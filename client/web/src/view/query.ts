@@ -2,6 +2,11 @@
 
 import { isLabelCondition, valuesOf } from "./conditions";
 
+/** The views of what ended, which the service lists. */
+export function isRecord(view: View): boolean {
+  return view === "decided" || view === "closed";
+}
+
 export const VIEWS = ["all", "mine", "unclaimed", "decided", "closed"] as const;
 export type View = (typeof VIEWS)[number];
 

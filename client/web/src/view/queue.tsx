@@ -2,10 +2,18 @@
 
 import { t } from "../words";
 import { Filters } from "./filters";
-import { arrangement, chosen, jointDecision, listedCount, selectionNow, showWaiting } from "./list_state";
+import {
+  arrangement,
+  chosen,
+  ended,
+  jointDecision,
+  listedCount,
+  selectionNow,
+  showWaiting,
+} from "./list_state";
 import { dialog } from "./page";
 import { idOf } from "./prompt_facts";
-import { VIEWS, type View } from "./query";
+import { isRecord, VIEWS, type View } from "./query";
 import { List } from "./queue_list";
 import { formatRoute, go, isPlainClick, refine, route } from "./route";
 import { Icon } from "./ui";
@@ -102,8 +110,9 @@ function Summary() {
   const { query } = route.value;
   const found = selectionNow();
   const n = listedCount();
-  const parts = [t(`queue.${query.view}`, { n })];
-  if (query.view !== "decided" && found !== null) {
+  const hasOlder = query.view === "closed" && ended.value.next !== "";
+  const parts = [t(hasOlder ? "queue.closed.older" : `queue.${query.view}`, { n })];
+  if (!isRecord(query.view) && found !== null) {
     if (found.filtered > 0) parts.push(t("queue.filtered", { n: found.filtered }));
     if (query.view === "unclaimed" && found.claimedByOthers > 0) {
       parts.push(t("queue.claimed", { n: found.claimedByOthers }));

@@ -2,15 +2,15 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { language, t } from "../words";
-import { Decided, loadDecided, moreDecided } from "./decided";
+import { EndOfRecord, loadEnded, moreEnded } from "./ended";
 import { kindWords, typeWords } from "./labels";
 import { type ListPage, pagesOf } from "./list_pages";
 import {
   active,
   arrangement,
   chosen,
-  decided,
   drawn,
+  ended,
   PAGE_ROWS,
   rowById,
   selectionNow,
@@ -20,7 +20,7 @@ import {
 } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { endOf, isOpen } from "./prompt_facts";
-import type { Query } from "./query";
+import { isRecord, type Query } from "./query";
 import { factOf, type GroupOf, grouped, groupSizes } from "./queue_model";
 import { QueuePage } from "./queue_page";
 import { clearFilters, go, isPlainClick, refine, route } from "./route";
@@ -74,7 +74,7 @@ function onClick(event: MouseEvent): void {
 /** How the rows are grouped; null: not at all. What ended is a diary, unless the person groups it otherwise. */
 function groupingOf({ view, group }: Query, now: number): GroupOf | null {
   if (group !== "") return factOf(group);
-  if (view !== "decided" && view !== "closed") return null;
+  if (!isRecord(view)) return null;
   // It is another day after midnight.
   halfMinute.value;
   return (row) => {
@@ -107,15 +107,14 @@ export function List() {
     pages.current.set(group, made);
     return made;
   };
-  const isDecided = query.view === "decided";
-  const isRecord = isDecided || query.view === "closed";
+  const isEnded = isRecord(query.view);
   const link = inbox.link.value;
   inbox.rows.value;
 
-  const narrowed = JSON.stringify([query.kinds, query.types, query.labels]);
+  const narrowed = JSON.stringify([query.view, query.kinds, query.types, query.labels]);
   useEffect(() => {
-    if (isDecided) loadDecided(page, query);
-  }, [isDecided, narrowed, page]);
+    if (isEnded) loadEnded(page, query);
+  }, [narrowed, page]);
 
   useEffect(() => (box.current === null ? undefined : listen(box.current)), []);
 
@@ -132,13 +131,14 @@ export function List() {
   const known = new Map([...found].flatMap(([id, row]) => (row === undefined ? [] : [[id, row] as const])));
   const groupOf = groupingOf(query, inbox.now());
   const groups = grouped(shown, known, groupOf);
-  const sizes = query.group === "" || isRecord ? null : groupSizes(ids, rowById, query.group);
-  const all = isDecided ? decided.value.total : ids.length;
-  const read = isDecided ? Math.min(drawn.value, decided.value.rows.length) : shown.length;
-  const hasMore = ids.length > drawn.value || (isDecided && decided.value.next !== "");
+  const sizes = query.group === "" || isEnded ? null : groupSizes(ids, rowById, query.group);
+  const isDecided = query.view === "decided";
+  const all = isDecided ? ended.value.total : ids.length;
+  const read = isDecided ? Math.min(drawn.value, ended.value.rows.length) : shown.length;
+  const hasMore = ids.length > drawn.value || (isEnded && ended.value.next !== "");
   const showMore = () => {
     drawn.value += PAGE_ROWS;
-    if (isDecided && ids.length < drawn.value) moreDecided(page, query);
+    if (isEnded && ids.length < drawn.value) moreEnded(page, query);
   };
 
   return (
@@ -161,7 +161,7 @@ export function List() {
               rows={part.ids.flatMap((id) => known.get(id) ?? [])}
               selected={selected}
               active={active.value}
-              chosen={isRecord ? undefined : chosen.value}
+              chosen={isEnded ? undefined : chosen.value}
               subject={subjectOf(page)}
               now={() => inbox.now()}
               isLive={link === "live"}
@@ -171,7 +171,7 @@ export function List() {
         </div>
       ))}
       {hasMore ? <More shown={read} all={all} onMore={showMore} /> : null}
-      {isDecided ? <Decided query={query} listed={ids.length} /> : null}
+      {isEnded ? <EndOfRecord query={query} listed={ids.length} /> : null}
     </div>
   );
 }
@@ -196,7 +196,7 @@ function More({ shown, all, onMore }: MoreProps) {
   }, [shown]);
   return (
     <button type="button" class="more" ref={button} onClick={() => latest.current()}>
-      {t("queue.more", { n: Math.min(PAGE_ROWS, all - shown), all })}
+      {all > shown ? t("queue.more", { n: Math.min(PAGE_ROWS, all - shown), all }) : t("queue.older")}
     </button>
   );
 }
@@ -207,7 +207,7 @@ function Empty() {
   const { query } = route.value;
   const link = inbox.link.value;
   const found = selectionNow();
-  if (query.view === "decided") return null;
+  if (isRecord(query.view)) return null;
   if (link === "connecting" || link === "catching_up") return <p class="empty">{t("queue.loading")}</p>;
   const hidden = found?.filtered ?? 0;
   const elsewhere = (found?.counts.all ?? 0) - (found?.rows.length ?? 0);

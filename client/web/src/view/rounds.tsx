@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { Plain } from "../content";
 import { rich, t } from "../words/later";
 import type { Prompt } from "../wire/messages";
+import { AnswerValues } from "./answer_values";
 import { audienceNames } from "./audience";
 import { errorText } from "./errors";
 import { decidedWords, kindWords } from "./labels";
@@ -131,9 +132,7 @@ export function RoundItem({ prompt, now }: { readonly prompt: Prompt; readonly n
         </blockquote>
       )}
       {(answer?.valuesJson ?? "") === "" ? null : (
-        <pre class="values">
-          <Plain text={answer?.valuesJson ?? ""} />
-        </pre>
+        <AnswerValues content={prompt.content ?? {}} values={answer?.valuesJson ?? ""} />
       )}
     </li>
   );

@@ -48,7 +48,7 @@ export class Work {
     this.promptId = idOf(prompt);
     this.#works = works;
     this.shown = signal(prompt);
-    this.form = signal(makeForm(prompt.content ?? {}, { words: formWords() }));
+    this.form = signal(this.#makeForm(prompt));
     void this.#loadDraft();
   }
 
@@ -75,7 +75,7 @@ export class Work {
   /** Everything that was typed, as text for the clipboard. */
   get text(): string {
     const parts: string[] = [];
-    if (this.hasChangedValues) parts.push(this.form.peek().inputs());
+    if (this.hasChangedValues) parts.push(this.form.peek().asText());
     if (this.isEdited) parts.push(...Object.values(this.edits.peek()));
     if (this.comment.peek().trim() !== "") parts.push(this.comment.peek());
     return parts.join("\n\n");
@@ -115,6 +115,15 @@ export class Work {
       revision: revisionOf(prompt),
       version: prompt.version ?? "0",
     };
+  }
+
+  /** An empty form; of a question that is asked again with what was wrong with the answer before. */
+  #makeForm(prompt: Prompt): Form {
+    const content = prompt.content ?? {};
+    const form = makeForm(content, { words: formWords() });
+    this.violations.value = content.correction?.violations ?? [];
+    form.setViolations(this.violations.peek());
+    return form;
   }
 
   async #loadDraft(): Promise<void> {
@@ -160,12 +169,11 @@ export class Work {
   }
 
   #reset(prompt: Prompt): void {
-    this.form.value = makeForm(prompt.content ?? {}, { words: formWords() });
+    this.form.value = this.#makeForm(prompt);
     this.comment.value = "";
     this.edits.value = {};
     this.isEditing.value = false;
     this.pending.value = null;
-    this.violations.value = [];
     this.touched.value += 1;
     this.formVersion.value += 1;
   }

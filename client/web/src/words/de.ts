@@ -118,10 +118,12 @@ export const catalogue: Catalogue = {
     other: "{n} Fragen, die kein anderer belegt hat",
   },
   "queue.decided": { one: "{n} Frage von Ihnen entschieden", other: "{n} Fragen von Ihnen entschieden" },
-  "queue.closed": {
-    one: "{n} seit dem Öffnen dieser Seite geschlossen",
-    other: "{n} seit dem Öffnen dieser Seite geschlossen",
+  "queue.closed": { one: "{n} geschlossene Frage", other: "{n} geschlossene Fragen" },
+  "queue.closed.older": {
+    one: "{n} geschlossene Frage, und ältere",
+    other: "{n} geschlossene Fragen, und ältere",
   },
+  "queue.older": "Ältere zeigen",
   "queue.filtered": {
     one: "{n} weitere durch Filter verborgen",
     other: "{n} weitere durch Filter verborgen",
@@ -142,7 +144,7 @@ export const catalogue: Catalogue = {
   "empty.all": "Nichts wartet auf Sie",
   "empty.mine": "Nichts wartet auf Sie persönlich",
   "empty.unclaimed": "Nichts ist frei",
-  "empty.closed": "Seit dem Öffnen dieser Seite wurde nichts geschlossen",
+  "empty.closed": "Noch wurde nichts geschlossen",
   "empty.decided": "Sie haben noch nichts entschieden",
   "empty.filtered": "Nichts hier passt zu den Filtern",
   "empty.hidden": { one: "Die Filter verbergen {n} Frage.", other: "Die Filter verbergen {n} Fragen." },
@@ -151,6 +153,7 @@ export const catalogue: Catalogue = {
     other: "{n} Fragen sind für alle oder für eine Ihrer Gruppen.",
   },
   "empty.show_all": "Alle zeigen",
+  "closed.searched": "In den letzten {n} geschlossenen Fragen gesucht. Die Schaltfläche sucht in mehr.",
   "decided.searched":
     "In Ihren neuesten {n} von {all} Entscheidungen gesucht. Die Schaltfläche sucht in mehr.",
 
@@ -378,6 +381,10 @@ export const catalogue: Catalogue = {
   "overview.waiting.unattended": "unbeobachtet",
   "overview.waiting.unattended.more": "Unbeobachtet: Zurzeit ist niemand verbunden, der antworten darf.",
   "overview.waiting.oldest": "ist die längste Wartezeit",
+  "overview.waiting.inbox": {
+    one: "In Ihrem Eingang ist {n} davon; die anderen gelten anderen Menschen.",
+    other: "In Ihrem Eingang sind {n} davon; die anderen gelten anderen Menschen.",
+  },
   "overview.waiting.none": "Nichts wartet auf eine Antwort",
   "overview.waiting.partial": {
     one: "Es gibt mehr, als der Dienst zählt: Das ist die älteste Frage.",

@@ -58,10 +58,12 @@ export const en = {
     other: "{n} questions that no other person has claimed",
   },
   "queue.decided": { one: "{n} question decided by you", other: "{n} questions decided by you" },
-  "queue.closed": {
-    one: "{n} closed since you opened this page",
-    other: "{n} closed since you opened this page",
+  "queue.closed": { one: "{n} closed question", other: "{n} closed questions" },
+  "queue.closed.older": {
+    one: "{n} closed question, and older ones",
+    other: "{n} closed questions, and older ones",
   },
+  "queue.older": "Show older ones",
   "queue.filtered": { one: "{n} more hidden by the filters", other: "{n} more hidden by the filters" },
   "queue.claimed": { one: "{n} more claimed by others", other: "{n} more claimed by others" },
   "queue.loading": "Loading what waits for you…",
@@ -82,7 +84,7 @@ export const en = {
   "empty.all": "Nothing waits for you",
   "empty.mine": "Nothing waits for you by name",
   "empty.unclaimed": "Nothing is unclaimed",
-  "empty.closed": "Nothing has closed since you opened this page",
+  "empty.closed": "Nothing has closed yet",
   "empty.decided": "You have decided nothing yet",
   "empty.filtered": "Nothing here passes the filters",
   "empty.hidden": { one: "The filters hide {n} question.", other: "The filters hide {n} questions." },
@@ -91,6 +93,7 @@ export const en = {
     other: "{n} questions are for everyone or for one of your groups.",
   },
   "empty.show_all": "Show all",
+  "closed.searched": "Searched in the last {n} closed questions. The button searches in more.",
   "decided.searched": "Searched in your newest {n} of {all} decisions. The button searches in more.",
 
   "search.label": "Search the inbox",

@@ -17,6 +17,10 @@ export const enOverview = {
   "overview.waiting.unattended": "unattended",
   "overview.waiting.unattended.more": "Unattended: no person who may answer is connected at the moment.",
   "overview.waiting.oldest": "is the longest wait",
+  "overview.waiting.inbox": {
+    one: "Your inbox has {n} of them; the others are asked of other people.",
+    other: "Your inbox has {n} of them; the others are asked of other people.",
+  },
   "overview.waiting.none": "Nothing waits for an answer",
   "overview.waiting.partial": {
     one: "There is more than the service counts: this is the oldest question.",

@@ -7,7 +7,7 @@ import { isClient } from "../job_facts";
 import { kindWords, typeWords } from "../labels";
 import { usePage } from "../page";
 import { PlaceLink } from "../place_link";
-import { instant } from "../prompt_facts";
+import { instant, isOpen } from "../prompt_facts";
 import { exact, halfMinute, span } from "../times";
 import { Ago, Icon, Name } from "../ui";
 import { type AgeClass, ageClasses, agesOf } from "./figures";
@@ -35,6 +35,14 @@ export function Waiting({ reply }: { readonly reply: GetOverviewResponse }) {
   );
 }
 
+/** How many of them the reader's inbox has, where that is another number. */
+function Mine({ total }: { readonly total: number }) {
+  const { inbox } = usePage();
+  const n = [...inbox.rows.value.values()].filter(isOpen).length;
+  if (inbox.link.value !== "live" || n >= total) return null;
+  return <p class="hint">{t("overview.waiting.inbox", { n })}</p>;
+}
+
 function Numbers({ reply }: { readonly reply: GetOverviewResponse }) {
   const { inbox } = usePage();
   halfMinute.value;
@@ -59,6 +67,7 @@ function Numbers({ reply }: { readonly reply: GetOverviewResponse }) {
           </Figure>
         )}
       </ul>
+      <Mine total={total} />
       <p class="hint">{t("overview.waiting.unattended.more")}</p>
       {waiting.partial === true ? <p class="hint">{t("overview.waiting.partial", { n: total })}</p> : null}
       <div class="overview-columns">
