@@ -17,6 +17,26 @@ from tests.support.browser import Inbox, axe, live, settled
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm
 
 
+async def test_a_closed_question_says_who_was_asked_and_not_who_may_answer(inbox: Inbox) -> None:
+    world = inbox.world
+    for title, to in (("For all?", None), ("For the desk?", audience("ana", groups=["desk"]))):
+        prompt = await world.create_prompt(confirm(title, audience=to))
+        await world.as_user("ana").hitl.AnswerPrompt(answer(prompt))
+    await world.create_prompt(confirm("It waits"))
+    page = await inbox.open(path="/?view=closed")
+    for title, words in (
+        ("For all?", "It was asked of everyone here."),
+        ("For the desk?", "It was asked of group desk, ana."),
+    ):
+        await page.locator(".row-words", has_text=title).click()
+        await expect(page.locator("#prompt-title")).to_have_text(title)
+        await expect(page.locator(".facts")).to_contain_text(words)
+        await expect(page.get_by_text("may answer")).to_have_count(0)
+        await expect(page.locator(".tombstone-title")).to_contain_text("by you")
+        # The list of what ended has nothing that waits; others have.
+        await expect(page.get_by_text("Nothing else waits")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("locale", "label", "words", "by"),
     [
