@@ -47,7 +47,7 @@ async def build(
         max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
-    feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=consumers)
+    feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups)
     await feed.start()
 
     observers = Observers(EventLog(), observer or NullObserver())
@@ -69,6 +69,8 @@ async def build(
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
         bus.follow_batches(part.on_commit)
+    bus.follow_announcements(dispatcher.on_announced)
+    bus.follow_announcements(presence.on_announced)
     sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     secret = await storage.secret()

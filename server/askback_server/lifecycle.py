@@ -105,7 +105,7 @@ class Service:
                 self._expose(meter, replica, self._server, self._database)
             self._run("engine", replica.engine.run())
             self._run("feed", replica.feed.run())
-            self._run("wake-ups", replica.feed.wakeups.run(replica.feed.receive_hints))
+            self._run("wake-ups", replica.feed.wakeups.run(replica.feed.receive))
             self._run("horizon", replica.horizon.run())
             self._run("timers", replica.timers.run())
             self._run("dispatch", replica.dispatcher.run())

@@ -217,7 +217,13 @@ def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> P
     )
 
 
-def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measurements:
+def _run(
+    server: servers.RunningServer,
+    plan: Plan,
+    during: Any = None,
+    replicas: Sequence[servers.RunningServer] = (),
+    consoles: servers.RunningServer | None = None,
+) -> Measurements:
     try:
         import uvloop
 
@@ -228,7 +234,7 @@ def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measu
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(measure(server, plan, during))
+        return runner.run(measure(server, plan, during, replicas, consoles))
 
 
 def _profile(

@@ -82,10 +82,18 @@ class UnexpectedReply(Exception):
 
 
 async def measure(
-    server: RunningServer, plan: Plan, during: Callable[[], Awaitable[None]] | None = None
+    server: RunningServer,
+    plan: Plan,
+    during: Callable[[], Awaitable[None]] | None = None,
+    replicas: Sequence[RunningServer] = (),
+    consoles: RunningServer | None = None,
 ) -> Measurements:
-    """Do the measurements of the plan. `during` runs beside the loop of 64."""
-    client = _Client(server, plan)
+    """Do the measurements of the plan. `during` runs beside the loop of 64.
+
+    `replicas` are further replicas of `server`, whose CPU time counts too. The consoles connect to one of
+    them, `consoles`, instead of to `server`.
+    """
+    client = _Client(server, plan, replicas, consoles or server)
     try:
         await client.open()
         found = Measurements()
@@ -100,14 +108,16 @@ async def measure(
 
 
 class _Client:
-    def __init__(self, server: RunningServer, plan: Plan) -> None:
+    def __init__(
+        self, server: RunningServer, plan: Plan, replicas: Sequence[RunningServer], consoles: RunningServer
+    ) -> None:
         self._server = server
+        self._pids = [server.pid, *(replica.pid for replica in replicas)]
         self._content = messages.content(plan.asked)
         self._prompts_per_job = plan.prompts_per_job
-        self._channels = [
-            grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
-            for _ in range(CHANNELS)
-        ]
+        self._channels = [_channel(server) for _ in range(CHANNELS)]
+        """Of the workers, and of calls."""
+        self._console_channels = [_channel(consoles) for _ in range(CHANNELS)]
         self._create: list[Any] = [
             channel.unary_unary(
                 "/askback.v1.JobService/CreateJob",
@@ -140,7 +150,7 @@ class _Client:
             filter = hitl_service_pb2.PromptFilter(job_types=types)
             hello = hitl_service_pb2.ConverseHello(console_id=f"console-{number}", filter=filter)
             outbox = self._stream(
-                number,
+                self._console_channels[number % CHANNELS],
                 "HitlService/Converse",
                 hitl_service_pb2.ConverseRequest,
                 hitl_service_pb2.ConverseResponse,
@@ -149,7 +159,7 @@ class _Client:
             outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
         for number in range(WORKERS):
             outbox = self._stream(
-                number,
+                self._channels[number % CHANNELS],
                 "WorkerService/Work",
                 worker_service_pb2.WorkRequest,
                 worker_service_pb2.WorkResponse,
@@ -167,14 +177,13 @@ class _Client:
         self._start(self._send_heartbeats())
         await self._wait_for(_gather([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
 
-    def _stream(self, number: int, method: str, request: Any, response: Any, reader: Any) -> Outbox:
+    def _stream(self, channel: Any, method: str, request: Any, response: Any, reader: Any) -> Outbox:
         parse = response.FromString
 
         def count_and_parse(data: bytes) -> Any:
             self._bytes_in += len(data)
             return parse(data)
 
-        channel: Any = self._channels[number % CHANNELS]
         call = channel.stream_stream(f"/askback.v1.{method}", request.SerializeToString, count_and_parse)()
         outbox = Outbox(call.write, request)
         self._calls.append(call)
@@ -211,7 +220,7 @@ class _Client:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._broken.done():
             self._broken.exception()
-        for channel in self._channels:
+        for channel in (*self._channels, *self._console_channels):
             await channel.close(None)
 
     async def _send_heartbeats(self) -> None:
@@ -396,8 +405,13 @@ class _Client:
             self._broken.set_exception(error)
 
     def _cpu(self) -> tuple[float, float, float, float]:
-        server, db = cpu(self._server.pid, self._server.db_pid)
-        return server, db if self._server.db_pid else 0.0, time.process_time() * 1_000_000, machine_busy()
+        *servers, db = cpu(*self._pids, self._server.db_pid)
+        client = time.process_time() * 1_000_000
+        return sum(servers), db if self._server.db_pid else 0.0, client, machine_busy()
+
+
+def _channel(server: RunningServer) -> Any:
+    return grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
 
 
 async def _gather(work: Sequence[Awaitable[Any]]) -> list[Any]:

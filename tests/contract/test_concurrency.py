@@ -205,12 +205,12 @@ async def test_a_place_freed_during_the_count_reopens_the_queue(
     limits = concurrency.Concurrency({"refund": 1}, here.database.queue_locks, here.clock)
     queue = ("default", "refund")
     job = await here.lease_new_job()
-    ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
+    assert new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now()).is_freed
     take = here.database.queue_locks.acquire
 
     async def acquire_then_free_a_place(*args: Any) -> QueueLock | None:
         lock = await take(*args)
-        limits.note_commit(ended)
+        limits.note_freed(queue)
         return lock
 
     with monkeypatch.context() as patch:
@@ -221,5 +221,5 @@ async def test_a_place_freed_during_the_count_reopens_the_queue(
     async with limits.lock_queue(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
-    assert limits.note_commit(ended)
+    assert limits.note_freed(queue)
     assert limits.is_open(queue)

@@ -62,8 +62,8 @@ async def test_after_returns_changes_grouped_by_job(database: Database) -> None:
     await database.jobs.write([step(two)])
     changed, reached = await database.feed.after(start, 100)
     assert changed == [
-        Changed(one.job_id, 4, frozenset(p.prompt_id for p in prompts), "default"),
-        Changed(two.job_id, 2, frozenset(), "other"),
+        Changed(one.job_id, 1, 4, frozenset(p.prompt_id for p in prompts), "default"),
+        Changed(two.job_id, 1, 2, frozenset(), "other"),
     ]
     assert reached == await database.feed.head()
     assert await database.feed.after(reached, 100) == ([], reached)

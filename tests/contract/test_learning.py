@@ -11,17 +11,22 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.engine.commit_bus import CommitBus
-from askback_server.feed.feed import Feed
-from askback_server.ports.wakeups import Hint
+from askback_server.engine.committed import Committed
+from askback_server.ports.announcements import Announcement
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
 from tests.support.storage import Node, check_job, get_job, whole
 
 
-async def deliver_hint(here: Node, job: Job, after: int, seq: int) -> None:
-    """Deliver another replica's hint about a job, and read the hinted events."""
-    here.feed.receive_hints([Hint(job.job_id, after, seq)])
-    await here.feed._read_hinted()
+async def announce(here: Node, job: Job, after: int, seq: int) -> None:
+    """Deliver another replica's bare announcement of a job that a session of this one holds."""
+    stop = here.feed.follow_job(job.job_id, nothing)
+    here.feed.receive([Announcement(job.job_id, after, seq)])
+    await here.feed._read_news()
+    stop()
+
+
+def nothing(item: Committed) -> None:
+    """Follow a job."""
 
 
 async def check_memory(here: Node, job: Job) -> bool:
@@ -44,7 +49,7 @@ async def check_memory(here: Node, job: Job) -> bool:
 
 async def test_a_prompt_asked_elsewhere_is_answered_here_without_a_read(here: Node, there: Node) -> None:
     job, prompt = await there.waiting()
-    await deliver_hint(here, job, 0, 3)
+    await announce(here, job, 0, 3)
     assert await check_memory(here, job)
 
     async def read(*_: object) -> None:
@@ -57,10 +62,10 @@ async def test_a_prompt_asked_elsewhere_is_answered_here_without_a_read(here: No
 
 
 async def test_a_job_with_unknown_open_prompts_is_not_kept_in_memory(here: Node, there: Node) -> None:
-    """Only the second of two open prompts was hinted."""
+    """Only the second of two open prompts was announced."""
     job, _ = await there.waiting()
     await there.ask(job, "b")
-    await deliver_hint(here, job, 3, 4)
+    await announce(here, job, 3, 4)
     assert here.hot.get(job.job_id) is None
 
 
@@ -68,11 +73,11 @@ async def test_a_job_with_unknown_open_prompts_is_not_kept_in_memory(here: Node,
 async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
     here: Node, there: Node, seed: int
 ) -> None:
-    """Hints are late, merged or lost, and the job in memory must always be right for its version."""
+    """Announcements are late, merged or lost, and the job in memory must always be right for its version."""
     rng = random.Random(seed)
     job = await there.lease_new_job()
     prompts: list[Prompt] = []
-    hinted, remembered = 0, 0
+    announced, remembered = 0, 0
     for turn in range(40):
         node = rng.choice((here, there))
         before = await get_job(here.database, job.job_id)
@@ -96,9 +101,9 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
             pass
         after = await get_job(here.database, job.job_id)
         if rng.random() < 0.7:
-            # A hint may cover several commits: after a lost one, the next covers its span.
-            await deliver_hint(here, job, rng.choice((before.version, hinted)), after.version)
-            hinted = after.version
+            # An announcement may cover several commits: after a lost one, the next covers its span.
+            await announce(here, job, rng.choice((before.version, announced)), after.version)
+            announced = after.version
         if rng.random() < 0.1:
             await here.catch_up()
         remembered += await check_memory(here, job)
@@ -106,30 +111,16 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
     await check_job(here.database, job.job_id)
 
 
-async def test_events_before_a_hint_are_not_assumed_to_be_known(here: Node, there: Node) -> None:
-    """The job came into memory by a read, and a late answer in between was not hinted."""
+async def test_events_before_an_announcement_are_not_assumed_to_be_known(here: Node, there: Node) -> None:
+    """The job came into memory by a read, and a late answer in between was not announced."""
     job, prompt = await there.waiting()
     await there.answer(prompt)
     await here.answer(prompt, "late", principal=BOB)
     here.bus._versions.clear()
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
-    await deliver_hint(here, job, 6, 7)
+    await announce(here, job, 6, 7)
     assert await check_memory(here, job)
     known = here.hot.get(job.job_id)
     assert known is not None
     assert not known.prompts, "the closed prompt is read when it is needed"
-
-
-async def test_a_hinted_job_is_read_at_once_while_a_worker_is_connected(here: Node, there: Node) -> None:
-    workers: list[str] = []
-    bus = CommitBus()
-    feed = Feed(here.database.feed, here.database.jobs, here.hot, bus, workers=workers)
-    job = await there.create()
-    feed.receive_hints([Hint(job.job_id, 0, job.version)])
-    await feed._read_hinted()
-    assert bus.version_of(job.job_id) == 0, "without a follower or a worker the log brings the job"
-    workers.append("a worker")
-    feed.receive_hints([Hint(job.job_id, 0, job.version)])
-    await feed._read_hinted()
-    assert bus.version_of(job.job_id) == job.version

@@ -95,9 +95,9 @@ async def test_a_page_reads_no_more_bytes_than_its_limit(database: Database) -> 
     store: Any = database.jobs
     own, maximum = store._all, 0
 
-    async def read(statement: Any) -> Any:
+    async def read(statement: Any, **values: Any) -> Any:
         nonlocal maximum
-        found = await own(statement)
+        found = await own(statement, **values)
         maximum = max(maximum, sum(len(str(value)) for row in found for value in row.values()))
         return found
 

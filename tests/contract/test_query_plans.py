@@ -271,7 +271,9 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
         if database._dialect.name == "postgresql":
             await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
         wanted = [Wanted(job_id=job.job_id, prompt_ids={closed[0].prompt_id}, keys={"k7", "none"})]
-        plan = await plan_of(database, database.jobs._prompts_wanted(wanted, [job.job_id]))
+        arrays = {"job_ids": [job.job_id], "prompt_ids": [closed[0].prompt_id], "keys": ["k7", "none"]}
+        statement = database.jobs._prompts_wanted(frozenset(arrays), first=False)
+        plan = await plan_of(database, statement, **arrays)
         [found] = await database.jobs.load(wanted)
     finally:
         await database.close()

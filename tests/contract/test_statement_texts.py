@@ -29,6 +29,15 @@ def texts_of(database: Database) -> Iterator[set[str]]:
         found.add(statement)
 
     dialect: Any = database.queue._dialect
+    look_up = dialect.look_up
+
+    async def look_up_and_note(statement: Any, values: Any) -> Any:
+        rows = await look_up(statement, values)
+        if dialect.name == "postgresql":  # where the driver runs it
+            found.add(dialect._compiled[statement][0])
+        return rows
+
+    dialect.look_up = look_up_and_note
     engines = [dialect.reads.sync_engine]
     engines.append(dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer)
     for engine in engines:
@@ -36,6 +45,7 @@ def texts_of(database: Database) -> Iterator[set[str]]:
     try:
         yield found
     finally:
+        del dialect.look_up
         for engine in engines:
             sa.event.remove(engine, "before_cursor_execute", note)
 

@@ -1,4 +1,4 @@
-"""Wake-ups between replicas: hints arrive before the log is readable; without hints, polling is enough."""
+"""Wake-ups: announcements arrive before the log is readable; without them, polling is enough."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -14,10 +15,10 @@ import pytest
 from askback_server.domain import commands as c
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import PromptState
-from askback_server.engine.committed import Committed
+from askback_server.ports.announcements import EVERYONE, AnnouncedPrompt, Announcement
 from askback_server.ports.clock import uuid7
-from askback_server.ports.wakeups import Hint
 from askback_server.storage import postgres_wakeups
+from askback_server.storage.announcement_texts import from_texts
 from askback_server.storage.database import Database
 from askback_server.storage.postgres_wakeups import MAX_PAYLOAD_BYTES, PostgresWakeups
 from tests.contract.test_event_feed import INSERT
@@ -28,7 +29,7 @@ from tests.support.storage import Node, awake, node
 from tests.support.waiting import until
 
 NEVER = 3600.0
-"""A poll interval longer than any test: everything delivered came by a hint."""
+"""A poll interval longer than any test: everything delivered was announced."""
 
 
 @pytest.fixture(autouse=True)
@@ -81,13 +82,15 @@ def are_live(*nodes: Node) -> Any:
 
 @pytest.fixture
 async def two(pg_url: str) -> AsyncIterator[tuple[Node, Node]]:
-    """Two replicas that never poll and receive each other's hints."""
+    """Two replicas that never poll and receive each other's announcements."""
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
-        await until(are_live(here, there), "the replicas get each other's hints")
+        await until(are_live(here, there), "the replicas get each other's announcements")
         yield here, there
 
 
-async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, Node], pg_url: str) -> None:
+async def test_announcements_deliver_events_beyond_the_event_horizon(
+    two: tuple[Node, Node], pg_url: str
+) -> None:
     here, there = two
     async with long_transaction(pg_url):
         before = here.feed.position
@@ -96,7 +99,7 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
         await there.answer(prompt)
         answered = PromptState.ANSWERED
         await until(lambda: here.prompt_states(prompt.prompt_id)[-1] is answered, "the answer is delivered")
-        # Hints do not advance the position: a resume token made now still covers these events.
+        # Announcements do not advance the position: a resume token made now still covers these events.
         assert here.feed.position == before
     versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
@@ -104,44 +107,27 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
     assert here.newest_prompt(prompt.prompt_id).state is answered
 
 
-async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
+async def test_a_replica_ignores_its_own_announcements(two: tuple[Node, Node]) -> None:
     here, there = two
-    hints: list[Hint] = []
-    own = here.feed.receive_hints
-    here.feed.wakeups._receive = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
+    received: list[Announcement] = []
+    own = here.feed.receive
+    here.feed.wakeups._receive = lambda batch: (received.extend(batch), own(batch))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
-    await until(lambda: hints, "the other replica's hint is received")
-    assert [hint.job_id for hint in hints] == [theirs.job_id]
-    assert hints == [Hint(theirs.job_id, 0, theirs.version)]
+    await until(lambda: received, "the other replica's announcement is received")
+    [announced] = received
+    assert (announced.job_id, announced.after, announced.seq) == (theirs.job_id, 0, theirs.version)
+    assert (announced.namespace, announced.job_type) == ("default", "refund")
+    assert announced.ready_at == theirs.ready_at
     assert mine.job_id != theirs.job_id
 
 
-async def test_hints_without_followers_only_invalidate_memory(pg_url: str) -> None:
-    async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
-        await until(are_live(here, there), "the replicas get each other's hints")
-        job = await here.lease_new_job()
-        here.bus._followers.clear()
-        read: list[Any] = []
-        here.feed._log.of_jobs = lambda marks: read.append(marks)  # type: ignore[assignment, method-assign, return-value, func-returns-value]
-        await there.do(there.progress_command(job, 3))
-        await until(lambda: here.hot.peek(job.job_id) is None, "the outdated job is dropped")
-        assert not read
-        # With a follower of this job the events are read.
-        received: list[Committed] = []
-        here.feed.follow_job(job.job_id, received.append)
-        del here.feed._log.of_jobs  # type: ignore[attr-defined]
-        await there.do(there.progress_command(job, 4))
-        await until(lambda: received, "its follower gets the job")
-        assert received[-1].job.version == 4
-
-
-async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple[Node, Node]) -> None:
-    """A hint was lost, and the next one names only the later events."""
+async def test_events_of_a_lost_announcement_are_delivered_with_the_next(two: tuple[Node, Node]) -> None:
+    """An announcement was lost, and the next one names only the later events."""
     here, there = two
     job, prompt = await there.waiting()
     await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     silent = there.feed.wakeups
-    own, silent.send = silent.send, lambda hints: None  # type: ignore[method-assign]
+    own, silent.send = silent.send, lambda announced: None  # type: ignore[method-assign]
     await there.answer(prompt)
     silent.send = own  # type: ignore[method-assign]
     await there.do(there.progress_command(job, 1))
@@ -150,8 +136,10 @@ async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there: Node, known: bool) -> None:
-    """A prompt is answered on the other replica, and progress is written here before the hint arrives."""
+async def test_an_announcement_older_than_a_local_commit_is_still_read(
+    here: Node, there: Node, known: bool
+) -> None:
+    """A prompt is answered on the other replica, and progress is written here before that is announced."""
     job, prompt = await there.waiting()
     await here.catch_up()
     if not known:
@@ -159,16 +147,16 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.PENDING
-    here.feed.receive_hints([Hint(job.job_id, 3, 4)])
-    await here.feed._read_hinted()
+    here.feed.receive([Announcement(job.job_id, 3, 4)])
+    await here.feed._read_news()
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
     assert here.received[-1].job.version == 5
 
 
-async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(
+async def test_a_job_first_seen_in_an_announcement_hides_no_earlier_events(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events before the hint are still delivered from the log, although a newer job was delivered."""
+    """Earlier events are still delivered from the log, although a newer job was delivered."""
 
     async def read_nothing() -> bool:
         return False
@@ -186,7 +174,7 @@ async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(
         await until(are_live(here), "it listens")
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
-        here.feed.receive_hints([Hint(job.job_id, 4, 5)])
+        here.feed.receive([Announcement(job.job_id, 4, 5)])
         await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last prompt is delivered")
         assert not here.prompt_states(prompts[0].prompt_id)
         monkeypatch.setattr(here.feed, "read", own)
@@ -215,7 +203,7 @@ async def test_late_answers_and_deletions_on_another_replica_are_delivered_as_su
     assert (late.job.job_id, late.late, late.events) == (job.job_id, {prompt.prompt_id}, ())
     ended: dict[str, Job] = {item.job.job_id: item.job for item in here.received if item.deleted}
     assert set(ended) == {known.job_id, unknown.job_id}
-    assert (ended[known.job_id].job_type, ended[unknown.job_id].job_type) == ("refund", "")
+    assert here.hot.peek(known.job_id) is None
     assert {job.version for job in ended.values()} == {3}
 
 
@@ -237,7 +225,7 @@ async def test_a_reconnected_listener_reads_the_events_it_missed(
     assert await kill(pg_url, "askback listener") == 2
     await until(lambda: not listener.live, "the listener is down")
     job, prompt = await there.waiting()
-    await until(lambda: not there.feed.wakeups._pending, "the hint is sent without a listener")  # type: ignore[attr-defined]
+    await until(lambda: not there.feed.wakeups._pending, "the announcement is sent without a listener")  # type: ignore[attr-defined]
     gate.set()
     await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     assert job.job_id
@@ -258,9 +246,11 @@ async def test_a_killed_wakeup_connection_is_reopened(
 
     # The sender notices a broken connection when it sends, the listener by its own test message.
     await until(both_have_reconnected, "both have reconnected")
-    await until(are_live(here, there), "they get each other's hints again")
+    await until(are_live(here, there), "they get each other's announcements again")
     job = await there.create()
-    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "hints are received again")
+    await until(
+        lambda: job.job_id in {item.job.job_id for item in here.received}, "announcements are received again"
+    )
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
@@ -270,28 +260,30 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     """The network is cut silently: without its own check the driver would wait for good."""
     monkeypatch.setattr(postgres_wakeups, "ECHO_SECONDS", 0.5)
     relay = PgRelay(pg_url)
-    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
+    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (announced, listener):
         relay.freeze()
         await until(lambda: not listener.live, "the listener has noticed")
         relay.thaw()
         await until(lambda: listener.live, "it has a new connection")
-        hints.clear()
+        announced.clear()
         async with awake(there):
             job = await there.create()
-            await until(lambda: job.job_id in {hint.job_id for hint in hints}, "hints are received again")
+            await until(
+                lambda: job.job_id in {item.job_id for item in announced}, "announcements are received again"
+            )
 
 
 @asynccontextmanager
-async def _listener(url: str) -> AsyncIterator[tuple[list[Hint], PostgresWakeups]]:
-    """Run only the wake-ups. Yields the received hints and the wake-ups."""
+async def _listener(url: str) -> AsyncIterator[tuple[list[Announcement], PostgresWakeups]]:
+    """Run only the wake-ups. Yields the received announcements and the wake-ups."""
     database = await Database.open(url)
     listener = database.wakeups
     assert isinstance(listener, PostgresWakeups)
-    hints: list[Hint] = []
-    running = asyncio.create_task(listener.run(hints.extend))
+    announced: list[Announcement] = []
+    running = asyncio.create_task(listener.run(announced.extend))
     try:
         await until(lambda: listener.live, "it listens")
-        yield hints, listener
+        yield announced, listener
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -314,42 +306,48 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
         answered = PromptState.ANSWERED
         await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling finds it")
         assert not here.feed.wakeups.live
-        # Its own hints still reach the other replica.
+        # Its own announcements still reach the other replica.
         mine = await here.create()
         await until(
-            lambda: mine.job_id in {item.job.job_id for item in there.received}, "the hint is received"
+            lambda: mine.job_id in {item.job.job_id for item in there.received},
+            "the announcement is received",
         )
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING and "NOTIFY" in r.message]
     assert len(warnings) == 1
     assert job.job_id
 
 
-async def test_a_hint_payload_is_bounded_and_too_many_jobs_become_a_bare_hint(pg_url: str) -> None:
+async def test_announcements_are_divided_among_notifications_of_bounded_size(pg_url: str) -> None:
     database = await Database.open(pg_url)
     try:
         sender = database.wakeups
         assert isinstance(sender, PostgresWakeups)
-        few = {uuid7(): (10**6, 10**6 + 1) for _ in range(100)}
-        [payload] = sender._payloads("", few)
-        assert len(payload) < MAX_PAYLOAD_BYTES
-        assert payload.count(":") == 200
-        [bare] = sender._payloads("", {uuid7(): (1, 2) for _ in range(1000)})
-        assert len(bare) < 20
-        # Pending hints are bounded too, if nothing can be sent for long.
-        sender.send(Hint(uuid7(), 1, 2) for _ in range(5000))
+        many = [Announcement(uuid7(), 10**6, 10**6 + 1, "default", "refund") for _ in range(200)]
+        payloads = sender._payloads("", many)
+        assert 1 < len(payloads) < 5
+        assert max(map(len, payloads)) < MAX_PAYLOAD_BYTES
+        parsed = [a for payload in payloads for a in from_texts(payload.split(" ", 2)[2])]
+        assert parsed == many
+        # An announcement that is too large for one notification says only that the job has changed.
+        prompts = tuple(AnnouncedPrompt(uuid7(), frozenset({EVERYONE})) for _ in range(100))
+        [payload] = sender._payloads("", [replace(many[0], prompts=prompts)])
+        assert from_texts(payload.split(" ", 2)[2]) == [Announcement(many[0].job_id, 10**6, 10**6 + 1)]
+        # Those that wait are bounded too, if nothing can be sent for long: then the log is read.
+        sender.send(Announcement(uuid7(), 1, 2) for _ in range(5000))
         assert len(sender._pending) == 1000
+        assert sender._payloads("", ())[-1].endswith("jobs []")
     finally:
         await database.close()
 
 
-async def test_pending_hints_are_sent_as_one_message(pg_url: str) -> None:
-    """Hints that arrive during a send are merged into one message, with the whole span of each job."""
-    sent: list[str] = []
+async def test_pending_announcements_are_sent_by_one_statement(pg_url: str) -> None:
+    """Those that arrive during a send are merged, with the whole span of each job."""
+    sent: list[list[str]] = []
     gate = asyncio.Event()
 
     class Connection:
-        async def execute(self, statement: str, channel: str, payload: str, **_: Any) -> None:
-            sent.append(payload)
+        async def execute(self, statement: str, channel: str, payloads: list[str], **_: Any) -> None:
+            sent.append(payloads)
             await gate.wait()
 
     @asynccontextmanager
@@ -358,30 +356,31 @@ async def test_pending_hints_are_sent_as_one_message(pg_url: str) -> None:
 
     sender = PostgresWakeups(connect)
     sending = asyncio.create_task(sender._send_all())
-    sender.send([Hint("a", 0, 1)])
+    sender.send([Announcement("a", 0, 1)])
     await until(lambda: sent, "the first goes out at once")
-    sender.send([Hint("a", 1, 2), Hint("b", 4, 6)])
-    sender.send([Hint("b", 6, 7), Hint("a", 2, 5)])
+    sender.send([Announcement("a", 1, 2), Announcement("b", 4, 6)])
+    sender.send([Announcement("b", 6, 7), Announcement("a", 2, 5)])
     gate.set()
     await until(lambda: len(sent) == 2, "the rest goes out")
-    assert sent[1].split(" ", 1)[1] == "jobs a:1:5 b:4:7"
+    [payload] = sent[1]
+    assert payload.split(" ", 1)[1] == 'jobs [["a",1,5],["b",4,7]]'
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
 
 
-async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) -> None:
+async def test_a_bare_announcement_triggers_a_read_of_the_log(two: tuple[Node, Node]) -> None:
     here, there = two
     silent = there.feed.wakeups
-    silent.send = lambda hints: None  # type: ignore[method-assign]
+    silent.send = lambda announced: None  # type: ignore[method-assign]
     job = await there.create()
-    here.feed.receive_hints([])
+    here.feed.receive([])
     await until(
         lambda: job.job_id in {item.job.job_id for item in here.received}, "the job is read from the log"
     )
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:
-    """The read that a hint triggers: by job and sequence number, independent of the log's order."""
+    """The read that an announcement triggers: by job and sequence number, independent of the log's order."""
     one, two, other = new_job(), new_job(), new_job()
     await database.jobs.write([creation(job) for job in (one, two, other)])
     await database.jobs.write([step(one), step(two)])

@@ -189,6 +189,7 @@ def serial_id_cursor() -> None:
         changed = [
             Changed(
                 job_id,
+                min(r["seq"] for r in rows) - 1,
                 max(r["seq"] for r in rows),
                 frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
                 rows[0]["namespace"],
@@ -203,7 +204,7 @@ def serial_id_cursor() -> None:
 
     event_feed.EventFeed.after = by_id  # type: ignore[method-assign]
     event_feed.EventFeed.head = head  # type: ignore[method-assign]
-    feed.Feed.receive_hints = lambda this, hints: None  # type: ignore[method-assign]  # hints would deliver the skipped events
+    feed.Feed.receive = lambda this, announced: None  # type: ignore[method-assign]  # announcements would deliver the skipped events
 
 
 @plant(7, says="in state")

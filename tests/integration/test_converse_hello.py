@@ -254,10 +254,11 @@ async def test_a_console_that_goes_away_leaves_nothing_behind(lite: ServiceWorld
     await console.snapshot()
     replica = lite.service.replica
     assert len(replica.streams) == 1
-    followers = len(replica.bus._followers)
+    assert replica.feed._interests
     await console.aclose()
     await until(lambda: not replica.streams)
-    assert len(replica.bus._followers) == followers - 1
+    assert not replica.bus._prompts_followers
+    assert not replica.feed._interests
     assert not replica.feed._positions
 
 

@@ -233,7 +233,7 @@ async def test_lost_guards_are_counted_by_reason(
     replica = world_with_metrics.service.replica
     stale = replica.engine.hot.peek(job.job_id)
     assert stale is not None
-    replica.feed._poll = 3600  # it receives no hints from the other
+    replica.feed._poll = 3600  # it receives no announcements of the other
     async with serving(migrated_db_url) as other:
         await other.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id))
     # The feed may have delivered the change meanwhile, so restore the old cached job.

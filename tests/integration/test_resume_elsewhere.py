@@ -14,6 +14,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
+from askback.v1.worker_service_pb2 import ReleaseJobRequest
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Position
@@ -22,6 +23,7 @@ from tests.contract.test_event_feed import INSERT
 from tests.integration.test_converse_view import Watch as PromptWatch
 from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
+from tests.integration.test_work_sessions import resume
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
 from tests.support.waiting import until
@@ -269,6 +271,44 @@ async def test_an_answer_at_another_replica_is_pushed_without_polling(
     assert (await worker.expect("prompt_resolved")).late_answer
 
 
+@pytest.mark.parametrize("change", ["cancelled", "taken over"])
+async def test_a_worker_resumes_where_a_change_of_its_job_was_decided_before(
+    pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Replica b reads the job. Before it follows the job, replica a announces a change of it, and b decides
+    that no session of its own is concerned."""
+    a, b = pair
+    worker = a.worker()
+    await worker.hello()
+    job = await a.create()
+    lease = await worker.next_job()
+    await worker.lose()
+    await until(lambda: not a.service.replica.streams)
+    replica = b.service.replica
+    read = replica.jobs.first_jobs
+
+    async def change_after_the_read(*args: Any) -> Any:
+        found = await read(*args)
+        monkeypatch.undo()
+        if change == "cancelled":
+            await cancel(a, job.job_id)
+        else:
+            await a.workers.ReleaseJob(ReleaseJobRequest(job_id=job.job_id, token=lease.token))
+            other = a.worker()
+            await other.hello(worker_id="other")
+            assert (await other.next_job()).token > lease.token
+        version = (await a.job(job.job_id)).version
+        await until(lambda: replica.bus.version_of(job.job_id) == version, "the change is announced")
+        return found
+
+    monkeypatch.setattr(replica.jobs, "first_jobs", change_after_the_read)
+    again, welcome = await resume(b, worker, lease)
+    assert welcome.resumed
+    told = await again.frame()
+    assert told.WhichOneof("body") == {"cancelled": "cancel_requested", "taken over": "lease_lost"}[change]
+    await again.nothing_more()
+
+
 async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
     pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
@@ -341,7 +381,7 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(
         raise StorageUnavailable("away")
 
     a.service.replica.log.after = away  # type: ignore[method-assign]
-    # Hints of the other replica are no reason to trust a cache that could not be refreshed.
+    # Announcements of the other replica are no reason to trust a cache that could not be refreshed.
     await until(lambda: not hot.is_live)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 6
@@ -354,10 +394,10 @@ async def test_a_strong_read_goes_to_the_database(pair: tuple[ServiceWorld, Serv
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
-    # Neither hints nor the log of the other replica arrive here.
+    # Neither announcements nor the log of the other replica arrive here.
     feed = a.service.replica.feed
-    feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._receive = feed.receive_hints  # type: ignore[attr-defined]
+    feed.receive = lambda announced: None  # type: ignore[method-assign]
+    feed.wakeups._receive = feed.receive  # type: ignore[attr-defined]
     feed._poll = 3600.0
     feed._wake.set()
     await asyncio.sleep(0)

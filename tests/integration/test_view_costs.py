@@ -47,8 +47,8 @@ def counting(world: ServiceWorld) -> Iterator[Counter[str]]:
             del store._all
 
 
-async def _count(read: Any, found: Counter[str], statement: Any) -> Any:
-    rows = await read(statement)
+async def _count(read: Any, found: Counter[str], statement: Any, **values: Any) -> Any:
+    rows = await read(statement, **values)
     task = asyncio.current_task()
     if task is not None and not task.get_name().startswith("askback-"):
         found["statements"] += 1

@@ -416,4 +416,4 @@ async def test_an_ended_work_stream_leaves_nothing_behind(lite: ServiceWorld) ->
     await until(lambda: not replica.streams)
     assert not replica.dispatcher._consumers
     assert not replica.keeper._live
-    assert not replica.bus._by_job
+    assert not replica.bus.is_followed

@@ -51,7 +51,7 @@ async def test_a_job_can_be_run_by_unary_calls(world: ServiceWorld) -> None:
     waiting = asyncio.ensure_future(
         world.workers.AwaitPrompt(pb.AwaitPromptRequest(prompt_id=prompt.prompt_id, wait=seconds(SOON)))
     )
-    await until(lambda: world.service.replica.bus._by_job)  # it waits
+    await until(lambda: world.service.replica.bus.is_followed)  # it waits
     assert not waiting.done()
     await world.hitl.AnswerPrompt(answer(prompt, "a", RESPOND, values_json='{"n": 9007199254740993}'))
     async with asyncio.timeout(SOON):
@@ -159,7 +159,7 @@ async def test_await_prompt_returns_the_current_state_when_the_wait_ends(lite: S
     for wait in ({}, {"wait": seconds(0.05)}):
         request = pb.AwaitPromptRequest(**by_key, **wait)
         assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
-    assert not lite.service.replica.bus._by_job
+    assert not lite.service.replica.bus.is_followed
     for where in ({"prompt_id": ABSENT_ID}, {"job_id": ABSENT_ID, "key": "k"}):
         await expect_refusal(
             lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **where

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from askback_server.domain import job_rules, worker_rules
 from askback_server.domain.aggregate import ANY_EPOCH, Change
@@ -15,8 +14,8 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.prompts import Answer
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
-from askback_server.storage.postgres import Postgres
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
@@ -44,8 +43,8 @@ def _reply_without_a_commit(patch: Patch) -> None:
     patch.setattr(Engine, "_write", ignore_unavailability)
 
 
-def _skip_learning(patch: Patch) -> None:
-    patch.setattr(HotJobs, "learn", lambda *_: None)
+def _keep_outdated_jobs(patch: Patch) -> None:
+    patch.setattr(HotJobs, "outdate", lambda *_: None)
 
 
 def _keep_older_image(patch: Patch) -> None:
@@ -106,13 +105,18 @@ def _skip_wake_up_after_prompt(patch: Patch) -> None:
 
 
 def _ignore_horizon(patch: Patch) -> None:
-    patch.setattr(Postgres, "is_settled", lambda *_: sa.true())
+    after = EventFeed.after
+
+    async def read_all(self: EventFeed, position: Any, limit: int, *, settled: bool = True) -> Any:
+        return await after(self, position, limit, settled=False)
+
+    patch.setattr(EventFeed, "after", read_all)
 
 
 BUGS: dict[str, Plant] = {
     "failed guard ignored": _ignore_failed_guards,
     "reply without a commit": _reply_without_a_commit,
-    "memory not updated by the feed": _skip_learning,
+    "memory not updated by the feed": _keep_outdated_jobs,
     "memory keeps the older image": _keep_older_image,
     "answer_id with other content": _equal_digests,
     "token not checked": _skip_fence,

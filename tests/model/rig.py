@@ -15,7 +15,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
 from askback_server.engine.commit_bus import CommitBus
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
@@ -24,6 +24,7 @@ from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import rows, tables
 from askback_server.storage.batch import BatchOutcome
@@ -174,12 +175,12 @@ class Rig:
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
-        def show(item: Committed) -> None:
-            for prompt in item.prompts:
+        def show(changed: ChangedPrompts) -> None:
+            for prompt in changed.prompts:
                 if prompt.prompt_id not in shown or shown[prompt.prompt_id].version < prompt.version:
                     shown[prompt.prompt_id] = prompt
 
-        feed.follow(show)
+        feed.follow_prompts(PromptFilter("default"), show)
         counts = HourlyCounts(database.overview, clock, timedelta(days=400))
         locks, sign_outs = database.queue_locks, database.sign_outs
         sweep = Sweep(engine, database.queue, hot, clock, 300.0, locks, sign_outs, counts)

@@ -8,11 +8,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tests.simulate.consoles import ConverseSchedule
+from tests.simulate.consoles import ConverseSchedule, ReconnectSchedule
 from tests.simulate.schedule import Schedule
-from tests.simulate.workers import WorkSchedule
+from tests.simulate.workers import ContestSchedule, WorkSchedule
 
-KINDS: dict[str, Callable[[int], Schedule]] = {"converse": ConverseSchedule, "work": WorkSchedule}
+KINDS: dict[str, Callable[[int], Schedule]] = {
+    "converse": ConverseSchedule,
+    "reconnect": ReconnectSchedule,
+    "work": WorkSchedule,
+    "contest": ContestSchedule,
+}
 
 
 def simulate(kind: str, first: int, schedules: int) -> Iterator[tuple[int, list[str], list[str]]]:

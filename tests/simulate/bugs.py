@@ -12,9 +12,12 @@ from askback._wire import stream
 from askback._worker.lease import Lease
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.feed.feed import Feed
+from askback_server.feed import announcing
+from askback_server.feed.interests import Interests
+from askback_server.feed.known import KnownChanges
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
 from askback_server.sessions import work
@@ -35,8 +38,6 @@ class Bug:
 
     plant: Callable[[Patch], None]
     verdict: str
-    seed: int = 1
-    """The first seed to try: for rare bugs one that is close to a failing schedule."""
 
 
 def _advance_token_too_early(patch: Patch) -> None:
@@ -185,13 +186,45 @@ def _publish_before_commit(patch: Patch) -> None:
 
 
 def _ignore_gaps(patch: Patch) -> None:
-    def news(self: Feed, item: Any) -> bool:
-        if self._bus.version_of(item.job.job_id) >= item.job.version:
-            return False
-        self._bus.note_version(item.job.job_id, item.job.version)
-        return True
+    def note(self: KnownChanges, job_id: str, after: int, seq: int) -> None:
+        self._bus.note_version(job_id, seq)
 
-    patch.setattr(Feed, "_note_news", news)
+    patch.setattr(KnownChanges, "note", note)
+
+
+def _count_no_view(patch: Patch) -> None:
+    patch.setattr(Interests, "add_view", lambda *_: lambda: None)
+
+
+def _announce_by_the_newest_audience(patch: Patch) -> None:
+    patch.setattr(announcing, "marks_of", lambda prompt: frozenset(announcing._marks(prompt)))
+
+
+def _forget_failed_reads(patch: Patch) -> None:
+    patch.setattr(KnownChanges, "retract", lambda *_: None)
+
+
+def _count_a_view_after_its_load(patch: Patch) -> None:
+    attach, load = PromptFollower._attach, PromptFollower.load
+
+    def attach_unseen(self: PromptFollower) -> None:
+        attach(self)
+        self._stops.pop(0)()
+
+    async def load_first(self: PromptFollower, token: str) -> None:
+        await load(self, token)
+        self._stops.insert(0, self._feed.follow_prompts(self._view.filter, self._on_change))
+
+    patch.setattr(PromptFollower, "_attach", attach_unseen)
+    patch.setattr(PromptFollower, "load", load_first)
+
+
+def _push_no_cancellation(patch: Patch) -> None:
+    patch.setattr(WorkCore, "_push_cancel", lambda *_: None)
+
+
+def _ignore_held_jobs(patch: Patch) -> None:
+    patch.setattr(CommitBus, "has_followers", lambda *_: False)
 
 
 def _skip_unconfirmed_resolutions(patch: Patch) -> None:
@@ -258,26 +291,11 @@ def _push_the_late_answer_only(patch: Patch) -> None:
     patch.setattr(WorkCore, "_push_changes", as_if_sent)
 
 
-WORK: dict[str, Bug] = {
-    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
-    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
-    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
-    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
-    "token not raised": Bug(_reuse_token, ""),
-    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
-    "late answer without resolution": Bug(
-        _push_the_late_answer_only, "a late answer is sent before the resolution", seed=1400
-    ),
-}
-
 CONVERSE: dict[str, Bug] = {
     "token advances too early": Bug(_advance_token_too_early, "a token skips"),
     "tombstone forgotten": Bug(_forget_tombstones, ""),
     "credit not counted": Bug(_ignore_credit, "on a credit of"),
-    "cursor without horizon": Bug(_ignore_horizon, ""),
     "old token honoured": Bug(_accept_old_tokens, "no Reset first"),
-    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=210),
-    "live before Reset": Bug(_show_live_before_reset, "no Reset first", seed=1950),
     "older image replaces newer": Bug(_replace_newer_by_older, "after"),
     "end not sent after resume": Bug(_hide_ends_after_resume, ""),
     "audience ignored": Bug(_ignore_audience, "may not see it"),
@@ -289,4 +307,39 @@ CONVERSE: dict[str, Bug] = {
     "requests not sent again": Bug(_skip_resending, "not settled"),
     "published before the commit": Bug(_publish_before_commit, "not committed"),
     "gap not filled": Bug(_ignore_gaps, ""),
+    "views not counted": Bug(_count_no_view, "a token skips"),
+    "announced by the newest audience": Bug(_announce_by_the_newest_audience, "a token skips"),
+    "failed reads forgotten": Bug(_forget_failed_reads, "a token skips"),
+    "view counted after its load": Bug(_count_a_view_after_its_load, "a token skips"),
 }
+
+RECONNECT: dict[str, Bug] = {
+    "cursor without horizon": Bug(_ignore_horizon, ""),
+    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips"),
+    "live before Reset": Bug(_show_live_before_reset, "no Reset first"),
+}
+
+WORK: dict[str, Bug] = {
+    "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
+    "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
+    "checkpoints omitted": Bug(_omit_checkpoints, "a step is repeated"),
+    "answer_id not looked up": Bug(_skip_answer_lookup, "one answer_id, two results"),
+    "token not raised": Bug(_reuse_token, ""),
+    "resolution sent twice": Bug(_push_resolutions_twice, "sent twice on a stream"),
+}
+
+CONTEST: dict[str, Bug] = {
+    "cancellation not sent": Bug(_push_no_cancellation, "a cancellation is not sent"),
+    "held jobs not followed": Bug(_ignore_held_jobs, "not settled"),
+    "late answer without resolution": Bug(
+        _push_the_late_answer_only, "a late answer is sent before the resolution"
+    ),
+}
+
+BUGS: dict[str, dict[str, Bug]] = {
+    "converse": CONVERSE,
+    "reconnect": RECONNECT,
+    "work": WORK,
+    "contest": CONTEST,
+}
+"""By the kind of schedule that finds them."""

@@ -22,7 +22,6 @@ from tests.simulate.replica import PEOPLE, SimulatedReplica
 from tests.simulate.schedule import Schedule
 from tests.support.aggregates import ADMIN
 
-OPS = 14
 SLACK = 2.0
 """Virtual seconds by which a replica may lag behind the database: polling and the event horizon."""
 BOUND = 25.0
@@ -97,6 +96,8 @@ class SimulatedUser:
 class ConverseSchedule(Schedule):
     """Two users, a job whose prompts are asked and amended, jobs without a worker, and cancelled prompts."""
 
+    writes = 14
+
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.users: list[SimulatedUser] = []
@@ -163,7 +164,7 @@ class ConverseSchedule(Schedule):
         """Do random writes; two of these tasks run at the same time."""
         rng = self._writing
         acts = [self._new, self._ask, self._amend, self._close]
-        for _ in range(OPS // 2):
+        for _ in range(self.writes // 2):
             await asyncio.sleep(rng.choice([0.0, 0.01, 0.1, 0.5, 2.0]))
             await rng.choice([*acts, *acts, self._claim])()
 
@@ -252,3 +253,16 @@ class ConverseSchedule(Schedule):
             elif begun is not None:
                 longest, begun = max(longest, since - begun), None
         return max(longest, now - begun) if begun is not None else longest
+
+
+class ReconnectSchedule(ConverseSchedule):
+    """Replicas often ask the consoles to reconnect, and forget older events, while commits overtake each
+    other: most resumes begin above a transaction that still runs, or from a token that is refused."""
+
+    faults = ("go away", "go away", "forget")
+    fault_pause = 0.2, 1.0
+    writes = 40
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.database.slow_commits = 0.5

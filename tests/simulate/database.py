@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -14,16 +15,16 @@ from typing import TypeVar
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.domain.events import Event
+from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
-from askback_server.ports.storage import Changed, ChangedPrompts, JobWrite, Lost, Position, Wanted, Written
-from askback_server.ports.wakeups import NoWakeups
+from askback_server.ports.storage import Changed, ChangedPromptIds, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
 from tests.simulate.idle_stores import IdleStores
 from tests.simulate.virtual_time import LoopClock
+from tests.simulate.wakeups import SimulatedChannel, SimulatedWakeups
 from tests.simulate.worker_sessions import SimulatedSessions
 
 T = TypeVar("T")
@@ -54,6 +55,8 @@ class SimulatedDatabase:
         self.clock = LoopClock()
         self.rows = Rows()
         self.unavailable = False
+        self.slow_commits = 0.15
+        """How often a commit takes up to 0.6 s, while later ones overtake it."""
         self.tail_mark = Position()
         self._xids = count(1)
         self._ids = count(1)
@@ -62,8 +65,13 @@ class SimulatedDatabase:
         self.jobs = self.queue = self.feed = self
         idle = IdleStores(self.pause)
         self.census = self.presence = self.queue_locks = self.sign_outs = self.overview = idle
-        self.wakeups = NoWakeups()
+        self._channel = SimulatedChannel(seed)
         self.sessions = SimulatedSessions(self)
+
+    @property
+    def wakeups(self) -> SimulatedWakeups:
+        """New wake-ups for each replica that asks."""
+        return SimulatedWakeups(self._channel)
 
     async def pause(self, slow: float = 0.03) -> None:
         """Take the time of a round trip. Raises StorageUnavailable while the database is away."""
@@ -94,14 +102,14 @@ class SimulatedDatabase:
     async def write(self, batch: Sequence[JobWrite]) -> Written:
         await self.pause()
         order = sorted(batch, key=lambda w: w.job.job_id)
-        locks = [self._locks.setdefault(w.job.job_id, asyncio.Lock()) for w in order]
-        for lock in locks:
-            await lock.acquire()
-        xid = next(self._xids)
-        self._running.add(xid)
-        try:
+        async with AsyncExitStack() as held:  # releases them also if the replica crashes while it waits
+            for write in order:
+                await held.enter_async_context(self._locks.setdefault(write.job.job_id, asyncio.Lock()))
+            xid = next(self._xids)
+            self._running.add(xid)
+            held.callback(self._running.discard, xid)
             ids = {id(w): [next(self._ids) for _ in w.events] for w in order}
-            await self.pause(slow=0.15)
+            await self.pause(slow=self.slow_commits)
             lost = {}
             for write in order:
                 if why := self._why_lost(write):
@@ -109,10 +117,6 @@ class SimulatedDatabase:
                 else:
                     self._apply(write, xid, ids[id(write)])
             return Written(lost, self.clock.now())
-        finally:
-            self._running.discard(xid)
-            for lock in locks:
-                lock.release()
 
     def _why_lost(self, write: JobWrite) -> Lost | None:
         job, now, guard = write.job, self.clock.now(), write.guard
@@ -197,6 +201,10 @@ class SimulatedDatabase:
     async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
         return await self.get_prompts(prompt_ids), len(prompt_ids)
 
+    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
+        prompts = self.rows.prompts
+        return await self.read(lambda: {i: prompts[i].job_id for i in prompt_ids if i in prompts})
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self.pause()
         if ref.prompt_id:
@@ -267,16 +275,9 @@ class SimulatedDatabase:
         )
         if not span:
             return [], position
-        changed: dict[str, Changed] = {}
-        for _, event in span:
-            before = changed.get(event.job_id, Changed(event.job_id, 0))
-            ids = before.prompt_ids | ({event.prompt_id} if event.prompt_id else frozenset())
-            changed[event.job_id] = Changed(
-                event.job_id, max(before.seq, event.seq), frozenset(ids), event.namespace
-            )
-        return list(changed.values()), span[-1][0]
+        return _fold(event for _, event in span), span[-1][0]
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         if position < await self.tail():
             return None
         changed, reached = await self.after(position, limit, settled=False)
@@ -284,16 +285,11 @@ class SimulatedDatabase:
         for change in changed:
             ids[change.namespace] = ids.get(change.namespace, frozenset()) | change.prompt_ids
         rest, _ = await self.after(reached, 1, settled=False)
-        return ChangedPrompts(ids, reached, not rest)
+        return ChangedPromptIds(ids, reached, not rest)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
-        return await self.read(
-            lambda: [
-                Changed(e.job_id, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace)
-                for _, e in self.rows.log
-                if e.seq > marks.get(e.job_id, 1 << 60)
-            ]
-        )
+        log = self.rows.log
+        return await self.read(lambda: _fold(e for _, e in log if e.seq > marks.get(e.job_id, 1 << 60)))
 
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
@@ -360,3 +356,21 @@ class SimulatedDatabase:
 
     async def make_room(self) -> None:
         pass
+
+
+def _fold(events: Iterable[Event]) -> list[Changed]:
+    """The events by job, as the database folds them."""
+    by_job: dict[str, list[Event]] = {}
+    for event in events:
+        by_job.setdefault(event.job_id, []).append(event)
+    return [
+        Changed(
+            job_id,
+            min(e.seq for e in found) - 1,
+            max(e.seq for e in found),
+            frozenset(e.prompt_id for e in found if e.prompt_id),
+            found[0].namespace,
+            frozenset(e.prompt_id for e in found if e.prompt_id and e.type is EventType.ANSWER_LATE),
+        )
+        for job_id, found in by_job.items()
+    ]

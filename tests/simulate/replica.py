@@ -39,10 +39,10 @@ class SimulatedReplica:
     async def start(self, *, serve_workers: bool) -> None:
         """Start the replica's tasks, with those that lease jobs only if it serves workers."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
-        parts.bus._followers = OrderedSet()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
             parts.engine.run(),
             parts.feed.run(),
+            parts.feed.wakeups.run(parts.feed.receive),
             parts.timers.run(),
             parts.sweep.run(),
         ]

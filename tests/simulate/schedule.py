@@ -28,6 +28,9 @@ class Schedule(ABC):
     """A simulated run. `run` returns the violations found; equal seeds give equal runs."""
 
     serves_workers = False
+    faults = ("", "crash", "go away", "database down", "forget", "forget")
+    fault_pause = 0.5, 4.0
+    """Virtual seconds between two faults."""
     settle_seconds = 90.0
     """Virtual seconds after the last fault within which everything must settle."""
 
@@ -94,8 +97,8 @@ class Schedule(ABC):
         rng = self.rng
         end = FAULTY
         while (now := asyncio.get_running_loop().time()) < end:
-            await asyncio.sleep(min(rng.uniform(0.5, 4.0), end - now + 0.001))
-            fault = rng.choice(["", "crash", "go away", "database down", "forget", "forget"])
+            await asyncio.sleep(min(rng.uniform(*self.fault_pause), end - now + 0.001))
+            fault = rng.choice(self.faults)
             self.note(fault)
             if fault == "crash" and len(self.network.replicas) > 1:
                 replica = rng.choice(self.network.replicas)

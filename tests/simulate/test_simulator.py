@@ -11,9 +11,8 @@ import pytest
 from askback_server.ports.clock import uuid7
 from tests.simulate import bugs
 from tests.simulate.__main__ import KINDS, simulate
-from tests.simulate.bugs import Bug
 
-SCHEDULES = {"converse": 120, "work": 60}
+SCHEDULES = {"converse": 120, "reconnect": 60, "work": 60, "contest": 30}
 MAX_SCHEDULES = 800
 """Number of schedules within which a planted bug must be found."""
 
@@ -51,13 +50,11 @@ def test_equal_seeds_give_equal_traces(kind: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("kind", "name"), [*(("converse", n) for n in bugs.CONVERSE), *(("work", n) for n in bugs.WORK)]
-)
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in bugs.BUGS[kind]])
 def test_the_simulator_finds_each_planted_bug(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    bug: Bug = {"converse": bugs.CONVERSE, "work": bugs.WORK}[kind][name]
+    bug = bugs.BUGS[kind][name]
     bug.plant(monkeypatch)
-    for _, _, found in simulate(kind, bug.seed, MAX_SCHEDULES):
+    for _, _, found in simulate(kind, 1, MAX_SCHEDULES):
         if any(bug.verdict in text for text in found):
             return
     pytest.fail(f"{name!r} was not found in {MAX_SCHEDULES} schedules")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -20,10 +21,12 @@ from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge
 from tests.simulate.replica import SimulatedReplica
 from tests.simulate.schedule import Schedule
+from tests.simulate.virtual_time import START
 from tests.support.aggregates import ADMIN
 from tests.support.invariants import check_aggregate
 
-JOBS = 3
+TELL_WITHIN = 5.0
+"""Virtual seconds within which a connected worker is told of a cancellation, whatever breaks."""
 ATTEMPTS = 40
 """More attempts than network faults can use up: a failed job means a lost one."""
 
@@ -35,6 +38,9 @@ class WorkJudge:
         self._verdicts = verdicts
         self._holders = holders
         self._session = ""
+        self._opened = asyncio.get_running_loop().time()
+        self._told: set[str] = set()
+        """Jobs whose cancellation was sent."""
         self._calls: set[int] = set()
         self._versions: dict[tuple[str, bool], int] = {}
         """The newest version sent, by prompt id and whether it was sent as a late answer."""
@@ -62,6 +68,10 @@ class WorkJudge:
                 for prompt in leased.prompts:
                     if prompt.HasField("resolution"):
                         self._versions[prompt.prompt_id, False] = prompt.version
+            elif body == "cancel_requested":
+                self._told.add(frame.cancel_requested.job_id)
+            elif body == "heartbeat":
+                self._check_cancellations()
             elif body == "prompt_resolved":
                 prompt, late = frame.prompt_resolved.prompt, frame.prompt_resolved.late_answer
                 image = rows.images.get((prompt.prompt_id, prompt.version))
@@ -73,11 +83,24 @@ class WorkJudge:
                     wrong("a resolution is sent twice on a stream")
                 self._versions[prompt.prompt_id, late] = prompt.version
 
+    def _check_cancellations(self) -> None:
+        """Check that the worker knows which of its jobs are cancelled, a while after they were."""
+        known = asyncio.get_running_loop().time() - TELL_WITHIN
+        for job in self._verdicts.rows.jobs.values():
+            cancelled = job.cancel_requested_at
+            if job.session_id != self._session or job.job_id in self._told or cancelled is None:
+                continue
+            if max(self._opened, (cancelled - START).total_seconds()) < known:
+                self._verdicts.report("a cancellation is not sent to the worker that has the job")
+
 
 class WorkSchedule(Schedule):
     """Two workers, a few jobs that ask three prompts each, and users who sometimes repeat an answer."""
 
     serves_workers = True
+    jobs = 3
+    cancels = 0.15
+    """How often a job is cancelled soon after its creation."""
     settle_seconds = 600.0  # after many lost attempts the backoff reaches five minutes
 
     def __init__(self, seed: int) -> None:
@@ -132,7 +155,7 @@ class WorkSchedule(Schedule):
 
     async def _write(self) -> None:
         rng = self._writing
-        for number in range(JOBS):
+        for number in range(self.jobs):
             create = c.CreateJob(
                 principal=ADMIN,
                 namespace="default",
@@ -146,7 +169,7 @@ class WorkSchedule(Schedule):
                 made = await self.command(create)
             self._made += 1
             await asyncio.sleep(rng.choice([0.0, 0.1, 3.0]))
-            if rng.random() < 0.15:
+            if rng.random() < self.cancels:
                 self._cancelled.add(made.job.job_id)
                 await self.command(c.CancelJob(principal=ADMIN, job_id=made.job.job_id))
 
@@ -172,12 +195,12 @@ class WorkSchedule(Schedule):
                 before.append(command)
             else:
                 continue
-            reply: AnswerResult | None = await self.command(command)
-            if (
-                reply is not None
-                and self._results.setdefault(command.answer_id, reply.status) != reply.status
-            ):
-                self.verdicts.report("one answer_id, two results")
+            await self._submit(command)
+
+    async def _submit(self, command: c.AnswerPrompt) -> None:
+        reply: AnswerResult | None = await self.command(command)
+        if reply is not None and self._results.setdefault(command.answer_id, reply.status) != reply.status:
+            self.verdicts.report("one answer_id, two results")
 
     def remaining_work(self) -> str:
         jobs = self.database.rows.jobs.values()
@@ -212,3 +235,21 @@ class WorkSchedule(Schedule):
                     )
             elif job.job_id not in self._cancelled:
                 self.verdicts.report(f"a job ended as {job.state}: {job.failure}")
+
+
+class ContestSchedule(WorkSchedule):
+    """Two people answer each prompt at once, so that one is late; many jobs are cancelled, and replicas often
+    ask the workers to reconnect, while commits take long."""
+
+    faults = ("go away", "go away", "crash")
+    fault_pause = 0.2, 1.0
+    jobs = 8
+    cancels = 0.5
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.database.slow_commits = 0.5
+
+    async def _submit(self, command: c.AnswerPrompt) -> None:
+        rival = replace(command, answer_id=f"{command.answer_id} of a rival")
+        await asyncio.gather(super()._submit(command), super()._submit(rival))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from askback_server.storage.database import Database
+from askback_server.storage.postgres import Postgres
+from askback_server.storage.postgres_lookups import PostgresLookups
+from askback_server.storage.sqlite import SQLite
 
 _FOR_SMALL_TABLES = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort")
 """PostgreSQL's plans that need no index. On the empty tables of a test the planner would choose them."""
+
+
+_VALUES: dict[Any, Mapping[str, Any]] = {}
+"""What statements were given by name when they were last run."""
 
 
 async def statements_of(call: Awaitable[Any]) -> list[Any]:
@@ -22,28 +30,45 @@ async def statements_of(call: Awaitable[Any]) -> list[Any]:
         if not isinstance(statement, sa.Select) or statement.get_final_froms():
             seen.append(statement)
 
+    look_ups: dict[type, Any] = {kind: kind.look_up for kind in (Postgres, SQLite)}
+
+    async def note_and_look_up(self: Any, statement: Any, values: Any) -> Any:
+        _VALUES[statement] = values
+        if isinstance(self, PostgresLookups):  # SQLite runs it by SQLAlchemy
+            seen.append(statement)
+        return await look_ups[type(self)](self, statement, values)
+
     sa.event.listen(sa.Engine, "before_execute", note)
+    for kind in look_ups:
+        kind.look_up = note_and_look_up  # type: ignore[attr-defined]
     try:
         await call
     finally:
         sa.event.remove(sa.Engine, "before_execute", note)
+        for kind, own in look_ups.items():
+            kind.look_up = own  # type: ignore[attr-defined]
     assert seen
     return seen
 
 
-async def plan_of(database: Database, statement: Any) -> str:
-    """The plan of a statement, one step per line."""
+async def plan_of(database: Database, statement: Any, **values: Any) -> str:
+    """The plan of a statement, one step per line; `values` are those that it takes by name."""
     own = database._dialect.reads
+    values = values or dict(_VALUES.get(statement, {}))
+    is_sqlite = own.dialect.name == "sqlite"
     async with own.connect() as connection:
-        if own.dialect.name == "sqlite":
+        if is_sqlite and not values:
             sql = statement.compile(dialect=own.dialect, compile_kwargs={"literal_binds": True})
             found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")
-        else:
+            return "\n".join(str(row[-1]) for row in found)
+        if not is_sqlite:
             for way in _FOR_SMALL_TABLES:
                 await connection.execute(sa.text(f"SET enable_{way} = off"))
-            compiled = statement.compile(dialect=own.dialect, compile_kwargs={"render_postcompile": True})
-            values = tuple(compiled.params[name] for name in compiled.positiontup)
-            found = await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)
+        given = {n: json.dumps(v) if is_sqlite and isinstance(v, list) else v for n, v in values.items()}
+        compiled = statement.compile(dialect=own.dialect, compile_kwargs={"render_postcompile": True})
+        parameters = tuple(given.get(name, compiled.params[name]) for name in compiled.positiontup)
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        found = await connection.exec_driver_sql(f"{explain} {compiled}", parameters)
         return "\n".join(str(row[-1]) for row in found)
 
 

@@ -23,14 +23,14 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerResult, Prompt, PromptState
 from askback_server.engine.commit_bus import CommitBus
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.queries import Queries
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock, SystemClock
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import JobStore, JobWrite, Position
 from askback_server.storage import tables
 from askback_server.storage.database import Database
@@ -175,7 +175,9 @@ class Node:
     clock: DatabaseClock
     store: Any
     received: list[Committed] = field(default_factory=list)
-    """Everything that a follower of the feed has received."""
+    """Everything that a follower of all jobs has received."""
+    changed: list[ChangedPrompts] = field(default_factory=list)
+    """Everything that a follower of all prompts has received."""
 
     async def do(self, command: c.Command[object]) -> Any:
         return await self.engine.execute(command)
@@ -258,13 +260,17 @@ class Node:
         return max(versions, key=lambda p: p.version)
 
 
+def _nothing(item: object) -> None:
+    """Take what is delivered: its follower has an interest, and `Node` keeps it only once."""
+
+
 @asynccontextmanager
 async def awake(*nodes: Node) -> AsyncIterator[None]:
     """Run the feeds of these nodes, with wake-ups between them."""
     tasks = [
         asyncio.create_task(work)
         for node in nodes
-        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.receive_hints))
+        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.receive))
     ]
     try:
         yield
@@ -300,7 +306,11 @@ async def node(
         )
         running = asyncio.create_task(engine.run())
         made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
-        feed.follow(made.received.append)
+        feed.follow_prompts(PromptFilter("default"), made.changed.append)
+        feed.follow_prompts(PromptFilter("other"), _nothing)
+        for namespace in ("default", "other"):
+            feed.follow_jobs(JobFilter(namespace), _nothing)
+        bus.follow(made.received.append)
         try:
             yield made
         finally:

@@ -9,7 +9,7 @@ import pytest
 from askback_server.domain.aggregate import Aggregate
 from askback_server.engine import commit_bus
 from askback_server.engine.commit_bus import CommitBus
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts, Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.presence import PresenceIndex
 from tests.support.rows import new_job, new_prompt
@@ -28,7 +28,7 @@ def test_batch_followers_receive_the_batch_before_followers_of_single_jobs() -> 
     bus.follow(lambda item: calls.append(f"any {item.job.job_id}"))
     bus.follow_job("a", lambda item: calls.append(f"a {item.job.job_id}"))
     bus.follow_batches(follow_batch)
-    bus.deliver([commit("a"), commit("b")])
+    bus.publish([commit("a"), commit("b")])
     assert calls == ["batch of a b", "any a", "a a", "any b"]
 
 
@@ -39,9 +39,19 @@ def test_a_stopped_follower_receives_nothing() -> None:
     for stop in stops:
         stop()
         stop()
-    bus.deliver([commit("a")])
+    bus.deliver(commit("a"))
     assert not received
     assert not bus.has_followers("a")
+
+
+def test_a_follower_may_follow_again_before_it_stops() -> None:
+    """As a console does whose filter changes: the same function, so that the two must not be one."""
+    bus, received = CommitBus(), list[ChangedPrompts]()
+    stop = bus.follow_prompts("", received.append)
+    bus.follow_prompts("", received.append)
+    stop()
+    bus.deliver_prompts(ChangedPrompts("a", 1))
+    assert [changed.job_id for changed in received] == ["a"]
 
 
 def test_a_failing_follower_does_not_keep_a_commit_from_the_others(
@@ -54,7 +64,7 @@ def test_a_failing_follower_does_not_keep_a_commit_from_the_others(
 
     bus.follow_job("a", fail)
     bus.follow_job("b", lambda item: received.append(item.job.job_id))
-    bus.deliver([commit("a"), commit("b")])
+    bus.publish([commit("a"), commit("b")])
     assert received == ["b"]
     assert "a follower of job a failed" in caplog.text
 

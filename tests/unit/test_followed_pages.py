@@ -66,10 +66,10 @@ class Nothing:
 
     position = Position()
 
-    def follow(self, _: Any) -> Any:
+    def follow(self, *_: Any) -> Any:
         return lambda: None
 
-    follow_position = follow
+    follow_position = follow_jobs = follow_prompts = follow
 
 
 @pytest.fixture

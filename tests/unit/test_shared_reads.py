@@ -6,7 +6,7 @@ from typing import Any, cast
 from askback_server.domain.principals import Principal, Role
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.queries import PromptFilter
-from askback_server.ports.storage import ChangedPrompts, Position
+from askback_server.ports.storage import ChangedPromptIds, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Reset
 from askback_server.sessions.images import Images
@@ -22,10 +22,10 @@ class Log:
 
     position = Position()
 
-    def follow(self, _: Any) -> Any:
+    def follow_prompts(self, *_: Any) -> Any:
         return lambda: None
 
-    follow_position = follow
+    follow_position = follow_prompts
 
     async def reach(self, position: Position) -> None:
         pass
@@ -36,8 +36,8 @@ class Log:
     async def has_position(self, position: Position) -> bool:
         return position.mark == "new"
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
-        return ChangedPrompts({}, position, is_all=True) if position.mark == "new" else None
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
+        return ChangedPromptIds({}, position, is_all=True) if position.mark == "new" else None
 
 
 async def test_tokens_from_before_and_after_a_restore_share_no_read() -> None:

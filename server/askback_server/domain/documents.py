@@ -8,6 +8,7 @@ without parsing and serialising them (the values of an answer).
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -29,8 +30,29 @@ from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.json_text import Json, JsonObject, Violation
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
+_MAX_CONTENTS, _SMALL_CHARS = 1024, 4096
+"""Maximum number of contents that are remembered by their documents, and the maximum length of these."""
 _VALUES = '{"values":'
 """The beginning of the document of an answer with values."""
+
+
+class _Contents:
+    """The contents that were written or read last, by their documents."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, PromptContent] = OrderedDict()
+
+    def add(self, text: str, content: PromptContent) -> None:
+        if len(text) <= _SMALL_CHARS:
+            self._known[text] = content
+            if len(self._known) > _MAX_CONTENTS:
+                self._known.popitem(last=False)
+
+    def get(self, text: str) -> PromptContent | None:
+        return self._known.get(text) if len(text) <= _SMALL_CHARS else None
+
+
+_contents = _Contents()
 
 
 def dump(value: object) -> str:
@@ -41,6 +63,13 @@ def dump(value: object) -> str:
 @cached_on_argument
 def content_to_json(content: PromptContent) -> str:
     """The `prompt_data` document; fields at their default are left out."""
+    text = _write_content(content)
+    if content.deadline is None:  # it is not read back
+        _contents.add(text, content)
+    return text
+
+
+def _write_content(content: PromptContent) -> str:
     doc: JsonObject = {"kind": content.kind, "title": content.title}
     if content.body:
         doc["body"] = content.body
@@ -77,7 +106,19 @@ def content_to_json(content: PromptContent) -> str:
 
 
 def content_from_json(text: str) -> PromptContent:
-    """The content that `content_to_json` wrote."""
+    """The content that `content_to_json` wrote.
+
+    Of a document that was written or read here shortly before, it is the same object: a replica reads a
+    prompt that it shows, again when it is answered there, and its own prompt when it was answered elsewhere.
+    """
+    known = _contents.get(text)
+    if known is None:
+        known = _parse_content(text)
+        _contents.add(text, known)
+    return known
+
+
+def _parse_content(text: str) -> PromptContent:
     doc = json.loads(text)
     default = doc.get("default_answer")
     return PromptContent(

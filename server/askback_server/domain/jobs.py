@@ -180,6 +180,11 @@ class Job:
         return self.root or self.job_id
 
     @property
+    def is_freed(self) -> bool:
+        """Whether it had a lease and does not run any more, so that its queue may lease another job."""
+        return self.token > 0 and self.state is not JobState.RUNNING
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.state in TERMINAL

@@ -13,9 +13,9 @@ from askback_server.domain.prompts import Prompt
 class Committed:
     """A job after a commit, with the prompts that the commit changed.
 
-    `events` are the events of this commit. They are empty if the change was read by the feed; a follower that
-    needs every event reads the gap in `seq` from the database. For a job that another replica deleted, only
-    id, namespace and version may be known: then `job_type` is empty.
+    `events` are the events of this commit. They are empty if the change was read by the feed, and then
+    `prompts` has only what a session of this replica can get. For a job that another replica deleted, only
+    id, namespace and version are known: its `job_type` is empty.
     """
 
     job: Job
@@ -25,7 +25,7 @@ class Committed:
     learnt_late: frozenset[str] = frozenset()
     """Set when `events` is empty: the prompts that received a late answer."""
     lost: frozenset[str] = frozenset()
-    """Set for a deleted job: prompts that changed shortly before and whose last change was not delivered."""
+    """Prompts that changed and were deleted, with their job, before they could be read."""
 
     @property
     def late(self) -> frozenset[str]:
@@ -33,3 +33,15 @@ class Committed:
         if not self.events:
             return self.learnt_late
         return frozenset(e.prompt_id for e in self.events if e.type is EventType.ANSWER_LATE and e.prompt_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPrompts:
+    """Changed prompts of one job, for sessions that show prompts and no jobs."""
+
+    job_id: str
+    version: int
+    """The job's version after the change."""
+    prompts: tuple[Prompt, ...] = ()
+    lost: frozenset[str] = frozenset()
+    """See `Committed.lost`."""

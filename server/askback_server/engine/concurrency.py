@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from askback_server.domain.jobs import Job, JobState
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
 
@@ -66,11 +65,10 @@ class Concurrency:
         until = self._closed.get(queue)
         return queue not in self._locked_here and (until is None or until <= self._clock.now())
 
-    def note_commit(self, job: Job) -> bool:
-        """Take note of a committed job. Returns True if it reopens a full queue: the job had a lease and does
-        not run any more."""
-        queue = job.namespace, job.job_type
-        if not job.token or job.state is JobState.RUNNING or self.limit(queue) is None:
+    def note_freed(self, queue: QueueKey) -> bool:
+        """Take note that a job of a queue had a lease and does not run any more. Returns True if it reopens a
+        full queue."""
+        if self.limit(queue) is None:
             return False
         if queue in self._locked_here:
             self._room_made.add(queue)

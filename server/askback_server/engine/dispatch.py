@@ -7,7 +7,7 @@ share scans, and a namespace is in one scan at a time, so that none delays all o
 
 The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
 decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every
-`POLL_SECONDS`, because other replicas may have made jobs runnable without a hint.
+`POLL_SECONDS`, because other replicas may have made jobs runnable unannounced.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.consumers import Consumer, Consumers
 from askback_server.engine.engine import Engine
 from askback_server.engine.spread import Spread
+from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
@@ -121,19 +122,21 @@ class Dispatcher:
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Request a scan of each queue in which the batch made a job claimable, now or later, or made room
-        under a limit."""
-        for item in batch:
-            queue = item.job.namespace, item.job.job_type
-            if self._concurrency.note_commit(item.job):
-                self._request_scan(queue)
-            ready = item.job.ready_at
-            if ready is None or item.deleted:
-                continue
-            if ready > self._clock.now():
-                self._start_alarms.note(ready)
-            else:
-                self._request_scan(queue)
+        """Request a scan of each queue in which a commit made a job claimable, now or later, or made room."""
+        for job in (item.job for item in batch):
+            self._note_change((job.namespace, job.job_type), job.ready_at, freed=job.is_freed)
+
+    def on_announced(self, announced: Sequence[Announcement]) -> None:
+        """The same for commits of other replicas."""
+        for item in announced:
+            self._note_change((item.namespace, item.job_type), item.ready_at, freed=item.freed)
+
+    def _note_change(self, queue: QueueKey, ready: datetime | None, *, freed: bool) -> None:
+        if ready is not None and ready > self._clock.now():
+            self._start_alarms.note(ready)
+            ready = None
+        if (freed and self._concurrency.note_freed(queue)) or ready is not None:
+            self._request_scan(queue)
 
     async def run(self) -> None:
         """Lease jobs until cancelled."""

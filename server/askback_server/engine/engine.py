@@ -274,9 +274,22 @@ class Engine:
         await self._process(items[:middle])
         await self._process(items[middle:])
 
-    async def _locate(self, ref: c.PromptRef) -> tuple[str, str]:
-        prompt = self.hot.locate(ref) or await self._store.find_prompt(ref)
-        return (prompt.job_id, prompt.prompt_id) if prompt is not None else ("", "")
+    async def _locate(self, refs: Sequence[c.PromptRef]) -> dict[c.PromptRef, tuple[str, str]]:
+        """Job id and prompt id of the prompts that exist: from the cache, else by one read for all ids."""
+        places: dict[c.PromptRef, tuple[str, str]] = {}
+        unknown: dict[str, c.PromptRef] = {}
+        for ref in refs:
+            prompt = self.hot.locate(ref)
+            if prompt is None and (job_id := self.hot.place_of(ref.prompt_id)):
+                places[ref] = job_id, ref.prompt_id
+            elif prompt is None and ref.prompt_id:
+                unknown[ref.prompt_id] = ref
+            elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
+                places[ref] = prompt.job_id, prompt.prompt_id
+        if unknown:
+            for prompt_id, job_id in (await self._store.locate_prompts(list(unknown))).items():
+                places[unknown[prompt_id]] = job_id, prompt_id
+        return places
 
     async def _fill(self, groups: Sequence[Group]) -> None:
         """Give each group its aggregate: from the cache if that has every part needed, else by one read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -144,11 +144,16 @@ class Group:
         return Committed(write.job, prompts, tuple(write.events), write.deleted)
 
 
+Places = Mapping[c.PromptRef, tuple[str, str]]
+"""Job id and prompt id of prompts that exist."""
+
+
 async def group_by_job(
-    items: Iterable[Item], locate: Callable[[c.PromptRef], Awaitable[tuple[str, str]]]
+    items: Sequence[Item], locate: Callable[[Sequence[c.PromptRef]], Awaitable[Places]]
 ) -> list[Group]:
-    """Group a batch by aggregate. `locate` returns job id and prompt id of a prompt, empty if it does not
-    exist."""
+    """Group a batch by aggregate."""
+    refs = [item.command.ref for item in items if isinstance(item.command, c.OnPrompt)]
+    places = await locate(refs) if refs else {}
     groups: dict[str | tuple[str, str], Group] = {}
     for item in items:
         command = item.command
@@ -158,7 +163,7 @@ async def group_by_job(
             key: str | tuple[str, str] = named if command.request_id else item.command_id
             wanted = Wanted(request=named if command.request_id else None)
         elif isinstance(command, c.OnPrompt):
-            job_id, prompt_id = await locate(command.ref)
+            job_id, prompt_id = places.get(command.ref, ("", ""))
             key, wanted = job_id or item.command_id, Wanted(job_id=job_id)
         else:
             assert isinstance(command, c.OnJob)

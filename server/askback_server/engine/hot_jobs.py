@@ -7,7 +7,7 @@ write is guarded by the job's version, and a decision without a write is not mad
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate
@@ -18,6 +18,10 @@ from askback_server.domain.prompts import Prompt
 MAX_BYTES = 256 * 1024 * 1024
 MAX_CLOSED_PROMPTS = 32
 """Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
+
+
+MAX_PLACES = 10_000
+"""Prompts of other jobs whose job is remembered; the least recently shown is forgotten first."""
 
 
 def _unknown(_: str) -> int:
@@ -37,8 +41,8 @@ class HotJobs:
         ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
-        """`newest` returns the newest version of a job that was delivered to followers, 0 if none is known. A
-        read older than that was overtaken by another replica's commit, and is not cached."""
+        """`newest` returns the newest version of a job that is known to exist, 0 if none is. A read older
+        than that was overtaken by another replica's commit, and is not cached."""
         self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
@@ -49,6 +53,8 @@ class HotJobs:
         self.bytes = 0
         """Approximate size of all entries."""
         self._by_prompt: dict[str, str] = {}
+        self._places: OrderedDict[str, str] = OrderedDict()
+        """The jobs of prompts that are shown here and live elsewhere: a person may answer them next."""
         self.hits = self.misses = 0
         """Cache hits and misses of `get`."""
         self._live = True
@@ -93,6 +99,19 @@ class HotJobs:
         aggregate = self.get(job_id)
         return aggregate.find(ref) if aggregate is not None else None
 
+    def note_places(self, prompts: Iterable[Prompt]) -> None:
+        """Remember the jobs of open prompts, without the jobs themselves."""
+        for prompt in prompts:
+            self._places.pop(prompt.prompt_id, None)
+            if prompt.is_open:
+                self._places[prompt.prompt_id] = prompt.job_id
+        while len(self._places) > MAX_PLACES:
+            self._places.popitem(last=False)
+
+    def place_of(self, prompt_id: str) -> str:
+        """The job of a prompt; empty if it is not remembered."""
+        return self._places.get(prompt_id, "")
+
     def put(self, aggregate: Aggregate) -> Aggregate:
         """Cache an aggregate unless a newer version is cached. Equal versions are merged. Returns the merged
         aggregate."""
@@ -120,12 +139,18 @@ class HotJobs:
             self.drop(next(iter(self._entries)))
         return aggregate
 
-    def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
-        """Apply another replica's change of a job.
+    def outdate(self, job_id: str, version: int) -> None:
+        """Drop a job if the entry is older than a version."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry[0].job is not None and entry[0].job.version < version:
+            self.drop(job_id)
 
-        `changed` are its prompts that changed after the seq `after`, read no earlier than the job; `after` is
-        None if further ones may have changed. An entry that cannot be completed is dropped, and read again
-        when it is needed.
+    def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
+        """Apply another replica's change of a job that a session of this replica holds.
+
+        `changed` are its prompts that changed after the seq `after`, as of the job's version; `after` is None
+        if further ones may have changed. An entry that cannot be completed is dropped, and read again when it
+        is needed.
         """
         # Done even while the cache is suspended: after an outage this brings the missed changes.
         entry = self._entries.get(job.job_id)

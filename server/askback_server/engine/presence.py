@@ -25,6 +25,7 @@ from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
 from askback_server.engine.view_texts import decode_view, encode_view
+from askback_server.ports.announcements import Announcement
 from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queries import PromptFilter
@@ -160,6 +161,11 @@ class PresenceTracker:
                 if prompt.is_open and self._index.has(prompt) is marked:
                     self._doubtful.add(item.job.job_id)
                     self._changed.set()
+
+    def on_announced(self, announced: Sequence[Announcement]) -> None:
+        """While the index is not settled, note namespaces with changed prompts."""
+        if not self._index.is_settled:
+            self._asked_early.update(item.namespace for item in announced if item.prompts)
 
     def enter(self, view: PromptFilter) -> Callable[[], None]:
         """Add a console's view. Returns the function to call when its stream has ended."""

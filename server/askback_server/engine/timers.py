@@ -4,9 +4,9 @@ The protocol. A timer does not decide anything. When it fires it sends a command
 which the rules judge by the state of the job and which is guarded by the database's clock. So a timer that
 fires early, late, twice or at two replicas does no harm.
 
-Every replica knows every near deadline, whichever replica set it. Commits and the feed report new ones at
-once. A query every `POLL_SECONDS` finds the rest: deadlines from before a restart, those that were beyond the
-horizon, and those set by a replica that died before the feed could report them.
+Every replica knows every near deadline, whichever replica set it. Its own commits report new ones at once. A
+query every `POLL_SECONDS` finds the rest: deadlines that other replicas set, those from before a restart, and
+those that were beyond the horizon.
 """
 
 from __future__ import annotations

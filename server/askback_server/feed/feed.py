@@ -3,12 +3,15 @@
 Changes arrive in three ways:
 
 - This replica's engine publishes its own commits.
-- Other replicas send hints after a commit (`ports/wakeups.py`). A hinted job is read at once if it is
-  followed here, ahead of the log.
+- Other replicas announce their commits (`ports/announcements.py`). An announcement says enough to decide
+  whether a session here can get the change. If none can, nothing is read; else what the session gets is read
+  at once, ahead of the log.
 - The event log is polled, in an order in which nothing can appear later before a position that was read. It
-  contains every commit, hinted or not, and it alone advances the position in resume tokens.
+  contains every commit, announced or not, and it alone advances the position in resume tokens. What was
+  announced or published before is skipped.
 
-Hints only make delivery faster. If one is lost, the next poll brings the change at most `POLL_SECONDS` later.
+Announcements only make delivery faster. If one is lost, the next poll brings the change at most
+`POLL_SECONDS` later.
 """
 
 from __future__ import annotations
@@ -16,30 +19,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import replace
-from datetime import UTC, datetime
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.domain.jobs import Job, JobState
-from askback_server.domain.prompts import Prompt
-from askback_server.engine.commit_bus import CommitBus, Follower
+from askback_server.engine.commit_bus import CommitBus, EventsFollower, Follower, PromptsFollower
 from askback_server.engine.committed import Committed
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.feed.announcing import announce
+from askback_server.feed.delivery import Delivery
+from askback_server.feed.interests import Interests
+from askback_server.feed.known import KnownChanges
+from askback_server.ports.announcements import AnnouncedPrompt, Announcement
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
-from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
+from askback_server.ports.wakeups import NoWakeups, Wakeups
 
 _log = logging.getLogger("askback.server.feed")
 
 POLL_SECONDS = 0.5
 """Seconds between two polls of the log."""
+IDLE_POLL_SECONDS = 5.0
+"""The same while no session follows anything and no job is in memory: then no change can be late."""
 MAX_EVENTS_PER_READ = 5_000
 """Events read per query."""
-MAX_HINTS = 10_000
-"""Maximum number of hinted jobs that wait to be read; beyond it the log is read instead."""
-_NEVER = datetime.fromtimestamp(0, UTC)
-_NOTHING: Mapping[str, int] = MappingProxyType({})
+MAX_NEWS = 10_000
+"""Maximum number of announced changes that wait to be read; beyond it the log is read instead."""
 
 
 class LostHistory(Exception):
@@ -57,48 +61,66 @@ class Feed:
         bus: CommitBus,
         wakeups: Wakeups | None = None,
         *,
-        workers: Sized = (),
         poll: float = POLL_SECONDS,
     ) -> None:
-        """`workers` are those connected to this replica. While there are any, every hinted job is read at
-        once, because one of them may be able to run it."""
         self._log = log_store
-        self._jobs = jobs
         self._hot = hot
         self._bus = bus
-        self._workers = workers
         self.wakeups = wakeups or NoWakeups()
         self._poll = poll
-        self._hints: dict[str, tuple[int, int]] = {}
-        """Hinted jobs to read: from which seq (exclusive) to which."""
+        self._interests = Interests()
+        self._known = KnownChanges(bus)
+        self._delivery = Delivery(jobs, hot, bus, self._known, self._interests)
+        self._news: dict[str, Announcement] = {}
+        """Announced changes to read, by job."""
         self._wake = asyncio.Event()
         self._due = False
         """Whether to read the log now instead of at the next poll."""
-        self._positions: set[Callable[[Position], None]] = set()
-        self._gaps: dict[str, int] = {}
-        """Jobs that were delivered ahead of the log, with the seq up to which events may be missing: a local
-        commit on top of another replica's, or a job read newer than its event. Until the log reaches this
-        seq, prompts that it names are delivered even though the job's version is not new."""
+        self._positions: dict[Callable[[Position], None], None] = {}
         self.position = Position()
         """Everything up to this position has been delivered."""
         self.epoch = ""
 
-    def follow(self, follower: Follower) -> Callable[[], None]:
-        """Follow every job. Returns a function that stops it."""
-        return self._bus.follow(follower)
+    @property
+    def _interval(self) -> float:
+        is_needed = self._bus.is_followed or len(self._hot) > 0 or self._positions
+        return self._poll if is_needed else max(self._poll, IDLE_POLL_SECONDS)
+
+    def _end_idleness(self) -> None:
+        if not self._bus.is_followed:
+            self._wake.set()
+
+    def follow_jobs(self, filter: JobFilter, follower: Follower) -> Callable[[], None]:
+        """Follow the jobs that may match a filter, and others. Returns a function that stops it."""
+        self._end_idleness()
+        return _both(self._bus.follow(follower), self._interests.add_watcher(filter))
+
+    def follow_prompts(self, filter: PromptFilter, follower: PromptsFollower) -> Callable[[], None]:
+        """Follow the prompts that may match a filter, and others. Returns a function that stops it."""
+        self._end_idleness()
+        return _both(self._bus.follow_prompts(filter.job_id, follower), self._interests.add_view(filter))
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
-        """Follow one job. Returns a function that stops it."""
+        """Follow one job with its prompts. Returns a function that stops it."""
+        self._end_idleness()
         return self._bus.follow_job(job_id, follower)
 
+    def follow_events(self, job_id: str, follower: EventsFollower) -> Callable[[], None]:
+        """Follow the events of one job. Returns a function that stops it."""
+        self._end_idleness()
+        return self._bus.follow_events(job_id, follower)
+
     def version_of(self, job_id: str) -> int:
-        """The last version of a job that was delivered to followers; 0 if there is none, or forgotten."""
+        """The newest version of a job that is known here; 0 if there is none, or forgotten.
+
+        A reader of a job that follows it after the read must compare: a newer change was not delivered to it.
+        """
         return self._bus.version_of(job_id)
 
     def follow_position(self, advanced: Callable[[Position], None]) -> Callable[[], None]:
         """Follow the position. Returns a function that stops it."""
-        self._positions.add(advanced)
-        return lambda: self._positions.discard(advanced)
+        self._positions[advanced] = None
+        return lambda: self._positions.pop(advanced, None)
 
     async def reach(self, position: Position) -> None:
         """Wait until everything up to a position of the log has been delivered.
@@ -118,50 +140,44 @@ class Feed:
             stop()
 
     def publish(self, batch: Sequence[Committed]) -> None:
-        """Deliver commits of this replica, except versions that are not new, and send hints to the others."""
-        self._bus.deliver([item for item in batch if self._note_news(item)])
-        self.wakeups.send(
-            Hint(item.job.job_id, item.events[0].seq - 1, item.job.version) for item in batch if item.events
-        )
+        """Deliver commits of this replica, except those that are known, and announce them to the others."""
+        self._bus.publish([item for item in batch if self._note_commit(item)])
+        self.wakeups.send(announce(item) for item in batch if item.events)
 
-    def receive_hints(self, hints: Sequence[Hint]) -> None:
-        """Take hints of another replica. An empty list says only that it has committed something."""
-        if not hints or len(self._hints) + len(hints) > MAX_HINTS:
+    def _note_commit(self, item: Committed) -> bool:
+        """Note a commit of this replica. Returns whether it must be delivered: it may have been read before,
+        together with a later change of another replica."""
+        change = Announcement(item.job.job_id, _before(item), item.job.version)
+        is_new = not self._known.has(change)
+        self._known.note(change.job_id, change.after, change.seq)
+        return is_new
+
+    def receive(self, announced: Sequence[Announcement]) -> None:
+        """Take announcements of another replica. An empty list says only that it has committed something."""
+        if not announced or len(self._news) + len(announced) > MAX_NEWS:
             self._due = True
         else:
-            for hint in hints:
-                self._take_hint(hint)
-        if self._due or self._hints:
+            news = [item for item in announced if not self._known.has(item)]
+            for item in news:
+                self._take(item)
+            self._bus.announce(news)
+        if self._due or self._news:
             self._wake.set()
 
-    def _take_hint(self, hint: Hint) -> None:
-        job_id = hint.job_id
-        if self._bus.version_of(job_id) >= hint.seq and job_id not in self._gaps:
-            return
-        if self._bus.has_followers(job_id) or len(self._workers) > 0:
-            before = self._hints.get(job_id, (hint.after, 0))
-            self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
-            return
-        # No session here follows the job: the next poll of the log is soon enough. Drop a stale cache entry.
-        known = self._hot.peek(job_id)
-        if known is not None and known.job is not None and known.job.version < hint.seq:
-            self._hot.drop(job_id)
-
-    def _note_news(self, item: Committed) -> bool:
-        job_id, version = item.job.job_id, item.job.version
-        known = self._bus.version_of(job_id)
-        if known >= version:
-            return False
-        if item.events:
-            self._note_gap(job_id, item.events[0].seq - 1)
-        self._bus.note_version(job_id, version)
-        return True
-
-    def _note_gap(self, job_id: str, before: int) -> None:
-        """Note a gap between the last delivered version and the seq `before`, after which the next change
-        begins."""
-        if before > self._bus.version_of(job_id):
-            self._gaps[job_id] = max(before, self._gaps.get(job_id, 0))
+    def _take(self, announced: Announcement) -> None:
+        """Have a change read if a session here can get it; otherwise only note it."""
+        job_id = announced.job_id
+        waiting = self._news.get(job_id)
+        version = waiting.seq if waiting is not None else self._bus.version_of(job_id)
+        if 0 < version < announced.after:
+            # The announcement of the changes before it was lost: read them too.
+            announced = Announcement(job_id, version, announced.seq)
+        if waiting is not None:
+            self._news[job_id] = waiting.merge(announced)
+        elif self._delivery.concerns_a_session(announced):
+            self._news[job_id] = announced
+        else:
+            self._delivery.settle(announced)
 
     async def start(self) -> None:
         """Read the position to start from. Raises StorageUnavailable."""
@@ -169,7 +185,7 @@ class Feed:
         self.position = await self._log.head()
 
     async def run(self) -> None:
-        """Read hinted jobs and the log until cancelled.
+        """Read announced changes and the log until cancelled.
 
         While the log cannot be read, the job cache is suspended. After each outage the position must still be
         in the log's past, else commits were lost. Raises LostHistory.
@@ -178,14 +194,14 @@ class Feed:
         polled = clock()  # `start` has read the position
         while True:
             try:
-                await self._read_hinted()
+                await self._read_news()
                 if not self._hot.is_live and not await self._log.has_position(self.position):
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
                         "that was behind, or a restore): what it knows may be wrong, and it must restart"
                     )
-                if self._due or clock() >= polled + self._poll:
+                if self._due or clock() >= polled + self._interval:
                     self._due = False
                     more = await self.read()
                     self._due = self._due or more
@@ -202,43 +218,30 @@ class Feed:
                 _log.exception("reading the feed failed")
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
-            if not self._due and not self._hints:
+            if not self._due and not self._news:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     # `wait_for` is avoided: before Python 3.12 it swallows a cancellation that coincides with
                     # the wake-up.
-                    async with asyncio.timeout_at(polled + self._poll):
+                    async with asyncio.timeout_at(polled + self._interval):
                         await self._wake.wait()
 
-    async def _read_hinted(self) -> None:
-        """Deliver the hinted jobs.
-
-        The events tell which prompts changed, including events above the log's horizon: those of a single job
-        are visible without a gap, because its writers wait for each other on the job's row.
-        """
-        while self._hints:
-            hints, self._hints = self._hints, {}
-            marks = {}
-            for job_id, (after, seq) in hints.items():
-                delivered = self._bus.version_of(job_id)
-                if delivered < seq or job_id in self._gaps:
-                    marks[job_id] = min(delivered, after) if delivered else after
-            if not marks:
-                continue
-            unseen, jobs = await asyncio.gather(self._log.of_jobs(marks), self._jobs.get_jobs(marks))
-            for change in unseen:
-                self._note_gap(change.job_id, marks[change.job_id])
-            await self._deliver(unseen, {job.job_id: job for job in jobs}, marks)
+    async def _read_news(self) -> None:
+        """Deliver the announced changes, including those above the log's horizon: the changes of a single job
+        are visible without a gap, because its writers wait for each other on the job's row."""
+        while self._news:
+            news, self._news = self._news, {}
+            bare = {item.job_id: item.after for item in news.values() if item.is_bare}
+            found = [_of_log(change) for change in await self._log.of_jobs(bare)] if bare else []
+            await self._delivery.deliver([*found, *(item for item in news.values() if not item.is_bare)])
 
     async def read(self) -> bool:
         """Deliver the changes after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, MAX_EVENTS_PER_READ)
-        unseen = [c for c in changed if self._bus.version_of(c.job_id) < c.seq or c.job_id in self._gaps]
-        if unseen:
-            await self._deliver(unseen, await self._jobs_of(unseen))
-            for change in unseen:
-                if self._gaps.get(change.job_id, change.seq + 1) <= change.seq:
-                    del self._gaps[change.job_id]
+        unknown = [_of_log(change) for change in changed if not self._known.has(change)]
+        if unknown:
+            await self._delivery.deliver(unknown)
+        self._known.note_log(changed)
         advanced = position != self.position
         if advanced:
             self.position = position
@@ -246,54 +249,21 @@ class Feed:
                 follower(position)
         return advanced and len(changed) > MAX_EVENTS_PER_READ // 10
 
-    async def _jobs_of(self, unseen: Sequence[Changed]) -> dict[str, Job]:
-        return {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
 
-    async def _deliver(
-        self, unseen: Sequence[Changed], jobs: Mapping[str, Job], marks: Mapping[str, int] = _NOTHING
-    ) -> None:
-        """Deliver other replicas' changes, as the jobs are now. For jobs in `marks` the changes are complete
-        above that seq."""
-        ids: Iterable[str] = (p for c in unseen for p in c.prompt_ids)
-        prompts: dict[str, list[Prompt]] = {}
-        for prompt in await self._jobs.get_prompts(ids):
-            prompts.setdefault(prompt.job_id, []).append(prompt)
-        batch, overtaken = [], []
-        for change in unseen:
-            job = jobs.get(change.job_id)
-            if job is None:
-                batch.append(self._to_deletion(change))
-                continue
-            if self._bus.version_of(job.job_id) > job.version:
-                # A local commit was delivered while this was read, and followers skip older versions.
-                overtaken.append(change)
-                continue
-            self._bus.note_version(job.job_id, job.version)
-            if job.version > change.seq:
-                self._gaps[job.job_id] = job.version
-            changed = tuple(prompts.get(job.job_id, ()))
-            after = marks.get(job.job_id) if change.seq >= job.version else None
-            self._hot.learn(job, changed, after)
-            batch.append(Committed(job, changed, learnt_late=change.late))
-        self._bus.deliver(batch)
-        if overtaken:
-            await self._deliver(overtaken, await self._jobs_of(overtaken))
+def _before(item: Committed) -> int:
+    """The job's version before a commit."""
+    return item.events[0].seq - 1 if item.events else item.job.version
 
-    def _to_deletion(self, change: Changed) -> Committed:
-        """The deletion of a job, with the last state in the cache, if any."""
-        known = self._hot.peek(change.job_id)
-        self._hot.drop(change.job_id)
-        self._bus.note_version(change.job_id, change.seq)
-        if known is not None and known.job is not None:
-            return Committed(replace(known.job, version=change.seq), deleted=True, lost=change.prompt_ids)
-        deleted = Job(
-            job_id=change.job_id,
-            namespace=change.namespace,
-            job_type="",
-            user_id="",
-            version=change.seq,
-            state=JobState.CANCELLED,
-            created_at=_NEVER,
-            updated_at=_NEVER,
-        )
-        return Committed(deleted, deleted=True, lost=change.prompt_ids)
+
+def _of_log(change: Changed) -> Announcement:
+    """What the log says of a change: any view of the namespace may show its prompts."""
+    prompts = tuple(AnnouncedPrompt(i, None, i in change.late) for i in sorted(change.prompt_ids))
+    return Announcement(change.job_id, change.after, change.seq, change.namespace, prompts=prompts)
+
+
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def stop() -> None:
+        one()
+        other()
+
+    return stop

@@ -1,8 +1,8 @@
 """Warns when a long transaction holds the feed back.
 
 The log can be read in order only up to the oldest running transaction, in any database of the cluster. While
-one runs for long, nothing is lost and hints still work, but resume tokens do not advance, and changes without
-a hint are delayed. The warning names the transaction.
+one runs for long, nothing is lost and announcements still work, but resume tokens do not advance, and changes
+whose announcement was lost are delayed. The warning names the transaction.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ async def read_missed(log: FeedStore, position: Position) -> Missed | Refusal:
     """Read which prompts changed after a position, or why that is not possible, or too much.
 
     Call it after following the feed: what commits while this reads is then delivered. Unsettled events are
-    included. They may have been delivered before the follower came, as this replica's own commit or by a
-    hint, and the log does not deliver them a second time.
+    included. They may have been decided before the follower came, as this replica's own commit or when they
+    were announced, and the log does not deliver them a second time.
     """
     found: dict[str, set[str]] = {}
     for _ in range(MAX_MISSED_EVENTS // PAGE_SIZE):

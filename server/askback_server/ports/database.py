@@ -56,7 +56,7 @@ class Storage(Protocol):
 
     @property
     def wakeups(self) -> Wakeups:
-        """Hints between the replicas of this database."""
+        """Announcements between the replicas of this database."""
 
     async def ping(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""

@@ -116,12 +116,12 @@ class PromptFilter:
         principal.namespace(self.namespace)
         return replace(self, viewer=None if self.viewer is None else principal)
 
-    def concerns(self, job: Job) -> bool:
-        """Whether prompts of a job can match at all; this never changes for a job."""
+    def concerns(self, prompt: Prompt) -> bool:
+        """Whether prompts of the prompt's job can match at all; this never changes for a job."""
         return (
-            job.namespace == self.namespace
-            and (not self.job_id or job.job_id == self.job_id)
-            and (not self.job_types or job.job_type in self.job_types)
+            prompt.namespace == self.namespace
+            and (not self.job_id or prompt.job_id == self.job_id)
+            and (not self.job_types or prompt.job_type in self.job_types)
         )
 
     def matches(self, prompt: Prompt) -> bool:

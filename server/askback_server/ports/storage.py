@@ -103,6 +103,9 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in no order."""
 
+    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
+        """The job ids of existing prompts, by prompt id."""
+
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
 
@@ -200,9 +203,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A changed job, and the seq up to which the feed has read it."""
+    """Changes of a job that the log has after one seq and up to another."""
 
     job_id: str
+    after: int
     seq: int
     prompt_ids: frozenset[str] = frozenset()
     namespace: str = ""
@@ -211,8 +215,8 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedPrompts:
-    """The prompts that changed after a position."""
+class ChangedPromptIds:
+    """Which prompts changed after a position, by the log."""
 
     ids: Mapping[str, frozenset[str]]
     """By namespace."""
@@ -258,7 +262,7 @@ class FeedStore(Protocol):
         returned position may only be used to continue this read.
         """
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         """Read which prompts changed after a position, settled or not, from `limit` events.
 
         None if the position is not in the log's past any more: `tail` and `has_position` tell why.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts
 from askback_server.feed.feed import Feed
+from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.memory_budget import Account
@@ -38,13 +39,13 @@ async def job_events(
     changed = watch.changed
     live: list[Event] = []
 
-    def on_commit(item: Committed) -> None:
-        live.extend(item.events)
+    def on_events(events: Sequence[Event]) -> None:
+        live.extend(events)
         if len(live) > MAX_LIVE_EVENTS:
             live.clear()  # too slow: read them from the database
         changed.set()
 
-    stop = feed.follow_job(job.job_id, on_commit)
+    stop = feed.follow_events(job.job_id, on_events)
     try:
         last = after_seq
         while True:
@@ -91,15 +92,16 @@ async def wait_for_resolution(feed: Feed, read: Callable[[], Awaitable[Prompt]],
         return newest
     done = asyncio.Event()
 
-    def on_commit(item: Committed) -> None:
+    def on_change(change: ChangedPrompts) -> None:
         nonlocal newest
-        for changed in item.prompts:
+        for changed in change.prompts:
             if changed.prompt_id == newest.prompt_id and changed.version > newest.version:
                 newest = changed
                 if not changed.is_open:
                     done.set()
 
-    stop = feed.follow_job(newest.job_id, on_commit)
+    of_job = PromptFilter(newest.namespace, job_id=newest.job_id)
+    stop = feed.follow_prompts(of_job, on_change)
     try:
         again = await read()
         if again.is_open:

@@ -166,7 +166,7 @@ class JobsFollower:
         """Yield updates until cancelled."""
         self._resume_position = self._feed.position
         stops: list[Callable[[], None]] = [
-            self._feed.follow(self._on_commit),
+            self._feed.follow_jobs(self._filter, self._on_commit),
             self._feed.follow_position(self._advance),
             self._images.close,
         ]

@@ -55,6 +55,8 @@ class HeldJob:
 
     job: Job
     """As returned by `lease_of`."""
+    since: int = field(init=False)
+    """The job's version when it was held: older changes are in what the worker gets with the lease."""
     sent_versions: dict[str, int] = field(default_factory=dict)
     """Resolutions that were sent: prompt version by prompt id."""
     cancel_sent: bool = False
@@ -70,6 +72,9 @@ class HeldJob:
     """Whether the worker has confirmed the receipt."""
     pushed_at: float = 0.0
     """The monotonic time of the push."""
+
+    def __post_init__(self) -> None:
+        self.since = self.job.version
 
     @cached_property
     def mark(self) -> int:

@@ -1,11 +1,18 @@
-"""Collects the data sent with a lease: answers and checkpoints of earlier attempts, as far as they fit."""
+"""Reads what a worker's stream needs of its jobs.
+
+The data sent with a lease: answers and checkpoints of earlier attempts, as far as they fit. And the jobs that
+have changed before the stream followed them.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.sizes import fit_bytes
+from askback_server.feed.feed import Feed
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.work_frames import JobLeased
@@ -31,3 +38,12 @@ async def read_lease_data(jobs: JobStore, job: Job, limits: Limits) -> JobLeased
         checkpoints = fit_bytes(found[:MAX_ITEMS], lambda c: c.size, room)
         more = more or len(checkpoints) < len(found)
     return JobLeased(job, prompts, tuple(checkpoints), more)
+
+
+async def read_overtaken(feed: Feed, jobs: JobStore, followed: Sequence[Job]) -> list[Job]:
+    """Read those jobs again that have changed since they were read or leased, and before they were followed.
+
+    The feed delivers such a change to no session. Prompts are read after this, with the lease's data.
+    """
+    overtaken = [job.job_id for job in followed if feed.version_of(job.job_id) > job.version]
+    return await jobs.get_jobs(overtaken)

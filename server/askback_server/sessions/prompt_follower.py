@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from askback_server.engine.committed import Committed
+from askback_server.engine.committed import ChangedPrompts
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import read_missed, refusal_of
 from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
@@ -66,6 +66,7 @@ class PromptFollower:
         self._resume_position = feed.position
         """Everything up to this position is in the view and has been sent."""
         self._stops: list[Callable[[], None]] = []
+        """Functions that end what `_attach` began; the first stops following the prompts."""
 
     def _attach(self) -> None:
         """Start to follow the feed."""
@@ -73,7 +74,7 @@ class PromptFollower:
         images = self._images.of_view(self._account, self._fall_behind)
         self._view.charge_to(images)
         self._stops = [
-            self._feed.follow(self._on_commit),
+            self._feed.follow_prompts(self._view.filter, self._on_change),
             self._feed.follow_position(self._advance),
             images.close,
         ]
@@ -85,13 +86,14 @@ class PromptFollower:
         self._view.charge_to(None)
         self._release_pages()
 
-    def _on_commit(self, item: Committed) -> None:
-        for prompt_id in item.lost:
-            self._view.remove(prompt_id, item.job.version)
-        if not item.lost and (not item.prompts or not self._view.filter.concerns(item.job)):
-            return
-        for prompt in item.prompts:
+    def _on_change(self, changed: ChangedPrompts) -> None:
+        for prompt_id in changed.lost:
+            self._view.remove(prompt_id, changed.version)
+        concerned = [prompt for prompt in changed.prompts if self._view.filter.concerns(prompt)]
+        for prompt in concerned:
             self._view.offer(prompt)
+        if not concerned and not changed.lost:
+            return
         if self._view.has_news:
             self._changed.set()
         self._written.set()  # if the next prompts were closed, there may be room for a page
@@ -135,9 +137,12 @@ class PromptFollower:
 
     def change_filter(self, filter: PromptFilter) -> None:
         """Apply another filter, because the console's access has changed."""
-        # Applied at once, so that it covers commits from now on. No token is issued until the view is read
-        # again.
+        # Applied at once, so that it covers commits from now on. What was decided by the filter before is in
+        # the read that follows. No token is issued until the view is read again.
         self._view.change_filter(filter)
+        if self._stops:
+            stop, self._stops[0] = self._stops[0], self._feed.follow_prompts(filter, self._on_change)
+            stop()
         self._digest, self._token_cache = digest_view(filter), None
         self._request_reload("your access has changed")
 

@@ -26,7 +26,7 @@ from askback_server.sessions.drop_leases import drop_leases
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE_SECONDS
 from askback_server.sessions.lease_book import HeldJob
-from askback_server.sessions.lease_data import read_lease_data
+from askback_server.sessions.lease_data import read_lease_data, read_overtaken
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
@@ -119,6 +119,8 @@ class WorkSession(StreamSession):
         self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
+        for again in await read_overtaken(self._deps.feed, self._deps.jobs, [job]):
+            self._on_commit(Committed(again))
         await self._push(job)
         self._receipts.arm()
         self._changed.set()
@@ -233,10 +235,8 @@ class WorkSession(StreamSession):
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
                 self._follow(job.job_id)
-        # A commit may have been delivered between the read and the follow.
-        overtaken = [j.job_id for j in found if self._deps.feed.version_of(j.job_id) > j.version]
-        for job in await self._deps.jobs.get_jobs(overtaken):
-            self._on_commit(Committed(job))
+        for again in await read_overtaken(self._deps.feed, self._deps.jobs, found):
+            self._on_commit(Committed(again))
         return count
 
     def _perform(self, ref: int, call: Call) -> None:

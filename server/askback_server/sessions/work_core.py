@@ -159,16 +159,20 @@ class WorkCore:
             self._push_cancel(held)
 
     def apply_commit(self, item: Committed) -> bool:
-        """Apply a change of a held job. Returns whether the job is still held."""
+        """Apply a change of a held job. Returns whether the job is still held.
+
+        A change that is older than another one may come after it; then only its prompts are news.
+        """
         held = self.held.get(item.job.job_id)
-        if held is None or item.job.version < held.job.version:
+        if held is None or item.job.version < held.since:
             return held is not None
-        before, held.job = held.job, lease_of(item.job)
-        if item.deleted or item.job.session_id is None or item.job.token != before.token:
-            self.leases.remove(held)
-            if not held.ending:
-                self.stream.push(LeaseLostFrame(item.job.job_id, before.token))
-            return False
+        if item.job.version >= held.job.version:
+            before, held.job = held.job, lease_of(item.job)
+            if item.deleted or item.job.session_id is None or item.job.token != before.token:
+                self.leases.remove(held)
+                if not held.ending:
+                    self.stream.push(LeaseLostFrame(item.job.job_id, before.token))
+                return False
         if held.handed_over:
             self._push_changes(held, item)
         else:

@@ -42,6 +42,9 @@ class Dialect(ABC):
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """Run a small transaction on session rows or settings. It does not wait behind batches."""
 
+    reads_clock: bool
+    """Whether `now` and `later` are read when a statement runs; otherwise when it is built."""
+
     @abstractmethod
     def now(self) -> sa.ColumnElement[datetime]:
         """The database's current time as an expression, not the time when the transaction began."""
@@ -67,9 +70,28 @@ class Dialect(ABC):
 
         return place > at(after) if end is None else sa.and_(place > at(after), place <= at(end))
 
+    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+        """The same for a position that `look_up` is given under two names."""
+        after = (
+            sa.bindparam(xid, None, type_=events.c.xid.type),
+            sa.bindparam(id, None, type_=sa.BigInteger()),
+        )
+        return sa.tuple_(events.c.xid, events.c.id) > sa.tuple_(*after)
+
     @abstractmethod
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values, which are a single parameter."""
+
+    @abstractmethod
+    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the values of the array that `look_up` is given under a name."""
+
+    @abstractmethod
+    async def look_up(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        """The rows of a statement that is built once and takes values by name. The dialect remembers it by
+        its identity. Raises StorageUnavailable."""
 
     @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:

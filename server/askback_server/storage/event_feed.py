@@ -7,14 +7,15 @@ SQLite: one writer, so ids are in the order of commits, and every xid is 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
-from askback_server.ports.storage import Changed, ChangedPrompts, Holder, Position
+from askback_server.ports.storage import Changed, ChangedPromptIds, Holder, Position
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import end_history
 from askback_server.storage.reader import Reader
 from askback_server.storage.settings import get_setting
@@ -23,6 +24,14 @@ from askback_server.storage.tables import events, settings
 
 class EventFeed(Reader):
     """The EventLog port: positions in the log, and the changes between them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        span = _columns().where(dialect.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id)
+        span = span.limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+        settled = span.where(dialect.is_settled(events.c.xid))
+        self._after = {False: _fold(span), True: _fold(settled)}
+        """The statements of `after`: for all events, and for settled ones only."""
 
     async def epoch(self) -> str:
         """The name of this database's history. Resume tokens of another history are refused."""
@@ -55,17 +64,13 @@ class EventFeed(Reader):
 
         The database folds the events, because most of them were written by this replica and are known here.
         """
-        span = (
-            _columns().where(self._dialect.in_log(position)).order_by(events.c.xid, events.c.id).limit(limit)
-        )
-        if settled:
-            span = span.where(self._dialect.is_settled(events.c.xid))
-        found = await self._fold(span)
+        values = {"xid": position.xid, "id": position.id, "most": limit}
+        found = await self._all(self._after[settled], **values)
         if not found:
             return [], position
         return list(map(_to_changed, found)), _position(found[0])
 
-    async def changed_prompts(self, position: Position, limit: int) -> ChangedPrompts | None:
+    async def changed_prompts(self, position: Position, limit: int) -> ChangedPromptIds | None:
         """See FeedStore. One statement, which also reads the event at the position and the tail: both show
         whether the log still has everything after it."""
         from_here = self._dialect.in_log(Position(position.xid, position.id - 1))
@@ -83,7 +88,7 @@ class EventFeed(Reader):
                 ids.setdefault(row["namespace"], set()).add(row["prompt_id"])
         reached = _position(later[-1]) if later else position
         by_namespace = {namespace: frozenset(each) for namespace, each in ids.items()}
-        return ChangedPrompts(by_namespace, reached, len(found) <= limit)
+        return ChangedPromptIds(by_namespace, reached, len(found) <= limit)
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """Changes of these jobs above a seq for each job."""
@@ -93,32 +98,7 @@ class EventFeed(Reader):
         span = _columns().join(
             above, sa.and_(events.c.job_id == above.c.job_id, events.c.seq > above.c.after)
         )
-        return list(map(_to_changed, await self._fold(span)))
-
-    async def _fold(self, span: sa.Select[Any]) -> Sequence[Any]:
-        """One row per job; every row also has the last position of the whole span."""
-        every = span.cte("span")
-        last = (
-            sa.select(every.c.xid, every.c.id, every.c.command_id)
-            .order_by(every.c.xid.desc(), every.c.id.desc())
-            .limit(1)
-            .subquery("last")
-        )
-        late = sa.case((every.c.type == EventType.ANSWER_LATE.value, every.c.prompt_id))
-        statement = (
-            sa.select(
-                every.c.job_id,
-                sa.func.max(every.c.seq).label("seq"),
-                sa.func.max(every.c.namespace).label("namespace"),
-                _join_texts(every.c.prompt_id).label("prompt_ids"),
-                _join_texts(late).label("late"),
-                *last.c,
-            )
-            .select_from(every.join(last, sa.true()))
-            .group_by(every.c.job_id, *last.c)
-            .order_by(sa.func.min(every.c.id))
-        )
-        return await self._all(statement)
+        return list(map(_to_changed, await self._all(_fold(span))))
 
     async def has_position(self, position: Position) -> bool:
         """Whether the event at a position is still stored: it may have been dropped with its day."""
@@ -144,6 +124,32 @@ class EventFeed(Reader):
         return await self._dialect.holder()
 
 
+def _fold(span: sa.Select[Any]) -> sa.Select[Any]:
+    """One row per job; every row also has the last position of the whole span."""
+    every = span.cte("span")
+    last = (
+        sa.select(every.c.xid, every.c.id, every.c.command_id)
+        .order_by(every.c.xid.desc(), every.c.id.desc())
+        .limit(1)
+        .subquery("last")
+    )
+    late = sa.case((every.c.type == EventType.ANSWER_LATE.value, every.c.prompt_id))
+    return (
+        sa.select(
+            every.c.job_id,
+            (sa.func.min(every.c.seq) - 1).label("after"),
+            sa.func.max(every.c.seq).label("seq"),
+            sa.func.max(every.c.namespace).label("namespace"),
+            _join_texts(every.c.prompt_id).label("prompt_ids"),
+            _join_texts(late).label("late"),
+            *last.c,
+        )
+        .select_from(every.join(last, sa.true()))
+        .group_by(every.c.job_id, *last.c)
+        .order_by(sa.func.min(every.c.id))
+    )
+
+
 _TAIL = sa.select(settings.c.value.label("tail")).where(settings.c.name == "feed_tail")
 
 
@@ -167,7 +173,8 @@ def _join_texts(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _to_changed(row: Any) -> Changed:
-    return Changed(row["job_id"], row["seq"], _set(row["prompt_ids"]), row["namespace"], _set(row["late"]))
+    prompt_ids, late = _set(row["prompt_ids"]), _set(row["late"])
+    return Changed(row["job_id"], row["after"], row["seq"], prompt_ids, row["namespace"], late)
 
 
 def _set(texts: str | None) -> frozenset[str]:

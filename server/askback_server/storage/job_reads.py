@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage
-from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
-from askback_server.storage.carrying import Carrying
+from askback_server.storage.aggregate_reads import AggregateReads
 from askback_server.storage.paging import Documents
 from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists, ending
 from askback_server.storage.tables import (
@@ -32,104 +29,8 @@ JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 """The columns that make up the size of a row."""
 
 
-class JobReads(PromptLists, Carrying):
+class JobReads(PromptLists, AggregateReads):
     """The reads of the JobStore: one statement for any number of jobs."""
-
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
-
-        Jobs are read before their children: if another write commits in between, the aggregate has the older
-        version, so a decision on it loses its guard and is made again. Submissions are read before prompts: a
-        client that repeats an accepted answer must not see its prompt as open.
-        """
-        by_id = await self._jobs_of(wanted)
-        ids = [job.job_id for job in by_id.values()]
-        if not ids:
-            return [Aggregate() for _ in wanted]
-        submissions = await self._submissions_of(wanted)
-        found = await self._all(self._prompts_wanted(wanted, ids))
-        by_job: dict[str, dict[str, Prompt]] = {}
-        for row in found:
-            prompt = rows.to_prompt(row)
-            by_job.setdefault(prompt.job_id, {})[prompt.prompt_id] = prompt
-        understandings = await self._understandings_of(by_id.values())
-        carried = await self._carried_of(by_id.values(), wanted)
-        result = []
-        for w in wanted:
-            job = by_id.get(w.job_id or w.request)
-            if job is None:
-                result.append(Aggregate())
-                continue
-            theirs = by_job.get(job.job_id, {})
-            mine = {k: s for k, s in submissions.items() if s.job_id == job.job_id}
-            before = carried.get(job.job_id, {})
-            result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
-        return result
-
-    def _prompts_wanted(
-        self, wanted: Sequence[Wanted], job_ids: Sequence[str]
-    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
-
-        A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
-        """
-        among, p = self._dialect.among, prompts.c
-        is_open = p.responded_at.is_(None)
-        parts = [sa.select(prompts).where(among(p.job_id, job_ids), is_open)]
-        closed = sa.select(prompts).where(sa.not_(is_open))
-        if prompt_ids := [i for w in wanted for i in w.prompt_ids]:
-            parts.append(closed.where(among(p.interaction_id, prompt_ids)))
-        if keys := [k for w in wanted for k in w.keys]:
-            parts.append(closed.where(among(p.job_id, job_ids), among(p.key, keys)))
-        if any(w.request for w in wanted):
-            parts.append(closed.where(among(p.job_id, job_ids), p.round_number == 1))
-        return sa.union_all(*parts) if len(parts) > 1 else parts[0]
-
-    async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
-        ids = [w.job_id for w in wanted if w.job_id]
-        requests = [w.request for w in wanted if w.request]
-        if not ids and not requests:
-            return {}
-        among, conditions = self._dialect.among, []
-        if ids:
-            conditions.append(among(jobs.c.job_id, ids))
-        if requests:
-            namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
-            # This selects more than the requested pairs; the rest is dropped below.
-            conditions.append(sa.and_(among(jobs.c.namespace, namespaces), among(jobs.c.request_id, names)))
-        found: dict[Any, Job] = {}
-        asked = {*ids, *requests}
-        for row in await self._all(sa.select(jobs).where(sa.or_(*conditions))):
-            job = rows.to_job(row)
-            if job.job_id in asked or (job.namespace, job.request_id) in asked:
-                found[job.job_id] = job
-                found[job.namespace, job.request_id] = job
-        return found
-
-    async def _submissions_of(self, wanted: Sequence[Wanted]) -> dict[tuple[str, str], Submission]:
-        pairs = {pair for w in wanted for pair in w.submissions}
-        if not pairs:
-            return {}
-        among = self._dialect.among
-        of_prompts = among(answers.c.interaction_id, sorted({p[0] for p in pairs}))
-        statement = sa.select(answers).where(of_prompts, among(answers.c.answer_id, [p[1] for p in pairs]))
-        found = map(rows.to_submission, await self._all(statement))
-        return {key: s for s in found if (key := (s.prompt_id, s.answer.answer_id)) in pairs}
-
-    async def _understandings_of(self, found: Iterable[Job]) -> dict[str, DeepUnderstanding]:
-        ids = [job.job_id for job in found if job.understanding_version]
-        if not ids:
-            return {}
-        statement = sa.select(understandings).where(self._dialect.among(understandings.c.job_id, ids))
-        return {row["job_id"]: to_understanding(row) for row in await self._all(statement)}
-
-    async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
-        """The jobs with these ids that exist, in no particular order."""
-        ids = list(job_ids)
-        if not ids:
-            return []
-        found = await self._all(sa.select(jobs).where(self._dialect.among(jobs.c.job_id, ids)))
-        return [rows.to_job(r) for r in found]
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """See JobStore."""

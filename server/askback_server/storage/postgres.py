@@ -37,6 +37,7 @@ from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, rows_document, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
+from askback_server.storage.postgres_lookups import PostgresLookups
 from askback_server.storage.postgres_pools import Pools, driver_of
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
@@ -88,15 +89,17 @@ def _compile_reasons() -> str:
 _JOB_AT = JOB_AT["changed_jobs"]
 
 
-class Postgres(Dialect):
+class Postgres(PostgresLookups, Dialect):
     """One pinned connection writes, with prepared statements in autocommit. A pool reads. Another small pool
     extends sessions, so that heartbeats never queue behind batches."""
 
     name = "postgresql"
+    reads_clock = True
 
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)
         self.reads = self._pools.reads
+        self._compiled = {}
         self._pinned: AsyncConnection | None = None
         self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
@@ -257,11 +260,8 @@ class Postgres(Dialect):
         return column == sa.any_(sa.literal(list(values), pg.ARRAY(column.type)))
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
-        """Two arrays, by `unnest`."""
-        ids = sa.literal(list(marks), pg.ARRAY(pg.UUID(as_uuid=False)))
-        afters = sa.literal(list(marks.values()), pg.ARRAY(sa.BigInteger()))
-        columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
-        return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
+        """Two arrays (postgres_lists.py)."""
+        return lists.marks(marks)
 
     def check_history(self, connection: sa.Connection) -> str:
         """Refuse a log with transaction ids of another cluster: the feed would wait for them."""

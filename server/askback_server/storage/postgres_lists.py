@@ -12,6 +12,14 @@ from sqlalchemy.dialects import postgresql as pg
 from askback_server.storage.tables import jobs, prompts
 
 
+def marks(marks: Mapping[str, int]) -> sa.FromClause:
+    """A relation (job_id, after): two arrays, by `unnest`."""
+    ids = sa.literal(list(marks), pg.ARRAY(pg.UUID(as_uuid=False)))
+    afters = sa.literal(list(marks.values()), pg.ARRAY(sa.BigInteger()))
+    columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
+    return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
+
+
 def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
     """Whether the JSON object has one of the texts under each key, by `@>`."""
     each = sa.literal(to_json({name: list(values) for name, values in labels.items()}).decode(), pg.JSONB())

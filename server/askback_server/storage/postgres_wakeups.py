@@ -19,7 +19,9 @@ from typing import Any
 import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.wakeups import Hint, HintReceiver
+from askback_server.ports.announcements import Announcement
+from askback_server.ports.wakeups import Receiver
+from askback_server.storage.announcement_texts import from_texts, to_text
 from askback_server.storage.outages import BROKEN, first_line
 
 _log = logging.getLogger("askback.server.storage")
@@ -28,7 +30,7 @@ CHANNEL = "askback"
 MAX_PAYLOAD_BYTES = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
 MAX_JOBS = 1_000
-"""Maximum number of jobs to announce: more do not fit into one notification anyway."""
+"""Maximum number of jobs that wait to be announced. If there are more, the receivers read the log instead."""
 TEST_SECONDS = 5.0
 """Seconds between two tests of the listener."""
 ECHO_SECONDS = 3.0
@@ -36,6 +38,12 @@ ECHO_SECONDS = 3.0
 PAUSE, MAX_PAUSE, SILENT_PAUSE = 0.25, 2.0, 30.0
 """Seconds before a broken connection is replaced, their maximum, and the seconds after a connection that
 received nothing. They double, with jitter."""
+
+_NOTIFY = (
+    # Nothing is lost if a notification is: it need not wait until its transaction is on disk.
+    "SELECT set_config('synchronous_commit', 'off', true), count(pg_notify($1, payload)) "
+    "FROM unnest($2::text[]) AS payload"
+)
 
 Connect = Callable[[str], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
 """Opens a new connection with a name in pg_stat_activity."""
@@ -52,31 +60,34 @@ class PostgresWakeups:
         self._connect = connect
         self._self = secrets.token_hex(4)
         """Distinguishes this replica's notifications from others'. Names of replicas need not be unique."""
-        self._pending: dict[str, tuple[int, int]] = {}
+        self._pending: dict[str, Announcement] = {}
+        self._overflown = False
+        """Whether a commit is not in `_pending`, because there was no room."""
         self._echo = ""
         """The test to send and receive; empty without one."""
         self._called = ""
         """The last test that was sent."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
-        self._receive: HintReceiver = lambda hints: None
+        self._receive: Receiver = lambda announced: None
         self._warned_silent = False
         self.live = False
 
-    def send(self, hints: Iterable[Hint]) -> None:
-        """Queue hints for the next notification. Does not wait."""
+    def send(self, announced: Iterable[Announcement]) -> None:
+        """Queue announcements for the next notification. Does not wait."""
         pending = self._pending
-        for hint in hints:
-            known = pending.get(hint.job_id)
-            if known is None:
-                if len(pending) < MAX_JOBS:
-                    pending[hint.job_id] = (hint.after, hint.seq)
+        for item in announced:
+            known = pending.get(item.job_id)
+            if known is not None:
+                pending[item.job_id] = known.merge(item)
+            elif len(pending) < MAX_JOBS:
+                pending[item.job_id] = item
             else:
-                pending[hint.job_id] = (min(known[0], hint.after), max(known[1], hint.seq))
+                self._overflown = True
         if pending:
             self._wake.set()
 
-    async def run(self, receive: HintReceiver) -> None:
+    async def run(self, receive: Receiver) -> None:
         """Send and listen until cancelled."""
         self._receive = receive
         async with asyncio.TaskGroup() as tasks:
@@ -108,29 +119,36 @@ class PostgresWakeups:
 
     async def _send_all(self, on_connected: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
-            self._wake.set()  # for hints that are already queued
+            self._wake.set()  # for announcements that are already queued
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 echo, pending, self._pending = self._echo, self._pending, {}
                 try:
-                    for payload in self._payloads(echo, pending):
-                        await connection.execute(
-                            "SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO_SECONDS
-                        )
+                    payloads = self._payloads(echo, pending.values())
+                    await connection.execute(_NOTIFY, CHANNEL, payloads, timeout=ECHO_SECONDS)
                 except BaseException:
-                    self.send(Hint(job_id, after, seq) for job_id, (after, seq) in pending.items())
+                    later, self._pending = self._pending, pending
+                    self.send(later.values())
                     raise
+                self._overflown = False
                 self._called = echo
                 on_connected()
 
-    def _payloads(self, echo: str, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
-        if echo:
-            yield f"{self._self} test {echo}"
-        if pending:
-            listed = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
-            # Too many to list: send the notification without job ids.
-            yield f"{self._self} jobs {listed if len(listed) < MAX_PAYLOAD_BYTES - 20 else ''}"
+    def _payloads(self, echo: str, pending: Iterable[Announcement]) -> list[str]:
+        """The texts of the notifications: as many announcements in each as fit."""
+        payloads = [f"{self._self} test {echo}"] if echo else []
+        start = f"{self._self} jobs "
+        room = 0
+        for text in map(to_text, pending):
+            if len(text) + 1 > room:
+                payloads.append(f"{start}[{text}")
+                room = MAX_PAYLOAD_BYTES - len(payloads[-1]) - 1
+            else:
+                payloads[-1] += f",{text}"
+                room -= len(text) + 1
+        payloads = [p + "]" if p.startswith(start) else p for p in payloads]
+        return [*payloads, f"{start}[]"] if self._overflown else payloads
 
     async def _listen(self, on_connected: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
@@ -178,17 +196,8 @@ class PostgresWakeups:
             if kind == "test" and rest == self._echo:
                 self._echoed.set()
         elif kind == "jobs":
-            self._receive([hint for word in rest.split() if (hint := _hint(word)) is not None])
-
-
-def _hint(word: str) -> Hint | None:
-    """Parse a hint; None for a format of a later version."""
-    job_id, *numbers = word.split(":")
-    try:
-        after, seq = map(int, numbers)
-    except ValueError:
-        return None
-    return Hint(job_id, after, seq)
+            # Nothing that can be parsed, as from a replica of another version: the log is read.
+            self._receive(from_texts(rest))
 
 
 @asynccontextmanager

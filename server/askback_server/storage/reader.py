@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,17 +22,24 @@ class Reader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
-        """All rows of a statement, as mappings by column name. Raises StorageUnavailable."""
+    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any], **values: Any) -> Sequence[Any]:
+        """All rows of a statement, as mappings by column name. Raises StorageUnavailable.
+
+        A statement that takes `values` by name is built once (`Dialect.look_up`).
+        """
         try:
-            return await self._once(statement)
+            return await self._once(statement, values)
         except StorageUnavailable as error:
             if isinstance(error.__cause__, _WAITED):
                 raise
         # An idle connection of the pool may have been closed by the server; a read can be repeated.
-        return await self._once(statement)
+        return await self._once(statement, values)
 
-    async def _once(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
+    async def _once(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        if values:
+            return await self._dialect.look_up(statement, values)
         async with connection_of(self._dialect.reads) as connection:
             found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found

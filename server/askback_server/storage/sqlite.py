@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
+from askback_server.storage.outages import connection_of
 from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.tables import (
     events,
@@ -53,6 +55,7 @@ class SQLite(Dialect):
     program's."""
 
     name = "sqlite"
+    reads_clock = False
 
     def __init__(self, url: sa.URL, clock: Clock) -> None:
         if not url.database or url.database == ":memory:":
@@ -155,9 +158,27 @@ class SQLite(Dialect):
         part = sa.and_(events.c.xid == 0, events.c.id > after.id)
         return part if end is None else sa.and_(part, events.c.id <= end.id)
 
+    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+        """The same for a named position."""
+        is_first = sa.bindparam(xid, None, type_=events.c.xid.type) == events.c.xid
+        return sa.and_(is_first, events.c.id > sa.bindparam(id, None, type_=sa.BigInteger()))
+
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
+
+    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+        """`IN` with the elements of a named JSON array."""
+        return lists.among_array(column, name)
+
+    async def look_up(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
+        """By SQLAlchemy, which has compiled the statement before."""
+        given = {n: v if isinstance(v, int) else json.dumps(list(v)) for n, v in values.items()}
+        async with connection_of(self.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement, given)).mappings().all()
+            return found
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """The members of one JSON object."""

@@ -26,6 +26,12 @@ def among(column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElem
     return column.in_(sa.select(_elements(values).c.value))
 
 
+def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column has one of the values of a named parameter, the JSON text of an array."""
+    values = sa.func.json_each(sa.bindparam(name, None, type_=sa.Text())).table_valued("value")
+    return column.in_(sa.select(values.c.value))
+
+
 def marks(marks: Mapping[str, int]) -> sa.FromClause:
     """A relation (job_id, after)."""
     each = sa.func.json_each(_json(dict(marks))).table_valued(

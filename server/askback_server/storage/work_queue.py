@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
@@ -15,6 +16,11 @@ from askback_server.storage.tables import events, jobs, prompts, sessions
 
 class WorkQueueStore(Reader):
     """The WorkQueue port. All results are hints from indexes; the guard of each write decides."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._due_statements: dict[timedelta, sa.CompoundSelect[Any]] = {}
+        """The statements of `list_due`, by how far ahead they look."""
 
     async def claimable(self, limits: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], list[str]]:
         """Runnable jobs of some queues, for each queue by priority and age.
@@ -60,24 +66,30 @@ class WorkQueueStore(Reader):
         self, ahead: timedelta, limit: int
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and all timers due within `ahead` of it, earliest first, in one round trip."""
-        still_open = prompts.c.responded_at.is_(None)
-        parts = [
-            self._due("due", prompts.c.timeout_at, ahead, limit, still_open),
-            self._due("due", prompts.c.nudge_at, ahead, limit, still_open),
-            self._due("due", jobs.c.deadline, ahead, limit, jobs.c.completed_at.is_(None)),
-            self._due("due", jobs.c.run_until, ahead, limit),
-            self._due("cancel", jobs.c.cancel_at, ahead, limit),
-        ]
-        now = sa.type_coerce(self._dialect.now(), jobs.c.created_at.type)
-        no_job = sa.cast(sa.null(), jobs.c.job_id.type)
-        clock = sa.select(now.label("at"), sa.literal("now").label("what"), no_job.label("job_id"))
-        rows = await self._all(sa.union_all(clock, *parts))
+        statement = self._due_statements.get(ahead)
+        if statement is None or not self._dialect.reads_clock:
+            statement = self._due_statements[ahead] = self._due_within(ahead)
+        rows = await self._all(statement, most=limit)
         [at] = [r["at"] for r in rows if r["what"] == "now"]
         found = sorted((r["at"], r["what"], r["job_id"]) for r in rows if r["what"] != "now")
         return at, found[:limit]
 
+    def _due_within(self, ahead: timedelta) -> sa.CompoundSelect[Any]:
+        still_open = prompts.c.responded_at.is_(None)
+        parts = [
+            self._due("due", prompts.c.timeout_at, ahead, still_open),
+            self._due("due", prompts.c.nudge_at, ahead, still_open),
+            self._due("due", jobs.c.deadline, ahead, jobs.c.completed_at.is_(None)),
+            self._due("due", jobs.c.run_until, ahead),
+            self._due("cancel", jobs.c.cancel_at, ahead),
+        ]
+        now = sa.type_coerce(self._dialect.now(), jobs.c.created_at.type)
+        no_job = sa.cast(sa.null(), jobs.c.job_id.type)
+        clock = sa.select(now.label("at"), sa.literal("now").label("what"), no_job.label("job_id"))
+        return sa.union_all(clock, *parts)
+
     def _due(
-        self, what: str, column: sa.Column[Any], ahead: timedelta, limit: int, *also: sa.ColumnElement[bool]
+        self, what: str, column: sa.Column[Any], ahead: timedelta, *also: sa.ColumnElement[bool]
     ) -> sa.Select[Any]:
         """The first rows of one index. A subselect, because SQLite orders only a whole union."""
         # In a subselect the clock is read once; a volatile function in the condition would prevent an index
@@ -87,7 +99,7 @@ class WorkQueueStore(Reader):
             sa.select(column.label("at"), sa.literal(what).label("what"), column.table.c.job_id)
             .where(column.is_not(None), column <= until, *also)
             .order_by(column)
-            .limit(limit)
+            .limit(sa.bindparam("most", None, type_=sa.BigInteger()))
             .subquery()
         )
         return sa.select(soonest)

@@ -62,7 +62,12 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
         super().add_registered_method_handlers(method_handlers)
 
     def _make_request_call_future(self, method: bytes | None) -> asyncio.Task[None]:
-        return self.loop.create_task(self._accept(method, REQUESTED))
+        return self._start(method, REQUESTED)
+
+    def _start(self, method: bytes | None, most: int) -> asyncio.Task[None]:
+        task = self.loop.create_task(self._accept(method, most))
+        task.add_done_callback(_take_error)
+        return task
 
     async def _accept(self, method: bytes | None, most: int) -> None:
         """Accept calls of a method, with at most `most` requests at once. Each call doubles their number.
@@ -84,7 +89,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
                     raise
                 continue
             if most > 1:
-                others.append(self.loop.create_task(self._accept(method, most // 2)))
+                others.append(self._start(method, most // 2))
                 most -= most // 2
             handling = cygrpc._handle_rpc(name, resolver, self.interceptors, call, self.loop, False)
             # The task first listens for a cancel by the client, then runs the handler.
@@ -97,6 +102,12 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
             task.add_done_callback(reset.release)
             # gRPC's core resets a call without a status once nothing refers to it.
             del handling, call, reset, task
+
+
+def _take_error(task: asyncio.Task[None]) -> None:
+    """Take the error of the server's stop, which asyncio would log if it is no longer waited for."""
+    if not task.cancelled():
+        task.exception()
 
 
 # Any: grpc-stubs knows neither the internals of grpcio nor `add_registered_method_handlers`.

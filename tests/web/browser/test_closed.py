@@ -100,10 +100,13 @@ async def test_what_ended_stands_under_its_day(inbox: Inbox, lite_url: str) -> N
         await expect(names.nth(2)).to_contain_text(str(day.day))
         first = page.locator(".group").first
         await expect(first.locator(".row-words")).to_have_text(["Also now?", "Now?"])
+        # The heading has the day, so the row has the time only.
+        await expect(page.locator(".row time").last).to_have_text(re.compile(r"^\d\d:\d\d$"))
         assert await axe(page) == []
     # A person's own groups take the place of the days.
     await page.goto(f"{inbox.origin}/?view=decided&group=kind")
     await expect(page.locator(".group-name")).to_have_text(["Bestätigung4"])
+    await expect(page.locator(".row time").last).to_contain_text(str(day.day))
     # What closed while the page was open has its day as well.
     await page.goto(f"{inbox.origin}/?view=closed")
     await live(page)
