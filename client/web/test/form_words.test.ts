@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { hintOf } from "../src/forms/hints";
 import { DE } from "../src/forms/words_de";
 import { EN } from "../src/forms/words_en";
-import { BERLIN, choice, json, messages, multi, questionForm, schemaForm, text } from "./form_support";
+import { at, BERLIN, choice, json, messages, multi, questionForm, schemaForm, text } from "./form_support";
 
 const german = { ...BERLIN, words: DE };
 const object = (properties: unknown, more: object = {}) => ({ type: "object", properties, ...more });
@@ -67,6 +67,15 @@ test("limits are written as the reader writes numbers, and days as they are", ()
   text(form, "n").type("");
   text(form, "day").type("2025-12-31");
   assert.deepEqual(messages(form), ["day: muss mindestens 2026-01-01 sein"]);
+});
+
+test("one entry is not counted as several", () => {
+  const list = { title: "Lines", type: "array", minItems: 1, items: object({ a: { type: "string" } }) };
+  const word = { title: "Word", type: "string", minLength: 1, maxLength: 1 };
+  const form = schemaForm(object({ list, word }));
+  const hints = (words = EN) => ["list", "word"].map((name) => hintOf(at(form, name).entry, words));
+  assert.deepEqual(hints(), ["at least 1 value", "at least 1 and at most 1 character"]);
+  assert.deepEqual(hints(DE), ["mindestens 1 Eintrag", "mindestens 1 und höchstens 1 Zeichen"]);
 });
 
 test("half a surrogate pair and NUL are refused in JSON too, where they are escapes", () => {

@@ -17,6 +17,26 @@ from tests.support.browser import Inbox, axe, live, settled
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm
 
 
+async def test_a_closed_question_says_who_was_asked_and_not_who_may_answer(inbox: Inbox) -> None:
+    world = inbox.world
+    for title, to in (("For all?", None), ("For the desk?", audience("ana", groups=["desk"]))):
+        prompt = await world.create_prompt(confirm(title, audience=to))
+        await world.as_user("ana").hitl.AnswerPrompt(answer(prompt))
+    await world.create_prompt(confirm("It waits"))
+    page = await inbox.open(path="/?view=closed")
+    for title, words in (
+        ("For all?", "It was asked of everyone here."),
+        ("For the desk?", "It was asked of group desk, ana."),
+    ):
+        await page.locator(".row-words", has_text=title).click()
+        await expect(page.locator("#prompt-title")).to_have_text(title)
+        await expect(page.locator(".facts")).to_contain_text(words)
+        await expect(page.get_by_text("may answer")).to_have_count(0)
+        await expect(page.locator(".tombstone-title")).to_contain_text("by you")
+        # The list of what ended has nothing that waits; others have.
+        await expect(page.get_by_text("Nothing else waits")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("locale", "label", "words", "by"),
     [
@@ -80,10 +100,13 @@ async def test_what_ended_stands_under_its_day(inbox: Inbox, lite_url: str) -> N
         await expect(names.nth(2)).to_contain_text(str(day.day))
         first = page.locator(".group").first
         await expect(first.locator(".row-words")).to_have_text(["Also now?", "Now?"])
+        # The heading has the day, so the row has the time only.
+        await expect(page.locator(".row time").last).to_have_text(re.compile(r"^\d\d:\d\d$"))
         assert await axe(page) == []
     # A person's own groups take the place of the days.
     await page.goto(f"{inbox.origin}/?view=decided&group=kind")
     await expect(page.locator(".group-name")).to_have_text(["Bestätigung4"])
+    await expect(page.locator(".row time").last).to_contain_text(str(day.day))
     # What closed while the page was open has its day as well.
     await page.goto(f"{inbox.origin}/?view=closed")
     await live(page)

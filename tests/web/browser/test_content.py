@@ -191,7 +191,7 @@ async def test_a_reader_goes_from_change_to_change_of_a_long_diff(inbox: Inbox, 
         await expect(page.locator("[role=status]", has_text=f"Change {place + 1} of 3")).to_have_count(1)
     # What is folded does not count as unseen: three presses show all of the rest.
     await page.locator(".fold").last.scroll_into_view_if_needed()
-    await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+    await expect(page.locator("body")).to_contain_text("You have seen all but 276 unchanged lines.")
     await page.keyboard.press("n")
     await expect(page.locator("[data-at]")).to_contain_text(f"old {CHANGED[0]}")
     # Nothing is gone: an opened fold has every line, counts like any other text, and can be closed again.
@@ -202,7 +202,7 @@ async def test_a_reader_goes_from_change_to_change_of_a_long_diff(inbox: Inbox, 
     await expect(fold).to_have_text("Hide 146 unchanged lines")
     await expect(fold).to_have_attribute("aria-expanded", "true")
     await fold.click()
-    await expect(page.locator("body")).to_contain_text("You have seen all of it.")
+    await expect(page.locator("body")).to_contain_text("You have seen all but 276 unchanged lines.")
     await page.get_by_role("button", name="Side by side").click()
     await page.keyboard.press("n")
     await expect(page.locator(".diff-pair[data-at]")).to_contain_text(f"old {CHANGED[0]}")

@@ -121,12 +121,13 @@ async def test_a_question_that_is_asked_again_says_so_and_why_at_its_fields(inbo
     lease = await world.lease_new_job()
     wrong = FieldViolation(field="values_json/n", description="is more than we have")
     again = form("How many?", correction=prompts.Correction(key="many", violations=[wrong]))
+    again.questions.questions[1].text.default_value = "It is Monday"
     prompt = await world.ask(lease, "many#2", again)
     # The text alone is no mark.
     await world.ask(lease, "other#2", confirm("Other?", body="> **The answer was not accepted:**"))
-    for locale, words in (
-        ("de-DE", "Erneut gefragt: Antwort nicht angenommen"),
-        ("en-GB", "Asked again: answer not accepted"),
+    for locale, words, suggested in (
+        ("de-DE", "Erneut gefragt: Antwort nicht angenommen", "(wie in der Antwort davor)"),
+        ("en-GB", "Asked again: answer not accepted", "(as in the answer before)"),
     ):
         page = await inbox.open(
             path=f"/prompts/{prompt.prompt_id}", viewport={"width": 1280, "height": 1400}, locale=locale
@@ -135,6 +136,7 @@ async def test_a_question_that_is_asked_again_says_so_and_why_at_its_fields(inbo
         await expect(page.locator(".row .mark")).to_have_text([words])
         field = page.locator(".form-field", has=page.get_by_role("textbox", name="How many?"))
         await expect(field.locator(".form-problem")).to_have_text("! is more than we have")
+        await expect(page.locator(".form-default")).to_have_text(suggested)
         # It is read before anything is typed: the focus stays where letters act.
         await expect(page.locator("#prompt-title")).to_be_focused()
         assert await axe(page) == []

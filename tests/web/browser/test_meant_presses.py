@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.browser import Inbox, live, saved, settled
-from tests.support.requests import REJECT, answer, confirm
+from tests.support.requests import REJECT, answer, confirm, form
 from tests.web.browser.test_answering import focused, middle, show, submissions, tombstone
 
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
@@ -180,3 +180,26 @@ async def test_the_other_layout_of_a_diff_keeps_what_was_seen(inbox: Inbox) -> N
     await expect(page.locator(".diff-split")).to_be_visible()
     await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     await expect(why).to_contain_text("You have seen all of it")
+
+
+async def test_enter_at_the_row_of_the_open_question_begins_an_answer_where_one_is_asked_for(
+    inbox: Inbox,
+) -> None:
+    for content in (form("How many crates?", priority=2), confirm("Go?", priority=1)):
+        await inbox.world.create_prompt(content)
+    page = await inbox.open()
+    rows = page.locator("[data-open]")
+    await rows.first.focus()
+    # The Enter that opens a question does nothing else.
+    await page.keyboard.press("Enter")
+    await settled(page)
+    await expect(rows.first).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("textbox", name="How many?")).to_be_focused()
+    # A question that wants a decision keeps the letters.
+    await rows.nth(1).click()
+    await settled(page)
+    await page.keyboard.press("Enter")
+    await expect(rows.nth(1)).to_be_focused()
+    await page.keyboard.press("a")
+    await expect(page.locator(".tombstone-title")).to_contain_text("“Confirm” by you")

@@ -1,1 +1,1 @@
-import{o}from"./chunk-9.js?v=5520cc6ff3d8b10b";import{a as n}from"./chunk-4.js?v=5520cc6ff3d8b10b";import{M as r}from"./chunk-12.js?v=5520cc6ff3d8b10b";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-9.js?v=d48783c0225ce5ad";import{a as n}from"./chunk-4.js?v=d48783c0225ce5ad";import{M as r}from"./chunk-12.js?v=d48783c0225ce5ad";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

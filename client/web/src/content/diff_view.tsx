@@ -127,7 +127,14 @@ function Fold({
   const [isOpen, setOpen] = useState(false);
   return (
     <>
-      <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)} data-seen>
+      <button
+        type="button"
+        class="fold"
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+        data-seen
+        data-folded={isOpen ? undefined : rows.length}
+      >
         {t(isOpen ? "content.diff.unfold" : "content.diff.fold", { n: rows.length })}
       </button>
       {isOpen ? <Rows rows={rows} layout={layout} isOpened /> : null}

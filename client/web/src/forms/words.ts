@@ -17,6 +17,7 @@ export interface FormWords {
   readonly required: string;
   readonly recommended: string;
   readonly byDefault: string;
+  readonly asBefore: string;
   readonly other: string;
   readonly otherLines: string;
   readonly why: string;

@@ -23,6 +23,12 @@ const UNITS: Readonly<Record<Unit, string>> = {
   choices: "Angaben",
   values: "Einträge",
 };
+const ONE: Readonly<Record<Unit, string>> = {
+  "": "",
+  characters: "Zeichen",
+  choices: "Angabe",
+  values: "Eintrag",
+};
 
 /** A number with the comma of this language; a day stays as it is. */
 function spelled(bound: string): string {
@@ -40,7 +46,8 @@ function limits(bounds: Bounds): string {
 
 function within(bounds: Bounds, unit: Unit = ""): string {
   const words = limits(bounds);
-  return words && unit ? `${words} ${UNITS[unit]}` : words;
+  const units = (bounds.high ?? bounds.low) === "1" ? ONE : UNITS;
+  return words && unit ? `${words} ${units[unit]}` : words;
 }
 
 function expectation(what: string, bounds: Bounds): string {
@@ -58,6 +65,7 @@ export const DE: FormWords = {
   required: "erforderlich",
   recommended: "empfohlen",
   byDefault: "Vorgabe",
+  asBefore: "wie in der Antwort davor",
   other: "Anderes",
   otherLines: "Anderes, eines je Zeile",
   why: "Warum:",

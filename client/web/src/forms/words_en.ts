@@ -29,9 +29,16 @@ function expectation(what: string, bounds: Bounds): string {
   return `must be ${what}${within ? `, ${within}` : ""}`;
 }
 
+const ONE: Readonly<Record<Unit, string>> = {
+  "": "",
+  characters: "character",
+  choices: "choice",
+  values: "value",
+};
+
 function within(bounds: Bounds, unit: Unit = ""): string {
   const words = limits(bounds);
-  return words && unit ? `${words} ${unit}` : words;
+  return words && unit ? `${words} ${(bounds.high ?? bounds.low) === "1" ? ONE[unit] : unit}` : words;
 }
 
 export const EN: FormWords = {
@@ -44,6 +51,7 @@ export const EN: FormWords = {
   required: "required",
   recommended: "recommended",
   byDefault: "default",
+  asBefore: "as in the answer before",
   other: "Other",
   otherLines: "Other, one on each line",
   why: "Why:",

@@ -64,7 +64,7 @@ export function DetailHeader({ row }: { readonly row: Row }) {
       <details class="more-facts" open={!NARROW}>
         <summary>{t("detail.more")}</summary>
         {open ? <Nudges row={row} /> : null}
-        <Audience content={content} />
+        <Audience content={content} open={open} />
         <Labels labels={content.labels ?? {}} />
       </details>
       <Siblings row={row} />
@@ -184,12 +184,11 @@ function Nudges({ row }: { readonly row: Row }) {
   );
 }
 
-function Audience({ content }: { readonly content: PromptContent }) {
-  return (
-    <Fact icon="eye">
-      <AudienceText content={content} />
-    </Fact>
-  );
+function Audience({ content, open }: { readonly content: PromptContent; readonly open: boolean }) {
+  const names = audienceNames(content);
+  const asked =
+    names === "" ? t("audience.asked_all") : rich("audience.asked", { names: <Name text={names} /> });
+  return <Fact icon="eye">{open ? <AudienceText content={content} /> : asked}</Fact>;
 }
 
 /** Who may answer. */

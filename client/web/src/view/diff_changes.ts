@@ -6,32 +6,39 @@ import { announce } from "./live";
 
 /** How many changes the diffs on the screen have. */
 export const changes = signal(0);
+/** How many unchanged lines of them are folded. */
+export const folded = signal(0);
 /** The change that was shown last. */
 let shown: Element | null = null;
 
-/** Those that are laid out: not those of a section that is closed. */
-function found(): readonly Element[] {
-  const all = document.querySelectorAll("#detail-scroll [data-change]");
-  return [...all].filter((element) => element.checkVisibility());
+/** How long a pane must stay as it is: a diff of 60,000 lines grows in 1,000 steps, and a count looks at all of them. */
+const QUIET_MS = 100;
+
+/** Those that are shown: not those of a section that is closed. */
+function found(attribute = "data-change"): readonly Element[] {
+  return [...document.querySelectorAll(`#detail-scroll [${attribute}]:not(details:not([open]) *)`)];
 }
 
-/** Count the changes in a pane while its diffs grow and close. Returns a function that stops it. */
+/** Count the changes in a pane when its diffs have grown or closed. Returns a function that stops it. */
 export function followChanges(pane: HTMLElement): () => void {
-  let frame = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const count = () => {
-    frame = 0;
     changes.value = found().length;
+    const folds = found("data-folded").map((element) => Number(element.getAttribute("data-folded")));
+    folded.value = folds.reduce((sum, lines) => sum + lines, 0);
   };
   const plan = () => {
-    if (frame === 0) frame = requestAnimationFrame(count);
+    clearTimeout(timer);
+    timer = setTimeout(count, QUIET_MS);
   };
   const watch = new MutationObserver(plan);
   watch.observe(pane, { childList: true, subtree: true, attributes: true, attributeFilter: ["open"] });
   plan();
   return () => {
     watch.disconnect();
-    cancelAnimationFrame(frame);
+    clearTimeout(timer);
     changes.value = 0;
+    folded.value = 0;
     shown = null;
   };
 }

@@ -36,6 +36,10 @@ export function startFocusGuard(): () => void {
     hasSent = isSend(event);
     if (event.key === "Tab" || event.key === "Escape") focusMoved.value = false;
   };
+  // Enter in a field of a form sends it: who has signed in writes no longer.
+  const onSubmit = () => {
+    hasSent = true;
+  };
   const onPointer = () => {
     focusMoved.value = false;
   };
@@ -43,11 +47,13 @@ export function startFocusGuard(): () => void {
   observer.observe(document.body, { childList: true, subtree: true });
   document.addEventListener("focusin", remember);
   addEventListener("keydown", onKey, true);
+  addEventListener("submit", onSubmit, true);
   addEventListener("pointerdown", onPointer, true);
   return () => {
     observer.disconnect();
     document.removeEventListener("focusin", remember);
     removeEventListener("keydown", onKey, true);
+    removeEventListener("submit", onSubmit, true);
     removeEventListener("pointerdown", onPointer, true);
   };
 }

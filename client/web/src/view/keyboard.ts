@@ -106,7 +106,9 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
   }
   if (!isPlain(event)) return;
   if (PROMPT_KEYS.includes(command)) {
-    if (!isOnPrompt(scope) || (event.key === "Enter" && !takesEnter(scope))) return;
+    if (!isOnPrompt(scope) || (event.key === "Enter" && !takesEnter(page, scope))) return;
+    // The row's link would open its prompt again.
+    if (event.key === "Enter" && element?.closest("[data-row]")) event.preventDefault();
     presses.down(`key ${event.key}`, painted.peek(), event.timeStamp);
   } else {
     event.preventDefault();
@@ -117,9 +119,17 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
   }
 }
 
-/** Enter belongs to a button or a link that has the focus. */
-function takesEnter(scope: Scope): boolean {
-  return scope === "prompt" && document.activeElement?.closest("[data-row]") === null;
+/**
+ * Enter belongs to a button or a link that has the focus. The row of the open prompt has nothing to open any more: there it
+ * begins an answer where the prompt asks for one, and else does nothing, as a letter that follows is meant for a decision.
+ */
+function takesEnter(page: Page, scope: Scope): boolean {
+  if (scope !== "prompt") return false;
+  if (document.activeElement?.closest("[data-row]") === null) return true;
+  const here = workHere(page);
+  return (
+    here !== null && decisionsOf(here.work.shown.peek()).some((one) => one.decision === "DECISION_RESPOND")
+  );
 }
 
 function onKeyUp(page: Page, event: KeyboardEvent): void {

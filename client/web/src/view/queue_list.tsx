@@ -166,6 +166,7 @@ export function List() {
               now={() => inbox.now()}
               isLive={link === "live"}
               speech={language()}
+              isUnderDay={isEnded && query.group === ""}
             />
           ))}
         </div>

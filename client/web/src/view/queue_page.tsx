@@ -18,6 +18,7 @@ interface QueuePageProps {
   readonly now: () => number;
   readonly isLive: boolean;
   readonly speech: string;
+  readonly isUnderDay: boolean;
 }
 
 function isIn(rows: readonly Row[], id: string): boolean {
@@ -42,7 +43,13 @@ export class QueuePage extends Component<QueuePageProps> {
     const now = this.props;
     if (now.rows.length !== next.rows.length || now.rows.some((row, index) => row !== next.rows[index]))
       return true;
-    if (now.label !== next.label || now.isLive !== next.isLive || now.speech !== next.speech) return true;
+    if (
+      now.label !== next.label ||
+      now.isUnderDay !== next.isUnderDay ||
+      now.isLive !== next.isLive ||
+      now.speech !== next.speech
+    )
+      return true;
     if (now.subject !== next.subject || (now.chosen === undefined) !== (next.chosen === undefined))
       return true;
     for (const name of ["selected", "active"] as const) {
@@ -53,7 +60,18 @@ export class QueuePage extends Component<QueuePageProps> {
     return next.rows.some((row) => now.chosen?.has(idOf(row.prompt)) !== next.chosen?.has(idOf(row.prompt)));
   }
 
-  render({ label, rows, selected, active, chosen, subject, now, isLive, speech }: QueuePageProps) {
+  render({
+    label,
+    rows,
+    selected,
+    active,
+    chosen,
+    subject,
+    now,
+    isLive,
+    speech,
+    isUnderDay,
+  }: QueuePageProps) {
     return (
       <ul
         ref={this.#list}
@@ -75,6 +93,7 @@ export class QueuePage extends Component<QueuePageProps> {
               isActive={id === active}
               isChosen={chosen?.has(id)}
               speech={speech}
+              isUnderDay={isUnderDay}
             />
           );
         })}

@@ -33,6 +33,8 @@ interface QueueRowProps {
   readonly isActive: boolean;
   /** Undefined: rows cannot be chosen here. */
   readonly isChosen: boolean | undefined;
+  /** The day of its end is a heading above it. */
+  readonly isUnderDay: boolean;
   /** The language and other things that change every row's texts. */
   readonly speech: string;
 }
@@ -48,11 +50,12 @@ export class QueueRow extends Component<QueueRowProps> {
       now.isChosen !== next.isChosen ||
       now.isLive !== next.isLive ||
       now.speech !== next.speech ||
+      now.isUnderDay !== next.isUnderDay ||
       now.subject !== next.subject
     );
   }
 
-  render({ row, subject, now, clocks, isSelected, isActive, isChosen, isLive }: QueueRowProps) {
+  render({ row, subject, now, clocks, isSelected, isActive, isChosen, isLive, isUnderDay }: QueueRowProps) {
     const { prompt } = row;
     const id = idOf(prompt);
     const open = isOpen(row);
@@ -108,7 +111,7 @@ export class QueueRow extends Component<QueueRowProps> {
                 <Ago key={created} at={created} now={now} tick={clocks.halfMinute} />
               )
             ) : ended === undefined ? null : (
-              <Time at={ended} now={now()} />
+              <Time at={ended} now={isUnderDay ? ended : now()} />
             )}
             {open ? <Claim row={row} subject={subject} now={now} clocks={clocks} /> : null}
             {isAskedAgain(prompt) ? (

@@ -91,7 +91,11 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
         : rich("rounds.until", { time: <Time at={deadline} now={now} /> })}
       {". "}
       {holder === "" ? null : <>{rich("row.claim", { name: <Name text={holder} /> })}. </>}
-      {missing === undefined ? t("rounds.attended") : t("rounds.unattended", { span: since(missing) })}
+      {missing === undefined
+        ? t("rounds.attended")
+        : now - missing < 60_000
+          ? t("rounds.absent")
+          : t("rounds.unattended", { span: since(missing) })}
     </>
   );
 }

@@ -10,7 +10,8 @@ import { decidedWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
 import { idOf, instant } from "./prompt_facts";
-import { go } from "./route";
+import { isRecord } from "./query";
+import { go, route } from "./route";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
 import { Icon, Name, Time } from "./ui";
 import type { Work } from "./work";
@@ -130,7 +131,9 @@ function Next({ id }: { readonly id: string }) {
   const { inbox } = usePage();
   inbox.rows.value;
   const next = nextOpen(id);
-  if (next === null) return <p class="next-none">{t("next.none")}</p>;
+  // A view of what ended has nothing that waits, whatever waits elsewhere.
+  if (next === null)
+    return isRecord(route.value.query.view) ? null : <p class="next-none">{t("next.none")}</p>;
   const title = rowById(next)?.prompt.content?.title ?? "";
   return (
     <button

@@ -2,18 +2,19 @@
 
 import { t } from "../words/later";
 import { unseenLines } from "./deciding";
-import { changes, showNextChange } from "./diff_changes";
+import { changes, folded, showNextChange } from "./diff_changes";
 import { KeyHint } from "./key_hint";
 import { Icon } from "./ui";
 
 /** What was not scrolled into view yet. */
 export function Unseen() {
   const n = unseenLines.value;
+  const seen = folded.value === 0 ? t("seen.all") : t("seen.unfolded", { n: folded.value });
   return (
     <p class={n === 0 ? "status-text is-fine" : "status-text"}>
       {n === 0 ? null : <Icon name="eye" />}
       <span>
-        {n === 0 ? t("seen.all") : t("seen.not", { n })}{" "}
+        {n === 0 ? seen : t("seen.not", { n })}{" "}
         {n === 0 ? null : (
           <button type="button" class="link-button" data-command="scroll" onClick={scrollOn}>
             {t("seen.show")}

@@ -120,7 +120,10 @@ export class Work {
   /** An empty form; of a question that is asked again with what was wrong with the answer before. */
   #makeForm(prompt: Prompt): Form {
     const content = prompt.content ?? {};
-    const form = makeForm(content, { words: formWords() });
+    const words = formWords();
+    // What such a question suggests is the answer before.
+    const again = content.correction === undefined ? words : { ...words, byDefault: words.asBefore };
+    const form = makeForm(content, { words: again });
     this.violations.value = content.correction?.violations ?? [];
     form.setViolations(this.violations.peek());
     return form;

@@ -237,6 +237,8 @@ export const catalogue: Catalogue = {
   "escalation.taken": { one: "Schon einmal eskaliert.", other: "Schon {n}-mal eskaliert." },
   "reminder.next": "Nächste Erinnerung {time}, dann alle {span}.",
   "audience.all": "Alle hier dürfen antworten.",
+  "audience.asked": "Gefragt wurde: {names}.",
+  "audience.asked_all": "Gefragt wurden alle hier.",
   "audience.some": "Nur {names} kann antworten.",
   "audience.group": "Gruppe {name}",
 
@@ -257,6 +259,7 @@ export const catalogue: Catalogue = {
   "rounds.until": "bis {time}",
   "rounds.no_deadline": "ohne Frist",
   "rounds.attended": "Jemand davon ist verbunden.",
+  "rounds.absent": "Niemand davon ist verbunden.",
   "rounds.unattended": "Niemand davon ist verbunden, seit {span}.",
 
   "job.title": "Der Auftrag: {type}",
@@ -538,6 +541,10 @@ export const catalogue: Catalogue = {
     "„{verb}“ sendet Ihren geänderten Text nicht mit. Noch einmal drücken sendet das Original.",
   "confirm.back": "Noch nicht",
   "seen.all": "Sie haben alles gesehen.",
+  "seen.unfolded": {
+    one: "Sie haben alles gesehen, bis auf {n} gleiche Zeile.",
+    other: "Sie haben alles gesehen, bis auf {n} gleiche Zeilen.",
+  },
   "seen.not": {
     one: "Etwa {n} Zeile noch nicht gesehen.",
     other: "Etwa {n} Zeilen noch nicht gesehen.",

@@ -147,6 +147,8 @@ export const enViews = {
   "escalation.priority": "Without an answer, its priority rises: {time}.",
   "escalation.taken": { one: "Escalated once already.", other: "Escalated {n} times already." },
   "audience.all": "Everyone here may answer.",
+  "audience.asked": "It was asked of {names}.",
+  "audience.asked_all": "It was asked of everyone here.",
   "audience.group": "group {name}",
   "claim.none": "Not claimed.",
   "claim.extend": "Claim 10 min more",
@@ -159,6 +161,7 @@ export const enViews = {
   "rounds.until": "until {time}",
   "rounds.no_deadline": "without a deadline",
   "rounds.attended": "One of them is connected.",
+  "rounds.absent": "None of them is connected.",
   "rounds.unattended": "None of them has been connected for {span}.",
   "edit.start": "Edit this text",
   "edit.label": "Your version of",
@@ -192,6 +195,10 @@ export const enViews = {
   "seen.not": {
     one: "About {n} line not seen yet.",
     other: "About {n} lines not seen yet.",
+  },
+  "seen.unfolded": {
+    one: "You have seen all but {n} unchanged line.",
+    other: "You have seen all but {n} unchanged lines.",
   },
   "seen.show": "Scroll on",
   "change.next": { one: "Go to the change", other: "Next of {n} changes" },
