@@ -52,6 +52,8 @@ async function bundle() {
     metafile: true,
     write: false,
   });
+  // Browsers leave out a rule that they cannot read, such as one with the marks of a merge.
+  if (result.warnings.length > 0) throw new Error("esbuild has warned, see above");
   const outputs = Object.entries(result.metafile.outputs).map(([path, output]) => ({
     path: basename(path),
     output,

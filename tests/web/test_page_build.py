@@ -56,6 +56,14 @@ def test_a_build_from_another_folder_has_the_same_bytes(source: Path, built: Pat
     assert [name for name in one if one[name] != two[name]] == []
 
 
+def test_a_style_that_no_browser_can_read_is_not_built(source: Path, tmp_path: Path) -> None:
+    copy = copy_of(source, tmp_path / "copy")
+    with (copy / "src/styles/queue.css").open("a") as style:
+        style.write(".queue {\n<<<<<<< one\n  gap: 1px;\n=======\n  gap: 2px;\n>>>>>>> other\n}\n")
+    with pytest.raises(AssertionError, match="esbuild has warned"):
+        build(copy, tmp_path / "built")
+
+
 def test_a_page_that_is_too_large_is_not_built(source: Path, tmp_path: Path) -> None:
     copy = copy_of(source, tmp_path / "copy")
     # Hashes do not compress.
