@@ -1,15 +1,14 @@
 // The changes of the diffs in the detail pane, in the order of the screen, and the way from one to the next.
 
 import { signal } from "@preact/signals";
-import { t } from "../words/later";
-import { announce } from "./live";
 
 /** How many changes the diffs on the screen have. */
 export const changes = signal(0);
 /** How many unchanged lines of them are folded. */
 export const folded = signal(0);
-/** The change that was shown last. */
+/** The change that was shown last, and which of them it is, from 1; 0: none was. */
 let shown: Element | null = null;
+export const place = signal(0);
 
 /** How long a pane must stay as it is: a diff of 60,000 lines grows in 1,000 steps, and a count looks at all changes. */
 const QUIET_MS = 100;
@@ -51,6 +50,7 @@ export function followChanges(pane: HTMLElement): () => void {
     clearTimeout(timer);
     changes.value = 0;
     folded.value = 0;
+    place.value = 0;
     shown = null;
   };
 }
@@ -58,12 +58,12 @@ export function followChanges(pane: HTMLElement): () => void {
 /** Show the change after the last one that was shown; after the last of all, the first. */
 export function showNextChange(): void {
   const all = found("data-change");
-  const place = shown === null ? 0 : (all.indexOf(shown) + 1) % all.length;
-  const next = all[place];
+  const index = shown === null ? 0 : (all.indexOf(shown) + 1) % all.length;
+  const next = all[index];
   if (next === undefined) return;
   shown?.removeAttribute("data-at");
   shown = next;
   next.setAttribute("data-at", "");
   next.scrollIntoView({ block: "start" });
-  announce(t("change.at", { place: place + 1, n: all.length }));
+  place.value = index + 1;
 }

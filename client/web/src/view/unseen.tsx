@@ -2,7 +2,7 @@
 
 import { t } from "../words/later";
 import { unseenLines } from "./deciding";
-import { changes, folded, showNextChange } from "./diff_changes";
+import { changes, folded, place, showNextChange } from "./diff_changes";
 import { KeyHint } from "./key_hint";
 import { Icon } from "./ui";
 
@@ -30,10 +30,16 @@ function NextChange() {
   const n = changes.value;
   if (n === 0) return null;
   return (
-    <button type="button" class="link-button" data-command="change" onClick={showNextChange}>
-      {t("change.next", { n })}
-      <KeyHint does="key.change" />
-    </button>
+    <>
+      <button type="button" class="link-button" data-command="change" onClick={showNextChange}>
+        {t("change.next", { n })}
+        <KeyHint does="key.change" />
+      </button>
+      {/* Spoken at once: other announcements wait for 5 s, and a reader goes on sooner. */}
+      <span class="visually-hidden" role="status">
+        {place.value === 0 ? "" : t("change.at", { place: place.value, n })}
+      </span>
+    </>
   );
 }
 
