@@ -209,7 +209,7 @@ export const catalogue: Catalogue = {
   "detail.title": "Frage",
   "detail.back": "Eingang",
   "detail.none": "Wählen Sie links eine Frage",
-  "detail.none.keys": "{next} und {previous} bewegen, Enter öffnet, {help} zeigt alle Tasten",
+  "detail.none.keys": "{next} öffnet die nächste, {previous} die davor, {help} zeigt alle Tasten",
   "detail.loading": "Die Frage wird geladen …",
   "detail.missing": "Diese Frage kann nicht gezeigt werden",
   "detail.asks": "Gefragt vom Auftrag {type} für {who}",

@@ -255,7 +255,7 @@ export const enViews = {
   cancel: "Cancel",
   "detail.back": "Inbox",
   "detail.none": "Choose a question on the left",
-  "detail.none.keys": "{next} and {previous} move, Enter opens, {help} shows all keys",
+  "detail.none.keys": "{next} opens the next one, {previous} the one before, {help} shows all keys",
   "detail.loading": "Loading the question…",
   "detail.missing": "This question cannot be shown",
   "labels.title": "Labels",
