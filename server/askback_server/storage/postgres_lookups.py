@@ -7,6 +7,7 @@ every batch and every announced change. Here each is compiled once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,16 +39,20 @@ class PostgresLookups:
         if known is None:
             known = self._compiled[statement] = _compile(statement)
         sql, parameters = known
-        try:
-            async with driver_of(self.reads) as driver:
+        async with AsyncExitStack() as connected:
+            try:
+                driver = await connected.enter_async_context(driver_of(self.reads))
+            except BROKEN as error:
+                raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
+            try:
                 found: Sequence[Any] = await driver.fetch(
                     sql, *(values.get(name, constant) for name, constant in parameters)
                 )
-                return found
-        except BROKEN as error:
-            if not is_outage(error):
-                raise
-            raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+            except BROKEN as error:
+                if not is_outage(error):
+                    raise
+                raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+            return found
 
 
 def _compile(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
