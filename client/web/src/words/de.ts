@@ -228,7 +228,7 @@ export const catalogue: Catalogue = {
   "deadline.stopped": "Bis {time} (Restzeit ohne Verbindung unbekannt; die Frist läuft weiter).",
   "deadline.over": "Frist erreicht: Der Dienst entscheidet gleich.",
   "deadline.then.expire": "Dann läuft sie ohne Antwort ab, und der Auftrag geht weiter.",
-  "deadline.then.expire_blocking": "Dann läuft sie ab, und der Auftrag geht ohne Antwort weiter.",
+  "deadline.then.expire_blocking": "Dann läuft sie ab, und der Auftrag erfährt, dass es keine Antwort gibt.",
   "deadline.then.fail": "Dann scheitert der Auftrag.",
   "deadline.then.default": "Dann gilt „{name}“ als Antwort.",
   "escalation.add": "Ohne Antwort wird auch {names} gefragt: {time}.",
@@ -519,7 +519,7 @@ export const catalogue: Catalogue = {
   "draft.use": "Diesen Text nehmen",
   "draft.discard": "Verwerfen",
   "draft.restored": "Ihr nicht gesendeter Text von {time} ist eingetragen.",
-  "draft.full": "Der Speicher dieses Browsers ist voll: Entwürfe werden gerade nicht gesichert.",
+  "draft.full": "Dieser Browser speichert gerade keine Entwürfe: Ihr Text ist nur in diesem Tab.",
 
   "answer.title": "Ihre Antwort",
   "answer.choose": "Noch ist nichts gesendet. Wählen Sie: {names}.",

@@ -139,7 +139,7 @@ export const enViews = {
   "deadline.none": "No deadline: it waits until it is answered.",
   "deadline.over": "Deadline reached: waiting for the service.",
   "deadline.then.expire": "Then it expires unanswered, and the job goes on.",
-  "deadline.then.expire_blocking": "Then it expires unanswered, and the job goes on without an answer.",
+  "deadline.then.expire_blocking": "Then it expires unanswered, and the job is told that there is no answer.",
   "deadline.then.fail": "Then the job fails.",
   "deadline.then.default": "Then “{name}” is taken as the answer.",
   "escalation.add": "Without an answer, {names} will be asked too: {time}.",
