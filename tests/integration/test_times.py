@@ -95,6 +95,9 @@ MOMENTS: dict[str, Callable[[ServiceWorld, Timestamp], Awaitable[Any]]] = {
     "filter.created_after": lambda w, t: list_with(created_after=t)(w),
     "filter.created_before": lambda w, t: list_with(created_before=t)(w),
     "filter.created_after (watch)": watch_created_after,
+    "filter.expires_before": lambda w, t: w.hitl.ListPrompts(
+        hpb.ListPromptsRequest(filter=hpb.PromptFilter(expires_before=t))
+    ),
 }
 
 
@@ -118,6 +121,7 @@ async def test_filters_accept_any_time_of_the_calendar(world: ServiceWorld) -> N
         bound.FromJsonString(text)
         assert len((await list_with(created_after=bound)(world)).jobs) == after
         assert len((await list_with(created_before=bound)(world)).jobs) == before
+        await world.hitl.ListPrompts(hpb.ListPromptsRequest(filter=hpb.PromptFilter(expires_before=bound)))
 
 
 async def test_the_table_has_every_span_of_the_contract() -> None:

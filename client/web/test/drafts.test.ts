@@ -109,6 +109,7 @@ test("what waits when the page is left before its database is open comes back wi
   const database = new Small();
   const reloaded = setup(database, "ana", new FakeClock(), "one", store).drafts;
   assert.equal((await reloaded.load("p"))?.comment, "a");
+  await settle();
   assert.deepEqual([database.records.size, store.entries.size], [1, 0], "moved to the database");
 });
 
@@ -277,17 +278,24 @@ test("drafts older than 14 days go", async () => {
   assert.equal(database.records.size, 1);
 });
 
-test("a database that is forbidden loses nothing but the drafts", async () => {
+test("with a database that is forbidden the drafts stay in their tab", async () => {
   const forbidden = async () => {
     throw new Error("SecurityError");
   };
-  const { clock, drafts } = setup({ get: forbidden, put: forbidden, remove: forbidden, ofOwner: forbidden });
+  const database = { get: forbidden, put: forbidden, remove: forbidden, ofOwner: forbidden };
+  const store = new FakeStore();
+  const { clock, drafts } = setup(database, "ana", new FakeClock(), "one", store);
   await settle();
   assert.equal(drafts.status.value, "full");
   drafts.save("p", draft("x"));
   await clock.advance(400);
-  assert.equal(await drafts.load("p"), null);
-  await drafts.remove("p");
+  assert.equal((await drafts.load("p"))?.comment, "x");
+  // A reload makes a new page with the storage of the tab.
+  const reloaded = setup(database, "ana", clock, "one", store).drafts;
+  assert.equal((await reloaded.load("p"))?.comment, "x");
+  assert.equal(await reloaded.load("q"), null);
+  await reloaded.remove("p");
+  assert.equal(await reloaded.load("p"), null);
   await drafts.clear();
   assert.deepEqual(await drafts.list(), []);
 });

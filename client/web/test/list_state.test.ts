@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { signal } from "@preact/signals";
 import type { Inbox, Row } from "../src/model/inbox";
-import { active, arrangement, setFocusInside, startList } from "../src/view/list_state";
+import { active, arrangement, nextOpen, setFocusInside, startList } from "../src/view/list_state";
 import { DEFAULT_QUERY } from "../src/view/query";
 import { route } from "../src/view/route";
 import { NOW, prompt, row } from "./prompts_of_tests";
@@ -28,5 +28,28 @@ test("a list that loads in parts has its tab stop at its first row, and where a 
   arrive(9, 8, 5, 4, 1);
   assert.equal(arrangement.value.ids[0], "p1");
   assert.equal(active.value, "p5");
+  stop();
+});
+
+test("the question that asks again comes next, before more urgent ones and those of other jobs", () => {
+  route.value = { place: { view: "queue" }, query: DEFAULT_QUERY };
+  const of = (n: number, jobId: string, key: string, corrected = "") => {
+    const content = { ...prompt(n).content, ...(corrected === "" ? {} : { correction: { key: corrected } }) };
+    return [`p${n}`, row({ ...prompt(n), jobId, key, content })] as const;
+  };
+  const rows = signal<ReadonlyMap<string, Row>>(
+    new Map([
+      of(1, "job", "k"),
+      of(5, "other", "k5"),
+      of(3, "other", "k3", "k"),
+      of(4, "job", "k4", "k3"),
+      of(2, "job", "k2", "k"),
+    ]),
+  );
+  const session = signal({ subject: "ana", groups: [] });
+  const inbox = { rows, session, link: signal("live"), now: () => NOW } as unknown as Inbox;
+  const stop = startList(inbox, "ana");
+  assert.equal(nextOpen("p1"), "p2");
+  assert.equal(nextOpen("p2"), "p5");
   stop();
 });

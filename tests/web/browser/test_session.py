@@ -27,6 +27,7 @@ async def test_a_person_signs_in_with_a_name_and_sees_what_waits(inbox: Inbox) -
     await live(page)
     await expect(page.locator(".row-words")).to_have_text(["For you"])
     await expect(page.locator(".who")).to_contain_text("ana")
+    await expect(page.get_by_text("j opens the next one")).to_be_visible()
     await page.keyboard.press("j")
     await expect(page.locator("#prompt-title")).to_have_text("For you")
 

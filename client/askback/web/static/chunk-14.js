@@ -1,1 +1,1 @@
-import{o}from"./chunk-9.js?v=d48783c0225ce5ad";import{a as n}from"./chunk-4.js?v=d48783c0225ce5ad";import{M as r}from"./chunk-12.js?v=d48783c0225ce5ad";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};
+import{o}from"./chunk-9.js?v=3442c2019522a581";import{a as n}from"./chunk-4.js?v=3442c2019522a581";import{M as r}from"./chunk-12.js?v=3442c2019522a581";function f({does:t}){let[e]=r(t);return e===void 0?null:n(o,{name:e==="Enter"?"⏎":e})}export{f as a};

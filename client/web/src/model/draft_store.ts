@@ -72,6 +72,9 @@ export class DraftStore implements Drafts {
     if (waiting) {
       return waiting.draft;
     }
+    // What the database does not have, or cannot take, is this tab's newest.
+    const kept = this.#journal.recover(this.#owner).find((record) => record.promptId === promptId);
+    if (kept) return kept.draft;
     try {
       await this.#last;
       const found = await this.#newest(promptId);

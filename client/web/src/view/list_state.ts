@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Inbox, Row } from "../model/inbox";
 import type { Decision, Prompt } from "../wire/messages";
 import { type Arrangement, arrange } from "./arrangement";
-import { idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
+import { corrects, idOf, isAsked, isClaimedByOther, isOpen } from "./prompt_facts";
 import { isRecord, type Query, type View } from "./query";
 import { type Selection, comparison, passes, select } from "./queue_model";
 import { route } from "./route";
@@ -174,12 +174,18 @@ export function leave(id: string): void {
   skipped.add(id);
 }
 
-/** The first prompt other than `id`, in the order of the list, that this person may answer; null: none is left. */
+/**
+ * The first prompt other than `id`, in the order of the list, that this person may answer; null: none is left. Before
+ * all others comes the prompt that asks `id` again, because its answer was not accepted.
+ */
 export function nextOpen(id: string): string | null {
   const free = (selection.value?.rows ?? [])
-    .filter((row) => isOpen(row) && isFree(row.prompt))
-    .map((row) => idOf(row.prompt));
-  const others = new Set(free.filter((one) => one !== id));
+    .filter((row) => isOpen(row) && isFree(row.prompt) && idOf(row.prompt) !== id)
+    .map((row) => row.prompt);
+  const last = rowById(id)?.prompt;
+  const again = free.find((prompt) => last !== undefined && corrects(prompt, last));
+  if (again !== undefined) return idOf(again);
+  const others = new Set(free.map(idOf));
   const fresh = [...others].find((one) => !skipped.has(one));
   return fresh ?? [...skipped].find((one) => others.has(one)) ?? null;
 }

@@ -86,6 +86,12 @@ export function isAskedAgain(prompt: Prompt): boolean {
   return prompt.content?.correction !== undefined;
 }
 
+/** Whether a question asks another one again. */
+export function corrects(prompt: Prompt, earlier: Prompt): boolean {
+  const { correction } = prompt.content ?? {};
+  return correction !== undefined && prompt.jobId === earlier.jobId && correction.key === earlier.key;
+}
+
 /** Whether the service takes an answer of this person: an admin may answer what is asked of others too. */
 export function isFor(prompt: Prompt, { subject = "", groups = [], admin = false }: Session): boolean {
   return admin || isAsked(prompt, subject, groups);

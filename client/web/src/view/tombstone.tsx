@@ -9,7 +9,7 @@ import { KeyHint } from "./key_hint";
 import { decidedWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
-import { idOf, instant } from "./prompt_facts";
+import { idOf, instant, isAskedAgain } from "./prompt_facts";
 import { isRecord } from "./query";
 import { go, route } from "./route";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
@@ -134,7 +134,7 @@ function Next({ id }: { readonly id: string }) {
   // A view of what ended has nothing that waits, whatever waits elsewhere.
   if (next === null)
     return isRecord(route.value.query.view) ? null : <p class="next-none">{t("next.none")}</p>;
-  const title = rowById(next)?.prompt.content?.title ?? "";
+  const prompt = rowById(next)?.prompt;
   return (
     <button
       type="button"
@@ -146,7 +146,8 @@ function Next({ id }: { readonly id: string }) {
       }}
     >
       <span>
-        {t("next.label")} <Name text={title} />
+        {prompt !== undefined && isAskedAgain(prompt) ? `${t("row.again")}.` : t("next.label")}{" "}
+        <Name text={prompt?.content?.title ?? ""} />
       </span>
       <KeyHint does="key.skip" />
     </button>

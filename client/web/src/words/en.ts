@@ -167,7 +167,7 @@ export const en = {
   "jobs.title": "Jobs",
   "overview.title": "Overview",
 
-  "draft.full": "This browser’s storage is full: drafts are not saved at the moment.",
+  "draft.full": "This browser saves no drafts at the moment: your text is in this tab only.",
 
   "answer.choose": "Nothing is sent yet. Choose: {names}.",
 
