@@ -1,1 +1,1 @@
-"""Tests of single modules: without a database, other processes or a network, but for a few calls on loopback."""
+"""Tests of single modules: without a database, other processes or a network, but for some loopback calls."""
