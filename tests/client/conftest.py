@@ -12,10 +12,8 @@ from tests.support.worker_harness import WorkerHarness
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
+    async with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture

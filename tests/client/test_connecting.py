@@ -26,7 +26,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 from tests.support.authority import Authority
-from tests.support.fake_server import FakeServer
+from tests.support.fake_server import FakeServer, get_job
 from tests.support.ports import free_port
 from tests.support.refusals import SOON
 from tests.support.waiting import until
@@ -269,14 +269,9 @@ async def test_errors_name_a_certificate_that_is_expired_or_for_another_host(tmp
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    async def get(request: Any, context: Any) -> Any:
-        return jobs.GetJobResponse(job=job_pb2.Job(job_id="j"))
-
-    server = FakeServer()
-    server.unary["GetJob"] = get
-    await server.start()
-    yield server
-    await server.stop()
+    async with FakeServer() as server:
+        server.unary["GetJob"] = get_job
+        yield server
 
 
 async def test_a_client_that_was_connected_waits_for_its_server_to_return(server: FakeServer) -> None:

@@ -17,7 +17,7 @@ from askback._wire.retries import Retries
 from askback._wire.status import from_rpc, is_fatal, is_transient
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
-from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+from tests.support.fake_server import FakeServer, FakeStream
 from tests.support.statuses import with_reason
 from tests.support.waiting import until
 
@@ -276,36 +276,24 @@ async def test_a_watch_skips_empty_frames(server: FakeServer, client: Client) ->
 async def test_a_console_reconnects_after_any_status_code(
     server: FakeServer, client: Client, code: grpc.StatusCode
 ) -> None:
-    async def accept() -> Any:
-        stream = await server.converse()
-        frame = await stream.next("hello")
-        stream.send(frame.ref, **converse_welcome())
-        return stream
-
-    accepting = asyncio.create_task(accept())
-    async with client.console() as desk:
+    accepting = asyncio.create_task(server.welcome_console())
+    async with client.console() as console:
         stream = await accepting
         for _ in range(4):
             stream.end(code, "Received http2 header with status: 403")
-            stream = await accept()
-        await until(lambda: desk.connected)
+            stream = await server.welcome_console()
+        await until(lambda: console.connected)
         refuse(stream)
 
 
 async def test_a_frame_that_is_too_large_is_refused_alone(server: FakeServer, client: Client) -> None:
     """If it were sent, it would end every stream on which it is resent."""
 
-    async def accept() -> Any:
-        stream = await server.converse()
-        frame = await stream.next("hello")
-        stream.send(frame.ref, **converse_welcome())
-        return stream
-
-    accepting = asyncio.create_task(accept())
-    async with client.console() as desk:
+    accepting = asyncio.create_task(server.welcome_console())
+    async with client.console() as console:
         stream = await accepting
         async with asyncio.timeout(5):
             with pytest.raises(errors.MessageTooLarge, match="at most 4193280"):
-                await desk.request(get_prompt={"prompt_id": "x" * 4_200_000})
-        assert desk.connected
+                await console.request(get_prompt={"prompt_id": "x" * 4_200_000})
+        assert console.connected
         refuse(stream)

@@ -6,25 +6,17 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from askback.v1 import job_pb2
-from askback.v1 import job_service_pb2 as jobs
-from tests.support.fake_server import FakeServer
+from tests.support.fake_server import FakeServer, get_job
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    async def get(request: Any, context: Any) -> Any:
-        return jobs.GetJobResponse(job=job_pb2.Job(job_id="j"))
-
-    server = FakeServer()
-    server.unary["GetJob"] = get
-    await server.start()
-    yield server
-    await server.stop()
+    async with FakeServer() as server:
+        server.unary["GetJob"] = get_job
+        yield server
 
 
 PREFORK = """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 
 from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as work
 
@@ -162,6 +163,13 @@ class FakeServer:
             server, self._server = self._server, None
             await server.stop(None)
 
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
     async def work(self) -> FakeStream:
         """The next Work stream that a client opens."""
         return await asyncio.wait_for(self.work_streams.opened.get(), 5)
@@ -169,6 +177,12 @@ class FakeServer:
     async def converse(self) -> FakeStream:
         """The next Converse stream that a client opens."""
         return await asyncio.wait_for(self.converse_streams.opened.get(), 5)
+
+    async def welcome_console(self) -> FakeStream:
+        """The next Converse stream, after its hello and a welcome."""
+        stream = await self.converse()
+        stream.send((await stream.next("hello")).ref, **converse_welcome())
+        return stream
 
     async def no_stream(self, seconds: float = 0.2) -> bool:
         """Whether no client opens a stream within `seconds`."""
@@ -187,6 +201,11 @@ def work_welcome(session: str = "s1", *, resumed: bool = False, **more: Any) -> 
     """The body of the welcome for a worker."""
     more.setdefault("heartbeat_interval", span(5))
     return {"welcome": work.WorkWelcome(session_id=session, session_secret="secret", resumed=resumed, **more)}
+
+
+async def get_job(request: Any, context: Any) -> jobs.GetJobResponse:
+    """A reply to every GetJob, with the job `j`: `server.unary["GetJob"] = get_job`."""
+    return jobs.GetJobResponse(job=job_pb2.Job(job_id="j"))
 
 
 def converse_welcome(**more: Any) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from tests.tui.world import NOW, World
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
+    async with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,10 +21,8 @@ from tests.vectors.runner import ConverseRunner, differs, read, vectors
 
 @pytest.fixture
 async def service() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
+    async with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture
