@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from askback_server.engine import presence
+from tests.support import scripted_jobs
 from tests.support.postgres import PostgresServer
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
@@ -100,3 +101,9 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
     primary.require_standby(True)
     yield other
     other.stop()
+
+
+@pytest.fixture
+def no_calls() -> None:
+    """Forget the calls of the scripts of earlier tests."""
+    scripted_jobs.calls.clear()
