@@ -1,4 +1,7 @@
-"""Fixtures with a running service: `world` on both databases, `lite` on SQLite, and `world_with_tokens`."""
+"""Fixtures with a running service.
+
+`world` on both databases, `lite` on SQLite, a `pair` of replicas of one database, and `world_with_tokens`.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from askback_server.engine import presence
+from tests.support import scripted_jobs
 from tests.support.postgres import PostgresServer
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
 from tests.support.token_files import TokenFile
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +40,17 @@ async def lite(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on SQLite, for cases where the database makes no difference."""
     async with serving(lite_url) as running:
         yield running
+
+
+@pytest.fixture
+async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, ServiceWorld]]:
+    """Two replicas of one database with frequent heartbeats."""
+    async with (
+        serving(migrated_db_url, heartbeat=0.1, replica="a") as a,
+        serving(migrated_db_url, heartbeat=0.1, replica="b") as b,
+    ):
+        await until(lambda: all(w.service.replica.feed.wakeups.live for w in (a, b)))
+        yield a, b
 
 
 @pytest.fixture
@@ -85,3 +101,9 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
     primary.require_standby(True)
     yield other
     other.stop()
+
+
+@pytest.fixture
+def no_calls() -> None:
+    """Forget the calls of the scripts of earlier tests."""
+    scripted_jobs.calls.clear()

@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from askback import DuplicateKey, InvalidKey, Job, JobFailed, PromptDeclined, PromptExpired, Worker
+from askback import DuplicateKey, InvalidKey, Job, PromptDeclined, PromptExpired
 from askback.testing import Human, Server
+from tests.support.scripted_jobs import Script, calls, charge, fails_once, result_of, run, script, scripts
 from tests.support.waiting import until
 
-worker = Worker(capacity=20)
-calls: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def no_calls() -> None:
-    calls.clear()
-
-
-def charge(row: Any) -> str:
-    calls.append(row)
-    return f"receipt {row}"
-
-
-Script = Callable[[Job], Awaitable[Any]]
-scripts: dict[str, Script] = {}
-
-
-def script(function: Script) -> Script:
-    scripts[function.__name__] = function
-    return function
-
-
-@worker.job("script")
-async def run(job: Job, name: str) -> Any:
-    return await scripts[name](job)
-
-
-async def result_of(function: Script) -> Any:
-    return await (await run.start(name=function.__name__)).result()
-
-
-async def fails_once(function: Script, code: str) -> JobFailed:
-    """The job fails in its first attempt and is not retried."""
-    started = await run.start(name=function.__name__)
-    with pytest.raises(JobFailed) as failed:
-        await asyncio.wait_for(started.result(), 10)
-    assert failed.value.failure_code == code
-    assert (await started.job()).attempt == 1
-    return failed.value
+pytestmark = pytest.mark.usefixtures("no_calls")
 
 
 # --- a key used twice ---
@@ -297,112 +257,3 @@ async def test_replaying_stored_results_yields_and_acknowledges_once(human: Huma
     assert await started.result() >= 41
     assert len(calls) == 30
     assert [event.type async for event in started.watch()].count("PROMPT_CONSUMED") == 1
-
-
-# --- results that do not fit ---
-
-
-def says_int() -> int:
-    calls.append("charged")
-    return "receipt-17"  # type: ignore[return-value]
-
-
-async def says_dict() -> dict[str, int]:
-    calls.append("charged")
-    return ["receipt-17"]  # type: ignore[return-value]
-
-
-def says_none() -> None:
-    calls.append("charged")
-    return "receipt-17"  # type: ignore[return-value]
-
-
-def no_json() -> object:
-    calls.append("charged")
-    return object()
-
-
-def not_finite() -> float:
-    calls.append("charged")
-    return float("nan")
-
-
-def too_large() -> str:
-    calls.append("charged")
-    return "x" * 300_000
-
-
-def promise_int() -> Awaitable[int]:
-    async def late() -> Any:
-        calls.append("charged")
-        return "receipt-17"
-
-    return late()
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (says_int, "annotation of says_int, int"),
-        (functools.partial(says_int), "annotation of says_int, int"),
-        (says_dict, "annotation of says_dict, dict"),
-        (says_none, "annotation of says_none, None"),
-        (promise_int, "annotation of promise_int, int"),
-        (no_json, "that JSON cannot hold"),
-        (not_finite, "cannot be kept"),
-        (too_large, "cannot be kept"),
-    ],
-    ids=range(8),
-)
-async def test_a_result_that_does_not_fit_fails_once(human: Human, function: Any, says: str) -> None:
-    async def unfit(job: Job) -> Any:
-        return await job.step("charge", function)
-
-    scripts["unfit"] = unfit
-    failed = await fails_once(unfit, "InvalidStep")
-    assert "the step 'charge'" in str(failed)
-    assert says in str(failed)
-    assert calls == ["charged"]
-
-
-class NoJson:
-    """A type without a pydantic schema."""
-
-
-def says_no_json() -> NoJson:
-    calls.append("charged")
-    return NoJson()
-
-
-@pytest.mark.parametrize("function", [says_no_json, 5, "charge", None], ids=range(4))
-async def test_a_step_whose_result_cannot_be_stored_is_refused_before_it_runs(
-    human: Human, function: Any
-) -> None:
-    async def unkept(job: Job) -> Any:
-        return await job.step("charge", function)
-
-    scripts["unkept"] = unkept
-    await fails_once(unkept, "InvalidStep")
-    assert calls == []
-
-
-def now_int() -> int:
-    calls.append("again")
-    return 17
-
-
-@script
-async def type_changed(job: Job) -> Any:
-    if job.attempt == 1:
-        await job.step("charge", charge, "A")
-        raise ConnectionError("deployed meanwhile")
-    return await job.step("charge", now_int)
-
-
-async def test_a_stored_result_of_another_type_fails_the_job_once(human: Human) -> None:
-    started = await run.start(name="type_changed")
-    with pytest.raises(JobFailed, match="stored result of the step 'charge' does not fit") as failed:
-        await started.result()
-    assert failed.value.failure_code == "InvalidStep"
-    assert (await started.job()).attempt == 2
-    assert calls == ["A"]
