@@ -50,3 +50,8 @@ def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEP
     return hitl.AnswerPromptRequest(
         prompt_id=prompt.prompt_id, answer_id=answer_id, decision=decision, **fields
     )
+
+
+def of(leased: Any, **fields: Any) -> dict[str, Any]:
+    """The fields of a worker's call for the leased job, and others."""
+    return {"job_id": leased.job.job_id, "token": leased.token, **fields}
