@@ -24,9 +24,8 @@ def form_of(prompt: PromptInfo) -> Entry | None:
     return form
 
 
-def other_faults(prompt: PromptInfo) -> list[str]:
-    """What the job did not accept and no field of the form shows."""
-    form = form_of(prompt)
+def other_faults(prompt: PromptInfo, form: Entry | None) -> list[str]:
+    """What the job did not accept and no field of the prompt's form, as `form_of` returns it, shows."""
     elsewhere = [
         f"{violation.field}: {violation.description}"
         for violation in prompt.corrections

@@ -58,6 +58,7 @@ def write_prompt(
     text that was cut, and contents that a terminal cannot show.
     """
     unseen: list[str] = []
+    form = form_of(prompt)
     writer.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at, exact):
         writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
@@ -71,23 +72,23 @@ def write_prompt(
         writer.line(
             f"  {'again':<12}the answer to {prompt.proto.content.correction.key} was not accepted", "warning"
         )
-        for fault in other_faults(prompt):
+        for fault in other_faults(prompt, form):
             writer.wrap(f"  ! {fault}", "warning", "    ")
     if prompt.body:
         writer.line()
         writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
         _write_content(writer, content, full, unseen)
-    form = top_entries(form_of(prompt))
-    if form and asking and prompt.is_open:
+    entries = top_entries(form)
+    if entries and asking and prompt.is_open:
         writer.line()
-        writer.wrap(f"  To fill in: {', '.join(map(_title_with_default, form))}", indent="    ")
-        for entry in form:
+        writer.wrap(f"  To fill in: {', '.join(map(_title_with_default, entries))}", indent="    ")
+        for entry in entries:
             _write_faults(writer, entry, "  ", f"{entry.title}: ")
-    elif form:
+    elif entries:
         writer.line()
         writer.line("  To fill in", "title")
-        for entry in form:
+        for entry in entries:
             _write_entry_line(writer, entry, full, unseen)
     if prompt.is_open and not asking:
         writer.line()

@@ -7,6 +7,7 @@ from typing import Final
 
 from askback._model.enums import AnswerStatus, DecisionKind
 from askback._model.prompts import AnswerOutcome
+from askback._model.violations import place_in_values
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
 from askback.terminal.words import ending
 from askback.terminal.writer import Writer
@@ -70,5 +71,5 @@ def current_question(error: AskbackError) -> str:
 
 def field_of(path: str) -> str:
     """The field of a violation as people know it: `values_json/amount` is `amount`."""
-    name = path.removeprefix("values_json/")
-    return name.replace("~1", "/").replace("~0", "~") if name != path else path
+    place = place_in_values(path)
+    return "/".join(place) if place else path

@@ -11,6 +11,7 @@ from askback._model.answers import values_decision
 from askback._model.enums import DecisionKind
 from askback._model.options import Option
 from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._model.violations import place_in_values
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
@@ -233,7 +234,7 @@ class Wizard:
     async def correct(self, draft: Draft, violations: Sequence[Violation]) -> Draft | NotAnswered:
         """Ask again for the refused fields; for everything if a violation names no field of the form."""
         wrong = [fault.field for fault in violations]
-        paths = [_tokens(path) for path in wrong if path.startswith("values_json/")]
+        paths = [place for path in wrong if (place := place_in_values(path))]
         known = [path for path in paths if self._filler.has_entry(path)]
         fixable = bool(known) or "comment" in wrong or any(path.startswith("edits") for path in wrong)
         if not fixable or known != paths or "values_json" in wrong or "decision" in wrong:
@@ -247,8 +248,3 @@ class Wizard:
             self._saved.comment = await self._ask_comment(draft.decision, required=True)
             draft = replace(draft, comment=self._saved.comment)
         return draft
-
-
-def _tokens(path: str) -> list[str]:
-    """The tokens of a JSON pointer below `values_json`."""
-    return [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]

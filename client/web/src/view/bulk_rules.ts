@@ -2,7 +2,15 @@
 
 import type { Row } from "../model/inbox";
 import type { Decision, DecisionOption, Prompt, Resolution } from "../wire/messages";
-import { decisionsOf, hasForm, isClaimedByOther, isOpen, revisionOf, takesValues } from "./prompt_facts";
+import {
+  decisionsOf,
+  hasForm,
+  isClaimedByOther,
+  isOpen,
+  resolutionOf,
+  revisionOf,
+  takesValues,
+} from "./prompt_facts";
 
 type LeftOut = "closed" | "changed" | "claimed" | "not_offered" | "form" | "comment";
 
@@ -26,7 +34,7 @@ export function bulkRow(
 ): BulkRow {
   if (row === undefined) return { shown, leftOut: "closed" };
   if (!isOpen(row)) {
-    const resolution = row.closed?.resolution ?? row.prompt.resolution;
+    const resolution = resolutionOf(row);
     return { shown, leftOut: "closed", ...(resolution === undefined ? {} : { resolution }) };
   }
   if (revisionOf(row.prompt) !== revisionOf(shown)) return { shown, leftOut: "changed" };

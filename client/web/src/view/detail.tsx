@@ -22,7 +22,7 @@ import { rowById } from "./list_state";
 import { announce, interrupt } from "./live";
 import { usePage } from "./page";
 import { Parts } from "./parts";
-import { hasForm, idOf, isOpen, revisionOf } from "./prompt_facts";
+import { hasForm, idOf, isOpen, resolutionOf, revisionOf } from "./prompt_facts";
 import { Rounds } from "./rounds";
 import { formatRoute, go, isPlainClick, route } from "./route";
 import { disturb } from "./steady";
@@ -212,7 +212,7 @@ function Content({ work, row, title }: ContentProps) {
   const box = useRef<HTMLDivElement>(null);
   const shown = work.shown.peek();
   const open = isOpen(row);
-  const answer = (row.closed?.resolution ?? row.prompt.resolution)?.answer;
+  const answer = resolutionOf(row)?.answer;
   const key = `${idOf(shown)} ${revisionOf(shown)}`;
   const seen = useSeen(box as RefObject<HTMLElement>, key);
   // A title may fill the screen of a phone.

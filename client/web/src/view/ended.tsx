@@ -9,7 +9,7 @@ import { labelsOf } from "./conditions";
 import { errorText } from "./errors";
 import { ended, type Ended, PAGE_ROWS } from "./list_state";
 import { type Page, subjectOf } from "./page";
-import type { Query } from "./query";
+import { hasFilters, type Query } from "./query";
 
 const NOTHING: Ended = { rows: [], total: 0, next: "" };
 /** How many pages without a row are read at once: the service looks at 2,000 prompts for each. */
@@ -81,10 +81,9 @@ export function EndOfRecord({ query, listed }: { readonly query: Query; readonly
       </p>
     );
   if (listed > 0 || next !== "") return null;
-  const isNarrow = query.search !== "" || query.kinds.length + query.types.length + query.labels.length > 0;
   return (
     <p class="empty empty-title">
-      {t(isNarrow ? "empty.filtered" : query.view === "decided" ? "empty.decided" : "empty.closed")}
+      {t(hasFilters(query) ? "empty.filtered" : query.view === "decided" ? "empty.decided" : "empty.closed")}
     </p>
   );
 }

@@ -4,10 +4,11 @@ import type { Row } from "../model/inbox";
 import type { Prompt, Resolution } from "../wire/messages";
 import { rich, t } from "../words";
 import { decidedWords, looksOf } from "./labels";
+import { resolutionOf } from "./prompt_facts";
 import { Icon, Name } from "./ui";
 
 export function RowEnding({ row, subject }: { readonly row: Row; readonly subject: string }) {
-  const resolution = row.closed?.resolution ?? row.prompt.resolution;
+  const resolution = resolutionOf(row);
   if (row.removed === true && row.closed === undefined) return <span class="ending">{t("row.removed")}</span>;
   return <Ending {...{ prompt: row.prompt, resolution, subject }} isMine={row.closed?.mine === true} />;
 }

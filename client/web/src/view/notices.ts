@@ -13,9 +13,8 @@ import { type Page, subjectOf } from "./page";
 import { instant, isOpen, isUrgent } from "./prompt_facts";
 import { route } from "./route";
 import { settings } from "./settings_store";
-import { second } from "./times";
+import { MINUTE, second } from "./times";
 
-const MINUTE = 60_000;
 /** How long before a deadline it is spoken, once each, for the prompt on the screen. */
 const SPOKEN = [5 * MINUTE, MINUTE] as const;
 /** The most characters of a question in the title of the tab. */

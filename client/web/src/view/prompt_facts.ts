@@ -2,7 +2,7 @@
 
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
-import type { Decision, DecisionOption, Prompt, PromptPart } from "../wire/messages";
+import type { Decision, DecisionOption, Prompt, PromptPart, Resolution } from "../wire/messages";
 
 /** The time of a timestamp in milliseconds; undefined where it is not set. */
 export function instant(stamp: string | undefined): number | undefined {
@@ -50,9 +50,14 @@ export function isOpen(row: Row): boolean {
   return row.closed === undefined && row.removed !== true && row.prompt.state === "PROMPT_STATE_PENDING";
 }
 
+/** How a closed prompt ended, as far as it is known. */
+export function resolutionOf(row: Row): Resolution | undefined {
+  return row.closed?.resolution ?? row.prompt.resolution;
+}
+
 /** When a closed prompt ended. */
 export function endOf(row: Row): number | undefined {
-  return instant((row.closed?.resolution ?? row.prompt.resolution)?.time) ?? row.closed?.at;
+  return instant(resolutionOf(row)?.time) ?? row.closed?.at;
 }
 
 /** The person who has the prompt claimed at a time; empty without a claim. */

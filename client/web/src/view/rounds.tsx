@@ -11,7 +11,7 @@ import { decidedWords, kindWords } from "./labels";
 import { usePage } from "./page";
 import { claimant, idOf, instant } from "./prompt_facts";
 import { PlaceLink } from "./place_link";
-import { halfMinute, span } from "./times";
+import { halfMinute, MINUTE, span } from "./times";
 import { Name, Time } from "./ui";
 
 type State =
@@ -93,7 +93,7 @@ function WaitsFor({ prompt, now }: { readonly prompt: Prompt; readonly now: numb
       {holder === "" ? null : <>{rich("row.claim", { name: <Name text={holder} /> })}. </>}
       {missing === undefined
         ? t("rounds.attended")
-        : now - missing < 60_000
+        : now - missing < MINUTE
           ? t("rounds.absent")
           : t("rounds.unattended", { span: since(missing) })}
     </>

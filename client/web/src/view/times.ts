@@ -47,7 +47,7 @@ export function startClocks(): () => void {
 
 const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
+export const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** A span in words with at most two units: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`. */

@@ -9,7 +9,7 @@ import { KeyHint } from "./key_hint";
 import { decidedWords, looksOf } from "./labels";
 import { nextOpen, rowById } from "./list_state";
 import { subjectOf, usePage } from "./page";
-import { idOf, instant, isAskedAgain } from "./prompt_facts";
+import { idOf, instant, isAskedAgain, resolutionOf } from "./prompt_facts";
 import { isRecord } from "./query";
 import { go, route } from "./route";
 import { focusMoved, isSteadyClick, unsteady } from "./steady";
@@ -22,7 +22,7 @@ export function Tombstone({ row, work }: { readonly row: Row; readonly work: Wor
   const isMine = sent?.state === "accepted" || row.closed?.mine === true;
   const isLate = sent?.state === "closed";
   const copied = useSignal<boolean | null>(null);
-  const answer = (row.closed?.resolution ?? row.prompt.resolution)?.answer;
+  const answer = resolutionOf(row)?.answer;
   work.comment.value;
   work.touched.value;
   const hasText = !isMine && work.hasText;
@@ -77,7 +77,7 @@ function Ending({
 }) {
   const { inbox } = usePage();
   const now = inbox.now();
-  const resolution = row.closed?.resolution ?? row.prompt.resolution;
+  const resolution = resolutionOf(row);
   if (resolution === undefined) return <>{t("closed.removed")}</>;
   const at = instant(resolution.time) ?? row.closed?.at;
   const time = at === undefined ? "" : <Time at={at} now={now} />;
@@ -117,7 +117,7 @@ function Ending({
 }
 
 function Comment({ row }: { readonly row: Row }) {
-  const comment = (row.closed?.resolution ?? row.prompt.resolution)?.answer?.comment ?? "";
+  const comment = resolutionOf(row)?.answer?.comment ?? "";
   if (comment === "") return null;
   return (
     <blockquote class="tombstone-comment">

@@ -6,7 +6,7 @@ import { rich, t } from "../../words/later";
 import { kindWords, typeWords } from "../labels";
 import { PlaceLink } from "../place_link";
 import { instant, milliseconds } from "../prompt_facts";
-import { span } from "../times";
+import { HOUR, span } from "../times";
 import { Name, Time } from "../ui";
 import {
   countOf,
@@ -165,8 +165,6 @@ function Counted({ title, rows, activity, steps, now }: CountedProps) {
   );
 }
 
-const HOUR_MS = 3_600_000;
-
 /** Whether answers take longer now than before, in words. */
 function Trend({ steps, now }: { readonly steps: readonly Step[]; readonly now: number }) {
   const two = lastTwo(steps);
@@ -182,7 +180,7 @@ function Trend({ steps, now }: { readonly steps: readonly Step[]; readonly now: 
   const parts = { now: half(two.now), before: half(two.before) };
   return (
     <p class="overview-trend">
-      {width === HOUR_MS
+      {width === HOUR
         ? t("overview.trend.hour", parts)
         : rich("overview.trend.since", {
             ...parts,
