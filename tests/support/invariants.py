@@ -13,8 +13,8 @@ from askback_server.domain.aggregate import Aggregate, Change
 from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
-    content_from_json,
     content_to_json,
+    parse_content,
     resolution_from_json,
     resolution_to_json,
 )
@@ -172,7 +172,7 @@ def _check_prompts(before: Aggregate, change: Change) -> None:
         own = [e.seq for e in change.events if e.prompt_id == prompt.prompt_id]
         assert prompt.version == own[-1]
         assert prompt.updated_at == now
-        assert content_from_json(content_to_json(prompt.content)) == prompt.content
+        assert parse_content(content_to_json(prompt.content)) == prompt.content
         assert prompt.digest == prompt.content.digest
         if prompt.resolution is not None:
             assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution

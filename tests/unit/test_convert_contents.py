@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from askback.v1 import prompt_pb2 as pb
 from askback_server.domain.checks import normalise
 from askback_server.domain.content import Correction, FinalAction, PromptContent
-from askback_server.domain.documents import content_from_json, content_to_json
+from askback_server.domain.documents import content_to_json, parse_content
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import SchemaForm
 from askback_server.domain.json_text import Violation
@@ -34,7 +34,7 @@ def without_output(message: pb.PromptContent) -> pb.PromptContent:
 
 
 def through_storage(value: PromptContent) -> PromptContent:
-    stored = content_from_json(content_to_json(value))
+    stored = parse_content(content_to_json(value))
     assert stored == value
     assert stored.digest == value.digest
     return stored

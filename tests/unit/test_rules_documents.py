@@ -24,8 +24,8 @@ from askback_server.domain.documents import (
     answer_from_json,
     answer_to_json,
     append_to_array,
-    content_from_json,
     content_to_json,
+    parse_content,
     resolution_from_json,
     resolution_to_json,
 )
@@ -125,7 +125,7 @@ def contents(draw: st.DrawFn) -> PromptContent:
 @given(contents())
 def test_every_content_survives_its_document(content: PromptContent) -> None:
     text = content_to_json(content)
-    again = content_from_json(text)
+    again = parse_content(text)
     assert again == content
     assert content_to_json(again) == text
     assert again.digest == content.digest
@@ -134,7 +134,7 @@ def test_every_content_survives_its_document(content: PromptContent) -> None:
 @pytest.mark.parametrize("form", [None, ALL_INPUTS, SchemaForm(SCHEMA)])
 def test_a_checked_content_survives_its_document(form: Form | None) -> None:
     content = normalise(PromptContent("preview", "Go on?", form=form), Limits(), None)
-    assert content_from_json(content_to_json(content)) == content
+    assert parse_content(content_to_json(content)) == content
 
 
 def test_labels_and_audience_are_read_the_same_in_any_order() -> None:

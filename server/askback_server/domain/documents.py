@@ -113,12 +113,14 @@ def content_from_json(text: str) -> PromptContent:
     """
     known = _contents.get(text)
     if known is None:
-        known = _parse_content(text)
+        known = parse_content(text)
         _contents.add(text, known)
     return known
 
 
-def _parse_content(text: str) -> PromptContent:
+def parse_content(text: str) -> PromptContent:
+    """Parse a document. Tests of the round trip call this, because `content_from_json` may return the very
+    object that was written."""
     doc = json.loads(text)
     default = doc.get("default_answer")
     return PromptContent(
