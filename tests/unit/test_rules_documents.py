@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from askback_server.domain.checks import normalise
 from askback_server.domain.content import (
     Audience,
+    Correction,
     DefaultAnswer,
     EscalationStep,
     FinalAction,
@@ -43,6 +44,7 @@ from askback_server.domain.forms import (
     SingleInput,
     TextInput,
 )
+from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
@@ -79,6 +81,9 @@ forms: st.SearchStrategy[Form | None] = st.sampled_from([None, ALL_INPUTS, Schem
 ids = st.from_regex(r"[a-z]{1,5}", fullmatch=True)
 names = st.frozensets(texts, max_size=3)
 spans = st.timedeltas(timedelta(milliseconds=100), timedelta(days=366))
+
+
+violations = st.lists(st.builds(Violation, texts, texts), max_size=2).map(tuple)
 
 
 @st.composite
@@ -119,6 +124,7 @@ def contents(draw: st.DrawFn) -> PromptContent:
             )
         ),
         reminders=draw(st.none() | st.builds(Reminders, spans, spans, st.integers(0, 9))),
+        correction=draw(st.none() | st.builds(Correction, texts, violations)),
     )
 
 

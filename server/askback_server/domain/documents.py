@@ -37,7 +37,7 @@ _VALUES = '{"values":'
 
 
 class _Contents:
-    """The contents that were written or read last, by their documents."""
+    """The contents that were first written or read last, by their documents."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, PromptContent] = OrderedDict()

@@ -28,6 +28,11 @@ class Committed:
     """Prompts that changed and were deleted, with their job, before they could be read."""
 
     @property
+    def before(self) -> int:
+        """The job's version before this commit; its version where `events` is empty."""
+        return self.events[0].seq - 1 if self.events else self.job.version
+
+    @property
     def late(self) -> frozenset[str]:
         """The prompts that received a late answer in this commit."""
         if not self.events:

@@ -21,7 +21,7 @@ def announce(item: Committed) -> Announcement:
     late = item.late
     return Announcement(
         job.job_id,
-        item.events[0].seq - 1,
+        item.before,
         job.version,
         job.namespace,
         job.job_type,

@@ -147,7 +147,7 @@ class Feed:
     def _note_commit(self, item: Committed) -> bool:
         """Note a commit of this replica. Returns whether it must be delivered: it may have been read before,
         together with a later change of another replica."""
-        change = Announcement(item.job.job_id, _before(item), item.job.version)
+        change = Announcement(item.job.job_id, item.before, item.job.version)
         is_new = not self._known.has(change)
         self._known.note(change.job_id, change.after, change.seq)
         return is_new
@@ -248,11 +248,6 @@ class Feed:
             for follower in tuple(self._positions):
                 follower(position)
         return advanced and len(changed) > MAX_EVENTS_PER_READ // 10
-
-
-def _before(item: Committed) -> int:
-    """The job's version before a commit."""
-    return item.events[0].seq - 1 if item.events else item.job.version
 
 
 def _of_log(change: Changed) -> Announcement:
