@@ -200,7 +200,8 @@ async def test_the_editor_receives_the_text_and_its_result_is_read(
     """On a terminal $EDITOR receives the text unchanged. Changes in the meantime are reported afterwards."""
     editor = tmp_path / "editor"
     editor.write_text(
-        '#!/bin/sh\ncp "$1" "$(dirname "$0")/given"\nprintf "new\\n" > "$1"\ncase "$1" in *.md) ;; *) exit 1 ;; esac\n'
+        '#!/bin/sh\ncp "$1" "$(dirname "$0")/given"\nprintf "new\\n" > "$1"\n'
+        'case "$1" in *.md) ;; *) exit 1 ;; esac\n'
     )
     editor.chmod(0o755)
     monkeypatch.setenv("EDITOR", str(editor))
