@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from askback._wire.stream_writes import StreamEnded, half_close, write
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
@@ -132,11 +134,18 @@ async def _stream(user: User, method: Any, call: Any, rng: random.Random, stored
         )
     message = GetMessageClass(method.input_type)(frames=frames)
 
-    async def requests() -> Any:
-        yield message
-        await asyncio.sleep(QUIET)
+    stream = call(timeout=4 * QUIET)
 
-    outcome, received = await _receive(call(requests(), timeout=4 * QUIET))
+    async def send() -> None:
+        with suppress(StreamEnded):
+            await write(stream, message)
+            await asyncio.sleep(QUIET)
+            await half_close(stream)
+
+    sending = asyncio.create_task(send())
+    outcome, received = await _receive(stream)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
     return Attempt(user, method.name, message, outcome, received)
 
 

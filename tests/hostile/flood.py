@@ -24,6 +24,7 @@ from typing import Any
 
 import grpc
 
+from askback._wire.stream_writes import StreamEnded, write
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, worker_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
@@ -45,9 +46,9 @@ EVE = (("askback-user", "eve"), ("askback-groups", "crowd"))
 
 
 async def _send(call: Any, *messages: Any) -> None:
-    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError):
+    with contextlib.suppress(StreamEnded, asyncio.CancelledError):
         for message in messages:
-            await call.write(message)
+            await write(call, message)
 
 
 def _hello() -> hitl.ConverseRequest:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
+from askback._wire.stream_writes import StreamEnded, half_close, write
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.refusals import SOON, Refusal, check, frame_refusal, refusal_of
@@ -50,9 +52,10 @@ class Stream:
             self._in.put_nowait(None)
 
     async def send(self, *frames: Any) -> None:
-        """Send one message with these frames."""
-        async with asyncio.timeout(SOON):
-            await self.call.write(self.request(frames=frames))
+        """Send one message with these frames. The end of the stream is for those who read."""
+        with suppress(StreamEnded):
+            async with asyncio.timeout(SOON):
+                await write(self.call, self.request(frames=frames))
 
     async def any_frame(self) -> Any:
         """The next frame. Raises AioRpcError or EOFError at the end."""
@@ -130,8 +133,9 @@ class Stream:
 
     async def no_more_requests(self) -> None:
         """Half-close the stream."""
-        async with asyncio.timeout(SOON):
-            await self.call.done_writing()
+        with suppress(StreamEnded):
+            async with asyncio.timeout(SOON):
+                await half_close(self.call)
 
     async def aclose(self) -> None:
         """Cancel the stream, like a crash of the client."""

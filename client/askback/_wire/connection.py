@@ -14,6 +14,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 from askback._wire.channel import MAX_BATCH_BYTES, Endpoint
 from askback._wire.forking import forget_channel
 from askback._wire.status import from_frame, from_rpc
+from askback._wire.stream_writes import StreamEnded, half_close, write
 from askback.errors import AskbackError, Unavailable
 
 _log = logging.getLogger("askback.stream")
@@ -222,16 +223,15 @@ class Connection:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._outbox:
-                    await self._call.write(self._protocol.pack(self._batch()))
+                    await write(self._call, self._protocol.pack(self._batch()))
                     self.last_sent = asyncio.get_running_loop().time()
                 if self._half_close:
-                    await self._call.done_writing()
+                    await half_close(self._call)
                     return
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            # grpc raises several classes here, some of them private; the reader gets the cause.
-            _log.debug("%s: cannot write: %s", self._protocol.name, error)
+        except StreamEnded:
+            return  # the reader gets the cause
+        except Exception:
+            _log.exception("%s: a message could not be built", self._protocol.name)
             self._call.cancel()
 
     def _batch(self) -> list[Any]:

@@ -18,6 +18,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from askback._wire.channel import MAX_SEND_BYTES
+from askback._wire.stream_writes import StreamEnded, half_close, write
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.web.callers import SUBPROTOCOL, Caller
 from askback.web.close_codes import Close, CloseCode, close_for
@@ -171,11 +172,11 @@ class ConverseSocket:
             self._note(request)
             self._gateway.counts.messages["in"] += 1
             try:
-                await call.write(request)
+                await write(call, request)
                 if self._leaving(request):
-                    await call.done_writing()
-            except (grpc.RpcError, asyncio.InvalidStateError):
-                return  # the stream has ended; `_write` finds out why
+                    await half_close(call)
+            except StreamEnded:
+                return  # `_write` finds out why
 
     def _parse(self, text: str | None) -> hitl.ConverseRequest:
         if text is None:

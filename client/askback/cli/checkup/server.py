@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from askback._wire.address import parse_address
 from askback._wire.channel import Endpoint
 from askback._wire.contact import COMMAND_CONNECT_SECONDS, connect
 from askback._wire.status import from_rpc
+from askback._wire.stream_writes import StreamEnded, write
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.contract import SERVICES, client_contract, server_contract
 from askback.cli.connection import Connection
@@ -150,7 +152,8 @@ async def _check_clock(stub: Any, namespace: str, metadata: Any, timeout: float)
     call = stub.Converse(metadata=metadata, timeout=timeout)
     before = datetime.now(UTC)
     try:
-        await call.write(hitl.ConverseRequest(frames=[hitl.ConverseClientFrame(ref=1, hello=hello)]))
+        with suppress(StreamEnded):  # the read tells why
+            await write(call, hitl.ConverseRequest(frames=[hitl.ConverseClientFrame(ref=1, hello=hello)]))
         welcome = (await call.read()).frames[0].welcome
     except grpc.RpcError as error:
         return fail(
