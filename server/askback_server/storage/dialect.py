@@ -30,6 +30,11 @@ class Dialect(ABC):
     reads: AsyncEngine
     """The engine for reads."""
 
+    def connections(self) -> Mapping[str, int]:
+        """Connections for reads, by state: `in_use` and `idle`."""
+        pool: Any = self.reads.pool
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
+
     @abstractmethod
     async def open(self) -> None:
         """Connect the writer. Raises StorageUnavailable."""

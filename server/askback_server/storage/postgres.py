@@ -23,7 +23,6 @@ from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome
-from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import (
     BROKEN,
@@ -89,7 +88,7 @@ def _compile_reasons() -> str:
 _JOB_AT = JOB_AT["changed_jobs"]
 
 
-class Postgres(PostgresLookups, Dialect):
+class Postgres(PostgresLookups):
     """One pinned connection writes, with prepared statements in autocommit. A pool reads. Another small pool
     extends sessions, so that heartbeats never queue behind batches."""
 
@@ -98,7 +97,7 @@ class Postgres(PostgresLookups, Dialect):
 
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)
-        self.reads = self._pools.reads
+        self.reads, self._pinned_reads = self._pools.reads, self._pools.pinned
         self._compiled = {}
         self._pinned: AsyncConnection | None = None
         self._generation = 0
@@ -313,6 +312,7 @@ class Postgres(PostgresLookups, Dialect):
     async def close(self) -> None:
         """Close every connection."""
         await self._disconnect()
+        await self._pools.pinned.close()
         for engine in (self._pools.writer, self._pools.sessions, self.reads):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)

@@ -13,21 +13,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.outages import BROKEN, first_line, is_outage
-from askback_server.storage.postgres_pools import driver_of
+from askback_server.storage.postgres_pools import PinnedDrivers
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 
-class PostgresLookups:
+class PostgresLookups(Dialect):
     """The part of the dialect that runs such statements."""
 
-    reads: AsyncEngine
+    _pinned_reads: PinnedDrivers
     _compiled: dict[Statement, tuple[str, list[tuple[str, Any]]]]
     """The text of each statement, and its parameters in order, each with its value if that is constant."""
+
+    def connections(self) -> Mapping[str, int]:
+        """As in the base; those that wait for their next use are lent by the pool, and idle."""
+        found, waiting = super().connections(), self._pinned_reads.idle
+        return {"in_use": found["in_use"] - waiting, "idle": found["idle"] + waiting}
 
     def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """`= ANY` of a named array."""
@@ -41,7 +46,7 @@ class PostgresLookups:
         sql, parameters = known
         async with AsyncExitStack() as connected:
             try:
-                driver = await connected.enter_async_context(driver_of(self.reads))
+                driver = await connected.enter_async_context(self._pinned_reads.one())
             except BROKEN as error:
                 raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
             try:
