@@ -58,8 +58,9 @@ class Dialect(ABC):
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The database's current time plus `seconds`, as an expression."""
 
+    @staticmethod
     @abstractmethod
-    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Whether an event is settled: no transaction can still add an event before it."""
 
     def in_log(self, after: Position, end: Position | None = None) -> sa.ColumnElement[bool]:
@@ -75,7 +76,8 @@ class Dialect(ABC):
 
         return place > at(after) if end is None else sa.and_(place > at(after), place <= at(end))
 
-    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def in_log_after(xid: str, id: str) -> sa.ColumnElement[bool]:
         """The same for a position that `look_up` is given under two names."""
         after = (
             sa.bindparam(xid, None, type_=events.c.xid.type),
@@ -87,8 +89,9 @@ class Dialect(ABC):
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values, which are a single parameter."""
 
+    @staticmethod
     @abstractmethod
-    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values of the array that `look_up` is given under a name."""
 
     @abstractmethod

@@ -98,7 +98,6 @@ class Postgres(PostgresLookups):
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)
         self.reads, self._pinned_reads = self._pools.reads, self._pools.pinned
-        self._compiled = {}
         self._pinned: AsyncConnection | None = None
         self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
@@ -250,7 +249,8 @@ class Postgres(PostgresLookups):
         """`clock_timestamp()` plus an interval."""
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
-    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Below the oldest running transaction: no further event can appear there."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 

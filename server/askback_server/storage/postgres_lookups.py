@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,24 +27,20 @@ class PostgresLookups(Dialect):
     """The part of the dialect that runs such statements."""
 
     _pinned_reads: PinnedDrivers
-    _compiled: dict[Statement, tuple[str, list[tuple[str, Any]]]]
-    """The text of each statement, and its parameters in order, each with its value if that is constant."""
 
     def connections(self) -> Mapping[str, int]:
         """As in the base; those that wait for their next use are lent by the pool, and idle."""
         found, waiting = super().connections(), self._pinned_reads.idle
         return {"in_use": found["in_use"] - waiting, "idle": found["idle"] + waiting}
 
-    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """`= ANY` of a named array."""
         return column == sa.any_(sa.bindparam(name, None, type_=pg.ARRAY(column.type)))
 
     async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement. Raises StorageUnavailable."""
-        known = self._compiled.get(statement)
-        if known is None:
-            known = self._compiled[statement] = _compile(statement)
-        sql, parameters = known
+        sql, parameters = compile_lookup(statement)
         async with AsyncExitStack() as connected:
             try:
                 driver = await connected.enter_async_context(self._pinned_reads.one())
@@ -60,7 +57,9 @@ class PostgresLookups(Dialect):
             return found
 
 
-def _compile(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+@lru_cache(maxsize=256)
+def compile_lookup(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+    """The text of a statement, and its parameters in order, each with its value if that is constant."""
     # The driver has a type of its own for ids.
     if isinstance(statement, sa.Select):
         selected = statement.with_only_columns(*map(_as_text, statement.selected_columns))

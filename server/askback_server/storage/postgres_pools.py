@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from askback_server.storage.primary import Driver, Primary
 from askback_server.storage.types import keep_text
@@ -116,16 +116,17 @@ class Pools:
         It is closed when another server becomes the primary. Raises the errors of asyncpg, and
         StorageUnavailable for a standby.
         """
-        async with self.engine(name, poolclass=NullPool).connect() as connection:
-            raw = await connection.get_raw_connection()
-            driver: Driver = raw.driver_connection  # type: ignore[assignment]
+        # Not by an engine: it would send four questions on its first connection.
+        _, options = self.reads.dialect.create_connect_args(self._url)
+        for name_of_sqlalchemy in ("prepared_statement_cache_size", "prepared_statement_name_func"):
+            options.pop(name_of_sqlalchemy, None)
+        driver: Driver = await asyncpg.connect(**{**options, **_arguments(self._url, name)})
+        try:
+            await self.primary.admit(driver)
             self.primary.watch(driver)
-            try:
-                yield driver
-            finally:
-                # Without a goodbye: on a hanging connection it would hang too.
-                driver.terminate()
-                await connection.invalidate()
+            yield driver
+        finally:
+            driver.terminate()  # a goodbye on a hanging connection would hang too
 
 
 @asynccontextmanager

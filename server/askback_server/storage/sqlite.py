@@ -148,7 +148,8 @@ class SQLite(Dialect):
         """The program's time when the statement is built, plus `seconds`."""
         return sa.literal(self._clock.now() + timedelta(seconds=seconds), Instant())
 
-    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Always true: with one writer, ids are in the order of commits."""
         return sa.true()
 
@@ -158,7 +159,8 @@ class SQLite(Dialect):
         part = sa.and_(events.c.xid == 0, events.c.id > after.id)
         return part if end is None else sa.and_(part, events.c.id <= end.id)
 
-    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def in_log_after(xid: str, id: str) -> sa.ColumnElement[bool]:
         """The same for a named position."""
         is_first = sa.bindparam(xid, None, type_=events.c.xid.type) == events.c.xid
         return sa.and_(is_first, events.c.id > sa.bindparam(id, None, type_=sa.BigInteger()))
@@ -167,9 +169,7 @@ class SQLite(Dialect):
         """`IN` with the elements of one JSON array."""
         return lists.among(column, values)
 
-    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
-        """`IN` with the elements of a named JSON array."""
-        return lists.among_array(column, name)
+    among_array = staticmethod(lists.among_array)
 
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
