@@ -56,10 +56,8 @@ class Facts:
 
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Aggregate:
-    """A job with its open prompts, and those other rows that were loaded for a command.
-
-    Its maps are never changed in place: a change makes new ones.
-    """
+    """A job with its open prompts, and those other rows that were loaded for a command. Its maps are never
+    changed in place: a change makes new ones."""
 
     job: Job | None = None
     """None if the job does not exist (yet)."""
@@ -212,6 +210,7 @@ class Change:
         "events",
         "facts",
         "guard",
+        "in_steps",
         "job",
         "prompts",
         "retry",
@@ -233,7 +232,7 @@ class Change:
         self.retry: Retry | None = None
         self.events: list[Event] = []
         self.guard = NO_GUARD
-        self.deleted = False
+        self.deleted = self.in_steps = False  # see `JobWrite`
 
     def set(self, **values: Unpack[JobFields]) -> None:
         """Give fields of the job new values. Raises TypeError for a name that is not a field of `Job`."""

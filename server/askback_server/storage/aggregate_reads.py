@@ -23,6 +23,9 @@ from askback_server.storage.understanding_rows import to_understanding
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
+_DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
+"""What the head of a job is read without."""
+
 
 class AggregateReads(Carrying):
     """The part of the JobStore that reads by id: one statement for any number of jobs."""
@@ -34,6 +37,12 @@ class AggregateReads(Carrying):
         version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
         one statement: a client that repeats an accepted answer must not see its prompt as open.
         """
+        heads = [w.job_id for w in wanted if w.is_head]
+        if heads:
+            statement = _by_id(type(self._dialect)).heads
+            found = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
+            whole = iter(await self.load([w for w in wanted if not w.is_head]))
+            return [Aggregate(found.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
         by_id = await self._jobs_of(wanted)
         ids = [job.job_id for job in by_id.values()]
         if not ids:
@@ -121,6 +130,8 @@ class _ById(NamedTuple):
     """The statements for rows by id."""
 
     jobs: sa.Select[Any]
+    heads: sa.Select[Any]
+    """Jobs without their documents."""
     prompts: sa.Select[Any]
     places: sa.Select[Any]
 
@@ -128,9 +139,11 @@ class _ById(NamedTuple):
 @cache
 def _by_id(dialect: type[Dialect]) -> _ById:
     among, p = dialect.among_array, prompts.c
-    of_prompts = among(p.interaction_id, "ids")
+    of_jobs, of_prompts = among(jobs.c.job_id, "ids"), among(p.interaction_id, "ids")
+    head = (sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
     return _ById(
-        jobs=sa.select(jobs).where(among(jobs.c.job_id, "ids")),
+        jobs=sa.select(jobs).where(of_jobs),
+        heads=sa.select(*head).where(of_jobs),
         prompts=sa.select(prompts).where(of_prompts),
         places=sa.select(p.interaction_id, p.job_id).where(of_prompts),
     )
