@@ -23,7 +23,8 @@ from askback_server.storage.understanding_rows import to_understanding
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 _DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
-"""What the head of a job is read without."""
+HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
+"""The columns of a job's head: `to_job` makes a job without documents of it."""
 
 
 class AggregateReads(Carrying):
@@ -33,8 +34,7 @@ class AggregateReads(Carrying):
         super().__init__(dialect)
         among, p = dialect.among_array, prompts.c
         self._jobs_by_id = sa.select(jobs).where(among(jobs.c.job_id, "ids"))
-        head = (sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
-        self._heads_by_id = sa.select(*head).where(among(jobs.c.job_id, "ids"))
+        self._heads_by_id = sa.select(*HEAD).where(among(jobs.c.job_id, "ids"))
         self._prompts_by_id = sa.select(prompts).where(among(p.interaction_id, "ids"))
         self._places_by_id = sa.select(p.interaction_id, p.job_id).where(among(p.interaction_id, "ids"))
         self._statements: dict[tuple[frozenset[str], bool], Statement] = {}
