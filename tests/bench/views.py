@@ -23,7 +23,7 @@ from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
-from tests.bench.processes import cpu
+from tests.bench.processes import cpu, memory
 from tests.bench.servers import SERVE, serving
 from tests.support.requests import confirm
 from tests.support.rows import creation, new_job, new_prompt
@@ -102,19 +102,15 @@ class Clients:
 
     async def cost(self, work: Awaitable[Any]) -> dict[str, float]:
         """The server's CPU in ms, the seconds, and the growth of its memory in MiB."""
-        before, memory, began = cpu(self.pid)[0], _memory(self.pid), time.perf_counter()
+        before, occupied, began = cpu(self.pid)[0], memory(self.pid), time.perf_counter()
         await work
         seconds = time.perf_counter() - began
         await asyncio.sleep(0.3)  # what the server still does
         return {
             "cpu_ms": (cpu(self.pid)[0] - before) / 1000,
             "s": seconds,
-            "memory_mib": _memory(self.pid) - memory,
+            "memory_mib": (memory(self.pid) - occupied) / 1024,
         }
-
-
-def _memory(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4 / 1024
 
 
 async def snapshots(clients: Clients, prompts: int) -> None:
