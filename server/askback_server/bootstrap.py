@@ -64,8 +64,7 @@ async def build(
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
-    horizon = timedelta(seconds=2 * config.sweep_interval)
-    timers = Timers(engine, storage.queue, time, horizon)
+    timers = Timers(engine, storage.queue, time)
     presence = PresenceTracker(storage.presence, engine, index)
     for part in (timers, dispatcher, presence):
         bus.follow_batches(part.on_commit)

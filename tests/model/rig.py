@@ -171,7 +171,7 @@ class Rig:
         feed = Feed(database.feed, database.jobs, hot, bus)
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
-        timers = Timers(engine, database.queue, clock, timedelta(days=2))
+        timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
