@@ -43,7 +43,6 @@ async def build(
     bus, consumers, index = CommitBus(), Consumers(), PresenceIndex()
     hot = HotJobs(
         clock.monotonic,
-        capacity=config.hot_jobs,
         max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
@@ -95,7 +94,6 @@ async def build(
         sweep=Sweep(
             engine,
             storage.queue,
-            hot,
             time,
             config.sweep_interval,
             storage.queue_locks,

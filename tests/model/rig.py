@@ -183,7 +183,7 @@ class Rig:
         feed.follow_prompts(PromptFilter("default"), show)
         counts = HourlyCounts(database.overview, clock, timedelta(days=400))
         locks, sign_outs = database.queue_locks, database.sign_outs
-        sweep = Sweep(engine, database.queue, hot, clock, 300.0, locks, sign_outs, counts)
+        sweep = Sweep(engine, database.queue, clock, 300.0, locks, sign_outs, counts)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

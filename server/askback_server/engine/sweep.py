@@ -1,4 +1,4 @@
-"""The periodic cleanup: retention of ended jobs, expired rows and cache entries, old partitions of the log.
+"""The periodic cleanup: retention of ended jobs, expired rows, old partitions of the log.
 
 Before it deletes, it counts what happened (hourly_counts.py). Deadlines are handled by
 timers and expired sessions by the keeper; the sweep does the rest.
@@ -14,7 +14,6 @@ from time import monotonic
 from askback_server.domain.commands import PurgeJob
 from askback_server.domain.errors import AskbackError
 from askback_server.engine.engine import Engine
-from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.periodic import every
 from askback_server.ports.clock import DatabaseClock
@@ -47,7 +46,6 @@ class Sweep:
         self,
         engine: Engine,
         queue: WorkQueue,
-        hot: HotJobs,
         clock: DatabaseClock,
         interval: float,
         locks: QueueLocks,
@@ -56,7 +54,6 @@ class Sweep:
     ) -> None:
         self._engine = engine
         self._queue = queue
-        self._hot = hot
         self._clock = clock
         self._interval = interval
         self._locks = locks
@@ -70,7 +67,6 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Sweep once."""
-        self._hot.sweep()
         await self._queue.make_room()
         await self._hours.update()  # before the purge, which deletes types and kinds of what is counted
         purged = await self._purge()

@@ -5,7 +5,7 @@ The engine and the feed run these statements all the time: each is built once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,18 +31,21 @@ class AggregateReads(Carrying):
         among, p = dialect.among_array, prompts.c
         self._jobs_by_id = sa.select(jobs).where(among(jobs.c.job_id, "ids"))
         self._prompts_by_id = sa.select(prompts).where(among(p.interaction_id, "ids"))
-        self._places_by_id = sa.select(p.interaction_id, p.job_id).where(among(p.interaction_id, "ids"))
+        theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
+        of_prompts = sa.select(p.interaction_id, *jobs.c).select_from(theirs)
+        self._jobs_by_prompt = of_prompts.where(among(p.interaction_id, "ids"))
         self._statements: dict[tuple[frozenset[str], bool], Statement] = {}
         """Those for prompts, by the arrays that they take and whether they read first rounds."""
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist. Jobs in
+        `read`, by id, were read just before.
 
         Jobs are read before their children: if another write commits in between, the aggregate has the older
         version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
         one statement: a client that repeats an accepted answer must not see its prompt as open.
         """
-        by_id = await self._jobs_of(wanted)
+        by_id = await self._jobs_wanted(wanted, read or {})
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
@@ -110,12 +113,13 @@ class AggregateReads(Carrying):
         self._statements[given, first] = made
         return made
 
-    async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
+    async def _jobs_wanted(self, wanted: Sequence[Wanted], read: Mapping[str, Job]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]
         requests = [w.request for w in wanted if w.request]
         if not ids and not requests:
             return {}
-        found: dict[Any, Job] = {job.job_id: job for job in await self.get_jobs(ids)}
+        found: dict[Any, Job] = {job_id: read[job_id] for job_id in ids if job_id in read}
+        found |= {job.job_id: job for job in await self.get_jobs(i for i in ids if i not in read)}
         if requests:
             among, asked = self._dialect.among, set(requests)
             namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
@@ -147,7 +151,7 @@ class AggregateReads(Carrying):
             return []
         return [rows.to_prompt(r) for r in await self._all(self._prompts_by_id, ids=ids)]
 
-    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
-        """The job ids of the prompts that exist, by prompt id."""
-        found = await self._all(self._places_by_id, ids=prompt_ids)
-        return {row["interaction_id"]: row["job_id"] for row in found}
+    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of the prompts that exist, by prompt id."""
+        found = await self._all(self._jobs_by_prompt, ids=prompt_ids)
+        return {row["interaction_id"]: rows.to_job(row) for row in found}
