@@ -29,19 +29,18 @@ from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 
 TARGETS = ("floor", "sqlite", "postgres")
-IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def main() -> int:
     """Measure and print. Returns exit code 0 if all targets are met."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = _folder(arguments.dir)
+    folder = servers.disk_folder(arguments.dir)
     targets = arguments.only or list(TARGETS)
     if arguments.replicas or arguments.page:
         targets = ["postgres"] if arguments.replicas else []
     try:
-        with _postgres("postgres" in targets) as database, _out(arguments.json) as out:
+        with servers.durable_postgres("postgres" in targets) as database, _out(arguments.json) as out:
             _print(out, _machine(folder, database))
             if arguments.replicas:
                 assert database is not None
@@ -113,32 +112,6 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _folder(wanted: Path | None) -> Path:
-    """The folder for databases, also set as tempfile's default. Durable commits need a disk, not a tmpfs."""
-    folder = (wanted or Path(tempfile.gettempdir())).resolve()
-    if wanted is None and file_system(folder) in IN_MEMORY:
-        folder = Path("/var/tmp")
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(folder)
-    return folder
-
-
-@contextmanager
-def _postgres(wanted: bool) -> Iterator[PostgresServer | None]:
-    if not wanted:
-        yield None
-        return
-    server = PostgresServer(fsync=True)
-    server.start()
-    try:
-        for setting in ("fsync", "synchronous_commit"):
-            if server.execute(f"SHOW {setting}") != "on":
-                raise RuntimeError(f"{setting} is off in PostgreSQL: its commits are not durable")
-        yield server
-    finally:
-        server.stop()
-
-
 @contextmanager
 def _out(file: Path | None) -> Iterator[TextIO | None]:
     with nullcontext() if file is None else file.open("w") as out:
@@ -155,7 +128,7 @@ def _print(out: TextIO | None, line: dict[str, Any]) -> None:
 def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
     """Describe the machine and the versions that the figures depend on."""
     kind = file_system(folder)
-    if kind in IN_MEMORY:
+    if kind in servers.IN_MEMORY:
         print(f"bench: {folder} is in memory: commits there are not durable", file=sys.stderr)
     try:
         loop = f"uvloop {version('uvloop')}"
@@ -224,16 +197,10 @@ def _run(
     replicas: Sequence[servers.RunningServer] = (),
     consoles: servers.RunningServer | None = None,
 ) -> Measurements:
-    try:
-        import uvloop
-
-        factory: Any = uvloop.new_event_loop
-    except ImportError:
-        factory = None
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=servers.loop_factory()) as runner:
         return runner.run(measure(server, plan, during, replicas, consoles))
 
 

@@ -14,6 +14,7 @@ from askback_server.storage.database import Database
 from tests.support.aggregates import question
 from tests.support.rows import as_closed, creation, new_job, new_prompt, step
 from tests.support.storage import LONG, Node
+from tests.support.streams import ABSENT_ID
 
 ALL = 1_000
 
@@ -117,6 +118,13 @@ async def test_pool_connections_are_counted_as_idle_or_in_use(database: Database
         now = database.census.connections()
         assert now["in_use"] == 1
         assert now["idle"] == before["idle"] - 1
+
+
+async def test_a_connection_that_is_kept_for_look_ups_is_idle_between_them(database: Database) -> None:
+    await database.jobs.get_jobs([ABSENT_ID])
+    found = database.census.connections()
+    assert found["in_use"] == 0
+    assert found["idle"] >= 1
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)

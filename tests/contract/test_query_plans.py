@@ -17,6 +17,7 @@ from askback_server.domain.principals import Principal
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter, PromptOrder, PromptPosition
 from askback_server.ports.storage import Position, Wanted
+from askback_server.storage.aggregate_reads import prompts_wanted
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compile
@@ -272,7 +273,7 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
             await execute(database, "ANALYZE hitl_interactions")  # as its server does by itself
         wanted = [Wanted(job_id=job.job_id, prompt_ids={closed[0].prompt_id}, keys={"k7", "none"})]
         arrays = {"job_ids": [job.job_id], "prompt_ids": [closed[0].prompt_id], "keys": ["k7", "none"]}
-        statement = database.jobs._prompts_wanted(frozenset(arrays), first=False)
+        statement = prompts_wanted(type(database._dialect), frozenset(arrays), first=False)
         plan = await plan_of(database, statement, **arrays)
         [found] = await database.jobs.load(wanted)
     finally:

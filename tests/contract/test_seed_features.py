@@ -22,6 +22,8 @@ from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.engine.hot_jobs import IDLE_SECONDS
 from askback_server.engine.hourly_counts import HourlyCounts
+from askback_server.engine.pace import Pace
+from askback_server.engine.purge import Purge
 from askback_server.engine.sweep import Sweep
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted, WorkQueue
@@ -55,12 +57,13 @@ class ManualTime:
 
 def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 300.0) -> Sweep:
     queue = queue or replica.database.queue
+    pace = Pace(lambda: replica.engine.idle)
     return Sweep(
-        replica.engine,
         queue,
         replica.clock,
         interval,
-        replica.database.queue_locks,
+        Purge(replica.engine, queue, replica.database.queue_locks, pace),
+        pace,
         replica.database.sign_outs,
         HourlyCounts(replica.database.overview, replica.clock, timedelta(days=400)),
     )

@@ -14,6 +14,7 @@ from askback_server.domain.prompts import PromptState
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Wanted
 from askback_server.storage.database import Database
+from askback_server.storage.postgres_lookups import compile_lookup
 from tests.support.rows import creation, new_job, new_prompt
 
 SIZES = (1, 2, 64, 65, 700)
@@ -34,7 +35,7 @@ def texts_of(database: Database) -> Iterator[set[str]]:
     async def look_up_and_note(statement: Any, values: Any) -> Any:
         rows = await look_up(statement, values)
         if dialect.name == "postgresql":  # where the driver runs it
-            found.add(dialect._compiled[statement][0])
+            found.add(compile_lookup(statement)[0])
         return rows
 
     dialect.look_up = look_up_and_note

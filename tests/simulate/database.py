@@ -19,7 +19,16 @@ from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPage
-from askback_server.ports.storage import Changed, ChangedPromptIds, JobWrite, Lost, Position, Wanted, Written
+from askback_server.ports.storage import (
+    Changed,
+    ChangedPromptIds,
+    Expired,
+    JobWrite,
+    Lost,
+    Position,
+    Wanted,
+    Written,
+)
 from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.snapshot import urgency, urgency_at
 from tests.simulate.idle_stores import IdleStores
@@ -349,10 +358,10 @@ class SimulatedDatabase:
         held = await self.read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def list_expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Expired]:
         return []
 
-    async def drop_events(self, keep: datetime) -> int:
+    async def drop_events(self, keep: datetime, limit: int) -> int:
         return 0
 
     async def make_room(self) -> None:

@@ -18,6 +18,7 @@ from askback_server.sessions import prompt_follower, unconfirmed
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
+from tests.simulate.people import People
 from tests.simulate.replica import SimulatedReplica
 from tests.simulate.virtual_time import Deadlock, VirtualLoop, seed_randomness
 
@@ -41,7 +42,8 @@ class Schedule(ABC):
         self.database = SimulatedDatabase(seed)
         self.verdicts = Verdicts(self.database.rows)
         self.network = Network(seed, self.judge)
-        self.replicas = [SimulatedReplica(name, self.database) for name in "ab"]
+        self.people = People()
+        self.replicas = [SimulatedReplica(name, self.database, self.people) for name in "ab"]
         self.trace: list[str] = []
         self.tasks: list[asyncio.Task[Any]] = []
 
@@ -88,7 +90,8 @@ class Schedule(ABC):
 
         def make_and_note(position: Any, view: str) -> str:
             token = make(position, view)
-            positions[token] = position
+            if view:  # without one the token is refused
+                positions[token] = position
             return token
 
         tokens.make = make_and_note  # type: ignore[method-assign]

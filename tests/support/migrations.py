@@ -40,5 +40,6 @@ def use_next_migration(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         config.set_main_option("version_locations", f"{versions}\n{folder}")
         return config
 
-    monkeypatch.setattr(schema, "scripts", scripts)
-    monkeypatch.setattr(migrate, "scripts", scripts)
+    for module in (schema, migrate):
+        monkeypatch.setattr(module, "scripts", scripts)
+        monkeypatch.setattr(module, "history", lambda: ScriptDirectory.from_config(scripts()))

@@ -137,14 +137,8 @@ class PostgresServer:
 
     def create_database(self, template: str | None = None) -> str:
         """Create a database, empty or from `template` (which must have no connections). Returns its URL."""
-        name = f"askback_test_{uuid.uuid4().hex[:16]}"
+        name = new_name()
         self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
-        return self.dsn(name)
-
-    def rename_database(self, dsn: str) -> str:
-        """Rename a database that has no connections. Returns its new URL."""
-        name = f"askback_test_{uuid.uuid4().hex[:16]}"
-        self.execute(f"ALTER DATABASE {urlsplit(dsn).path[1:]} RENAME TO {name}")
         return self.dsn(name)
 
     def drop_database(self, dsn: str) -> None:
@@ -245,6 +239,11 @@ class PostgresServer:
         log = (self._data.parent / "log").read_text(errors="replace")
         ended = self._process.poll()
         raise RuntimeError(f"PostgreSQL did not start (exit code {ended}):\n{log[-4000:]}")
+
+
+def new_name() -> str:
+    """An unused name of a database."""
+    return f"askback_test_{uuid.uuid4().hex[:16]}"
 
 
 async def _fetch_value(dsn: str, statement: str) -> Any:

@@ -121,3 +121,10 @@ def test_faults_cannot_imitate_the_program() -> None:
     assert "\u202e" not in text
     assert not [line for line in text.splitlines() if line.startswith("Decide")]
     assert one_line(fault)[:3] in text
+
+
+def test_without_a_form_the_field_is_named_as_people_know_it() -> None:
+    asked = again(prompt(decisions=((ACCEPT, "Approve"),)), {"values_json/start": "is in the past"})
+    text = shown(asked)
+    assert "start: is in the past" in text
+    assert "values_json" not in text

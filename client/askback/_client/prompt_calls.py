@@ -57,9 +57,13 @@ class PromptCalls:
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
+        unattended: bool = False,
+        mine: bool = False,
+        overdue: bool = False,
         id_suffix: str = "",
         job_id_suffix: str = "",
         answered_by: str = "",
+        expires_before: datetime | None = None,
         order: PromptOrder | str | None = None,
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
@@ -67,10 +71,14 @@ class PromptCalls:
         `order=PromptOrder.CLOSE_TIME` closed ones, the latest end first.
 
         `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and the job's id.
-        `answered_by` selects those that this person answered, the newest answer first.
+        `unattended` selects open prompts without a connected person who may answer, `mine` those that the
+        caller has claimed or is named for, `overdue` open ones that have escalated, `answered_by` those that
+        this person answered, the newest answer first, and `expires_before` open ones whose deadline is before
+        that time.
         """
         token = ""
-        filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before)
+        filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
         filter.id_suffix, filter.job_id_suffix = id_suffix, job_id_suffix
         filter.answered_by = answered_by
         while True:
@@ -100,15 +108,9 @@ class PromptCalls:
     ) -> PromptPage:
         """One page of the prompts that `prompts` yields, and their total number. Raises InvalidArgument.
 
-        `unattended` selects open prompts without a connected person who may answer, `mine` those
-        that the caller has claimed or is named for, `overdue` open ones that have escalated,
-        `answered_by` those that this person answered, `expires_before` open ones whose deadline is before
-        that time. A page in the order CLOSE_TIME may have fewer prompts
-        than asked for, or none, although more follow.
+        A page in the order CLOSE_TIME may have fewer prompts than asked for, or none, although more follow.
         """
-        filter = _filter(kinds, job_types, labels, job_id, for_groups, states)
-        if expires_before is not None:
-            filter.expires_before.CopyFrom(timestamp(expires_before, "expires_before"))
+        filter = _filter(kinds, job_types, labels, job_id, for_groups, states, expires_before)
         filter.unattended, filter.mine, filter.overdue = unattended, mine, overdue
         filter.answered_by = answered_by
         return await self._page(filter, order, page_size, page_token)
@@ -228,8 +230,10 @@ def _filter(
     job_id: str,
     for_groups: Iterable[str],
     states: Iterable[PromptState | str] = (),
+    expires_before: datetime | None = None,
 ) -> pb.PromptFilter:
     return pb.PromptFilter(
+        expires_before=None if expires_before is None else timestamp(expires_before, "expires_before"),
         kinds=kinds,
         job_types=job_types,
         **label_fields(labels),

@@ -186,3 +186,9 @@ def _count_spaces(run: re.Match[str]) -> str:
     if len(blanks) <= MAX_MARKS:
         return " " * len(blanks)
     return f"<{len(blanks)} spaces>"
+
+
+def cut_bytes(text: str, maximum: int) -> str:
+    """The text in at most `maximum` bytes of UTF-8, with an ellipsis at its end if it is cut."""
+    encoded = text.encode()
+    return text if len(encoded) <= maximum else encoded[: maximum - 3].decode(errors="ignore") + "…"

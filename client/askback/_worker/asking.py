@@ -21,7 +21,7 @@ from askback._model.json_text import dumps, loads_spelled
 from askback._model.nonretryable import InvalidAnswer
 from askback._model.prompts import PromptInfo
 from askback._model.violations import values_field
-from askback._text.text import one_line
+from askback._text.text import cut_bytes, one_line
 from askback._worker.keys import MAX_BYTES
 from askback._worker.lease import Lease
 from askback.v1 import prompt_pb2 as pb
@@ -155,14 +155,9 @@ def _corrections(error: ValidationError, form: TypeForm, values_json: str) -> li
         field = values_field(step.key for step in steps)
         while len(field.encode()) > _MAX_VIOLATION_BYTES:
             field = field.rpartition("/")[0]
-        violation = pb.FieldViolation(field=field, description=_cut_bytes(text, _MAX_VIOLATION_BYTES))
+        violation = pb.FieldViolation(field=field, description=cut_bytes(text, _MAX_VIOLATION_BYTES))
         found.append(_Fault(_in_words(", ".join(titles), text), violation))
     return found
-
-
-def _cut_bytes(text: str, maximum: int) -> str:
-    encoded = text.encode()
-    return text if len(encoded) <= maximum else encoded[: maximum - 3].decode(errors="ignore") + "…"
 
 
 def _correction_question(

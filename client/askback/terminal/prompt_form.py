@@ -10,6 +10,7 @@ from askback._model.prompts import PromptInfo
 from askback._model.violations import place_in_values
 from askback.terminal.fields import Bounds, Choice, Entry, Field, Group, Kind, is_object
 from askback.terminal.schema_entries import schema_entry
+from askback.terminal.verdicts import field_of
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -27,7 +28,7 @@ def form_of(prompt: PromptInfo) -> Entry | None:
 def other_faults(prompt: PromptInfo, form: Entry | None) -> list[str]:
     """What the job did not accept and no field of the prompt's form, as `form_of` returns it, shows."""
     elsewhere = [
-        f"{violation.field}: {violation.description}"
+        f"{field_of(violation.field)}: {violation.description}"
         for violation in prompt.corrections
         if form is None or place_in_values(violation.field) is None
     ]

@@ -19,6 +19,7 @@ from enum import IntEnum
 
 import grpc
 
+from askback._text.text import cut_bytes
 from askback.web.connect_errors import ConnectError
 
 _MAX_REASON_BYTES = 123
@@ -50,10 +51,7 @@ class Close:
     @property
     def reason(self) -> str:
         """The text, cut to what a close may carry."""
-        raw = self.text.encode()
-        if len(raw) <= _MAX_REASON_BYTES:
-            return self.text
-        return raw[: _MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
+        return cut_bytes(self.text, _MAX_REASON_BYTES)
 
 
 _BY_STATUS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -57,10 +57,8 @@ class Facts:
 
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Aggregate:
-    """A job with its open prompts, and those other rows that were loaded for a command.
-
-    Its maps are never changed in place: a change makes new ones.
-    """
+    """A job with its open prompts, and those other rows that were loaded for a command. Its maps are never
+    changed in place: a change makes new ones."""
 
     job: Job | None = None
     """None if the job does not exist (yet)."""
@@ -101,9 +99,41 @@ class Aggregate:
             *(carried.answer for carried in self.carried.values()),
         ]
         texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
-        return (
-            _JOB_BYTES + _ANSWER_BYTES * len(answers) + texts + sum(map(_prompt_size, self.prompts.values()))
-        )
+        prompts = sum(map(_prompt_size, self.prompts.values()))
+        return _JOB_BYTES + prompts + _ANSWER_BYTES * len(answers) + texts
+
+    def with_changes(
+        self,
+        job: Job,
+        prompts: dict[str, Prompt],
+        submissions: Sequence[Submission] = (),
+        understanding: DeepUnderstanding | None = None,
+    ) -> Aggregate:
+        """The aggregate with another version of its job, and with changed and further parts.
+
+        What is known of the whole, such as its size, is derived from the few parts that change.
+        """
+        after = {"job": job, "prompts": self.prompts, "submissions": self.submissions, "keys": self.keys}
+        after |= {"understanding": understanding or self.understanding, "carried": self.carried}
+        if prompts:
+            asked = {p.key: i for i, p in prompts.items() if i not in self.prompts}
+            after["prompts"] = self.prompts | prompts
+            after["keys"] = {**self.keys, **asked} if asked else self.keys
+        if submissions:
+            added = {(s.prompt_id, s.answer.answer_id): s for s in submissions}
+            after["submissions"] = {**self.submissions, **added}
+        if self.job is not None:
+            growth = _texts(job) - _texts(self.job)
+            if understanding is not None:
+                growth += _texts(understanding) - _texts(self.understanding)
+            for prompt_id, prompt in prompts.items():
+                old = self.prompts.get(prompt_id)
+                growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
+            for submission in submissions:
+                if (submission.prompt_id, submission.answer.answer_id) not in self.submissions:
+                    growth += _ANSWER_BYTES + _texts(submission.answer)
+            after["size"] = self.size + growth
+        return from_fields(Aggregate, after)
 
     @property
     def open(self) -> list[Prompt]:
@@ -182,6 +212,7 @@ class Change:
         "events",
         "facts",
         "guard",
+        "in_steps",
         "job",
         "prompts",
         "retry",
@@ -203,7 +234,7 @@ class Change:
         self.retry: Retry | None = None
         self.events: list[Event] = []
         self.guard = NO_GUARD
-        self.deleted = False
+        self.deleted = self.in_steps = False  # see `JobWrite`
 
     def set(self, **values: Unpack[JobFields]) -> None:
         """Give fields of the job new values. Raises TypeError for a name that is not a field of `Job`."""
@@ -262,33 +293,7 @@ class Change:
         """The aggregate after the change; an empty one if the job was deleted."""
         if self.deleted:
             return Aggregate()
-        base = self.aggregate
-        prompts, keys, submissions = base.prompts, base.keys, base.submissions
-        if self.prompts:
-            asked = {p.key: i for i, p in self.prompts.items() if i not in prompts}
-            prompts = prompts | self.prompts
-            keys = {**keys, **asked} if asked else keys
-        if self.submissions:
-            added = {(s.prompt_id, s.answer.answer_id): s for s in self.submissions}
-            submissions = {**submissions, **added}
-        after = {"job": self.job, "prompts": prompts, "submissions": submissions, "keys": keys}
-        after |= {"understanding": self.understanding or base.understanding, "carried": base.carried}
-        if base.job is not None:
-            after["size"] = base.size + self._growth(base)
-        return from_fields(Aggregate, after)
-
-    def _growth(self, base: Aggregate) -> int:
-        """How many bytes the change adds. Measures the few changed prompts instead of all of the job's."""
-        growth = _texts(self.job) - _texts(base.job)
-        if self.understanding is not None:
-            growth += _texts(self.understanding) - _texts(base.understanding)
-        for prompt_id, prompt in self.prompts.items():
-            old = base.prompts.get(prompt_id)
-            growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
-        for submission in self.submissions:
-            if (submission.prompt_id, submission.answer.answer_id) not in base.submissions:
-                growth += _ANSWER_BYTES + _texts(submission.answer)
-        return growth
+        return self.aggregate.with_changes(self.job, self.prompts, self.submissions, self.understanding)
 
 
 class _Sized(Protocol):

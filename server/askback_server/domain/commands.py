@@ -317,4 +317,4 @@ class EndGrace(SystemCommand[datetime | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeJob(SystemCommand[None]):
-    """Sent by the sweep: the job's retention is over."""
+    """Sent by the sweep: the job's retention is over. The rule needs only the job's head."""

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import assume_attended
+from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -253,7 +254,10 @@ class Engine:
         session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:
             item.tries += 1
-            if why is Lost.MOVED and getattr(item.command, "session", None) == session:
+            if why is Lost.PARTLY:
+                # The caller decides when the next step is due.
+                item.fail(DeletionUnfinished())
+            elif why is Lost.MOVED and getattr(item.command, "session", None) == session:
                 # The worker still holds the job, over a newer stream, and sends the command again there.
                 item.fail(SessionMoved())
             elif item.tries > MAX_RETRIES:
@@ -315,4 +319,5 @@ class Engine:
         if missing:
             loaded = await self._store.load([g.wanted for g in missing], read)
             for group, aggregate in zip(missing, loaded, strict=True):
-                group.aggregate, group.fresh = self.hot.put(aggregate), True
+                group.aggregate = aggregate if group.wanted.is_head else self.hot.put(aggregate)
+                group.fresh = True

@@ -150,9 +150,12 @@ class HotJobs:
         if after is not None and all(p.version <= job.version for p in changed):
             # The job's counter of open prompts shows whether one is missing.
             before = known if version >= after else Aggregate()
-            prompts = {**before.prompts, **{p.prompt_id: p for p in changed}}
-            if sum(p.is_open for p in prompts.values()) == job.open_prompts:
-                self.put(replace(before, job=job, prompts=prompts))
+            is_open = before.job.open_prompts if before.job is not None else 0
+            for prompt in changed:
+                old = before.prompts.get(prompt.prompt_id)
+                is_open += prompt.is_open - (old is not None and old.is_open)
+            if is_open == job.open_prompts:
+                self.put(before.with_changes(job, {p.prompt_id: p for p in changed}))
                 return
         self.drop(job.job_id)
 

@@ -1,12 +1,13 @@
 """Read jobs with what a batch of commands needs of them, and jobs and prompts by id.
 
-The engine and the feed run these statements all the time: each is built once.
+The engine and the feed run these statements all the time: each is built once for each kind of database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,20 +23,12 @@ from askback_server.storage.understanding_rows import to_understanding
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
+_DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
+"""What the head of a job is read without."""
+
 
 class AggregateReads(Carrying):
     """The part of the JobStore that reads by id: one statement for any number of jobs."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        super().__init__(dialect)
-        among, p = dialect.among_array, prompts.c
-        self._jobs_by_id = sa.select(jobs).where(among(jobs.c.job_id, "ids"))
-        self._prompts_by_id = sa.select(prompts).where(among(p.interaction_id, "ids"))
-        theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
-        of_prompts = sa.select(p.interaction_id, *jobs.c).select_from(theirs)
-        self._jobs_by_prompt = of_prompts.where(among(p.interaction_id, "ids"))
-        self._statements: dict[tuple[frozenset[str], bool], Statement] = {}
-        """Those for prompts, by the arrays that they take and whether they read first rounds."""
 
     async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
         """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist. Jobs in
@@ -45,6 +38,12 @@ class AggregateReads(Carrying):
         version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
         one statement: a client that repeats an accepted answer must not see its prompt as open.
         """
+        heads = [w.job_id for w in wanted if w.is_head]
+        if heads:
+            statement = _by_id(type(self._dialect)).heads
+            found = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
+            whole = iter(await self.load([w for w in wanted if not w.is_head], read))
+            return [Aggregate(found.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
         by_id = await self._jobs_wanted(wanted, read or {})
         ids = [job.job_id for job in by_id.values()]
         if not ids:
@@ -81,37 +80,9 @@ class AggregateReads(Carrying):
         arrays |= {"prompt_ids": ids} if (ids := [i for w in wanted for i in w.prompt_ids]) else {}
         arrays |= {"keys": keys} if (keys := [k for w in wanted for k in w.keys]) else {}
         arrays |= {"answer_ids": [answer_id for _, answer_id in answered]} if answered else {}
-        statement = self._prompts_wanted(frozenset(arrays), first=any(w.request for w in wanted))
+        first = any(w.request for w in wanted)
+        statement = prompts_wanted(type(self._dialect), frozenset(arrays), first)
         return await self._all(statement, **arrays)
-
-    def _prompts_wanted(self, given: frozenset[str], *, first: bool) -> Statement:
-        """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request.
-        Each with its answers by id.
-
-        A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
-        """
-        known = self._statements.get((given, first))
-        if known is not None:
-            return known
-        among, p = self._dialect.among_array, prompts.c
-        is_open = p.responded_at.is_(None)
-        parts = [sa.select(prompts).where(among(p.job_id, "job_ids"), is_open)]
-        closed = sa.select(prompts).where(sa.not_(is_open))
-        if "prompt_ids" in given:
-            parts.append(closed.where(among(p.interaction_id, "prompt_ids")))
-        if "keys" in given:
-            parts.append(closed.where(among(p.job_id, "job_ids"), among(p.key, "keys")))
-        if first:
-            parts.append(closed.where(among(p.job_id, "job_ids"), p.round_number == sa.literal_column("1")))
-        made: Statement = sa.union_all(*parts) if len(parts) > 1 else parts[0]
-        if "answer_ids" in given:
-            one = made.subquery()
-            theirs = answers.c.interaction_id == one.c.interaction_id
-            joined = one.outerjoin(answers, sa.and_(theirs, among(answers.c.answer_id, "answer_ids")))
-            columns = (column.label(f"answer_{column.name}") for column in answers.c)
-            made = sa.select(*one.c, *columns).select_from(joined)
-        self._statements[given, first] = made
-        return made
 
     async def _jobs_wanted(self, wanted: Sequence[Wanted], read: Mapping[str, Job]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]
@@ -142,16 +113,67 @@ class AggregateReads(Carrying):
         ids = list(job_ids)
         if not ids:
             return []
-        return [rows.to_job(r) for r in await self._all(self._jobs_by_id, ids=ids)]
+        return [rows.to_job(r) for r in await self._all(_by_id(type(self._dialect)).jobs, ids=ids)]
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """The prompts with these ids that exist, in no particular order."""
         ids = list(prompt_ids)
         if not ids:
             return []
-        return [rows.to_prompt(r) for r in await self._all(self._prompts_by_id, ids=ids)]
+        return [rows.to_prompt(r) for r in await self._all(_by_id(type(self._dialect)).prompts, ids=ids)]
 
     async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs of the prompts that exist, by prompt id."""
-        found = await self._all(self._jobs_by_prompt, ids=prompt_ids)
+        found = await self._all(_by_id(type(self._dialect)).jobs_of_prompts, ids=prompt_ids)
         return {row["interaction_id"]: rows.to_job(row) for row in found}
+
+
+class _ById(NamedTuple):
+    """The statements for rows by id."""
+
+    jobs: sa.Select[Any]
+    heads: sa.Select[Any]
+    """Jobs without their documents."""
+    prompts: sa.Select[Any]
+    jobs_of_prompts: sa.Select[Any]
+
+
+@cache
+def _by_id(dialect: type[Dialect]) -> _ById:
+    among, p = dialect.among_array, prompts.c
+    of_jobs, of_prompts = among(jobs.c.job_id, "ids"), among(p.interaction_id, "ids")
+    theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
+    head = (sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
+    return _ById(
+        jobs=sa.select(jobs).where(of_jobs),
+        heads=sa.select(*head).where(of_jobs),
+        prompts=sa.select(prompts).where(of_prompts),
+        jobs_of_prompts=sa.select(p.interaction_id, *jobs.c).select_from(theirs).where(of_prompts),
+    )
+
+
+@cache
+def prompts_wanted(dialect: type[Dialect], given: frozenset[str], first: bool) -> Statement:
+    """The open prompts of the jobs, and closed ones by id, by key, or of the first round of a request. Each
+    with its answers by id. `given` names the arrays that the statement takes.
+
+    A union, because no index serves an OR: SQLite would read every prompt that a job ever had.
+    """
+    among, p = dialect.among_array, prompts.c
+    is_open = p.responded_at.is_(None)
+    parts = [sa.select(prompts).where(among(p.job_id, "job_ids"), is_open)]
+    closed = sa.select(prompts).where(sa.not_(is_open))
+    if "prompt_ids" in given:
+        parts.append(closed.where(among(p.interaction_id, "prompt_ids")))
+    if "keys" in given:
+        parts.append(closed.where(among(p.job_id, "job_ids"), among(p.key, "keys")))
+    if first:
+        parts.append(closed.where(among(p.job_id, "job_ids"), p.round_number == sa.literal_column("1")))
+    made: Statement = sa.union_all(*parts) if len(parts) > 1 else parts[0]
+    if "answer_ids" in given:
+        one = made.subquery()
+        theirs = answers.c.interaction_id == one.c.interaction_id
+        joined = one.outerjoin(answers, sa.and_(theirs, among(answers.c.answer_id, "answer_ids")))
+        columns = (column.label(f"answer_{column.name}") for column in answers.c)
+        made = sa.select(*one.c, *columns).select_from(joined)
+    return made

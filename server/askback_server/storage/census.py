@@ -50,9 +50,8 @@ class Counts(Reader):
         return _age(found[0]["at"], found[0]["now"]) if found else 0.0
 
     def connections(self) -> Mapping[str, int]:
-        """Connections of the read pool, by state."""
-        pool: Any = self._dialect.reads.pool
-        return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
+        """Connections for reads, by state."""
+        return self._dialect.connections()
 
 
 def _open_prompts(now: datetime, maximum: int) -> sa.Select[Any]:

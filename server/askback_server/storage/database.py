@@ -55,11 +55,8 @@ class Database:
             raise StorageUnavailable(f"the database's URL is wrong: {first_line(error)}") from error
         try:
             await database._dialect.open()
-            for check in (check_schema, database._dialect.check_history):
-                if refused := await database._dialect.run(check):
-                    raise StorageUnavailable(refused)
-            # Fail now, not with the first answer, if the file or server is read-only or the disk is full.
-            await database._dialect.run(touch_settings)
+            if refused := await database._dialect.run(database._check):
+                raise StorageUnavailable(refused)
             await database._dialect.make_room()
         except BaseException as error:
             await database.close()
@@ -70,6 +67,14 @@ class Database:
                 raise StorageUnavailable(f"cannot use the database: {problem}") from error
             raise
         return database
+
+    def _check(self, connection: sa.Connection) -> str:
+        """A message that says why this version cannot run on the database; empty if it can."""
+        if refused := check_schema(connection) or self._dialect.check_history(connection):
+            return refused
+        # Fail now, not with the first answer, if the file or server is read-only or the disk is full.
+        touch_settings(connection)
+        return ""
 
     async def ping(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""

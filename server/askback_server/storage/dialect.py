@@ -30,6 +30,11 @@ class Dialect(ABC):
     reads: AsyncEngine
     """The engine for reads."""
 
+    def connections(self) -> Mapping[str, int]:
+        """Connections for reads, by state: `in_use` and `idle`."""
+        pool: Any = self.reads.pool
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
+
     @abstractmethod
     async def open(self) -> None:
         """Connect the writer. Raises StorageUnavailable."""
@@ -53,8 +58,9 @@ class Dialect(ABC):
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The database's current time plus `seconds`, as an expression."""
 
+    @staticmethod
     @abstractmethod
-    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Whether an event is settled: no transaction can still add an event before it."""
 
     def in_log(self, after: Position, end: Position | None = None) -> sa.ColumnElement[bool]:
@@ -70,7 +76,8 @@ class Dialect(ABC):
 
         return place > at(after) if end is None else sa.and_(place > at(after), place <= at(end))
 
-    def in_log_after(self, xid: str, id: str) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def in_log_after(xid: str, id: str) -> sa.ColumnElement[bool]:
         """The same for a position that `look_up` is given under two names."""
         after = (
             sa.bindparam(xid, None, type_=events.c.xid.type),
@@ -82,8 +89,9 @@ class Dialect(ABC):
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values, which are a single parameter."""
 
+    @staticmethod
     @abstractmethod
-    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """Whether a column has one of the values of the array that `look_up` is given under a name."""
 
     @abstractmethod
@@ -149,9 +157,16 @@ class Dialect(ABC):
         """The size of a document in bytes; NULL without a document."""
         return sa.func.octet_length(sa.cast(column, sa.Text))
 
+    def last_to_drop(self, before: datetime, limit: int) -> sa.Select[Any]:
+        """Select the position of the last event that `drop_events` drops at most; nothing if none is old.
+        With partitions by day, only old ones are read."""
+        newest = events.c.xid.desc(), events.c.id.desc()
+        return sa.select(events.c.xid, events.c.id).where(events.c.at < before).order_by(*newest).limit(1)
+
     @abstractmethod
-    async def drop_events(self, before: datetime) -> int:
-        """Drop the events of whole days that ended before a time. Returns how many days or rows."""
+    async def drop_events(self, before: datetime, last: Position) -> int:
+        """Drop the oldest day of events that ended before a time, or the events up to `last`. Returns how
+        many days or rows."""
 
     @abstractmethod
     async def make_room(self) -> None:

@@ -8,7 +8,7 @@ SQLite: one writer, so ids are in the order of commits, and every xid is 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,14 +24,6 @@ from askback_server.storage.tables import events, settings
 
 class EventFeed(Reader):
     """The EventLog port: positions in the log, and the changes between them."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        super().__init__(dialect)
-        span = _columns().where(dialect.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id)
-        span = span.limit(sa.bindparam("most", None, type_=sa.BigInteger()))
-        settled = span.where(dialect.is_settled(events.c.xid))
-        self._after = {False: _fold(span), True: _fold(settled)}
-        """The statements of `after`: for all events, and for settled ones only."""
 
     async def epoch(self) -> str:
         """The name of this database's history. Resume tokens of another history are refused."""
@@ -65,7 +57,7 @@ class EventFeed(Reader):
         The database folds the events, because most of them were written by this replica and are known here.
         """
         values = {"xid": position.xid, "id": position.id, "most": limit}
-        found = await self._all(self._after[settled], **values)
+        found = await self._all(_after(type(self._dialect), settled), **values)
         if not found:
             return [], position
         return list(map(_to_changed, found)), _position(found[0])
@@ -122,6 +114,14 @@ class EventFeed(Reader):
     async def holder(self) -> Holder | None:
         """The transaction that keeps events unsettled; None if unknown."""
         return await self._dialect.holder()
+
+
+@cache
+def _after(dialect: type[Dialect], settled: bool) -> sa.Select[Any]:
+    """The statement of `EventFeed.after`: for all events, or for settled ones only."""
+    span = _columns().where(dialect.in_log_after("xid", "id")).order_by(events.c.xid, events.c.id)
+    span = span.limit(sa.bindparam("most", None, type_=sa.BigInteger()))
+    return _fold(span.where(dialect.is_settled(events.c.xid)) if settled else span)
 
 
 def _fold(span: sa.Select[Any]) -> sa.Select[Any]:

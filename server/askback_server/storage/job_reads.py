@@ -12,7 +12,6 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage
 from askback_server.storage import rows
-from askback_server.storage.aggregate_reads import AggregateReads
 from askback_server.storage.paging import Documents
 from askback_server.storage.prompt_lists import PROMPT_DOCUMENTS, PromptLists, ending
 from askback_server.storage.tables import (
@@ -29,7 +28,7 @@ JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 """The columns that make up the size of a row."""
 
 
-class JobReads(PromptLists, AggregateReads):
+class JobReads(PromptLists):
     """The reads of the JobStore: one statement for any number of jobs."""
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:

@@ -15,8 +15,6 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
@@ -25,7 +23,7 @@ from askback_server.storage.migration_lock import upgrade_under_lock
 from askback_server.storage.outages import BROKEN
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_pools import Pools
-from askback_server.storage.schema import check_schema, is_newer, scripts
+from askback_server.storage.schema import check_schema, history, is_newer, revision_of, scripts
 from askback_server.storage.sqlite_files import SUFFIXES, database_problem
 
 _log = logging.getLogger("askback.server.storage")
@@ -152,26 +150,21 @@ def _describe(connection: sa.Connection) -> str:
     if behind := check_schema(connection):
         raise StorageUnavailable(behind)
     server = ".".join(str(number) for number in connection.dialect.server_version_info or ())
-    found = MigrationContext.configure(connection).get_current_revision()
-    return f"{connection.dialect.name} {server}, schema {found}"
+    return f"{connection.dialect.name} {server}, schema {revision_of(connection)}"
 
 
 def _upgrade(connection: sa.Connection, revision: str, wait: float) -> tuple[str, str]:
-    before = _version(connection)
-    config = scripts()
-    # 0 would mean no limit.
-    config.attributes.update(connection=connection, index_wait=max(1, math.ceil(wait)))
-    if is_newer(connection):
+    before = revision_of(connection)
+    if is_newer(before):
         # A newer version has migrated it, and migrations cannot be undone.
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
         return before, before
-    if before != ScriptDirectory.from_config(config).as_revision_number(revision):
-        connection.rollback()  # ends the reads, because Alembic begins a transaction for each migration
-        command.upgrade(config, revision)
-    return before, _version(connection)
-
-
-def _version(connection: sa.Connection) -> str:
-    """The schema's revision; empty for a database without one."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    if before == history().as_revision_number(revision):
+        return before, before
+    config = scripts()
+    # 0 would mean no limit.
+    config.attributes.update(connection=connection, index_wait=max(1, math.ceil(wait)))
+    connection.rollback()  # ends the reads, because Alembic begins a transaction for each migration
+    command.upgrade(config, revision)
+    return before, revision_of(connection)

@@ -19,11 +19,10 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.storage import BadData, Holder, UnknownOutcome
+from askback_server.ports.storage import BadData, Holder, Position, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome
-from askback_server.storage.dialect import Dialect
+from askback_server.storage.batch import PARTS, Batch, BatchOutcome
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import (
     BROKEN,
@@ -35,7 +34,7 @@ from askback_server.storage.outages import (
 )
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, rows_document, statement
-from askback_server.storage.postgres_days import drop_days, make_days
+from askback_server.storage.postgres_days import drop_day, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_lookups import PostgresLookups
 from askback_server.storage.postgres_pools import Pools, driver_of
@@ -86,10 +85,7 @@ def _compile_reasons() -> str:
     return str(reasons().compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]
 
 
-_JOB_AT = JOB_AT["changed_jobs"]
-
-
-class Postgres(PostgresLookups, Dialect):
+class Postgres(PostgresLookups):
     """One pinned connection writes, with prepared statements in autocommit. A pool reads. Another small pool
     extends sessions, so that heartbeats never queue behind batches."""
 
@@ -98,8 +94,7 @@ class Postgres(PostgresLookups, Dialect):
 
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)
-        self.reads = self._pools.reads
-        self._compiled = {}
+        self.reads, self._pinned_reads = self._pools.reads, self._pools.pinned
         self._pinned: AsyncConnection | None = None
         self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
@@ -176,6 +171,7 @@ class Postgres(PostgresLookups, Dialect):
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
         outcome = BatchOutcome(now=row["now"], written=set(row["won"] or ()))
+        outcome.partly.update(row["partly"] or ())
         await self._explain(connection, batch, outcome)
         return outcome
 
@@ -186,7 +182,7 @@ class Postgres(PostgresLookups, Dialect):
 
         If the question fails, the jobs count as lost versions: the engine reads them again and decides again.
         """
-        losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in outcome.written]
+        losers = batch.losers(outcome)
         if not losers:
             return
         try:
@@ -251,7 +247,8 @@ class Postgres(PostgresLookups, Dialect):
         """`clock_timestamp()` plus an interval."""
         return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
 
-    def is_settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    @staticmethod
+    def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Below the oldest running transaction: no further event can appear there."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 
@@ -296,10 +293,10 @@ class Postgres(PostgresLookups, Dialect):
         """`?|` on the array."""
         return lists.has_any(column, key, values)
 
-    async def drop_events(self, before: datetime) -> int:
-        """Drop whole day partitions."""
+    async def drop_events(self, before: datetime, last: Position) -> int:
+        """Drop the oldest partition."""
         try:
-            return int(await self.run(lambda connection: drop_days(connection, before)))
+            return int(await self.run(lambda connection: drop_day(connection, before)))
         except StorageUnavailable as error:
             if error.__cause__ is None or state_of(error.__cause__) != LOCKED:
                 raise
@@ -313,6 +310,7 @@ class Postgres(PostgresLookups, Dialect):
     async def close(self) -> None:
         """Close every connection."""
         await self._disconnect()
+        await self._pools.pinned.close()
         for engine in (self._pools.writer, self._pools.sessions, self.reads):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)

@@ -8,40 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.outages import BROKEN, first_line, is_outage
-from askback_server.storage.postgres_pools import driver_of
+from askback_server.storage.postgres_pools import PinnedDrivers
 
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 
-class PostgresLookups:
+class PostgresLookups(Dialect):
     """The part of the dialect that runs such statements."""
 
-    reads: AsyncEngine
-    _compiled: dict[Statement, tuple[str, list[tuple[str, Any]]]]
-    """The text of each statement, and its parameters in order, each with its value if that is constant."""
+    _pinned_reads: PinnedDrivers
 
-    def among_array(self, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    def connections(self) -> Mapping[str, int]:
+        """As in the base; those that wait for their next use are lent by the pool, and idle."""
+        found, waiting = super().connections(), self._pinned_reads.idle
+        return {"in_use": found["in_use"] - waiting, "idle": found["idle"] + waiting}
+
+    @staticmethod
+    def among_array(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
         """`= ANY` of a named array."""
         return column == sa.any_(sa.bindparam(name, None, type_=pg.ARRAY(column.type)))
 
     async def look_up(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of a statement. Raises StorageUnavailable."""
-        known = self._compiled.get(statement)
-        if known is None:
-            known = self._compiled[statement] = _compile(statement)
-        sql, parameters = known
+        sql, parameters = compile_lookup(statement)
         async with AsyncExitStack() as connected:
             try:
-                driver = await connected.enter_async_context(driver_of(self.reads))
+                driver = await connected.enter_async_context(self._pinned_reads.one())
             except BROKEN as error:
                 raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
             try:
@@ -55,7 +57,9 @@ class PostgresLookups:
             return found
 
 
-def _compile(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+@lru_cache(maxsize=256)
+def compile_lookup(statement: Statement) -> tuple[str, list[tuple[str, Any]]]:
+    """The text of a statement, and its parameters in order, each with its value if that is constant."""
     # The driver has a type of its own for ids.
     if isinstance(statement, sa.Select):
         selected = statement.with_only_columns(*map(_as_text, statement.selected_columns))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter, PromptOrder, PromptPosition, PromptsPage
-from askback_server.storage import rows
+from askback_server.storage.aggregate_reads import AggregateReads
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.paging import Documents, Paging
 from askback_server.storage.tables import ANSWERED_BY, HANDLE_AT, NO_DEADLINE, jobs, prompts
@@ -85,16 +84,8 @@ _PLACE = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at, pr
 """The columns that the positions are made of."""
 
 
-class PromptLists(Paging):
+class PromptLists(Paging, AggregateReads):
     """The part of the JobStore that lists prompts."""
-
-    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
-        """The prompts with these ids that exist, in no particular order."""
-        ids = list(prompt_ids)
-        if not ids:
-            return []
-        statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
-        return [rows.to_prompt(r) for r in await self._all(statement)]
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int

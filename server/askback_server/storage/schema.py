@@ -8,6 +8,7 @@ because an older program does not know later migrations.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -45,10 +46,17 @@ def scripts() -> Config:
     return config
 
 
+@cache
+def history() -> ScriptDirectory:
+    """The migrations. Their files are read once: every start asks several times which one is the newest."""
+    return ScriptDirectory.from_config(scripts())
+
+
 def served_by(revision: str, config: Config | None = None) -> list[str]:
     """The revisions that a schema of this revision serves, newest first."""
     found = []
-    for script in ScriptDirectory.from_config(config or scripts()).iterate_revisions(revision, "base"):
+    directory = ScriptDirectory.from_config(config) if config else history()
+    for script in directory.iterate_revisions(revision, "base"):
         found.append(script.revision)
         if getattr(script.module, "contracts", False):
             # The program of the previous migration may still run: it no longer uses what is removed.
@@ -62,31 +70,30 @@ def write_served(connection: sa.Connection, revision: str, config: Config | None
     put_setting(connection, SERVES, " ".join(served_by(revision, config)))
 
 
-def _found(connection: sa.Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def revision_of(connection: sa.Connection) -> str:
+    """The schema's revision; empty for a database without one."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
-def is_newer(connection: sa.Connection) -> bool:
-    """Whether a newer version of the program, unknown to this one, has migrated the schema."""
-    found = _found(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(scripts()).walk_revisions()}
-    return found is not None and found not in known
+def is_newer(revision: str) -> bool:
+    """Whether the schema has a revision of a newer version of the program, which this one does not know."""
+    return bool(revision) and revision not in {script.revision for script in history().walk_revisions()}
 
 
 def check_schema(connection: sa.Connection) -> str:
     """A message that says why this version cannot run on the schema; empty if it can."""
-    wanted = ScriptDirectory.from_config(scripts()).get_current_head()
-    found = _found(connection)
+    wanted = history().get_current_head()
+    found = revision_of(connection)
     if found == wanted:
         return ""
-    if found is None:
+    if not found:
         return "the database has no schema yet; run `askback migrate`"
     if found in UNRELEASED:
         return (
             f"the database's schema is {found}, from before version 0.1.0, and cannot be upgraded: recreate "
             "the database (drop it, or remove the file) and run `askback migrate`"
         )
-    if not is_newer(connection):
+    if not is_newer(found):
         return f"the database's schema is {found}, this version needs {wanted}; run `askback migrate`"
     if wanted in (get_setting(connection, SERVES) or "").split():
         return ""

@@ -18,15 +18,9 @@ async def ending_soon(client: Client, narrowed: dict[str, Any]) -> list[PromptIn
     from askback._model.inbox_order import ENDS_SOON, inbox_order
     from askback.terminal.words import now
 
-    found: list[PromptInfo] = []
-    at, token = now(), ""
-    while True:
-        page = await client.prompt_page(
-            **narrowed, expires_before=at + ENDS_SOON, page_size=_PAGE_SIZE, page_token=token
-        )
-        found += page.prompts
-        if not (token := page.next_page_token):
-            return sorted(found, key=lambda prompt: inbox_order(prompt, at))
+    at = now()
+    soon = client.prompts(**narrowed, expires_before=at + ENDS_SOON, page_size=_PAGE_SIZE)
+    return sorted([prompt async for prompt in soon], key=lambda prompt: inbox_order(prompt, at))
 
 
 async def inbox(client: Client, narrowed: dict[str, Any]) -> AsyncIterator[PromptInfo]:
