@@ -145,7 +145,10 @@ def postmaster_of(server: PostgresServer) -> int:
 
 
 @contextmanager
-def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+def serving(
+    command: Sequence[str], settings: dict[str, str], folder: Path, *, is_killed: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Run a server. Raises RuntimeError if it has ended at the end of the block, unless that `is_killed`."""
     # Default settings: inherit none of the caller's, nor the setting that only the client needs.
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -171,7 +174,7 @@ def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> I
         if " serves on " not in line:
             raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
         yield process.pid, line.split(" serves on ", 1)[1].split()[0].rstrip(",;")
-        if process.poll() is not None:
+        if process.poll() is not None and not is_killed:
             raise RuntimeError(f"{' '.join(command)} ended ({process.returncode}):\n{_tail(log)}")
     except BaseException:
         sys.stderr.write(_tail(log))
