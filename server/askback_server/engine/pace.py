@@ -16,7 +16,7 @@ from askback_server.ports.announcements import Announcement
 
 SMALL_STEP, LARGE_STEP = 48, 192
 """Rows of a step beside others, and without them. Even a large one takes about 10 ms."""
-MAX_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 0.05
 """Maximum seconds for which a step waits for changes of others: if they are few, it delays few of them."""
 
 
