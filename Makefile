@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench \
+.PHONY: help venv proto reference lock demo serve test test-long unit test-install test-container check bench bench-full \
 	web icons screenshots install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
@@ -90,6 +90,9 @@ simulate: $(VENV) ## run schedules of the streams in virtual time; ARGS="--sched
 
 bench: $(VENV) ## measure; more arguments in ARGS
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-full: $(VENV) ## measure how costs grow, each case below 15 minutes; CASES=a,b; ARGS="--db sqlite --scale 0.01"
+	$(BIN)/python -m tests.bench.full $(CASES) $(ARGS)
 
 install-figures: $(VENV) ## measure the size of an install and the start time; more arguments in ARGS
 	$(BIN)/python -m tests.install $(ARGS)

@@ -16,7 +16,9 @@ from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.overview import Overviews
+from askback_server.engine.pace import Pace
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
+from askback_server.engine.purge import Purge
 from askback_server.engine.queries import Queries
 from askback_server.engine.sign_outs import SignOuts
 from askback_server.engine.sweep import Sweep
@@ -43,7 +45,6 @@ async def build(
     bus, consumers, index = CommitBus(), Consumers(), PresenceIndex()
     hot = HotJobs(
         clock.monotonic,
-        capacity=config.hot_jobs,
         max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
@@ -64,13 +65,13 @@ async def build(
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
-    horizon = timedelta(seconds=2 * config.sweep_interval)
-    timers = Timers(engine, storage.queue, time, horizon)
+    timers = Timers(engine, storage.queue, time)
     presence = PresenceTracker(storage.presence, engine, index)
-    for part in (timers, dispatcher, presence):
+    pace = Pace(lambda: engine.idle)
+    for part in (timers, dispatcher, presence, pace):
         bus.follow_batches(part.on_commit)
-    bus.follow_announcements(dispatcher.on_announced)
-    bus.follow_announcements(presence.on_announced)
+    for part in (dispatcher, presence, pace):
+        bus.follow_announcements(part.on_announced)
     sign_outs = SignOuts(storage.sign_outs, time, limits)
     await sign_outs.load()
     secret = await storage.secret()
@@ -94,12 +95,11 @@ async def build(
         sign_outs=sign_outs,
         timers=timers,
         sweep=Sweep(
-            engine,
             storage.queue,
-            hot,
             time,
             config.sweep_interval,
-            storage.queue_locks,
+            Purge(engine, storage.queue, storage.queue_locks, pace),
+            pace,
             storage.sign_outs,
             HourlyCounts(storage.overview, time, timedelta(days=config.overview_days)),
         ),

@@ -22,38 +22,26 @@ from typing import Any, TextIO
 import grpc
 from google.protobuf.internal import api_implementation
 
-from tests.bench import page, profile, replicas, report, servers
+from tests.bench import page, profile, report, servers
 from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.processes import cpu_model, file_system, flush_ms
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 
 TARGETS = ("floor", "sqlite", "postgres")
-IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def main() -> int:
     """Measure and print. Returns exit code 0 if all targets are met."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = _folder(arguments.dir)
+    folder = servers.disk_folder(arguments.dir)
     targets = arguments.only or list(TARGETS)
-    if arguments.replicas or arguments.page:
-        targets = ["postgres"] if arguments.replicas else []
+    if arguments.page:
+        targets = []
     try:
-        with _postgres("postgres" in targets) as database, _out(arguments.json) as out:
+        with servers.durable_postgres("postgres" in targets) as database, _out(arguments.json) as out:
             _print(out, _machine(folder, database))
-            if arguments.replicas:
-                assert database is not None
-                return _verdict(
-                    replicas.run(
-                        database,
-                        arguments.repeat,
-                        _plan(arguments, jobs=False, alone=False),
-                        _run,
-                        partial(_print, out),
-                    )
-                )
             if arguments.page:
                 print(_page(arguments.repeat, out))
                 return 0
@@ -100,43 +88,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-jobs", action="store_true", help="skip the loop of create, lease, complete")
     parser.add_argument("--dir", type=Path, help="folder of the databases; not in memory [the temp folder]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines here too")
-    parser.add_argument(
-        "--replicas",
-        action="store_true",
-        help="measure the cost of several replicas on one PostgreSQL instead",
-    )
     parser.add_argument("--page", action="store_true", help="measure the web page only")
     parser.add_argument("--profile", action="store_true", help="print a CPU profile of the servers instead")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.repeat < 1:
         parser.error("--seconds must be above 0 and --repeat at least 1")
     return arguments
-
-
-def _folder(wanted: Path | None) -> Path:
-    """The folder for databases, also set as tempfile's default. Durable commits need a disk, not a tmpfs."""
-    folder = (wanted or Path(tempfile.gettempdir())).resolve()
-    if wanted is None and file_system(folder) in IN_MEMORY:
-        folder = Path("/var/tmp")
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(folder)
-    return folder
-
-
-@contextmanager
-def _postgres(wanted: bool) -> Iterator[PostgresServer | None]:
-    if not wanted:
-        yield None
-        return
-    server = PostgresServer(fsync=True)
-    server.start()
-    try:
-        for setting in ("fsync", "synchronous_commit"):
-            if server.execute(f"SHOW {setting}") != "on":
-                raise RuntimeError(f"{setting} is off in PostgreSQL: its commits are not durable")
-        yield server
-    finally:
-        server.stop()
 
 
 @contextmanager
@@ -155,7 +112,7 @@ def _print(out: TextIO | None, line: dict[str, Any]) -> None:
 def _machine(folder: Path, database: PostgresServer | None) -> dict[str, Any]:
     """Describe the machine and the versions that the figures depend on."""
     kind = file_system(folder)
-    if kind in IN_MEMORY:
+    if kind in servers.IN_MEMORY:
         print(f"bench: {folder} is in memory: commits there are not durable", file=sys.stderr)
     try:
         loop = f"uvloop {version('uvloop')}"
@@ -217,24 +174,12 @@ def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> P
     )
 
 
-def _run(
-    server: servers.RunningServer,
-    plan: Plan,
-    during: Any = None,
-    replicas: Sequence[servers.RunningServer] = (),
-    consoles: servers.RunningServer | None = None,
-) -> Measurements:
-    try:
-        import uvloop
-
-        factory: Any = uvloop.new_event_loop
-    except ImportError:
-        factory = None
+def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measurements:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(measure(server, plan, during, replicas, consoles))
+    with asyncio.Runner(loop_factory=servers.loop_factory()) as runner:
+        return runner.run(measure(server, plan, during))
 
 
 def _profile(

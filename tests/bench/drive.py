@@ -20,7 +20,10 @@ from tests.bench.servers import RunningServer
 
 CHANNELS = 4
 WORKERS = 32
-CONSOLES = 4
+TRIPS_EACH = 32
+"""Trips of one console at the same time, at most: a stream may have 64 requests without a reply."""
+CALLS_EACH = 64
+"""Calls of one connection at the same time: a server accepts about a hundred."""
 IN_FLIGHT = 64
 WARM_TRIPS, TRIPS = 100, 400
 HEARTBEAT = 5.0
@@ -41,8 +44,14 @@ class Plan:
     """After this many prompts a job is completed and replaced by a new one."""
     alone: bool = True
     """Measure trips one at a time."""
+    loaded: bool = True
+    """Measure trips in a closed loop."""
     jobs: bool = True
     """Measure jobs per second."""
+    in_flight: int = IN_FLIGHT
+    """Trips or jobs of a closed loop."""
+    paced: float = 0.0
+    """Measure trips at this rate per second, whether or not earlier ones have ended."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Measurements:
     """The measurements of one server. Times in ms."""
 
     alone: list[float] = field(default_factory=list)
+    paced: list[float] = field(default_factory=list)
     loaded: Window | None = None
     jobs: Window | None = None
 
@@ -99,10 +109,26 @@ async def measure(
         found = Measurements()
         if plan.alone:
             found.alone = await client.measure_alone(WARM_TRIPS, TRIPS)
-        found.loaded = await client.measure_load(plan.warm, plan.seconds, during)
+        if plan.paced:
+            found.paced = await client.measure_paced(plan.paced, plan.seconds)
+        if plan.loaded:
+            found.loaded = await client.measure_load(plan.warm, plan.seconds, during)
         if plan.jobs:
             found.jobs = await client.measure_jobs(plan.warm / 2, plan.seconds / 2)
         return found
+    finally:
+        await client.close()
+
+
+async def time_trips(
+    server: RunningServer, in_flight: int, during: Callable[[], Awaitable[None]]
+) -> list[tuple[float, float]]:
+    """Do trips while `during` runs. Returns when each began and ended."""
+    client = _Client(server, Plan(), (), server)
+    try:
+        await client.open()
+        await client.measure_alone(WARM_TRIPS, 0)
+        return await client.time_trips(in_flight, during)
     finally:
         await client.close()
 
@@ -115,7 +141,11 @@ class _Client:
         self._pids = [server.pid, *(replica.pid for replica in replicas)]
         self._content = messages.content(plan.asked)
         self._prompts_per_job = plan.prompts_per_job
-        self._channels = [_channel(server) for _ in range(CHANNELS)]
+        self._in_flight = plan.in_flight
+        self._types = max(messages.TYPES, plan.in_flight // TRIPS_EACH)
+        """Types of jobs, each with a console."""
+        connections = max(CHANNELS, plan.in_flight // CALLS_EACH)
+        self._channels = [_channel(server) for _ in range(connections)]
         """Of the workers, and of calls."""
         self._console_channels = [_channel(consoles) for _ in range(CHANNELS)]
         self._create: list[Any] = [
@@ -130,7 +160,7 @@ class _Client:
         self._tasks: list[asyncio.Task[None]] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._workers: list[Outbox] = []
-        self._jobs: list[list[_Job]] = [[] for _ in range(IN_FLIGHT)]
+        self._jobs: list[list[_Job]] = [[] for _ in range(self._in_flight)]
         """By lane; the first job of a lane asks next."""
         self._replacing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -145,9 +175,8 @@ class _Client:
 
     async def open(self) -> None:
         """Open the consoles and workers, and create a job for each trip in flight."""
-        for number in range(CONSOLES):
-            types = [messages.job_type(t) for t in range(messages.TYPES) if t % CONSOLES == number]
-            filter = hitl_service_pb2.PromptFilter(job_types=types)
+        for number in range(self._types):
+            filter = hitl_service_pb2.PromptFilter(job_types=[self._job_type(number)])
             hello = hitl_service_pb2.ConverseHello(console_id=f"console-{number}", filter=filter)
             outbox = self._stream(
                 self._console_channels[number % CHANNELS],
@@ -159,7 +188,7 @@ class _Client:
             outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
         for number in range(WORKERS):
             outbox = self._stream(
-                self._channels[number % CHANNELS],
+                self._channels[number % len(self._channels)],
                 "WorkerService/Work",
                 worker_service_pb2.WorkRequest,
                 worker_service_pb2.WorkResponse,
@@ -167,15 +196,18 @@ class _Client:
             )
             work = worker_service_pb2.WorkHello(
                 worker_id=f"worker-{number}",
-                job_types=[messages.job_type(number)],
-                capacity=(SPARE * IN_FLIGHT) // WORKERS,
+                job_types=[self._job_type(number)],
+                capacity=max(1, (SPARE * self._in_flight) // WORKERS),
             )
             outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
             self._workers.append(outbox)
-        for _ in range(CONSOLES + WORKERS):
+        for _ in range(self._types + WORKERS):
             await self._wait_for(self._welcomes.get())
         self._start(self._send_heartbeats())
-        await self._wait_for(_gather([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
+        for _ in range(SPARE):
+            for first in range(0, self._in_flight, IN_FLIGHT):
+                lanes = range(first, min(first + IN_FLIGHT, self._in_flight))
+                await self._wait_for(_gather([self._add_job(lane) for lane in lanes]))
 
     def _stream(self, channel: Any, method: str, request: Any, response: Any, reader: Any) -> Outbox:
         parse = response.FromString
@@ -268,15 +300,18 @@ class _Client:
 
     # Measured operations.
 
+    def _job_type(self, number: int) -> str:
+        return messages.job_type(number, self._types)
+
     async def _new_job(self, number: int) -> _Job:
         """Create a job and wait until a worker has leased it."""
         request_id = f"{self._run}-{next(self._numbers)}"
         lease: asyncio.Future[_Job] = asyncio.get_running_loop().create_future()
         self._leases[request_id] = lease
         request = job_service_pb2.CreateJobRequest(
-            request_id=request_id, job_type=messages.job_type(number), input_json='{"version":"4.2.0"}'
+            request_id=request_id, job_type=self._job_type(number), input_json='{"version":"4.2.0"}'
         )
-        await self._create[number % CHANNELS](request, timeout=PATIENCE)
+        await self._create[number % len(self._create)](request, timeout=PATIENCE)
         return await lease
 
     async def _complete(self, job: _Job) -> None:
@@ -328,8 +363,48 @@ class _Client:
     async def _one_after_another(self, trips: int, times: list[float]) -> None:
         for number in range(trips):
             started = time.perf_counter()
-            await self._trip(number % IN_FLIGHT)
+            await self._trip(number % self._in_flight)
             times.append((time.perf_counter() - started) * 1000)
+
+    async def measure_paced(self, rate: float, seconds: float) -> list[float]:
+        """Measure trips that begin at fixed times, in ms from the time at which each was to begin."""
+        times: list[float] = []
+        began = time.perf_counter()
+
+        async def one(number: int) -> None:
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            await self._trip(number % self._in_flight)
+            times.append((time.perf_counter() - began - number / rate) * 1000)
+
+        await self._wait_for(_gather([one(number) for number in range(int(rate * seconds))]))
+        return times
+
+    async def time_trips(
+        self, in_flight: int, during: Callable[[], Awaitable[None]]
+    ) -> list[tuple[float, float]]:
+        """Do trips while `during` runs. Returns when each began and ended."""
+        found: list[tuple[float, float]] = []
+        beside = asyncio.ensure_future(during())
+
+        async def lane(numbers: range) -> None:
+            for number in itertools.cycle(numbers):
+                if beside.done():
+                    break
+                started = time.perf_counter()
+                await self._trip(number)
+                found.append((started, time.perf_counter()))
+
+        lanes = [asyncio.create_task(lane(range(n, self._in_flight, in_flight))) for n in range(in_flight)]
+        for running in lanes:
+            running.add_done_callback(self._fail_on_error)
+        try:
+            await asyncio.wait([beside, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for(_gather(lanes))
+            await beside
+        finally:
+            for task in (beside, *lanes):
+                task.cancel()
+        return found
 
     async def measure_load(
         self, warm: float, seconds: float, during: Callable[[], Awaitable[None]] | None
@@ -341,7 +416,7 @@ class _Client:
         """Measure jobs created, leased and completed, with 64 in flight."""
         await self._wait_for(_gather(tuple(self._replacing)))
         for outbox in self._workers:
-            capacity = worker_service_pb2.WorkCapacity(capacity=IN_FLIGHT)
+            capacity = worker_service_pb2.WorkCapacity(capacity=self._in_flight)
             outbox.send(worker_service_pb2.WorkClientFrame(capacity=capacity))
 
         async def one(lane: int) -> None:
@@ -384,7 +459,7 @@ class _Client:
             other = max(0.0, machine - server - db - client)
             return Window(len(found), took, found, server, db, client, other, received / len(found))
 
-        lanes = [asyncio.create_task(lane(n)) for n in range(IN_FLIGHT)]
+        lanes = [asyncio.create_task(lane(n)) for n in range(self._in_flight)]
         for running in lanes:
             running.add_done_callback(self._fail_on_error)
         measuring: asyncio.Future[Window] = asyncio.ensure_future(window())

@@ -15,9 +15,9 @@ BODY = (
 VALUES_JSON = '{"when":"tonight"}'
 
 
-def job_type(number: int) -> str:
-    """The job type for a job, worker or console with this number."""
-    return f"bench.{number % TYPES}"
+def job_type(number: int, types: int = TYPES) -> str:
+    """The job type for a job or worker with this number."""
+    return f"bench.{number % types}"
 
 
 def content(kind: str) -> prompt_pb2.PromptContent:

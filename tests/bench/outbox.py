@@ -10,7 +10,7 @@ from typing import Any
 class Outbox:
     """The outgoing frames of a stream, used by the client and by the relay."""
 
-    def __init__(self, write: Callable[[Any], Awaitable[None]], message: type[Any]) -> None:
+    def __init__(self, write: Callable[[Any], Awaitable[None]], message: Callable[..., Any]) -> None:
         self._write = write
         self._message = message
         self._frames: list[Any] = []

@@ -1,4 +1,4 @@
-"""CPU time of processes, read from /proc to avoid a dependency on psutil."""
+"""CPU time and memory of processes, read from /proc to avoid a dependency on psutil."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def cpu(*pids: int) -> list[float]:
         return used.get(pid, 0.0) + sum(map(total, children.get(pid, ())))
 
     return [total(pid) for pid in pids]
+
+
+def memory(pid: int) -> float:
+    """KiB of a process in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 def threads_cpu(pid: int) -> dict[int, float]:

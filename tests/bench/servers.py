@@ -12,11 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tests.bench.processes import file_system
 from tests.support.postgres import PostgresServer
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+
+IN_MEMORY = ("tmpfs", "ramfs")
+"""File systems in memory."""
 
 SERVE = ("-m", "askback_server")
 """Arguments that start the server; `askback serve` does the same."""
@@ -33,11 +38,55 @@ class RunningServer:
     """The process id of the database server, if it runs on this machine."""
 
 
+def disk_folder(wanted: Path | None) -> Path:
+    """The folder for databases, also set as tempfile's default. Durable commits need a disk, not a tmpfs."""
+    folder = (wanted or Path(tempfile.gettempdir())).resolve()
+    if wanted is None and file_system(folder) in IN_MEMORY:
+        folder = Path("/var/tmp")
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(folder)
+    return folder
+
+
+@contextmanager
+def durable_postgres(wanted: bool) -> Iterator[PostgresServer | None]:
+    """Run a PostgreSQL server whose commits are on disk; None unless it is wanted."""
+    if not wanted:
+        yield None
+        return
+    server = PostgresServer(fsync=True)
+    server.start()
+    try:
+        for setting in ("fsync", "synchronous_commit"):
+            if server.execute(f"SHOW {setting}") != "on":
+                raise RuntimeError(f"{setting} is off in PostgreSQL: its commits are not durable")
+        yield server
+    finally:
+        server.stop()
+
+
+def loop_factory() -> Any:
+    """The event loop of the client: uvloop if it is installed."""
+    try:
+        import uvloop
+
+        return uvloop.new_event_loop
+    except ImportError:
+        return None
+
+
 @contextmanager
 def floor(python: Sequence[str]) -> Iterator[RunningServer]:
     """Run the relay."""
     command = [*python, "-m", "tests.bench.relay"]
     with _folder() as folder, serving(command, {}, folder) as (pid, address):
+        yield RunningServer("floor", address, pid)
+
+
+@contextmanager
+def fanout() -> Iterator[RunningServer]:
+    """Run the floor of consoles."""
+    with _folder() as folder, serving(["-m", "tests.bench.fanout"], {}, folder) as (pid, address):
         yield RunningServer("floor", address, pid)
 
 
@@ -57,7 +106,7 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[RunningS
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
         with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
-            yield RunningServer("postgres", address, pid, _postmaster(server))
+            yield RunningServer("postgres", address, pid, postmaster_of(server))
     finally:
         server.drop_database(dsn)
 
@@ -73,7 +122,7 @@ def replicas(server: PostgresServer, count: int) -> Iterator[list[RunningServer]
                 folder = stack.enter_context(_folder())
                 settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
                 pid, address = stack.enter_context(serving(SERVE, settings, folder))
-                running.append(RunningServer("postgres", address, pid, _postmaster(server)))
+                running.append(RunningServer("postgres", address, pid, postmaster_of(server)))
             yield running
     finally:
         server.drop_database(dsn)
@@ -85,7 +134,7 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _postmaster(server: PostgresServer) -> int:
+def postmaster_of(server: PostgresServer) -> int:
     """The process id of the postmaster; 0 if it runs on another machine."""
     pid = int(server.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
     try:
@@ -96,7 +145,10 @@ def _postmaster(server: PostgresServer) -> int:
 
 
 @contextmanager
-def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+def serving(
+    command: Sequence[str], settings: dict[str, str], folder: Path, *, is_killed: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Run a server. Raises RuntimeError if it has ended at the end of the block, unless that `is_killed`."""
     # Default settings: inherit none of the caller's, nor the setting that only the client needs.
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -122,7 +174,7 @@ def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> I
         if " serves on " not in line:
             raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
         yield process.pid, line.split(" serves on ", 1)[1].split()[0].rstrip(",;")
-        if process.poll() is not None:
+        if process.poll() is not None and not is_killed:
             raise RuntimeError(f"{' '.join(command)} ended ({process.returncode}):\n{_tail(log)}")
     except BaseException:
         sys.stderr.write(_tail(log))

@@ -1,11 +1,8 @@
-"""Clean-up: retention by namespace and state, in batches with pauses, by one replica at a time."""
+"""Clean-up: retention by namespace and state, and what the sweep deletes of jobs and of the log."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +10,12 @@ import sqlalchemy as sa
 from askback_server.domain import commands as c
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
-from askback_server.engine import sweep
 from askback_server.storage import tables
 from tests.contract.test_seed_features import sweep_of
 from tests.contract.test_work_queue import day_of_events, jobs_with_events
 from tests.support.aggregates import CLIENT, JobWorld, running
 from tests.support.rows import creation, event, new_job, now
-from tests.support.storage import Node, execute, fetch, get_job
+from tests.support.storage import Node, execute, get_job
 
 DAY = timedelta(days=1)
 KEPT = {"default": 9 * DAY, "FAILED": 8 * DAY, "default:default": 7 * DAY, "default:CANCELLED": 6 * DAY}
@@ -64,73 +60,6 @@ def test_retention_depends_on_the_final_state_unless_the_job_sets_its_own() -> N
     assert retention_of(worlds[1]) == 2 * DAY
 
 
-async def create_due_jobs(node: Node, count: int) -> list[str]:
-    """Create jobs whose retention is over, with their logs."""
-    past = await node.database.ping() - DAY
-    jobs = [new_job(state=JobState.COMPLETED, ready_at=None, purge_at=past) for _ in range(count)]
-    await node.database.jobs.write([creation(job) for job in jobs])
-    return [job.job_id for job in jobs]
-
-
-async def count_jobs(node: Node) -> int:
-    count: int = (await fetch(node.database, sa.select(sa.func.count().label("n")).select_from(tables.jobs)))[
-        0
-    ]["n"]
-    return count
-
-
-async def test_purging_works_in_batches_with_a_pause_after_each(
-    here: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The pause is longer than the work, so that other writers get most of the time."""
-    await create_due_jobs(here, 23)
-    rests: list[tuple[float, int]] = []
-    ticks = iter(range(1_000_000))
-
-    async def rest(seconds: float) -> None:
-        rests.append((seconds, await count_jobs(here)))
-
-    monkeypatch.setattr(sweep, "PURGE_BATCH_SIZE", 10)
-    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e9)
-    monkeypatch.setattr(sweep, "monotonic", lambda: float(next(ticks)))
-    monkeypatch.setattr(sweep, "asyncio", SimpleNamespace(gather=asyncio.gather, sleep=rest))
-    assert await sweep_of(here)._purge() == 23
-    assert rests == [(sweep.REST_RATIO, 13), (sweep.REST_RATIO, 3)]
-    assert await count_jobs(here) == 0
-    assert sweep.REST_RATIO >= 1
-
-
-async def test_only_one_replica_purges_at_a_time(here: Node, there: Node) -> None:
-    await create_due_jobs(here, 5)
-    lock = await there.database.queue_locks.acquire(*sweep.QUEUE, 1, 60)
-    assert lock is not None
-    assert await sweep_of(here)._purge() == 0
-    assert await count_jobs(here) == 5
-    await there.database.queue_locks.release(lock)
-    assert await sweep_of(here)._purge() == 5
-    # The lock has been released.
-    assert await there.database.queue_locks.acquire(*sweep.QUEUE, 1, 60) is not None
-
-
-async def test_a_long_purge_renews_its_lock(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the number of jobs, a replica does not hold the lock longer than its duration."""
-    await create_due_jobs(here, 30)
-    monkeypatch.setattr(sweep, "PURGE_BATCH_SIZE", 10)
-    monkeypatch.setattr(sweep, "REST_RATIO", 0.0)
-    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e-9)
-    cleaner = sweep_of(here)
-    taken = []
-    take = here.database.queue_locks.acquire
-
-    async def acquire_and_count(*args: Any) -> Any:
-        taken.append(args)
-        return await take(args[0], args[1], args[2], 60.0)
-
-    monkeypatch.setattr(here.database.queue_locks, "acquire", acquire_and_count)
-    assert await cleaner._purge() == 30
-    assert len(taken) == 4
-
-
 async def test_unfinished_jobs_and_their_logs_are_never_purged(here: Node) -> None:
     """Only ended jobs have a retention, whatever the age of others."""
     old = now() - timedelta(days=400)
@@ -138,11 +67,12 @@ async def test_unfinished_jobs_and_their_logs_are_never_purged(here: Node) -> No
     write = creation(unfinished)
     write.events = [event(unfinished)]
     await here.database.jobs.write([write])
-    await create_due_jobs(here, 3)
+    ended = new_job(state=JobState.COMPLETED, ready_at=None, purge_at=old)
+    await here.database.jobs.write([creation(ended)])
     await sweep_of(here).sweep()
     assert (await get_job(here.database, unfinished.job_id)).state is JobState.RUNNING
     assert len(await here.database.jobs.list_events(unfinished.job_id, 0, 10)) == 1
-    assert await count_jobs(here) == 1
+    assert await here.database.jobs.get_jobs([ended.job_id]) == []
 
 
 async def test_an_ended_job_with_a_new_retention_is_purged_after_it(here: Node) -> None:
@@ -165,9 +95,40 @@ async def test_dropping_old_events_waits_for_a_long_reader_without_blocking_writ
     async with here.database._dialect.reads.connect() as reader:
         await reader.execution_options(isolation_level="REPEATABLE READ")
         await reader.execute(sa.select(tables.events.c.id).limit(1))
-        assert await here.database.queue.drop_events(keep) == 0
+        assert await here.database.queue.drop_events(keep, 100) == 0
         assert await jobs_with_events(here.database) == before
         await here.create()
         await reader.rollback()
-    assert await here.database.queue.drop_events(keep) == 1
+    assert await here.database.queue.drop_events(keep, 100) == 1
     await execute(here.database, "SELECT 1")
+
+
+async def test_the_sweep_drops_the_log_in_steps(
+    here: Node, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is not needed: on SQLite a few rows at a time, on PostgreSQL a day at a time."""
+    dropped = []
+    own = here.database.queue.drop_events
+
+    async def drop(keep: datetime, limit: int) -> int:
+        dropped.append(await own(keep, min(limit, 2)))
+        return dropped[-1]
+
+    for days in (10, 9):
+        await day_of_events(here.database, database_kind, days)
+    kept = await day_of_events(here.database, database_kind, 2)
+    monkeypatch.setattr(here.database.queue, "drop_events", drop)
+    await sweep_of(here).sweep()
+    assert dropped == ([1, 1, 0] if database_kind == "postgres" else [2, 2, 2, 0])
+    assert await jobs_with_events(here.database) == set(kept)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_an_old_event_behind_one_that_is_needed_is_kept(here: Node, database_kind: str) -> None:
+    """Times of the log may go back a little. What is dropped is a part from its beginning."""
+    for days in (9, 2, 8):
+        await day_of_events(here.database, database_kind, days, 1)
+    keep = now() - timedelta(days=5)
+    assert await here.database.queue.drop_events(keep, 100) == 1
+    assert await here.database.queue.drop_events(keep, 100) == 0
+    assert len(await jobs_with_events(here.database)) == 2

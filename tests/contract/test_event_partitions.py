@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
-from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
+from askback_server.storage.postgres_days import DAYS_AHEAD, drop_day
 from tests.support.rows import creation, event, new_job
 from tests.support.storage import execute, fetch
 
@@ -69,13 +69,15 @@ async def test_dropping_removes_whole_days_only(pg_url: str) -> None:
     try:
         midnight = today()
         run = database._dialect.run
-        assert await run(lambda c: drop_days(c, midnight - timedelta(microseconds=1))) == 0
-        assert await run(lambda c: drop_days(c, midnight - timedelta(days=1))) == 0
-        assert await run(lambda c: drop_days(c, midnight)) == 1
+        assert await run(lambda c: drop_day(c, midnight - timedelta(microseconds=1))) == 0
+        assert await run(lambda c: drop_day(c, midnight - timedelta(days=1))) == 0
+        assert await run(lambda c: drop_day(c, midnight)) == 1
         assert await run(days) == names(0, DAYS_AHEAD)
         # Not even a day that is nearly over.
-        assert await run(lambda c: drop_days(c, midnight + timedelta(hours=23))) == 0
-        assert await run(lambda c: drop_days(c, midnight + timedelta(days=2, hours=1))) == 2
+        assert await run(lambda c: drop_day(c, midnight + timedelta(hours=23))) == 0
+        # One day in a transaction, the oldest first.
+        dropped = [await run(lambda c: drop_day(c, midnight + timedelta(days=2, hours=1))) for _ in range(3)]
+        assert dropped == [1, 1, 0]
         assert await run(days) == names(2, DAYS_AHEAD)
     finally:
         await database.close()

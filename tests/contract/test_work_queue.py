@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from askback_server.domain.jobs import JobState
+from askback_server.domain.jobs import Failure, JobState, Progress
 from askback_server.domain.nudges import Nudges
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Position
@@ -114,12 +114,17 @@ async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -
 
 
 async def test_expired_returns_jobs_past_retention_by_the_database_s_clock(database: Database) -> None:
+    """As heads, without what may be large."""
     at = await database.ping()
-    jobs = [new_job(purge_at=at - i * SECOND) for i in (1, 3, 2)]
+    large = {"input_json": "{}", "result_json": "{}", "progress": Progress(1), "failure": Failure("E", "no")}
+    jobs = [new_job(purge_at=at - i * SECOND, **large) for i in (1, 3, 2)]
     await put(database, *jobs, new_job(purge_at=at + LONG), new_job())
-    expected = [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
-    assert await database.queue.list_expired(10) == expected
-    assert await database.queue.list_expired(2) == expected[:2]
+    expected = [
+        replace(jobs[n], input_json="", result_json="", progress=None, failure=None) for n in (1, 2, 0)
+    ]
+    assert await database.queue.list_expired(10, None) == expected
+    assert await database.queue.list_expired(2, None) == expected[:2]
+    assert await database.queue.list_expired(10, expected[1].purge_at) == expected[1:]
 
 
 # --- old events of the log ---
@@ -156,12 +161,12 @@ async def test_only_events_that_are_no_longer_needed_are_dropped(
     # A job that is stored since seven days keeps the log from then on, whether it has ended or not.
     since = new_job(created_at=datetime.now(UTC) - timedelta(days=7))
     await database.jobs.write([creation(since)])
-    assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
+    assert await database.queue.drop_events(keep, 100) == (1 if database_kind == "postgres" else 3)
     assert await jobs_with_events(database) == {*middle, *recent, since.job_id}
-    assert await database.queue.drop_events(keep) == 0
+    assert await database.queue.drop_events(keep, 100) == 0
     # Without it, only the events that tokens made after `keep` need are kept.
     await database.jobs.write([replace(step(since, deleted=True), events=[])])
-    assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
+    assert await database.queue.drop_events(keep, 100) == (1 if database_kind == "postgres" else 3)
     assert await jobs_with_events(database) == {*recent, since.job_id}
     assert old
 
@@ -173,7 +178,7 @@ async def test_the_tail_is_the_position_of_the_last_dropped_event(
     await day_of_events(database, database_kind, 9)
     at = await newest(database)
     kept = await day_of_events(database, database_kind, 2)
-    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5), 100)
     assert await database.feed.tail() == at
     _, reached = await database.feed.after(at, 100)
     assert reached > at
@@ -196,12 +201,12 @@ async def test_the_tail_moves_before_the_events_are_dropped(
     tails = []
     own = database._dialect.drop_events
 
-    async def drop(before: datetime) -> int:
+    async def drop(before: datetime, last: Position) -> int:
         tails.append(await database.feed.tail())
-        return await own(before)
+        return await own(before, last)
 
     monkeypatch.setattr(database._dialect, "drop_events", drop)
-    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5), 100)
     assert len(tails) == 1
     assert tails[0] > Position()
 
@@ -210,7 +215,7 @@ async def test_event_ids_are_never_reused(database: Database, database_kind: str
     """Resume tokens contain event ids: even after all events are dropped, the next id is larger."""
     await day_of_events(database, database_kind, 9)
     before = await database.feed.tail(), await newest(database)
-    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5), 100)
     assert await jobs_with_events(database) == set()
     assert await database.feed.head() == await database.feed.tail() == before[1]
     await put(database, new_job())

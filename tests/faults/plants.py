@@ -311,8 +311,11 @@ def request_not_deduplicated() -> None:
 def retention_ignores_tokens() -> None:
     """Events are deleted by age, even if they are still needed."""
 
-    async def drop(this: Any, keep: datetime) -> int:
-        return int(await this._dialect.drop_events(datetime.now(UTC) - timedelta(seconds=1)))
+    async def drop(this: Any, keep: datetime, limit: int) -> int:
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        found = await this._all(this._dialect.last_to_drop(before, limit))
+        last = Position(found[0]["xid"], found[0]["id"]) if found else Position()
+        return int(await this._dialect.drop_events(before, last))
 
     work_queue.WorkQueueStore.drop_events = drop  # type: ignore[method-assign]
 

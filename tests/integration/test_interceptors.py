@@ -12,6 +12,7 @@ from askback_server.domain.principals import Role
 from askback_server.transport.call_ends import REQUEST_ID
 from askback_server.transport.tokens import NoAuthentication
 from tests.support.intercepted import ADA, reason_of, serving
+from tests.support.waiting import until
 
 
 def call_records(caplog: pytest.LogCaptureFixture) -> list[Any]:
@@ -83,6 +84,8 @@ async def test_an_abort_by_a_handler_keeps_its_status(caplog: pytest.LogCaptureF
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.stub.GetJob(jobs.GetJobRequest(job_id="abort"), metadata=ADA)
         assert refused.value.code() is grpc.StatusCode.DATA_LOSS
+        # The status reaches the client before the call's task has ended.
+        await until(lambda: call_records(caplog))
     assert call_records(caplog)[0].code == "DATA_LOSS"
 
 

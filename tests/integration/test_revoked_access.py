@@ -237,3 +237,25 @@ async def test_a_view_follows_the_groups_of_its_token(world: ServiceWorld, token
         await until(lambda: 9 in replies)
         assert replies[9].error.reason == "ERROR_REASON_PROMPT_NOT_FOUND"
     reading.cancel()
+
+
+async def test_a_token_from_before_a_change_of_access_is_replaced(
+    world: ServiceWorld, tokens: Tokens
+) -> None:
+    """Else a console whose stream breaks after it was shown more, and that may see less again by then, would
+    resume from it and keep what it may not see."""
+    eve, boss = world.with_token("eve"), world.with_token("boss")
+    content = confirm("secret", audience=audience(groups=["other"]))
+    created = await boss.jobs.CreateJob(jobs.CreateJobRequest(job_type="q", prompt=content))
+    console = world.console(eve)
+    await console.hello()
+    await console.snapshot()
+    tokens.write(groups=["desk", "other"])
+    newest = (await console.event("bookmark")).resume_token
+    assert (await console.event("upserted")).prompt.prompt_id == created.prompt.prompt_id
+    await console.aclose()
+    tokens.write(groups=["desk"])
+    console = world.console(eve)
+    await console.hello(resume_token=newest)
+    await console.event("reset_view")
+    assert (await console.snapshot())[0] == []

@@ -20,6 +20,8 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.pace import Pace
+from askback_server.engine.purge import Purge
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
@@ -171,7 +173,7 @@ class Rig:
         feed = Feed(database.feed, database.jobs, hot, bus)
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
-        timers = Timers(engine, database.queue, clock, timedelta(days=2))
+        timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
@@ -182,8 +184,9 @@ class Rig:
 
         feed.follow_prompts(PromptFilter("default"), show)
         counts = HourlyCounts(database.overview, clock, timedelta(days=400))
-        locks, sign_outs = database.queue_locks, database.sign_outs
-        sweep = Sweep(engine, database.queue, hot, clock, 300.0, locks, sign_outs, counts)
+        pace = Pace(lambda: engine.idle)
+        purge = Purge(engine, database.queue, database.queue_locks, pace)
+        sweep = Sweep(database.queue, clock, 300.0, purge, pace, database.sign_outs, counts)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tests.simulate.consoles import ConverseSchedule, ReconnectSchedule
+from tests.simulate.consoles import AccessSchedule, ConverseSchedule, ReconnectSchedule
 from tests.simulate.schedule import Schedule
 from tests.simulate.workers import ContestSchedule, WorkSchedule
 
 KINDS: dict[str, Callable[[int], Schedule]] = {
     "converse": ConverseSchedule,
     "reconnect": ReconnectSchedule,
+    "access": AccessSchedule,
     "work": WorkSchedule,
     "contest": ContestSchedule,
 }

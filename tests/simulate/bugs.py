@@ -219,6 +219,35 @@ def _count_a_view_after_its_load(patch: Patch) -> None:
     patch.setattr(PromptFollower, "load", load_first)
 
 
+def _follow_with_the_old_filter(patch: Patch) -> None:
+    change = PromptFollower.change_filter
+
+    def change_view_only(self: PromptFollower, filter: PromptFilter) -> None:
+        stops, self._stops = self._stops, []
+        change(self, filter)
+        self._stops = stops
+
+    patch.setattr(PromptFollower, "change_filter", change_view_only)
+
+
+def _leave_the_token_after_a_change_of_access(patch: Patch) -> None:
+    change = PromptView.change_filter
+
+    def change_without_token(self: PromptView, filter: PromptFilter, void: str) -> None:
+        before = self._first
+        change(self, filter, void)
+        self._first = before
+
+    patch.setattr(PromptView, "change_filter", change_without_token)
+
+
+def _read_only_new_prompts_after_a_change_of_access(patch: Patch) -> None:
+    async def recheck_nothing(*_: Any) -> bool:
+        return True
+
+    patch.setattr(PromptFollower, "_recheck", recheck_nothing)
+
+
 def _push_no_cancellation(patch: Patch) -> None:
     patch.setattr(WorkCore, "_push_cancel", lambda *_: None)
 
@@ -319,6 +348,12 @@ RECONNECT: dict[str, Bug] = {
     "live before Reset": Bug(_show_live_before_reset, "no Reset first"),
 }
 
+ACCESS: dict[str, Bug] = {
+    "followed with the old filter": Bug(_follow_with_the_old_filter, ""),
+    "token left after a change of access": Bug(_leave_the_token_after_a_change_of_access, ""),
+    "shown prompts not rechecked": Bug(_read_only_new_prompts_after_a_change_of_access, "not settled"),
+}
+
 WORK: dict[str, Bug] = {
     "resolution not sent again": Bug(_skip_unconfirmed_resolutions, "not settled"),
     "dead worker keeps its jobs": Bug(_keep_jobs_of_dead_workers, "not settled"),
@@ -339,6 +374,7 @@ CONTEST: dict[str, Bug] = {
 BUGS: dict[str, dict[str, Bug]] = {
     "converse": CONVERSE,
     "reconnect": RECONNECT,
+    "access": ACCESS,
     "work": WORK,
     "contest": CONTEST,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -18,7 +19,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.prompts import AnswerStatus, Prompt
 from tests.simulate.judges import ConverseJudge
 from tests.simulate.network import Judge
-from tests.simulate.replica import PEOPLE, SimulatedReplica
+from tests.simulate.replica import SimulatedReplica
 from tests.simulate.schedule import Schedule
 from tests.support.aggregates import ADMIN
 
@@ -57,12 +58,14 @@ class SimulatedUser:
         wire.view.apply = apply_and_check  # type: ignore[method-assign]
 
     def eligible(self, prompt: Prompt) -> bool:
-        return prompt.is_open and prompt.is_for(PEOPLE[self.name])
+        return prompt.is_open and prompt.is_for(self._schedule.people[self.name])
 
     def _check_caught_up(self) -> None:
         """Check the view at `caught_up`: all open prompts that the replica must know, and no closed ones."""
         schedule, rows = self._schedule, self._schedule.database.rows
         has, known = set(self.console.open_ids), self._dialled - SLACK
+        if schedule.people.changed_at(self.name) >= known:
+            return  # the view may be that of before the change, and the one of after it follows
         for prompt_id in has:
             images = [(rows.since[key], image) for key, image in rows.images.items() if key[0] == prompt_id]
             ends = [since for since, image in images if not image.is_open]
@@ -108,7 +111,7 @@ class ConverseSchedule(Schedule):
         self._keys: list[str] = []
 
     def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
-        return ConverseJudge(self.verdicts, user, self.database.tail_mark)
+        return ConverseJudge(self.verdicts, self.people, user, self.database.tail_mark)
 
     async def begin(self) -> None:
         self.users = [SimulatedUser(self, name) for name in ("ann", "bob")]
@@ -245,10 +248,13 @@ class ConverseSchedule(Schedule):
     def _was_open_for(self, user: SimulatedUser, prompt_id: str) -> float:
         """The longest virtual time for which the prompt was open and visible to the user."""
         rows, now = self.database.rows, asyncio.get_running_loop().time()
-        images = sorted((rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt_id)
+        images = [(rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt_id]
+        history = self.people.history(user.name)
         longest, begun = 0.0, None
-        for since, image in images:
-            if user.eligible(image):
+        for since in sorted({at for at, _ in (*images, *history)}):
+            image = max((i for i in images if i[0] <= since), key=itemgetter(0), default=(0.0, None))[1]
+            [*_, person] = [person for at, person in history if at <= since]
+            if image is not None and image.is_open and image.is_for(person):
                 begun = since if begun is None else begun
             elif begun is not None:
                 longest, begun = max(longest, since - begun), None
@@ -266,3 +272,24 @@ class ReconnectSchedule(ConverseSchedule):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.database.slow_commits = 0.5
+
+
+class AccessSchedule(ConverseSchedule):
+    """The users leave and join a group while their streams are open."""
+
+    faults = ("", "go away", "database down", "forget")
+    writes = 24
+
+    async def begin(self) -> None:
+        await super().begin()
+        self.do(self._change_access())
+
+    async def _change_access(self) -> None:
+        rng = Random(f"{self.seed} access")
+        for _ in range(8):
+            await asyncio.sleep(rng.uniform(0.1, 2.5))
+            user = rng.choice(self.users).name
+            self.people.change(user, frozenset({"law"}) - self.people[user].groups)
+            self.note(f"{user} is in {sorted(self.people[user].groups)}")
+            for replica in self.network.replicas:
+                replica.change_access(user)

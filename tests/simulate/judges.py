@@ -9,7 +9,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.ports.storage import Position
 from askback_server.sessions.snapshot import urgency
 from tests.simulate.database import Rows
-from tests.simulate.replica import PEOPLE
+from tests.simulate.people import People
 
 _END = Position(1 << 60, 0)
 
@@ -38,10 +38,13 @@ class Verdicts:
 class ConverseJudge:
     """Checks the stream of one console."""
 
-    def __init__(self, verdicts: Verdicts, user: str, tail: Position) -> None:
+    def __init__(self, verdicts: Verdicts, people: People, user: str, tail: Position) -> None:
         self._verdicts = verdicts
+        self._people = people
         self._user = user
-        self._viewer = PEOPLE[user]
+        self._viewer = people[user]
+        self._viewers = [self._viewer]
+        """What the user could do since the start of the stream."""
         self._tail = tail
         self._versions: dict[str, int] = {}
         self._has: set[str] = set()
@@ -55,7 +58,22 @@ class ConverseJudge:
         self._is_snapshot = True
         """Whether the prompts that were open at the start are still being sent, in their order."""
 
+    @property
+    def _has_changed(self) -> bool:
+        """Whether the user's access has changed during the stream."""
+        return len(self._viewers) > 1
+
+    def _note_access(self) -> None:
+        """After a change of access the view is read again."""
+        now = self._people[self._user]
+        if now is not self._viewer:
+            self._viewer = now
+            self._viewers.append(now)
+            self._base = None
+            self._is_snapshot = False
+
     def on_receive(self, message: Any) -> None:
+        self._note_access()
         for frame in message.frames:
             body = frame.WhichOneof("body")
             if body == "hello":
@@ -68,6 +86,7 @@ class ConverseJudge:
                 self._credit += frame.credit.prompts
 
     def on_send(self, message: Any) -> None:
+        self._note_access()
         for frame in message.frames:
             body = frame.WhichOneof("body")
             if body == "prompt_event":
@@ -95,7 +114,9 @@ class ConverseJudge:
             self._report("a closed prompt is shown as open")
         if not image.is_for(self._viewer):
             self._report("a prompt is shown to a user who may not see it")
-        if prompt.version <= self._versions.get(prompt.prompt_id, 0):
+        known = self._versions.get(prompt.prompt_id, 0)
+        # A removal that was not sent before the user got the access back has left a prompt to be sent again.
+        if prompt.version < known or (prompt.version == known and not self._has_changed):
             self._report(f"version {prompt.version} after {self._versions[prompt.prompt_id]}")
         if self._is_snapshot and prompt.prompt_id not in self._versions:
             self._check_order(image)
@@ -130,9 +151,11 @@ class ConverseJudge:
     def _on_removed(self, event: Any) -> None:
         self._expect_no_reset()
         self._check_was_visible(event.prompt_id)
-        if event.version <= self._versions.get(event.prompt_id, 0):
+        known = self._versions.get(event.prompt_id, 0)
+        if event.version < known or (event.version == known and not self._has_changed):
             self._report("a removal of an outdated version")
-        self._versions[event.prompt_id] = event.version
+        # After a change of access a removed prompt may come back at the same version.
+        self._versions[event.prompt_id] = event.version - self._has_changed
         self._has.discard(event.prompt_id)
 
     def _check_was_visible(self, prompt_id: str) -> None:
@@ -140,7 +163,7 @@ class ConverseJudge:
         if self._base is not None and any(p.revision > 1 for p in images):
             # The earlier audience of an amended prompt is not stored, so its removal may be sent to anyone.
             return
-        if not any(p.is_for(self._viewer) for p in images):
+        if not any(p.is_for(viewer) for p in images for viewer in self._viewers):
             self._report("the id of a prompt is sent to a user who could never see it")
 
     def _on_reset_view(self, _: Any) -> None:
@@ -160,9 +183,9 @@ class ConverseJudge:
 
     def _check_token(self, token: str) -> None:
         """Check that everything up to the token's position was sent, on this stream or an earlier one."""
-        if not token:
-            return
-        verdicts, at = self._verdicts, self._verdicts.positions[token]
+        verdicts, at = self._verdicts, self._verdicts.positions.get(token)
+        if at is None:
+            return  # there is none, or it is refused
         before = verdicts.newest(self._base) if self._base is not None else None
         last = verdicts.newest(_END)
         for prompt_id, seq in verdicts.newest(at).items():

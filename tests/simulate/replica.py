@@ -8,30 +8,31 @@ from typing import Any
 
 from askback_server.bootstrap import build
 from askback_server.config.settings import Config
-from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica
 from askback_server.transport.streams import serve_converse, serve_work
 from tests.simulate.database import SimulatedDatabase
+from tests.simulate.people import People
 from tests.simulate.virtual_time import OrderedSet
 
 HEARTBEAT = 2.0
 LEASE_TTL = 9.0
-PEOPLE = {
-    "ann": Principal("ann", frozenset({Role.CONSOLE}), groups=frozenset({"law"})),
-    "bob": Principal("bob", frozenset({Role.CONSOLE})),
-    "wanda": Principal("wanda", frozenset({Role.WORKER})),
-}
 
 
 class SimulatedReplica:
     """A replica that can crash and restart with an empty memory."""
 
-    def __init__(self, name: str, database: SimulatedDatabase) -> None:
+    def __init__(self, name: str, database: SimulatedDatabase, people: People) -> None:
         self._config = Config(
-            replica=name, heartbeat=HEARTBEAT, lease_ttl=LEASE_TTL, sweep_interval=20.0, hot_jobs=100
+            replica=name,
+            heartbeat=HEARTBEAT,
+            lease_ttl=LEASE_TTL,
+            sweep_interval=20.0,
+            hot_jobs_bytes=1024 * 1024,
         )
         self._database = database
+        self._people = people
+        self._accesses: list[tuple[str, Access]] = []
         self.links = OrderedSet()
         self.parts: Replica = None  # type: ignore[assignment]
         self._tasks: list[asyncio.Task[Any]] = []
@@ -52,7 +53,18 @@ class SimulatedReplica:
 
     async def serve(self, method: str, user: str, context: Any) -> None:
         serve = serve_converse if method == "Converse" else serve_work
-        await serve(self.parts, Access(PEOPLE[user]), context)
+        call = user, Access(self._people[user])
+        self._accesses.append(call)
+        try:
+            await serve(self.parts, call[1], context)
+        finally:
+            self._accesses.remove(call)
+
+    def change_access(self, user: str) -> None:
+        """Apply a change of what a user may do to the user's open streams."""
+        for name, access in tuple(self._accesses):
+            if name == user:
+                access.change(self._people[user])
 
     def go_away(self) -> None:
         """Ask every stream to reconnect."""

@@ -116,6 +116,8 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
         assert guard.not_before == max((d for d in deadlines if d), default=None)
     answered = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ANSWERED} - timed
     ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
+    if isinstance(command, c.UpdateJob) and "retention" in command.values and before.job is not None:
+        ends = [before.job.purge_at]
     assert guard.not_after == (ends[0] if ends else None)
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):

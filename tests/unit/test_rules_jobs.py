@@ -185,11 +185,25 @@ def test_retention_counts_from_the_end_and_may_change_after_it() -> None:
     end = world.job.completed_at
     assert end == world.now
     assert world.job.purge_at == end + DAY
-    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": HOUR}).purge_at == end + HOUR
+    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": 2 * HOUR}).purge_at == end + 2 * HOUR
+    assert world.guard.not_after == end + DAY
     with pytest.raises(InvalidField, match="longer than 0 s"):
         world.on_job(c.UpdateJob, values={"retention": timedelta(0)})
     job = world.on_job(c.UpdateJob, values={"retention": None})
     assert job.purge_at == end + world.limits.retention_default
+
+
+def test_a_job_whose_retention_is_over_gets_no_other() -> None:
+    """Its deletion in steps may have begun."""
+    world = running(retention=DAY)
+    world.complete()
+    world.tick(DAY)
+    with pytest.raises(JobNotFound):
+        world.on_job(c.UpdateJob, values={"retention": 2 * DAY})
+    assert world.on_job(c.UpdateJob, values={"promoted": True}).promoted, (
+        "the rest may change until it is gone"
+    )
+    assert world.guard.not_after is None
 
 
 def test_an_ended_job_is_purged_after_its_retention_and_not_before() -> None:

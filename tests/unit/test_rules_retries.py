@@ -11,7 +11,7 @@ import pytest
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.content import Audience, DefaultAnswer, EscalationStep, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField
+from askback_server.domain.errors import IdReused, IllegalState, InvalidField, JobNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
@@ -27,7 +27,7 @@ from askback_server.domain.retries import (
     carry_over_pages,
 )
 from askback_server.domain.retry_rules import plan_retry, repeat_job
-from tests.support.aggregates import ADMIN, ANN, HOUR, START, JobWorld, question, running, waiting
+from tests.support.aggregates import ADMIN, ANN, CLIENT, HOUR, START, JobWorld, question, running, waiting
 
 FORMER = START - timedelta(days=3)
 
@@ -76,6 +76,23 @@ def test_jobs_without_a_worker_cannot_be_retried() -> None:
     job = replace(running().job, state=JobState.COMPLETED, workerless=True)
     with pytest.raises(IllegalState, match="only an ended job that had a worker can be retried"):
         plan_retry(job, None)
+
+
+@pytest.mark.parametrize("keep", Keep)
+def test_nothing_is_copied_from_a_job_whose_retention_is_over(keep: Keep) -> None:
+    """Parts of it may be deleted already. A repeated request still gets the job that it created."""
+    old = running(retention=HOUR).fail(retryable=False)
+    command = repeat_job(old, plan_retry(old, keep), CLIENT, "r-1")
+    world = JobWorld()
+    assert world.do(command).job.retried_from == old.job_id
+    world.tick(HOUR)
+    assert world.do(command).replayed
+    late = JobWorld(now=world.now)
+    if keep is Keep.ALL:
+        with pytest.raises(JobNotFound):
+            late.do(command)
+    else:
+        assert late.do(command).job.retried_from == old.job_id
 
 
 def test_retry_repeats_the_fields_of_the_job_for_the_caller() -> None:

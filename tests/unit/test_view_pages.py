@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptPosition
-from askback_server.sessions.frames import Upserted
+from askback_server.sessions.frames import Bookmark, CaughtUp, Removed, Reset, Upserted
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.snapshot import urgency
 from tests.support.prompt_world import FILTER, Console, World, credits, image, position, settle, takes
@@ -109,8 +110,51 @@ def test_another_filter_shows_the_most_urgent_prompts_first() -> None:
     low, high = image(0, 1), image(2, 2, mine=False)
     view.add_page([low], None)
     view.finish_load()
-    view.change_filter(replace(FILTER, labels={}))
-    assert not view.has_news, "the high one must be read first"
+    view.change_filter(replace(FILTER, labels={}), "void")
+    assert view.take(9, "") == [Bookmark("void")], "the high one must be read first"
+    assert not view.has_news
     view.add_page([high, low], None)
     view.finish_load()
     assert [e.prompt for e in view.take(9, "") if isinstance(e, Upserted)] == [high, low]
+
+
+def test_a_token_that_is_refused_comes_before_anything_under_another_filter() -> None:
+    """The token before does not cover it, and could be honoured again if the filter came back."""
+    view = PromptView(FILTER)
+    hidden = image(0, 1)
+    view.add_page([hidden], None)
+    view.finish_load()
+    view.take(9, "")
+    view.change_filter(replace(FILTER, labels={"team": "other"}), "void")
+    view.recheck(hidden)
+    assert view.take(9, "") == [Bookmark("void"), Removed(hidden.prompt_id, hidden.version)]
+
+
+def test_a_reset_needs_no_refused_token() -> None:
+    view = PromptView(FILTER)
+    view.resume()
+    view.change_filter(replace(FILTER, labels={}), "void")
+    view.reset("the access has changed")
+    view.add_page([], None)
+    view.finish_load()
+    assert [type(event) for event in view.take(9, "")] == [Reset, CaughtUp]
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_page_that_is_older_than_a_change_removes_nothing(is_sent: bool) -> None:
+    """It was read before a change that has come since, and made the prompt visible."""
+    view = PromptView(FILTER)
+    old = image(0, 1)
+    view.add_page([old], None)
+    view.finish_load()
+    view.take(9, "")
+    view.change_filter(replace(FILTER, labels={"team": "other"}), "void")
+    new = replace(old, version=9, content=replace(old.content, labels={"team": "other"}))
+    view.offer(new)
+    first = view.take(9, "") if is_sent else []
+    view.recheck(old)
+    view.finish_load()
+    assert [e for e in (*first, *view.take(9, "t")) if not isinstance(e, Bookmark)] == [
+        Upserted(new),
+        CaughtUp("t", 1),
+    ]

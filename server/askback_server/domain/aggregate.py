@@ -20,8 +20,9 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
-_OBJECT_BYTES = 1_000
-"""Estimated bytes of a job, a prompt or an answer in memory, without its texts."""
+_JOB_BYTES, _PROMPT_BYTES, _ANSWER_BYTES, _DETAIL_BYTES = 3_000, 2_500, 1_000, 400
+"""Estimated bytes in memory of a job, a prompt, an answer, and each detail of a prompt, without their texts.
+`tests/contract/test_waiting_jobs.py` compares them with the real ones."""
 ANY_EPOCH = 0
 """In a SessionRef: any epoch of the session."""
 
@@ -56,10 +57,8 @@ class Facts:
 
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Aggregate:
-    """A job with its open prompts, and those other rows that were loaded for a command.
-
-    Its maps are never changed in place: a change makes new ones.
-    """
+    """A job with its open prompts, and those other rows that were loaded for a command. Its maps are never
+    changed in place: a change makes new ones."""
 
     job: Job | None = None
     """None if the job does not exist (yet)."""
@@ -100,7 +99,8 @@ class Aggregate:
             *(carried.answer for carried in self.carried.values()),
         ]
         texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
-        return _OBJECT_BYTES * (1 + len(answers)) + texts + sum(map(_prompt_size, self.prompts.values()))
+        prompts = sum(map(_prompt_size, self.prompts.values()))
+        return _JOB_BYTES + prompts + _ANSWER_BYTES * len(answers) + texts
 
     def with_changes(
         self,
@@ -131,7 +131,7 @@ class Aggregate:
                 growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
             for submission in submissions:
                 if (submission.prompt_id, submission.answer.answer_id) not in self.submissions:
-                    growth += _OBJECT_BYTES + _texts(submission.answer)
+                    growth += _ANSWER_BYTES + _texts(submission.answer)
             after["size"] = self.size + growth
         return from_fields(Aggregate, after)
 
@@ -212,6 +212,7 @@ class Change:
         "events",
         "facts",
         "guard",
+        "in_steps",
         "job",
         "prompts",
         "retry",
@@ -233,7 +234,7 @@ class Change:
         self.retry: Retry | None = None
         self.events: list[Event] = []
         self.guard = NO_GUARD
-        self.deleted = False
+        self.deleted = self.in_steps = False  # see `JobWrite`
 
     def set(self, **values: Unpack[JobFields]) -> None:
         """Give fields of the job new values. Raises TypeError for a name that is not a field of `Job`."""
@@ -307,7 +308,8 @@ def _texts(sized: _Sized | None) -> int:
 
 def _prompt_size(prompt: Prompt) -> int:
     answer = None if prompt.resolution is None else prompt.resolution.answer
-    return _OBJECT_BYTES + _texts(prompt.content) + _texts(answer)
+    details = _DETAIL_BYTES * prompt.content.details
+    return _PROMPT_BYTES + details + _texts(prompt.content) + _texts(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from askback_server.domain import asking_rules, job_rules, lost_leases, presence, prompt_rules, worker_rules
+from askback_server.domain import (
+    asking_rules,
+    deletion_rules,
+    job_rules,
+    lost_leases,
+    presence,
+    prompt_rules,
+    worker_rules,
+)
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Facts, RuleResult
 
@@ -20,8 +28,8 @@ RULES: dict[type[c.Command[object]], Rule] = {
     c.CreateJob: job_rules.create_job,
     c.UpdateJob: job_rules.update_job,
     c.CancelJob: job_rules.cancel_job,
-    c.DeleteJob: job_rules.delete_job,
-    c.PurgeJob: job_rules.purge_job,
+    c.DeleteJob: deletion_rules.delete_job,
+    c.PurgeJob: deletion_rules.purge_job,
     c.UpdateUnderstanding: job_rules.update_understanding,
     c.RunDue: job_rules.run_due,
     c.EndGrace: job_rules.end_grace,

@@ -12,7 +12,7 @@
     ├── FailedPrecondition     the current state does not allow it: do not retry unchanged
     │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
     ├── Aborted                another call changed it first: read again, then retry
-    │   ├── VersionMismatch, Contention
+    │   ├── VersionMismatch, Contention (DeletionUnfinished, in `deletion_rules`)
     ├── Unauthenticated (SessionEnded, in `sign_outs`), PermissionDenied
     ├── ResourceExhausted
     │   ├── LimitExceeded (TooManyInFlight), QueueFull

@@ -13,14 +13,13 @@ from askback_server.domain.checks import Checker, normalise
 from askback_server.domain.commands import (
     CancelJob,
     CreateJob,
-    DeleteJob,
     EndGrace,
-    PurgeJob,
     RunDue,
     UpdateJob,
     UpdateUnderstanding,
 )
 from askback_server.domain.content import PromptContent
+from askback_server.domain.deletion_rules import require_kept
 from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, run_overdue
 from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
@@ -44,7 +43,8 @@ _FIRST_PROMPT = "prompt"
 
 
 def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleResult[JobCreated]:
-    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField."""
+    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField, and
+    JobNotFound for a retry that copies from a job whose retention is over."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
     content = _check_create(command, namespace, facts, is_new=aggregate.job is None)
@@ -55,6 +55,8 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
         return RuleResult(JobCreated(aggregate.job, first if content else None, replayed=True))
     now, retry = facts.now, command.retry
+    if retry is not None and retry.keep is Keep.ALL:
+        require_kept(retry.job_id, retry.purge_at, facts)
     starts = max(now, command.start_at or now + (command.start_delay or timedelta(0)))
     job = Job(
         job_id=facts.new_id(),
@@ -162,7 +164,8 @@ def _digest_of(fields: list[object]) -> str:
 
 
 def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleResult[Job]:
-    """Set labels, priority, promoted or retention. Raises VersionMismatch."""
+    """Set labels, priority, promoted or retention. Raises VersionMismatch, and JobNotFound for the retention
+    of a job whose retention is over."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
     _check_version(command.expected_version, job.version)
@@ -178,6 +181,9 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
     change = Change(aggregate, facts, command.principal.subject)
     change.set(**values)
     if "retention" in values and job.completed_at is not None:
+        # Its deletion may have begun.
+        require_kept(job.job_id, job.purge_at, facts)
+        change.require(not_after=job.purge_at)
         keep = values["retention"]
         if keep is None:
             keep = facts.limits.retention_of(job.namespace, job.state)
@@ -209,38 +215,6 @@ def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> RuleRe
         change.set(cancel_requested_at=facts.now, cancel_at=facts.now + facts.limits.cancel_grace)
         change.record(EventType.JOB_CANCEL_REQUESTED, None, {"reason": command.reason})
     return RuleResult(change.job, change)
-
-
-def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleResult[None]:
-    """Delete an ended job. Raises IllegalState."""
-    command.principal.require(Role.CLIENT)
-    job = aggregate.require_job(command.job_id, command.principal)
-    if not job.is_terminal:
-        raise IllegalState(
-            f"a job in {job.state} cannot be deleted; cancel it first",
-            state=job.state,
-            event="DELETE",
-            job_id=job.job_id,
-        )
-    return _delete(aggregate, facts, command.principal.subject)
-
-
-def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> RuleResult[None]:
-    """Delete an ended job whose retention is over by the database's clock; else do nothing."""
-    job = aggregate.job
-    if job is None or job.purge_at is None or job.purge_at > facts.now:
-        return RuleResult(None)
-    decided = _delete(aggregate, facts, command.principal.subject)
-    assert decided.change is not None
-    decided.change.require(not_before=job.purge_at)
-    return decided
-
-
-def _delete(aggregate: Aggregate, facts: Facts, actor: str) -> RuleResult[None]:
-    change = Change(aggregate, facts, actor)
-    change.record(EventType.JOB_DELETED)
-    change.deleted = True
-    return RuleResult(None, change)
 
 
 _ARRAYS: tuple[Literal["questions_asked_json", "answers_json", "research_performed_json"], ...] = (

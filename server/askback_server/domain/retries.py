@@ -51,6 +51,8 @@ class Retry:
     root_job_id: str = ""
     answers: tuple[KeptAnswer, ...] = ()
     checkpoints: tuple[KeptCheckpoint, ...] = ()
+    purge_at: datetime | None = None
+    """The end of the old job's retention."""
 
 
 @dataclass(frozen=True, slots=True)

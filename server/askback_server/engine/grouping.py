@@ -133,7 +133,7 @@ class Group:
         write.understanding = change.understanding or write.understanding
         write.retry = change.retry or write.retry
         write.events += change.events
-        write.deleted = change.deleted
+        write.deleted, write.in_steps = change.deleted, change.in_steps
 
     def to_committed(self) -> Committed:
         """The committed change of its write."""
@@ -167,7 +167,7 @@ async def group_by_job(
             key, wanted = job_id or item.command_id, Wanted(job_id=job_id)
         else:
             assert isinstance(command, c.OnJob)
-            key, wanted = command.job_id, Wanted(job_id=command.job_id)
+            key, wanted = command.job_id, Wanted(job_id=command.job_id, is_head=True)
         group = groups.get(key)
         if group is None:
             group = groups[key] = Group(wanted)

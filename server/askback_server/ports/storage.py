@@ -38,10 +38,13 @@ class JobWrite:
     deleted."""
     events: list[Event] = field(default_factory=list)
     deleted: bool = False
+    in_steps: bool = False
+    """Of a deletion: a job with many rows is deleted by several writes, of which each but the last one
+    deletes some rows and is lost as PARTLY. Only for a job of which nothing is needed any more."""
 
 
 class Lost(StrEnum):
-    """Why the guarded write of a job changed nothing."""
+    """Why the guarded write of a job was not done."""
 
     VERSION = "VERSION"
     """The job was changed or deleted by another writer, or its request_id exists already."""
@@ -51,6 +54,8 @@ class Lost(StrEnum):
     """The session in the guard lives, under a newer epoch: another stream has resumed it."""
     TIME = "TIME"
     """The database's clock is outside the guard's bounds."""
+    PARTLY = "PARTLY"
+    """The job is deleted in steps, and rows of it remain. The other reasons mean that nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,10 @@ class Wanted:
     job_id: str = ""
     request: tuple[str, str] | None = None
     """(namespace, request_id) instead of the job's id."""
+    is_head: bool = False
+    """Only the job itself, without its documents (input, result, failure, progress) and other rows."""
+    head: Job | None = None
+    """The head, if the caller has read it: the guard of the write tells whether it is still current."""
     prompt_ids: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     submissions: set[tuple[str, str]] = field(default_factory=set)
@@ -94,8 +103,11 @@ class JobStore(Protocol):
         Raises UnknownOutcome, BadData, StorageUnavailable.
         """
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """Load aggregates, in order; one without a job where the job does not exist."""
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+        """Load aggregates, in order; one without a job where the job does not exist.
+
+        `read` are jobs, by id, that `jobs_of` has just returned: they are not read again.
+        """
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Existing jobs by id, in no order."""
@@ -103,8 +115,8 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in no order."""
 
-    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
-        """The job ids of existing prompts, by prompt id."""
+    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of existing prompts, by prompt id."""
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
@@ -176,14 +188,17 @@ class WorkQueue(Protocol):
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """(job id, session id) of jobs whose session row no longer exists."""
 
-    async def list_expired(self, limit: int) -> list[str]:
-        """Ids of ended jobs whose retention is over."""
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
+        """Heads of ended jobs whose retention is over, by the time of its end, those from `since` on.
 
-    async def drop_events(self, keep: datetime) -> int:
-        """Drop whole days of events that are no longer needed.
+        A list from the start passes everything that was deleted and that the database still has in its index.
+        """
+
+    async def drop_events(self, keep: datetime, limit: int) -> int:
+        """Drop the oldest day of events that is no longer needed, or (SQLite) at most `limit` of its rows.
 
         An event is needed by a stored job, and by resume tokens issued after `keep`. Returns how many days
-        (SQLite: rows) were dropped.
+        (SQLite: rows) were dropped, 0 if none was left.
         """
 
     async def make_room(self) -> None:

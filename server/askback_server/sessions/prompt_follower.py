@@ -29,6 +29,10 @@ READ_AHEAD = 20
 cost a page for each prompt."""
 
 
+_NO_VIEW = ""
+"""The digest of no view: a token for it is refused."""
+
+
 class PromptFollower:
     """Connects the feed with one view. `changed` is set whenever the view may have news."""
 
@@ -139,7 +143,7 @@ class PromptFollower:
         """Apply another filter, because the console's access has changed."""
         # Applied at once, so that it covers commits from now on. What was decided by the filter before is in
         # the read that follows. No token is issued until the view is read again.
-        self._view.change_filter(filter)
+        self._view.change_filter(filter, self._tokens.make(self._resume_position, _NO_VIEW))
         if self._stops:
             stop, self._stops[0] = self._stops[0], self._feed.follow_prompts(filter, self._on_change)
             stop()

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter, PromptPosition
-from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
+from askback_server.sessions.frames import Bookmark, CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
 from askback_server.sessions.images import ViewImages
 from askback_server.sessions.snapshot import Snapshot, urgency
 from askback_server.sessions.tombstones import Tombstones
@@ -45,7 +45,8 @@ class PromptView:
         """Closings and removals to be sent."""
         self._tombstones = Tombstones()
         self._resumed = False
-        self._reset: Reset | None = None
+        self._first: Reset | Bookmark | None = None
+        """To be sent before anything else."""
         self._loaded = False
         self.caught_up = False
         """Whether everything that matched at the start has been sent. No resume token may be issued
@@ -71,7 +72,7 @@ class PromptView:
         """Whether `take` would return an event."""
         if self._is_resuming:
             return False
-        if self._reset or self._removals or (self._pending and self.credit != 0):
+        if self._first or self._removals or (self._pending and self.credit != 0):
             return True
         return self._loaded and not self.caught_up and not self._pending
 
@@ -218,14 +219,18 @@ class PromptView:
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 
-    def change_filter(self, filter: PromptFilter) -> None:
-        """Apply another filter from now on. The follower then proceeds as after `fall_behind`."""
+    def change_filter(self, filter: PromptFilter, void: str) -> None:
+        """Apply another filter from now on. The follower then proceeds as after `fall_behind`.
+
+        `void`, a token that is refused, first replaces the console's: that one does not cover what follows,
+        and would be honoured if the filter came back.
+        """
         self.filter = filter
+        self._first = self._first or Bookmark(void)
         self._start_reading()
         self._tombstones.forget_hidden()
-        for prompt_id in [
-            i for i, p in self._pending.items() if i not in self._sent or not filter.matches(p)
-        ]:
+        hidden = [i for i, p in self._pending.items() if i not in self._sent or not filter.matches(p)]
+        for prompt_id in hidden:
             self._release(self._pending.pop(prompt_id))
 
     @property
@@ -234,9 +239,12 @@ class PromptView:
         return None if self._resumed else [i for i in self._sent if i not in self._removals]
 
     def recheck(self, prompt: Prompt) -> None:
-        """Remove a prompt that the filter hides now; otherwise offer it. A removed prompt may come back at
-        the same version."""
+        """Remove a prompt that the filter hides now; otherwise offer it, unless a newer version has come
+        meanwhile. A removed prompt may come back at the same version."""
         prompt_id = prompt.prompt_id
+        pending = self._pending.get(prompt_id)
+        if prompt.version < max(self._sent.get(prompt_id, 0), pending.version if pending is not None else 0):
+            return
         if prompt_id in self._sent and prompt_id not in self._removals and not self.filter.matches(prompt):
             self._release(self._pending.pop(prompt_id, None))
             self._removals[prompt_id] = Removed(prompt_id, prompt.version)
@@ -251,7 +259,7 @@ class PromptView:
 
     def reset(self, reason: str, history_lost: bool = False) -> None:
         """Tell the console to discard everything, including what this view sent."""
-        self._reset = Reset(reason, history_lost)
+        self._first = Reset(reason, history_lost)
         self._resumed = False
         self._start_reading()
         for prompt_id in tuple(self._removals):
@@ -275,9 +283,9 @@ class PromptView:
         events: list[PromptEvent] = []
         if self._is_resuming:
             return events
-        if self._reset:
-            events.append(self._reset)
-            self._reset = None
+        if self._first:
+            events.append(self._first)
+            self._first = None
         size = 0
         while self._removals and len(events) < limit and size < MAX_TAKE_BYTES:
             prompt_id, event = self._removals.popitem(last=False)

@@ -15,8 +15,9 @@ from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, und
 
 Values = tuple[Any, ...]
 
-GUARD_COLUMNS = ("expected", "guard_session", "guard_epoch", "not_before", "not_after", "deleted")
-
+GUARD_COLUMNS = (
+    "expected", "guard_session", "guard_epoch", "not_before", "not_after", "deleted", "in_steps",
+)  # fmt: skip
 
 _DELETED = GUARD_COLUMNS.index("deleted")
 DELETES = "deletes"
@@ -34,7 +35,8 @@ class Batch:
     """
 
     changed_jobs: list[Values] = field(default_factory=list)
-    """GUARD_COLUMNS, then JOB_CHANGED_COLUMNS; sorted by job id, the order in which rows are locked."""
+    """GUARD_COLUMNS, then JOB_CHANGED_COLUMNS; sorted by job id, the order in which rows are locked. Of a
+    deleted job only the id has a value."""
     new_jobs: list[Values] = field(default_factory=list)
     """JOB_COLUMNS; sorted by (namespace, request_id), the order in which the unique index is taken."""
     new_prompts: list[Values] = field(default_factory=list)
@@ -60,12 +62,17 @@ class Batch:
             shape = (*shape, DELETES)
         return (*shape, SETTLES) if self.settles else shape
 
+    def losers(self, outcome: BatchOutcome) -> list[Values]:
+        """The rows of changed jobs whose guard failed."""
+        at = JOB_AT["changed_jobs"]
+        return [row for row in self.changed_jobs if row[at] not in outcome.written | outcome.partly]
+
 
 @dataclass(slots=True, kw_only=True)
 class BatchOutcome:
     """Which jobs of a batch were written, and which guards refused the others, by job id.
 
-    A job in none of these sets lost its version: another write came first.
+    A job in none of these sets has lost its version: another write came first.
     """
 
     now: datetime
@@ -75,6 +82,8 @@ class BatchOutcome:
     """The session that the guard names has expired, or lives on under a newer epoch."""
     superseded: set[str] = field(default_factory=set)
     """Of the `expired`, those whose session lives on under a newer epoch."""
+    partly: set[str] = field(default_factory=set)
+    """Rows of these jobs, which are deleted in steps, remain."""
     late: set[str] = field(default_factory=set)
     """The guard's time bounds do not hold."""
 
@@ -112,7 +121,8 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
                     guard.not_before,
                     guard.not_after,
                     write.deleted,
-                    *rows.job_change_values(job),
+                    write.in_steps,
+                    *(_only_id(job.job_id) if write.deleted else rows.job_change_values(job)),
                 )
             )
         else:
@@ -137,6 +147,10 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
         if write.understanding is not None:
             batch.understandings.append(understanding_values(write.understanding))
     return batch
+
+
+def _only_id(job_id: str) -> Values:
+    return tuple(job_id if column == "job_id" else None for column in rows.JOB_CHANGED_COLUMNS)
 
 
 def _lock_order(write: JobWrite) -> tuple[bool, str, str]:

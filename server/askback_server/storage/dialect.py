@@ -157,9 +157,16 @@ class Dialect(ABC):
         """The size of a document in bytes; NULL without a document."""
         return sa.func.octet_length(sa.cast(column, sa.Text))
 
+    def last_to_drop(self, before: datetime, limit: int) -> sa.Select[Any]:
+        """Select the position of the last event that `drop_events` drops at most; nothing if none is old.
+        With partitions by day, only old ones are read."""
+        newest = events.c.xid.desc(), events.c.id.desc()
+        return sa.select(events.c.xid, events.c.id).where(events.c.at < before).order_by(*newest).limit(1)
+
     @abstractmethod
-    async def drop_events(self, before: datetime) -> int:
-        """Drop the events of whole days that ended before a time. Returns how many days or rows."""
+    async def drop_events(self, before: datetime, last: Position) -> int:
+        """Drop the oldest day of events that ended before a time, or the events up to `last`. Returns how
+        many days or rows."""
 
     @abstractmethod
     async def make_room(self) -> None:

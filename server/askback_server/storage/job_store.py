@@ -71,6 +71,8 @@ class Jobs(JobReads):
 
 def _reason(outcome: BatchOutcome, job_id: str) -> Lost:
     """Why a job of the batch was not written."""
+    if job_id in outcome.partly:
+        return Lost.PARTLY
     if job_id in outcome.superseded:
         return Lost.MOVED
     if job_id in outcome.expired:

@@ -19,10 +19,10 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.storage import BadData, Holder, UnknownOutcome
+from askback_server.ports.storage import BadData, Holder, Position, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome
+from askback_server.storage.batch import PARTS, Batch, BatchOutcome
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import (
     BROKEN,
@@ -34,7 +34,7 @@ from askback_server.storage.outages import (
 )
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, rows_document, statement
-from askback_server.storage.postgres_days import drop_days, make_days
+from askback_server.storage.postgres_days import drop_day, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_lookups import PostgresLookups
 from askback_server.storage.postgres_pools import Pools, driver_of
@@ -83,9 +83,6 @@ def _compile(shape: tuple[str, ...]) -> tuple[str, list[str]]:
 @lru_cache(maxsize=1)
 def _compile_reasons() -> str:
     return str(reasons().compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]
-
-
-_JOB_AT = JOB_AT["changed_jobs"]
 
 
 class Postgres(PostgresLookups):
@@ -174,6 +171,7 @@ class Postgres(PostgresLookups):
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
         outcome = BatchOutcome(now=row["now"], written=set(row["won"] or ()))
+        outcome.partly.update(row["partly"] or ())
         await self._explain(connection, batch, outcome)
         return outcome
 
@@ -184,7 +182,7 @@ class Postgres(PostgresLookups):
 
         If the question fails, the jobs count as lost versions: the engine reads them again and decides again.
         """
-        losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in outcome.written]
+        losers = batch.losers(outcome)
         if not losers:
             return
         try:
@@ -295,10 +293,10 @@ class Postgres(PostgresLookups):
         """`?|` on the array."""
         return lists.has_any(column, key, values)
 
-    async def drop_events(self, before: datetime) -> int:
-        """Drop whole day partitions."""
+    async def drop_events(self, before: datetime, last: Position) -> int:
+        """Drop the oldest partition."""
         try:
-            return int(await self.run(lambda connection: drop_days(connection, before)))
+            return int(await self.run(lambda connection: drop_day(connection, before)))
         except StorageUnavailable as error:
             if error.__cause__ is None or state_of(error.__cause__) != LOCKED:
                 raise

@@ -2,7 +2,7 @@
 
     locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; their
               sessions are locked too, so that they cannot be taken over or deleted before the commit
-    updated   their new values              deleted   the jobs to delete
+    updated   their new values              deleted   the jobs to delete (postgres_removal.py)
     created   new jobs, except those whose request_id exists
     won       the ids of these three; children and events are inserted only for jobs in `won`
 
@@ -24,6 +24,7 @@ from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
 from askback_server.storage.batch import DELETES, PARTS, SETTLES, Values
+from askback_server.storage.postgres_removal import delete_jobs
 from askback_server.storage.tables import (
     answers,
     carried_answers,
@@ -43,6 +44,7 @@ _GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "not_before": pg.TIMESTAMP(timezone=True),
     "not_after": pg.TIMESTAMP(timezone=True),
     "deleted": sa.Boolean(),
+    "in_steps": sa.Boolean(),
 }
 _SOURCE_ID = pg.UUID(as_uuid=False)
 _TABLES = {
@@ -131,9 +133,10 @@ def _in_time(i: dict[str, Any]) -> sa.ColumnElement[bool]:
 
 
 def statement(shape: Sequence[str]) -> sa.Select[Any]:
-    """The statement for a shape: the parts that have rows. It returns one row (now, won)."""
+    """The statement for a shape: the parts that have rows. It returns one row (now, won, partly)."""
     ctes: list[CTE] = []
     winners: list[sa.Select[Any]] = []
+    partly: sa.ColumnElement[Any] = sa.null()
     if "changed_jobs" in shape:
         locked = _lock_jobs(_Incoming("changed_jobs"))
         updated = (
@@ -145,8 +148,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
         )
         winners.append(sa.select(updated.c.job_id))
         if DELETES in shape:
-            gone = sa.select(locked.c.job_id).where(locked.c.deleted)
-            deleted = sa.delete(jobs).where(jobs.c.job_id.in_(gone)).returning(jobs.c.job_id).cte("deleted")
+            ctes, deleted, partly = delete_jobs(locked)
             winners.append(sa.select(deleted.c.job_id))
     if "new_jobs" in shape:
         created = (
@@ -162,7 +164,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     ctes += [_child(part, won) for part in children]
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
-    return sa.select(now.label("now"), wins.label("won")).add_cte(*ctes)
+    return sa.select(now.label("now"), wins.label("won"), partly.label("partly")).add_cte(*ctes)
 
 
 REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
@@ -185,7 +187,7 @@ def reasons() -> sa.Select[Any, Any, Any]:
 
 
 def _lock_jobs(incoming: _Incoming) -> CTE:
-    carried = [incoming.c[c] for c in ("deleted", *rows.JOB_CHANGED_COLUMNS)]
+    carried = [incoming.c[c] for c in ("deleted", "in_steps", *rows.JOB_CHANGED_COLUMNS)]
     return (
         sa.select(*carried)
         .select_from(incoming.table)
@@ -201,10 +203,11 @@ def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     incoming = _Incoming("new_jobs")
     fresh = sa.select(*incoming.c.values())
     if "carried_checkpoints" in shape:
-        # Locked: the source of the copy must not be deleted before the commit.
+        # Locked: the source of the copy must not be deleted before the commit, nor parts of it.
         old = jobs.alias("old")
         there: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
-            old.c.job_id == incoming.c["retried_from"]
+            old.c.job_id == incoming.c["retried_from"],
+            sa.or_(old.c.purge_at.is_(None), old.c.purge_at > sa.func.clock_timestamp()),
         )
         locked = there.with_for_update(key_share=True, read=True)
         fresh = fresh.where(sa.or_(incoming.c["retried_from"].is_(None), sa.exists(locked)))

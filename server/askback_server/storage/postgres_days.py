@@ -35,19 +35,20 @@ def make_days(connection: sa.Connection) -> None:
             )
 
 
-def drop_days(connection: sa.Connection, before: datetime) -> int:
-    """Drop the partitions of days that ended before a time. Returns how many."""
+def drop_day(connection: sa.Connection, before: datetime) -> int:
+    """Drop the partition of the oldest day, if that ended before a time. Returns how many were dropped.
+
+    One in a transaction: until its end, no write to the log proceeds.
+    """
     _lock(connection)
-    dropped = 0
-    for name in _partitions(connection):
+    for name in _partitions(connection)[:1]:
         day = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC)
         if day + timedelta(days=1) <= before:
-            # This locks the whole log for a moment, and no write proceeds while it waits: keep the wait
-            # short.
+            # No write proceeds while this waits for a reader, either: keep the wait short.
             connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
             connection.exec_driver_sql(f"DROP TABLE {name}")
-            dropped += 1
-    return dropped
+            return 1
+    return 0
 
 
 def _lock(connection: sa.Connection) -> None:

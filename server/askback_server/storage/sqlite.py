@@ -206,18 +206,19 @@ class SQLite(Dialect):
         """A scan of the array with `json_each`."""
         return lists.has_any(column, key, values)
 
-    async def drop_events(self, before: datetime) -> int:
-        """Delete rows in batches of a thousand, with pauses for other writes."""
+    def last_to_drop(self, before: datetime, limit: int) -> sa.Select[Any]:
+        """The last of the first `limit` events before the first one that must be kept. Times are not indexed,
+        so nothing behind these is read."""
+        first = sa.select(events.c.xid, events.c.id, events.c.at).order_by(events.c.xid, events.c.id)
+        some = first.limit(limit).cte("some")
+        kept = sa.select(sa.func.min(some.c.id)).where(some.c.at >= before).scalar_subquery()
+        old = sa.select(some.c.xid, some.c.id).where(sa.func.coalesce(some.c.id < kept, sa.true()))
+        return old.order_by(some.c.id.desc()).limit(1)
 
-        def some(connection: sa.Connection) -> int:
-            old = sa.select(events.c.id).where(events.c.at < before).limit(1_000).scalar_subquery()
-            return connection.execute(sa.delete(events).where(events.c.id.in_(old))).rowcount
-
-        total = 0
-        while count := int(await self.run(some)):
-            total += count
-            await asyncio.sleep(0.05)
-        return total
+    async def drop_events(self, before: datetime, last: Position) -> int:
+        """Delete the rows up to a position."""
+        part = self.in_log(Position(), last)
+        return int(await self.run(lambda c: c.execute(sa.delete(events).where(part)).rowcount))
 
     async def make_room(self) -> None:
         """Nothing to do: SQLite has no partitions."""

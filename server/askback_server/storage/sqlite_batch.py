@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite as lite
 
 from askback_server.storage import rows
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, BatchOutcome, Values
+from askback_server.storage.sqlite_removal import delete_jobs
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 from askback_server.storage.types import instant_text
 
@@ -87,13 +88,6 @@ _GUARDED = _update(
     rows.JOB_CHANGED_COLUMNS,
     jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
 )
-_DELETE = _Statement(
-    sa.delete(jobs).where(
-        jobs.c.job_id == sa.bindparam("job_id", type_=sa.types.NullType()),
-        jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
-    ),
-    PARTS["changed_jobs"],
-)
 _CREATE = _Statement(
     lite.insert(jobs).values(_bind(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
@@ -107,7 +101,7 @@ _CHILDREN: dict[str, _Statement | _Copy] = {
     "understandings": _upsert(understandings, "understandings"),
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }
-_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ?"
+_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ? AND (purge_at IS NULL OR purge_at > ?)"
 _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
 
 
@@ -122,9 +116,10 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
     written = outcome.written
     living: dict[tuple[str, int], int | None] = {}
     """The epochs of sessions that have not expired."""
+    deletions: list[tuple[str, int, bool]] = []
     job_at = JOB_AT["changed_jobs"]
     for row in batch.changed_jobs:
-        _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
+        expected, session, epoch, not_before, not_after, deleted, in_steps = row[: len(GUARD_COLUMNS)]
         job_id = row[job_at]
         if session and (session, epoch) not in living:
             found = cursor.execute(_EPOCH, (session, instant_text(now))).fetchone()
@@ -136,14 +131,18 @@ def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutc
                 outcome.superseded.add(job_id)
         elif (not_before and now < not_before) or (not_after and now >= not_after):
             outcome.late.add(job_id)
-        else:
-            guarded = _DELETE if deleted else _GUARDED
-            if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
-                written.add(job_id)
+        elif deleted:
+            deletions.append((job_id, expected, in_steps))
+        elif cursor.execute(_GUARDED.sql, _GUARDED.parameters(_plain(row))).rowcount == 1:
+            written.add(job_id)
+    if deletions:
+        gone, partly = delete_jobs(cursor, deletions)
+        written.update(gone)
+        outcome.partly.update(partly)
     sources: dict[str, str] = dict(batch.carried_checkpoints)
     for row in batch.new_jobs:
         source = sources.get(row[0])
-        if source is not None and cursor.execute(_SOURCE, (source,)).fetchone() is None:
+        if source is not None and cursor.execute(_SOURCE, (source, instant_text(now))).fetchone() is None:
             continue
         if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
             written.add(row[0])

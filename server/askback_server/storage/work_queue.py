@@ -8,10 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from askback_server.domain.jobs import Job
+from askback_server.ports.storage import Position
+from askback_server.storage.aggregate_reads import HEAD
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
+from askback_server.storage.rows import to_job
 from askback_server.storage.settings import put_setting
-from askback_server.storage.tables import events, jobs, prompts, sessions
+from askback_server.storage.tables import jobs, prompts, sessions
 
 
 class WorkQueueStore(Reader):
@@ -114,35 +118,31 @@ class WorkQueueStore(Reader):
         )
         return [(r["job_id"], r["session_id"]) for r in await self._all(statement)]
 
-    async def list_expired(self, limit: int) -> list[str]:
-        """Ended jobs whose retention has passed, longest first."""
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
+        """See WorkQueue. The clock is read once, as in `_due`."""
         statement = (
-            sa.select(jobs.c.job_id)
-            .where(jobs.c.purge_at <= self._dialect.now())
+            sa.select(*HEAD)
+            .where(jobs.c.purge_at <= sa.select(self._dialect.now()).scalar_subquery())
             .order_by(jobs.c.purge_at)
             .limit(limit)
         )
-        return [r["job_id"] for r in await self._all(statement)]
+        if since is not None:
+            statement = statement.where(jobs.c.purge_at >= since)
+        return [to_job(row) for row in await self._all(statement)]
 
-    async def drop_events(self, keep: datetime) -> int:
+    async def drop_events(self, keep: datetime, limit: int) -> int:
         """Drop days that no stored job and no resume token made after `keep` can need (docs/design.md 8)."""
         oldest = sa.select(sa.func.min(jobs.c.created_at, type_=jobs.c.created_at.type).label("at"))
         first: datetime | None = (await self._all(oldest))[0]["at"]
         before = min(keep, first) if first else keep
         before = before.replace(hour=0, minute=0, second=0, microsecond=0)
-        last = (
-            sa.select(events.c.xid, events.c.id)
-            .where(events.c.at < before)
-            .order_by(events.c.xid.desc(), events.c.id.desc())
-            .limit(1)
-        )
-        found = await self._all(last)
+        found = await self._all(self._dialect.last_to_drop(before, limit))
         if not found:
             return 0
+        last = Position(found[0]["xid"], found[0]["id"])
         # Write the mark first: a token below it must be refused before its events are dropped.
-        mark = f"{found[0]['xid']}:{found[0]['id']}"
-        await self._dialect.run(lambda c: put_setting(c, "feed_tail", mark))
-        return await self._dialect.drop_events(before)
+        await self._dialect.run(lambda c: put_setting(c, "feed_tail", f"{last.xid}:{last.id}"))
+        return await self._dialect.drop_events(before, last)
 
     async def make_room(self) -> None:
         """Create the partitions of the coming days."""
