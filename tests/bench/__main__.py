@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import grpc
 from google.protobuf.internal import api_implementation
 
-from tests.bench import page, profile, replicas, report, servers
+from tests.bench import page, profile, report, servers
 from tests.bench.drive import Measurements, Plan, measure
 from tests.bench.processes import cpu_model, file_system, flush_ms
 from tests.support.postgres import PostgresServer
@@ -37,22 +37,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = servers.disk_folder(arguments.dir)
     targets = arguments.only or list(TARGETS)
-    if arguments.replicas or arguments.page:
-        targets = ["postgres"] if arguments.replicas else []
+    if arguments.page:
+        targets = []
     try:
         with servers.durable_postgres("postgres" in targets) as database, _out(arguments.json) as out:
             _print(out, _machine(folder, database))
-            if arguments.replicas:
-                assert database is not None
-                return _verdict(
-                    replicas.run(
-                        database,
-                        arguments.repeat,
-                        _plan(arguments, jobs=False, alone=False),
-                        _run,
-                        partial(_print, out),
-                    )
-                )
             if arguments.page:
                 print(_page(arguments.repeat, out))
                 return 0
@@ -99,11 +88,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-jobs", action="store_true", help="skip the loop of create, lease, complete")
     parser.add_argument("--dir", type=Path, help="folder of the databases; not in memory [the temp folder]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines here too")
-    parser.add_argument(
-        "--replicas",
-        action="store_true",
-        help="measure the cost of several replicas on one PostgreSQL instead",
-    )
     parser.add_argument("--page", action="store_true", help="measure the web page only")
     parser.add_argument("--profile", action="store_true", help="print a CPU profile of the servers instead")
     arguments = parser.parse_args()
@@ -190,18 +174,12 @@ def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> P
     )
 
 
-def _run(
-    server: servers.RunningServer,
-    plan: Plan,
-    during: Any = None,
-    replicas: Sequence[servers.RunningServer] = (),
-    consoles: servers.RunningServer | None = None,
-) -> Measurements:
+def _run(server: servers.RunningServer, plan: Plan, during: Any = None) -> Measurements:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     with asyncio.Runner(loop_factory=servers.loop_factory()) as runner:
-        return runner.run(measure(server, plan, during, replicas, consoles))
+        return runner.run(measure(server, plan, during))
 
 
 def _profile(

@@ -7,7 +7,7 @@ writes in everything else. `seed` compares the first copy with the second job of
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from askback_server.domain.commands import CreateJob
 from askback_server.domain.decisions import Decision
 from askback_server.domain.jobs import Job
-from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.storage import tables
 from askback_server.storage.types import Instant
@@ -60,35 +59,44 @@ async def write_finished(replica: Node) -> str:
     return job.job_id
 
 
-def write_queued(job_type: str, namespace: str = "default") -> Write:
-    """Returns what writes a job that is ready for a worker."""
-
-    async def write(replica: Node) -> str:
-        client = Principal("carl", frozenset({Role.CLIENT}), ("*",))
-        job = await replica.create(job_type=job_type, namespace=namespace, principal=client)
-        return job.job_id
-
-    return write
+async def write_queued(replica: Node) -> str:
+    """Write a job that is ready for a worker."""
+    return (await replica.create(job_type="bench.0")).job_id
 
 
-async def _create(replica: Node, job_type: str) -> tuple[Job, Prompt]:
-    content = contents.content(messages.content("form"), "content")
+async def write_timed(replica: Node) -> str:
+    """Write a job without a worker whose prompt has a deadline in an hour."""
+    job, _ = await _create(replica, "timed", timeout_s=3600)
+    return job.job_id
+
+
+async def _create(replica: Node, job_type: str, timeout_s: int = 0) -> tuple[Job, Prompt]:
+    message = messages.content("form")
+    if timeout_s:
+        message.timeout.seconds = timeout_s
+    content = contents.content(message, "content")
     command = CreateJob(principal=CLIENT, namespace="", job_type=job_type, prompt=content)
     made = await replica.do(command)
     return made.job, made.prompt
 
 
-async def seed(url: str, write: Write, count: int) -> None:
-    """Store `count` jobs, at least three, like the one that `write` makes. Raises UnequalCopy."""
+async def seed(url: str, write: Write, count: int, varied: Mapping[str, str] | None = None) -> None:
+    """Store `count` jobs, at least three, like the one that `write` makes. Raises UnequalCopy.
+
+    `varied` has the SQL of columns that differ from copy to copy, by the copy's number `n`.
+    """
+    varied = varied or {}
     async with node(url) as replica:
         template, other = await write(replica), await write(replica)
         run = replica.database._dialect.run
         for start in range(2, count, AT_ONCE):
-            await run(partial(_copy, template=template, start=start, end=min(start + AT_ONCE, count)))
-        await run(partial(compare, copied=_id(template, 2), written=other))
+            await run(
+                partial(_copy, template=template, start=start, end=min(start + AT_ONCE, count), varied=varied)
+            )
+        await run(partial(compare, copied=_id(template, 2), written=other, varied=varied))
 
 
-def _copy(connection: sa.Connection, template: str, start: int, end: int) -> None:
+def _copy(connection: sa.Connection, template: str, start: int, end: int, varied: Mapping[str, str]) -> None:
     """Copy the rows of the template once for each number from `start` to `end`."""
     postgres = connection.dialect.name == "postgresql"
     numbers = (
@@ -101,7 +109,7 @@ def _copy(connection: sa.Connection, template: str, start: int, end: int) -> Non
         # The database gives these two. On SQLite the second is the engine's, and always 0.
         given = {"id", "xid"} if postgres else {"id"}
         columns = [column for column in table.columns if column.name not in given]
-        values = ", ".join(_value(template, column, postgres) for column in columns)
+        values = ", ".join(varied.get(c.name) or _value(template, c, postgres) for c in columns)
         names = ", ".join(f'"{column.name}"' for column in columns)
         order = ", t.seq" if table is tables.events else ""
         # In the order of the copies: the events of one job lie beside each other, as those of the engine.
@@ -146,15 +154,15 @@ def _id_sql(template: str, kind: str, postgres: bool) -> str:
     return f"substr({text}, 1, 8) || '-' || substr({text}, 9) || '-7{kind}-8000-' || printf('%012x', {rest})"
 
 
-def compare(connection: sa.Connection, copied: str, written: str) -> None:
-    """Raise UnequalCopy unless two jobs are equal but for their ids and times."""
+def compare(connection: sa.Connection, copied: str, written: str, varied: Collection[str] = ()) -> None:
+    """Raise UnequalCopy unless two jobs are equal but for their ids, times and these columns."""
     for table in COPIED:
         copy, original = (_rows(connection, table, job_id) for job_id in (copied, written))
         if len(copy) != len(original):
             raise UnequalCopy(f"{table.name}: {len(copy)} rows instead of {len(original)}")
         for mine, theirs in zip(copy, original, strict=True):
             for column, value, expected in zip(table.columns, mine, theirs, strict=True):
-                if not _are_alike(column, value, expected):
+                if column.name not in varied and not _are_alike(column, value, expected):
                     raise UnequalCopy(f"{table.name}.{column.name}: {value!r} instead of {expected!r}")
 
 

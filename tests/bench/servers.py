@@ -106,7 +106,7 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[RunningS
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
         with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
-            yield RunningServer("postgres", address, pid, postmaster(server))
+            yield RunningServer("postgres", address, pid, postmaster_of(server))
     finally:
         server.drop_database(dsn)
 
@@ -122,7 +122,7 @@ def replicas(server: PostgresServer, count: int) -> Iterator[list[RunningServer]
                 folder = stack.enter_context(_folder())
                 settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
                 pid, address = stack.enter_context(serving(SERVE, settings, folder))
-                running.append(RunningServer("postgres", address, pid, postmaster(server)))
+                running.append(RunningServer("postgres", address, pid, postmaster_of(server)))
             yield running
     finally:
         server.drop_database(dsn)
@@ -134,7 +134,7 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def postmaster(server: PostgresServer) -> int:
+def postmaster_of(server: PostgresServer) -> int:
     """The process id of the postmaster; 0 if it runs on another machine."""
     pid = int(server.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
     try:
@@ -145,7 +145,10 @@ def postmaster(server: PostgresServer) -> int:
 
 
 @contextmanager
-def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+def serving(
+    command: Sequence[str], settings: dict[str, str], folder: Path, *, is_killed: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Run a server. Raises RuntimeError if it has ended at the end of the block, unless that `is_killed`."""
     # Default settings: inherit none of the caller's, nor the setting that only the client needs.
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -171,7 +174,7 @@ def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> I
         if " serves on " not in line:
             raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
         yield process.pid, line.split(" serves on ", 1)[1].split()[0].rstrip(",;")
-        if process.poll() is not None:
+        if process.poll() is not None and not is_killed:
             raise RuntimeError(f"{' '.join(command)} ended ({process.returncode}):\n{_tail(log)}")
     except BaseException:
         sys.stderr.write(_tail(log))

@@ -20,9 +20,10 @@ COUNT = 40
     [
         (seeding.write_waiting, JobState.PENDING_HITL),
         (seeding.write_finished, JobState.COMPLETED),
-        (seeding.write_queued("report"), JobState.PENDING),
+        (seeding.write_queued, JobState.PENDING),
+        (seeding.write_timed, JobState.PENDING_HITL),
     ],
-    ids=["waiting", "finished", "queued"],
+    ids=["waiting", "finished", "queued", "timed"],
 )
 async def test_copies_are_whole_jobs_in_the_order_of_their_times(
     migrated_db_url: str, write: Write, state: JobState

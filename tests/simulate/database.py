@@ -22,7 +22,6 @@ from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPa
 from askback_server.ports.storage import (
     Changed,
     ChangedPromptIds,
-    Expired,
     JobWrite,
     Lost,
     Position,
@@ -358,7 +357,7 @@ class SimulatedDatabase:
         held = await self.read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def list_expired(self, limit: int, since: datetime | None) -> list[Expired]:
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
         return []
 
     async def drop_events(self, keep: datetime, limit: int) -> int:

@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import assume_attended
+from askback_server.domain.aggregate import Aggregate, assume_attended
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
     AskbackError,
@@ -306,6 +306,9 @@ class Engine:
         missing = []
         for group in groups:
             wanted = group.wanted
+            if wanted.head is not None and not group.reread:
+                group.aggregate = Aggregate(wanted.head)
+                continue
             if wanted.job_id and not group.reread:
                 known = self.hot.get(wanted.job_id)
                 if known is not None and covers(known, wanted):

@@ -24,7 +24,8 @@ from askback_server.storage.understanding_rows import to_understanding
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 _DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
-"""What the head of a job is read without."""
+HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
+"""The columns of a job's head: `to_job` makes a job without documents of it."""
 
 
 class AggregateReads(Carrying):
@@ -143,10 +144,9 @@ def _by_id(dialect: type[Dialect]) -> _ById:
     among, p = dialect.among_array, prompts.c
     of_jobs, of_prompts = among(jobs.c.job_id, "ids"), among(p.interaction_id, "ids")
     theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
-    head = (sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
     return _ById(
         jobs=sa.select(jobs).where(of_jobs),
-        heads=sa.select(*head).where(of_jobs),
+        heads=sa.select(*HEAD).where(of_jobs),
         prompts=sa.select(prompts).where(of_prompts),
         jobs_of_prompts=sa.select(p.interaction_id, *jobs.c).select_from(theirs).where(of_prompts),
     )

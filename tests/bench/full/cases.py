@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.bench.full import consoles, load
+from tests.bench.full import big_job, consoles, deadlines, dispatch, load, replicas, storm
 from tests.bench.full.frame import Case
 
 ALL: Mapping[str, Case] = {
@@ -15,6 +15,12 @@ ALL: Mapping[str, Case] = {
     "snapshot": consoles.snapshot,
     "waiting": load.waiting,
     "finished": load.finished,
+    "deadlines": deadlines.deadlines,
+    "storm": storm.storm,
+    "steps": big_job.steps,
+    "asks": big_job.asks,
+    "dispatch": dispatch.dispatch,
+    "replicas": replicas.replicas,
 }
-ON_POSTGRES: frozenset[str] = frozenset()
+ON_POSTGRES: frozenset[str] = frozenset({"replicas"})
 """Cases that SQLite cannot run."""

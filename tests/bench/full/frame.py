@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,11 @@ class Bench:
         scaled = dict.fromkeys(max(least, round(size * self.scale)) for size in full)
         return {f"{size:,}": size for size in scaled}
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of a closed loop."""
+        return max(0.5, 8.0 * min(1.0, self.scale))
+
     @contextmanager
     def database(self) -> Iterator[str]:
         """A new database with the tables."""
@@ -47,16 +52,17 @@ class Bench:
             else:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="askback-bench-"))
                 url = f"sqlite+aiosqlite:///{folder}/bench.db"
-            upgrade(url)
+            with ThreadPoolExecutor(1) as thread:  # it runs an event loop of its own
+                thread.submit(upgrade, url).result()
             yield url
 
     @contextmanager
-    def server(self, url: str, **settings: str) -> Iterator[RunningServer]:
-        """Askback on the database."""
+    def server(self, url: str, *, is_killed: bool = False) -> Iterator[RunningServer]:
+        """Askback on the database. With `is_killed` it has ended at the end of the block."""
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-            mine = {"ASKBACK_DB": url, **settings}
-            with servers.serving(SERVE, mine, Path(folder)) as (pid, address):
-                db_pid = servers.postmaster(self.postgres) if self.postgres is not None else 0
+            mine = {"ASKBACK_DB": url}
+            with servers.serving(SERVE, mine, Path(folder), is_killed=is_killed) as (pid, address):
+                db_pid = servers.postmaster_of(self.postgres) if self.postgres is not None else 0
                 yield RunningServer(self.kind, address, pid, db_pid)
 
     def say(self, **found: Any) -> None:
@@ -72,8 +78,3 @@ async def on_database(url: str, work: Callable[[sa.Connection], Any]) -> Any:
         return await database._dialect.run(work)
     finally:
         await database.close()
-
-
-async def rest(seconds: float) -> None:
-    """Let the server finish what it does after its replies."""
-    await asyncio.sleep(seconds)

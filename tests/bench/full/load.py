@@ -33,7 +33,7 @@ Figures = dict[str, dict[str, float]]
 
 async def trips(bench: Bench) -> Sequence[Row]:
     """Trips one at a time, with 64 and 512 in flight, and paced at 50 per second."""
-    seconds = _seconds(bench)
+    seconds = bench.seconds
     found: Figures = defaultdict(dict)
     bare: Figures = defaultdict(dict)
     for count in (1, 64, 512):
@@ -52,7 +52,7 @@ async def jobs(bench: Bench) -> Sequence[Row]:
     found: Figures = defaultdict(dict)
     bare: Figures = defaultdict(dict)
     for count in (64, 512):
-        plan = Plan(2 * _seconds(bench), in_flight=count, alone=False, loaded=False)
+        plan = Plan(2 * bench.seconds, in_flight=count, alone=False, loaded=False)
         for figures, measured in zip((found, bare), await _on_both(bench, plan), strict=True):
             _add(figures, f"{count}", "job", measured.jobs)
     return [Row(name, values, None, bare[name]) for name, values in found.items()]
@@ -74,11 +74,6 @@ def _add(figures: Figures, name: str, what: str, window: Window | None) -> None:
     figures[f"CPU µs a {what}, server and database"][name] = used
     figures[f"ms a {what}: median"][name] = statistics.median(window.times)
     figures[f"ms a {what}: p99"][name] = percentile(window.times, 99)
-
-
-def _seconds(bench: Bench) -> float:
-    """Seconds of a window."""
-    return max(0.5, 8.0 * min(1.0, bench.scale))
 
 
 async def finished(bench: Bench) -> Sequence[Row]:
@@ -157,7 +152,7 @@ async def _settle(server: RunningServer) -> None:
 
 async def _window(bench: Bench, url: str) -> dict[str, float]:
     with bench.server(url) as server:
-        measured = await measure(server, Plan(_seconds(bench) / 2, jobs=False))
+        measured = await measure(server, Plan(bench.seconds / 2, jobs=False))
     loaded = measured.loaded
     assert loaded is not None
     # The workers have left their jobs: the next workers would get them.

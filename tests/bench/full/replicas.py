@@ -1,6 +1,6 @@
-"""`--replicas`: how several replicas on one PostgreSQL divide the work.
+"""How several replicas on one PostgreSQL divide the work.
 
-Cases: the CPU of a trip whose prompt is asked at one replica and answered at another, the CPU of a trip
+It measures the CPU of a trip whose prompt is asked at one replica and answered at another, the CPU of a trip
 beside replicas without a session, and the latency to sessions of another replica.
 """
 
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from tests.bench import messages, servers
-from tests.bench.drive import PATIENCE, Measurements, Plan, UnexpectedReply
-from tests.bench.outbox import Outbox
+from tests.bench.drive import PATIENCE, Plan, UnexpectedReply, measure
+from tests.bench.full.frame import Bench
+from tests.bench.full.rows import Row, Target
 from tests.bench.report import Figures, figures, percentile
-from tests.support.postgres import PostgresServer
+from tests.bench.streams import Stream
 
 WARM, TURNS = 40, 200
 ACROSS_WITHIN = 2.0
@@ -33,78 +35,45 @@ BESIDE_WITHIN = 1.1
 COUNTS = (2, 3)
 """Numbers of replicas that are compared with one."""
 
-Measure = Callable[..., Measurements]
+REPEATS = 3
 
 
-def run(
-    database: PostgresServer,
-    repeats: int,
-    plan: Plan,
-    measure: Measure,
-    say: Callable[[dict[str, Any]], None],
-) -> list[tuple[bool, str]]:
-    """Measure the cases in turn. Returns the verdicts."""
-    found: defaultdict[str, list[Figures]] = defaultdict(list)
-    for repeat in range(repeats):
-        done: list[str] = []
-        with servers.replicas(database, 2) as (here, there):
-            found["latency"].append(asyncio.run(latency(here.address, there.address)))
-            done.append("latency")
+async def replicas(bench: Bench) -> Sequence[Row]:
+    """One, two and three replicas: CPU of a trip, latency to sessions of another replica. PostgreSQL only."""
+    assert bench.postgres is not None
+    runs: defaultdict[str, list[Figures]] = defaultdict(list)
+    for repeat in range(REPEATS):
+        with servers.replicas(bench.postgres, 2) as (here, there):
+            runs["latency"].append(await latency(here.address, there.address))
         for count in (1, *COUNTS):
-            for case in ("elsewhere", "beside") if count > 1 else ("elsewhere",):
-                with servers.replicas(database, count) as (server, *others):
-                    consoles = others[0] if others and case == "elsewhere" else None
-                    name = f"{case} {count}" if count > 1 else "alone"
-                    found[name].append(figures(measure(server, plan, None, others, consoles)))
-                    done.append(name)
-        for name in done:
-            line = {name: round(value, 3) for name, value in found[name][-1].items()}
-            say({"case": name, "repeat": repeat + 1, **line})
-    verdicts = []
-    for who in ("worker", "console"):
-        ratio = _median([f[f"{who}_across_p50_ms"] / f[f"{who}_same_p50_ms"] for f in found["latency"]])
-        text = f"an answer at another replica reaches the {who}: p50 {ratio:.2f} times the same replica's"
-        verdicts.append((ratio <= ACROSS_WITHIN, f"{text} <= {ACROSS_WITHIN:g}"))
-    shown = _median([f["shown_across_p50_ms"] / f["shown_same_p50_ms"] for f in found["latency"]])
-    text = f"a prompt reaches a console of another replica: p50 {shown:.2f} times the same replica's"
-    verdicts.append((shown <= ACROSS_WITHIN, f"{text} <= {ACROSS_WITHIN:g}"))
+            for case in ("elsewhere", "beside") if count > 1 else ("alone",):
+                with servers.replicas(bench.postgres, count) as (server, *others):
+                    consoles = others[0] if case == "elsewhere" else None
+                    plan = Plan(bench.seconds, alone=False, jobs=False)
+                    measured = await measure(server, plan, None, others, consoles)
+                    runs[f"{case} {count}"].append(figures(measured))
+        bench.say(case="replicas", repeat=repeat + 1, **{name: found[-1] for name, found in runs.items()})
+    rows = []
     for case, within, what in (
-        ("elsewhere", ELSEWHERE_WITHIN, "asked at one and answered at another"),
+        ("elsewhere", ELSEWHERE_WITHIN, "asked at one, answered at another"),
         ("beside", BESIDE_WITHIN, "the others without a session"),
     ):
-        for count in COUNTS:
-            pairs = zip(found["alone"], found[f"{case} {count}"], strict=True)
-            ratio = _median([many["server_cpu_us"] / one["server_cpu_us"] for one, many in pairs])
-            text = f"{count} replicas, {what}: {ratio:.2f} times the CPU of a trip at one"
-            verdicts.append((ratio <= within, f"{text} <= {within:g}"))
-    return verdicts
-
-
-def _median(values: Sequence[float]) -> float:
-    return percentile(values, 50)
-
-
-class _Stream:
-    """A stream of frames."""
-
-    def __init__(self, channel: Any, method: str, request: Any, response: Any) -> None:
-        call = channel.stream_stream(
-            f"/askback.v1.{method}", request.SerializeToString, response.FromString
-        )()
-        self._call = call
-        self.outbox = Outbox(call.write, request)
-        self._sending = asyncio.create_task(self.outbox.run())
-
-    async def frames(self) -> Any:
-        """Iterate over the received frames."""
-        while (message := await self._call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            for frame in message.frames:
-                yield frame
-
-    def end(self) -> None:
-        """Cancel the stream."""
-        self._sending.cancel()
-        self._call.cancel()
+        by_count = {"1": runs["alone 1"]} | {f"{count}": runs[f"{case} {count}"] for count in COUNTS}
+        for figure, name in (("server_cpu_us", "server"), ("db_cpu_us", "database")):
+            values = {size: statistics.median(run[figure] for run in of) for size, of in by_count.items()}
+            target = Target("growth", within) if name == "server" else None
+            rows.append(Row(f"CPU µs a trip of the {name}, {what}", values, target))
+    for what, name in (
+        ("shown", "a console has the prompt"),
+        ("worker", "the worker has the answer"),
+        ("console", "a console has the answer"),
+    ):
+        values = {
+            place: statistics.median(run[f"{what}_{at}_p50_ms"] for run in runs["latency"])
+            for place, at in (("here", "same"), ("elsewhere", "across"))
+        }
+        rows.append(Row(f"ms until {name}", values, Target("growth", ACROSS_WITHIN)))
+    return rows
 
 
 class _LatencySetup:
@@ -117,7 +86,7 @@ class _LatencySetup:
         )
         """The time of each event, by event and prompt key."""
         self._prompts: dict[str, Any] = {}
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._keys = itertools.count(1)
         self._lease: Any = None
@@ -126,7 +95,7 @@ class _LatencySetup:
         """Open the streams and lease a job to the worker."""
         hello = hitl_service_pb2.ConverseHello()
         for name, channel in (("passive", 0), ("same", 0), ("across", 1)):
-            stream = self._streams[name] = _Stream(
+            stream = self._streams[name] = Stream(
                 self._channels[channel],
                 "HitlService/Converse",
                 hitl_service_pb2.ConverseRequest,
@@ -134,7 +103,7 @@ class _LatencySetup:
             )
             stream.outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
             self._tasks.append(asyncio.create_task(self._console(name, stream)))
-        worker = self._streams["worker"] = _Stream(
+        worker = self._streams["worker"] = Stream(
             self._channels[0],
             "WorkerService/Work",
             worker_service_pb2.WorkRequest,
@@ -188,7 +157,7 @@ class _LatencySetup:
     def _note(self, what: str, key: str) -> None:
         self._at[what, key].set_result(time.perf_counter())
 
-    async def _console(self, name: str, stream: _Stream) -> None:
+    async def _console(self, name: str, stream: Stream) -> None:
         keys: dict[str, str] = {}
         async for frame in stream.frames():
             if frame.WhichOneof("body") == "error":
@@ -204,7 +173,7 @@ class _LatencySetup:
                 if name != "passive":
                     del self._at[f"closed {name}", key]
 
-    async def _worker(self, stream: _Stream) -> None:
+    async def _worker(self, stream: Stream) -> None:
         async for frame in stream.frames():
             match frame.WhichOneof("body"):
                 case "job_leased":
