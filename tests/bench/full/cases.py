@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.bench.full import big_job, consoles, deadlines, dispatch, load, replicas, storm
+from tests.bench.full import big_job, consoles, deadlines, dispatch, fleet, load, replicas, storm
 from tests.bench.full.frame import Case
 
 ALL: Mapping[str, Case] = {
@@ -21,6 +21,7 @@ ALL: Mapping[str, Case] = {
     "asks": big_job.asks,
     "dispatch": dispatch.dispatch,
     "replicas": replicas.replicas,
+    "fleet": fleet.fleet,
 }
-ON_POSTGRES: frozenset[str] = frozenset({"replicas"})
+ON_POSTGRES: frozenset[str] = frozenset({"replicas", "fleet"})
 """Cases that SQLite cannot run."""

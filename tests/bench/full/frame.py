@@ -67,8 +67,13 @@ class Bench:
 
     def say(self, **found: Any) -> None:
         """Print a line of JSON about what was measured."""
-        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
-        print(json.dumps({"database": self.kind, **shown}, ensure_ascii=False), flush=True)
+        print(json.dumps({"database": self.kind, **_rounded(found)}, ensure_ascii=False), flush=True)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 async def on_database(url: str, work: Callable[[sa.Connection], Any]) -> Any:
