@@ -45,7 +45,6 @@ async def build(
     bus, consumers, index = CommitBus(), Consumers(), PresenceIndex()
     hot = HotJobs(
         clock.monotonic,
-        capacity=config.hot_jobs,
         max_bytes=config.hot_jobs_bytes,
         newest=bus.version_of,
     )
@@ -66,8 +65,7 @@ async def build(
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
-    horizon = timedelta(seconds=2 * config.sweep_interval)
-    timers = Timers(engine, storage.queue, time, horizon)
+    timers = Timers(engine, storage.queue, time)
     presence = PresenceTracker(storage.presence, engine, index)
     pace = Pace(lambda: engine.idle)
     for part in (timers, dispatcher, presence, pace):
@@ -98,7 +96,6 @@ async def build(
         timers=timers,
         sweep=Sweep(
             storage.queue,
-            hot,
             time,
             config.sweep_interval,
             Purge(engine, storage.queue, storage.queue_locks, pace),

@@ -99,6 +99,12 @@ class OpenWork:
                 del self.jobs[item.job.job_id]
         self.prompts = {k: p for k, p in self.prompts.items() if p.is_open and p.job_id in self.jobs}
 
+    def next_deadline(self) -> datetime | None:
+        """The earliest deadline of the jobs and prompts; None if there is none."""
+        times = [at for job in self.jobs.values() for at in (job.cancel_at, job.due_at)]
+        times += [prompt.due_at for prompt in self.prompts.values()]
+        return min((at for at in times if at is not None), default=None)
+
     def open_in(self, job: Job) -> list[Prompt]:
         """The open prompts of the job."""
         return [prompt for prompt in self.prompts.values() if prompt.job_id == job.job_id]
@@ -134,8 +140,7 @@ class InProcessReplica:
             replica="test",
             test_mode=True,
             lease_ttl=3600.0,
-            # Timers load the deadlines of two intervals: here all of them, so that no leap skips one.
-            sweep_interval=timedelta(days=3650).total_seconds(),
+            sweep_interval=timedelta(days=3650).total_seconds(),  # `advance` sweeps
             drain_grace=0.0,
         )
         self._service = Service(config, self.clock)
@@ -153,7 +158,7 @@ class InProcessReplica:
         await self._service.stop()
 
     async def advance(self, span: timedelta, is_left: Callable[[str], bool], timeout: float) -> None:
-        """Advance the clock by `span`, from one alarm to the next, so that each is called at its own time.
+        """Advance the clock by `span`, from one alarm or deadline to the next, so that each has its own time.
 
         Before every leap, and at the end, it waits until every job has ended or waits: for a time, for a
         worker that is not connected, or for an answer that the scripted human leaves out (`is_left` of the
@@ -163,13 +168,15 @@ class InProcessReplica:
         await self._wait_until_idle(is_left, timeout)
         end = clock.now() + span
         while clock.now() < end:
-            due = min((alarm.when for alarm in clock.alarms), default=end)
-            step = max(min(due, end) - clock.now(), timedelta(0))
+            dues = [alarm.when for alarm in clock.alarms]
+            deadline = self.open_work.next_deadline()
+            step = max(min([*dues, deadline or end, end]) - clock.now(), timedelta(0))
             # Connected workers would have sent heartbeats all the time.
             alive = (timedelta(seconds=replica.keeper.ttl) + step).total_seconds()
             await replica.sessions.beat(replica.keeper.present, alive)
             await self._wait_until_idle(is_left, timeout)
             clock.leap(step)
+            await replica.timers.load()
             # The loop calls due alarms at the end of its turn, so continue in the turn after the next.
             for _ in range(2):
                 await asyncio.sleep(0)

@@ -1,7 +1,9 @@
-"""The effect of a large clean-up on latency: `python -m tests.bench.cleanup`.
+"""The effect of a large clean-up on others, and what it costs: `python -m tests.bench.cleanup`.
 
-Fills a database with finished jobs (each with an answered prompt and its log), measures trips like the
-bench, lets the retention of all those jobs expire, and measures again while the sweep deletes them.
+Fills a database with finished jobs (each with an answered prompt and its log). While trips go on, one at a
+time and then with 64 in flight, the retention of some jobs ends again and again. Trips while the sweep
+deletes jobs are compared with those in the pauses between: both come in turns of less than a second, so
+noise of the machine meets both. In the end the retention of all other jobs ends, and nothing else is done.
 """
 
 from __future__ import annotations
@@ -10,17 +12,15 @@ import argparse
 import asyncio
 import json
 import signal
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -29,95 +29,176 @@ from askback_server.domain.prompts import PromptState
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
-from tests.bench.drive import Measurements, Plan, measure
+from askback_server.storage.settings import COUNTED, put_setting
+from tests.bench.drive import time_trips
+from tests.bench.processes import cpu
 from tests.bench.report import percentile
-from tests.bench.servers import SERVE, RunningServer, serving
+from tests.bench.servers import SERVE, RunningServer, postmaster_of, serving
 from tests.support.postgres import PostgresServer
 from tests.support.rows import as_closed, creation, new_job, new_prompt, submission
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
+SPREAD = 2_654_435_761
 IDS = {"job": "7000", "prompt": "7001"}
 CHUNK = 50_000
+PAUSE_SECONDS = 0.5
+TURN_JOBS = 100
+"""Jobs whose retention ends at once: they are deleted within about a second beside trips."""
+POLL_SECONDS = 0.05
+EXPIRED = {
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%f', 'now', '-2 days', (rowid * 0.01) || ' seconds') || '000+00:00'",
+    "postgresql": "now() - interval '2 days' + interval '10 ms' "
+    "* ('x' || left(job_id::text, 8))::bit(32)::int",
+}
+"""The end of the retention of a filled job: 10 ms after that of the one before."""
 
 
 def main() -> int:
-    """Measure and print. Returns exit code 0 if the sweep was running during the whole measurement."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.cleanup", description=__doc__)
     parser.add_argument(
         "--jobs", type=int, default=100_000, help="number of finished jobs to delete [100,000]"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=8.0, help="seconds of each loop with 64 in flight [8]"
-    )
+    parser.add_argument("--rounds", type=int, default=40, help="turns of pause and clean-up [40]")
     parser.add_argument("--only", choices=("sqlite", "postgres"), help="one of the databases [both]")
-    parser.add_argument(
-        "--to-the-end", action="store_true", help="wait until all are deleted, and print the time"
-    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
     names = ("sqlite", "postgres") if arguments.only is None else (arguments.only,)
     # One event loop for all: grpc.aio binds itself to the first loop that uses it.
-    return asyncio.run(_measure_all(names, arguments))
+    asyncio.run(_measure_all(names, arguments))
+    return 0
 
 
-async def _measure_all(names: Sequence[str], arguments: argparse.Namespace) -> int:
-    at_work = [await _measure_database(name, arguments) for name in names]
-    return 0 if all(at_work) else 1
+async def _measure_all(names: Sequence[str], arguments: argparse.Namespace) -> None:
+    for name in names:
+        with _database(name) as (url, db_pid), tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+            await asyncio.to_thread(upgrade, url)
+            await _fill(url, arguments.jobs)
+            settings = {"ASKBACK_DB": url, "ASKBACK_SWEEP_INTERVAL": "0.1"}
+            database = await Database.open(url)
+            try:
+                for in_flight in (1, 64, 0):
+                    await database._dialect.run(_delete_open)
+                    with serving([*SERVE], settings, Path(folder)) as (pid, address):
+                        server = RunningServer(name, address, pid, db_pid)
+                        if in_flight:
+                            await _measure_effect(server, database, in_flight, arguments.rounds)
+                        else:
+                            await _measure_cost(server, database, arguments.jobs)
+            finally:
+                await database.close()
 
 
-async def _measure_database(name: str, arguments: argparse.Namespace) -> bool:
-    with _database(name) as url, tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-        await asyncio.to_thread(upgrade, url)
-        started = time.monotonic()
-        await _fill(url, arguments.jobs)
-        filled = time.monotonic() - started
-        plan = Plan(seconds=arguments.seconds, jobs=False)
-        quiet = await _serve(url, Path(folder), plan)
-        await _on(url, _run_out)
-        left: list[int] = []
-        busy = await _serve(url, Path(folder), plan, left, arguments.to_the_end)
-    for kind, found in (("quiet", quiet), ("sweeping", busy)):
-        print(json.dumps({"server": name, "kind": kind, **_figures(found)}), flush=True)
-    print(_ratios(name, arguments.jobs, filled, _figures(quiet), _figures(busy), left), flush=True)
-    return bool(left[1])
+@dataclass
+class _Turns:
+    """The times of pauses and clean-ups, as the client has timed them."""
+
+    quiet: list[tuple[float, float]] = field(default_factory=list)
+    busy: list[tuple[float, float]] = field(default_factory=list)
+    deleted: int = 0
+
+    async def run(self, database: Database, rounds: int, jobs: int) -> None:
+        """Take turns."""
+        for _ in range(rounds):
+            began = time.perf_counter()
+            while time.perf_counter() < began + PAUSE_SECONDS:
+                await _count_due(database)  # as in the other turns
+                await asyncio.sleep(POLL_SECONDS)
+            self.quiet.append((began, time.perf_counter()))
+            await database._dialect.run(partial(_run_out, jobs=jobs))
+            began = time.perf_counter()
+            await _wait_for_sweep(database)
+            self.busy.append((began, time.perf_counter()))
+            self.deleted += jobs
 
 
-def _run_out(connection: sa.Connection) -> None:
-    """Expire the retention of the filled jobs. Delete the jobs that the first measurement left open, whose
-    prompts the consoles of the second would be shown."""
-    past = datetime.now(UTC) - timedelta(hours=1)
+async def _measure_effect(server: RunningServer, database: Database, in_flight: int, rounds: int) -> None:
+    turns = _Turns()
+    trips = await time_trips(server, in_flight, lambda: turns.run(database, rounds, TURN_JOBS))
+    found = [_figures(trips, spans) for spans in (turns.quiet, turns.busy)]
+    for kind, figures in zip(("quiet", "sweeping"), found, strict=True):
+        line = {"server": server.target, "in_flight": in_flight, "kind": kind, **figures}
+        print(json.dumps(line), flush=True)
+    ratios = ", ".join(f"{name} {found[1][name] / value:.2f}" for name, value in found[0].items())
+    rate = turns.deleted / sum(end - begin for begin, end in turns.busy)
+    print(f"{server.target}, {in_flight} in flight: sweeping/quiet: {ratios}; {rate:,.0f} jobs/s", flush=True)
+
+
+def _figures(trips: list[tuple[float, float]], spans: list[tuple[float, float]]) -> dict[str, float]:
+    times = [
+        (ended - started) * 1000
+        for started, ended in trips
+        if any(begin <= started and ended <= end for begin, end in spans)
+    ]
+    ends = sum(any(begin <= ended <= end for begin, end in spans) for _, ended in trips)
+    return {
+        "p50_ms": percentile(times, 50),
+        "p99_ms": percentile(times, 99),
+        "trips_per_s": ends / sum(end - begin for begin, end in spans),
+    }
+
+
+async def _measure_cost(server: RunningServer, database: Database, jobs: int) -> None:
+    pids = [server.pid, *([server.db_pid] if server.db_pid else [])]
+    await database._dialect.run(partial(_run_out, jobs=jobs))
+    due, started, before = await _count_due(database), time.perf_counter(), cpu(*pids)
+    await _wait_for_sweep(database)
+    seconds = time.perf_counter() - started
+    used = [(after - was) / due for after, was in zip(cpu(*pids), before, strict=True)]
+    each = " + ".join(f"{us:.0f}" for us in used)
+    print(
+        f"{server.target}, alone: {due:,} jobs in {seconds:.1f} s, {due / seconds:,.0f} jobs/s; "
+        f"CPU µs a job, server{' + db' if server.db_pid else ''}: {each}",
+        flush=True,
+    )
+
+
+def _delete_open(connection: sa.Connection) -> None:
+    """Delete the jobs that the measurement before has left open: workers of the next would get them."""
     connection.execute(sa.delete(tables.jobs).where(tables.jobs.c.purge_at.is_(None)))
-    filled = sa.update(tables.jobs).where(tables.jobs.c.purge_at == LATER)
-    connection.execute(filled.values(purge_at=past))
+
+
+def _run_out(connection: sa.Connection, jobs: int) -> None:
+    """End the retention of some of the filled jobs, in the order of their creation."""
+    ids = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.purge_at == LATER)
+    oldest = ids.order_by(tables.jobs.c.job_id).limit(jobs).scalar_subquery()
+    filled = sa.update(tables.jobs).where(tables.jobs.c.job_id.in_(oldest))
+    connection.execute(filled.values(purge_at=sa.literal_column(EXPIRED[connection.dialect.name])))
+
+
+async def _wait_for_sweep(database: Database) -> None:
+    while await _count_due(database):  # noqa: ASYNC110
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _count_due(database: Database) -> int:
+    due = sa.select(sa.func.count(tables.jobs.c.purge_at)).where(tables.jobs.c.purge_at <= datetime.now(UTC))
+    found: int = await database._dialect.run(lambda connection: connection.execute(due).scalar_one())
+    return found
 
 
 @contextmanager
-def _database(name: str) -> Iterator[str]:
-    """Create an empty database."""
+def _database(name: str) -> Iterator[tuple[str, int]]:
+    """Create an empty database. Returns its URL, and the id of its process if it has one."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-            yield f"sqlite+aiosqlite:///{folder}/bench.db"
+            yield f"sqlite+aiosqlite:///{folder}/bench.db", 0
         return
     server = PostgresServer(fsync=True)
     server.start()
     try:
-        yield server.create_database()
+        yield server.create_database(), postmaster_of(server)
     finally:
         server.stop()
 
 
-async def _on(url: str, work: Any) -> Any:
-    database = await Database.open(url)
-    try:
-        return await database._dialect.run(work)
-    finally:
-        await database.close()
-
-
 def _id(kind: str, postgres: bool) -> str:
+    """An id by number: they rise, and their ends differ, as those of the service."""
+    end = f"(n * {SPREAD}) % {1 << 48}"
     if postgres:
-        return f"(lpad(to_hex(n), 8, '0') || '-0000-{IDS[kind]}-8000-000000000000')::uuid"
-    return f"printf('%08x', n) || '-0000-{IDS[kind]}-8000-000000000000'"
+        digits = f"lpad(to_hex(n), 8, '0') || '-0000-{IDS[kind]}-8000-' || lpad(to_hex({end}), 12, '0')"
+        return f"({digits})::uuid"
+    return f"printf('%08x-0000-{IDS[kind]}-8000-%012x', n, {end})"
 
 
 async def _fill(url: str, count: int) -> None:
@@ -141,14 +222,23 @@ async def _fill(url: str, count: int) -> None:
             await database._dialect.run(copies)
         if postgres:
             await database._dialect.run(lambda c: c.exec_driver_sql("ANALYZE"))
+        await database._dialect.run(_count_log)
     finally:
         await database.close()
+
+
+def _count_log(connection: sa.Connection) -> None:
+    """Mark the log as counted: the roll-up reads all of it once, which is not what is measured."""
+    newest = tables.events.c.xid.desc(), tables.events.c.id.desc()
+    last = connection.execute(sa.select(tables.events.c.xid, tables.events.c.id).order_by(*newest).limit(1))
+    xid, id = last.one()
+    put_setting(connection, COUNTED, f"{xid}:{id}:")
 
 
 def _copy(connection: sa.Connection, template: str, first: int, last: int, postgres: bool) -> None:
     """Copy the template's rows once per number, with new ids."""
     numbers = (
-        f"generate_series({first}, {last}) AS numbers(n)"
+        f"generate_series({first}::bigint, {last}) AS numbers(n)"
         if postgres
         else f"(WITH RECURSIVE r(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM r WHERE n < {last})"
         " SELECT n FROM r) AS numbers"
@@ -165,52 +255,6 @@ def _copy(connection: sa.Connection, template: str, first: int, last: int, postg
             f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {table.name} t, {numbers} "
             f"WHERE t.job_id = '{template}'"
         )
-
-
-async def _serve(
-    url: str, folder: Path, plan: Plan, left: list[int] | None = None, to_the_end: bool = False
-) -> Measurements:
-    """Measure a server on the database. Appends the number of due jobs before and after to `left`."""
-    settings = {"ASKBACK_DB": url, "ASKBACK_SWEEP_INTERVAL": "86400"}
-    if left is not None:
-        left.append(await _on(url, _count_due))
-    started = time.monotonic()
-    with serving([*SERVE], settings, folder) as (pid, address):
-        found = await measure(RunningServer("cleanup", address, pid), plan)
-        if left is not None:
-            left += [await _on(url, _count_due), round((time.monotonic() - started) * 1000)]
-            while to_the_end and await _on(url, _count_due):  # noqa: ASYNC110
-                await asyncio.sleep(1)
-            left.append(round((time.monotonic() - started) * 1000))
-    return found
-
-
-def _count_due(connection: sa.Connection) -> int:
-    due = sa.select(sa.func.count(tables.jobs.c.purge_at)).where(tables.jobs.c.purge_at <= datetime.now(UTC))
-    found: int = connection.execute(due).scalar_one()
-    return found
-
-
-def _figures(found: Measurements) -> dict[str, float]:
-    assert found.loaded is not None
-    loaded = found.loaded
-    return {
-        "alone_p50_ms": statistics.median(found.alone),
-        "alone_p99_ms": percentile(found.alone, 99),
-        "trips_per_s": loaded.count / loaded.seconds,
-        "loaded_p50_ms": statistics.median(loaded.times),
-        "loaded_p99_ms": percentile(loaded.times, 99),
-    }
-
-
-def _ratios(
-    name: str, jobs: int, filled: float, quiet: dict[str, float], busy: dict[str, float], left: list[int]
-) -> str:
-    purged, seconds = left[0] - left[1], left[2] / 1000
-    ratios = ", ".join(f"{figure} {busy[figure] / quiet[figure]:.2f}" for figure in quiet)
-    text = f"{name}: {jobs:,} jobs filled in {filled:.0f} s; sweeping/quiet: {ratios}; {purged:,} deleted"
-    text += f" in {seconds:.0f} s meanwhile, {left[1]:,} were left"
-    return text + (f"; all gone after {left[3] / 1000:.0f} s" if left[3] > left[2] + 1000 else "")
 
 
 if __name__ == "__main__":

@@ -120,6 +120,19 @@ async def measure(
         await client.close()
 
 
+async def time_trips(
+    server: RunningServer, in_flight: int, during: Callable[[], Awaitable[None]]
+) -> list[tuple[float, float]]:
+    """Do trips while `during` runs. Returns when each began and ended."""
+    client = _Client(server, Plan(), (), server)
+    try:
+        await client.open()
+        await client.measure_alone(WARM_TRIPS, 0)
+        return await client.time_trips(in_flight, during)
+    finally:
+        await client.close()
+
+
 class _Client:
     def __init__(
         self, server: RunningServer, plan: Plan, replicas: Sequence[RunningServer], consoles: RunningServer
@@ -365,6 +378,33 @@ class _Client:
 
         await self._wait_for(_gather([one(number) for number in range(int(rate * seconds))]))
         return times
+
+    async def time_trips(
+        self, in_flight: int, during: Callable[[], Awaitable[None]]
+    ) -> list[tuple[float, float]]:
+        """Do trips while `during` runs. Returns when each began and ended."""
+        found: list[tuple[float, float]] = []
+        beside = asyncio.ensure_future(during())
+
+        async def lane(numbers: range) -> None:
+            for number in itertools.cycle(numbers):
+                if beside.done():
+                    break
+                started = time.perf_counter()
+                await self._trip(number)
+                found.append((started, time.perf_counter()))
+
+        lanes = [asyncio.create_task(lane(range(n, self._in_flight, in_flight))) for n in range(in_flight)]
+        for running in lanes:
+            running.add_done_callback(self._fail_on_error)
+        try:
+            await asyncio.wait([beside, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for(_gather(lanes))
+            await beside
+        finally:
+            for task in (beside, *lanes):
+                task.cancel()
+        return found
 
     async def measure_load(
         self, warm: float, seconds: float, during: Callable[[], Awaitable[None]] | None

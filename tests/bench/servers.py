@@ -106,7 +106,7 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[RunningS
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
         with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
-            yield RunningServer("postgres", address, pid, postmaster(server))
+            yield RunningServer("postgres", address, pid, postmaster_of(server))
     finally:
         server.drop_database(dsn)
 
@@ -122,7 +122,7 @@ def replicas(server: PostgresServer, count: int) -> Iterator[list[RunningServer]
                 folder = stack.enter_context(_folder())
                 settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
                 pid, address = stack.enter_context(serving(SERVE, settings, folder))
-                running.append(RunningServer("postgres", address, pid, postmaster(server)))
+                running.append(RunningServer("postgres", address, pid, postmaster_of(server)))
             yield running
     finally:
         server.drop_database(dsn)
@@ -134,7 +134,7 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def postmaster(server: PostgresServer) -> int:
+def postmaster_of(server: PostgresServer) -> int:
     """The process id of the postmaster; 0 if it runs on another machine."""
     pid = int(server.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
     try:

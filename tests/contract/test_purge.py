@@ -168,7 +168,21 @@ async def test_jobs_with_one_end_of_retention_are_listed_to_the_last(
     at = await here.database.ping() - timedelta(hours=1)
     await due_jobs(here, 13, purge_at=at)
     await due_jobs(here, 5, purge_at=at + timedelta(minutes=1))
-    assert await purge_of(here).run() == 18
+    asked: list[Any] = []
+
+    class Watched:
+        """A queue that remembers from where on it was asked."""
+
+        async def list_expired(self, limit: int, since: Any) -> list[Job]:
+            asked.append(since)
+            return await here.database.queue.list_expired(limit, since)
+
+    watched: Any = Watched()
+    assert await purge_of(here, watched).run() == 18
+    # From where the list before ended: what was deleted since is not passed again.
+    assert asked[0] is None
+    assert asked[1:] == sorted(asked[1:])
+    assert asked[-1] == at + timedelta(minutes=1)
 
 
 # --- in steps ---
@@ -288,18 +302,38 @@ async def test_the_retention_is_changed_only_before_its_end(here: Node) -> None:
     assert (await get_job(here.database, job.job_id)).purge_at == job.purge_at
 
 
-async def test_a_job_is_not_deleted_before_its_time(here: Node) -> None:
-    """The guard of the set is each job's own."""
+async def test_nothing_of_a_job_is_deleted_if_its_guard_fails(here: Node) -> None:
+    """Neither before its time nor at another version; others of the same write go."""
     at = await here.database.ping()
-    early, due = new_job(purge_at=at + timedelta(hours=1)), new_job(purge_at=at - timedelta(hours=1))
-    await here.database.jobs.write([creation(early), creation(due)])
-    writes = [
-        JobWrite(job, 1, Guard(not_before=job.purge_at), deleted=True, in_steps=True) for job in (early, due)
-    ]
-    stale = JobWrite(new_job(), 7, deleted=True, in_steps=True)
-    written = await here.database.jobs.write([*writes, stale])
-    assert written.lost == {early.job_id: Lost.TIME, stale.job.job_id: Lost.VERSION}
-    assert [j.job_id for j in await here.database.jobs.get_jobs([early.job_id, due.job_id])] == [early.job_id]
+    early, due, changed = await due_jobs(here, 3)
+    before = await counts(here.database, early.job_id)
+    asked = ((early, 1, at + timedelta(hours=1)), (due, 1, at), (changed, 7, at))
+    written = await here.database.jobs.write(
+        [
+            JobWrite(job, version, Guard(not_before=time), deleted=True, in_steps=True)
+            for job, version, time in asked
+        ]
+    )
+    assert written.lost == {early.job_id: Lost.TIME, changed.job_id: Lost.VERSION}
+    assert await counts(here.database, due.job_id) == (0, 0, 0, 0, 1)
+    for job in (early, changed):
+        assert await counts(here.database, job.job_id) == before
+        assert await get_job(here.database, job.job_id) == job
+
+
+async def test_a_head_that_is_out_of_date_is_read_again(here: Node, there: Node) -> None:
+    """And not kept in memory, where readers would miss what it leaves out."""
+    [job] = await due_jobs(here, 1, input_json='{"n":1}')
+    [head] = await here.database.queue.list_expired(10, None)
+    assert head == replace(job, input_json="")
+    kept = sa.update(tables.jobs).values(purge_at=now() + timedelta(days=1), version=2)
+    await execute(here.database, kept)
+    await here.do(c.PurgeJob(job_id=job.job_id, head=head))
+    assert (await here.queries.job(job.job_id, CLIENT)).input_json == '{"n":1}'
+    await execute(here.database, sa.update(tables.jobs).values(purge_at=job.purge_at))
+    here.hot.drop(job.job_id)
+    await here.do(c.PurgeJob(job_id=job.job_id, head=head))
+    assert await deletions(here) == [job.job_id]
 
 
 # --- several replicas, and failures ---

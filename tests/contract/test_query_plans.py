@@ -286,3 +286,15 @@ async def test_a_decision_reads_the_open_and_the_named_prompts_of_its_job(fresh_
     ]
     for step in steps:
         assert re.search(step, plan), plan
+
+
+async def test_the_jobs_of_prompts_are_read_by_two_primary_keys(database: Database) -> None:
+    job = new_job()
+    prompt = new_prompt(job)
+    await database.jobs.write([creation(job, prompt)])
+    [statement] = await statements_of(database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]))
+    plan = await plan_of(database, statement)
+    for keys in (r"(pk_hitl_interactions|\(interaction_id=\?\))", r"(pk_jobs|\(job_id=\?\))"):
+        assert re.search(keys, plan), plan
+    assert not re.search("SCAN (h|jobs)|Seq Scan", plan), plan
+    assert await database.jobs.jobs_of([prompt.prompt_id, ABSENT_ID]) == {prompt.prompt_id: job}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +18,9 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import JobNotFound, StorageUnavailable
 from askback_server.domain.forms import IntegerInput, Question, Questions
-from askback_server.domain.jobs import JobState
+from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import AnswerStatus
+from askback_server.engine.hot_jobs import IDLE_SECONDS
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.pace import Pace
 from askback_server.engine.purge import Purge
@@ -38,9 +39,9 @@ class CountingReads(DelegatingStore):
 
     loads = 0
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
         self.loads += 1
-        found: list[Aggregate] = await self._store.load(wanted)
+        found: list[Aggregate] = await self._store.load(wanted, read)
         return found
 
 
@@ -59,7 +60,6 @@ def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 30
     pace = Pace(lambda: replica.engine.idle)
     return Sweep(
         queue,
-        replica.hot,
         replica.clock,
         interval,
         Purge(replica.engine, queue, replica.database.queue_locks, pace),
@@ -98,14 +98,16 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
         here.queries._store = here.store
         job = await here.lease_new_job(retention=timedelta(microseconds=1))
         kept = await here.lease_new_job()
-        clock.seconds = 3599
+        clock.seconds = IDLE_SECONDS - 1
         here.store.loads = 0
         await here.queries.job(job.job_id, CLIENT)
         assert here.store.loads == 0
-        clock.seconds = 3601
-        assert len(here.hot) == 2
-        await sweep_of(here).sweep()
-        assert len(here.hot) == 0, "entries older than an hour are dropped"
+        clock.seconds = IDLE_SECONDS
+        here.hot.drop_idle()
+        assert len(here.hot) == 1, "only the job that was used stays"
+        clock.seconds *= 2
+        here.hot.drop_idle()
+        assert (len(here.hot), here.hot.bytes) == (0, 0)
         await here.queries.job(job.job_id, CLIENT)
         assert here.store.loads == 1, "the job itself is still stored"
 

@@ -43,9 +43,9 @@ def escalating(*tenths: int, **fields: Any) -> PromptContent:
 
 
 @asynccontextmanager
-async def running_timers(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
+async def running_timers(here: Node, feed: bool = True) -> AsyncIterator[Timers]:
     """Run the node's timers, and its feed, which tells them what other replicas commit."""
-    timers = Timers(here.engine, here.database.queue, here.clock, horizon)
+    timers = Timers(here.engine, here.database.queue, here.clock)
     here.bus.follow_batches(timers.on_commit)
     running = [asyncio.create_task(timers.run())]
     if feed:
@@ -96,18 +96,39 @@ async def test_each_escalation_step_happens_once_on_two_replicas(here: Node, the
         await check_events(here, prompt, 1, 2, 4)
 
 
-@pytest.mark.parametrize("horizon", [LONG, timedelta(0)], ids=["near", "far"])
-async def test_a_deadline_known_only_to_a_dead_replica_fires(
-    here: Node, migrated_db_url: str, horizon: timedelta
-) -> None:
+async def test_a_deadline_known_only_to_a_dead_replica_fires(here: Node, migrated_db_url: str) -> None:
     """The replica that created it has died, and the feed has not reported it: polling finds it."""
-    async with running_timers(here, horizon, feed=False) as timers:
+    async with running_timers(here, feed=False) as timers:
         async with node(migrated_db_url) as dying:
             _, prompt = await dying.waiting(escalating(4, 6, timeout=8 * TENTH))
         assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
         await until(are_closed(here, [prompt]), "it is closed")
         assert len(timers) == 0
     await check_events(here, prompt, 4, 6)
+
+
+async def test_deadlines_are_in_memory_only_when_they_are_near(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a commit nor the reply to a timer adds a far deadline; the poll finds it when it is near."""
+    monkeypatch.setattr(timers_module, "LOOKAHEAD", 2 * TENTH)
+    monkeypatch.setattr(timers_module, "POLL_SECONDS", 0.05)
+    async with running_timers(here, feed=False) as timers:
+        for _ in range(20):
+            await here.create(question(timeout=LONG), timeout=2 * LONG)
+        assert len(timers) == 0
+        near, far = EscalationStep(TENTH, law_audience("bob")), EscalationStep(LONG, law_audience("eve"))
+        _, stepping = await here.waiting(question(audience=law_audience(), escalation=(near, far)))
+        await until(partial(_has_stepped, here, stepping), "the first step is taken")
+        assert len(timers) == 0
+        _, ending = await here.waiting(escalating(timeout=5 * TENTH))
+        await until(are_closed(here, [ending]), "it is closed")
+        assert len(timers) == 0
+    await check_events(here, ending)
+
+
+async def _has_stepped(here: Node, prompt: Prompt) -> bool:
+    return await _step_of(here, prompt) > 0
 
 
 async def test_timers_missed_while_no_replica_ran_fire_in_the_order_of_their_times(

@@ -320,8 +320,8 @@ class Machine(RuleBasedStateMachine):
                 end = (job.state, job.result_json, job.failure, job.completed_at)
                 assert self.ended.setdefault(job_id, end) == end, "a terminal state has changed"
         for replica in self.rig.replicas:
-            for job_id, (kept, *_) in replica.hot._entries.items():
-                entry = stored.get(job_id)
+            for job_id, cached in replica.hot._entries.items():
+                kept, entry = cached.aggregate, stored.get(job_id)
                 if entry is not None and kept.job is not None:
                     assert kept.job.version <= entry["job"].version
                     if kept.job.version == entry["job"].version:
@@ -343,7 +343,8 @@ class Machine(RuleBasedStateMachine):
     async def check_coherent(self, replica: Replica, began: dict[str, int]) -> None:
         """After reading the whole log, no job in memory is outdated and all followers are notified."""
         stored, _ = await self.rig.read_all()
-        for job_id, (kept, *_) in replica.hot._entries.items():
+        for job_id, cached in replica.hot._entries.items():
+            kept = cached.aggregate
             assert job_id in stored, "a deleted job is remembered"
             assert kept.job is not None
             assert kept.job.version == stored[job_id]["job"].version, "memory older than the feed's position"

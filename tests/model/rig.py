@@ -173,7 +173,7 @@ class Rig:
         feed = Feed(database.feed, database.jobs, hot, bus)
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
-        timers = Timers(engine, database.queue, clock, timedelta(days=2))
+        timers = Timers(engine, database.queue, clock)
         bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
@@ -186,7 +186,7 @@ class Rig:
         counts = HourlyCounts(database.overview, clock, timedelta(days=400))
         pace = Pace(lambda: engine.idle)
         purge = Purge(engine, database.queue, database.queue_locks, pace)
-        sweep = Sweep(database.queue, hot, clock, 300.0, purge, pace, database.sign_outs, counts)
+        sweep = Sweep(database.queue, clock, 300.0, purge, pace, database.sign_outs, counts)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]

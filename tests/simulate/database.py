@@ -22,7 +22,6 @@ from askback_server.ports.queries import PromptFilter, PromptPosition, PromptsPa
 from askback_server.ports.storage import (
     Changed,
     ChangedPromptIds,
-    Expired,
     JobWrite,
     Lost,
     Position,
@@ -170,10 +169,11 @@ class SimulatedDatabase:
 
     # --- reads ---
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
         await self.pause()
         rows = self.rows
-        jobs = [rows.jobs.get(w.job_id) if w.job_id else self._find_request(w.request) for w in wanted]
+        known = {**rows.jobs, **(read or {})}
+        jobs = [known.get(w.job_id) if w.job_id else self._find_request(w.request) for w in wanted]
         await self.pause()
         submissions = [
             {k: rows.submissions[k] for k in w.submissions if k in rows.submissions} for w in wanted
@@ -210,9 +210,9 @@ class SimulatedDatabase:
     async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
         return await self.get_prompts(prompt_ids), len(prompt_ids)
 
-    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
-        prompts = self.rows.prompts
-        return await self.read(lambda: {i: prompts[i].job_id for i in prompt_ids if i in prompts})
+    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+        jobs, prompts = self.rows.jobs, self.rows.prompts
+        return await self.read(lambda: {i: jobs[prompts[i].job_id] for i in prompt_ids if i in prompts})
 
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self.pause()
@@ -357,7 +357,7 @@ class SimulatedDatabase:
         held = await self.read(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def list_expired(self, limit: int, since: datetime | None) -> list[Expired]:
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
         return []
 
     async def drop_events(self, keep: datetime, limit: int) -> int:

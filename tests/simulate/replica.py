@@ -24,7 +24,11 @@ class SimulatedReplica:
 
     def __init__(self, name: str, database: SimulatedDatabase, people: People) -> None:
         self._config = Config(
-            replica=name, heartbeat=HEARTBEAT, lease_ttl=LEASE_TTL, sweep_interval=20.0, hot_jobs=100
+            replica=name,
+            heartbeat=HEARTBEAT,
+            lease_ttl=LEASE_TTL,
+            sweep_interval=20.0,
+            hot_jobs_bytes=1024 * 1024,
         )
         self._database = database
         self._people = people

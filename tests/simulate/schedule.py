@@ -13,6 +13,7 @@ from typing import Any
 from askback._wire import connection
 from askback_server.domain.commands import Command
 from askback_server.domain.errors import AskbackError
+from askback_server.engine import hot_jobs
 from askback_server.sessions import prompt_follower, unconfirmed
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
@@ -155,12 +156,13 @@ class Schedule(ABC):
         errors = _ErrorLogHandler(self.verdicts.report)
         own = (
             connection.OPEN_SECONDS,
+            hot_jobs.IDLE_SECONDS,
             prompt_follower.PAGE_SIZE,
             prompt_follower.READ_AHEAD,
             unconfirmed.PAGE_SIZE,
         )
-        # Small pages, so that reads need several.
-        connection.OPEN_SECONDS = 5.0
+        # Small pages, so that reads need several; jobs that wait leave the memory within the schedule.
+        connection.OPEN_SECONDS, hot_jobs.IDLE_SECONDS = 5.0, 1.0
         prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = 3, 1, 3
         asyncio.set_event_loop(loop)
         try:
@@ -169,7 +171,7 @@ class Schedule(ABC):
         except (Deadlock, TimeoutError) as error:
             self.verdicts.report(repr(error))
         finally:
-            connection.OPEN_SECONDS, *pages = own
+            connection.OPEN_SECONDS, hot_jobs.IDLE_SECONDS, *pages = own
             prompt_follower.PAGE_SIZE, prompt_follower.READ_AHEAD, unconfirmed.PAGE_SIZE = pages
             for task in asyncio.all_tasks(loop):
                 task.cancel()

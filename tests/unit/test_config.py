@@ -60,7 +60,6 @@ def test_the_environment_sets_switches(text: str, value: bool) -> None:
         ({"sweep_interval": 0}, "--sweep-interval"),
         ({"drain_wait": -1}, "--drain-wait"),
         ({"drain_grace": 601}, "--drain-grace"),
-        ({"hot_jobs": 1}, "--hot-jobs"),
         ({"hot_jobs_bytes": 1}, "--hot-jobs-bytes"),
         ({"batch": 0}, "--batch"),
         ({"queue": 15}, "--queue"),

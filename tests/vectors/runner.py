@@ -275,8 +275,8 @@ class WorkRunner(Runner):
         self.core.serves = True
         for item in held or ():
             job = job_of(item["job"])
-            self.core.hold(job, handed_over=False)
-            self.core.resume(job, [prompt_of(p) for p in item.get("prompts", ())])
+            held_job = self.core.hold(job, handed_over=False)
+            self.core.resume(held_job.lease, [prompt_of(p) for p in item.get("prompts", ())])
 
     def _lease(self, job: dict[str, Any]) -> None:
         self.core.hold(job_of(job), handed_over=False)
@@ -291,7 +291,8 @@ class WorkRunner(Runner):
         if seconds is not None:
             self._not_run += self.core.leases.mark_overdue(self.now - seconds)
         taken = [
-            {"jobId": h.job.job_id, "token": str(h.job.token), "received": h.received} for h in self._not_run
+            {"jobId": h.lease.job_id, "token": str(h.lease.token), "received": h.received}
+            for h in self._not_run
         ]
         assert taken == wanted, taken
         self._not_run = []

@@ -461,7 +461,9 @@ class Job(_message.Message):
 
     @_builtins.property
     def purge_time(self) -> _timestamp_pb2.Timestamp:
-        """When the ended job will be deleted, with its prompts and answers. Unset before its end."""
+        """When the ended job will be deleted, with its prompts and answers. Unset before its end. From
+        then on the job may be gone at any moment, and parts of a large one before it.
+        """
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:

@@ -231,8 +231,9 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateJob(self, request, context):
-        """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-        (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+        """Changes the fields named in the mask, in any state of the job; `retention` only before its
+        `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+        (VERSION_MISMATCH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -253,8 +254,8 @@ class JobServiceServicer(object):
         """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
         `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
         `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-        has not ended or has no worker.
+        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

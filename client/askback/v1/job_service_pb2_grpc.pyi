@@ -106,8 +106,9 @@ class JobServiceStub:
     lost silently. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
     UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]
-    """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-    (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+    """Changes the fields named in the mask, in any state of the job; `retention` only before its
+    `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+    (VERSION_MISMATCH).
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
     """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
@@ -120,8 +121,8 @@ class JobServiceStub:
     """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
     `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
     `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-    has not ended or has no worker.
+    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
@@ -223,8 +224,9 @@ class JobServiceAsyncStub(JobServiceStub):
     lost silently. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
     UpdateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]  # type: ignore[assignment]
-    """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-    (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+    """Changes the fields named in the mask, in any state of the job; `retention` only before its
+    `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+    (VERSION_MISMATCH).
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
@@ -237,8 +239,8 @@ class JobServiceAsyncStub(JobServiceStub):
     """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
     `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
     `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-    has not ended or has no worker.
+    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+    FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
@@ -373,8 +375,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.UpdateJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.UpdateJobResponse, _abc.Awaitable[_job_service_pb2.UpdateJobResponse]]:
-        """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-        (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+        """Changes the fields named in the mask, in any state of the job; `retention` only before its
+        `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+        (VERSION_MISMATCH).
         """
 
     @_abc_1.abstractmethod
@@ -399,8 +402,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
         `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
         `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-        has not ended or has no worker.
+        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+        FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
         """
 
     @_abc_1.abstractmethod

@@ -174,10 +174,9 @@ class Config:
         within=(0, 600),
     )
     drain_grace: float = _setting(10.0, "Seconds that calls have to finish.", within=(0, 600))
-    hot_jobs: int = _setting(50_000, "Maximum number of jobs kept in memory.", within=(100, 10_000_000))
     hot_jobs_bytes: int = _setting(
-        256 * 1024 * 1024,
-        "Bytes of jobs kept in memory: their texts, prompts and answers.",
+        64 * 1024 * 1024,
+        "Bytes of jobs kept in memory: those used in the last minute, or the newest that fit.",
         within=(1024 * 1024, 2**40),
     )
     batch: int = _setting(256, "Maximum number of commands in one commit.", within=(1, 2_000))

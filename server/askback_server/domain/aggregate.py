@@ -20,8 +20,9 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
-_OBJECT_BYTES = 1_000
-"""Estimated bytes of a job, a prompt or an answer in memory, without its texts."""
+_JOB_BYTES, _PROMPT_BYTES, _ANSWER_BYTES, _DETAIL_BYTES = 3_000, 2_500, 1_000, 400
+"""Estimated bytes in memory of a job, a prompt, an answer, and each detail of a prompt, without their texts.
+`tests/contract/test_waiting_jobs.py` compares them with the real ones."""
 ANY_EPOCH = 0
 """In a SessionRef: any epoch of the session."""
 
@@ -98,7 +99,8 @@ class Aggregate:
             *(carried.answer for carried in self.carried.values()),
         ]
         texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
-        return _OBJECT_BYTES * (1 + len(answers)) + texts + sum(map(_prompt_size, self.prompts.values()))
+        prompts = sum(map(_prompt_size, self.prompts.values()))
+        return _JOB_BYTES + prompts + _ANSWER_BYTES * len(answers) + texts
 
     def with_changes(
         self,
@@ -129,7 +131,7 @@ class Aggregate:
                 growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
             for submission in submissions:
                 if (submission.prompt_id, submission.answer.answer_id) not in self.submissions:
-                    growth += _OBJECT_BYTES + _texts(submission.answer)
+                    growth += _ANSWER_BYTES + _texts(submission.answer)
             after["size"] = self.size + growth
         return from_fields(Aggregate, after)
 
@@ -306,7 +308,8 @@ def _texts(sized: _Sized | None) -> int:
 
 def _prompt_size(prompt: Prompt) -> int:
     answer = None if prompt.resolution is None else prompt.resolution.answer
-    return _OBJECT_BYTES + _texts(prompt.content) + _texts(answer)
+    details = _DETAIL_BYTES * prompt.content.details
+    return _PROMPT_BYTES + details + _texts(prompt.content) + _texts(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Commands: requests to change one job, as data.
 
 A command names one aggregate (a job with its prompts): by the job's id (`OnJob`), by a prompt (`OnPrompt`),
-or as a new job. `apply.py` finds its rule, and the rule checks the principal's role and access.
-"""
+or as a new job. `apply.py` finds its rule, and the rule checks the principal's role and access."""
 
 from __future__ import annotations
 
@@ -82,9 +81,8 @@ class CreateJob(Command[JobCreated]):
     @property
     def size(self) -> int:
         """See Command."""
-        asked = self.prompt.size if self.prompt is not None else 0
         kept = _ROW_BYTES * (len(self.retry.answers) + len(self.retry.checkpoints)) if self.retry else 0
-        return _ROW_BYTES + len(self.input_json) + asked + kept
+        return _ROW_BYTES + len(self.input_json) + kept + (self.prompt.size if self.prompt else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,4 +315,6 @@ class EndGrace(SystemCommand[datetime | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeJob(SystemCommand[None]):
-    """Sent by the sweep: the job's retention is over. The rule needs only the job's head."""
+    """Sent by the sweep: the job's retention is over. The rule needs only its head, as it was listed."""
+
+    head: Job | None = None

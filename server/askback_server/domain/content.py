@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.evolve import evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
-from askback_server.domain.forms import Form, Judgement, SchemaForm
+from askback_server.domain.forms import Form, Judgement, Questions, SchemaForm
 from askback_server.domain.json_text import Json, Violation
 from askback_server.domain.limits import Limits
 
@@ -133,6 +133,20 @@ class PromptContent:
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
         schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
         return len(self.body) + len(self.metadata_json) + parts + schema + self._faults_size
+
+    @cached_property
+    def details(self) -> int:
+        """How many small values it has, such as options, labels and steps. Each takes memory of its own.
+        Decisions are left out: prompts share those of their kind."""
+        questions = self.form.questions if isinstance(self.form, Questions) else ()
+        audiences = (self.audience, *(step.to for step in self.escalation))
+        return (
+            sum(1 + len(getattr(question.input, "options", ())) for question in questions)
+            + sum(len(audience.users) + len(audience.groups) for audience in audiences)
+            + len(self.parts)
+            + len(self.labels)
+            + len(self.escalation)
+        )
 
     @property
     def _faults_size(self) -> int:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import assume_attended
+from askback_server.domain.aggregate import Aggregate, assume_attended
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
     AskbackError,
@@ -32,6 +32,7 @@ from askback_server.domain.errors import (
     SessionMoved,
 )
 from askback_server.domain.forms import Judgement
+from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
@@ -152,9 +153,11 @@ class Engine:
         return len(self._queue)
 
     async def _process(self, items: Sequence[Item]) -> None:
-        groups = await group_by_job(items, self._locate)
+        read: dict[str, Job] = {}
+        groups = await group_by_job(items, partial(self._locate, read))
         while groups:
-            await self._fill(groups)
+            await self._fill(groups, read)
+            read = {}
             for group in groups:
                 for item in group.decide(self._clock.now(), self.limits, self._attended):
                     await self._yield_if_due(item)
@@ -278,28 +281,34 @@ class Engine:
         await self._process(items[:middle])
         await self._process(items[middle:])
 
-    async def _locate(self, refs: Sequence[c.PromptRef]) -> dict[c.PromptRef, tuple[str, str]]:
-        """Job id and prompt id of the prompts that exist: from the cache, else by one read for all ids."""
+    async def _locate(
+        self, read: dict[str, Job], refs: Sequence[c.PromptRef]
+    ) -> dict[c.PromptRef, tuple[str, str]]:
+        """Job id and prompt id of the prompts that exist: from the cache, else by one read for all ids, which
+        brings their jobs too. They are added to `read`, by id."""
         places: dict[c.PromptRef, tuple[str, str]] = {}
         unknown: dict[str, c.PromptRef] = {}
         for ref in refs:
             prompt = self.hot.locate(ref)
-            if prompt is None and (job_id := self.hot.place_of(ref.prompt_id)):
-                places[ref] = job_id, ref.prompt_id
-            elif prompt is None and ref.prompt_id:
+            if prompt is None and ref.prompt_id:
                 unknown[ref.prompt_id] = ref
             elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
                 places[ref] = prompt.job_id, prompt.prompt_id
         if unknown:
-            for prompt_id, job_id in (await self._store.locate_prompts(list(unknown))).items():
-                places[unknown[prompt_id]] = job_id, prompt_id
+            for prompt_id, job in (await self._store.jobs_of(list(unknown))).items():
+                places[unknown[prompt_id]] = job.job_id, prompt_id
+                read[job.job_id] = job
         return places
 
-    async def _fill(self, groups: Sequence[Group]) -> None:
-        """Give each group its aggregate: from the cache if that has every part needed, else by one read."""
+    async def _fill(self, groups: Sequence[Group], read: Mapping[str, Job]) -> None:
+        """Give each group its aggregate: from the cache if that has every part needed, else by one read,
+        which leaves out the jobs that were read just before."""
         missing = []
         for group in groups:
             wanted = group.wanted
+            if wanted.head is not None and not group.reread:
+                group.aggregate = Aggregate(wanted.head)
+                continue
             if wanted.job_id and not group.reread:
                 known = self.hot.get(wanted.job_id)
                 if known is not None and covers(known, wanted):
@@ -311,7 +320,7 @@ class Engine:
                 # A new job. Whether its request_id exists already is found out by the write.
                 group.fresh = not wanted.request
         if missing:
-            loaded = await self._store.load([g.wanted for g in missing])
+            loaded = await self._store.load([g.wanted for g in missing], read)
             for group, aggregate in zip(missing, loaded, strict=True):
                 group.aggregate = aggregate if group.wanted.is_head else self.hot.put(aggregate)
                 group.fresh = True

@@ -2,59 +2,62 @@
 
 It is filled by commits and reads, and kept coherent by the feed. A stale entry can only cost a retry: every
 write is guarded by the job's version, and a decision without a write is not made on a cached entry alone.
+
+A job stays for `IDLE_SECONDS` after its last command or read, so that a question and its answer cost no read
+while they follow each other quickly. A job that waits for longer leaves nothing here.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
+IDLE_SECONDS = 60.0
+"""Seconds after its last use at which a job is dropped. Its next command costs two statements more."""
 MAX_CLOSED_PROMPTS = 32
 """Closed prompts cached per job, so that a job that asks for weeks does not fill the cache."""
-
-
-MAX_PLACES = 10_000
-"""Prompts of other jobs whose job is remembered; the least recently shown is forgotten first."""
 
 
 def _unknown(_: str) -> int:
     return 0
 
 
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A cached job."""
+
+    aggregate: Aggregate
+    used_at: float
+    """The monotonic time of its last use."""
+
+
 class HotJobs:
-    """Aggregates by job id, bounded in number and bytes, with least-recently-used eviction and a time to
-    live."""
+    """Aggregates by job id, the least recently used first, bounded in bytes and in time without use."""
 
     def __init__(
         self,
         monotonic: Callable[[], float],
         *,
-        capacity: int = 50_000,
         max_bytes: int = MAX_BYTES,
-        ttl: float = 3600.0,
         newest: Callable[[str], int] = _unknown,
     ) -> None:
         """`newest` returns the newest version of a job that is known to exist, 0 if none is. A read older
         than that was overtaken by another replica's commit, and is not cached."""
         self._newest = newest
         self._monotonic = monotonic
-        self._capacity = capacity
         self._max_bytes = max_bytes
-        self._ttl = ttl
-        self._entries: OrderedDict[str, tuple[Aggregate, float, int]] = OrderedDict()
-        """Aggregate, monotonic time until which it is valid, and size."""
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self.bytes = 0
         """Approximate size of all entries."""
         self._by_prompt: dict[str, str] = {}
-        self._places: OrderedDict[str, str] = OrderedDict()
-        """The jobs of prompts that are shown here and live elsewhere: a person may answer them next."""
         self.hits = self.misses = 0
         """Cache hits and misses of `get`."""
         self._live = True
@@ -76,19 +79,20 @@ class HotJobs:
         self._live = True
 
     def get(self, job_id: str) -> Aggregate | None:
-        """A cached job, if the cache is live and the entry has not expired."""
+        """A cached job, if the cache is live."""
         entry = self._entries.get(job_id) if self._live else None
-        if entry is None or entry[1] < self._monotonic():
+        if entry is None:
             self.misses += 1
             return None
         self.hits += 1
+        entry.used_at = self._monotonic()
         self._entries.move_to_end(job_id)
-        return entry[0]
+        return entry.aggregate
 
     def peek(self, job_id: str) -> Aggregate | None:
         """A cached entry even while the cache is suspended; for the feed, which repairs entries."""
         entry = self._entries.get(job_id)
-        return entry[0] if entry is not None else None
+        return entry.aggregate if entry is not None else None
 
     def locate(self, ref: PromptRef) -> Prompt | None:
         """Find a cached prompt by its id, or by job and key."""
@@ -99,50 +103,36 @@ class HotJobs:
         aggregate = self.get(job_id)
         return aggregate.find(ref) if aggregate is not None else None
 
-    def note_places(self, prompts: Iterable[Prompt]) -> None:
-        """Remember the jobs of open prompts, without the jobs themselves."""
-        for prompt in prompts:
-            self._places.pop(prompt.prompt_id, None)
-            if prompt.is_open:
-                self._places[prompt.prompt_id] = prompt.job_id
-        while len(self._places) > MAX_PLACES:
-            self._places.popitem(last=False)
-
-    def place_of(self, prompt_id: str) -> str:
-        """The job of a prompt; empty if it is not remembered."""
-        return self._places.get(prompt_id, "")
-
     def put(self, aggregate: Aggregate) -> Aggregate:
         """Cache an aggregate unless a newer version is cached. Equal versions are merged. Returns the merged
         aggregate."""
         job = aggregate.job
         if job is None or job.version < self._newest(job.job_id):
             return aggregate
-        known = self._entries.get(job.job_id)
-        if known is not None and known[0].job is not None:
-            if known[0].job.version > job.version:
+        known = self.peek(job.job_id) or Aggregate()
+        if known.job is not None:
+            if known.job.version > job.version:
                 return aggregate
             # Carry nothing over from an older version: a closed prompt may have received a late answer since.
-            if known[0].job.version == job.version:
-                aggregate = self._join(known[0], aggregate)
+            if known.job.version == job.version:
+                aggregate = self._join(known, aggregate)
         kept = self._trim(aggregate)
-        size = kept.size
-        self.bytes += size - (known[2] if known is not None else 0)
-        self._entries[job.job_id] = (kept, self._monotonic() + self._ttl, size)
+        self.bytes += kept.size - known.size
+        self._entries[job.job_id] = _Entry(kept, self._monotonic())
         self._entries.move_to_end(job.job_id)
-        before = known[0].prompts.keys() if known is not None else frozenset()
+        before = known.prompts.keys()
         for prompt_id in before - kept.prompts.keys():
             self._by_prompt.pop(prompt_id, None)
         for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
-        while len(self._entries) > self._capacity or self.bytes > self._max_bytes:
+        while self.bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate
 
     def outdate(self, job_id: str, version: int) -> None:
         """Drop a job if the entry is older than a version."""
-        entry = self._entries.get(job_id)
-        if entry is not None and entry[0].job is not None and entry[0].job.version < version:
+        known = self.peek(job_id)
+        if known is not None and known.job is not None and known.job.version < version:
             self.drop(job_id)
 
     def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
@@ -153,8 +143,7 @@ class HotJobs:
         is needed.
         """
         # Done even while the cache is suspended: after an outage this brings the missed changes.
-        entry = self._entries.get(job.job_id)
-        known = entry[0] if entry is not None else Aggregate()
+        known = self.peek(job.job_id) or Aggregate()
         version = known.job.version if known.job is not None else 0
         if version >= job.version:
             return
@@ -193,17 +182,16 @@ class HotJobs:
         )
 
     def drop(self, job_id: str) -> None:
-        """Drop a job: it was deleted, or its entry is stale."""
+        """Drop a job: it was deleted, its entry is stale, or it makes room for others."""
         entry = self._entries.pop(job_id, None)
         if entry is not None:
-            self.bytes -= entry[2]
-            for prompt_id in entry[0].prompts:
+            self.bytes -= entry.aggregate.size
+            for prompt_id in entry.aggregate.prompts:
                 self._by_prompt.pop(prompt_id, None)
 
-    def sweep(self) -> int:
-        """Drop expired entries. Returns how many."""
-        now = self._monotonic()
-        old = [job_id for job_id, (_, until, _size) in self._entries.items() if until < now]
-        for job_id in old:
+    def drop_idle(self) -> None:
+        """Drop the jobs that were not used for `IDLE_SECONDS`."""
+        idle_since = self._monotonic() - IDLE_SECONDS
+        idle = takewhile(lambda item: item[1].used_at <= idle_since, self._entries.items())
+        for job_id in [job_id for job_id, _ in idle]:
             self.drop(job_id)
-        return len(old)

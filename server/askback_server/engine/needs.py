@@ -10,7 +10,10 @@ from askback_server.ports.storage import Wanted
 
 def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -> None:
     """Add what a command needs; `prompt_id` is that of a command on a prompt."""
-    wanted.is_head = wanted.is_head and isinstance(command, c.PurgeJob)
+    if not isinstance(command, c.PurgeJob):
+        wanted.is_head, wanted.head = False, None
+    elif wanted.is_head:
+        wanted.head = command.head
     if isinstance(command, c.AskPrompt):
         wanted.keys.add(command.key)
         wanted.keys.update(command.supersedes)

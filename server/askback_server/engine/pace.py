@@ -60,7 +60,7 @@ class Pace:
         return self._size
 
     async def _wait_for_others(self, changes: int) -> None:
-        """Wait until so many changes were made since the last step began, or MAX_WAIT_SECONDS."""
+        """Wait until that many changes were made since the last step began, or MAX_WAIT_SECONDS."""
         self._goal = self._seen + changes
         self._reached.clear()
         if self._others < self._goal:

@@ -17,15 +17,16 @@ from time import monotonic
 from askback_server.domain.commands import PurgeJob
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.jobs import Job
 from askback_server.engine.engine import Engine
 from askback_server.engine.pace import Pace
 from askback_server.ports.queue_locks import QueueLocks
-from askback_server.ports.storage import Expired, WorkQueue
+from askback_server.ports.storage import WorkQueue
 
 _log = logging.getLogger("askback.server.engine")
 
-LIST_SIZE = 2_000
-"""Jobs listed by one query."""
+LIST_SIZE = 64
+"""Jobs listed by one query, decoded at once."""
 LOCK_SECONDS = 60.0
 """Maximum seconds that one replica holds the lock for deleting. A replica that is killed blocks the others
 for as long."""
@@ -62,9 +63,8 @@ class Purge:
     async def _delete_batch(self, jobs: _Expired) -> int:
         """Delete some jobs, or a part of a large one. Returns how many jobs were deleted."""
         batch = jobs.take(await self._pace.turn())
-        done = await asyncio.gather(
-            *(self._engine.execute(PurgeJob(job_id=job.job_id)) for job in batch), return_exceptions=True
-        )
+        commands = [PurgeJob(job_id=job.job_id, head=job) for job in batch]
+        done = await asyncio.gather(*map(self._engine.execute, commands), return_exceptions=True)
         failed = [e for e in done if e is not None and not isinstance(e, DeletionUnfinished)]
         for failure in failed[:1]:
             if not isinstance(failure, AskbackError):
@@ -85,7 +85,7 @@ class _Expired:
 
     def __init__(self, queue: WorkQueue) -> None:
         self._queue = queue
-        self._jobs: deque[Expired] = deque()
+        self._jobs: deque[Job] = deque()
         self._since: datetime | None = None
         self._is_last = False
         self._left: set[str] = set()
@@ -96,23 +96,22 @@ class _Expired:
             found = await self._queue.list_expired(LIST_SIZE, self._since)
             self._jobs.extend(job for job in found if job.job_id not in self._left)
             self._is_last = len(found) < LIST_SIZE or not self._jobs
-            self._since = found[-1].at if found else None
+            self._since = found[-1].purge_at if found else None
         return bool(self._jobs)
 
-    def take(self, rows: int) -> list[Expired]:
-        """The next jobs, at least one, with about so many rows."""
-        taken = [self._jobs.popleft()]
-        rows -= taken[0].rows
-        while self._jobs and self._jobs[0].rows <= rows:
+    def take(self, rows: int) -> list[Job]:
+        """The next jobs with about that many rows, at least one."""
+        taken: list[Job] = []
+        while self._jobs and (not taken or _rows_of(self._jobs[0]) <= rows):
+            rows -= _rows_of(self._jobs[0])
             taken.append(self._jobs.popleft())
-            rows -= taken[-1].rows
         return taken
 
-    def put_back(self, job: Expired) -> None:
+    def put_back(self, job: Job) -> None:
         """A job of which a part remains comes next."""
         self._jobs.appendleft(job)
 
-    def leave(self, job: Expired) -> None:
+    def leave(self, job: Job) -> None:
         """Leave a job that could not be deleted to the next run."""
         self._left.add(job.job_id)
 
@@ -120,3 +119,8 @@ class _Expired:
         """Leave all others to the next run."""
         self._jobs.clear()
         self._is_last = True
+
+
+def _rows_of(job: Job) -> int:
+    """About how many rows a job has: most prompts have one answer."""
+    return 1 + 2 * job.rounds + job.checkpoints + job.carried_answers

@@ -1,4 +1,4 @@
-"""The periodic cleanup: retention of ended jobs, expired rows and cache entries, old partitions of the log.
+"""The periodic cleanup: retention of ended jobs, expired rows, old partitions of the log.
 
 Before it deletes, it counts what happened (hourly_counts.py). Deadlines are handled by
 timers and expired sessions by the keeper; the sweep does the rest.
@@ -10,7 +10,6 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.hourly_counts import HourlyCounts
 from askback_server.engine.pace import Pace
 from askback_server.engine.periodic import every
@@ -35,7 +34,6 @@ class Sweep:
     def __init__(
         self,
         queue: WorkQueue,
-        hot: HotJobs,
         clock: DatabaseClock,
         interval: float,
         purge: Purge,
@@ -44,7 +42,6 @@ class Sweep:
         hours: HourlyCounts,
     ) -> None:
         self._queue = queue
-        self._hot = hot
         self._clock = clock
         self._interval = interval
         self._purge = purge
@@ -59,7 +56,6 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Sweep once."""
-        self._hot.sweep()
         await self._queue.make_room()
         await self._hours.update()  # before the purge, which deletes types and kinds of what is counted
         purged = await self._purge.run()

@@ -4,9 +4,9 @@ The protocol. A timer does not decide anything. When it fires it sends a command
 which the rules judge by the state of the job and which is guarded by the database's clock. So a timer that
 fires early, late, twice or at two replicas does no harm.
 
-Every replica knows every near deadline, whichever replica set it. Its own commits report new ones at once. A
-query every `POLL_SECONDS` finds the rest: deadlines that other replicas set, those from before a restart, and
-those that were beyond the horizon.
+Every replica knows every near deadline, whichever replica set it. A query every `POLL_SECONDS` finds what is
+due within `LOOKAHEAD`. The replica's own commits report new deadlines within that time at once. Later ones
+are not kept: a query finds them when they are near, so a job that waits for long has nothing in memory.
 """
 
 from __future__ import annotations
@@ -43,14 +43,13 @@ RETRY_DELAY = timedelta(seconds=0.5)
 class Timers:
     """A heap of (when, kind, job id), filled by commits and by `load`.
 
-    Commits add only deadlines within `horizon`; `load` finds later ones when they are near.
+    Both add only deadlines within `LOOKAHEAD`.
     """
 
-    def __init__(self, engine: Engine, queue: WorkQueue, clock: DatabaseClock, horizon: timedelta) -> None:
+    def __init__(self, engine: Engine, queue: WorkQueue, clock: DatabaseClock) -> None:
         self._engine = engine
         self._queue = queue
         self._clock = clock
-        self._horizon = horizon
         self._heap: list[tuple[datetime, str, str]] = []
         self._pending: set[tuple[datetime, str, str]] = set()
         self._due = asyncio.Event()
@@ -66,18 +65,15 @@ class Timers:
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
         """Add the deadlines of committed jobs and prompts."""
-        until = self._clock.now() + self._horizon
         for item in batch:
             job = item.job
             if item.deleted or job.is_terminal:
                 continue
-            if job.cancel_at is not None and job.cancel_at <= until:
-                self._add(job.cancel_at, "cancel", job.job_id)
-            if (at := job.due_at) is not None and at <= until:
-                self._add(at, "due", job.job_id)
+            self._add_near(job.cancel_at, "cancel", job.job_id)
+            self._add_near(job.due_at, "due", job.job_id)
             for prompt in item.prompts:
-                if prompt.is_open and (at := prompt.due_at) is not None and at <= until:
-                    self._add(at, "due", prompt.job_id)
+                if prompt.is_open:
+                    self._add_near(prompt.due_at, "due", prompt.job_id)
 
     async def load(self) -> None:
         """Read the timers that are due soon by the database's clock, and adjust our estimate of that
@@ -90,6 +86,11 @@ class Timers:
         if len(found) == MAX_DEADLINES:
             # There are more: read on when these have fired.
             self._add(found[-1][0], "load", "")
+
+    def _add_near(self, when: datetime | None, kind: str, job_id: str) -> None:
+        """Add a time, unless a query will find it."""
+        if when is not None and when <= self._clock.now() + LOOKAHEAD:
+            self._add(when, kind, job_id)
 
     def _add(self, when: datetime, kind: str, job_id: str) -> None:
         entry = (when, kind, job_id)
@@ -163,8 +164,8 @@ class Timers:
         if self._is_full:
             self._due.set()
         del self._running[kind, job_id]
-        if not task.cancelled() and (again := task.result()) is not None:
-            self._add(again, kind, job_id)
+        if not task.cancelled():
+            self._add_near(task.result(), kind, job_id)
 
     async def _fire(self, kind: str, job_id: str) -> datetime | None:
         """Send the command. Returns the time of the job's next timer of this kind, if any."""

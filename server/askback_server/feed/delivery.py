@@ -88,7 +88,6 @@ class Delivery:
             raise
         jobs_by_id = {job.job_id: job for job in jobs}
         prompts_by_id = {prompt.prompt_id: prompt for prompt in prompts}
-        self._hot.note_places(prompts)
         overtaken = []
         for change in changes:
             job_id = change.job_id

@@ -207,6 +207,7 @@ class Feed:
                     self._due = self._due or more
                     polled = clock()
                 self._hot.resume()
+                self._hot.drop_idle()
             except LostHistory:
                 raise
             except StorageUnavailable as error:

@@ -87,6 +87,8 @@ class Wanted:
     """(namespace, request_id) instead of the job's id."""
     is_head: bool = False
     """Only the job itself, without its documents (input, result, failure, progress) and other rows."""
+    head: Job | None = None
+    """The head, if the caller has read it: the guard of the write tells whether it is still current."""
     prompt_ids: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     submissions: set[tuple[str, str]] = field(default_factory=set)
@@ -101,8 +103,11 @@ class JobStore(Protocol):
         Raises UnknownOutcome, BadData, StorageUnavailable.
         """
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """Load aggregates, in order; one without a job where the job does not exist."""
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+        """Load aggregates, in order; one without a job where the job does not exist.
+
+        `read` are jobs, by id, that `jobs_of` has just returned: they are not read again.
+        """
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Existing jobs by id, in no order."""
@@ -110,8 +115,8 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Existing prompts by id, in no order."""
 
-    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
-        """The job ids of existing prompts, by prompt id."""
+    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of existing prompts, by prompt id."""
 
     async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
         """Read as many of the first jobs as fit in about `max_bytes`; existing ones, in no order.
@@ -161,15 +166,6 @@ class JobStore(Protocol):
         """A job's events after a seq, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """A job whose retention was over `at` this time; `rows` is about how many rows its deletion deletes."""
-
-    job_id: str
-    at: datetime
-    rows: int
-
-
 class WorkQueue(Protocol):
     """Queries of timers, dispatch and sweep. Results are hints: a guarded write decides."""
 
@@ -192,8 +188,8 @@ class WorkQueue(Protocol):
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """(job id, session id) of jobs whose session row no longer exists."""
 
-    async def list_expired(self, limit: int, since: datetime | None) -> list[Expired]:
-        """Ended jobs whose retention is over, by the time of its end, those from `since` on.
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
+        """Heads of ended jobs whose retention is over, by the time of its end, those from `since` on.
 
         A list from the start passes everything that was deleted and that the database still has in its index.
         """

@@ -15,12 +15,11 @@ Pure: time comes as an argument.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from hashlib import sha256
 
-from askback_server.domain.jobs import Job
-from askback_server.engine.committed import Committed
+from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.prompts import Prompt
 from askback_server.sessions.work_frames import LeaseDigest
 
 
@@ -37,34 +36,46 @@ def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     return LeaseDigest(len(leases), digest)
 
 
-MAX_TEXT_BYTES = 1024
-"""Maximum size of input and result kept with a held job."""
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a stream needs of a job that its worker holds, possibly for as long as people take to answer. The
+    worker was sent the rest."""
+
+    job_id: str
+    namespace: str
+    token: int
+    version: int
+    is_running: bool
+    """False while the job waits for people."""
+    cancel_reason: str | None
+    """None without a request to cancel it."""
 
 
-def lease_of(job: Job) -> Job:
-    """A held job without a large input or result: a worker may have 1,000 jobs, and was sent what it
-    needs."""
-    if len(job.input_json) + len(job.result_json) <= MAX_TEXT_BYTES:
-        return job
-    return replace(job, input_json="", result_json="")
+def lease_of(job: Job) -> Lease:
+    """The lease of a job that is held."""
+    reason = None if job.cancel_requested_at is None else job.cancel_reason
+    running = job.state is JobState.RUNNING
+    return Lease(job.job_id, job.namespace, job.token, job.version, running, reason)
 
 
-@dataclass(eq=False)  # no slots: `mark` is cached
+@dataclass(slots=True, eq=False)
 class HeldJob:
     """A leased job, and what its worker has been sent."""
 
-    job: Job
-    """As returned by `lease_of`."""
+    lease: Lease
     since: int = field(init=False)
     """The job's version when it was held: older changes are in what the worker gets with the lease."""
+    mark: int = field(init=False)
+    """The hash of the lease; its token never changes."""
     sent_versions: dict[str, int] = field(default_factory=dict)
     """Resolutions that were sent: prompt version by prompt id."""
     cancel_sent: bool = False
     ending: bool = False
     """Whether a call of the worker that ends the lease is running."""
     handed_over: bool = True
-    """False while the data of the lease is read; commits are collected in `buffered` meanwhile."""
-    buffered: list[Committed] = field(default_factory=list)
+    """False while the data of the lease is read; changed prompts are collected in `buffered` meanwhile."""
+    buffered: list[tuple[tuple[Prompt, ...], frozenset[str]]] = field(default_factory=list)
+    """Each change's prompts, and the ids of those with a late answer."""
     push_number: int | None = None
     """The number of the push on this stream, from 1. 0 if the worker had the job before; None if it is not
     pushed yet."""
@@ -74,12 +85,8 @@ class HeldJob:
     """The monotonic time of the push."""
 
     def __post_init__(self) -> None:
-        self.since = self.job.version
-
-    @cached_property
-    def mark(self) -> int:
-        """The hash of the lease; its token never changes."""
-        return lease_mark(self.job.job_id, self.job.token)
+        self.since = self.lease.version
+        self.mark = lease_mark(self.lease.job_id, self.lease.token)
 
 
 class LeaseBook:
@@ -98,12 +105,12 @@ class LeaseBook:
 
     def add(self, held: HeldJob) -> None:
         """Add a lease."""
-        self.held[held.job.job_id] = held
+        self.held[held.lease.job_id] = held
 
     def remove(self, held: HeldJob) -> None:
         """Remove a lease, if it is still the current one of its job."""
-        if self.held.get(held.job.job_id) is held:
-            del self.held[held.job.job_id]
+        if self.held.get(held.lease.job_id) is held:
+            del self.held[held.lease.job_id]
         if held.push_number:
             self._in_transit.pop(held.push_number, None)
 
@@ -152,13 +159,13 @@ class LeaseBook:
         return [
             held
             for held in self.held.values()
-            if held.received and not held.ending and (held.job.job_id, held.job.token) not in named
+            if held.received and not held.ending and (held.lease.job_id, held.lease.token) not in named
         ]
 
     def holds(self, job_id: str, token: int) -> bool:
         """Whether the session holds this lease."""
         held = self.held.get(job_id)
-        return held is not None and held.job.token == token
+        return held is not None and held.lease.token == token
 
     def mark_overdue(self, before: float) -> list[HeldJob]:
         """Return the pushes that are overdue, and regard the worker as stalled from now on.

@@ -169,7 +169,7 @@ class WorkSession(StreamSession):
         self._changed.set()
 
     def _drop(self, leases: Sequence[HeldJob]) -> None:
-        found = [(held.job.job_id, held.job.token, held.received) for held in leases]
+        found = [(held.lease.job_id, held.lease.token, held.received) for held in leases]
         self._spawn(drop_leases(self._deps.engine, self.session, found))
 
     async def _admit(self, ref: int, hello: WorkHello) -> None:
@@ -219,13 +219,13 @@ class WorkSession(StreamSession):
         while at < len(job_ids):
             at += await self._hold_first(job_ids[at:])
         for held in tuple(self._core.held.values()):
-            job = held.job
-            if running.get(job.job_id) != job.token:
+            lease = held.lease
+            if running.get(lease.job_id) != lease.token:
                 # The lease did not reach the worker: push it (again).
-                for again in await deps.jobs.get_jobs([job.job_id]):
+                for again in await deps.jobs.get_jobs([lease.job_id]):
                     await self._push(again)
                 continue
-            self._core.resume(job, await list_unconfirmed_prompts(deps.jobs, job))
+            self._core.resume(lease, await list_unconfirmed_prompts(deps.jobs, lease))
         return [job_id for job_id, token in running.items() if not self._core.leases.holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
@@ -251,8 +251,8 @@ class WorkSession(StreamSession):
         ending.ending = False
         if error is None:
             self._core.forget(ending)
-            if ending.job.job_id not in self._core.held:  # it may have been leased again already
-                self._unfollow(ending.job.job_id)
+            if ending.lease.job_id not in self._core.held:  # it may have been leased again already
+                self._unfollow(ending.lease.job_id)
             self._deps.dispatcher.wake()
 
     def _on_session_moved(self) -> None:
@@ -285,7 +285,7 @@ class WorkSession(StreamSession):
         releases = [
             self._deps.engine.execute(
                 ReleaseJob(
-                    principal=self.principal, job_id=h.job.job_id, token=h.job.token, session=self.session
+                    principal=self.principal, job_id=h.lease.job_id, token=h.lease.token, session=self.session
                 )
             )
             for h in held
@@ -295,7 +295,7 @@ class WorkSession(StreamSession):
         for h, result in zip(held, await asyncio.gather(*releases, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 text = "a job of a leaving worker was not released: %s"
-                _log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
+                _log.info(text, result, extra={"job_id": h.lease.job_id, "worker_id": self.worker_id})
         self._deps.keeper.forget(self.session)
         await self._deps.sessions.close(self.session.session_id, self.session.epoch)
         super().end()
@@ -309,9 +309,9 @@ class WorkSession(StreamSession):
         """Release everything. The session remains until it expires, because the worker may resume it."""
         super().close()
         self._receipts.close()
-        unreceived = [held.job for held in self._core.leases.unreceived]
+        unreceived = [held.lease for held in self._core.leases.unreceived]
         self._deps.keeper.doubt(
-            self.session, {job.job_id: Doubt(job.token, job.version) for job in unreceived}
+            self.session, {lease.job_id: Doubt(lease.token, lease.version) for lease in unreceived}
         )
         self._deps.dispatcher.remove(self)
         self._deps.keeper.forget(self.session)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Message, ServerFrame
-from askback_server.sessions.lease_book import HeldJob, LeaseBook, lease_of
+from askback_server.sessions.lease_book import HeldJob, Lease, LeaseBook, lease_of
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.work_frames import (
     CancelRequested,
@@ -119,7 +119,7 @@ class WorkCore:
         running."""
         if self.stream.said_goodbye or self.stream.going_away or self.leases.is_stalled:
             return 0
-        running = sum(1 for h in self.held.values() if h.job.state is JobState.RUNNING)
+        running = sum(1 for h in self.held.values() if h.lease.is_running)
         return self.capacity - running - self.reserved
 
     def hold(self, job: Job, *, handed_over: bool = True) -> HeldJob:
@@ -131,17 +131,17 @@ class WorkCore:
     def hand_over(self, leased: JobLeased, now: float = 0.0) -> None:
         """Push a lease, and the changes committed while its data was read; `now` in monotonic seconds."""
         held = self.held.get(leased.job.job_id)
-        if held is None or held.job.token != leased.job.token:
+        if held is None or held.lease.token != leased.job.token:
             return
         held.sent_versions = {p.prompt_id: p.version for p in leased.prompts if p.resolution is not None}
         self.leases.note_pushed(held, now)
         self.stream.push(leased)
         self._catch_up(held)
 
-    def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
+    def resume(self, lease: Lease, prompts: Iterable[Prompt]) -> None:
         """Continue a lease of a worker that resumed: send the events that it may have missed."""
-        held = self.held.get(job.job_id)
-        if held is None or held.job.token != job.token:
+        held = self.held.get(lease.job_id)
+        if held is None or held.lease.token != lease.token:
             return
         self.leases.note_known(held)
         for prompt in prompts:
@@ -152,11 +152,10 @@ class WorkCore:
     def _catch_up(self, held: HeldJob) -> None:
         """Send the changes committed while the data was read."""
         held.handed_over = True
-        for item in held.buffered:
-            self._push_changes(held, item)
+        for prompts, late in held.buffered:
+            self._push_resolutions(held, prompts, late)
         held.buffered.clear()
-        if held.job.cancel_requested_at is not None:
-            self._push_cancel(held)
+        self._push_cancel(held)
 
     def apply_commit(self, item: Committed) -> bool:
         """Apply a change of a held job. Returns whether the job is still held.
@@ -166,22 +165,22 @@ class WorkCore:
         held = self.held.get(item.job.job_id)
         if held is None or item.job.version < held.since:
             return held is not None
-        if item.job.version >= held.job.version:
-            before, held.job = held.job, lease_of(item.job)
+        if item.job.version >= held.lease.version:
+            before, held.lease = held.lease, lease_of(item.job)
             if item.deleted or item.job.session_id is None or item.job.token != before.token:
                 self.leases.remove(held)
                 if not held.ending:
                     self.stream.push(LeaseLostFrame(item.job.job_id, before.token))
                 return False
         if held.handed_over:
-            self._push_changes(held, item)
+            self._push_resolutions(held, item.prompts, item.late)
+            self._push_cancel(held)
         else:
-            held.buffered.append(replace(item, job=held.job))
+            held.buffered.append((item.prompts, item.late))
         return True
 
-    def _push_changes(self, held: HeldJob, item: Committed) -> None:
-        late = item.late
-        for prompt in item.prompts:
+    def _push_resolutions(self, held: HeldJob, prompts: Iterable[Prompt], late: Collection[str]) -> None:
+        for prompt in prompts:
             if prompt.prompt_id not in late:
                 if prompt.resolution is not None and prompt.consumed_at is None:
                     self._push_resolution(held, prompt)
@@ -191,8 +190,6 @@ class WorkCore:
                     self._push_resolution(held, prompt)
                 held.sent_versions[prompt.prompt_id] = prompt.version
                 self.stream.push(PromptResolved(prompt, late_answer=True))
-        if item.job.cancel_requested_at is not None:
-            self._push_cancel(held)
 
     def ending(self, call: Call) -> HeldJob | None:
         """Mark the lease that a call is about to end. Returns it, if the call ends one that is held."""
@@ -200,7 +197,7 @@ class WorkCore:
             return None
         request = cast(EndLeaseRequest, call.request)
         held = self.held.get(request.job_id)
-        if held is None or held.job.token != request.token:
+        if held is None or held.lease.token != request.token:
             return None
         held.ending = True
         return held
@@ -212,7 +209,7 @@ class WorkCore:
     def lose_all(self) -> None:
         """The session has expired: tell the worker that all leases are lost."""
         for held in self.held.values():
-            self.stream.push(LeaseLostFrame(held.job.job_id, held.job.token))
+            self.stream.push(LeaseLostFrame(held.lease.job_id, held.lease.token))
         self.detach()
 
     def detach(self) -> None:
@@ -226,9 +223,10 @@ class WorkCore:
             self.stream.push(PromptResolved(prompt))
 
     def _push_cancel(self, held: HeldJob) -> None:
-        if not held.cancel_sent:
+        """Pass a request to cancel on, if there is one that was not."""
+        if held.lease.cancel_reason is not None and not held.cancel_sent:
             held.cancel_sent = True
-            self.stream.push(CancelRequested(held.job.job_id, held.job.cancel_reason))
+            self.stream.push(CancelRequested(held.lease.job_id, held.lease.cancel_reason))
 
     @property
     def has_news(self) -> bool:

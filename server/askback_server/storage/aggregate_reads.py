@@ -5,7 +5,7 @@ The engine and the feed run these statements all the time: each is built once fo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,14 +24,16 @@ from askback_server.storage.understanding_rows import to_understanding
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 
 _DOCUMENTS = frozenset({jobs.c.input, jobs.c.result, jobs.c.error, jobs.c.progress})
-"""What the head of a job is read without."""
+HEAD = tuple(sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
+"""The columns of a job's head: `to_job` makes a job without documents of it."""
 
 
 class AggregateReads(Carrying):
     """The part of the JobStore that reads by id: one statement for any number of jobs."""
 
-    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
-        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist.
+    async def load(self, wanted: Sequence[Wanted], read: Mapping[str, Job] | None = None) -> list[Aggregate]:
+        """The aggregates, in the order of `wanted`; an empty aggregate for a job that does not exist. Jobs in
+        `read`, by id, were read just before.
 
         Jobs are read before their children: if another write commits in between, the aggregate has the older
         version, so a decision on it loses its guard and is made again. Prompts and submissions are read by
@@ -41,9 +43,9 @@ class AggregateReads(Carrying):
         if heads:
             statement = _by_id(type(self._dialect)).heads
             found = {row["job_id"]: rows.to_job(row) for row in await self._all(statement, ids=heads)}
-            whole = iter(await self.load([w for w in wanted if not w.is_head]))
+            whole = iter(await self.load([w for w in wanted if not w.is_head], read))
             return [Aggregate(found.get(w.job_id)) if w.is_head else next(whole) for w in wanted]
-        by_id = await self._jobs_of(wanted)
+        by_id = await self._jobs_wanted(wanted, read or {})
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
@@ -83,12 +85,13 @@ class AggregateReads(Carrying):
         statement = prompts_wanted(type(self._dialect), frozenset(arrays), first)
         return await self._all(statement, **arrays)
 
-    async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
+    async def _jobs_wanted(self, wanted: Sequence[Wanted], read: Mapping[str, Job]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]
         requests = [w.request for w in wanted if w.request]
         if not ids and not requests:
             return {}
-        found: dict[Any, Job] = {job.job_id: job for job in await self.get_jobs(ids)}
+        found: dict[Any, Job] = {job_id: read[job_id] for job_id in ids if job_id in read}
+        found |= {job.job_id: job for job in await self.get_jobs(i for i in ids if i not in read)}
         if requests:
             among, asked = self._dialect.among, set(requests)
             namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
@@ -120,10 +123,10 @@ class AggregateReads(Carrying):
             return []
         return [rows.to_prompt(r) for r in await self._all(_by_id(type(self._dialect)).prompts, ids=ids)]
 
-    async def locate_prompts(self, prompt_ids: Sequence[str]) -> dict[str, str]:
-        """The job ids of the prompts that exist, by prompt id."""
-        found = await self._all(_by_id(type(self._dialect)).places, ids=prompt_ids)
-        return {row["interaction_id"]: row["job_id"] for row in found}
+    async def jobs_of(self, prompt_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs of the prompts that exist, by prompt id."""
+        found = await self._all(_by_id(type(self._dialect)).jobs_of_prompts, ids=prompt_ids)
+        return {row["interaction_id"]: rows.to_job(row) for row in found}
 
 
 class _ById(NamedTuple):
@@ -133,19 +136,19 @@ class _ById(NamedTuple):
     heads: sa.Select[Any]
     """Jobs without their documents."""
     prompts: sa.Select[Any]
-    places: sa.Select[Any]
+    jobs_of_prompts: sa.Select[Any]
 
 
 @cache
 def _by_id(dialect: type[Dialect]) -> _ById:
     among, p = dialect.among_array, prompts.c
     of_jobs, of_prompts = among(jobs.c.job_id, "ids"), among(p.interaction_id, "ids")
-    head = (sa.null().label(c.name) if c in _DOCUMENTS else c for c in jobs.c)
+    theirs = prompts.join(jobs, jobs.c.job_id == p.job_id)
     return _ById(
         jobs=sa.select(jobs).where(of_jobs),
-        heads=sa.select(*head).where(of_jobs),
+        heads=sa.select(*HEAD).where(of_jobs),
         prompts=sa.select(prompts).where(of_prompts),
-        places=sa.select(p.interaction_id, p.job_id).where(of_prompts),
+        jobs_of_prompts=sa.select(p.interaction_id, *jobs.c).select_from(theirs).where(of_prompts),
     )
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.ports.storage import Expired, Position
+from askback_server.domain.jobs import Job
+from askback_server.ports.storage import Position
+from askback_server.storage.aggregate_reads import HEAD
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.reader import Reader
+from askback_server.storage.rows import to_job
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import jobs, prompts, sessions
 
@@ -115,19 +118,17 @@ class WorkQueueStore(Reader):
         )
         return [(r["job_id"], r["session_id"]) for r in await self._all(statement)]
 
-    async def list_expired(self, limit: int, since: datetime | None) -> list[Expired]:
+    async def list_expired(self, limit: int, since: datetime | None) -> list[Job]:
         """See WorkQueue. The clock is read once, as in `_due`."""
-        # Most prompts have one answer.
-        rows = 1 + 2 * jobs.c.rounds + jobs.c.checkpoints + sa.func.coalesce(jobs.c.carried_answers, 0)
         statement = (
-            sa.select(jobs.c.job_id, jobs.c.purge_at, rows.label("rows"))
+            sa.select(*HEAD)
             .where(jobs.c.purge_at <= sa.select(self._dialect.now()).scalar_subquery())
             .order_by(jobs.c.purge_at)
             .limit(limit)
         )
         if since is not None:
             statement = statement.where(jobs.c.purge_at >= since)
-        return [Expired(r["job_id"], r["purge_at"], r["rows"]) for r in await self._all(statement)]
+        return [to_job(row) for row in await self._all(statement)]
 
     async def drop_events(self, keep: datetime, limit: int) -> int:
         """Drop days that no stored job and no resume token made after `keep` can need (docs/design.md 8)."""

@@ -62,7 +62,7 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
             mine = {"ASKBACK_DB": url}
             with servers.serving(SERVE, mine, Path(folder), is_killed=is_killed) as (pid, address):
-                db_pid = servers.postmaster(self.postgres) if self.postgres is not None else 0
+                db_pid = servers.postmaster_of(self.postgres) if self.postgres is not None else 0
                 yield RunningServer(self.kind, address, pid, db_pid)
 
     def say(self, **found: Any) -> None:

@@ -363,7 +363,8 @@ type Job struct {
 	// How long the job is kept after its end, as its creator chose. Unset: as long as the server is
 	// set to (30 days by default).
 	Retention *durationpb.Duration `protobuf:"bytes,26,opt,name=retention,proto3" json:"retention,omitempty"`
-	// When the ended job will be deleted, with its prompts and answers. Unset before its end.
+	// When the ended job will be deleted, with its prompts and answers. Unset before its end. From
+	// then on the job may be gone at any moment, and parts of a large one before it.
 	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	// The creator's idempotency key. Empty: none was given.
 	RequestId string `protobuf:"bytes,28,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`

@@ -108,8 +108,9 @@ type JobServiceClient interface {
 	// token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
 	// lost silently. Errors: INVALID_ARGUMENT (INVALID_FIELD).
 	WatchJobs(ctx context.Context, in *WatchJobsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchJobsResponse], error)
-	// Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+	// Changes the fields named in the mask, in any state of the job; `retention` only before its
+	// `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+	// (VERSION_MISMATCH).
 	UpdateJob(ctx context.Context, in *UpdateJobRequest, opts ...grpc.CallOption) (*UpdateJobResponse, error)
 	// Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
 	// is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
@@ -120,8 +121,8 @@ type JobServiceClient interface {
 	// Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
 	// `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
 	// `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-	// another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-	// has not ended or has no worker.
+	// another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
 	RetryJob(ctx context.Context, in *RetryJobRequest, opts ...grpc.CallOption) (*RetryJobResponse, error)
 	// Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
 	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
@@ -361,8 +362,9 @@ type JobServiceServer interface {
 	// token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
 	// lost silently. Errors: INVALID_ARGUMENT (INVALID_FIELD).
 	WatchJobs(*WatchJobsRequest, grpc.ServerStreamingServer[WatchJobsResponse]) error
-	// Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
-	// (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+	// Changes the fields named in the mask, in any state of the job; `retention` only before its
+	// `purge_time`. Errors: NOT_FOUND (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED
+	// (VERSION_MISMATCH).
 	UpdateJob(context.Context, *UpdateJobRequest) (*UpdateJobResponse, error)
 	// Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
 	// is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
@@ -373,8 +375,8 @@ type JobServiceServer interface {
 	// Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
 	// `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
 	// `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
-	// another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
-	// has not ended or has no worker.
+	// another `keep`), and NOT_FOUND (JOB_NOT_FOUND), also for ALL after the job's `purge_time`,
+	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or has no worker.
 	RetryJob(context.Context, *RetryJobRequest) (*RetryJobResponse, error)
 	// Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
 	// FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.

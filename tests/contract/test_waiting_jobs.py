@@ -1,0 +1,286 @@
+"""What a job that waits for people leaves in memory, and costs when it goes on: counted in bytes of objects
+and in statements, never in time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from askback_server.bootstrap import build
+from askback_server.config.settings import Config
+from askback_server.domain import commands as c
+from askback_server.domain import documents
+from askback_server.domain.content import Audience, EscalationStep, PromptContent
+from askback_server.domain.forms import Option, Question, Questions, SingleInput
+from askback_server.domain.jobs import JobState
+from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.engine import commit_bus, hot_jobs
+from askback_server.ports import clock
+from askback_server.ports.storage import Wanted
+from askback_server.sessions.replica import Replica
+from askback_server.storage.database import Database
+from tests.support.aggregates import CLIENT, WORKER
+from tests.support.storage import LONG, Node, awake, check_job, node
+from tests.support.waiting import until
+
+BATCH = 50
+INPUT_JSON = '{"order": 4711, "amount": "129.90", "currency": "EUR", "reason": "arrived broken"}'
+
+
+def plain(number: int) -> PromptContent:
+    return PromptContent("confirm", f"Refund order {number}?", body=f"{number} " + "x" * 250)
+
+
+def with_form(number: int) -> PromptContent:
+    def option(n: int) -> Option:
+        return Option(f"{n}", f"Option {n} of {number}")
+
+    questions = tuple(
+        Question(question_id=f"q{n}", title=f"Which {n}?", input=SingleInput(tuple(map(option, range(4)))))
+        for n in range(3)
+    )
+    return PromptContent("clarify", f"Refund order {number}?", form=Questions(questions))
+
+
+def with_details(number: int) -> PromptContent:
+    steps = (
+        EscalationStep(timedelta(minutes=n + 1), Audience(frozenset({f"{number}-{n}"}))) for n in range(3)
+    )
+    audience = Audience(frozenset(f"user {number}-{n}" for n in range(5)))
+    labels = {f"label-{n}": f"{number}" for n in range(5)}
+    return PromptContent(
+        "confirm", "Refund?", labels=labels, audience=audience, escalation=tuple(steps), timeout=LONG
+    )
+
+
+OURS = [tracemalloc.Filter(True, "*/askback_server/*"), tracemalloc.Filter(True, "<string>")]
+"""Objects that the server makes; `<string>` are constructors of its data classes. Drivers and SQLAlchemy have
+buffers and caches of their own, which are bounded."""
+
+
+@asynccontextmanager
+async def counted_bytes(*filters: tracemalloc.Filter) -> AsyncIterator[Callable[[], int]]:
+    """A function that returns the bytes of all objects that were made in this context and still exist."""
+
+    def count() -> int:
+        gc.collect()
+        clock._noise.clear()  # drawn ahead for many ids
+        found = tracemalloc.take_snapshot().filter_traces(filters)
+        return sum(trace.size for trace in found.traces)
+
+    tracemalloc.start()
+    try:
+        yield count
+    finally:
+        tracemalloc.stop()
+
+
+@asynccontextmanager
+async def replica_of(url: str) -> AsyncIterator[Replica]:
+    """All parts of a replica that see commits, without what runs once in a while."""
+    database = await Database.open(url)
+    parts = await build(Config(replica="r", db=url), database)
+    parts.presence._settle()
+    running = [parts.engine, parts.feed, parts.timers, parts.dispatcher, parts.presence]
+    tasks = [asyncio.create_task(part.run()) for part in running]
+    tasks.append(asyncio.create_task(parts.feed.wakeups.run(parts.feed.receive)))
+    try:
+        yield parts
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+
+
+async def park(replica: Replica, count: int) -> None:
+    """Create jobs, and have a worker lease each, ask, and release it."""
+    session, _ = await replica.sessions.open("default", "w", WORKER.subject, "here", 3600.0)
+    lease, engine = c.SessionRef(session.session_id, session.epoch), replica.engine
+
+    async def one(number: int) -> None:
+        asked = c.CreateJob(
+            principal=CLIENT, namespace="", job_type="parked", input_json=INPUT_JSON, timeout=LONG
+        )
+        job = (await engine.execute(asked)).job
+        taken = c.LeaseJob(principal=WORKER, job_id=job.job_id, session=lease, worker_id="w")
+        token = (await engine.execute(taken)).token
+        mine = {"principal": WORKER, "job_id": job.job_id, "token": token}
+        await engine.execute(c.AskPrompt(**mine, key="a", content=with_details(number)))
+        released = await engine.execute(c.ReleaseJob(**mine))
+        assert released.state is JobState.PENDING_HITL
+
+    for at in range(0, count, BATCH):
+        await asyncio.gather(*(one(number) for number in range(at, at + BATCH)))
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["at most 1 KiB", "flat once caches are full"])
+async def test_a_parked_job_leaves_little_in_memory(
+    migrated_db_url: str, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """After its last use a whole replica keeps at most the job's version, and that for a bounded number."""
+    monkeypatch.setattr(hot_jobs, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(documents, "_MAX_CONTENTS", 20)
+    if full:
+        monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 20)
+    async with replica_of(migrated_db_url) as replica, counted_bytes(*OURS) as count:
+        sizes = []
+        for _ in range(2):
+            await park(replica, 6 * BATCH)
+            await until(lambda: not getattr(replica.feed.wakeups, "_pending", {}), "all is announced")
+            await replica.feed.read()
+            replica.engine.hot.drop_idle()
+            sizes.append(count())
+    growth = (sizes[1] - sizes[0]) / (6 * BATCH)
+    assert growth <= (100 if full else 1024)
+
+
+async def fill(here: Node, make: Callable[[int], PromptContent], count: int) -> list[str]:
+    """Create jobs, each with its prompt. Returns their ids."""
+    found: list[str] = []
+    for at in range(0, count, BATCH):
+        made = (here.create(make(n), input_json=INPUT_JSON) for n in range(at, at + BATCH))
+        found += [job.job_id for job in await asyncio.gather(*made)]
+    return found
+
+
+@asynccontextmanager
+async def alone(url: str, **settings: Any) -> AsyncIterator[Node]:
+    """A replica without sessions, whose test does not record what they would get."""
+    async with node(url, **settings) as here:
+        here.bus._job_followers.clear()
+        here.bus._prompts_followers.clear()
+        yield here
+
+
+@pytest.mark.parametrize("make", [plain, with_form, with_details])
+@pytest.mark.parametrize("source", ["written", "read"])
+async def test_the_estimated_size_of_jobs_in_memory_is_about_what_they_take(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], PromptContent], source: str
+) -> None:
+    """Else the bound in bytes bounds something else."""
+    monkeypatch.setattr(documents, "_MAX_CONTENTS", 1)
+    async with alone(lite_url) as here, counted_bytes() as count:
+        ids = await fill(here, make, 6 * BATCH)
+        if source == "read":
+            for job_id in ids:
+                here.hot.drop(job_id)
+            for job_id in ids:
+                here.hot.put((await here.database.jobs.load([Wanted(job_id=job_id)]))[0])
+        counted, estimated = count(), here.hot.bytes
+        for job_id in ids:
+            here.hot.drop(job_id)
+        assert (len(here.hot), here.hot.bytes) == (0, 0)
+        real = counted - count()
+    assert 0.5 * estimated < real < 1.25 * estimated
+
+
+async def test_more_jobs_than_fit_take_no_more_memory(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_MAX_CONTENTS", 1)
+    monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 1)
+    async with alone(lite_url) as here, counted_bytes(*OURS) as count:
+        here.hot._max_bytes = 100_000
+        sizes = []
+        for _ in range(2):
+            await fill(here, with_form, 6 * BATCH)
+            sizes.append(count())
+            assert here.hot.bytes <= 100_000
+        assert len(here.hot) > 5
+    assert sizes[1] - sizes[0] <= 100 * 6 * BATCH
+
+
+def count_reads(here: Node) -> list[Any]:
+    """The statements that read jobs and prompts from now on."""
+    found: list[Any] = []
+    own = here.database.jobs._all
+
+    async def read(statement: Any, **values: Any) -> Any:
+        found.append(statement)
+        return await own(statement, **values)
+
+    here.database.jobs._all = read  # type: ignore[method-assign]
+    return found
+
+
+def rest(here: Node) -> None:
+    """Let the time pass after which jobs leave the memory."""
+    later = here.hot._monotonic() + hot_jobs.IDLE_SECONDS
+    here.hot._monotonic = lambda: later
+    here.hot.drop_idle()
+    assert len(here.hot) == 0
+
+
+async def test_a_trip_that_does_not_rest_reads_nothing(here: Node) -> None:
+    job = await here.lease_new_job()
+    reads = count_reads(here)
+    for n in range(3):
+        prompt = await here.ask(job, f"{n}")
+        assert (await here.answer(prompt, f"{n}")).status is AnswerStatus.ACCEPTED
+        mine = {"principal": WORKER, "job_id": job.job_id, "token": job.token}
+        await here.do(c.AcknowledgePrompts(**mine, prompt_ids=(prompt.prompt_id,)))
+    await here.complete(job)
+    assert reads == []
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_answers_to_jobs_that_rested_take_two_reads_in_all(here: Node, count: int) -> None:
+    """The jobs of prompts that a person names, then their prompts; nothing more until they rest again."""
+    found = await asyncio.gather(*(here.waiting() for _ in range(count)))
+    prompts: list[Prompt] = [prompt for _, prompt in found]
+    rest(here)
+    reads = count_reads(here)
+    results = await asyncio.gather(*(here.answer(prompt) for prompt in prompts))
+    assert {result.status for result in results} == {AnswerStatus.ACCEPTED}
+    assert len(reads) == 2
+    for job, _ in found:
+        await here.complete(job)
+    assert len(reads) == 2
+
+
+async def test_a_job_that_rested_goes_on_at_its_worker(here: Node, there: Node) -> None:
+    """It is answered at each replica in turn, and refused where it was answered before."""
+    for replica, other in ((here, there), (there, here)):
+        job, prompt = await here.waiting()
+        rest(here)
+        assert (await replica.answer(prompt)).status is AnswerStatus.ACCEPTED
+        assert (await other.answer(prompt, "a2")).status is AnswerStatus.CLOSED
+        again = await replica.answer(prompt)
+        assert (again.status, again.replayed) == (AnswerStatus.ACCEPTED, True)
+        await here.catch_up()
+        await here.complete(job)
+        await check_job(here.database, job.job_id)
+
+
+async def test_a_job_that_changes_while_it_is_read_is_read_again(here: Node, there: Node) -> None:
+    """The write made on what was read first loses its guard."""
+    job, prompt = await here.waiting()
+    rest(here)
+    own, statements = here.database.jobs._all, 0
+
+    async def read(statement: Any, **values: Any) -> Any:
+        nonlocal statements
+        statements += 1
+        if statements == 2:
+            await there.do(there.progress_command(job, 1))
+        return await own(statement, **values)
+
+    here.database.jobs._all = read  # type: ignore[method-assign]
+    assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
+    assert statements == 4
+    await check_job(here.database, job.job_id)
+
+
+async def test_the_feed_drops_jobs_that_rest(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    await here.waiting()
+    async with awake(here):
+        await here.waiting()
+        assert len(here.hot) == 2
+        monkeypatch.setattr(hot_jobs, "IDLE_SECONDS", 0.0)
+        await until(lambda: len(here.hot) == 0, "they have left the memory")
