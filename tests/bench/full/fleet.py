@@ -94,7 +94,7 @@ async def _notify(bench: Bench, postgres: PostgresServer, listeners: int, found:
                 await connection.execute(_NOTIFY, CHANNEL, [payload])
                 sent += 1
 
-        pid = servers.postmaster(postgres)
+        pid = servers.postmaster_of(postgres)
         used, began = cpu(pid)[0], time.perf_counter()
         await asyncio.gather(*(send(connection) for connection in senders))
         async with asyncio.timeout(60):

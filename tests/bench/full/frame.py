@@ -57,10 +57,10 @@ class Bench:
             yield url
 
     @contextmanager
-    def server(self, url: str, *, is_killed: bool = False) -> Iterator[RunningServer]:
+    def server(self, url: str, *, is_killed: bool = False, **settings: str) -> Iterator[RunningServer]:
         """Askback on the database. With `is_killed` it has ended at the end of the block."""
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-            mine = {"ASKBACK_DB": url}
+            mine = {"ASKBACK_DB": url, **settings}
             with servers.serving(SERVE, mine, Path(folder), is_killed=is_killed) as (pid, address):
                 db_pid = servers.postmaster_of(self.postgres) if self.postgres is not None else 0
                 yield RunningServer(self.kind, address, pid, db_pid)
