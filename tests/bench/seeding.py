@@ -32,7 +32,7 @@ AT_ONCE = 50_000
 SPREAD = 2_654_435_761
 """An odd factor: it gives each number its own last bits of an id, without an order."""
 BEFORE_S = 4
-"""A copy is so many seconds older than its template, and one microsecond younger for each copy before it."""
+"""Seconds by which a copy is older than its template. Each is a microsecond younger than the one before."""
 KINDS = {"job_id": "001", "interaction_id": "002", "prompt_id": "002", "command_id": "003"}
 """Part of the copied ids, by column."""
 
