@@ -24,7 +24,7 @@ REQUESTED = 32
 """Calls of one method that are requested from gRPC's core at once, once it has had some. With one request
 the core hands over a single call in each round of its queue. While the streams of a fan-out write that is a
 round of a thousand completions, so each of a hundred prompts had a fan-out of its own: up to 81 messages
-for each of a thousand consoles, and 2 or 3 with 32 (`python -m tests.bench.views --consoles 1000`). A
+for each of a thousand consoles, and 2 or 3 with 32 (`make bench-full CASES=burst`). A
 method without calls has one request: 32 for each took half of the CPU time of a start and a stop."""
 
 HAS_OWN_LOOPS = hasattr(cygrpc.AioServer, "_make_request_call_future")

@@ -13,6 +13,7 @@ import grpc
 import sqlalchemy as sa
 
 from askback_server.storage import tables
+from askback_server.storage.database import Database
 from tests.bench import seeding
 from tests.bench.full.frame import Bench, on_database
 from tests.bench.full.rows import Row, Target
@@ -89,9 +90,13 @@ async def _call_until_closed(
     is_over = asyncio.Event()
     pacing = asyncio.create_task(pace())
     await asyncio.sleep(at.timestamp() - time.time())
-    async with asyncio.timeout(PATIENCE_S):
-        while await on_database(url, _count_open):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+    database = await Database.open(url)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while await database._dialect.run(_count_open):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    finally:
+        await database.close()
     await asyncio.sleep(MORE_S)
     is_over.set()
     await pacing

@@ -57,18 +57,23 @@ class Bench:
             yield url
 
     @contextmanager
-    def server(self, url: str, *, is_killed: bool = False) -> Iterator[RunningServer]:
+    def server(self, url: str, *, is_killed: bool = False, **settings: str) -> Iterator[RunningServer]:
         """Askback on the database. With `is_killed` it has ended at the end of the block."""
         with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-            mine = {"ASKBACK_DB": url}
+            mine = {"ASKBACK_DB": url, **settings}
             with servers.serving(SERVE, mine, Path(folder), is_killed=is_killed) as (pid, address):
                 db_pid = servers.postmaster_of(self.postgres) if self.postgres is not None else 0
                 yield RunningServer(self.kind, address, pid, db_pid)
 
     def say(self, **found: Any) -> None:
         """Print a line of JSON about what was measured."""
-        shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
-        print(json.dumps({"database": self.kind, **shown}, ensure_ascii=False), flush=True)
+        print(json.dumps({"database": self.kind, **_rounded(found)}, ensure_ascii=False), flush=True)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 async def on_database(url: str, work: Callable[[sa.Connection], Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from tests.bench.full.rows import Row, Target
 from tests.bench.processes import cpu, memory
 from tests.bench.report import percentile
 from tests.bench.servers import RunningServer
+from tests.bench.waiting import Waiting
 from tests.bench.waiting import sizes as sizes_on_disk
 
 PACE = 50.0
@@ -24,6 +26,8 @@ PACE = 50.0
 WINDOWS = 3
 IDLE_S = 10.0
 SETTLING_S = 120
+REST_S = 75.0
+"""A replica forgets jobs that were not used for a minute."""
 QUIET_US = 50_000
 """CPU µs in a second below which a server has nothing left to do."""
 
@@ -119,6 +123,32 @@ async def waiting(bench: Bench) -> Sequence[Row]:
             found["KiB of memory each"][name] = (await _memory_of_start(bench, url) - empty) / count
             await _beside(bench, url, name, found)
             bench.say(case="waiting", jobs=count, **{row: values[name] for row, values in found.items()})
+    return [Row(row, values, targets.get(row)) for row, values in found.items()]
+
+
+async def parked(bench: Bench) -> Sequence[Row]:
+    """1,000 and 100,000 jobs asked by calls: memory of each, at once and after a rest, and to ask one."""
+    found: Figures = defaultdict(dict)
+    with bench.database() as url, bench.server(url) as server:
+        people = Waiting(server.address)
+        try:
+            await people.add(100)  # warms up
+            empty, added = memory(server.pid), 0
+            for name, count in bench.sizes(1_000, 100_000).items():
+                used, began = sum(cpu(server.pid)), time.perf_counter()
+                await people.add(count - added)
+                seconds = time.perf_counter() - began
+                found["KiB each, at once"][name] = (memory(server.pid) - empty) / count
+                each = (sum(cpu(server.pid)) - used) / (count - added)
+                found["server CPU µs to create one"][name] = each
+                found["created/s"][name] = (count - added) / seconds
+                added = count
+                await asyncio.sleep(REST_S * min(1.0, 20 * bench.scale))
+                found["KiB each, after a rest"][name] = (memory(server.pid) - empty) / count
+                bench.say(case="parked", jobs=count, **{row: v[name] for row, v in found.items()})
+        finally:
+            await people.close()
+    targets = {"KiB each, after a rest": Target("value", 1)}
     return [Row(row, values, targets.get(row)) for row, values in found.items()]
 
 
