@@ -59,11 +59,13 @@ test-long: $(VENV) ## run the tests with the marker `long`: the page in Chromium
 unit: $(VENV) ## run the unit tests only, for the inner loop: few examples of Hypothesis; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile few tests/unit $(ARGS)
 
+# Other tests make their temporary files in memory (tests/support/memory_folder.py). These have gigabytes of them.
+ON_DISK := TMPDIR="$${TMPDIR:-/tmp}"
 test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
-	$(BIN)/python -m pytest -q -rs tests/install $(ARGS)
+	$(ON_DISK) $(BIN)/python -m pytest -q -rs tests/install $(ARGS)
 
 test-container: $(VENV) ## build the image with buildah and answer a prompt in it; needs root
-	$(BIN)/python -m pytest -q -rs tests/container $(ARGS)
+	$(ON_DISK) $(BIN)/python -m pytest -q -rs tests/container $(ARGS)
 
 check: $(VENV) ## lint, format, types, import contracts, protos, generated files; no tests
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.reader import Reader
 from askback_server.storage.sqlite_removal import _DELETE_JOBS, _GUARDED, _STEPS
 from tests.contract.test_purge import due_jobs, purge_of
-from tests.support.plans import plan_of, statements_of
+from tests.support.plans import cost_of, plan_of, statements_of
 from tests.support.rows import as_closed, creation, event, new_job, new_prompt, now
 from tests.support.storage import DelegatingStore, execute, node
 
@@ -143,6 +143,35 @@ async def test_the_first_events_are_read_and_no_others(database: Database) -> No
     [scan] = {line for line in plan.splitlines() if "job_events" in line}
     assert "ix_job_events_feed" in scan, plan
     assert "B-TREE" not in plan.replace("USE TEMP B-TREE FOR ORDER BY", "", 1), plan
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("age", [0, 9], ids=["nothing is old", "all is old"])
+async def test_the_search_for_old_events_does_not_grow_with_the_log(fresh_db_url: str, age: int) -> None:
+    """Every sweep makes it, and each step of a deletion."""
+    database = await Database.open(fresh_db_url)
+    at = now() - timedelta(days=age)
+    costs = []
+    try:
+        for size in SIZES:
+            writes = [creation(new_job()) for _ in range(size)]
+            for write in writes:
+                write.events = [event(write.job, at=at)]
+            await database.jobs.write(writes)
+            search = database._dialect.last_to_drop(now() - timedelta(days=5), 50)
+            costs.append(await cost_of(database, search))
+    finally:
+        await database.close()
+    assert costs[1] <= 1.2 * costs[0], costs
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_the_search_for_old_events_reads_old_days_only(database: Database) -> None:
+    day = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    plan = await plan_of(database, database._dialect.last_to_drop(day, 50))
+    read = set(re.findall(r"job_events_(\d{8})", plan))
+    assert read == {f"{day - timedelta(days=1):%Y%m%d}"}, plan
+    assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -13,8 +13,8 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import PromptState
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Wanted
+from askback_server.storage import postgres_lookups, sqlite_lookups
 from askback_server.storage.database import Database
-from askback_server.storage.postgres_lookups import compile_lookup
 from tests.support.rows import creation, new_job, new_prompt
 
 SIZES = (1, 2, 64, 65, 700)
@@ -34,8 +34,8 @@ def texts_of(database: Database) -> Iterator[set[str]]:
 
     async def look_up_and_note(statement: Any, values: Any) -> Any:
         rows = await look_up(statement, values)
-        if dialect.name == "postgresql":  # where the driver runs it
-            found.add(compile_lookup(statement)[0])
+        compiled: Any = postgres_lookups if dialect.name == "postgresql" else sqlite_lookups
+        found.add(compiled.compile_lookup(statement)[0])
         return rows
 
     dialect.look_up = look_up_and_note

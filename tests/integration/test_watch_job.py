@@ -1,5 +1,6 @@
 """WatchJob: all events in order and without a gap, live, and an end after the end of the job."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -88,13 +89,15 @@ async def test_a_log_of_several_pages_is_delivered_whole(lite: ServiceWorld) -> 
     worker = lite.workers
     for start in range(0, 1100, 100):
         # More than a page of the log, while a watcher reads nothing.
-        for i in range(start, start + 100):
-            await worker.SaveCheckpoint(
-                wpb.SaveCheckpointRequest(job_id=job_id, token=lease.token, key=f"{i}", value_json="1")
-            )
+        requests = (
+            wpb.SaveCheckpointRequest(job_id=job_id, token=lease.token, key=f"{i}", value_json="1")
+            for i in range(start, start + 100)
+        )
+        await asyncio.gather(*map(worker.SaveCheckpoint, requests))
     await worker.ReleaseJob(wpb.ReleaseJobRequest(job_id=job_id, token=lease.token))
     ended = (await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))).job
     assert ended.state == CANCELLED
+    assert ended.version > 1100
     assert [e.seq for e in await events(watch)] == list(range(1, ended.version + 1))
 
 

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import Postgres
-from askback_server.storage.postgres_lookups import PostgresLookups
 from askback_server.storage.sqlite import SQLite
 
 _FOR_SMALL_TABLES = ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort")
@@ -34,8 +33,7 @@ async def statements_of(call: Awaitable[Any]) -> list[Any]:
 
     async def note_and_look_up(self: Any, statement: Any, values: Any) -> Any:
         _VALUES[statement] = values
-        if isinstance(self, PostgresLookups):  # SQLite runs it by SQLAlchemy
-            seen.append(statement)
+        seen.append(statement)
         return await look_ups[type(self)](self, statement, values)
 
     sa.event.listen(sa.Engine, "before_execute", note)

@@ -200,6 +200,7 @@ class PostgresServer:
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",
             "autovacuum": "on" if self._fsync else "off",
+            "jit": "off",  # a backend that compiles a statement loads LLVM first: 30 ms of CPU
         }
         command = [str(self._binaries.bin / "postgres"), "-D", str(self._data)]
         for name, value in settings.items():

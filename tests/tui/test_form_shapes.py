@@ -16,7 +16,7 @@ from tests.tui.world import World
 
 async def test_each_shape_is_filled_in_with_the_same_lines(world: World) -> None:
     wrong = {}
-    async with world.open(size=(100, 40)):
+    async with world.open(size=(80, 15)):
         with zone(ZONE):
             for shape in SHAPES:
                 values = await fill_in(world, shape)

@@ -29,11 +29,11 @@ def announcements(count: int, *, deleted: bool = False) -> list[Announcement]:
 
 async def test_without_others_steps_are_large_and_follow_at_once() -> None:
     pace = Pace(lambda: True)
-    assert [await pace.turn() for _ in range(3)] == [LARGE_STEP] * 3
+    assert [await pace.turn(LARGE_STEP) for _ in range(3)] == [LARGE_STEP] * 3
     # What the task itself deletes does not count, here or at another replica.
     pace.on_commit(changes(500, deleted=True))
     pace.on_announced(announcements(500, deleted=True))
-    assert await pace.turn() == LARGE_STEP
+    assert await pace.turn(LARGE_STEP) == LARGE_STEP
 
 
 @pytest.mark.parametrize("by", ["this replica", "another"])
@@ -46,10 +46,11 @@ async def test_after_a_step_others_make_a_change_for_each_row(by: str) -> None:
         made += count
         pace.on_commit(changes(count)) if by == "this replica" else pace.on_announced(announcements(count))
 
-    for rows in (await pace.turn(), SMALL_STEP, SMALL_STEP):
+    assert await pace.turn(0) == LARGE_STEP
+    for rows in (LARGE_STEP, SMALL_STEP, 100):
         made = 0
         others(1)  # while the step is written
-        waiting = asyncio.ensure_future(pace.turn())
+        waiting = asyncio.ensure_future(pace.turn(rows))
         while not waiting.done():
             await asyncio.sleep(0)
             if not waiting.done():
@@ -60,9 +61,22 @@ async def test_after_a_step_others_make_a_change_for_each_row(by: str) -> None:
 
 async def test_steps_grow_again_once_there_are_no_others() -> None:
     pace = Pace(lambda: True)
-    await pace.turn()
+    await pace.turn(0)
     pace.on_commit(changes(LARGE_STEP))
-    assert [await pace.turn() for _ in range(4)] == [SMALL_STEP, 2 * SMALL_STEP, LARGE_STEP, LARGE_STEP]
+    assert [await pace.turn(LARGE_STEP) for _ in range(4)] == [
+        SMALL_STEP,
+        2 * SMALL_STEP,
+        LARGE_STEP,
+        LARGE_STEP,
+    ]
+
+
+async def test_the_wait_after_a_large_step_is_bounded() -> None:
+    """A job with very many rows is written in steps of its own, whatever it asks for."""
+    pace = Pace(lambda: True)
+    await pace.turn(0)
+    pace.on_commit(changes(LARGE_STEP))
+    assert await pace.turn(20_000) == SMALL_STEP
 
 
 async def test_a_command_that_waits_counts_before_its_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +84,8 @@ async def test_a_command_that_waits_counts_before_its_change(monkeypatch: pytest
     monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.0)
     is_idle = True
     pace = Pace(lambda: is_idle)
-    assert await pace.turn() == LARGE_STEP
+    assert await pace.turn(1) == LARGE_STEP
     is_idle = False
-    assert await pace.turn() == SMALL_STEP
+    assert await pace.turn(1) == SMALL_STEP
     is_idle = True
-    assert await pace.turn() == 2 * SMALL_STEP
+    assert await pace.turn(1) == 2 * SMALL_STEP

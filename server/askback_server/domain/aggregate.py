@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, Protocol, Unpack
+from typing import Generic, Unpack
 
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import evolve, from_fields
+from askback_server.domain.footprints import ANSWER_BYTES, JOB_BYTES, bytes_of_prompt, bytes_of_texts
 from askback_server.domain.job_values import JobFields
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.json_text import Json
@@ -20,9 +21,6 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
-_JOB_BYTES, _PROMPT_BYTES, _ANSWER_BYTES, _DETAIL_BYTES = 3_000, 2_500, 1_000, 400
-"""Estimated bytes in memory of a job, a prompt, an answer, and each detail of a prompt, without their texts.
-`tests/contract/test_waiting_jobs.py` compares them with the real ones."""
 ANY_EPOCH = 0
 """In a SessionRef: any epoch of the session."""
 
@@ -98,9 +96,11 @@ class Aggregate:
             *(submission.answer for submission in self.submissions.values()),
             *(carried.answer for carried in self.carried.values()),
         ]
-        texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
-        prompts = sum(map(_prompt_size, self.prompts.values()))
-        return _JOB_BYTES + prompts + _ANSWER_BYTES * len(answers) + texts
+        texts = (
+            bytes_of_texts(self.job) + bytes_of_texts(self.understanding) + sum(map(bytes_of_texts, answers))
+        )
+        prompts = sum(map(bytes_of_prompt, self.prompts.values()))
+        return JOB_BYTES + prompts + ANSWER_BYTES * len(answers) + texts
 
     def with_changes(
         self,
@@ -123,15 +123,15 @@ class Aggregate:
             added = {(s.prompt_id, s.answer.answer_id): s for s in submissions}
             after["submissions"] = {**self.submissions, **added}
         if self.job is not None:
-            growth = _texts(job) - _texts(self.job)
+            growth = bytes_of_texts(job) - bytes_of_texts(self.job)
             if understanding is not None:
-                growth += _texts(understanding) - _texts(self.understanding)
+                growth += bytes_of_texts(understanding) - bytes_of_texts(self.understanding)
             for prompt_id, prompt in prompts.items():
                 old = self.prompts.get(prompt_id)
-                growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
+                growth += bytes_of_prompt(prompt) - (0 if old is None else bytes_of_prompt(old))
             for submission in submissions:
                 if (submission.prompt_id, submission.answer.answer_id) not in self.submissions:
-                    growth += _ANSWER_BYTES + _texts(submission.answer)
+                    growth += ANSWER_BYTES + bytes_of_texts(submission.answer)
             after["size"] = self.size + growth
         return from_fields(Aggregate, after)
 
@@ -294,22 +294,6 @@ class Change:
         if self.deleted:
             return Aggregate()
         return self.aggregate.with_changes(self.job, self.prompts, self.submissions, self.understanding)
-
-
-class _Sized(Protocol):
-    @property
-    def size(self) -> int: ...
-
-
-def _texts(sized: _Sized | None) -> int:
-    """Estimated bytes of texts in memory: doubled, because most also exist in a cached document."""
-    return 0 if sized is None else 2 * sized.size
-
-
-def _prompt_size(prompt: Prompt) -> int:
-    answer = None if prompt.resolution is None else prompt.resolution.answer
-    details = _DETAIL_BYTES * prompt.content.details
-    return _PROMPT_BYTES + details + _texts(prompt.content) + _texts(answer)
 
 
 @dataclass(frozen=True, slots=True)

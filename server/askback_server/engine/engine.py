@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, assume_attended
+from askback_server.domain.aggregate import assume_attended
 from askback_server.domain.deletion_rules import DeletionUnfinished
 from askback_server.domain.errors import (
     AskbackError,
@@ -32,15 +32,14 @@ from askback_server.domain.errors import (
     SessionMoved,
 )
 from askback_server.domain.forms import Judgement
-from askback_server.domain.jobs import Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.batch_reads import BatchReads
 from askback_server.engine.command_queue import MAX_COMMANDS, CommandQueue
 from askback_server.engine.committed import Committed
 from askback_server.engine.grouping import Group, Item, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.judges import Judges
-from askback_server.engine.needs import covers
 from askback_server.engine.observer import NullObserver, Observer
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
@@ -118,20 +117,24 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                items = self._queue.take(self._batch_commands, BATCH_BYTES)
-                self._observer.on_batch(len(items))
-                try:
-                    await self._process(items)
-                except Exception as error:
-                    if isinstance(error, AskbackError):
-                        _log.warning("a batch of %d commands was not written: %s", len(items), error)
-                    else:
-                        _log.exception("a batch of %d commands failed", len(items))
-                    self._observer.on_failure(len(items))
-                    for item in items:
-                        item.fail(error)
+                await self._run_batch()
             if not self._judges.busy:
                 self._idle.set()
+
+    async def _run_batch(self) -> None:
+        """Write the next batch. Its commands are in this frame only: between two batches none is kept."""
+        items = self._queue.take(self._batch_commands, BATCH_BYTES)
+        self._observer.on_batch(len(items))
+        try:
+            await self._process(items)
+        except Exception as error:
+            if isinstance(error, AskbackError):
+                _log.warning("a batch of %d commands was not written: %s", len(items), error)
+            else:
+                _log.exception("a batch of %d commands failed", len(items))
+            self._observer.on_failure(len(items))
+            for item in items:
+                item.fail(error)
 
     def close(self) -> None:
         """Stop the process that judges large answers."""
@@ -153,11 +156,10 @@ class Engine:
         return len(self._queue)
 
     async def _process(self, items: Sequence[Item]) -> None:
-        read: dict[str, Job] = {}
-        groups = await group_by_job(items, partial(self._locate, read))
+        reads = BatchReads(self._store, self.hot)
+        groups = await group_by_job(items, reads.locate)
         while groups:
-            await self._fill(groups, read)
-            read = {}
+            await reads.fill(groups)
             for group in groups:
                 for item in group.decide(self._clock.now(), self.limits, self._attended):
                     await self._yield_if_due(item)
@@ -280,47 +282,3 @@ class Engine:
         middle = len(items) // 2
         await self._process(items[:middle])
         await self._process(items[middle:])
-
-    async def _locate(
-        self, read: dict[str, Job], refs: Sequence[c.PromptRef]
-    ) -> dict[c.PromptRef, tuple[str, str]]:
-        """Job id and prompt id of the prompts that exist: from the cache, else by one read for all ids, which
-        brings their jobs too. They are added to `read`, by id."""
-        places: dict[c.PromptRef, tuple[str, str]] = {}
-        unknown: dict[str, c.PromptRef] = {}
-        for ref in refs:
-            prompt = self.hot.locate(ref)
-            if prompt is None and ref.prompt_id:
-                unknown[ref.prompt_id] = ref
-            elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
-                places[ref] = prompt.job_id, prompt.prompt_id
-        if unknown:
-            for prompt_id, job in (await self._store.jobs_of(list(unknown))).items():
-                places[unknown[prompt_id]] = job.job_id, prompt_id
-                read[job.job_id] = job
-        return places
-
-    async def _fill(self, groups: Sequence[Group], read: Mapping[str, Job]) -> None:
-        """Give each group its aggregate: from the cache if that has every part needed, else by one read,
-        which leaves out the jobs that were read just before."""
-        missing = []
-        for group in groups:
-            wanted = group.wanted
-            if wanted.head is not None and not group.reread:
-                group.aggregate = Aggregate(wanted.head)
-                continue
-            if wanted.job_id and not group.reread:
-                known = self.hot.get(wanted.job_id)
-                if known is not None and covers(known, wanted):
-                    group.aggregate = known
-                    continue
-            if wanted.job_id or (wanted.request and group.reread):
-                missing.append(group)
-            else:
-                # A new job. Whether its request_id exists already is found out by the write.
-                group.fresh = not wanted.request
-        if missing:
-            loaded = await self._store.load([g.wanted for g in missing], read)
-            for group, aggregate in zip(missing, loaded, strict=True):
-                group.aggregate = aggregate if group.wanted.is_head else self.hot.put(aggregate)
-                group.fresh = True

@@ -16,7 +16,7 @@ from askback_server.ports.announcements import Announcement
 
 SMALL_STEP, LARGE_STEP = 48, 192
 """Rows of a step beside others, and without them. Even a large one takes about 10 ms."""
-MAX_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 0.05
 """Maximum seconds for which a step waits for changes of others: if they are few, it delays few of them."""
 
 
@@ -49,12 +49,13 @@ class Pace:
         if self._others >= self._goal:
             self._reached.set()
 
-    async def turn(self) -> int:
-        """Wait until the next step is due. Returns how many rows it may write."""
+    async def turn(self, written: int) -> int:
+        """Wait until the next step is due, after one that has written some rows. Returns how many it may
+        write. It may write more if it must: then the next turn comes later."""
         if self._others == self._seen and self._is_idle():
             self._size = min(2 * self._size, LARGE_STEP)
         else:
-            await self._wait_for_others(self._size)
+            await self._wait_for_others(min(written, LARGE_STEP))
             self._size = SMALL_STEP
         self._seen = self._others
         return self._size

@@ -62,7 +62,7 @@ class Purge:
 
     async def _delete_batch(self, jobs: _Expired) -> int:
         """Delete some jobs, or a part of a large one. Returns how many jobs were deleted."""
-        batch = jobs.take(await self._pace.turn())
+        batch = jobs.take(await self._pace.turn(jobs.taken))
         commands = [PurgeJob(job_id=job.job_id, head=job) for job in batch]
         done = await asyncio.gather(*map(self._engine.execute, commands), return_exceptions=True)
         failed = [e for e in done if e is not None and not isinstance(e, DeletionUnfinished)]
@@ -89,6 +89,8 @@ class _Expired:
         self._since: datetime | None = None
         self._is_last = False
         self._left: set[str] = set()
+        self.taken = 0
+        """About how many rows the jobs have that were taken last."""
 
     async def refill(self) -> bool:
         """List more if none is left. Returns whether there are any."""
@@ -101,11 +103,12 @@ class _Expired:
 
     def take(self, rows: int) -> list[Job]:
         """The next jobs with about that many rows, at least one."""
-        taken: list[Job] = []
-        while self._jobs and (not taken or _rows_of(self._jobs[0]) <= rows):
-            rows -= _rows_of(self._jobs[0])
-            taken.append(self._jobs.popleft())
-        return taken
+        jobs: list[Job] = []
+        self.taken = 0
+        while self._jobs and (not jobs or self.taken + _rows_of(self._jobs[0]) <= rows):
+            jobs.append(self._jobs.popleft())
+            self.taken += _rows_of(jobs[-1])
+        return jobs
 
     def put_back(self, job: Job) -> None:
         """A job of which a part remains comes next."""

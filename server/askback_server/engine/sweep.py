@@ -67,7 +67,10 @@ class Sweep:
     async def _drop_events(self) -> int:
         """Drop what nothing needs any more of the log. Returns how many days or rows."""
         keep = self._clock.now() - MIN_TOKEN_AGE
-        total = 0
-        while dropped := await self._queue.drop_events(keep, EVENTS_PER_ROW * await self._pace.turn()):
+        total = dropped = 0
+        while True:
+            rows = await self._pace.turn(dropped // EVENTS_PER_ROW)
+            dropped = await self._queue.drop_events(keep, EVENTS_PER_ROW * rows)
             total += dropped
-        return total
+            if not dropped:
+                return total

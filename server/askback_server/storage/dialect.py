@@ -47,12 +47,9 @@ class Dialect(ABC):
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """Run a small transaction on session rows or settings. It does not wait behind batches."""
 
-    reads_clock: bool
-    """Whether `now` and `later` are read when a statement runs; otherwise when it is built."""
-
     @abstractmethod
     def now(self) -> sa.ColumnElement[datetime]:
-        """The database's current time as an expression, not the time when the transaction began."""
+        """The database's time when the statement runs, as an expression: not when the transaction began."""
 
     @abstractmethod
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:

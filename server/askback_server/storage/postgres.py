@@ -90,7 +90,6 @@ class Postgres(PostgresLookups):
     extends sessions, so that heartbeats never queue behind batches."""
 
     name = "postgresql"
-    reads_clock = True
 
     def __init__(self, url: sa.URL) -> None:
         self._pools = Pools(url)

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from askback_server.storage.tables import answers, carried_answers, checkpoints, prompts
 
-STEP_ROWS = 200
-"""Maximum number of rows of a table that one step deletes: about 10 ms on SQLite."""
+STEP_ROWS = 100
+"""Maximum number of rows of a table that one step deletes: a step takes about 10 ms."""
 STEP_BYTES = 1024 * 1024
 """Bytes of a table's documents after which a step deletes no further row."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sqlite3
 import threading
@@ -22,8 +21,8 @@ from askback_server.ports.storage import BadData, Position
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import Batch, BatchOutcome
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.outages import connection_of
 from askback_server.storage.sqlite_batch import write_rows
+from askback_server.storage.sqlite_lookups import Lookups
 from askback_server.storage.tables import (
     events,
 )
@@ -55,7 +54,6 @@ class SQLite(Dialect):
     program's."""
 
     name = "sqlite"
-    reads_clock = False
 
     def __init__(self, url: sa.URL, clock: Clock) -> None:
         if not url.database or url.database == ":memory:":
@@ -86,6 +84,7 @@ class SQLite(Dialect):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
         self._raw: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        self._lookups = Lookups(self._connect_reader)
 
     async def open(self) -> None:
         """Open the file. Raises StorageUnavailable."""
@@ -141,12 +140,13 @@ class SQLite(Dialect):
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
 
     def now(self) -> sa.ColumnElement[datetime]:
-        """The program's time when the statement is built."""
-        return sa.literal(self._clock.now(), Instant())
+        """The program's time."""
+        return self.later(0)
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
-        """The program's time when the statement is built, plus `seconds`."""
-        return sa.literal(self._clock.now() + timedelta(seconds=seconds), Instant())
+        """The program's time plus `seconds`, read when the statement runs."""
+        span = timedelta(seconds=seconds)
+        return sa.bindparam("later", unique=True, callable_=lambda: self._clock.now() + span, type_=Instant())
 
     @staticmethod
     def is_settled(xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
@@ -171,14 +171,24 @@ class SQLite(Dialect):
 
     among_array = staticmethod(lists.among_array)
 
+    def connections(self) -> Mapping[str, int]:
+        """As in the base, with those for look-ups."""
+        found, mine = super().connections(), self._lookups
+        return {"in_use": found["in_use"] + mine.in_use, "idle": found["idle"] + mine.idle}
+
     async def look_up(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any], values: Mapping[str, Any]
     ) -> Sequence[Any]:
-        """By SQLAlchemy, which has compiled the statement before."""
-        given = {n: v if isinstance(v, int) else json.dumps(list(v)) for n, v in values.items()}
-        async with connection_of(self.reads) as connection:
-            found: Sequence[Any] = (await connection.execute(statement, given)).mappings().all()
-            return found
+        """In a thread of its own."""
+        return await self._lookups.run(statement, values)
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        """Open a connection for look-ups. They close it in another thread."""
+        connect: Any = sqlite3.connect
+        arguments, options = self._writer.dialect.create_connect_args(self.url)
+        connection: sqlite3.Connection = connect(*arguments, **{**options, "check_same_thread": False})
+        _pragmas(READER_CACHE_KIB, connection, None)
+        return connection
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """The members of one JSON object."""
@@ -224,7 +234,8 @@ class SQLite(Dialect):
         """Nothing to do: SQLite has no partitions."""
 
     async def close(self) -> None:
-        """Close the reader pool, then the writer."""
+        """Close the readers, then the writer."""
+        await self._lookups.close()
         await self.reads.dispose()
         await self._call(self._writer.dispose)
         self._thread.shutdown()

@@ -71,7 +71,7 @@ class WorkQueueStore(Reader):
     ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and all timers due within `ahead` of it, earliest first, in one round trip."""
         statement = self._due_statements.get(ahead)
-        if statement is None or not self._dialect.reads_clock:
+        if statement is None:
             statement = self._due_statements[ahead] = self._due_within(ahead)
         rows = await self._all(statement, most=limit)
         [at] = [r["at"] for r in rows if r["what"] == "now"]

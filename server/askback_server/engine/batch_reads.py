@@ -1,0 +1,66 @@
+"""Finds the aggregates of a batch: in memory, else in the database by few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.jobs import Job
+from askback_server.engine.grouping import Group
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.needs import covers
+from askback_server.ports.storage import JobStore
+
+
+class BatchReads:
+    """The reads of one batch."""
+
+    def __init__(self, store: JobStore, hot: HotJobs) -> None:
+        self._store = store
+        self._hot = hot
+        self._read: dict[str, Job] = {}
+        """Jobs by id that were read with the places of prompts, until the first `fill`."""
+
+    async def locate(self, refs: Sequence[PromptRef]) -> dict[PromptRef, tuple[str, str]]:
+        """Job id and prompt id of the prompts that exist: from memory, else by one read for all ids, which
+        brings their jobs too."""
+        places: dict[PromptRef, tuple[str, str]] = {}
+        unknown: dict[str, PromptRef] = {}
+        for ref in refs:
+            prompt = self._hot.locate(ref)
+            if prompt is None and ref.prompt_id:
+                unknown[ref.prompt_id] = ref
+            elif prompt is not None or (prompt := await self._store.find_prompt(ref)) is not None:
+                places[ref] = prompt.job_id, prompt.prompt_id
+        if unknown:
+            for prompt_id, job in (await self._store.jobs_of(list(unknown))).items():
+                places[unknown[prompt_id]] = job.job_id, prompt_id
+                self._read[job.job_id] = job
+        return places
+
+    async def fill(self, groups: Sequence[Group]) -> None:
+        """Give each group its aggregate: from memory if that has every part needed, else by one read, which
+        leaves out the jobs that `locate` has just read. Commands that are decided again read those too."""
+        read, self._read = self._read, {}
+        missing = []
+        for group in groups:
+            wanted = group.wanted
+            if wanted.head is not None and not group.reread:
+                group.aggregate = Aggregate(wanted.head)
+                continue
+            if wanted.job_id and not group.reread:
+                known = self._hot.get(wanted.job_id)
+                if known is not None and covers(known, wanted):
+                    group.aggregate = known
+                    continue
+            if wanted.job_id or (wanted.request and group.reread):
+                missing.append(group)
+            else:
+                # A new job. Whether its request_id exists already is found out by the write.
+                group.fresh = not wanted.request
+        if missing:
+            loaded = await self._store.load([g.wanted for g in missing], read)
+            for group, aggregate in zip(missing, loaded, strict=True):
+                group.aggregate = aggregate if group.wanted.is_head else self._hot.put(aggregate)
+                group.fresh = True
