@@ -52,7 +52,7 @@ def _keep_older_image(patch: Patch) -> None:
 
     def keep_first(self: HotJobs, aggregate: Any) -> Any:
         if aggregate.job is not None and aggregate.job.job_id in self._entries:
-            return self._entries[aggregate.job.job_id][0]
+            return self._entries[aggregate.job.job_id].aggregate
         return put(self, aggregate)
 
     patch.setattr(HotJobs, "put", keep_first)

@@ -310,14 +310,14 @@ def _push_resolutions_twice(patch: Patch) -> None:
 
 
 def _push_the_late_answer_only(patch: Patch) -> None:
-    push = WorkCore._push_changes
+    push = WorkCore._push_resolutions
 
-    def as_if_sent(self: WorkCore, held: Any, item: Any) -> None:
-        for prompt_id in item.late:
+    def as_if_sent(self: WorkCore, held: Any, prompts: Any, late: Any) -> None:
+        for prompt_id in late:
             held.sent_versions.setdefault(prompt_id, 0)
-        push(self, held, item)
+        push(self, held, prompts, late)
 
-    patch.setattr(WorkCore, "_push_changes", as_if_sent)
+    patch.setattr(WorkCore, "_push_resolutions", as_if_sent)
 
 
 CONVERSE: dict[str, Bug] = {

@@ -175,7 +175,7 @@ class Config:
     )
     drain_grace: float = _setting(10.0, "Seconds that calls have to finish.", within=(0, 600))
     hot_jobs_bytes: int = _setting(
-        64 * 1024 * 1024,
+        48 * 1024 * 1024,
         "Bytes of jobs kept in memory: those used in the last minute, or the newest that fit.",
         within=(1024 * 1024, 2**40),
     )

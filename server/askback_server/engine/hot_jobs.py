@@ -19,7 +19,7 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 48 * 1024 * 1024
 IDLE_SECONDS = 60.0
 """Seconds after its last use at which a job is dropped. Its next command costs two statements more."""
 MAX_CLOSED_PROMPTS = 32
