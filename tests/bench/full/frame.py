@@ -40,7 +40,7 @@ class Bench:
     @property
     def seconds(self) -> float:
         """Seconds of a closed loop."""
-        return max(0.5, 8.0 * min(1.0, self.scale))
+        return max(2.0, 8.0 * min(1.0, self.scale))
 
     @contextmanager
     def database(self) -> Iterator[str]:

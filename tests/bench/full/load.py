@@ -182,7 +182,7 @@ async def _settle(server: RunningServer) -> None:
 
 async def _window(bench: Bench, url: str) -> dict[str, float]:
     with bench.server(url) as server:
-        measured = await measure(server, Plan(bench.seconds / 2, jobs=False))
+        measured = await measure(server, Plan(max(2.0, bench.seconds / 2), jobs=False))
     loaded = measured.loaded
     assert loaded is not None
     # The workers have left their jobs: the next workers would get them.
