@@ -113,7 +113,7 @@ async def test_what_a_job_has_had_costs_nothing(
 ) -> None:
     costs = []
     async with warm_node(lite_url) as here:
-        for earlier in (10, 300):
+        for earlier in (10, 150):
             job = await here.lease_new_job()
             for n in range(earlier):
                 await operation(here, job, f"k{n}")

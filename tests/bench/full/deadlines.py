@@ -18,6 +18,8 @@ from tests.bench import seeding
 from tests.bench.full.frame import Bench, on_database
 from tests.bench.full.rows import Row, Target
 from tests.bench.full.viewers import Clients
+from tests.bench.processes import cpu
+from tests.bench.servers import RunningServer
 
 START_S = 12.0
 """Seconds until the deadlines, for the server's start and for calls before them."""
@@ -39,7 +41,7 @@ async def deadlines(bench: Bench) -> Sequence[Row]:
             await on_database(url, lambda connection, moved=moved: connection.execute(moved))
             with bench.server(url) as server:
                 async with Clients(server) as clients:
-                    calls, refused = await _call_until_closed(clients, url, at)
+                    calls, refused, used = await _call_until_closed(server, clients, url, at)
             late = [(closed - at).total_seconds() for closed in await on_database(url, _closing_times)]
         assert len(late) == count
         assert min(late) >= 0
@@ -53,6 +55,7 @@ async def deadlines(bench: Bench) -> Sequence[Row]:
         found["ms a call beside: the longest"][name] = 1000 * max(beside)
         found["a call beside / before"][name] = statistics.median(beside) / statistics.median(before)
         found["calls refused"][name] = refused
+        found["CPU µs a deadline, server and database"][name] = used / count
         bench.say(case="deadlines", prompts=count, **{row: values[name] for row, values in found.items()})
     targets = {
         "s late: the last": Target("value", 2),
@@ -63,10 +66,10 @@ async def deadlines(bench: Bench) -> Sequence[Row]:
 
 
 async def _call_until_closed(
-    clients: Clients, url: str, at: datetime
-) -> tuple[list[tuple[float, float]], int]:
+    server: RunningServer, clients: Clients, url: str, at: datetime
+) -> tuple[list[tuple[float, float]], int, float]:
     """Calls at a fixed pace, from now until the prompts with this deadline are closed. Returns when each
-    began and how long it took, and the number of refused ones."""
+    began and how long it took, the number of refused ones, and the CPU µs since the deadline."""
     calls: list[tuple[float, float]] = []
     refused = 0
 
@@ -90,6 +93,8 @@ async def _call_until_closed(
     is_over = asyncio.Event()
     pacing = asyncio.create_task(pace())
     await asyncio.sleep(at.timestamp() - time.time())
+    pids = [pid for pid in (server.pid, server.db_pid) if pid]
+    used = sum(cpu(*pids))
     database = await Database.open(url)
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -97,10 +102,11 @@ async def _call_until_closed(
                 await asyncio.sleep(0.2)
     finally:
         await database.close()
+    used = sum(cpu(*pids)) - used
     await asyncio.sleep(MORE_S)
     is_over.set()
     await pacing
-    return calls, refused
+    return calls, refused, used
 
 
 def _count_open(connection: sa.Connection) -> int:
