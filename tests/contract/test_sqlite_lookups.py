@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from askback_server.in_process import LeapingClock
 from askback_server.storage.aggregate_reads import prompts_wanted
 from askback_server.storage.database import Database
 from askback_server.storage.sqlite import SQLite
+from askback_server.storage.sqlite_lookups import THREADS
 from askback_server.storage.tables import jobs, prompts
 from tests.support.aggregates import question
 from tests.support.rows import as_closed, creation, new_job, new_prompt, submission
@@ -88,7 +90,31 @@ async def test_a_statement_that_sqlite_cannot_run_means_that_it_is_unavailable(d
 async def test_closing_the_database_closes_the_connections_of_look_ups(lite_url: str) -> None:
     database = await Database.open(lite_url)
     await database.jobs.get_jobs([new_job().job_id])
-    [connection] = database._dialect._lookups._opened  # type: ignore[attr-defined]
+    opened = [*database._dialect._lookups._opened]  # type: ignore[attr-defined]
     await database.close()
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        connection.execute("SELECT 1")
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
+async def test_all_connections_for_reads_are_open_from_the_start(lite_url: str) -> None:
+    """When a flood of clients has taken all file descriptors, none could be opened."""
+    database = await Database.open(lite_url)
+    try:
+        before = database.census.connections()
+        assert before == {"in_use": 0, "idle": THREADS + 1}
+        await asyncio.gather(*(database.jobs.get_jobs([new_job().job_id]) for _ in range(20)))
+        assert database.census.connections() == before
+    finally:
+        await database.close()
+
+
+async def test_a_connection_that_cannot_be_opened_fails_the_start(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(SQLite, "_connect_reader", fail)
+    with pytest.raises(StorageUnavailable, match="unable to open"):
+        await Database.open(lite_url)

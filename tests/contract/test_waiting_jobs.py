@@ -83,6 +83,12 @@ async def counted_bytes(*filters: tracemalloc.Filter) -> AsyncIterator[Callable[
         tracemalloc.stop()
 
 
+def remember_few_contents(monkeypatch: pytest.MonkeyPatch, maximum: int) -> None:
+    """Begin with none: those of other tests in this process would give way to those of this one."""
+    monkeypatch.setattr(documents, "_contents", documents._Contents())
+    monkeypatch.setattr(documents, "_MAX_CONTENTS", maximum)
+
+
 @asynccontextmanager
 async def replica_of(url: str) -> AsyncIterator[Replica]:
     """All parts of a replica that see commits, without what runs once in a while. What waits to be announced
@@ -129,7 +135,7 @@ async def test_a_parked_job_leaves_little_in_memory(
 ) -> None:
     """After its last use a whole replica keeps at most the job's version, and that for a bounded number."""
     monkeypatch.setattr(hot_jobs, "IDLE_SECONDS", 0.0)
-    monkeypatch.setattr(documents, "_MAX_CONTENTS", 20)
+    remember_few_contents(monkeypatch, 20)
     if full:
         monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 20)
     async with replica_of(migrated_db_url) as replica, counted_bytes(*OURS) as count:
@@ -167,7 +173,7 @@ async def test_the_estimated_size_of_jobs_in_memory_is_about_what_they_take(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], PromptContent], source: str
 ) -> None:
     """Else the bound in bytes bounds something else."""
-    monkeypatch.setattr(documents, "_MAX_CONTENTS", 1)
+    remember_few_contents(monkeypatch, 1)
     async with alone(lite_url) as here, counted_bytes() as count:
         ids = await fill(here, make, 6 * BATCH)
         if source == "read":
@@ -184,7 +190,7 @@ async def test_the_estimated_size_of_jobs_in_memory_is_about_what_they_take(
 
 
 async def test_more_jobs_than_fit_take_no_more_memory(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "_MAX_CONTENTS", 1)
+    remember_few_contents(monkeypatch, 1)
     monkeypatch.setattr(commit_bus, "MAX_VERSIONS", 1)
     async with alone(lite_url) as here, counted_bytes(*OURS) as count:
         here.hot._max_bytes = 100_000

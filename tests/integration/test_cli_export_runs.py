@@ -1,6 +1,7 @@
 """Exported tests run: the worker, a scripted human who repeats the answers, and the same end."""
 
 import asyncio
+import os
 import subprocess
 from pathlib import Path
 
@@ -73,7 +74,11 @@ def _pytest(forked_commands: Path, folder: Path) -> str:
     command = [forked_commands / "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
     if "askback" not in {point.name for point in _plugins()}:
         command += ["-p", "askback.testing.plugin"]
-    done = subprocess.run([*command, str(folder)], cwd=folder, capture_output=True, text=True, check=False)
+    # A worker that is rewritten within a second, with as many bytes, would be taken from the compiled file.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, str(folder)], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 

@@ -244,8 +244,12 @@ async def test_a_half_close_ends_the_stream_after_its_replies(lite: ServiceWorld
     await console.snapshot()
     await console.send(frame(9, answer_prompt=answer(prompt)))
     await console.no_more_requests()
-    assert (await console.frame()).ref == 9
-    assert await console.wait_for_end() is None
+    refs = []
+    with pytest.raises(EOFError):
+        while True:
+            refs.append((await console.frame()).ref)
+    # The closing may be sent before the reply, because the half-close wakes the writer too.
+    assert [ref for ref in refs if ref] == [9]
 
 
 async def test_a_console_that_goes_away_leaves_nothing_behind(lite: ServiceWorld) -> None:

@@ -90,6 +90,9 @@ class SQLite(Dialect):
         """Open the file. Raises StorageUnavailable."""
         try:
             await self._call(self._open)
+            await self._lookups.open()
+            async with self.reads.connect():
+                pass  # the pool keeps it
         except (sqlite3.Error, sa.exc.DBAPIError) as error:
             raise StorageUnavailable(f"cannot open {self.url.database}: {error}") from error
 

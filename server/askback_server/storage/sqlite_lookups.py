@@ -38,6 +38,27 @@ class Lookups:
         self._opened: list[sqlite3.Connection] = []
         self._running = 0
 
+    async def open(self) -> None:
+        """Open all connections now: later, a flood of clients may leave no file descriptor.
+
+        Raises sqlite3.Error.
+        """
+        all_run = threading.Barrier(THREADS)  # so that each thread takes one
+
+        def open_one() -> None:
+            try:
+                self._of_thread()
+                all_run.wait()
+            except BaseException:
+                all_run.abort()
+                raise
+
+        loop = asyncio.get_running_loop()
+        opened = [loop.run_in_executor(self._threads, open_one) for _ in range(THREADS)]
+        for error in await asyncio.gather(*opened, return_exceptions=True):
+            if isinstance(error, sqlite3.Error):
+                raise error
+
     @property
     def in_use(self) -> int:
         """The number of connections that run a look-up."""
@@ -63,12 +84,16 @@ class Lookups:
         finally:
             self._running -= 1
 
-    def _fetch(self, compiled: CompiledLookup, parameters: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    def _of_thread(self) -> sqlite3.Connection:
+        """The connection of this thread."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = self._connect()
             self._opened.append(connection)
-        found = connection.execute(compiled.sql, parameters).fetchall()
+        return connection
+
+    def _fetch(self, compiled: CompiledLookup, parameters: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        found = self._of_thread().execute(compiled.sql, parameters).fetchall()
         return [compiled.to_row(values) for values in found]
 
     async def close(self) -> None:
