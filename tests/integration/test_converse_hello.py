@@ -1,6 +1,7 @@
 """Converse: how a stream begins and ends, and which frames it accepts."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -245,7 +246,7 @@ async def test_a_half_close_ends_the_stream_after_its_replies(lite: ServiceWorld
     await console.send(frame(9, answer_prompt=answer(prompt)))
     await console.no_more_requests()
     refs = []
-    with pytest.raises(EOFError):
+    with suppress(EOFError):
         while True:
             refs.append((await console.frame()).ref)
     # The closing may be sent before the reply, because the half-close wakes the writer too.
