@@ -1,5 +1,6 @@
 """The overview: the figures of the service, read again by itself and by hand, for those who may see them."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -211,6 +212,28 @@ async def test_the_palette_leads_to_it(inbox: Inbox) -> None:
     await page.keyboard.press("Control+k")
     await page.keyboard.type("overview")
     await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("/overview$"))
+
+
+async def test_what_is_typed_before_the_palette_is_drawn_counts(inbox: Inbox) -> None:
+    """Its code loads when it is first opened. Lost letters would leave another command as the first match."""
+    drawn = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await drawn.wait()
+        await route.continue_()
+
+    context = await inbox.context("ana")
+    await context.route("**/assets/windows.js*", hold)
+    page = await inbox.tab(context)
+    await live(page)
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("overwied")
+    for _ in range(4):
+        await page.keyboard.press("Backspace")
+    await page.keyboard.type("view")
+    await page.keyboard.press("Enter")
+    drawn.set()
     await expect(page).to_have_url(re.compile("/overview$"))
 
 

@@ -25,6 +25,7 @@ import { decisionsOf, idOf, isOpen } from "./prompt_facts";
 import { go, route } from "./route";
 import { settings } from "./settings_store";
 import { focusMoved } from "./steady";
+import { openPalette, typeAhead } from "./typed_ahead";
 
 /** Where the focus is. */
 type Scope = "text" | "prompt" | "list" | "control" | "elsewhere";
@@ -74,10 +75,13 @@ function onKeyDown(page: Page, event: KeyboardEvent): void {
   if (event.defaultPrevented) return;
   if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    if (dialog.peek() === null) dialog.value = "palette";
+    if (dialog.peek() === null) openPalette();
     return;
   }
-  if (dialog.peek() !== null) return;
+  if (dialog.peek() !== null) {
+    typeAhead(event);
+    return;
+  }
   const element = document.activeElement;
   const scope = scopeOf(element);
   if (isSend(event) && element?.closest("[data-prompt]")) {

@@ -1,7 +1,7 @@
 // The command palette: every command and every open prompt by its words. It never decides anything.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Row } from "../model/inbox";
 import type { Session } from "../model/session";
 import { t } from "../words/later";
@@ -17,6 +17,7 @@ import { idOf, isOpen } from "./prompt_facts";
 import { VIEWS } from "./query";
 import { clearFilters, go, refine, route } from "./route";
 import { settings, THEMES } from "./settings_store";
+import { takeTyped } from "./typed_ahead";
 import { Dialog } from "./ui";
 
 interface Command {
@@ -118,6 +119,17 @@ function commands(session: Session, closed: readonly Row[]): readonly Command[] 
   return found;
 }
 
+/** The commands whose texts have all words of the text. */
+function matching(all: readonly Command[], text: string): readonly Command[] {
+  const words = text
+    .toLocaleLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
+  return all
+    .filter((command) => words.every((word) => command.text.toLocaleLowerCase().includes(word)))
+    .slice(0, MOST);
+}
+
 export function Palette() {
   const { inbox } = usePage();
   const text = useSignal("");
@@ -128,14 +140,7 @@ export function Palette() {
     [...inbox.rows.peek().values()].filter((row) => row.closed !== undefined),
   );
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
-  const words = text.value
-    .toLocaleLowerCase()
-    .split(/\s+/)
-    .filter((word) => word !== "");
-  const matches = all.current
-    .filter((command) => words.every((word) => command.text.toLocaleLowerCase().includes(word)))
-    .slice(0, MOST);
+  const matches = matching(all.current, text.value);
   const close = () => {
     dialog.value = null;
   };
@@ -145,6 +150,15 @@ export function Palette() {
     // The window must be gone before a command moves the focus.
     requestAnimationFrame(() => command.run());
   };
+  // Before the next key, which would go to the button that the dialog puts the focus on.
+  useLayoutEffect(() => {
+    const typed = takeTyped();
+    if (input.current !== null) {
+      input.current.value = text.value = typed.text;
+      input.current.focus();
+    }
+    if (typed.isEntered) run(matching(all.current ?? [], typed.text)[0]);
+  }, []);
   const chosen = matches[Math.min(at.value, matches.length - 1)];
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.isComposing) return;

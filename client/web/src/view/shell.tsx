@@ -17,6 +17,7 @@ import { SignInForm } from "./sign_in";
 import { disturb } from "./steady";
 import { loadAgain } from "../content/slices";
 import type { Session } from "../model/session";
+import { openPalette } from "./typed_ahead";
 import { Dialog, Icon, type IconName, Key } from "./ui";
 import { Who } from "./who";
 
@@ -158,7 +159,7 @@ function Header({ page }: { readonly page: Page }) {
         type="button"
         class="button top-search"
         onClick={() => {
-          dialog.value = "palette";
+          openPalette();
         }}
       >
         <Icon name="search" />
