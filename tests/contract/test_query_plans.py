@@ -94,8 +94,7 @@ async def test_the_search_for_claimable_jobs_walks_the_index_of_ready_jobs(fresh
 
 
 async def test_id_suffixes_are_found_by_an_index(database: Database) -> None:
-    """On both databases, also for suffixes of seven characters. ANALYZE is not used, because its statistics
-    would stay for other tests."""
+    """On both databases, also for suffixes of seven characters."""
     where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
     asked = prompt_conditions(
         database._dialect, PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")

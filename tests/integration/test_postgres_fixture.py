@@ -128,6 +128,10 @@ async def test_a_returned_database_is_reset_to_the_template(
         pool.release(second)
         third = pool.acquire()
         assert await fetch_value(third, "SELECT to_regclass('left_behind')") is None
+        await fetch_value(third, "ANALYZE jobs")  # an empty table, so no row of pg_statistic
         pool.release(third)
+        fourth = pool.acquire()
+        assert await fetch_value(fourth, "SELECT reltuples FROM pg_class WHERE relname = 'jobs'") == -1
+        pool.release(fourth)
     finally:
         pool.close()

@@ -23,11 +23,15 @@ SELECT concat_ws(' ',
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_trigger),
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_proc),
     (SELECT concat(max(xmin::text::bigint), '/', count(*)) FROM pg_namespace),
+    (SELECT concat(sum(reltuples), '/', sum(relpages)) FROM pg_class
+      WHERE relnamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_statistic),
     (SELECT string_agg(setconfig::text, ' ') FROM pg_db_role_setting
       WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())))
 """
 """The last change and the number of everything in a database that a test may change besides its rows. All
-copies of a template have the same values."""
+copies of a template have the same values. ANALYZE changes rows of `pg_class` in place, so their `xmin` does
+not show it; its statistics decide which index the planner takes, also when the table is empty again."""
 
 QUIET = "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1"
 SIZE = "SELECT pg_database_size($1)"
@@ -54,8 +58,8 @@ class DatabasePool:
     """Lends databases that look like copies of a template. A returned database is emptied and lent again.
 
     Emptying is many times cheaper than a new copy. A database gets a new name each time it is lent, so that a
-    leftover task of one test cannot write into the database of another. A returned database whose schema has
-    changed, or which has grown much larger, is dropped.
+    leftover task of one test cannot write into the database of another. A returned database whose schema or
+    statistics have changed, or which has grown much larger, is dropped.
     """
 
     def __init__(self, server: PostgresServer, template: str) -> None:
